@@ -1,0 +1,67 @@
+package feature
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// The versions below are definitions with every name resolved: what the registry's catalog holds and what the engines
+// work on. They are immutable once made.
+
+// EntityVersion is an applied entity.
+type EntityVersion struct {
+	Version     int
+	Fingerprint Digest
+	Entity
+}
+
+// SourceVersion is an applied source.
+type SourceVersion struct {
+	Version     int
+	Fingerprint Digest
+	Source
+}
+
+// ViewVersion is an applied view, with the versions of what it reads.
+type ViewVersion struct {
+	// ID is unique over all versions of all views, and never used again. It names the view's field in online rows.
+	ID          int64
+	Version     int
+	Fingerprint Digest
+	View
+	EntityVersion *EntityVersion
+	// SourceVersions are in the order of SQL.Sources.
+	SourceVersions []*SourceVersion
+}
+
+// Ref is `NAME@VERSION`.
+func (v *ViewVersion) Ref() string { return v.Name + "@" + strconv.Itoa(v.Version) }
+
+// RunRef is `NAME@VERSION/SEQ`.
+func (v *ViewVersion) RunRef(seq int64) string { return fmt.Sprintf("%s/%d", v.Ref(), seq) }
+
+// ServiceVersion is an applied service, pinned to view versions.
+type ServiceVersion struct {
+	Version     int
+	Fingerprint Digest
+	Service
+	// Pins are in the order of Service.Views.
+	Pins []ServicePin
+}
+
+// Ref is `NAME@VERSION`.
+func (s *ServiceVersion) Ref() string { return s.Name + "@" + strconv.Itoa(s.Version) }
+
+// ServicePin is one view of a service at the version it is pinned to.
+type ServicePin struct {
+	View *ViewVersion
+	// Features are positions in View.Features, in the order of the output.
+	Features []int
+}
+
+// RoleVersion is an applied role.
+type RoleVersion struct {
+	Version     int
+	Fingerprint Digest
+	Role
+}

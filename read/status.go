@@ -1,0 +1,62 @@
+package read
+
+import "github.com/headwaterhq/headwater/feature"
+
+// Status is what is known of one value. The numbers are those of the proto's ValueStatus, which documents them.
+type Status uint8
+
+const (
+	Present     Status = 1
+	Null        Status = 2
+	Default     Status = 3
+	NoKey       Status = 4
+	NoRow       Status = 5
+	Expired     Status = 6
+	NotYetKnown Status = 7
+	Stale       Status = 8
+	Masked      Status = 9
+	Error       Status = 10
+	Unavailable Status = 11
+)
+
+var statusNames = [...]string{
+	"UNSPECIFIED", "PRESENT", "NULL", "DEFAULT", "NO_KEY", "NO_ROW", "EXPIRED", "NOT_YET_KNOWN", "STALE", "MASKED",
+	"ERROR", "UNAVAILABLE",
+}
+
+func (s Status) String() string { return statusNames[s] }
+
+// Winner is the row that the point-in-time rule chose for one view and one entity, or why there is none.
+type Winner struct {
+	// Status is Present when there is a row, else NoKey, NoRow, Expired, NotYetKnown or Unavailable.
+	Status Status
+	// EventTime, AvailableAt and RunSeq (the run that wrote the row) are zero without a row.
+	EventTime, AvailableAt feature.Time
+	RunSeq                 int64
+	// Values are the view's stored columns. Not used without a row.
+	Values []feature.Value
+}
+
+// Admit applies the view's row filter: a winner that the caller may not see becomes a missing row.
+func (v *View) Admit(w *Winner) {
+	if w.Status == Present && v.Filter != nil && !v.Filter(w.Values) {
+		*w = Winner{Status: NoRow}
+	}
+}
+
+// Value is what the caller gets of an admitted winner: mask, then default.
+func (c *Column) Value(w *Winner) (feature.Value, Status) {
+	v, s := feature.Null(), w.Status
+	if s == Present || s == Stale {
+		v = w.Values[c.Slot]
+		if v.IsNull() {
+			s = Null
+		} else if c.Mask != nil {
+			v, s = c.Mask(v), Masked
+		}
+	}
+	if c.Default != nil && s != Present && s != Stale && s != Masked && s != Unavailable {
+		return *c.Default, Default
+	}
+	return v, s
+}
