@@ -1,0 +1,30 @@
+-- Sets KEYS[i]'s field ARGV[2i-1] to the row ARGV[2i] where the row stored there is not newer, and returns how many
+-- were set. A stored value that is no row of format 1 is replaced.
+--
+-- Rows are ordered by the 32 bytes of their header that hold epoch, seq, event time and available at. Lua's < on strings
+-- follows the server's locale and its numbers are doubles, so they are compared as whole numbers of four bytes.
+local byte, call = string.byte, redis.call
+
+local function newer(stored, row)
+    for at = 3, 31, 4 do
+        local s1, s2, s3, s4 = byte(stored, at, at + 3)
+        local r1, r2, r3, r4 = byte(row, at, at + 3)
+        local s = ((s1 * 256 + s2) * 256 + s3) * 256 + s4
+        local r = ((r1 * 256 + r2) * 256 + r3) * 256 + r4
+        if s ~= r then
+            return s > r
+        end
+    end
+    return false
+end
+
+local written = 0
+for i = 1, #KEYS do
+    local key, field, row = KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]
+    local stored = call('HGET', key, field)
+    if not stored or #stored < 42 or byte(stored, 1) ~= 1 or not newer(stored, row) then
+        call('HSET', key, field, row)
+        written = written + 1
+    end
+end
+return written

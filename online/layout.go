@@ -1,0 +1,226 @@
+package online
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/headwaterhq/headwater/feature"
+)
+
+// Layout says where each stored column of one view version lies in its rows. It is compiled once, immutable, and safe for
+// concurrent use. Neither packing nor unpacking allocates, but for the growth of dst and for errors.
+//
+// Every encoding is the only one of its row: what Decode accepts, Append makes again byte by byte.
+type Layout struct {
+	slots []slot
+	// tail is where the bytes of strings begin: the length of a row without any.
+	tail int
+}
+
+type slot struct {
+	name   string
+	typ    feature.Type
+	offset int
+}
+
+// NewLayout compiles the layout of rows with the given columns, which are a view's View.Stored().
+func NewLayout(stored []feature.Column) *Layout {
+	l := &Layout{slots: make([]slot, len(stored)), tail: headerSize + (len(stored)+7)/8}
+	for i, c := range stored {
+		l.slots[i] = slot{name: c.Name, typ: c.Type, offset: l.tail}
+		l.tail += slotSize(c.Type)
+	}
+	return l
+}
+
+func slotSize(t feature.Type) int {
+	if t == feature.TypeBool {
+		return 1
+	}
+	return 8
+}
+
+// Columns is the number of values in a row.
+func (l *Layout) Columns() int { return len(l.slots) }
+
+// Append appends one packed row to dst. The values are those of the layout's columns, in order; any may be NULL. An error
+// names the column whose value cannot be stored, and leaves dst as it was.
+func (l *Layout) Append(dst []byte, h Header, values []feature.Value) ([]byte, error) {
+	start := len(dst)
+	row, err := l.append(dst, &h, values)
+	if err != nil {
+		return dst[:start], err
+	}
+	return row, nil
+}
+
+func (l *Layout) append(dst []byte, h *Header, values []feature.Value) ([]byte, error) {
+	if h.Tombstone {
+		return dst, errors.New("found a tombstone with values, expected AppendTombstone")
+	}
+	if err := h.check(); err != nil {
+		return dst, err
+	}
+	if len(values) != len(l.slots) {
+		return dst, fmt.Errorf("found %d values, expected %d", len(values), len(l.slots))
+	}
+	start := len(dst)
+	dst = appendHeader(dst, h)
+	dst = append(dst, make([]byte, l.tail-headerSize)...)
+	for i := range l.slots {
+		s, v := &l.slots[i], values[i]
+		if v.IsNull() {
+			dst[start+headerSize+i/8] |= 1 << (i % 8)
+			continue
+		}
+		if v.Type() != s.typ {
+			return dst, fmt.Errorf("column %s: found a %s, expected a %s", s.name, v.Type(), s.typ)
+		}
+		at := start + s.offset
+		switch s.typ {
+		case feature.TypeBool:
+			if v.Bool() {
+				dst[at] = 1
+			}
+		case feature.TypeFloat64:
+			binary.BigEndian.PutUint64(dst[at:], math.Float64bits(v.Float64()))
+		case feature.TypeString:
+			text := v.Str()
+			if err := checkText(text); err != nil {
+				return dst, fmt.Errorf("column %s: %w", s.name, err)
+			}
+			if len(dst)-start+len(text) > maxRowSize {
+				return dst, fmt.Errorf("column %s: found a row of more than %d MiB, expected less", s.name, maxRowSize>>20)
+			}
+			binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-start-l.tail))
+			binary.BigEndian.PutUint32(dst[at+4:], uint32(len(text)))
+			dst = append(dst, text...)
+		default:
+			binary.BigEndian.PutUint64(dst[at:], uint64(v.Int64()))
+		}
+	}
+	return dst, nil
+}
+
+// Decode unpacks a row into values, which must be as long as the layout has columns. A tombstone leaves them alone.
+// Strings share the row's memory. After an error, which names what is wrong and where, values holds nothing of use.
+func (l *Layout) Decode(row string, values []feature.Value) (Header, error) {
+	h, err := DecodeHeader(row)
+	if err != nil || h.Tombstone {
+		return h, err
+	}
+	if len(values) != len(l.slots) {
+		return Header{}, fmt.Errorf("found room for %d values, expected %d", len(values), len(l.slots))
+	}
+	if err := l.checkFixed(row); err != nil {
+		return Header{}, err
+	}
+	next := l.tail
+	for i := range l.slots {
+		s := &l.slots[i]
+		if s.typ == feature.TypeString && !l.null(row, i) {
+			if begin := l.tail + int(uint32At(row, s.offset)); begin != next {
+				return Header{}, fmt.Errorf("column %s: found its text at byte %d, expected %d", s.name, begin, next)
+			}
+			next += int(uint32At(row, s.offset+4))
+		}
+		if values[i], err = l.value(row, i); err != nil {
+			return Header{}, err
+		}
+	}
+	if next != len(row) {
+		return Header{}, fmt.Errorf("found %d bytes, expected %d", len(row), next)
+	}
+	return h, nil
+}
+
+// Value unpacks column i of a row that is not a tombstone, and looks at no other. Strings share the row's memory.
+func (l *Layout) Value(row string, i int) (feature.Value, error) {
+	h, err := DecodeHeader(row)
+	if err != nil {
+		return feature.Null(), err
+	}
+	if h.Tombstone {
+		return feature.Null(), errors.New("found a tombstone, expected a row with values")
+	}
+	if i < 0 || i >= len(l.slots) {
+		return feature.Null(), fmt.Errorf("found column number %d, expected one of %d", i, len(l.slots))
+	}
+	if err := l.checkFixed(row); err != nil {
+		return feature.Null(), err
+	}
+	return l.value(row, i)
+}
+
+// checkFixed checks all that lies between the header and the tail but the slots themselves.
+func (l *Layout) checkFixed(row string) error {
+	if len(row) < l.tail {
+		return fmt.Errorf("found %d bytes, expected at least %d", len(row), l.tail)
+	}
+	if used := len(l.slots) % 8; used != 0 {
+		if last := row[headerSize+len(l.slots)/8]; last>>used != 0 {
+			return fmt.Errorf("found null bits %#02x beyond the last of %d columns, expected none", last, len(l.slots))
+		}
+	}
+	return nil
+}
+
+func (l *Layout) null(row string, i int) bool {
+	return row[headerSize+i/8]>>(i%8)&1 != 0
+}
+
+// value unpacks column i of a row that is at least l.tail long.
+func (l *Layout) value(row string, i int) (feature.Value, error) {
+	s := &l.slots[i]
+	var bits uint64
+	if s.typ == feature.TypeBool {
+		bits = uint64(row[s.offset])
+	} else {
+		bits = uint64At(row, s.offset)
+	}
+	if l.null(row, i) {
+		if bits != 0 {
+			return feature.Null(), fmt.Errorf("column %s: found a value where the null bit is set, expected zeros", s.name)
+		}
+		return feature.Null(), nil
+	}
+	switch s.typ {
+	case feature.TypeBool:
+		if bits > 1 {
+			return feature.Null(), fmt.Errorf("column %s: found byte %#02x, expected 0x00 or 0x01", s.name, bits)
+		}
+		return feature.Bool(bits == 1), nil
+	case feature.TypeInt64:
+		return feature.Int64(int64(bits)), nil
+	case feature.TypeFloat64:
+		return feature.Float64(math.Float64frombits(bits)), nil
+	case feature.TypeTimestamp:
+		return feature.Timestamp(feature.Time(bits)), nil
+	}
+	begin, length := uint64(l.tail)+bits>>32, bits&math.MaxUint32
+	if begin+length > uint64(len(row)) {
+		return feature.Null(), fmt.Errorf("column %s: found its text at bytes %d to %d, expected them within %d",
+			s.name, begin, begin+length, len(row))
+	}
+	text := row[begin : begin+length]
+	if err := checkText(text); err != nil {
+		return feature.Null(), fmt.Errorf("column %s: %w", s.name, err)
+	}
+	return feature.String(text), nil
+}
+
+// checkText is feature.CheckText without the text in the message: what a row holds is data under policy, and an error is
+// not.
+func checkText(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("found invalid UTF-8, expected UTF-8 text")
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		return errors.New("found a NUL character, expected text without one")
+	}
+	return nil
+}
