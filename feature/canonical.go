@@ -82,10 +82,12 @@ func (d Digest) IsZero() bool { return d == Digest{} }
 // ParseDigest reads 64 hex digits.
 func ParseDigest(s string) (Digest, error) {
 	var d Digest
-	if n, err := hex.Decode(d[:], []byte(s)); err != nil || n != len(d) || len(s) != 2*len(d) {
-		return Digest{}, fmt.Errorf("found %q, expected a digest of %d hex digits", s, 2*len(d))
+	if len(s) == 2*len(d) {
+		if _, err := hex.Decode(d[:], []byte(s)); err == nil {
+			return d, nil
+		}
 	}
-	return d, nil
+	return Digest{}, fmt.Errorf("found %q, expected a digest of %d hex digits", s, 2*len(d))
 }
 
 // SetDigest is the digest of a multiset of encodings: the sum of their SHA-256, read as big-endian numbers, modulo

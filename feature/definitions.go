@@ -87,6 +87,14 @@ const (
 	Arrive
 )
 
+// String is the rule as definitions write it.
+func (c Corrections) String() string {
+	if c == Arrive {
+		return "arrive"
+	}
+	return "restate"
+}
+
 // View is features of one entity, computed from sources.
 type View struct {
 	Name   string

@@ -57,7 +57,7 @@ func appendEscaped(dst []byte, s string) []byte {
 	return dst
 }
 
-// ParseKey is the inverse of AppendKey.
+// ParseKey is the inverse of AppendKey. A text that AppendKey does not write is an error.
 func (e *Entity) ParseKey(key string) ([]Value, error) {
 	parts := make([]string, 0, len(e.JoinKeys))
 	var b strings.Builder
@@ -87,7 +87,7 @@ func (e *Entity) ParseKey(key string) ([]Value, error) {
 			continue
 		}
 		n, err := strconv.ParseInt(part, 10, 64)
-		if err != nil {
+		if err != nil || strconv.FormatInt(n, 10) != part {
 			return nil, fmt.Errorf("entity key %q of %s: found %q for %s, expected an integer", key, e.Name, part, e.JoinKeys[i].Name)
 		}
 		values[i] = Int64(n)

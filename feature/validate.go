@@ -1,0 +1,470 @@
+package feature
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Problem is something wrong with a definition.
+type Problem struct {
+	Kind Kind
+	Name string
+	// Field is the path from Definitions as files write it: `feature_views[0].features[2].type` is the type of the third
+	// feature of Definitions.Views[0].
+	Field string
+	// Line and Column are the place inside the text that Field names, when that is SQL. Both count from 1.
+	Line, Column int
+	// Also is the path of another definition that the problem is about, such as the first of two with one name.
+	Also string
+	// Message says what was found, what was expected and what to try.
+	Message string
+}
+
+// Known is what exists beside the definitions that are validated.
+type Known struct {
+	Entities map[string]*Entity
+	// Sources and Views hold the names that exist.
+	Sources, Views map[string]bool
+}
+
+// lists are the names of Definitions' lists in files.
+var lists = [...]string{
+	KindEntity: "entities", KindSource: "sources", KindView: "feature_views", KindService: "feature_services", KindRole: "roles",
+}
+
+// List is the name of the list that definitions of the kind stand in: `feature_views`.
+func (k Kind) List() string { return lists[k] }
+
+// Path is where the i-th definition of a kind stands: `feature_views[3]`.
+func (k Kind) Path(i int) string { return fmt.Sprintf("%s[%d]", lists[k], i) }
+
+// Validate reports what is wrong with the definitions, in their order. known is what their names may stand for besides
+// each other. Without it (nil) the definitions must be whole by themselves, and the features a service picks of a view
+// without a version are looked for in the definition; with it they are for ResolvePin to find.
+func (d *Definitions) Validate(known *Known) []Problem {
+	v := validation{definitions: d, known: known, whole: known == nil}
+	if known == nil {
+		v.known = &Known{}
+	}
+	v.run()
+	return v.problems
+}
+
+type validation struct {
+	definitions *Definitions
+	known       *Known
+	whole       bool
+	problems    []Problem
+	kind        Kind
+	name, path  string
+}
+
+func (v *validation) run() {
+	d := v.definitions
+	for i := range d.Entities {
+		v.begin(KindEntity, i, d.Entities[i].Name, func(j int) string { return d.Entities[j].Name })
+		v.entity(&d.Entities[i])
+	}
+	for i := range d.Sources {
+		v.begin(KindSource, i, d.Sources[i].Name, func(j int) string { return d.Sources[j].Name })
+		v.source(&d.Sources[i])
+	}
+	for i := range d.Views {
+		v.begin(KindView, i, d.Views[i].Name, func(j int) string { return d.Views[j].Name })
+		v.view(&d.Views[i])
+	}
+	for i := range d.Services {
+		v.begin(KindService, i, d.Services[i].Name, func(j int) string { return d.Services[j].Name })
+		v.service(&d.Services[i])
+	}
+	for i := range d.Roles {
+		v.begin(KindRole, i, d.Roles[i].Name, func(j int) string { return d.Roles[j].Name })
+		v.role(&d.Roles[i])
+	}
+}
+
+// begin turns to the i-th definition of a kind and checks its name; nameOf gives the names of those before it.
+func (v *validation) begin(k Kind, i int, name string, nameOf func(int) string) {
+	v.kind, v.name, v.path = k, name, k.Path(i)
+	if message := checkName(name); message != "" {
+		v.add("name", "%s", message)
+	}
+	for j := range i {
+		if nameOf(j) == name && name != "" {
+			v.add("name", "found a second %s called %s, expected one of each name; rename or remove one", k, name)
+			v.problems[len(v.problems)-1].Also = k.Path(j) + ".name"
+			return
+		}
+	}
+}
+
+func (v *validation) add(field, format string, args ...any) {
+	v.problems = append(v.problems, Problem{
+		Kind: v.kind, Name: v.name, Field: v.path + "." + field, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+func (v *validation) addSQL(field string, problems []SQLProblem) {
+	for _, p := range problems {
+		v.problems = append(v.problems, Problem{
+			Kind: v.kind, Name: v.name, Field: v.path + "." + field, Line: p.Line, Column: p.Column, Message: p.Message,
+		})
+	}
+}
+
+// checkName says what is wrong with a name, or "". Outputs call a feature VIEW__FEATURE, so no name may hold a double
+// underscore or end in one.
+func checkName(name string) string {
+	switch {
+	case name == "":
+		return "found no name, expected one"
+	case strings.Contains(name, "__"):
+		return fmt.Sprintf("found the name %q, expected no double underscore: outputs are called VIEW__FEATURE", name)
+	case strings.HasPrefix(name, "_"):
+		return fmt.Sprintf("found the name %q, expected one that does not begin with an underscore: those are kept for columns of the system", name)
+	case strings.HasSuffix(name, "_"):
+		return fmt.Sprintf("found the name %q, expected no underscore at its end: outputs are called VIEW__FEATURE", name)
+	case name[0] < 'a' || name[0] > 'z' || !plain(name):
+		return fmt.Sprintf("found the name %q, expected lower-case letters, digits and underscores, a letter first", name)
+	}
+	return ""
+}
+
+func plain(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	columnEventTime   = "event_time"
+	columnAvailableAt = "available_at"
+)
+
+// reservedColumns are the fixed columns of history tables.
+var reservedColumns = []string{"entity_key", columnEventTime, columnAvailableAt, "seq_from", "seq_to"}
+
+// columns checks the names and types of one list. taken maps the names used so far to what uses them, and grows.
+func (v *validation) columns(field, what string, columns []Column, taken map[string]string, allowed ...string) {
+	for i := range columns {
+		c := &columns[i]
+		at := fmt.Sprintf("%s[%d]", field, i)
+		switch {
+		case checkName(c.Name) != "":
+			v.add(at+".name", "%s", checkName(c.Name))
+		case slices.Contains(reservedColumns, c.Name) && !slices.Contains(allowed, c.Name):
+			v.add(at+".name", "found a %s called %s, which is a column of every history table; give it another name", what, c.Name)
+		}
+		if other, ok := taken[c.Name]; ok && c.Name != "" {
+			v.add(at+".name", "found a second column called %s (there is %s of that name), expected each name once", c.Name, other)
+		} else {
+			taken[c.Name] = "a " + what
+		}
+		if !slices.Contains(Types(), c.Type) {
+			v.add(at+".type", "found no type, expected one of %s", TypeNames())
+		}
+	}
+}
+
+func (v *validation) entity(e *Entity) {
+	if len(e.JoinKeys) == 0 {
+		v.add("join_keys", "found no join key, expected at least one: the column that identifies one %s", e.Name)
+	}
+	v.columns("join_keys", "join key", e.JoinKeys, map[string]string{})
+	for i := range e.JoinKeys {
+		if t := e.JoinKeys[i].Type; t != TypeString && t != TypeInt64 && t != TypeInvalid {
+			v.add(fmt.Sprintf("join_keys[%d].type", i), "found a join key of type %s, expected string or int64: "+
+				"only their values have one spelling", t)
+		}
+	}
+}
+
+func (v *validation) source(s *Source) {
+	if len(s.Columns) == 0 {
+		v.add("columns", "found no columns, expected at least the event time")
+	}
+	var allowed []string
+	if s.EventTime == columnEventTime {
+		allowed = append(allowed, columnEventTime)
+	}
+	if s.ArrivalColumn == columnAvailableAt {
+		allowed = append(allowed, columnAvailableAt)
+	}
+	v.columns("columns", "column", s.Columns, map[string]string{}, allowed...)
+	if s.EventTime == "" {
+		v.add("event_time", "found no event time, expected the name of a timestamp column")
+	} else {
+		v.clock("event_time", s, s.EventTime)
+	}
+	switch {
+	case s.ArrivalColumn != "" && s.ArrivalExpression != "":
+		v.add("arrival_time", "found a column and an expression, expected one of them")
+	case s.ArrivalColumn != "":
+		v.clock("arrival_time.column", s, s.ArrivalColumn)
+	case s.ArrivalExpression != "":
+		_, problems := ParseExpression(s.ArrivalExpression)
+		v.addSQL("arrival_time.expression", problems)
+	}
+	if s.Corrections != Restate {
+		v.add("corrections", "found arrive, which is not available in this version, expected restate; "+
+			"leave it out, and a replaced row counts as having always been so")
+	}
+}
+
+// clock checks that a source's clock is one of its timestamp columns.
+func (v *validation) clock(field string, s *Source, name string) {
+	switch c := s.Column(name); {
+	case c == nil:
+		v.add(field, "found no column called %s in source %s%s", name, s.Name, didYouMean(name, timestampColumns(s)))
+	case c.Type != TypeTimestamp && c.Type != TypeInvalid:
+		v.add(field, "found column %s of type %s, expected one of type timestamp", name, c.Type)
+	}
+}
+
+func timestampColumns(s *Source) []string {
+	var names []string
+	for i := range s.Columns {
+		if s.Columns[i].Type == TypeTimestamp {
+			names = append(names, s.Columns[i].Name)
+		}
+	}
+	return names
+}
+
+func (v *validation) view(w *View) {
+	taken := map[string]string{}
+	if e := v.findEntity(w.Entity); e != nil {
+		for i := range e.JoinKeys {
+			taken[e.JoinKeys[i].Name] = "a join key"
+		}
+	} else {
+		v.add("entity", "found no entity called %s%s", w.Entity, didYouMean(w.Entity, v.entityNames()))
+	}
+	if len(w.Features) == 0 {
+		v.add("features", "found no features, expected at least one")
+	}
+	v.columns("features", "feature", w.Features, taken)
+	v.columns("attributes", "attribute", w.Attributes, taken)
+	v.duration("ttl", w.TTL)
+	v.duration("grain", w.Grain)
+	v.duration("lookback", w.Lookback)
+
+	kinds := 0
+	if w.SQL != nil {
+		kinds++
+		v.sql(w.SQL)
+	}
+	if w.Aggregation != nil {
+		kinds++
+		v.add("aggregation", "found an aggregation, which is not available in this version; write it as sql")
+	}
+	if w.OnDemand != nil {
+		kinds++
+		v.add("on_demand", "found on-demand features, which are not available in this version; compute them as sql, "+
+			"or where the features are used")
+	}
+	if kinds != 1 {
+		v.add("sql", "found %d of sql, aggregation and on_demand, expected exactly one", kinds)
+	}
+}
+
+func (v *validation) duration(field string, d time.Duration) {
+	switch {
+	case d < 0:
+		v.add(field, "found %s, expected a duration that is not negative", d)
+	case d%time.Microsecond != 0:
+		v.add(field, "found %s, expected whole microseconds: no store holds less", d)
+	}
+}
+
+func (v *validation) sql(t *SQLTransform) {
+	if len(t.Sources) == 0 {
+		v.add("sql.sources", "found no sources, expected at least one")
+	}
+	for i, name := range t.Sources {
+		at := fmt.Sprintf("sql.sources[%d]", i)
+		if slices.Contains(t.Sources[:i], name) {
+			v.add(at, "found source %s a second time, expected each once", name)
+		}
+		if !v.sourceExists(name) {
+			v.add(at, "found no source called %s%s", name, didYouMean(name, v.sourceNames()))
+		}
+	}
+	_, problems := ParseQuery(t.Query)
+	v.addSQL("sql.query", problems)
+}
+
+func (v *validation) service(s *Service) {
+	if len(s.Views) == 0 {
+		v.add("views", "found no views, expected at least one")
+	}
+	for i := range s.Views {
+		sv := &s.Views[i]
+		at := fmt.Sprintf("views[%d]", i)
+		for j := range i {
+			if s.Views[j].View == sv.View {
+				v.add(at+".view", "found view %s a second time, expected each once; put its features together", sv.View)
+			}
+		}
+		for j, name := range sv.Features {
+			if slices.Contains(sv.Features[:j], name) {
+				v.add(fmt.Sprintf("%s.features[%d]", at, j), "found feature %s a second time, expected each once", name)
+			}
+		}
+		view := v.findView(sv.View)
+		if view == nil && !v.known.Views[sv.View] {
+			v.add(at+".view", "found no view called %s%s", sv.View, didYouMean(sv.View, v.viewNames()))
+			continue
+		}
+		if v.whole && sv.Version == 0 {
+			_, problems := sv.features(view, view.Name)
+			for _, p := range problems {
+				v.add(at+"."+p.Field, "%s", p.Message)
+			}
+		}
+	}
+}
+
+// ResolvePin pins the service's view to a version: the positions of the features it picks. Fields of the problems are
+// paths from the service's view on, such as `features[1]`.
+func (sv *ServiceView) ResolvePin(view *ViewVersion) (ServicePin, []Problem) {
+	features, problems := sv.features(&view.View, view.Ref())
+	return ServicePin{View: view, Features: features}, problems
+}
+
+func (sv *ServiceView) features(view *View, ref string) ([]int, []Problem) {
+	var positions []int
+	if len(sv.Features) == 0 {
+		for i := range view.Features {
+			positions = append(positions, i)
+		}
+		return positions, nil
+	}
+	var problems []Problem
+	for i, name := range sv.Features {
+		position := view.FeatureIndex(name)
+		if position >= 0 {
+			positions = append(positions, position)
+			continue
+		}
+		p := Problem{Field: fmt.Sprintf("features[%d]", i)}
+		if findColumn(view.Attributes, name) != nil {
+			p.Message = fmt.Sprintf("found %s, which is an attribute of view %s, expected a feature: attributes are never served", name, ref)
+		} else {
+			p.Message = fmt.Sprintf("found no feature called %s in view %s%s", name, ref, didYouMean(name, columnNames(view.Features)))
+		}
+		problems = append(problems, p)
+	}
+	return positions, problems
+}
+
+func columnNames(columns []Column) []string {
+	names := make([]string, len(columns))
+	for i := range columns {
+		names[i] = columns[i].Name
+	}
+	return names
+}
+
+func (v *validation) role(r *Role) {
+	if r.Name == AdminRole {
+		v.add("name", "found the role admin, which is built in and may do everything, expected another name")
+	}
+	for i := range r.Grants {
+		g := &r.Grants[i]
+		at := fmt.Sprintf("grants[%d]", i)
+		if len(g.Actions) == 0 {
+			v.add(at+".actions", "found no actions, expected some of %s", strings.Join(actions, ", "))
+		}
+		for j, a := range g.Actions {
+			if !slices.Contains(actions, a) {
+				v.add(fmt.Sprintf("%s.actions[%d]", at, j), "found the action %s, expected one of %s%s",
+					a, strings.Join(actions, ", "), near(a, actions))
+			}
+		}
+		if len(g.Resources) == 0 {
+			v.add(at+".resources", "found no resources, expected some, such as view:*")
+		}
+		for j, p := range g.Resources {
+			field := fmt.Sprintf("%s.resources[%d]", at, j)
+			if !slices.Contains(resourceKinds, p.Kind) {
+				v.add(field, "found a resource of kind %s, expected one of %s%s",
+					p.Kind, strings.Join(resourceKinds, ", "), near(p.Kind, resourceKinds))
+			} else if message := p.check(); message != "" {
+				v.add(field, "%s", message)
+			}
+		}
+	}
+}
+
+func near(name string, candidates []string) string {
+	if c, ok := Nearest(name, candidates); ok {
+		return "; did you mean " + c + "?"
+	}
+	return ""
+}
+
+func (v *validation) findEntity(name string) *Entity {
+	for i := range v.definitions.Entities {
+		if e := &v.definitions.Entities[i]; e.Name == name {
+			return e
+		}
+	}
+	return v.known.Entities[name]
+}
+
+func (v *validation) sourceExists(name string) bool {
+	for i := range v.definitions.Sources {
+		if v.definitions.Sources[i].Name == name {
+			return true
+		}
+	}
+	return v.known.Sources[name]
+}
+
+func (v *validation) findView(name string) *View {
+	for i := range v.definitions.Views {
+		if w := &v.definitions.Views[i]; w.Name == name {
+			return w
+		}
+	}
+	return nil
+}
+
+func (v *validation) entityNames() []string {
+	var names []string
+	for i := range v.definitions.Entities {
+		names = append(names, v.definitions.Entities[i].Name)
+	}
+	for name := range v.known.Entities {
+		names = append(names, name)
+	}
+	return sortedSet(names)
+}
+
+func (v *validation) sourceNames() []string {
+	var names []string
+	for i := range v.definitions.Sources {
+		names = append(names, v.definitions.Sources[i].Name)
+	}
+	for name := range v.known.Sources {
+		names = append(names, name)
+	}
+	return sortedSet(names)
+}
+
+func (v *validation) viewNames() []string {
+	var names []string
+	for i := range v.definitions.Views {
+		names = append(names, v.definitions.Views[i].Name)
+	}
+	for name := range v.known.Views {
+		names = append(names, name)
+	}
+	return sortedSet(names)
+}
