@@ -1,0 +1,11 @@
+// Package materialize owns the life of a run: queueing it, taking the lease and the sequence of its view version, having
+// package offline compute and write it, publishing it in one commit, and loading the online store from what was published.
+//
+// It is one of the three packages that may import the slices (offline, online, registry, access, lineage).
+//
+// Invariants:
+//   - One run per view version at a time, from reading its input to publishing. The lease is an advisory lock, so it ends
+//     with the connection that holds it; every write also checks that the attempt it belongs to is still the newest.
+//   - A run ends published, or everything it wrote is undone before the next takes a sequence.
+//   - What readers see of a run, its record, its lineage, its audit record and the job that loads it online are one commit.
+package materialize

@@ -1,0 +1,294 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/online"
+)
+
+const (
+	// jobTimeout bounds a job's one attempt. It is finite because River never rescues a job without a timeout.
+	jobTimeout = 6 * time.Hour
+	// recoverEvery is how often runs that a dead process left behind are looked for.
+	recoverEvery = 15 * time.Second
+)
+
+// Config is what a Materializer needs.
+type Config struct {
+	Pool *pgxpool.Pool
+	// Writer is how published rows reach the online store.
+	Writer *online.Writer
+	// View finds a view version by id in the newest catalog, or nil.
+	View func(id int64) *feature.ViewVersion
+	// Audit records a publication in the transaction that makes it.
+	Audit func(ctx context.Context, tx pgx.Tx, r *Run) error
+	Log   *slog.Logger
+	// Workers is how many runs, and how many online loads, this process works on at once. Default 4.
+	Workers int
+	// Now is the clock that the online store is loaded by. Default time.Now.
+	Now func() time.Time
+
+	reached func(step string) error
+}
+
+// Materializer queues runs and works on them, beside any number of other processes on the same Postgres.
+type Materializer struct {
+	config Config
+	runner *runner
+	loader *loader
+	jobs   *river.Client[pgx.Tx]
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+// New makes a Materializer. It works on nothing before Start.
+func New(config Config) (*Materializer, error) {
+	if config.Workers == 0 {
+		config.Workers = 4
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.reached == nil {
+		config.reached = func(string) error { return nil }
+	}
+	m := &Materializer{config: config}
+	m.runner = &runner{
+		pool: config.Pool, log: config.Log, view: config.View, published: m.published, reached: config.reached,
+	}
+	m.loader = &loader{pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now}
+	workers := river.NewWorkers()
+	err := errors.Join(
+		river.AddWorkerSafely(workers, &runWorker{runner: m.runner}),
+		river.AddWorkerSafely(workers, &loadWorker{loader: m.loader}),
+	)
+	if err != nil {
+		return nil, err
+	}
+	m.jobs, err = river.NewClient(riverpgxv5.New(config.Pool), &river.Config{
+		Schema:               database.JobsSchema,
+		Workers:              workers,
+		Logger:               config.Log,
+		JobTimeout:           jobTimeout,
+		RescueStuckJobsAfter: jobTimeout + time.Hour,
+		MaxAttempts:          8,
+		Queues: map[string]river.QueueConfig{
+			queueRuns:   {MaxWorkers: config.Workers},
+			queueOnline: {MaxWorkers: config.Workers},
+		},
+	})
+	return m, err
+}
+
+// Start begins to work, and takes up what a dead process left behind. Stop ends it.
+func (m *Materializer) Start(ctx context.Context) error {
+	ctx, m.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if err := m.jobs.Start(ctx); err != nil {
+		return err
+	}
+	m.stopped.Go(func() { m.recover(ctx) })
+	return nil
+}
+
+// Stop lets running jobs end until ctx does, then cancels them. What was cancelled is undone and taken up again later.
+func (m *Materializer) Stop(ctx context.Context) error {
+	err := m.jobs.Stop(ctx)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = m.jobs.StopAndCancel(hard)
+	}
+	m.stop()
+	m.stopped.Wait()
+	return err
+}
+
+// Request asks for one run.
+type Request struct {
+	View *feature.ViewVersion
+	// From and To bound the event times less grain, [From, To). nil: as far as the sources reach.
+	From, To  *time.Time
+	Principal string
+}
+
+// Enqueue records the runs as queued, with the jobs that carry them, in one transaction.
+func (m *Materializer) Enqueue(ctx context.Context, requests []Request) ([]*Run, error) {
+	ids := make([]int64, len(requests))
+	err := pgx.BeginFunc(ctx, m.config.Pool, func(tx pgx.Tx) error {
+		for i, req := range requests {
+			if req.From != nil && req.To != nil && !req.From.Before(*req.To) {
+				return fault.New(fault.InvalidArgument, "interval: found from %s and to %s, expected from before to",
+					req.From.Format(time.RFC3339), req.To.Format(time.RFC3339))
+			}
+			id, err := insertQueued(ctx, tx, req.View, req.From, req.To, req.Principal)
+			if err != nil {
+				return err
+			}
+			ids[i] = id
+			if _, err := m.jobs.InsertTx(ctx, tx, runArgs{RunID: id}, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	runs := make([]*Run, len(ids))
+	for i, id := range ids {
+		if runs[i], err = Get(ctx, m.config.Pool, id); err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
+}
+
+// published is what else the publishing transaction holds.
+func (m *Materializer) published(ctx context.Context, tx pgx.Tx, r *Run) error {
+	if err := m.config.Audit(ctx, tx, r); err != nil {
+		return err
+	}
+	_, err := m.jobs.InsertTx(ctx, tx, loadArgs{RunID: r.ID}, nil)
+	return err
+}
+
+// recover gives new jobs to runs that are neither ended nor worked on: a process that dies leaves its jobs marked as
+// running, and River waits for their timeout. A job too many does no harm, since the lease and the run's state decide.
+func (m *Materializer) recover(ctx context.Context) {
+	for {
+		if err := m.recoverOnce(ctx); err != nil && ctx.Err() == nil {
+			m.config.Log.WarnContext(ctx, "looking for abandoned runs", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(recoverEvery):
+		}
+	}
+}
+
+// A run is abandoned when nobody holds the lock that working on it takes, and it has waited for longer than a job takes to
+// be fetched.
+const selectAbandoned = `
+	SELECT r.id, r.state = 'published' FROM headwater.run r
+	WHERE (r.state IN ('queued', 'running') AND r.queued_at < clock_timestamp() - interval '10 seconds'
+			OR r.online_state = 'pending' AND r.ended_at < clock_timestamp() - interval '10 seconds')
+		AND NOT EXISTS (
+			SELECT 1 FROM pg_locks l
+			WHERE l.locktype = 'advisory' AND l.classid::bigint = CASE r.state WHEN 'published' THEN $2 ELSE $1 END
+				AND l.objid::bigint = r.view_id
+				AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+		AND NOT EXISTS (
+			SELECT 1 FROM headwater_jobs.river_job j
+			WHERE j.args->>'run_id' = r.id::text
+				AND (j.kind = 'load_online') = (r.state = 'published')
+				AND (j.state IN ('available', 'pending', 'retryable', 'scheduled')
+					OR j.state = 'running' AND j.attempted_at > clock_timestamp() - interval '10 seconds'))
+	ORDER BY r.id`
+
+func (m *Materializer) recoverOnce(ctx context.Context) error {
+	rows, err := m.config.Pool.Query(ctx, selectAbandoned, int64(leaseClass), int64(loadClass))
+	if err != nil {
+		return err
+	}
+	type abandoned struct {
+		ID        int64
+		Published bool
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[abandoned])
+	if err != nil {
+		return err
+	}
+	for _, r := range found {
+		var args river.JobArgs = runArgs{RunID: r.ID}
+		if r.Published {
+			args = loadArgs{RunID: r.ID}
+		}
+		if _, err := m.jobs.Insert(ctx, args, nil); err != nil {
+			return err
+		}
+		m.config.Log.InfoContext(ctx, "took up an abandoned run", "run", r.ID, "published", r.Published)
+	}
+	return nil
+}
+
+const (
+	queueRuns   = "runs"
+	queueOnline = "online"
+)
+
+type runArgs struct {
+	RunID int64 `json:"run_id"`
+}
+
+func (runArgs) Kind() string                 { return "materialize" }
+func (runArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: queueRuns} }
+
+type runWorker struct {
+	river.WorkerDefaults[runArgs]
+	runner *runner
+}
+
+func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
+	err := database.Fault(w.runner.run(ctx, job.Args.RunID))
+	if err != nil && job.Attempt >= job.MaxAttempts {
+		return errors.Join(err, w.runner.giveUp(ctx, job.Args.RunID, err))
+	}
+	return err
+}
+
+// NextRetry is seconds, not River's default that grows to hours: a run that waits for a server to come back is waited for.
+func (w *runWorker) NextRetry(job *river.Job[runArgs]) time.Time { return retryAt(job.JobRow) }
+
+type loadArgs struct {
+	RunID int64 `json:"run_id"`
+}
+
+func (loadArgs) Kind() string { return "load_online" }
+
+// Redis may be away for long, and the rows must reach it all the same.
+func (loadArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: queueOnline, MaxAttempts: 1000}
+}
+
+type loadWorker struct {
+	river.WorkerDefaults[loadArgs]
+	loader *loader
+}
+
+func (w *loadWorker) Work(ctx context.Context, job *river.Job[loadArgs]) error {
+	return database.Fault(w.loader.load(ctx, job.Args.RunID))
+}
+
+func (w *loadWorker) NextRetry(job *river.Job[loadArgs]) time.Time { return retryAt(job.JobRow) }
+
+// retryAt backs off from half a second to half a minute.
+func retryAt(job *rivertype.JobRow) time.Time {
+	wait := 500 * time.Millisecond << min(len(job.Errors), 6)
+	return time.Now().Add(min(wait, 30*time.Second))
+}
+
+// giveUp ends a run whose attempts are used up.
+func (rn *runner) giveUp(ctx context.Context, id int64, cause error) error {
+	message := "the attempts are used up; the server's log has the cause"
+	if f := fault.As(cause); f != nil {
+		message = fmt.Sprintf("the attempts are used up, the last one ended so: %s", f.Error())
+	}
+	rn.log.ErrorContext(ctx, "run failed", "run", id, "error", cause)
+	return pgx.BeginFunc(ctx, rn.pool, func(tx pgx.Tx) error { return fail(ctx, tx, &Run{ID: id}, message) })
+}

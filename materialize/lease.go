@@ -1,0 +1,109 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/offline"
+)
+
+// leaseClass is the first half of the advisory locks that leases are; the second is the view version's id.
+const leaseClass = 0x4857 // "HW"
+
+// loadClass is the same for online loads, which are a matter of order, not of right.
+const loadClass = leaseClass + 1
+
+// leaseRetry is how long a run waits before it asks again for a lease that another one holds.
+const leaseRetry = 100 * time.Millisecond
+
+// errLeaseLost means that another attempt took the view version: what this one still wants to write must not be.
+var errLeaseLost = errors.New("the lease of the view version was taken over")
+
+// lease is the right to run a view version. It lives as long as its connection does.
+type lease struct {
+	conn    *pgx.Conn
+	view    *feature.ViewVersion
+	attempt int64
+}
+
+// awaitLease takes the lease of a view version on conn, once no other run holds it. Whatever an earlier run left
+// unpublished is undone before it returns.
+func awaitLease(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) (*lease, error) {
+	for {
+		l, err := tryLease(ctx, conn, view)
+		if l != nil || err != nil {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(leaseRetry):
+		}
+	}
+}
+
+// tryLease is awaitLease without the waiting: nil when another run holds the lease.
+func tryLease(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) (*lease, error) {
+	var locked bool
+	err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, $2)`, leaseClass, int32(view.ID)).Scan(&locked)
+	if err != nil || !locked {
+		return nil, err
+	}
+	l := &lease{conn: conn, view: view}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `UPDATE headwater.view_state SET attempt = attempt + 1 WHERE view_id = $1 RETURNING attempt`,
+			view.ID).Scan(&l.attempt)
+		if err != nil {
+			return err
+		}
+		return undoAbandoned(ctx, tx, view)
+	})
+	if err != nil {
+		return nil, errors.Join(err, l.release(ctx))
+	}
+	return l, nil
+}
+
+// undoAbandoned takes back what runs wrote that neither published nor failed in order: their process died. They are
+// queued again; the job that carries them, or recovery, takes them up.
+func undoAbandoned(ctx context.Context, tx pgx.Tx, view *feature.ViewVersion) error {
+	rows, err := tx.Query(ctx, `SELECT seq FROM headwater.run WHERE view_id = $1 AND state = 'running'`, view.ID)
+	if err != nil {
+		return err
+	}
+	seqs, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		if err := offline.Undo(ctx, tx, view, seq); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL
+		WHERE view_id = $1 AND state = 'running'`, view.ID)
+	return err
+}
+
+// fence fails the transaction when the lease was taken over, and holds off whoever wants to until it ends.
+func (l *lease) fence(ctx context.Context, tx pgx.Tx) error {
+	var attempt int64
+	err := tx.QueryRow(ctx, `SELECT attempt FROM headwater.view_state WHERE view_id = $1 FOR UPDATE`, l.view.ID).Scan(&attempt)
+	if err == nil && attempt != l.attempt {
+		err = fmt.Errorf("%w: attempt %d, now %d", errLeaseLost, l.attempt, attempt)
+	}
+	return err
+}
+
+// release gives the lease back. The connection's end does so too.
+func (l *lease) release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, err := l.conn.Exec(ctx, `SELECT pg_advisory_unlock($1, $2)`, leaseClass, int32(l.view.ID))
+	return err
+}

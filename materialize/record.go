@@ -1,0 +1,135 @@
+package materialize
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/offline"
+)
+
+// insertQueued records that a run was asked for.
+func insertQueued(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, from, to *time.Time, principal string) (id int64, err error) {
+	err = tx.QueryRow(ctx, `
+		INSERT INTO headwater.run (view_id, state, asked_from, asked_to, fingerprint, principal, queued_at)
+		VALUES ($1, 'queued', $2, $3, $4, $5, clock_timestamp()) RETURNING id`,
+		v.ID, from, to, v.Fingerprint[:], principal).Scan(&id)
+	return id, err
+}
+
+// begin takes the view version's next sequence for the run. A sequence is never used twice, also not after an undo.
+func begin(ctx context.Context, tx pgx.Tx, r *Run) error {
+	err := tx.QueryRow(ctx, `UPDATE headwater.view_state SET last_seq = last_seq + 1 WHERE view_id = $1 RETURNING last_seq`,
+		r.ViewID).Scan(&r.Seq)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE headwater.run SET state = 'running', seq = $2, started_at = clock_timestamp(), error = NULL
+		WHERE id = $1 AND state = 'queued'`, r.ID, r.Seq)
+	return err
+}
+
+// publish makes the run visible: position, record, inputs, the view version's state and the outbox message. The table's
+// constraints refuse a ledger that does not balance.
+func publish(ctx context.Context, tx pgx.Tx, r *Run, covered offline.Span) error {
+	if err := insertInputs(ctx, tx, r); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE headwater.view_state SET published_seq = $2, live_rows = $3, covered_from = $4, covered_to = $5
+		WHERE view_id = $1`,
+		r.ViewID, r.Seq, r.Ledger.LiveAfter, covered.Start.Time(), covered.End.Time())
+	if err != nil {
+		return err
+	}
+	// From here to the commit all other publishing waits.
+	if r.Position, err = offline.Publish(ctx, tx, r.ViewID, r.Seq, r.ID); err != nil {
+		return err
+	}
+	l := r.Ledger
+	_, err = tx.Exec(ctx, `
+		UPDATE headwater.run SET state = 'published', position = $2, interval_start = $3, interval_end = $4, digest = $5,
+			ended_at = clock_timestamp(), rows_read = $6, accepted = $7, quarantined = $8, duplicate = $9, dropped = $10,
+			too_late = $11, used = $12, filtered = $13, unaccounted = $14, produced = $15, unchanged = $16, inserted = $17,
+			withdrawn = $18, live_before = $19, live_after = $20, reasons = $21, checks = $22, gates = $23, phases = $24,
+			warnings = $25, online_state = 'pending'
+		WHERE id = $1`,
+		r.ID, r.Position, r.Interval.Start.Time(), r.Interval.End.Time(), r.Digest[:], l.Read, l.Accepted, l.Quarantined,
+		l.Duplicate, l.Dropped, l.TooLate, l.Used, l.Filtered, l.Unaccounted, l.Produced, l.Unchanged, l.Inserted,
+		l.Withdrawn, l.LiveBefore, l.LiveAfter, orEmpty(r.Reasons), orEmpty(r.Checks), orEmpty(r.Gates), orEmpty(r.Phases),
+		orEmpty(r.Warnings))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO headwater.outbox (topic, payload, created_at)
+		VALUES ('run.published', jsonb_build_object('run_id', $1::bigint, 'run', $2::text, 'position', $3::bigint,
+			'digest', $4::text), clock_timestamp())`,
+		r.ID, r.Ref(), r.Position, r.Digest.String())
+	return err
+}
+
+// orEmpty keeps NULL out of columns that hold lists.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func insertInputs(ctx context.Context, tx pgx.Tx, r *Run) error {
+	for _, in := range r.Inputs {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO headwater.run_input (run_id, source, source_version, source_fingerprint, load_number, rows_read)
+			VALUES ($1, $2, $3, $4, $5, $6)`,
+			r.ID, in.Source, in.SourceVersion, in.SourceFingerprint[:], in.LoadNumber, in.Rows)
+		if err != nil {
+			return err
+		}
+		for _, l := range in.Loads {
+			_, err := tx.Exec(ctx, `INSERT INTO headwater.run_load (run_id, load_id, rows) VALUES ($1, $2, $3)`,
+				r.ID, l.ID, l.Rows)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fail ends a run that did not publish. What it wrote is undone already.
+func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE headwater.run SET state = 'failed', ended_at = clock_timestamp(), error = $2
+		WHERE id = $1 AND state IN ('queued', 'running')`, r.ID, message)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO headwater.outbox (topic, payload, created_at)
+		VALUES ('run.failed', jsonb_build_object('run_id', $1::bigint, 'error', $2::text), clock_timestamp())`,
+		r.ID, message)
+	return err
+}
+
+// viewState is where a view version stands.
+type viewState struct {
+	PublishedSeq int64
+	LiveRows     int64
+	Covered      offline.Span
+	OnlineEpoch  int64
+}
+
+func getViewState(ctx context.Context, q querier, viewID int64) (s viewState, err error) {
+	var from, to *time.Time
+	err = q.QueryRow(ctx, `
+		SELECT published_seq, live_rows, covered_from, covered_to, online_epoch FROM headwater.view_state WHERE view_id = $1`,
+		viewID).Scan(&s.PublishedSeq, &s.LiveRows, &from, &to, &s.OnlineEpoch)
+	if from != nil && to != nil {
+		s.Covered = offline.Span{Start: feature.TimeOf(*from), End: feature.TimeOf(*to)}
+	}
+	return s, err
+}

@@ -1,0 +1,247 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
+)
+
+// State is where a run stands.
+type State string
+
+const (
+	// Queued waits for a worker or for the lease of its view version. It has no sequence yet.
+	Queued  State = "queued"
+	Running State = "running"
+	// Published is visible to readers from its position on.
+	Published State = "published"
+	// Failed ended without publishing. What it wrote is undone.
+	Failed    State = "failed"
+	Cancelled State = "cancelled"
+)
+
+// Ended reports whether the state is a last one.
+func (s State) Ended() bool { return s == Published || s == Failed || s == Cancelled }
+
+// OnlineState is where the online store stands with a published run. Empty before it is published.
+type OnlineState string
+
+const (
+	OnlinePending OnlineState = "pending"
+	OnlineLoaded  OnlineState = "loaded"
+	OnlineFailed  OnlineState = "failed"
+)
+
+// Run is the record of one materialization of one view version.
+type Run struct {
+	ID          int64
+	ViewID      int64
+	View        string
+	ViewVersion int
+	// Seq is 1, 2, 3 … per view version, 0 before the run has begun.
+	Seq      int64
+	State    State
+	Position int64
+	// AskedFrom and AskedTo are what the caller wanted, nil for as far as the sources reach. Interval is what it became.
+	AskedFrom, AskedTo *time.Time
+	Interval           offline.Span
+	Fingerprint        feature.Digest
+	Digest             feature.Digest
+	Principal          string
+	QueuedAt           time.Time
+	StartedAt, EndedAt *time.Time
+	// Error is why it failed, for whoever asked for it.
+	Error    string
+	Ledger   Ledger
+	Reasons  []LedgerReason
+	Checks   []Check
+	Gates    []Gate
+	Phases   []Phase
+	Warnings []string
+	Inputs   []Input
+
+	OnlineState                                  OnlineState
+	OnlineWritten, OnlineStale, OnlineTombstones int64
+}
+
+// Ref is `VIEW@VERSION/SEQ`.
+func (r *Run) Ref() string { return fmt.Sprintf("%s@%d/%d", r.View, r.ViewVersion, r.Seq) }
+
+// Ledger says what became of every row: Read = Accepted + Quarantined + Duplicate + Dropped + TooLate, Accepted = Used +
+// Filtered + Unaccounted, Produced = Unchanged + Inserted, LiveAfter = LiveBefore + Inserted - Withdrawn. The table of
+// runs refuses a published run for which one of these does not hold.
+type Ledger struct {
+	Read, Accepted, Quarantined, Duplicate, Dropped, TooLate int64
+	Used, Filtered, Unaccounted                              int64
+	Produced, Unchanged, Inserted, Withdrawn                 int64
+	LiveBefore, LiveAfter                                    int64
+}
+
+// LedgerReason breaks a bucket of the ledger down.
+type LedgerReason struct {
+	Bucket string `json:"bucket"`
+	Reason string `json:"reason"`
+	Rows   int64  `json:"rows"`
+}
+
+// Check is one thing that was looked at before publishing.
+type Check struct {
+	Name     string `json:"name"`
+	State    string `json:"state"`
+	Expected string `json:"expected"`
+	Found    string `json:"found"`
+}
+
+// Gate is a condition that had to hold before the run was published.
+type Gate struct {
+	Name   string `json:"name"`
+	Passed bool   `json:"passed"`
+	Detail string `json:"detail"`
+}
+
+// Phase is a part of the run's time.
+type Phase struct {
+	Name   string `json:"name"`
+	Micros int64  `json:"micros"`
+}
+
+// Input is what the run read of one source.
+type Input struct {
+	Source            string
+	SourceVersion     int
+	SourceFingerprint feature.Digest
+	LoadNumber        int64
+	Rows              int64
+	Loads             []InputLoad
+}
+
+// InputLoad is the part of a load that the run read.
+type InputLoad struct {
+	ID       int64
+	FileName string
+	SHA256   feature.Digest
+	Rows     int64
+}
+
+// querier is what a pool, a connection and a transaction have in common.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+const selectRun = `
+	SELECT r.id, r.view_id, d.name, d.version, coalesce(r.seq, 0), r.state, coalesce(r.position, 0), r.asked_from, r.asked_to,
+		r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal, r.queued_at, r.started_at, r.ended_at,
+		coalesce(r.error, ''), r.rows_read, r.accepted, r.quarantined, r.duplicate, r.dropped, r.too_late, r.used, r.filtered,
+		r.unaccounted, r.produced, r.unchanged, r.inserted, r.withdrawn, r.live_before, r.live_after, r.reasons, r.checks,
+		r.gates, r.phases, r.warnings, coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones
+	FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id`
+
+func scanRun(row pgx.CollectableRow) (*Run, error) {
+	var r Run
+	var start, end *time.Time
+	var fingerprint, digest []byte
+	l := &r.Ledger
+	err := row.Scan(&r.ID, &r.ViewID, &r.View, &r.ViewVersion, &r.Seq, &r.State, &r.Position, &r.AskedFrom, &r.AskedTo,
+		&start, &end, &fingerprint, &digest, &r.Principal, &r.QueuedAt, &r.StartedAt, &r.EndedAt,
+		&r.Error, &l.Read, &l.Accepted, &l.Quarantined, &l.Duplicate, &l.Dropped, &l.TooLate, &l.Used, &l.Filtered,
+		&l.Unaccounted, &l.Produced, &l.Unchanged, &l.Inserted, &l.Withdrawn, &l.LiveBefore, &l.LiveAfter, &r.Reasons, &r.Checks,
+		&r.Gates, &r.Phases, &r.Warnings, &r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones)
+	if start != nil && end != nil {
+		r.Interval = offline.Span{Start: feature.TimeOf(*start), End: feature.TimeOf(*end)}
+	}
+	copy(r.Fingerprint[:], fingerprint)
+	copy(r.Digest[:], digest)
+	return &r, err
+}
+
+// Get reads one run with its inputs, or a NOT_FOUND fault.
+func Get(ctx context.Context, q querier, id int64) (*Run, error) {
+	return getRun(ctx, q, strconv.FormatInt(id, 10), ` WHERE r.id = $1`, id)
+}
+
+// Find reads a run by its id or by `VIEW@VERSION/SEQ`, or returns a NOT_FOUND fault.
+func Find(ctx context.Context, q querier, ref string) (*Run, error) {
+	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
+		return getRun(ctx, q, ref, ` WHERE r.id = $1`, id)
+	}
+	view, version, seq, ok := offline.ParseRunRef(ref)
+	if !ok {
+		return nil, fault.New(fault.InvalidArgument, "run: found %q, expected an id or VIEW@VERSION/SEQ; "+
+			"`headwater runs list` shows both", ref)
+	}
+	return getRun(ctx, q, ref, ` WHERE d.name = $1 AND d.version = $2 AND r.seq = $3`, view, version, seq)
+}
+
+func getRun(ctx context.Context, q querier, ref, where string, args ...any) (*Run, error) {
+	rows, err := q.Query(ctx, selectRun+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	r, err := pgx.CollectExactlyOneRow(rows, scanRun)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fault.New(fault.NotFound, "there is no run %s; `headwater runs list` shows those there are", ref)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Inputs, err = listInputs(ctx, q, r.ID)
+	return r, err
+}
+
+// List reads up to limit runs, newest first, of the views named (nil: all), with ids below before (0: any). Their inputs
+// are not read.
+func List(ctx context.Context, q querier, views []string, before int64, limit int) ([]*Run, error) {
+	rows, err := q.Query(ctx, selectRun+`
+		WHERE ($1::text[] IS NULL OR d.name = ANY ($1)) AND ($2 = 0 OR r.id < $2) ORDER BY r.id DESC LIMIT $3`,
+		views, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanRun)
+}
+
+func listInputs(ctx context.Context, q querier, run int64) ([]Input, error) {
+	rows, err := q.Query(ctx, `
+		SELECT source, source_version, source_fingerprint, load_number, rows_read
+		FROM headwater.run_input WHERE run_id = $1 ORDER BY source`, run)
+	if err != nil {
+		return nil, err
+	}
+	inputs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (in Input, err error) {
+		var fingerprint []byte
+		err = row.Scan(&in.Source, &in.SourceVersion, &fingerprint, &in.LoadNumber, &in.Rows)
+		copy(in.SourceFingerprint[:], fingerprint)
+		return in, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range inputs {
+		rows, err := q.Query(ctx, `
+			SELECT l.id, l.file_name, l.file_sha256, rl.rows
+			FROM headwater.run_load rl JOIN headwater.load l ON l.id = rl.load_id
+			WHERE rl.run_id = $1 AND l.source = $2 ORDER BY l.id`, run, inputs[i].Source)
+		if err != nil {
+			return nil, err
+		}
+		inputs[i].Loads, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l InputLoad, err error) {
+			var sum []byte
+			err = row.Scan(&l.ID, &l.FileName, &sum, &l.Rows)
+			copy(l.SHA256[:], sum)
+			return l, err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return inputs, nil
+}

@@ -1,0 +1,247 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
+)
+
+// runner carries runs from queued to ended.
+type runner struct {
+	pool *pgxpool.Pool
+	log  *slog.Logger
+	// view finds a view version by id, or nil.
+	view func(id int64) *feature.ViewVersion
+	// published is called in the publishing transaction.
+	published func(ctx context.Context, tx pgx.Tx, r *Run) error
+	// reached is told of each step of a run before it is taken, so that tests can stop one there.
+	reached func(step string) error
+}
+
+// The steps of a run at which a process may die.
+const (
+	stepBegun     = "begun"
+	stepWritten   = "written"
+	stepPublished = "published"
+)
+
+// run carries one run to its end. Nothing is left to do when it returns nil: the run is published, or failed for a reason
+// that trying again would not change. An error means that it may be tried again.
+func (rn *runner) run(ctx context.Context, id int64) error {
+	r, err := Get(ctx, rn.pool, id)
+	if err != nil || r.State.Ended() {
+		return err
+	}
+	view := rn.view(r.ViewID)
+	if view == nil {
+		return fmt.Errorf("view version %d of run %d is not in the catalog yet", r.ViewID, id)
+	}
+	// Connections of its own: a run holds two for as long as it takes, which a pool shared with readers is not for.
+	conn, err := connect(ctx, rn.pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	l, err := awaitLease(ctx, conn, view)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.release(ctx) }()
+
+	// Another worker may have carried the run while this one waited.
+	if r, err = Get(ctx, rn.pool, id); err != nil || r.State.Ended() {
+		return err
+	}
+	err = rn.attempt(ctx, l, r)
+	if err == nil || errors.Is(err, errLeaseLost) {
+		return err
+	}
+	return rn.giveBack(ctx, l, r, err)
+}
+
+// giveBack undoes what the attempt wrote. A fault that another attempt would meet again ends the run.
+func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	final := isFinal(cause)
+	err := pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
+		if err := l.fence(ctx, tx); err != nil {
+			return err
+		}
+		if r.Seq != 0 {
+			if err := offline.Undo(ctx, tx, l.view, r.Seq); err != nil {
+				return err
+			}
+		}
+		if final {
+			return fail(ctx, tx, r, fault.As(cause).Error())
+		}
+		_, err := tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL WHERE id = $1`, r.ID)
+		return err
+	})
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	if final {
+		rn.log.WarnContext(ctx, "run failed", "run", r.ID, "view", l.view.Ref(), "error", cause)
+		return nil
+	}
+	return cause
+}
+
+// isFinal tells faults of the definition or the data from those of a server that may come back.
+func isFinal(err error) bool {
+	f := fault.As(err)
+	if f == nil {
+		return false
+	}
+	switch f.Reason {
+	case fault.PostgresUnavailable, fault.RedisUnavailable, fault.DeadlineExceeded, fault.Cancelled, fault.Internal:
+		return false
+	}
+	return true
+}
+
+func (rn *runner) attempt(ctx context.Context, l *lease, r *Run) error {
+	state, err := getViewState(ctx, rn.pool, l.view.ID)
+	if err != nil {
+		return err
+	}
+	err = pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
+		if err := l.fence(ctx, tx); err != nil {
+			return err
+		}
+		return begin(ctx, tx, r)
+	})
+	if err != nil {
+		return err
+	}
+	if err := rn.reached(stepBegun); err != nil {
+		return err
+	}
+	timer := phases{run: r, since: time.Now()}
+	if err := rn.write(ctx, l, r, state, &timer); err != nil {
+		return err
+	}
+	if err := rn.reached(stepWritten); err != nil {
+		return err
+	}
+	err = pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
+		if err := l.fence(ctx, tx); err != nil {
+			return err
+		}
+		timer.end("check")
+		if err := publish(ctx, tx, r, state.Covered.Union(r.Interval)); err != nil {
+			return err
+		}
+		return rn.published(ctx, tx, r)
+	})
+	if err != nil {
+		return err
+	}
+	return rn.reached(stepPublished)
+}
+
+// write computes the run's output and writes it to the history, and fills the record with what it found.
+func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, timer *phases) error {
+	t, err := offline.BeginTransform(ctx, l.conn, offline.Scope{
+		View: l.view, From: timeOf(r.AskedFrom), To: timeOf(r.AskedTo), Covered: state.Covered,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = t.Close(ctx) }()
+	timer.end("snapshot")
+	writer, err := connect(ctx, rn.pool)
+	if err != nil {
+		return err
+	}
+	defer writer.Close(context.WithoutCancel(ctx))
+	w, err := offline.Write(ctx, writer, t, r.Seq, l.fence)
+	if err != nil {
+		return err
+	}
+	timer.end("transform and write")
+	r.Interval = t.Owned
+	r.Digest = w.Digest
+	r.Inputs, err = describeInputs(ctx, rn.pool, t.Inputs)
+	if err != nil {
+		return err
+	}
+	r.Ledger = Ledger{
+		Read: t.RowsRead(), Accepted: t.RowsRead(), Unaccounted: t.RowsRead(),
+		Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
+		LiveBefore: state.LiveRows, LiveAfter: state.LiveRows + w.Inserted - w.Withdrawn,
+	}
+	if r.Ledger.Unaccounted > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf(
+			"%d accepted rows are unaccounted: how many of them the SQL uses and how many it filters is not counted",
+			r.Ledger.Unaccounted))
+	}
+	rows := fmt.Sprintf("%d rows", w.Produced)
+	r.Checks = []Check{
+		{Name: "keys_and_times_not_null", State: "PASSED", Expected: "no NULL in join keys, event_time, available_at", Found: rows},
+		{Name: "inside_interval", State: "PASSED", Expected: "event_time less grain in the run's interval", Found: rows},
+		{Name: "one_row_per_moment", State: "PASSED", Expected: "one row per key, event_time and available_at", Found: rows},
+		{Name: "live_rows_are_the_output", State: "PASSED", Expected: rows + " live in the interval", Found: rows},
+	}
+	r.Gates = []Gate{
+		{Name: "checks", Passed: true, Detail: fmt.Sprintf("%d of %d passed", len(r.Checks), len(r.Checks))},
+		{Name: "ledger", Passed: true, Detail: "read, accepted, produced and live rows balance"},
+	}
+	return nil
+}
+
+func describeInputs(ctx context.Context, q querier, inputs []*offline.Input) ([]Input, error) {
+	described := make([]Input, len(inputs))
+	for i, in := range inputs {
+		described[i] = Input{
+			Source: in.Source.Name, SourceVersion: in.Source.Version, SourceFingerprint: in.Source.Fingerprint,
+			LoadNumber: in.LoadNumber, Rows: in.Rows,
+		}
+		for _, l := range in.Loads {
+			load, err := offline.GetLoad(ctx, q, l.ID)
+			if err != nil {
+				return nil, err
+			}
+			described[i].Loads = append(described[i].Loads, InputLoad{
+				ID: l.ID, FileName: load.FileName, SHA256: load.FileSHA256, Rows: l.Rows,
+			})
+		}
+	}
+	return described, nil
+}
+
+// phases splits a run's time.
+type phases struct {
+	run   *Run
+	since time.Time
+}
+
+func (p *phases) end(name string) {
+	now := time.Now()
+	p.run.Phases = append(p.run.Phases, Phase{Name: name, Micros: now.Sub(p.since).Microseconds()})
+	p.since = now
+}
+
+func timeOf(t *time.Time) *feature.Time {
+	if t == nil {
+		return nil
+	}
+	at := feature.TimeOf(*t)
+	return &at
+}
+
+// connect opens a connection outside of the pool, with the pool's settings.
+func connect(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
+	return pgx.ConnectConfig(ctx, pool.Config().ConnConfig.Copy())
+}

@@ -1,0 +1,292 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// outputView is the temporary view that a transform's query becomes. No source has its name: names of definitions do
+// not begin with an underscore.
+const outputView = "_headwater_output"
+
+// outputTypes lists, for each feature type, the Postgres types an output column may have: those whose every value the
+// type holds.
+var outputTypes = map[feature.Type][]string{
+	feature.TypeBool:      {"bool"},
+	feature.TypeInt64:     {"int8", "int4", "int2"},
+	feature.TypeFloat64:   {"float8", "float4"},
+	feature.TypeString:    {"text", "varchar"},
+	feature.TypeTimestamp: {"timestamptz"},
+}
+
+// castOf is how to turn an output of another type into the one declared.
+var castOf = map[feature.Type]string{
+	feature.TypeBool:      "boolean",
+	feature.TypeInt64:     "bigint",
+	feature.TypeFloat64:   "double precision",
+	feature.TypeString:    "text",
+	feature.TypeTimestamp: "timestamptz",
+}
+
+// CheckView has Postgres analyse a view's SQL against empty tables of the sources' shape: it must parse, read nothing but
+// its declared sources, call no function that depends on more than its arguments, and output the join keys, both times,
+// the features and the attributes with fitting types. Leaves tx as it was. Violations have the field `sql.query`, and a
+// line and column inside the SQL where there is one.
+func CheckView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+	sp, err := tx.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	err = checkView(ctx, sp, v)
+	return errors.Join(err, sp.Rollback(ctx))
+}
+
+func checkView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+	if err := pinSession(ctx, tx); err != nil {
+		return err
+	}
+	for _, src := range v.SourceVersions {
+		if err := createEmptyInput(ctx, tx, src); err != nil {
+			return err
+		}
+	}
+	if err := createOutputView(ctx, tx, v, Span{Start: 0, End: 1}); err != nil {
+		return err
+	}
+	if err := checkReferences(ctx, tx, v); err != nil {
+		return err
+	}
+	return checkOutput(ctx, tx, v)
+}
+
+// pinSession makes the rest of the transaction independent of the server's and the role's settings. Temporary tables
+// come first, so that a source shadows whatever else has its name.
+func pinSession(ctx context.Context, tx pgx.Tx) error {
+	for _, s := range feature.SessionSettings {
+		if _, err := tx.Exec(ctx, `SELECT set_config($1, $2, true)`, s.Name, s.Value); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, `SET LOCAL search_path = pg_temp, pg_catalog`)
+	return err
+}
+
+// createEmptyInput makes an empty table of the source's shape, and the view of it that the transform reads.
+func createEmptyInput(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
+	table := quote("_" + src.Name)
+	columns := make([]string, len(src.Columns))
+	for i, c := range src.Columns {
+		columns[i] = quote(c.Name) + " " + columnType(c.Type)
+	}
+	_, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE "+table+" ("+strings.Join(columns, ", ")+")")
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(src.Name)+" AS "+sourceSelect(src, table, ""))
+	return arrivalFault(src, err)
+}
+
+// checkArrival has Postgres analyse a source's arrival expression. Leaves tx as it was.
+func checkArrival(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
+	sp, err := tx.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	err = func() error {
+		if err := pinSession(ctx, sp); err != nil {
+			return err
+		}
+		if err := createEmptyInput(ctx, sp, src); err != nil {
+			return err
+		}
+		var found string
+		err := sp.QueryRow(ctx, `
+			SELECT t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+			WHERE a.attrelid = $1::text::regclass AND a.attname = $2`, quote(src.Name), availableAtColumn).Scan(&found)
+		if err == nil && found != "timestamptz" {
+			err = fault.New(fault.InvalidDefinition, "source %s: the arrival time has type %s, expected timestamptz",
+				src.Name, found).Violating(fault.Violation{Field: "arrival_time", Description: fmt.Sprintf(
+				"found an expression of type %s, expected timestamptz", found)})
+		}
+		return err
+	}()
+	return errors.Join(err, sp.Rollback(ctx))
+}
+
+func arrivalFault(src *feature.SourceVersion, err error) error {
+	var pg *pgconn.PgError
+	if src.ArrivalExpression == "" || !errors.As(err, &pg) {
+		return err
+	}
+	return fault.New(fault.InvalidDefinition, "source %s: Postgres refuses the arrival time: %s", src.Name, pg.Message).
+		Violating(fault.Violation{
+			Field:       "arrival_time.expression",
+			Description: fmt.Sprintf("%s; expected an SQL expression over the source's columns, of type timestamptz", pg.Message),
+		}).Because(err)
+}
+
+// createOutputView makes the view's SQL a temporary view, its interval filled in.
+func createOutputView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, owned Span) error {
+	query, problems := feature.ParseQuery(v.SQL.Query)
+	if len(problems) > 0 {
+		return sqlFault(v, problems[0].Line, problems[0].Column, problems[0].Message, nil)
+	}
+	rendered := query.Render(owned.Start, owned.End)
+	create := "CREATE TEMPORARY VIEW " + outputView + " AS "
+	_, err := tx.Exec(ctx, create+rendered)
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	line, column := 0, 0
+	if at := int(pg.Position) - 1 - len(create); at >= 0 {
+		line, column = query.Locate(owned.Start, owned.End, byteOffset(rendered, at))
+	}
+	message := pg.Message
+	if pg.Hint != "" {
+		message += ". " + pg.Hint
+	}
+	return sqlFault(v, line, column, message, err)
+}
+
+// byteOffset is where the n-th character of s begins; Postgres counts characters.
+func byteOffset(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
+}
+
+func sqlFault(v *feature.ViewVersion, line, column int, description string, cause error) error {
+	message := "view " + v.Name + ": "
+	if line > 0 {
+		message += fmt.Sprintf("line %d, column %d of its SQL: ", line, column)
+	}
+	return fault.New(fault.InvalidSQL, "%s%s", message, description).Because(cause).Violating(fault.Violation{
+		Field: "sql.query", Description: description, Line: line, Column: column,
+	})
+}
+
+// checkReferences reads what Postgres made of the query, and refuses relations other than the declared sources, and
+// functions that are volatile or read a clock.
+func checkReferences(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+	sources := make([]string, len(v.SourceVersions))
+	for i, src := range v.SourceVersions {
+		sources[i] = src.Name
+	}
+	var relation string
+	err := tx.QueryRow(ctx, `
+		SELECT coalesce(n.nspname || '.', '') || c.relname
+		FROM pg_rewrite r
+			CROSS JOIN LATERAL regexp_matches(r.ev_action::text, ':relid (\d+)', 'g') m
+			JOIN pg_class c ON c.oid = m[1]::oid
+			JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE r.ev_class = $1::text::regclass AND c.oid <> r.ev_class
+			AND NOT (c.relnamespace = pg_my_temp_schema() AND c.relname = ANY ($2))
+		ORDER BY 1 LIMIT 1`, outputView, sources).Scan(&relation)
+	if err == nil {
+		return sqlFault(v, 0, 0, fmt.Sprintf("found a read of %s, expected only the declared sources (%s); declare what it reads "+
+			"as a source, and list it under sql.sources", relation, strings.Join(sources, ", ")), nil)
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	var function string
+	err = tx.QueryRow(ctx, `
+		SELECT p.oid::regprocedure::text
+		FROM pg_rewrite r
+			CROSS JOIN LATERAL regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m
+			JOIN pg_proc p ON p.oid = m[1]::oid
+		WHERE r.ev_class = $1::text::regclass
+			AND (p.provolatile = 'v' OR p.proname = ANY ('{now,transaction_timestamp,current_user,session_user}'))
+		ORDER BY 1 LIMIT 1`, outputView).Scan(&function)
+	if errors.Is(err, pgx.ErrNoRows) {
+		var clock bool
+		err = tx.QueryRow(ctx, `SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %') FROM pg_rewrite
+			WHERE ev_class = $1::text::regclass`, outputView).Scan(&clock)
+		function = "CURRENT_TIMESTAMP or one of its kind"
+		if err == nil && !clock {
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return sqlFault(v, 0, 0, fmt.Sprintf("found a call of %s, expected only functions whose result depends on nothing but their "+
+		"arguments; for the bounds of the run use {{interval.start}} and {{interval.end}}", function), nil)
+}
+
+// checkOutput compares the query's columns with what the view declares.
+func checkOutput(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+	rows, err := tx.Query(ctx, `
+		SELECT a.attname, t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+		WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 ORDER BY a.attnum`, outputView)
+	if err != nil {
+		return err
+	}
+	type output struct{ Name, Type string }
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[output])
+	if err != nil {
+		return err
+	}
+	expected := outputColumns(v)
+	f := fault.New(fault.InvalidSQL, "view %s: its SQL does not output what the view declares", v.Name)
+	for _, c := range expected {
+		i := slices.IndexFunc(found, func(o output) bool { return o.Name == c.Name })
+		switch {
+		case i < 0:
+			names := make([]string, len(found))
+			for j, o := range found {
+				names[j] = o.Name
+			}
+			f.Violating(fault.Violation{Field: "sql.query", Description: fmt.Sprintf(
+				"found no output column %s, expected one of type %s; the query outputs %s", c.Name, c.Type, strings.Join(names, ", "))})
+		case !slices.Contains(outputTypes[c.Type], found[i].Type):
+			f.Violating(fault.Violation{Field: "sql.query", Description: fmt.Sprintf(
+				"found output column %s of type %s, expected %s; write (…)::%s AS %s, or declare another type",
+				c.Name, found[i].Type, c.Type, castOf[c.Type], c.Name)})
+		}
+	}
+	for _, o := range found {
+		if !slices.ContainsFunc(expected, func(c feature.Column) bool { return c.Name == o.Name }) {
+			f.Violating(fault.Violation{Field: "sql.query", Description: fmt.Sprintf(
+				"found output column %s, which is no join key, time, feature or attribute of the view; declare it or leave it out",
+				o.Name)})
+		}
+	}
+	if len(f.Violations) > 0 {
+		return f
+	}
+	return nil
+}
+
+// outputColumns is what a view's query outputs: join keys, both times, features and attributes.
+func outputColumns(v *feature.ViewVersion) []feature.Column {
+	columns := slices.Clone(v.EntityVersion.JoinKeys)
+	columns = append(columns,
+		feature.Column{Name: eventTimeColumn, Type: feature.TypeTimestamp},
+		feature.Column{Name: availableAtColumn, Type: feature.TypeTimestamp})
+	return append(columns, v.Stored()...)
+}
+
+// outputSelect reads the output view's columns in the order of outputColumns, in the types of decodeValue.
+func outputSelect(v *feature.ViewVersion) string {
+	columns := outputColumns(v)
+	selects := make([]string, len(columns))
+	for i, c := range columns {
+		selects[i] = quote(c.Name) + "::" + castOf[c.Type]
+	}
+	return "SELECT " + strings.Join(selects, ", ") + " FROM " + outputView
+}

@@ -1,0 +1,118 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// The publish log orders everything that readers can see. A position in it is the one clock of the system: at position P
+// each view version is read at its last sequence published by P.
+
+// Head is the newest position, 0 before the first run was published.
+func Head(ctx context.Context, q querier) (position int64, err error) {
+	err = q.QueryRow(ctx, `SELECT position FROM headwater.publish_head`).Scan(&position)
+	return position, err
+}
+
+// Publish appends a run to the log and returns its position. Until tx commits, no other run is published, so the order of
+// the log is the order of commits: the caller does it last.
+func Publish(ctx context.Context, tx pgx.Tx, viewID, seq, runID int64) (position int64, err error) {
+	err = tx.QueryRow(ctx, `
+		WITH head AS (UPDATE headwater.publish_head SET position = position + 1 RETURNING position)
+		INSERT INTO headwater.publish_log (position, view_id, seq, run_id, published_at)
+		SELECT position, $1, $2, $3, clock_timestamp() FROM head
+		RETURNING position`, viewID, seq, runID).Scan(&position)
+	return position, err
+}
+
+// ViewAt is a view version at a position.
+type ViewAt struct {
+	// Seq is the last sequence published by then, 0 for none.
+	Seq int64
+	// Covered is what the runs up to then covered.
+	Covered Span
+}
+
+// At reads where a view version stood at a position.
+func At(ctx context.Context, q querier, viewID, position int64) (ViewAt, error) {
+	var at ViewAt
+	var from, to *time.Time
+	err := q.QueryRow(ctx, `
+		SELECT coalesce(max(p.seq), 0), min(r.interval_start), max(r.interval_end)
+		FROM headwater.publish_log p JOIN headwater.run r ON r.id = p.run_id
+		WHERE p.view_id = $1 AND p.position <= $2`, viewID, position).Scan(&at.Seq, &from, &to)
+	if from != nil && to != nil {
+		at.Covered = Span{Start: feature.TimeOf(*from), End: feature.TimeOf(*to)}
+	}
+	return at, err
+}
+
+// ResolveAsOf turns `pos:17`, `run:VIEW@2/5` (just after that run), an RFC 3339 time or "" (now) into a position.
+func ResolveAsOf(ctx context.Context, q querier, asOf string) (int64, error) {
+	head, err := Head(ctx, q)
+	if err != nil || asOf == "" {
+		return head, err
+	}
+	if s, ok := strings.CutPrefix(asOf, "pos:"); ok {
+		p, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || p < 0 {
+			return 0, badAsOf(asOf)
+		}
+		if p > head {
+			return 0, fault.New(fault.NotFound, "position %d is not reached yet; the newest is %d", p, head)
+		}
+		return p, nil
+	}
+	if s, ok := strings.CutPrefix(asOf, "run:"); ok {
+		view, version, seq, ok := ParseRunRef(s)
+		if !ok {
+			return 0, badAsOf(asOf)
+		}
+		var p int64
+		err := q.QueryRow(ctx, `
+			SELECT p.position FROM headwater.publish_log p JOIN headwater.definition d ON d.id = p.view_id
+			WHERE d.kind = 'view' AND d.name = $1 AND d.version = $2 AND p.seq = $3`, view, version, seq).Scan(&p)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return 0, fault.New(fault.NotFound, "no run %s was published; see `headwater runs list --view %s`", s, view)
+		}
+		return p, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, asOf)
+	if err != nil {
+		return 0, badAsOf(asOf)
+	}
+	var p int64
+	err = q.QueryRow(ctx, `SELECT coalesce(max(position), 0) FROM headwater.publish_log WHERE published_at <= $1`, t).Scan(&p)
+	return p, err
+}
+
+func badAsOf(s string) error {
+	return fault.New(fault.InvalidArgument,
+		"as-of: found %q, expected `pos:N`, `run:VIEW@VERSION/SEQ` or a time such as 2001-02-01T00:00:00Z", s)
+}
+
+// ParseRunRef reads `VIEW@VERSION/SEQ`.
+func ParseRunRef(s string) (view string, version int, seq int64, ok bool) {
+	view, rest, ok := strings.Cut(s, "@")
+	if !ok {
+		return "", 0, 0, false
+	}
+	ver, num, ok := strings.Cut(rest, "/")
+	if !ok {
+		return "", 0, 0, false
+	}
+	version, err := strconv.Atoi(ver)
+	if err != nil || version < 1 {
+		return "", 0, 0, false
+	}
+	seq, err = strconv.ParseInt(num, 10, 64)
+	return view, version, seq, err == nil && seq > 0
+}

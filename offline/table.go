@@ -1,0 +1,114 @@
+package offline
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// CreateSource makes the landing table of a source, or changes it so that it fits a new version: columns may be added,
+// and are NULL in the rows that are there. Dropping a column or changing its type is refused, since rows are kept as they
+// came. old is nil for a new source.
+func CreateSource(ctx context.Context, tx pgx.Tx, old, src *feature.SourceVersion) error {
+	if err := checkArrival(ctx, tx, src); err != nil {
+		return err
+	}
+	if old != nil {
+		return alterLanding(ctx, tx, old, src)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO headwater.landing (source) VALUES ($1)`, src.Name)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString("_load bigint NOT NULL, _row bigint NOT NULL")
+	for _, c := range src.Columns {
+		fmt.Fprintf(&b, ", %s %s", quote(c.Name), columnType(c.Type))
+		if c.Name == src.EventTime {
+			b.WriteString(" NOT NULL")
+		}
+	}
+	err = database.CreateTable(ctx, tx, database.Table{
+		Kind: database.Landing, Schema: landingSchema, Name: src.Name, Columns: b.String(),
+	})
+	if err != nil {
+		return err
+	}
+	// Runs read spans of event time; loads come mostly in its order, which is all that BRIN needs.
+	_, err = tx.Exec(ctx, fmt.Sprintf("CREATE INDEX ON %s USING brin (%s, _load)",
+		quote(landingSchema, src.Name), quote(src.EventTime)))
+	return err
+}
+
+func alterLanding(ctx context.Context, tx pgx.Tx, old, src *feature.SourceVersion) error {
+	for _, c := range old.Columns {
+		now := src.Column(c.Name)
+		switch {
+		case now == nil:
+			return fault.New(fault.InvalidDefinition, "source %s: column %s is gone, but rows that hold it are kept; "+
+				"keep the column, or declare the new shape as a source of another name", src.Name, c.Name)
+		case now.Type != c.Type:
+			return fault.New(fault.InvalidDefinition, "source %s: column %s changes from %s to %s, but rows of the old type "+
+				"are kept; keep the type, or declare the new shape as a source of another name",
+				src.Name, c.Name, c.Type, now.Type)
+		}
+	}
+	if old.EventTime != src.EventTime && old.Column(src.EventTime) == nil {
+		return fault.New(fault.InvalidDefinition, "source %s: the event time moves to column %s, which rows that are kept do "+
+			"not have; declare the new shape as a source of another name", src.Name, src.EventTime)
+	}
+	for _, c := range src.Columns {
+		if old.Column(c.Name) == nil {
+			_, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s",
+				quote(landingSchema, src.Name), quote(c.Name), columnType(c.Type)))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// historyTable is the name of a view version's history table, quoted.
+func historyTable(v *feature.ViewVersion) string { return quote(historySchema, historyName(v)) }
+
+// historyName is unique: a view's name ends where the last `_v` and digits begin.
+func historyName(v *feature.ViewVersion) string { return fmt.Sprintf("%s_v%d", v.Name, v.Version) }
+
+// CreateHistory makes the history table of a view version, empty.
+func CreateHistory(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, `entity_key text COLLATE "C" NOT NULL, event_time timestamptz NOT NULL, available_at timestamptz NOT NULL,
+		seq_from bigint NOT NULL, seq_to bigint NOT NULL DEFAULT %d`, int64(SeqLive))
+	for _, c := range v.Stored() {
+		fmt.Fprintf(&b, ", %s %s", quote(c.Name), columnType(c.Type))
+	}
+	b.WriteString(`, PRIMARY KEY (entity_key, event_time, available_at, seq_from), CHECK (seq_from < seq_to)`)
+	return database.CreateTable(ctx, tx, database.Table{
+		Kind: database.History, Schema: historySchema, Name: historyName(v), Columns: b.String(),
+		DistributionColumn: "entity_key",
+	})
+}
+
+// historyColumns is the columns that a run writes of each row, in the order of the staging table.
+func historyColumns(v *feature.ViewVersion) []string {
+	columns := []string{"entity_key", eventTimeColumn, availableAtColumn}
+	for _, c := range v.Stored() {
+		columns = append(columns, c.Name)
+	}
+	return columns
+}
+
+func quoteAll(prefix string, names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = prefix + quote(n)
+	}
+	return strings.Join(quoted, ", ")
+}

@@ -1,0 +1,193 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// Scope is what a run is asked to do.
+type Scope struct {
+	View *feature.ViewVersion
+	// From and To bound the event times less grain, [From, To). nil: as far as the live loads reach, and at least as far
+	// as earlier runs did, so that what was withdrawn at the source is withdrawn here. Both are cut down to multiples of
+	// the grain: a group that is not finished is not computed.
+	From, To *feature.Time
+	// Covered is what earlier runs covered.
+	Covered Span
+}
+
+// Transform is one execution of a view's SQL, in a read-only snapshot of its sources.
+type Transform struct {
+	View *feature.ViewVersion
+	// Owned is the span that the output's event times less grain lie in.
+	Owned  Span
+	Inputs []*Input
+
+	tx   pgx.Tx
+	conn *pgx.Conn
+}
+
+// BeginTransform takes the snapshot on conn: which loads, which span, how many rows. The caller calls Close.
+func BeginTransform(ctx context.Context, conn *pgx.Conn, scope Scope) (*Transform, error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	if err != nil {
+		return nil, err
+	}
+	t := &Transform{View: scope.View, tx: tx, conn: conn}
+	if err := t.begin(ctx, scope); err != nil {
+		return nil, errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
+	}
+	return t, nil
+}
+
+func (t *Transform) begin(ctx context.Context, scope Scope) error {
+	var reach Span
+	for _, src := range t.View.SourceVersions {
+		in, span, err := liveLoads(ctx, t.tx, src)
+		if err != nil {
+			return err
+		}
+		if in.LoadNumber == 0 {
+			return fault.New(fault.FailedPrecondition, "view %s reads source %s, which has no rows yet; send some: "+
+				"headwater ingest %s FILE", t.View.Ref(), src.Name, src.Name)
+		}
+		t.Inputs = append(t.Inputs, in)
+		reach = reach.Union(span)
+	}
+	var now time.Time
+	if err := t.tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
+		return err
+	}
+	if err := t.own(scope, reach, feature.TimeOf(now)); err != nil {
+		return err
+	}
+	if err := pinSession(ctx, t.tx); err != nil {
+		return err
+	}
+	read := Span{Start: t.Owned.Start.Add(-t.View.Lookback), End: t.Owned.End}
+	for _, in := range t.Inputs {
+		if err := in.count(ctx, t.tx, read); err != nil {
+			return err
+		}
+		if err := in.createView(ctx, t.tx, read); err != nil {
+			return arrivalFault(in.Source, err)
+		}
+	}
+	if err := createOutputView(ctx, t.tx, t.View, t.Owned); err != nil {
+		return err
+	}
+	_, err := t.tx.Exec(ctx, `SET TRANSACTION READ ONLY`)
+	return err
+}
+
+// own works out the span that the run owns.
+func (t *Transform) own(scope Scope, reach Span, now feature.Time) error {
+	grain := t.View.Grain
+	reach = Span{Start: reach.Start.Floor(grain), End: reach.End.Ceil(grain)}
+	if grain > 0 {
+		reach.End = min(reach.End, now.Floor(grain))
+	}
+	t.Owned = reach.Union(scope.Covered)
+	if scope.From != nil {
+		t.Owned.Start = scope.From.Floor(grain)
+	}
+	if scope.To != nil {
+		t.Owned.End = scope.To.Floor(grain)
+	}
+	if t.Owned.IsEmpty() {
+		return fault.New(fault.InvalidArgument, "view %s: the interval [%s, %s) holds no finished group of %s; "+
+			"ask for a later end", t.View.Ref(), t.Owned.Start, t.Owned.End, grain)
+	}
+	return nil
+}
+
+// RowsRead is the number of rows that the inputs show.
+func (t *Transform) RowsRead() int64 {
+	var n int64
+	for _, in := range t.Inputs {
+		n += in.Rows
+	}
+	return n
+}
+
+// Rows runs the query and calls emit for each row of its output. A row that breaks a rule of the view is a RUN_REFUSED
+// fault. The row is valid only during the call.
+func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) error {
+	columns := outputColumns(t.View)
+	keys := len(t.View.EntityVersion.JoinKeys)
+	values := make([]feature.Value, len(columns))
+	var row feature.Row
+	var key []byte
+	err := copyOut(ctx, t.conn, outputSelect(t.View), func(fields [][]byte) error {
+		for i, f := range fields {
+			values[i] = feature.Null()
+			if f == nil {
+				continue
+			}
+			v, err := decodeValue(columns[i].Type, f)
+			if errors.Is(err, errInfinite) {
+				return t.refuse("column %s: %v", columns[i].Name, err)
+			}
+			if err != nil {
+				return err
+			}
+			values[i] = v
+		}
+		var ok bool
+		var err error
+		key, ok, err = t.View.EntityVersion.AppendKey(key[:0], values[:keys])
+		if err != nil {
+			return t.refuse("%v", err)
+		}
+		if !ok || values[keys].IsNull() || values[keys+1].IsNull() {
+			return t.refuse("found a row (%s) in which a join key, event_time or available_at is NULL, expected none; "+
+				"leave such rows out with a WHERE, or give them a value", describeRow(columns[:keys+2], values))
+		}
+		row.Key = string(key)
+		row.EventTime, row.AvailableAt = values[keys].Timestamp(), values[keys+1].Timestamp()
+		row.Values = values[keys+2:]
+		if at := row.EventTime.Add(-t.View.Grain); at < t.Owned.Start || at >= t.Owned.End {
+			return t.refuse("found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
+				"a run writes only what it owns: check the grain, or leave other groups out with {{interval.start}} and "+
+				"{{interval.end}}", describeRow(columns[:keys+2], values), t.View.Grain, t.Owned.Start, t.Owned.End)
+		}
+		return emit(&row)
+	})
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && isDataError(pg.Code) {
+		return fault.New(fault.RunRefused, "view %s: its SQL failed on the rows of this run: %s", t.View.Ref(), pg.Message).Because(err)
+	}
+	return err
+}
+
+func (t *Transform) refuse(format string, args ...any) error {
+	return fault.New(fault.RunRefused, "view %s: %s", t.View.Ref(), fmt.Sprintf(format, args...))
+}
+
+// isDataError tells errors that rows cause (division by zero, overflow, a cast that does not fit, a subquery with more
+// than one row) from errors of the server.
+func isDataError(code string) bool { return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "21") }
+
+func describeRow(columns []feature.Column, values []feature.Value) string {
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		text := "NULL"
+		if !values[i].IsNull() {
+			text = values[i].Text()
+		}
+		parts[i] = c.Name + " " + text
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Close ends the snapshot. Nothing of it stays.
+func (t *Transform) Close(ctx context.Context) error { return t.tx.Rollback(context.WithoutCancel(ctx)) }
