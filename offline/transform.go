@@ -175,7 +175,9 @@ func (t *Transform) refuse(format string, args ...any) error {
 
 // isDataError tells errors that rows cause (division by zero, overflow, a cast that does not fit, a subquery with more
 // than one row) from errors of the server.
-func isDataError(code string) bool { return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "21") }
+func isDataError(code string) bool {
+	return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "21")
+}
 
 func describeRow(columns []feature.Column, values []feature.Value) string {
 	parts := make([]string, len(columns))
@@ -190,4 +192,6 @@ func describeRow(columns []feature.Column, values []feature.Value) string {
 }
 
 // Close ends the snapshot. Nothing of it stays.
-func (t *Transform) Close(ctx context.Context) error { return t.tx.Rollback(context.WithoutCancel(ctx)) }
+func (t *Transform) Close(ctx context.Context) error {
+	return t.tx.Rollback(context.WithoutCancel(ctx))
+}

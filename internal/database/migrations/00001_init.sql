@@ -180,7 +180,8 @@ CREATE TABLE headwater.dataset (
     name        text NOT NULL,
     version     integer NOT NULL CHECK (version > 0),
     state       text NOT NULL CHECK (state IN ('built', 'released')),
-    service_id  bigint NOT NULL REFERENCES headwater.definition,
+    service     text NOT NULL,
+    service_version integer NOT NULL,
     position    bigint NOT NULL,
     -- The proto's Manifest in its JSON form.
     manifest    jsonb NOT NULL,

@@ -1,0 +1,265 @@
+package dataset
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/tabular"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/read"
+)
+
+// ArrowWriter names what makes the bytes of a result: the same name, the same bytes.
+var ArrowWriter = fmt.Sprintf("arrow-go %s, IPC stream, batches of %d rows", arrow.PkgVersion, tabular.StreamBatchRows)
+
+// result is what assembling a dataset found.
+type result struct {
+	rows        int64
+	columns     []ManifestColumn
+	content     feature.Digest
+	arrowSHA256 feature.Digest
+}
+
+// assembly is the inputs of a result: all of them, so that equal assemblies give equal results.
+type assembly struct {
+	plan *read.Plan
+	// views are those of the plan, in its order, at the dataset's position.
+	views []offline.AsOf
+	spine *spool
+	// timestamp names the spine's column that says for when.
+	timestamp string
+}
+
+// stage is the views of one entity that take their keys from the same columns: one spine of keys serves them all.
+type stage struct {
+	entity *feature.EntityVersion
+	// keys are the positions of the key columns in the spine, views those of the views in the plan.
+	keys, views []int
+	rows        chan []stageRow
+	// head is what was received of rows and not yet used.
+	head []stageRow
+}
+
+type stageRow struct {
+	number  int64
+	winners []read.Winner
+}
+
+// stageBatch is how many rows pass from a stage to the assembly at once.
+const stageBatch = 512
+
+// assemble joins the spine to the plan's views and writes the result to out as an Arrow IPC stream. connect opens a
+// connection for the length of the call.
+func (a *assembly) assemble(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), out io.Writer) (*result, error) {
+	stages := a.stages()
+	group, ctx := errgroup.WithContext(ctx)
+	for _, st := range stages {
+		group.Go(func() error { return a.runStage(ctx, connect, st) })
+	}
+	var res *result
+	group.Go(func() (err error) {
+		res, err = a.zip(ctx, stages, out)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+func (a *assembly) stages() []*stage {
+	var stages []*stage
+	byKeys := map[string]*stage{}
+	for i := range a.plan.Views {
+		v := &a.plan.Views[i]
+		id := v.Version.Entity + "\x00" + strings.Join(v.KeyColumns, "\x00")
+		st := byKeys[id]
+		if st == nil {
+			st = &stage{entity: v.Version.EntityVersion, rows: make(chan []stageRow, 4)}
+			for _, name := range v.KeyColumns {
+				st.keys = append(st.keys, slices.IndexFunc(a.spine.columns, func(c feature.Column) bool { return c.Name == name }))
+			}
+			byKeys[id] = st
+			stages = append(stages, st)
+		}
+		st.views = append(st.views, i)
+	}
+	return stages
+}
+
+func (a *assembly) runStage(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), st *stage) error {
+	defer close(st.rows)
+	conn, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	views := make([]offline.AsOf, len(st.views))
+	for i, v := range st.views {
+		views[i] = a.views[v]
+	}
+	var batch []stageRow
+	send := func() error {
+		select {
+		case st.rows <- batch:
+			batch = nil
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	name := "spine_" + strings.ToLower(rand.Text())
+	err = offline.PointInTime(ctx, conn, name, views, a.spineOf(st), func(number int64, winners []read.Winner) error {
+		if batch == nil {
+			batch = make([]stageRow, 0, stageBatch)
+		}
+		batch = append(batch, stageRow{number: number, winners: winners})
+		if len(batch) == stageBatch {
+			return send()
+		}
+		return nil
+	})
+	if err == nil && len(batch) > 0 {
+		err = send()
+	}
+	return err
+}
+
+// spineOf is the spine of one stage. A row whose key has a NULL is not in it.
+func (a *assembly) spineOf(st *stage) iter.Seq2[offline.SpineRow, error] {
+	at := slices.IndexFunc(a.spine.columns, func(c feature.Column) bool { return c.Name == a.timestamp })
+	return func(yield func(offline.SpineRow, error) bool) {
+		row := offline.SpineRow{Number: -1}
+		values := make([]feature.Value, len(st.keys))
+		for spineRow, err := range a.spine.rowsOf() {
+			if err != nil {
+				yield(row, err)
+				return
+			}
+			row.Number++
+			for i, k := range st.keys {
+				values[i] = spineRow[k]
+			}
+			var ok bool
+			if row.Key, ok, err = st.entity.AppendKey(row.Key[:0], values); err != nil {
+				yield(row, err)
+				return
+			}
+			if !ok {
+				continue
+			}
+			row.At = spineRow[at].Timestamp()
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// next is the stage's winners for a spine row, or nil when its key has a NULL. Rows come by ascending number.
+func (st *stage) next(ctx context.Context, number int64) ([]read.Winner, error) {
+	if len(st.head) == 0 {
+		select {
+		case rows, ok := <-st.rows:
+			if !ok {
+				// Ended: what it has not sent has no key. A stage that failed cancels ctx, which is looked at last.
+				return nil, ctx.Err()
+			}
+			st.head = rows
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if st.head[0].number != number {
+		return nil, nil
+	}
+	winners := st.head[0].winners
+	st.head = st.head[1:]
+	return winners, nil
+}
+
+// zip writes one row per spine row: the spine's columns, then the plan's.
+func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*result, error) {
+	columns := slices.Clone(a.spine.columns)
+	for _, c := range a.plan.Columns {
+		columns = append(columns, feature.Column{Name: c.Name, Type: c.Type})
+	}
+	res := &result{columns: describeColumns(a.spine.columns, a.plan)}
+	statuses := make([][read.Unavailable + 1]int64, len(a.plan.Columns))
+	bytesHash := sha256.New()
+	writer := tabular.NewStreamWriter(io.MultiWriter(out, bytesHash), columns, false)
+	content := newContentHash(columns)
+	winners := make([]read.Winner, len(a.plan.Views))
+	row := make([]feature.Value, len(columns))
+	for spineRow, err := range a.spine.rowsOf() {
+		if err != nil {
+			return nil, err
+		}
+		for _, st := range stages {
+			found, err := st.next(ctx, res.rows)
+			if err != nil {
+				return nil, err
+			}
+			for i, v := range st.views {
+				if found == nil {
+					winners[v] = read.Winner{Status: read.NoKey}
+					continue
+				}
+				winners[v] = found[i]
+				a.plan.Views[v].Admit(&winners[v])
+			}
+		}
+		copy(row, spineRow)
+		for i := range a.plan.Columns {
+			c := &a.plan.Columns[i]
+			value, status := c.Value(&winners[c.View])
+			row[len(spineRow)+i] = value
+			statuses[i][status]++
+		}
+		for i, v := range row {
+			if v.IsNull() {
+				res.columns[i].Nulls++
+			}
+		}
+		content.add(row)
+		if err := writer.Append(row); err != nil {
+			return nil, err
+		}
+		res.rows++
+	}
+	if err := writer.Close(); err != nil {
+		return nil, err
+	}
+	// A stage that has more to say than the spine has rows, or that failed after its last one, must not go unseen.
+	for _, st := range stages {
+		if len(st.head) > 0 {
+			return nil, fmt.Errorf("stage of %s: row %d is left over", st.entity.Name, st.head[0].number)
+		}
+		if rows, ok := <-st.rows; ok {
+			return nil, fmt.Errorf("stage of %s: row %d is left over", st.entity.Name, rows[0].number)
+		}
+	}
+	for i := range statuses {
+		counts := map[string]int64{}
+		for s, n := range statuses[i] {
+			if n > 0 {
+				counts[read.Status(s).String()] = n
+			}
+		}
+		res.columns[len(a.spine.columns)+i].Statuses = counts
+	}
+	res.content = content.digest()
+	bytesHash.Sum(res.arrowSHA256[:0])
+	return res, nil
+}

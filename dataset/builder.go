@@ -1,0 +1,253 @@
+package dataset
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/read"
+)
+
+// DefaultTimestampColumn is the spine's column that says for when, unless the request names another.
+const DefaultTimestampColumn = "timestamp"
+
+// Builder builds datasets and has them again. Safe for concurrent use.
+type Builder struct {
+	pool    *pgxpool.Pool
+	version string
+	// turns bounds how many results are assembled at once; each holds a connection per entity and sorts its spine.
+	turns chan struct{}
+}
+
+// maxAssemblies is how many results one process assembles at once. The others wait.
+const maxAssemblies = 4
+
+// NewBuilder makes a Builder. version is the server's, for manifests.
+func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
+	return &Builder{pool: pool, version: version, turns: make(chan struct{}, maxAssemblies)}
+}
+
+// Request is a dataset to build.
+type Request struct {
+	// Plan is that of the service, for the caller.
+	Plan *read.Plan
+	// Name of the dataset; empty: the service's.
+	Name string
+	// TimestampColumn of the spine; empty: DefaultTimestampColumn.
+	TimestampColumn string
+	// AsOf is `pos:17`, `run:VIEW@2/5`, an RFC 3339 time, or empty for the newest position.
+	AsOf       string
+	KeyMapping map[string]string
+	Principal  string
+}
+
+// Build reads the spine, an Arrow IPC stream, writes the result to out as one, and returns the manifest of the dataset,
+// which exists from then on. After an error nothing of it does, and what was written to out is to be thrown away.
+func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out io.Writer) (*Manifest, error) {
+	if req.TimestampColumn == "" {
+		req.TimestampColumn = DefaultTimestampColumn
+	}
+	if req.Name == "" {
+		req.Name = req.Plan.Service.Name
+	}
+	m := &Manifest{
+		ID: "ds_" + strings.ToLower(rand.Text()), Name: req.Name, State: Released,
+		Service: req.Plan.Service.Name, ServiceVersion: req.Plan.Service.Version,
+		ServiceFingerprint: req.Plan.Service.Fingerprint.String(),
+		TimestampColumn:    req.TimestampColumn, KeyMapping: req.KeyMapping, Purpose: req.Plan.Purpose,
+		ArrowWriter: ArrowWriter, Principal: req.Principal, ServerVersion: b.version,
+	}
+	var err error
+	if m.Position, err = offline.ResolveAsOf(ctx, b.pool, req.AsOf); err != nil {
+		return nil, err
+	}
+	a := &assembly{plan: req.Plan, timestamp: req.TimestampColumn}
+	for i := range req.Plan.Views {
+		v := &req.Plan.Views[i]
+		at, err := b.viewAt(ctx, v, m.Position)
+		if err != nil {
+			return nil, err
+		}
+		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: at.Seq, TTL: v.TTL})
+		from, to := at.Covered.Start.Time(), at.Covered.End.Time()
+		m.Views = append(m.Views, ManifestView{
+			View: v.Version.Name, Version: v.Version.Version, Fingerprint: v.Version.Fingerprint.String(), Seq: at.Seq,
+			CoveredFrom: &from, CoveredTo: &to,
+		})
+	}
+	a.spine, err = spoolSpine(spine, req.TimestampColumn, func(columns []feature.Column) error {
+		return checkSpine(columns, req.Plan, req.TimestampColumn)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer a.spine.close()
+	res, err := b.assemble(ctx, a, out)
+	if err != nil {
+		return nil, err
+	}
+	m.Rows, m.Columns = res.rows, res.columns
+	m.SpineDigest, m.ContentDigest = a.spine.digest.String(), res.content.String()
+	m.ArrowSHA256 = res.arrowSHA256.String()
+	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { return insert(ctx, tx, m, a.views, a.spine) })
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (b *Builder) viewAt(ctx context.Context, v *read.View, position int64) (offline.ViewAt, error) {
+	at, err := offline.At(ctx, b.pool, v.Version.ID, position)
+	if err == nil && at.Seq == 0 {
+		err = fault.New(fault.NotMaterialized, "view %s: no run of it was published by position %d, so every value would be "+
+			"missing; run `headwater materialize %s --wait` first", v.Version.Ref(), position, v.Version.Ref())
+	}
+	return at, err
+}
+
+func (b *Builder) assemble(ctx context.Context, a *assembly, out io.Writer) (*result, error) {
+	select {
+	case b.turns <- struct{}{}:
+		defer func() { <-b.turns }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	connect := func(ctx context.Context) (*pgx.Conn, error) {
+		return pgx.ConnectConfig(ctx, b.pool.Config().ConnConfig.Copy())
+	}
+	return a.assemble(ctx, connect, out)
+}
+
+// checkSpine compares the spine's columns with what the plan needs of them.
+func checkSpine(columns []feature.Column, plan *read.Plan, timestamp string) error {
+	byName := map[string]feature.Type{}
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		byName[c.Name], names[i] = c.Type, c.Name
+	}
+	has := strings.Join(names, ", ")
+	switch t, ok := byName[timestamp]; {
+	case !ok:
+		return fault.New(fault.InvalidSpine, "spine: found no column %s, expected one that says for when each row is; the spine has "+
+			"%s. If one of them is it, name it: --timestamp COLUMN", timestamp, has)
+	case t != feature.TypeTimestamp:
+		return fault.New(fault.InvalidSpine, "spine: column %s: found %s, expected timestamp", timestamp, t)
+	}
+	for i := range plan.Views {
+		v := &plan.Views[i]
+		for k, name := range v.KeyColumns {
+			key := v.Version.EntityVersion.JoinKeys[k]
+			switch t, ok := byName[name]; {
+			case !ok:
+				return fault.New(fault.InvalidSpine, "spine: found no column %s, expected the join key %s of entity %s, which view %s "+
+					"needs; the spine has %s. If one of them is it, map it: --key-mapping %s=COLUMN",
+					name, key.Name, v.Version.Entity, v.Version.Name, has, key.Name)
+			case t != key.Type:
+				return fault.New(fault.InvalidSpine, "spine: column %s: found %s, expected %s, the type of join key %s of entity %s",
+					name, t, key.Type, key.Name, v.Version.Entity)
+			}
+		}
+	}
+	for _, c := range plan.Columns {
+		if _, ok := byName[c.Name]; ok {
+			return fault.New(fault.InvalidSpine, "spine: column %s has the name of a feature of the service; rename it", c.Name)
+		}
+	}
+	return nil
+}
+
+// Fetch computes the dataset of a manifest again and writes the same bytes to out, after it has made sure that they are.
+// plan is that of the manifest's service version. Nothing is written when they are not: the fault says what differs.
+func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) error {
+	if m.State != Released {
+		return fault.New(fault.FailedPrecondition, "dataset %s is built and not released yet", m.ID)
+	}
+	file, err := os.CreateTemp("", "headwater-dataset-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	res, err := b.again(ctx, m, plan, file)
+	if err != nil {
+		return err
+	}
+	if differences := compare(m, res); len(differences) > 0 {
+		return fault.New(fault.DigestMismatch, "dataset %s cannot be had again: %s; nothing was sent", m.ID,
+			strings.Join(differences, "; "))
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err = io.Copy(out, file)
+	return err
+}
+
+// Verification is what computing a dataset again found.
+type Verification struct {
+	ContentDigest, ArrowSHA256 feature.Digest
+	// Differences from the manifest, none when it is the same.
+	Differences []string
+}
+
+// Verify computes the dataset of a manifest again and compares digests.
+func (b *Builder) Verify(ctx context.Context, m *Manifest, plan *read.Plan) (*Verification, error) {
+	res, err := b.again(ctx, m, plan, io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	return &Verification{ContentDigest: res.content, ArrowSHA256: res.arrowSHA256, Differences: compare(m, res)}, nil
+}
+
+// again computes the result from the kept spine and the history at the manifest's sequences.
+func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*result, error) {
+	if len(plan.Views) != len(m.Views) {
+		return nil, fmt.Errorf("dataset %s: the plan has %d views, the manifest %d", m.ID, len(plan.Views), len(m.Views))
+	}
+	a := &assembly{plan: plan, timestamp: m.TimestampColumn}
+	for i := range plan.Views {
+		v, kept := &plan.Views[i], &m.Views[i]
+		if v.Version.Ref() != fmt.Sprintf("%s@%d", kept.View, kept.Version) || v.Version.Fingerprint.String() != kept.Fingerprint {
+			return nil, fault.New(fault.DigestMismatch, "dataset %s was built from view %s@%d with fingerprint %s; the registry now "+
+				"has %s with %s in its place", m.ID, kept.View, kept.Version, kept.Fingerprint, v.Version.Ref(), v.Version.Fingerprint)
+		}
+		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: kept.Seq, TTL: v.TTL})
+	}
+	var err error
+	if a.spine, err = loadSpine(ctx, b.pool, m); err != nil {
+		return nil, err
+	}
+	defer a.spine.close()
+	return b.assemble(ctx, a, out)
+}
+
+// compare lists how a result differs from the manifest. Other bytes of the same content are a difference only where the
+// writer is the one that made them.
+func compare(m *Manifest, res *result) []string {
+	var differences []string
+	if res.rows != m.Rows {
+		differences = append(differences, fmt.Sprintf("found %d rows, expected %d", res.rows, m.Rows))
+	}
+	if found := res.content.String(); found != m.ContentDigest {
+		differences = append(differences, fmt.Sprintf("found content digest %s, expected %s", found, m.ContentDigest))
+	}
+	if found := res.arrowSHA256.String(); found != m.ArrowSHA256 && m.ArrowWriter == ArrowWriter {
+		differences = append(differences, fmt.Sprintf("found Arrow SHA-256 %s, expected %s", found, m.ArrowSHA256))
+	}
+	for i, c := range res.columns {
+		if i < len(m.Columns) && c.Nulls != m.Columns[i].Nulls {
+			differences = append(differences, fmt.Sprintf("column %s: found %d missing values, expected %d", c.Name, c.Nulls,
+				m.Columns[i].Nulls))
+		}
+	}
+	return differences
+}

@@ -1,0 +1,160 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/read"
+)
+
+// State is what may be done with a dataset.
+type State string
+
+const (
+	Built State = "built"
+	// Released may be fetched.
+	Released State = "released"
+)
+
+// Manifest is all that is needed to have a dataset again.
+type Manifest struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	State   State  `json:"state"`
+
+	Service            string         `json:"service"`
+	ServiceVersion     int            `json:"service_version"`
+	ServiceFingerprint string         `json:"service_fingerprint"`
+	Views              []ManifestView `json:"views"`
+	// Position in the publish log that the views are read at.
+	Position        int64             `json:"position"`
+	TimestampColumn string            `json:"timestamp_column"`
+	KeyMapping      map[string]string `json:"key_mapping,omitempty"`
+	Purpose         string            `json:"purpose,omitempty"`
+
+	Rows    int64            `json:"rows"`
+	Columns []ManifestColumn `json:"columns"`
+	// SpineDigest and ContentDigest are SHA-256 over the canonical encodings, hex; ArrowSHA256 is that of the result as the
+	// Arrow IPC stream that ArrowWriter makes.
+	SpineDigest   string `json:"spine_digest"`
+	ContentDigest string `json:"content_digest"`
+	ArrowSHA256   string `json:"arrow_sha256"`
+	ArrowWriter   string `json:"arrow_writer"`
+
+	Principal     string    `json:"principal"`
+	CreatedAt     time.Time `json:"created_at"`
+	ServerVersion string    `json:"server_version"`
+}
+
+// ManifestView is a view version at the sequence that the dataset reads it at.
+type ManifestView struct {
+	View        string     `json:"view"`
+	Version     int        `json:"version"`
+	Fingerprint string     `json:"fingerprint"`
+	Seq         int64      `json:"seq"`
+	CoveredFrom *time.Time `json:"covered_from,omitempty"`
+	CoveredTo   *time.Time `json:"covered_to,omitempty"`
+}
+
+// ManifestColumn is one column of the result.
+type ManifestColumn struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	// Origin is `spine`, or `feature:VIEW@VERSION.NAME`.
+	Origin string `json:"origin"`
+	// Nulls is how many of the rows hold no value.
+	Nulls int64 `json:"nulls"`
+	// Statuses counts the rows of a feature by status.
+	Statuses map[string]int64 `json:"statuses,omitempty"`
+}
+
+// Ref is `NAME@VERSION`.
+func (m *Manifest) Ref() string { return m.Name + "@" + strconv.Itoa(m.Version) }
+
+// querier is what a pool, a connection and a transaction have in common.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Find reads a manifest by its id or by `NAME@VERSION`, or returns a NOT_FOUND fault.
+func Find(ctx context.Context, q querier, ref string) (*Manifest, error) {
+	name, ver, _ := strings.Cut(ref, "@")
+	version, _ := strconv.Atoi(ver)
+	var m Manifest
+	err := q.QueryRow(ctx, `SELECT manifest FROM headwater.dataset WHERE id = $1 OR (name = $2 AND version = $3)`,
+		ref, name, version).Scan(&m)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fault.New(fault.NotFound,
+			"there is no dataset %q; `headwater dataset list` shows those there are, by id and by NAME@VERSION", ref)
+	}
+	return &m, err
+}
+
+// List reads manifests of one name, or of all for "", newest first.
+func List(ctx context.Context, q querier, name string) ([]*Manifest, error) {
+	rows, err := q.Query(ctx, `SELECT manifest FROM headwater.dataset WHERE $1 = '' OR name = $1
+		ORDER BY created_at DESC, id`, name)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Manifest, error) {
+		var m Manifest
+		err := row.Scan(&m)
+		return &m, err
+	})
+}
+
+// insert commits the dataset: manifest, spine and what it reads. Its version is the next of its name.
+func insert(ctx context.Context, tx pgx.Tx, m *Manifest, views []offline.AsOf, spine *spool) error {
+	// Two builds of one name take their versions one after the other.
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('headwater.dataset.' || $1, 0))`, m.Name)
+	if err != nil {
+		return err
+	}
+	err = tx.QueryRow(ctx, `SELECT coalesce(max(version), 0) + 1, clock_timestamp() FROM headwater.dataset WHERE name = $1`,
+		m.Name).Scan(&m.Version, &m.CreatedAt)
+	if err != nil {
+		return err
+	}
+	m.CreatedAt = m.CreatedAt.UTC()
+	_, err = tx.Exec(ctx, `
+		INSERT INTO headwater.dataset (id, name, version, state, service, service_version, position, manifest, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		m.ID, m.Name, m.Version, m.State, m.Service, m.ServiceVersion, m.Position, m, m.CreatedAt)
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		_, err := tx.Exec(ctx, `INSERT INTO headwater.dataset_view (dataset_id, view_id, seq) VALUES ($1, $2, $3)
+			ON CONFLICT DO NOTHING`, m.ID, v.View.ID, v.Seq)
+		if err != nil {
+			return err
+		}
+	}
+	return spine.store(ctx, tx, m.ID)
+}
+
+// describeColumns is the result's columns before any row was seen.
+func describeColumns(spine []feature.Column, plan *read.Plan) []ManifestColumn {
+	columns := make([]ManifestColumn, 0, len(spine)+len(plan.Columns))
+	for _, c := range spine {
+		columns = append(columns, ManifestColumn{Name: c.Name, Type: c.Type.String(), Origin: "spine"})
+	}
+	for _, c := range plan.Columns {
+		v := plan.Views[c.View].Version
+		columns = append(columns, ManifestColumn{
+			Name: c.Name, Type: c.Type.String(), Origin: "feature:" + v.Ref() + "." + v.Features[c.Slot].Name,
+		})
+	}
+	return columns
+}
