@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -278,10 +279,11 @@ func TestServersEndWithAKilledOwner(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	end := sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-	}()
+	})
+	defer end()
 	lines := bufio.NewScanner(out)
 	var urls []string
 	for len(urls) < 2 && lines.Scan() {
@@ -297,10 +299,8 @@ func TestServersEndWithAKilledOwner(t *testing.T) {
 	_, err = localserver.StartPostgres(t.Context(), localserver.PostgresConfig{Dir: filepath.Join(dir, "postgres")})
 	refused(t, err, fault.FailedPrecondition, fmt.Sprintf("in use by process %d", cmd.Process.Pid))
 
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	// At once, without waiting for the servers to be gone: that is for the start to do.
+	end()
+	// Without waiting for the servers to be gone: that is for the start to do.
 	p := startPostgres(t, filepath.Join(dir, "postgres"), true)
 	r := startRedis(t, filepath.Join(dir, "redis"), true)
 	awaitSilence(t, address(t, urls[0]))
