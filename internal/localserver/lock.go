@@ -101,8 +101,3 @@ func (l *lock) pids() (owner, server int) {
 
 // release gives up this process's hold.
 func (l *lock) release() { l.file.Close() }
-
-func alive(pid int) bool {
-	err := syscall.Kill(pid, 0)
-	return err == nil || errors.Is(err, syscall.EPERM)
-}

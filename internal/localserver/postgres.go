@@ -273,8 +273,8 @@ func (s *postgresStart) failed(ctx context.Context, name string, err error) erro
 		s.programs.path(name), s.programs.major, s.dir, s.log(), logTail(s.log())).Because(err)
 }
 
-// removeStalePid removes the pid file that a killed server left, if that pid is now another process's. Postgres itself can
-// see only that the pid is in use, and would refuse to start.
+// removeStalePid removes the pid file that a killed server left, when that server is gone. Postgres itself can see only
+// whether the pid is in use, perhaps by another process by now, and would refuse to start.
 func (s *postgresStart) removeStalePid() {
 	file := filepath.Join(s.data(), "postmaster.pid")
 	text, err := os.ReadFile(file)
@@ -282,8 +282,7 @@ func (s *postgresStart) removeStalePid() {
 		return
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
-	cwd, err := os.Readlink(filepath.Join("/proc", strings.TrimSpace(first), "cwd"))
-	if err == nil && cwd != s.data() {
+	if pid, err := strconv.Atoi(strings.TrimSpace(first)); err == nil && !livesIn(pid, s.data()) {
 		_ = os.Remove(file)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -173,13 +174,12 @@ func (s *redisStart) failed(ctx context.Context, err error) error {
 }
 
 func (s *redisStart) awaitReady(ctx context.Context, process *process, port int) error {
-	client := redis.NewClient(&redis.Options{
-		Addr: "127.0.0.1:" + strconv.Itoa(port), Password: s.password, MaxRetries: -1, DialerRetries: 1,
-	})
+	address := "127.0.0.1:" + strconv.Itoa(port)
+	client := redis.NewClient(&redis.Options{Addr: address, Password: s.password, MaxRetries: -1})
 	defer client.Close()
 	deadline := time.After(redisStartLimit)
 	for {
-		err := client.Ping(ctx).Err()
+		err := answers(ctx, address, client)
 		if err == nil {
 			return nil
 		}
@@ -193,4 +193,14 @@ func (s *redisStart) awaitReady(ctx context.Context, process *process, port int)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// answers asks a server that may not listen yet. The client would log that it cannot connect, so it is kept from trying.
+func answers(ctx context.Context, address string, client *redis.Client) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	conn.Close()
+	return client.Ping(ctx).Err()
 }

@@ -1,0 +1,73 @@
+# `make` alone lists the targets. Tools are Go modules pinned under tools/, built when first needed; `make demo` and
+# `make test` need none of them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+BUF ?= go tool -modfile=tools/buf/go.mod buf
+export BUF
+
+# What to test, and further flags for go test: make test PKGS=./internal/database TESTFLAGS=-v
+PKGS ?= ./...
+TESTFLAGS ?=
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: deps build ## The whole story on real flights, with servers of its own, in a minute
+	@scripts/demo.sh
+
+.PHONY: test
+test: deps ## All tests, on servers of their own (RACE=1: with the race detector)
+	@mkdir -p .cache/bin
+	@go build -o .cache/bin/withservers ./internal/testenv/cmd/withservers
+	@echo "==> go test$(if $(RACE), -race) $(PKGS)"
+	@.cache/bin/withservers $(if $(RACE),env CGO_ENABLED=1) go test $(if $(RACE),-race) $(TESTFLAGS) $(PKGS)
+
+.PHONY: dev
+dev: deps build ## A server that stays, with its own Postgres and Redis
+	@bin/headwater dev
+
+.PHONY: build
+build: check-go ## bin/headwater
+	@echo "==> build bin/headwater $(VERSION)"
+	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/headwater ./cmd/headwater
+
+.PHONY: ci
+ci: ## All that must hold before a change is taken: lint, check-generate, test with race, demo
+	@$(MAKE) lint
+	@$(MAKE) check-generate
+	@$(MAKE) test RACE=1
+	@$(MAKE) demo
+
+.PHONY: lint
+lint: check-go ## Format, vet, staticcheck, and buf on the protos
+	@echo "==> lint"
+	@scripts/lint.sh
+
+.PHONY: fmt
+fmt: check-go ## Format the Go code
+	@go fmt ./...
+
+.PHONY: generate
+generate: check-go ## gen/ from proto/
+	@echo "==> generate"
+	@scripts/generate.sh
+
+.PHONY: check-generate
+check-generate: check-go ## Fails when gen/ is not what proto/ generates
+	@echo "==> check-generate"
+	@scripts/generate.sh --check
+
+.PHONY: deps
+deps: check-go ## Installs Postgres and Redis server programs where they are missing
+	@scripts/install-deps.sh $(if $(RACE),--race)
+
+.PHONY: check-go
+check-go:
+	@scripts/check-go.sh

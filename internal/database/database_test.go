@@ -1,0 +1,399 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func openEmpty(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	pool, err := database.Open(t.Context(), testenv.EmptyPostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// faulty asserts a fault whose message holds all of the parts and nothing of the hidden ones.
+func faulty(t *testing.T, err error, reason fault.Reason, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want %v", reason)
+	}
+	if got := fault.ReasonOf(err); got != reason {
+		t.Errorf("reason %v, want %v: %v", got, reason, err)
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("message lacks %q: %v", part, err)
+		}
+	}
+}
+
+func TestOpenPinsTheSession(t *testing.T) {
+	pool := openEmpty(t)
+	for name, want := range map[string]string{"TimeZone": "UTC", "application_name": "headwater"} {
+		var got string
+		if err := pool.QueryRow(t.Context(), "SELECT current_setting($1)", name).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %q, want %q (%v)", name, got, want, err)
+		}
+	}
+	if got := pool.Config().MaxConns; got != 16 {
+		t.Errorf("%d connections at most, want 16", got)
+	}
+	sized, err := database.Open(t.Context(), pool.Config().ConnString()+"&pool_max_conns=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sized.Close()
+	if got := sized.Config().MaxConns; got != 3 {
+		t.Errorf("%d connections at most, want the URL's 3", got)
+	}
+}
+
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	good, err := url.Parse(testenv.EmptyPostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(change func(*url.URL)) string {
+		u := *good
+		change(&u)
+		return u.String()
+	}
+	nobody := closedAddress(t)
+	for name, c := range map[string]struct {
+		url    string
+		reason fault.Reason
+		parts  []string
+	}{
+		"not a URL": {
+			"postgres://u:s3cret@host:port/x", fault.InvalidArgument, []string{"postgres://USER:PASSWORD@HOST:5432/DATABASE"},
+		},
+		"nobody listens": {
+			changed(func(u *url.URL) { u.Host = nobody; u.User = url.UserPassword("u", "s3cret") }),
+			fault.PostgresUnavailable, []string{"Postgres at " + nobody + " cannot be reached", "check that the server runs"},
+		},
+		"no such host": {
+			"postgres://u:s3cret@host.invalid:5432/x", fault.PostgresUnavailable,
+			[]string{"Postgres at host.invalid:5432", `no host "host.invalid"`},
+		},
+		"wrong password": {
+			changed(func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "s3cret") }),
+			fault.PostgresUnavailable,
+			[]string{"Postgres at " + good.Host, "refused the login of user", "check the user and the password"},
+		},
+		"no such database": {
+			changed(func(u *url.URL) { u.Path = "/nowhere" }),
+			fault.PostgresUnavailable, []string{`has no database "nowhere"`, "createdb nowhere"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := database.Open(t.Context(), c.url)
+			faulty(t, err, c.reason, c.parts...)
+			for _, secret := range []string{"s3cret", "SQLSTATE 28P01", "dial tcp"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("the message shows %q: %v", secret, err)
+				}
+			}
+		})
+	}
+}
+
+// closedAddress is one where nothing listens.
+func closedAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestMigrate(t *testing.T) {
+	pool := openEmpty(t)
+	faulty(t, database.CheckVersion(t.Context(), pool), fault.SchemaVersion, "no Headwater schema", "`headwater migrate`")
+	known := database.KnownVersion()
+	if known < 1 {
+		t.Fatalf("known version %d", known)
+	}
+	from, to, err := database.Migrate(t.Context(), pool)
+	if err != nil || from != 0 || to != known {
+		t.Fatalf("migrated from %d to %d, want 0 to %d: %v", from, to, known, err)
+	}
+	if err := database.CheckVersion(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	from, to, err = database.Migrate(t.Context(), pool)
+	if err != nil || from != known || to != known {
+		t.Fatalf("migrated again from %d to %d, want nothing to do at %d: %v", from, to, known, err)
+	}
+	for _, table := range []string{"headwater.publish_head", "headwater_jobs.river_job"} {
+		var there bool
+		if err := pool.QueryRow(t.Context(), "SELECT to_regclass($1) IS NOT NULL", table).Scan(&there); err != nil || !there {
+			t.Errorf("no table %s (%v)", table, err)
+		}
+	}
+}
+
+func TestMigrateOnOneConnection(t *testing.T) {
+	pool, err := database.Open(t.Context(), testenv.EmptyPostgresURL(t)+"&pool_max_conns=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, _, err := database.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestManyMigrateAtOnce(t *testing.T) {
+	empty := testenv.EmptyPostgresURL(t)
+	known := database.KnownVersion()
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	var worked int
+	for range 4 {
+		wait.Go(func() {
+			pool, err := database.Open(t.Context(), empty)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer pool.Close()
+			from, to, err := database.Migrate(t.Context(), pool)
+			if err != nil || to != known {
+				t.Errorf("migrated from %d to %d: %v", from, to, err)
+				return
+			}
+			if err := database.CheckVersion(t.Context(), pool); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if from == 0 {
+				worked++
+			}
+		})
+	}
+	wait.Wait()
+	if worked != 1 {
+		t.Errorf("%d of 4 found an empty database, want 1", worked)
+	}
+}
+
+func TestOtherSchemaVersionsAreRefused(t *testing.T) {
+	pool := testenv.Postgres(t)
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known := database.KnownVersion()
+	newer := fmt.Sprintf("the database's schema is version %d, and this headwater knows versions up to %d", known+2, known)
+
+	exec("INSERT INTO headwater.schema_migration (version_id, is_applied) VALUES ($1, true)", known+2)
+	faulty(t, database.CheckVersion(t.Context(), pool), fault.SchemaVersion, newer, "a later one")
+	from, to, err := database.Migrate(t.Context(), pool)
+	faulty(t, err, fault.SchemaVersion, newer)
+	if from != known+2 || to != known+2 {
+		t.Errorf("says it migrated from %d to %d", from, to)
+	}
+	exec("DELETE FROM headwater.schema_migration WHERE version_id > 0")
+	faulty(t, database.CheckVersion(t.Context(), pool), fault.SchemaVersion, "run `headwater migrate`")
+	exec("INSERT INTO headwater.schema_migration (version_id, is_applied) VALUES ($1, true)", known)
+
+	exec("INSERT INTO headwater_jobs.river_migration (line, version) VALUES ('main', 1000)")
+	faulty(t, database.CheckVersion(t.Context(), pool), fault.SchemaVersion, "job tables are version 1000")
+	exec("DELETE FROM headwater_jobs.river_migration WHERE version > 3")
+	faulty(t, database.CheckVersion(t.Context(), pool), fault.SchemaVersion, "job tables are version 3", "run `headwater migrate`")
+}
+
+func TestMigrationsHashIsStable(t *testing.T) {
+	one, err := database.MigrationsHash()
+	if err != nil || len(one) != 64 {
+		t.Fatalf("hash %q, %v", one, err)
+	}
+	if two, err := database.MigrationsHash(); err != nil || one != two {
+		t.Errorf("hash %q, then %q, %v", one, two, err)
+	}
+}
+
+func TestFaultOfARunningCall(t *testing.T) {
+	pool := openEmpty(t)
+	late, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := pool.Exec(late, "SELECT pg_sleep(60)")
+	faulty(t, database.Fault(err), fault.DeadlineExceeded, "the deadline passed")
+
+	cancelled, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err = pool.Exec(cancelled, "SELECT pg_sleep(60)")
+	faulty(t, database.Fault(err), fault.Cancelled, "cancelled")
+
+	err = database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), "SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(60)")
+		return err
+	})
+	faulty(t, err, fault.DeadlineExceeded, "the deadline passed")
+
+	err = database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), "SELECT pg_terminate_backend(pg_backend_pid())")
+		return err
+	})
+	faulty(t, err, fault.PostgresUnavailable, "shutting down")
+}
+
+func TestFaultOfAServerThatWent(t *testing.T) {
+	config, err := pgxpool.ParseConfig("postgres://u:s3cret@" + closedAddress(t) + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	_, err = pool.Exec(t.Context(), "SELECT 1")
+	faulty(t, database.Fault(err), fault.PostgresUnavailable, "Postgres at 127.0.0.1:", "cannot be reached")
+
+	conn, err := pgx.Connect(t.Context(), testenv.EmptyPostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(t.Context(), "SELECT 1")
+	faulty(t, database.Fault(err), fault.PostgresUnavailable, "the connection to Postgres broke")
+}
+
+func TestFaultLeavesOthersAlone(t *testing.T) {
+	if database.Fault(nil) != nil {
+		t.Error("nil became an error")
+	}
+	ours := fault.New(fault.NotFound, "no such view")
+	if got := database.Fault(fmt.Errorf("read: %w", ours)); fault.ReasonOf(got) != fault.NotFound {
+		t.Errorf("a fault became %v", got)
+	}
+	pool := openEmpty(t)
+	_, err := pool.Exec(t.Context(), "SELECT 1/0")
+	if got := database.Fault(err); got != err {
+		t.Errorf("a division by zero became %v", got)
+	}
+	if got := database.Fault(pgx.ErrNoRows); !errors.Is(got, pgx.ErrNoRows) || fault.As(got) != nil {
+		t.Errorf("no rows became %v", got)
+	}
+}
+
+func TestInTx(t *testing.T) {
+	pool := openEmpty(t)
+	made := func() bool {
+		var there bool
+		if err := pool.QueryRow(t.Context(), "SELECT to_regclass('made') IS NOT NULL").Scan(&there); err != nil {
+			t.Fatal(err)
+		}
+		return there
+	}
+	stop := errors.New("stop")
+	err := database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), "CREATE TABLE made ()"); err != nil {
+			return err
+		}
+		return stop
+	})
+	if !errors.Is(err, stop) || made() {
+		t.Fatalf("not rolled back: %v", err)
+	}
+	err = database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), "CREATE TABLE made ()")
+		return err
+	})
+	if err != nil || !made() {
+		t.Fatalf("not committed: %v", err)
+	}
+}
+
+func TestCreateTable(t *testing.T) {
+	pool := openEmpty(t)
+	for name, c := range map[string]struct {
+		table database.Table
+		err   string
+	}{
+		"history": {
+			table: database.Table{
+				Schema: "public", Name: "Odd \"name\"", Kind: database.History, DistributionColumn: "entity_key",
+				SQL: `CREATE TABLE public."Odd ""name""" (entity_key text PRIMARY KEY)`,
+			},
+		},
+		"landing without a distribution column": {
+			table: database.Table{Schema: "public", Name: "a", Kind: database.Landing, SQL: "CREATE TABLE a (x int)"},
+		},
+		"history without a distribution column": {
+			table: database.Table{Schema: "public", Name: "b", Kind: database.History, SQL: "CREATE TABLE b (x int)"},
+			err:   `create history table "public"."b": no distribution column`,
+		},
+		"registry with a distribution column": {
+			table: database.Table{
+				Schema: "public", Name: "c", Kind: database.Registry, DistributionColumn: "x", SQL: "CREATE TABLE c (x int)",
+			},
+			err: "a local table has no distribution column",
+		},
+		"no kind": {
+			table: database.Table{Schema: "public", Name: "d", SQL: "CREATE TABLE d (x int)"},
+			err:   "unknown kind Kind(0)",
+		},
+		"another table's statement": {
+			table: database.Table{
+				Schema: "public", Name: "e", Kind: database.Spine, DistributionColumn: "entity_key",
+				SQL: "CREATE TABLE another (entity_key text)",
+			},
+			err: `its statement made no such table with column "entity_key"`,
+		},
+		"another column": {
+			table: database.Table{
+				Schema: "public", Name: "f", Kind: database.Staging, DistributionColumn: "entity_key",
+				SQL: "CREATE TABLE f (key text)",
+			},
+			err: `its statement made no such table with column "entity_key"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+				return database.CreateTable(t.Context(), tx, c.table)
+			})
+			switch {
+			case c.err == "" && err != nil:
+				t.Fatal(err)
+			case c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
+				t.Fatalf("error %v, want one with %q", err, c.err)
+			}
+			var made bool
+			err = pool.QueryRow(t.Context(), "SELECT to_regclass($1) IS NOT NULL",
+				pgx.Identifier{c.table.Schema, c.table.Name}.Sanitize()).Scan(&made)
+			if err != nil || made != (c.err == "") {
+				t.Errorf("the table is there: %v, %v", made, err)
+			}
+		})
+	}
+}

@@ -1,5 +1,0 @@
-package localserver
-
-import "syscall"
-
-func setDeathSignal(attr *syscall.SysProcAttr, s syscall.Signal) { attr.Pdeathsig = s }

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Generates gen/ from proto/. With --check it generates elsewhere, and fails with the difference when there is one.
+# BUF is the command that runs buf.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bin=$PWD/.cache/bin
+mkdir -p "$bin"
+go build -modfile=tools/go.mod -o "$bin/" \
+	google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+scripts/third-party-protos.sh
+export PATH="$bin:$PATH"
+
+if [ "${1:-}" != --check ]; then
+	$BUF generate
+	exit 0
+fi
+fresh=.cache/generated
+rm -rf "$fresh"
+trap 'rm -rf "$fresh"' EXIT
+$BUF generate -o "$fresh"
+if ! diff -ru gen "$fresh/gen"; then
+	printf 'gen/ is not what proto/ generates; run `make generate` and commit the result.\n' >&2
+	exit 1
+fi
