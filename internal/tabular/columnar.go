@@ -79,7 +79,17 @@ func (f *File) parquet() (recordSource, error) {
 	if file.NumRows() == 0 {
 		return emptySource{schema}, nil
 	}
-	return reader.GetRecordReader(context.Background(), nil, nil)
+	records, err := reader.GetRecordReader(context.Background(), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return parquetSource{records, file.NumRows()}, nil
+}
+
+// parquetSource is a Parquet file, which says how many rows it has.
+type parquetSource struct {
+	pqarrow.RecordReader
+	rows int64
 }
 
 // emptySource is a file that has columns and no rows.
@@ -113,6 +123,8 @@ type columnarBatches struct {
 	fields  []int
 	notNull []bool
 	row     int64
+	// rows is how many there are, 0 where the format does not say.
+	rows int64
 }
 
 func (f *File) readColumnar(columns []feature.Column, notNull []int) (batches, error) {
@@ -126,6 +138,9 @@ func (f *File) readColumnar(columns []feature.Column, notNull []int) (batches, e
 	}
 	b := &columnarBatches{
 		file: f, source: source, columns: columns, schema: ArrowSchema(columns), notNull: flags(len(columns), notNull),
+	}
+	if p, ok := source.(parquetSource); ok {
+		b.rows = p.rows
 	}
 	for _, c := range columns {
 		i := slices.Index(found, c.Name)
@@ -167,6 +182,13 @@ func (b *columnarBatches) next() (arrow.RecordBatch, error) {
 		b.row += record.NumRows()
 		return array.NewRecordBatch(b.schema, arrays, record.NumRows()), nil
 	}
+}
+
+func (b *columnarBatches) done() float64 {
+	if b.rows == 0 {
+		return 0
+	}
+	return float64(b.row) / float64(b.rows)
 }
 
 func (b *columnarBatches) convert(a arrow.Array, i int) (arrow.Array, error) {

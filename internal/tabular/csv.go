@@ -204,6 +204,10 @@ func (b *csvBatches) next() (arrow.RecordBatch, error) {
 	return b.build.NewRecordBatch(), nil
 }
 
+func (b *csvBatches) done() float64 {
+	return float64(b.records.reader.InputOffset()) / float64(b.records.file.Size)
+}
+
 func (f *File) inferCSV(typed []feature.Column) ([]feature.Column, error) {
 	records, err := f.csv()
 	if err != nil {

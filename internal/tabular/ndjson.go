@@ -23,6 +23,8 @@ type jsonLines struct {
 	reader *bufio.Reader
 	line   int64
 	text   []byte
+	// offset counts the bytes of the lines read.
+	offset int64
 }
 
 func (f *File) jsonLines() *jsonLines {
@@ -48,6 +50,7 @@ func (j *jsonLines) readLine() error {
 	for {
 		part, err := j.reader.ReadSlice('\n')
 		j.text = append(j.text, part...)
+		j.offset += int64(len(part))
 		if len(j.text) > maxRecordBytes {
 			return j.bad("found a line longer than %d MiB, expected less", maxRecordBytes>>20)
 		}
@@ -239,6 +242,8 @@ func (b *jsonBatches) next() (arrow.RecordBatch, error) {
 	}
 	return b.build.NewRecordBatch(), nil
 }
+
+func (b *jsonBatches) done() float64 { return float64(b.lines.offset) / float64(b.lines.file.Size) }
 
 func (b *jsonBatches) member(key string, token json.Token) error {
 	i, ok := b.index[key]

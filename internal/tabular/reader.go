@@ -2,6 +2,7 @@ package tabular
 
 import (
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,8 @@ const (
 // batches yields record batches that fit the schema asked for, then io.EOF. A batch is valid until the next is asked for.
 type batches interface {
 	next() (arrow.RecordBatch, error)
+	// done is the share of the file that is read, from 0 to 1.
+	done() float64
 }
 
 // Reader yields a file's rows in their order, as record batches of one schema.
@@ -85,6 +88,24 @@ func (r *Reader) Schema() *arrow.Schema { return r.schema }
 
 // Rows counts the rows that Next has returned.
 func (r *Reader) Rows() int64 { return r.rows }
+
+// Done is the share of the file that is read, from 0 to 1.
+func (r *Reader) Done() float64 { return r.from.done() }
+
+// Batches is what Next returns, one after the other; an error other than io.EOF is the last element.
+func (r *Reader) Batches() iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for {
+			batch, err := r.Next()
+			if err == io.EOF {
+				return
+			}
+			if !yield(batch, err) || err != nil {
+				return
+			}
+		}
+	}
+}
 
 // Next is the next batch, never empty, valid until Next is called again; then io.EOF. A file without rows is an error.
 func (r *Reader) Next() (arrow.RecordBatch, error) {
