@@ -1,0 +1,162 @@
+// Package client is the Go client of a Headwater server: the generated stubs over one connection, and what is more than
+// one message long (loads, datasets, watched runs).
+//
+// It may import the generated code, feature and internal/fault. Invariant: every error a method returns, of a stub too,
+// is a *fault.Fault whose message a user can act on; what is not there, or not a Headwater server, is named by its
+// address.
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// DefaultServer is where a server listens when nothing else is said.
+const DefaultServer = "127.0.0.1:7411"
+
+// maxReceive bounds one message of the server, in bytes. Streams are cut near 1 MiB; lists are the largest.
+const maxReceive = 64 << 20
+
+// Options of a connection. The zero Options are those of a server on this machine.
+type Options struct {
+	// Transport protects the connection. nil: it is not encrypted, and the token can be read on the way.
+	Transport credentials.TransportCredentials
+	// UserAgent is put before gRPC's own. Empty: `headwater-go`.
+	UserAgent string
+}
+
+// Client is a connection to one server, as one principal. It is safe for concurrent use.
+type Client struct {
+	Registry        headwaterv1.RegistryServiceClient
+	Loads           headwaterv1.IngestServiceClient
+	Materialization headwaterv1.MaterializationServiceClient
+	Online          headwaterv1.OnlineServiceClient
+	Datasets        headwaterv1.DatasetServiceClient
+	Lineage         headwaterv1.LineageServiceClient
+	Access          headwaterv1.AccessServiceClient
+
+	connection *grpc.ClientConn
+	server     string
+	token      string
+}
+
+// Dial makes a client of the server at an address `HOST:PORT`. It does not wait for the connection: a server that is not
+// there is told by the first call. An empty token calls without one. The caller closes the Client.
+func Dial(server, token string, options Options) (*Client, error) {
+	c := &Client{server: server, token: token}
+	transport := options.Transport
+	if transport == nil {
+		transport = insecure.NewCredentials()
+	}
+	agent := options.UserAgent
+	if agent == "" {
+		agent = "headwater-go"
+	}
+	connection, err := grpc.NewClient(server,
+		grpc.WithTransportCredentials(transport),
+		grpc.WithUserAgent(agent),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceive)),
+		grpc.WithUnaryInterceptor(c.unary),
+		grpc.WithStreamInterceptor(c.stream),
+	)
+	if err != nil {
+		return nil, fault.New(fault.InvalidArgument, "found server address %q, expected HOST:PORT such as %s", server, DefaultServer).Because(err)
+	}
+	c.connection = connection
+	c.Registry = headwaterv1.NewRegistryServiceClient(connection)
+	c.Loads = headwaterv1.NewIngestServiceClient(connection)
+	c.Materialization = headwaterv1.NewMaterializationServiceClient(connection)
+	c.Online = headwaterv1.NewOnlineServiceClient(connection)
+	c.Datasets = headwaterv1.NewDatasetServiceClient(connection)
+	c.Lineage = headwaterv1.NewLineageServiceClient(connection)
+	c.Access = headwaterv1.NewAccessServiceClient(connection)
+	return c, nil
+}
+
+// Close ends the connection and every call on it.
+func (c *Client) Close() error { return c.connection.Close() }
+
+func (c *Client) authorized(ctx context.Context) context.Context {
+	if c.token == "" {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.token)
+}
+
+func (c *Client) unary(
+	ctx context.Context, method string, request, reply any, connection *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
+	return c.explain(invoke(c.authorized(ctx), method, request, reply, connection, options...))
+}
+
+func (c *Client) stream(
+	ctx context.Context, description *grpc.StreamDesc, connection *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	s, err := open(c.authorized(ctx), description, connection, method, options...)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return explainedStream{s, c}, nil
+}
+
+// explainedStream is a stream whose errors are faults.
+type explainedStream struct {
+	grpc.ClientStream
+	client *Client
+}
+
+func (s explainedStream) SendMsg(m any) error { return s.client.explain(s.ClientStream.SendMsg(m)) }
+func (s explainedStream) RecvMsg(m any) error { return s.client.explain(s.ClientStream.RecvMsg(m)) }
+func (s explainedStream) CloseSend() error    { return s.client.explain(s.ClientStream.CloseSend()) }
+
+// explain is a call's error as a fault; io.EOF, the end of a stream, stays.
+func (c *Client) explain(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	f := fault.FromError(err)
+	s, isStatus := status.FromError(err)
+	if !isStatus || hasInfo(s) {
+		return f
+	}
+	switch s.Code() {
+	case codes.Unavailable:
+		return fault.New(fault.FailedPrecondition, "%s", c.unreachable(s.Message())).With("server", c.server).Because(err)
+	case codes.Unimplemented:
+		return fault.New(fault.Unimplemented, "what answers at %s does not know this call; is it a Headwater server of this version?", c.server).Because(err)
+	case codes.Canceled:
+		return fault.New(fault.Cancelled, "the call was cancelled before it was done").Because(errors.Join(err, context.Canceled))
+	case codes.DeadlineExceeded:
+		return fault.New(fault.DeadlineExceeded, "the server at %s did not answer in time; try again, or give it longer", c.server).Because(err)
+	}
+	return f
+}
+
+// hasInfo reports whether the error is one of Headwater's own.
+func hasInfo(s *status.Status) bool { return len(s.Details()) > 0 }
+
+const dialing = "Error while dialing: "
+
+func (c *Client) unreachable(message string) string {
+	if i := strings.LastIndex(message, dialing); i >= 0 {
+		why := strings.Trim(message[i+len(dialing):], `"`)
+		if i := strings.LastIndex(why, ": "); i >= 0 {
+			why = why[i+2:]
+		}
+		return "no server answers at " + c.server + " (" + why + "); is it running? Start one with `headwater dev`, or say where it is " +
+			"with --server or HEADWATER_SERVER"
+	}
+	return "the connection to the server at " + c.server + " was lost before the call was done; see whether it still runs, and try again"
+}

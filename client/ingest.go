@@ -1,0 +1,123 @@
+package client
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// chunkSize is where streams of bytes are cut into messages.
+const chunkSize = 1 << 20
+
+// Rows are record batches of one schema. An error is the last element, and ends the call with it; a batch need only be
+// valid until the next is asked for.
+type Rows struct {
+	Schema  *arrow.Schema
+	Batches iter.Seq2[arrow.RecordBatch, error]
+}
+
+// Ingest sends rows as one load of a source. The header says what they were read from. The load exists when Ingest
+// returns it; on any error, one from rows included, nothing does.
+func (c *Client) Ingest(ctx context.Context, source string, header *headwaterv1.IngestHeader, rows Rows) (*headwaterv1.Load, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.Loads.Ingest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response := func() (*headwaterv1.Load, error) {
+		r, err := stream.CloseAndRecv()
+		if err != nil {
+			return nil, err
+		}
+		return r.GetLoad(), nil
+	}
+	if err := stream.Send(&headwaterv1.IngestRequest{Source: source, Header: header}); err != nil {
+		return ended(err, response)
+	}
+	err = rows.send(func(part []byte) error { return stream.Send(&headwaterv1.IngestRequest{Arrow: part}) })
+	if err != nil {
+		return ended(err, response)
+	}
+	return response()
+}
+
+// ended tells why a stream could not be sent to: io.EOF stands for the server's error, which receive returns.
+func ended[T any](err error, receive func() (T, error)) (T, error) {
+	var none T
+	if err != io.EOF {
+		return none, err
+	}
+	_, err = receive()
+	if err == nil {
+		err = fault.New(fault.Internal, "the server ended the call before it had read all of it; see the server's log")
+	}
+	return none, err
+}
+
+// send writes rows as an Arrow IPC stream, in parts.
+func (r Rows) send(send func([]byte) error) error {
+	cut := &chunks{send: send}
+	w := ipc.NewWriter(cut, ipc.WithSchema(r.Schema))
+	for batch, err := range r.Batches {
+		if err != nil {
+			return err
+		}
+		if err := w.Write(batch); err != nil {
+			return cut.cause(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return cut.cause(err)
+	}
+	return cut.flush()
+}
+
+// chunks collects bytes and sends them on in messages of chunkSize.
+type chunks struct {
+	send    func([]byte) error
+	pending []byte
+	err     error
+}
+
+func (c *chunks) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		if c.pending == nil {
+			// A message may be looked at after it was sent, so no buffer is used twice.
+			c.pending = make([]byte, 0, chunkSize)
+		}
+		take := min(len(p), chunkSize-len(c.pending))
+		c.pending = append(c.pending, p[:take]...)
+		p = p[take:]
+		if len(c.pending) == chunkSize {
+			if err := c.flush(); err != nil {
+				return n - len(p), err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (c *chunks) flush() error {
+	if len(c.pending) == 0 || c.err != nil {
+		return c.err
+	}
+	c.err = c.send(c.pending)
+	c.pending = nil
+	return c.err
+}
+
+// cause is why the sending failed, when it did, instead of what the encoder made of it.
+func (c *chunks) cause(err error) error {
+	if c.err != nil {
+		return c.err
+	}
+	return err
+}

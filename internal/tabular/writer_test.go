@@ -1,0 +1,186 @@
+package tabular
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"pgregory.net/rapid"
+
+	"github.com/headwaterhq/headwater/feature"
+)
+
+// batch is rows of values as a record batch.
+func batch(columns []feature.Column, rows [][]feature.Value) arrow.RecordBatch {
+	b := array.NewRecordBuilder(memory.DefaultAllocator, ArrowSchema(columns))
+	for _, row := range rows {
+		for i, v := range row {
+			Append(b.Field(i), v)
+		}
+	}
+	return b.NewRecordBatch()
+}
+
+func encode(t interface{ Fatal(...any) }, format Format, columns []feature.Column, batches ...arrow.RecordBatch) []byte {
+	var buf bytes.Buffer
+	w, err := NewWriter(&buf, format, ArrowSchema(columns))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range batches {
+		if err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+var someValue = map[feature.Type]*rapid.Generator[feature.Value]{
+	feature.TypeBool:  rapid.Map(rapid.Bool(), feature.Bool),
+	feature.TypeInt64: rapid.Map(rapid.Int64(), feature.Int64),
+	feature.TypeFloat64: rapid.Map(rapid.OneOf(rapid.Float64(),
+		rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 5e-324})), feature.Float64),
+	feature.TypeString: rapid.Map(rapid.OneOf(rapid.StringMatching(`[a-z",;' |\\\n\t{}]{1,6}`),
+		rapid.Map(rapid.String(), func(s string) string { return "x" + strings.NewReplacer("\x00", "", "\r", "").Replace(s) })), feature.String),
+	// The years that text can say.
+	feature.TypeTimestamp: rapid.Map(rapid.Int64Range(-62135596800000000, 253402300799999999),
+		func(n int64) feature.Value { return feature.Timestamp(feature.Time(n)) }),
+}
+
+// What is written and read again is the same, in every format. In CSV an empty string would be a NULL, and a carriage
+// return before a line feed is lost, so neither is drawn.
+func TestRoundTrip(t *testing.T) {
+	folder := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		types := rapid.SliceOfN(rapid.SampledFrom(feature.Types()), 1, 5).Draw(t, "types")
+		columns := make([]feature.Column, len(types))
+		for i, typ := range types {
+			columns[i] = feature.Column{Name: fmt.Sprintf("c %d", i), Type: typ}
+		}
+		rows := make([][]feature.Value, rapid.IntRange(1, 20).Draw(t, "rows"))
+		for r := range rows {
+			for _, typ := range types {
+				v := feature.Null()
+				if rapid.IntRange(0, 4).Draw(t, "null") > 0 {
+					v = someValue[typ].Draw(t, "value")
+				}
+				rows[r] = append(rows[r], v)
+			}
+		}
+		format := rapid.SampledFrom([]Format{FormatParquet, FormatCSV, FormatNDJSON, FormatArrow, FormatArrowStream}).Draw(t, "format")
+		path := filepath.Join(folder, "f."+format.String())
+		if err := os.WriteFile(path, encode(t, format, columns, batch(columns, rows)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path, nil, FormatUnknown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		r, err := f.Read(columns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for {
+			b, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for row := range int(b.NumRows()) {
+				for i := range columns {
+					if got := ValueAt(b.Column(i), row); !got.Equal(rows[n][i]) {
+						t.Fatalf("row %d, column %d: found %q, expected %q", n, i, got.Text(), rows[n][i].Text())
+					}
+				}
+				n++
+			}
+		}
+		if n != len(rows) || r.Rows() != int64(n) {
+			t.Fatalf("found %d rows, expected %d", n, len(rows))
+		}
+	})
+}
+
+// The bytes depend on the rows, not on the batches they come in.
+func TestSameRowsSameBytes(t *testing.T) {
+	columns := []feature.Column{{Name: "n", Type: feature.TypeInt64}, {Name: "s", Type: feature.TypeString}}
+	rows := make([][]feature.Value, groupRows+5000)
+	for i := range rows {
+		rows[i] = []feature.Value{feature.Int64(int64(i)), feature.String(fmt.Sprint(i % 977))}
+		if i%13 == 0 {
+			rows[i][1] = feature.Null()
+		}
+	}
+	whole := batch(columns, rows)
+	for _, format := range []Format{FormatParquet, FormatCSV, FormatNDJSON, FormatArrow, FormatArrowStream} {
+		var parts []arrow.RecordBatch
+		for at, size := int64(0), int64(1); at < whole.NumRows(); at, size = at+size, size*3 {
+			parts = append(parts, whole.NewSlice(at, min(at+size, whole.NumRows())))
+		}
+		if !bytes.Equal(encode(t, format, columns, whole), encode(t, format, columns, parts...)) {
+			t.Errorf("%s: found other bytes for the same rows in other batches", format)
+		}
+	}
+}
+
+func TestNothingIsHalfWritten(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "out.csv")
+	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	left := func() string {
+		var names []string
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(names, " ") + ": " + string(content)
+	}
+	for _, commit := range []bool{false, true} {
+		o, err := Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.Write([]byte("after")); err != nil {
+			t.Fatal(err)
+		}
+		want := "out.csv: before"
+		if commit {
+			want = "out.csv: after"
+			if err := o.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.Abort()
+		if got := left(); got != want {
+			t.Errorf("found %q, expected %q", got, want)
+		}
+	}
+	_, err := Create(filepath.Join(folder, "none", "out.csv"))
+	if want := fmt.Sprintf("%[1]s/none/out.csv: there is no folder %[1]s/none to write to; make it first", folder); err == nil || err.Error() != want {
+		t.Errorf("found %v, expected %s", err, want)
+	}
+}
