@@ -337,45 +337,39 @@ func TestInTx(t *testing.T) {
 func TestCreateTable(t *testing.T) {
 	pool := openEmpty(t)
 	for name, c := range map[string]struct {
-		table database.Table
-		err   string
+		table    database.Table
+		err      string
+		unlogged bool
 	}{
 		"history": {
 			table: database.Table{
 				Schema: "public", Name: "Odd \"name\"", Kind: database.History, DistributionColumn: "entity_key",
-				SQL: `CREATE TABLE public."Odd ""name""" (entity_key text PRIMARY KEY)`,
+				Columns: "entity_key text PRIMARY KEY",
 			},
 		},
 		"landing without a distribution column": {
-			table: database.Table{Schema: "public", Name: "a", Kind: database.Landing, SQL: "CREATE TABLE a (x int)"},
+			table: database.Table{Schema: "public", Name: "a", Kind: database.Landing, Columns: "x int"},
 		},
 		"history without a distribution column": {
-			table: database.Table{Schema: "public", Name: "b", Kind: database.History, SQL: "CREATE TABLE b (x int)"},
+			table: database.Table{Schema: "public", Name: "b", Kind: database.History, Columns: "x int"},
 			err:   `create history table "public"."b": no distribution column`,
 		},
 		"registry with a distribution column": {
 			table: database.Table{
-				Schema: "public", Name: "c", Kind: database.Registry, DistributionColumn: "x", SQL: "CREATE TABLE c (x int)",
+				Schema: "public", Name: "c", Kind: database.Registry, DistributionColumn: "x", Columns: "x int",
 			},
 			err: "a local table has no distribution column",
 		},
 		"no kind": {
-			table: database.Table{Schema: "public", Name: "d", SQL: "CREATE TABLE d (x int)"},
+			table: database.Table{Schema: "public", Name: "d", Columns: "x int"},
 			err:   "unknown kind Kind(0)",
 		},
-		"another table's statement": {
+		"staging is not logged": {
 			table: database.Table{
-				Schema: "public", Name: "e", Kind: database.Spine, DistributionColumn: "entity_key",
-				SQL: "CREATE TABLE another (entity_key text)",
+				Schema: "public", Name: "e", Kind: database.Staging, DistributionColumn: "entity_key",
+				Columns: "entity_key text",
 			},
-			err: `its statement made no such table with column "entity_key"`,
-		},
-		"another column": {
-			table: database.Table{
-				Schema: "public", Name: "f", Kind: database.Staging, DistributionColumn: "entity_key",
-				SQL: "CREATE TABLE f (key text)",
-			},
-			err: `its statement made no such table with column "entity_key"`,
+			unlogged: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -393,6 +387,12 @@ func TestCreateTable(t *testing.T) {
 				pgx.Identifier{c.table.Schema, c.table.Name}.Sanitize()).Scan(&made)
 			if err != nil || made != (c.err == "") {
 				t.Errorf("the table is there: %v, %v", made, err)
+			}
+			var unlogged bool
+			err = pool.QueryRow(t.Context(), "SELECT coalesce(bool_or(relpersistence = 'u'), false) FROM pg_class WHERE oid = to_regclass($1)",
+				pgx.Identifier{c.table.Schema, c.table.Name}.Sanitize()).Scan(&unlogged)
+			if err != nil || unlogged != c.unlogged {
+				t.Errorf("the table is unlogged: %v, %v", unlogged, err)
 			}
 		})
 	}
