@@ -31,6 +31,8 @@ const (
 	// Replaced by a later load.
 	LoadState_LOAD_STATE_REPLACED  LoadState = 2
 	LoadState_LOAD_STATE_RETRACTED LoadState = 3
+	// Not rows, but the retraction of another load.
+	LoadState_LOAD_STATE_RETRACTION LoadState = 4
 )
 
 // Enum value maps for LoadState.
@@ -40,12 +42,14 @@ var (
 		1: "LOAD_STATE_LIVE",
 		2: "LOAD_STATE_REPLACED",
 		3: "LOAD_STATE_RETRACTED",
+		4: "LOAD_STATE_RETRACTION",
 	}
 	LoadState_value = map[string]int32{
 		"LOAD_STATE_UNSPECIFIED": 0,
 		"LOAD_STATE_LIVE":        1,
 		"LOAD_STATE_REPLACED":    2,
 		"LOAD_STATE_RETRACTED":   3,
+		"LOAD_STATE_RETRACTION":  4,
 	}
 )
 
@@ -734,12 +738,13 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06reason\"=\n" +
 	"\x13RetractLoadResponse\x12&\n" +
-	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load*o\n" +
+	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load*\x8a\x01\n" +
 	"\tLoadState\x12\x1a\n" +
 	"\x16LOAD_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLOAD_STATE_LIVE\x10\x01\x12\x17\n" +
 	"\x13LOAD_STATE_REPLACED\x10\x02\x12\x18\n" +
-	"\x14LOAD_STATE_RETRACTED\x10\x032\xf8\x02\n" +
+	"\x14LOAD_STATE_RETRACTED\x10\x03\x12\x19\n" +
+	"\x15LOAD_STATE_RETRACTION\x10\x042\xf8\x02\n" +
 	"\rIngestService\x12W\n" +
 	"\x06Ingest\x12\x1b.headwater.v1.IngestRequest\x1a\x1c.headwater.v1.IngestResponse\"\x10\x8a\xc9\x18\f\b\x06\x10\x03\x1a\x06source(\x01\x12^\n" +
 	"\tListLoads\x12\x1e.headwater.v1.ListLoadsRequest\x1a\x1f.headwater.v1.ListLoadsResponse\"\x10\x8a\xc9\x18\f\b\x03\x10\x03\x1a\x06source\x12P\n" +

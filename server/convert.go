@@ -1,0 +1,180 @@
+package server
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/headwaterhq/headwater/dataset"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/offline"
+)
+
+// valueOf is a value of the wire. A message without a kind is NULL.
+func valueOf(v *headwaterv1.Value) feature.Value {
+	switch k := v.GetKind().(type) {
+	case *headwaterv1.Value_BoolValue:
+		return feature.Bool(k.BoolValue)
+	case *headwaterv1.Value_Int64Value:
+		return feature.Int64(k.Int64Value)
+	case *headwaterv1.Value_Float64Value:
+		return feature.Float64(k.Float64Value)
+	case *headwaterv1.Value_StringValue:
+		return feature.String(k.StringValue)
+	case *headwaterv1.Value_TimestampValue:
+		return feature.Timestamp(feature.TimeOf(k.TimestampValue.AsTime()))
+	}
+	return feature.Null()
+}
+
+func timestampOf(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}
+
+func timeOf(t *timestamppb.Timestamp) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := t.AsTime()
+	return &at
+}
+
+func hexOf(d feature.Digest) string {
+	if d.IsZero() {
+		return ""
+	}
+	return d.String()
+}
+
+func loadOf(l *offline.Load) *headwaterv1.Load {
+	out := &headwaterv1.Load{
+		Id: l.ID, Source: l.Source, Number: l.Number, State: headwaterv1.LoadState_LOAD_STATE_LIVE,
+		FileName: l.FileName, FileSize: l.FileSize, FileSha256: hexOf(l.FileSHA256), Rows: l.Rows,
+		EventTimeMin: timestampOf(l.EventTimeMin), EventTimeMax: timestampOf(l.EventTimeMax),
+		Replaces: l.Replaces, RetractReason: l.RetractReason,
+		Principal: l.Principal, CommittedAt: timestamppb.New(l.CommittedAt),
+	}
+	switch {
+	case l.EndedByRetraction:
+		out.State, out.RetractReason = headwaterv1.LoadState_LOAD_STATE_RETRACTED, l.EndedReason
+	case l.EndedBy != 0:
+		out.State, out.ReplacedBy = headwaterv1.LoadState_LOAD_STATE_REPLACED, l.EndedBy
+	case l.RetractReason != "":
+		out.State = headwaterv1.LoadState_LOAD_STATE_RETRACTION
+	}
+	return out
+}
+
+var runStates = map[materialize.State]headwaterv1.RunState{
+	materialize.Queued:    headwaterv1.RunState_RUN_STATE_QUEUED,
+	materialize.Running:   headwaterv1.RunState_RUN_STATE_RUNNING,
+	materialize.Published: headwaterv1.RunState_RUN_STATE_PUBLISHED,
+	materialize.Failed:    headwaterv1.RunState_RUN_STATE_FAILED,
+	materialize.Cancelled: headwaterv1.RunState_RUN_STATE_CANCELLED,
+}
+
+var onlineStates = map[materialize.OnlineState]headwaterv1.OnlineState{
+	materialize.OnlinePending: headwaterv1.OnlineState_ONLINE_STATE_PENDING,
+	materialize.OnlineLoaded:  headwaterv1.OnlineState_ONLINE_STATE_LOADED,
+	materialize.OnlineFailed:  headwaterv1.OnlineState_ONLINE_STATE_FAILED,
+}
+
+func runOf(r *materialize.Run) *headwaterv1.Run {
+	l := r.Ledger
+	out := &headwaterv1.Run{
+		Id: r.ID, View: r.View, ViewVersion: int32(r.ViewVersion), Seq: r.Seq, State: runStates[r.State], Position: r.Position,
+		Fingerprint: hexOf(r.Fingerprint), Principal: r.Principal,
+		QueuedAt: timestamppb.New(r.QueuedAt), StartedAt: timestampOf(r.StartedAt), EndedAt: timestampOf(r.EndedAt),
+		Error: r.Error, Warnings: r.Warnings, OnlineState: onlineStates[r.OnlineState],
+		OnlineWritten: r.OnlineWritten, OnlineStale: r.OnlineStale, OnlineTombstones: r.OnlineTombstones,
+		Ledger: &headwaterv1.Ledger{
+			Read: l.Read, Accepted: l.Accepted, Quarantined: l.Quarantined, Duplicate: l.Duplicate, Dropped: l.Dropped,
+			TooLate: l.TooLate, Used: l.Used, Filtered: l.Filtered, Unaccounted: l.Unaccounted,
+			Produced: l.Produced, Unchanged: l.Unchanged, Inserted: l.Inserted, Withdrawn: l.Withdrawn,
+			LiveBefore: l.LiveBefore, LiveAfter: l.LiveAfter,
+		},
+	}
+	if r.State == materialize.Published {
+		// The digest of no rows is zero too.
+		out.Digest = r.Digest.String()
+		out.IntervalStart = timestamppb.New(r.Interval.Start.Time())
+		out.IntervalEnd = timestamppb.New(r.Interval.End.Time())
+	}
+	for _, b := range r.Reasons {
+		out.Ledger.Reasons = append(out.Ledger.Reasons, &headwaterv1.LedgerReason{Bucket: b.Bucket, Reason: b.Reason, Rows: b.Rows})
+	}
+	for _, c := range r.Checks {
+		out.Checks = append(out.Checks, &headwaterv1.Check{
+			Name: c.Name, Expected: c.Expected, Found: c.Found,
+			State: headwaterv1.CheckState(headwaterv1.CheckState_value["CHECK_STATE_"+c.State]),
+		})
+	}
+	for _, g := range r.Gates {
+		out.Gates = append(out.Gates, &headwaterv1.Gate{Name: g.Name, Passed: g.Passed, Detail: g.Detail})
+	}
+	for _, p := range r.Phases {
+		out.Phases = append(out.Phases, &headwaterv1.Phase{Name: p.Name, DurationMicros: p.Micros})
+	}
+	for _, in := range r.Inputs {
+		input := &headwaterv1.RunInput{
+			Source: in.Source, SourceVersion: int32(in.SourceVersion), SourceFingerprint: hexOf(in.SourceFingerprint),
+			LoadNumber: in.LoadNumber, RowsRead: in.Rows,
+		}
+		for _, l := range in.Loads {
+			input.Loads = append(input.Loads, &headwaterv1.RunInput_Load{
+				Id: l.ID, FileName: l.FileName, FileSha256: hexOf(l.SHA256), Rows: l.Rows,
+			})
+		}
+		out.Inputs = append(out.Inputs, input)
+	}
+	return out
+}
+
+func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
+	out := &headwaterv1.Manifest{
+		Id: m.ID, Name: m.Name, Version: int32(m.Version), State: headwaterv1.DatasetState_DATASET_STATE_BUILT,
+		Service: m.Service, ServiceVersion: int32(m.ServiceVersion), ServiceFingerprint: m.ServiceFingerprint,
+		Position: m.Position, TimestampColumn: m.TimestampColumn, KeyMapping: m.KeyMapping, Purpose: m.Purpose, Rows: m.Rows,
+		SpineDigest: m.SpineDigest, ContentDigest: m.ContentDigest, ArrowSha256: m.ArrowSHA256, ArrowWriter: m.ArrowWriter,
+		Principal: m.Principal, CreatedAt: timestamppb.New(m.CreatedAt), ServerVersion: m.ServerVersion,
+	}
+	if m.State == dataset.Released {
+		out.State = headwaterv1.DatasetState_DATASET_STATE_RELEASED
+	}
+	for _, v := range m.Views {
+		out.Views = append(out.Views, &headwaterv1.ManifestView{
+			View: v.View, Version: int32(v.Version), Fingerprint: v.Fingerprint, Seq: v.Seq,
+			CoveredFrom: timestampOf(v.CoveredFrom), CoveredTo: timestampOf(v.CoveredTo),
+		})
+	}
+	for _, c := range m.Columns {
+		t, _ := feature.ParseType(c.Type)
+		column := &headwaterv1.ManifestColumn{
+			Name: c.Name, Type: headwaterv1.ValueType(t), Origin: c.Origin, Nulls: c.Nulls,
+		}
+		for status := range headwaterv1.ValueStatus_name {
+			s := headwaterv1.ValueStatus(status)
+			if n := c.Statuses[statusName(s)]; n > 0 {
+				column.Statuses = append(column.Statuses, &headwaterv1.StatusCount{Status: s, Rows: n})
+			}
+		}
+		sortStatuses(column.Statuses)
+		out.Columns = append(out.Columns, column)
+	}
+	return out
+}
+
+func statusName(s headwaterv1.ValueStatus) string {
+	return strings.TrimPrefix(s.String(), "VALUE_STATUS_")
+}
+
+func sortStatuses(counts []*headwaterv1.StatusCount) {
+	slices.SortFunc(counts, func(a, b *headwaterv1.StatusCount) int { return int(a.GetStatus()) - int(b.GetStatus()) })
+}

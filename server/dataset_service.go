@@ -1,0 +1,188 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/dataset"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/read"
+	"github.com/headwaterhq/headwater/registry"
+)
+
+// arrowChunk is the size of the pieces that a result is sent in.
+const arrowChunk = 1 << 20
+
+// datasetService builds datasets and has them again.
+type datasetService struct {
+	headwaterv1.UnimplementedDatasetServiceServer
+	registry *registry.Registry
+	pool     *pgxpool.Pool
+	builder  *dataset.Builder
+}
+
+func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildDatasetRequest, headwaterv1.BuildDatasetResponse]) error {
+	ctx := stream.Context()
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	header := first.GetHeader()
+	if first.GetService() == "" || header == nil {
+		return fault.New(fault.InvalidArgument, "the first message of a build has no service or no header, expected both")
+	}
+	service, err := s.registry.Catalog().Service(first.GetService())
+	if err != nil {
+		return err
+	}
+	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
+		return err
+	}
+	spine := &arrowParts{part: first.GetArrow(), next: func() ([]byte, error) {
+		m, err := stream.Recv()
+		if err == nil && (m.GetService() != "" || m.GetHeader() != nil) {
+			return nil, fault.New(fault.InvalidArgument, "found a second header in a build, expected one, in the first message")
+		}
+		return m.GetArrow(), err
+	}}
+	out := &chunkWriter{send: func(b []byte) error {
+		return stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Arrow{Arrow: b}})
+	}}
+	manifest, err := s.builder.Build(ctx, dataset.Request{
+		Plan: read.NewPlan(service, header.GetKeyMapping(), header.GetPurpose()),
+		Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
+		KeyMapping: header.GetKeyMapping(), Principal: access.PrincipalFrom(ctx).Name,
+	}, spine, out)
+	if err != nil {
+		return err
+	}
+	if err := out.flush(); err != nil {
+		return err
+	}
+	return stream.Send(&headwaterv1.BuildDatasetResponse{
+		Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: manifestOf(manifest)},
+	})
+}
+
+// chunkWriter sends what is written to it in pieces of arrowChunk.
+type chunkWriter struct {
+	send func([]byte) error
+	buf  []byte
+}
+
+func (w *chunkWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		if w.buf == nil {
+			// A piece is not touched again once it is handed to send, which may keep it.
+			w.buf = make([]byte, 0, arrowChunk)
+		}
+		k := min(len(p), arrowChunk-len(w.buf))
+		w.buf = append(w.buf, p[:k]...)
+		p = p[k:]
+		if len(w.buf) == arrowChunk {
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (w *chunkWriter) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	err := w.send(w.buf)
+	w.buf = nil
+	return err
+}
+
+func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stream grpc.ServerStreamingServer[headwaterv1.FetchDatasetResponse]) error {
+	ctx := stream.Context()
+	m, plan, err := s.permittedDataset(ctx, req.GetDataset())
+	if err != nil {
+		return err
+	}
+	out := &chunkWriter{send: func(b []byte) error {
+		return stream.Send(&headwaterv1.FetchDatasetResponse{Part: &headwaterv1.FetchDatasetResponse_Arrow{Arrow: b}})
+	}}
+	if err := errors.Join(s.builder.Fetch(ctx, m, plan, out), out.flush()); err != nil {
+		return err
+	}
+	return stream.Send(&headwaterv1.FetchDatasetResponse{
+		Part: &headwaterv1.FetchDatasetResponse_Manifest{Manifest: manifestOf(m)},
+	})
+}
+
+func (s *datasetService) VerifyDataset(ctx context.Context, req *headwaterv1.VerifyDatasetRequest) (*headwaterv1.VerifyDatasetResponse, error) {
+	m, plan, err := s.permittedDataset(ctx, req.GetDataset())
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.builder.Verify(ctx, m, plan)
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.VerifyDatasetResponse{
+		Manifest: manifestOf(m), Same: len(v.Differences) == 0, FoundContentDigest: v.ContentDigest.String(),
+		FoundArrowSha256: v.ArrowSHA256.String(), Differences: v.Differences,
+	}, nil
+}
+
+// permittedDataset reads the manifest of a dataset whose values the caller may read, with the plan that it was built by.
+func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dataset.Manifest, *read.Plan, error) {
+	m, err := dataset.Find(ctx, s.pool, ref)
+	if err != nil {
+		if fault.ReasonOf(err) == fault.NotFound {
+			err = errors.Join(access.RequireAny(ctx, access.ActionReadOffline, access.KindService), err)
+		}
+		return nil, nil, err
+	}
+	service, err := s.registry.Catalog().Service(registry.Ref(m.Service, m.ServiceVersion))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
+		return nil, nil, err
+	}
+	return m, read.NewPlan(service, m.KeyMapping, m.Purpose), nil
+}
+
+func (s *datasetService) GetDataset(ctx context.Context, req *headwaterv1.GetDatasetRequest) (*headwaterv1.GetDatasetResponse, error) {
+	m, err := dataset.Find(ctx, s.pool, req.GetDataset())
+	if err != nil {
+		if fault.ReasonOf(err) == fault.NotFound {
+			err = errors.Join(access.RequireAny(ctx, access.ActionList, access.KindDataset), err)
+		}
+		return nil, err
+	}
+	missing := fault.New(fault.NotFound, "there is no dataset %q; `headwater dataset list` shows those there are, by id and by "+
+		"NAME@VERSION", req.GetDataset())
+	if err := access.RequireOr(ctx, access.ActionList, access.KindDataset, m.Name, missing); err != nil {
+		return nil, err
+	}
+	return &headwaterv1.GetDatasetResponse{Manifest: manifestOf(m)}, nil
+}
+
+func (s *datasetService) ListDatasets(ctx context.Context, req *headwaterv1.ListDatasetsRequest) (*headwaterv1.ListDatasetsResponse, error) {
+	all, err := dataset.List(ctx, s.pool, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	shown, err := access.Filter(ctx, access.ActionList, access.KindDataset, all, func(m *dataset.Manifest) string { return m.Name })
+	if err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.ListDatasetsResponse{}
+	for _, m := range shown {
+		resp.Datasets = append(resp.Datasets, manifestOf(m))
+	}
+	return resp, nil
+}

@@ -1,0 +1,181 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"google.golang.org/grpc"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/tabular"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/registry"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ingestService takes rows into landing sources.
+type ingestService struct {
+	headwaterv1.UnimplementedIngestServiceServer
+	registry *registry.Registry
+	pool     *pgxpool.Pool
+}
+
+func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.IngestRequest, headwaterv1.IngestResponse]) error {
+	ctx := stream.Context()
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	header := first.GetHeader()
+	if first.GetSource() == "" || header == nil {
+		return fault.New(fault.InvalidArgument, "the first message of an ingest has no source or no header, expected both")
+	}
+	source, err := s.registry.Catalog().Source(first.GetSource())
+	if err != nil {
+		return err
+	}
+	sum, err := feature.ParseDigest(header.GetFileSha256())
+	if err != nil {
+		return fault.New(fault.InvalidArgument, "header.file_sha256: %v", err)
+	}
+	in := &arrowParts{part: first.GetArrow(), next: func() ([]byte, error) {
+		m, err := stream.Recv()
+		if err == nil && (m.GetSource() != "" || m.GetHeader() != nil) {
+			return nil, fault.New(fault.InvalidArgument, "found a second header in an ingest, expected one, in the first message")
+		}
+		return m.GetArrow(), err
+	}}
+	rows, err := landingRows(source, in, header.GetFileName())
+	if err != nil {
+		return err
+	}
+	load, err := offline.AppendLoad(ctx, s.pool, offline.LoadRequest{
+		Source: source, FileName: header.GetFileName(), FileSize: header.GetFileSize(), FileSHA256: sum,
+		Replaces: header.GetReplaces(), Principal: access.PrincipalFrom(ctx).Name,
+	}, rows)
+	if err != nil {
+		return err
+	}
+	return stream.SendAndClose(&headwaterv1.IngestResponse{Load: loadOf(load)})
+}
+
+// landingRows decodes the Arrow stream of an ingest, which must have the source's columns, in any order.
+func landingRows(source *feature.SourceVersion, in io.Reader, file string) (iter.Seq2[[]feature.Value, error], error) {
+	bad := func(err error) error {
+		if f := fault.As(err); f != nil {
+			return f
+		}
+		return fault.New(fault.InvalidRows, "%s: %v", file, err).Because(err)
+	}
+	r, err := tabular.NewStreamReader(in)
+	if err != nil {
+		return nil, bad(err)
+	}
+	at := make([]int, len(source.Columns))
+	byName := map[string]int{}
+	for i, c := range r.Columns {
+		byName[c.Name] = i
+		if source.Column(c.Name) == nil {
+			return nil, fault.New(fault.InvalidRows, "%s: found column %s, which source %s does not declare; declare it or leave it out",
+				file, c.Name, source.Name)
+		}
+	}
+	for i, c := range source.Columns {
+		j, ok := byName[c.Name]
+		if !ok {
+			return nil, fault.New(fault.InvalidRows, "%s: found no column %s, expected one of type %s", file, c.Name, c.Type)
+		}
+		if found := r.Columns[j].Type; found != c.Type {
+			return nil, fault.New(fault.InvalidRows, "%s: column %s: found %s, expected %s", file, c.Name, found, c.Type)
+		}
+		at[i] = j
+	}
+	return func(yield func([]feature.Value, error) bool) {
+		ordered := make([]feature.Value, len(at))
+		for row, err := range r.Rows() {
+			if err != nil {
+				yield(nil, bad(err))
+				return
+			}
+			for i, j := range at {
+				ordered[i] = row[j]
+			}
+			if !yield(ordered, nil) {
+				return
+			}
+		}
+	}, nil
+}
+
+// arrowParts is the bytes of a stream's messages, end to end.
+type arrowParts struct {
+	part []byte
+	next func() ([]byte, error)
+}
+
+func (p *arrowParts) Read(b []byte) (int, error) {
+	for len(p.part) == 0 {
+		part, err := p.next()
+		if err != nil {
+			return 0, err
+		}
+		p.part = part
+	}
+	n := copy(b, p.part)
+	p.part = p.part[n:]
+	return n, nil
+}
+
+func (s *ingestService) ListLoads(ctx context.Context, req *headwaterv1.ListLoadsRequest) (*headwaterv1.ListLoadsResponse, error) {
+	source, err := s.registry.Catalog().Source(req.GetSource())
+	if err != nil {
+		return nil, err
+	}
+	loads, err := offline.ListLoads(ctx, s.pool, source.Name)
+	if err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.ListLoadsResponse{}
+	for _, l := range loads {
+		resp.Loads = append(resp.Loads, loadOf(l))
+	}
+	return resp, nil
+}
+
+func (s *ingestService) GetLoad(ctx context.Context, req *headwaterv1.GetLoadRequest) (*headwaterv1.GetLoadResponse, error) {
+	load, err := s.permittedLoad(ctx, req.GetId(), access.ActionList)
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.GetLoadResponse{Load: loadOf(load)}, nil
+}
+
+func (s *ingestService) RetractLoad(ctx context.Context, req *headwaterv1.RetractLoadRequest) (*headwaterv1.RetractLoadResponse, error) {
+	if _, err := s.permittedLoad(ctx, req.GetId(), access.ActionIngest); err != nil {
+		return nil, err
+	}
+	load, err := offline.RetractLoad(ctx, s.pool, req.GetId(), req.GetReason(), access.PrincipalFrom(ctx).Name)
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.RetractLoadResponse{Load: loadOf(load)}, nil
+}
+
+// permittedLoad reads a load. One of a source that the caller may not act on looks as if it were not there.
+func (s *ingestService) permittedLoad(ctx context.Context, id int64, action access.Action) (*offline.Load, error) {
+	load, err := offline.GetLoad(ctx, s.pool, id)
+	if err != nil {
+		if fault.ReasonOf(err) == fault.NotFound {
+			err = errors.Join(access.RequireAny(ctx, action, access.KindSource), err)
+		}
+		return nil, err
+	}
+	missing := fault.New(fault.NotFound, "there is no load %d; `headwater loads list SOURCE` shows those there are", id)
+	return load, access.RequireOr(ctx, action, access.KindSource, load.Source, missing)
+}

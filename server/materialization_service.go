@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/registry"
+)
+
+const (
+	defaultRunPage = 50
+	// watchEvery is how often a watched run is looked at.
+	watchEvery = 100 * time.Millisecond
+)
+
+// materializationService queues and shows runs.
+type materializationService struct {
+	headwaterv1.UnimplementedMaterializationServiceServer
+	registry     *registry.Registry
+	pool         *pgxpool.Pool
+	materializer *materialize.Materializer
+}
+
+func (s *materializationService) Materialize(ctx context.Context, req *headwaterv1.MaterializeRequest) (*headwaterv1.MaterializeResponse, error) {
+	catalog := s.registry.Catalog()
+	var requests []materialize.Request
+	for _, ref := range req.GetViews() {
+		view, err := catalog.View(ref)
+		if err != nil {
+			return nil, err
+		}
+		requests = append(requests, materialize.Request{
+			View: view, From: timeOf(req.GetFrom()), To: timeOf(req.GetTo()), Principal: access.PrincipalFrom(ctx).Name,
+		})
+	}
+	runs, err := s.materializer.Enqueue(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.MaterializeResponse{}
+	for _, r := range runs {
+		resp.Runs = append(resp.Runs, runOf(r))
+	}
+	return resp, nil
+}
+
+func (s *materializationService) ListRuns(ctx context.Context, req *headwaterv1.ListRunsRequest) (*headwaterv1.ListRunsResponse, error) {
+	views, err := s.listableViews(ctx, req.GetView())
+	if err != nil {
+		return nil, err
+	}
+	limit := int(req.GetPageSize())
+	if limit == 0 {
+		limit = defaultRunPage
+	}
+	runs, err := materialize.List(ctx, s.pool, views, req.GetBeforeId(), limit)
+	if err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.ListRunsResponse{}
+	for _, r := range runs {
+		resp.Runs = append(resp.Runs, runOf(r))
+	}
+	return resp, nil
+}
+
+// listableViews names the views of which the caller may list runs: one, or all there are.
+func (s *materializationService) listableViews(ctx context.Context, one string) ([]string, error) {
+	if one != "" {
+		if err := access.Require(ctx, access.ActionList, access.KindView, one); err != nil {
+			return nil, err
+		}
+		view, err := s.registry.Catalog().View(one)
+		if err != nil {
+			return nil, err
+		}
+		return []string{view.Name}, nil
+	}
+	views, err := access.Filter(ctx, access.ActionList, access.KindView, s.registry.Catalog().Views(),
+		func(v *feature.ViewVersion) string { return v.Name })
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for _, v := range views {
+		names = append(names, v.Name)
+	}
+	return names, nil
+}
+
+func (s *materializationService) GetRun(ctx context.Context, req *headwaterv1.GetRunRequest) (*headwaterv1.GetRunResponse, error) {
+	r, err := s.permittedRun(ctx, req.GetRun(), func() (*materialize.Run, error) {
+		return materialize.Find(ctx, s.pool, req.GetRun())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.GetRunResponse{Run: runOf(r)}, nil
+}
+
+// permittedRun reads a run. One of a view that the caller may not list looks as if it were not there.
+func (s *materializationService) permittedRun(ctx context.Context, ref string, get func() (*materialize.Run, error)) (*materialize.Run, error) {
+	r, err := get()
+	if err != nil {
+		if fault.ReasonOf(err) == fault.NotFound {
+			err = errors.Join(access.RequireAny(ctx, access.ActionList, access.KindView), err)
+		}
+		return nil, err
+	}
+	missing := fault.New(fault.NotFound, "there is no run %s; `headwater runs list` shows those there are", ref)
+	return r, access.RequireOr(ctx, access.ActionList, access.KindView, r.View, missing)
+}
+
+func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stream grpc.ServerStreamingServer[headwaterv1.WatchRunResponse]) error {
+	ctx := stream.Context()
+	r, err := s.permittedRun(ctx, "of this id", func() (*materialize.Run, error) { return materialize.Get(ctx, s.pool, req.GetId()) })
+	if err != nil {
+		return err
+	}
+	var last *headwaterv1.Run
+	for {
+		if now := runOf(r); !proto.Equal(now, last) {
+			if err := stream.Send(&headwaterv1.WatchRunResponse{Run: now}); err != nil {
+				return err
+			}
+			last = now
+		}
+		if r.State.Ended() && r.OnlineState != materialize.OnlinePending {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(watchEvery):
+		}
+		if r, err = materialize.Get(ctx, s.pool, req.GetId()); err != nil {
+			return err
+		}
+	}
+}
