@@ -346,19 +346,29 @@ func TestMissingPrograms(t *testing.T) {
 
 	t.Setenv("HEADWATER_REDIS_BIN", empty)
 	_, err = localserver.StartRedis(t.Context(), localserver.RedisConfig{Dir: dir})
-	refused(t, err, fault.RedisUnavailable, "HEADWATER_REDIS_BIN is "+empty, "no redis-server", "unset it")
+	refused(t, err, fault.RedisUnavailable, "HEADWATER_REDIS_BIN is "+empty, "no working redis-server", "unset it")
+}
+
+// script writes a program that prints text.
+func script(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+text+"'\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOldRedisIsRefused(t *testing.T) {
+	old := folder(t)
+	script(t, filepath.Join(old, "redis-server"), "Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64")
+	t.Setenv("HEADWATER_REDIS_BIN", old)
+	_, err := localserver.StartRedis(t.Context(), localserver.RedisConfig{Dir: filepath.Join(old, "data")})
+	refused(t, err, fault.RedisUnavailable, "has Redis 6; Headwater needs 7 or later")
 }
 
 func TestPostgresOfAnotherVersionIsRefused(t *testing.T) {
 	old := folder(t)
-	for name, text := range map[string]string{
-		"initdb":   "#!/bin/sh\n",
-		"postgres": "#!/bin/sh\necho 'postgres (PostgreSQL) 14.9'\n",
-	} {
-		if err := os.WriteFile(filepath.Join(old, name), []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	script(t, filepath.Join(old, "initdb"), "")
+	script(t, filepath.Join(old, "postgres"), "postgres (PostgreSQL) 14.9")
 	dir := filepath.Join(folder(t), "postgres")
 	t.Setenv("HEADWATER_PG_BIN", old)
 	_, err := localserver.StartPostgres(t.Context(), localserver.PostgresConfig{Dir: dir})

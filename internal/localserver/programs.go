@@ -11,8 +11,11 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// MinPostgres is the oldest major version of Postgres that Headwater runs on.
-const MinPostgres = 15
+// The oldest major versions that Headwater runs on.
+const (
+	MinPostgres = 15
+	MinRedis    = 7
+)
 
 // programs are the server programs of one Postgres installation.
 type programs struct {
@@ -112,28 +115,58 @@ func postgresFolders() []string {
 	return append(folders, filepath.SplitList(os.Getenv("PATH"))...)
 }
 
-// findRedis is the path of redis-server, of the server that HEADWATER_REDIS_BIN names when set.
+// findRedis is the path of a redis-server (or valkey-server) of at least MinRedis: HEADWATER_REDIS_BIN's alone when set,
+// else the first in PATH and the usual folders.
 func findRedis() (string, error) {
 	if dir := os.Getenv("HEADWATER_REDIS_BIN"); dir != "" {
-		path, err := exec.LookPath(filepath.Join(dir, "redis-server"))
-		if err != nil {
+		path := filepath.Join(dir, "redis-server")
+		major, err := redisMajor(path)
+		switch {
+		case err != nil:
 			return "", fault.New(fault.RedisUnavailable,
-				"HEADWATER_REDIS_BIN is %s, which has no redis-server; "+
+				"HEADWATER_REDIS_BIN is %s, which has no working redis-server; "+
 					"set it to the folder that has it, or unset it to have PATH searched", dir).Because(err)
+		case major < MinRedis:
+			return "", fault.New(fault.RedisUnavailable,
+				"HEADWATER_REDIS_BIN is %s, which has Redis %d; Headwater needs %d or later", dir, major, MinRedis)
 		}
 		return path, nil
 	}
+	have := "no redis-server in PATH"
 	for _, name := range []string{
 		"redis-server", "valkey-server",
 		"/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/homebrew/bin/redis-server",
 	} {
-		if path, err := exec.LookPath(name); err == nil {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		major, err := redisMajor(path)
+		if err == nil && major >= MinRedis {
 			return path, nil
+		}
+		if err == nil {
+			have = fmt.Sprintf("only Redis %d in %s", major, path)
 		}
 	}
 	return "", fault.New(fault.RedisUnavailable,
-		"found no redis-server in PATH; %s, or set HEADWATER_REDIS_BIN to the folder that has it",
-		installRedis(runtime.GOOS))
+		"found %s, need Redis %d or later; %s, or set HEADWATER_REDIS_BIN to the folder that has redis-server",
+		have, MinRedis, installRedis(runtime.GOOS))
+}
+
+// redisMajor asks the program at path for its version.
+func redisMajor(path string) (int, error) {
+	out, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		return 0, err
+	}
+	// Such as "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64" or "Valkey server v=8.1.0 …".
+	_, version, _ := strings.Cut(string(out), " v=")
+	var major int
+	if _, err := fmt.Sscanf(version, "%d", &major); err != nil {
+		return 0, fmt.Errorf("unknown version %q: %w", out, err)
+	}
+	return major, nil
 }
 
 func installPostgres(system string, major int) string {

@@ -33,6 +33,7 @@ func run(name string, args ...string) (status int) {
 	// Taken before anything is started, so that no signal leaves servers behind.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var servers testenv.Servers
