@@ -1,5 +1,5 @@
 -- Sets KEYS[i]'s field ARGV[2i-1] to the row ARGV[2i] where the row stored there is not newer, and returns how many
--- were set. A stored value that is no row of format 1 is replaced.
+-- rows are there now. A stored value that is no row of format 1 is replaced.
 --
 -- Rows are ordered by the 32 bytes of their header that hold epoch, seq, event time and available at. Lua's < on strings
 -- follows the server's locale and its numbers are doubles, so they are compared as whole numbers of four bytes.
@@ -22,7 +22,9 @@ local written = 0
 for i = 1, #KEYS do
     local key, field, row = KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]
     local stored = call('HGET', key, field)
-    if not stored or #stored < 42 or byte(stored, 1) ~= 1 or not newer(stored, row) then
+    if stored == row then
+        written = written + 1
+    elseif not stored or #stored < 42 or byte(stored, 1) ~= 1 or not newer(stored, row) then
         call('HSET', key, field, row)
         written = written + 1
     end

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -70,7 +71,8 @@ func (l *Layout) append(dst []byte, h *Header, values []feature.Value) ([]byte, 
 	}
 	start := len(dst)
 	dst = appendHeader(dst, h)
-	dst = append(dst, make([]byte, l.tail-headerSize)...)
+	dst = slices.Grow(dst, l.tail-headerSize)[:start+l.tail]
+	clear(dst[start+headerSize:])
 	for i := range l.slots {
 		s, v := &l.slots[i], values[i]
 		if v.IsNull() {

@@ -382,7 +382,7 @@ func TestAppendRefusesWhatCannotBeStored(t *testing.T) {
 		{h, []feature.Value{ok[0], feature.String("\xff")}, "column c1: found invalid UTF-8, expected UTF-8 text"},
 		{h, []feature.Value{ok[0], feature.String("\x00")}, "column c1: found a NUL character, expected text without one"},
 		{h, []feature.Value{ok[0], feature.String(strings.Repeat("x", maxRowSize))},
-			"column c1: found a row of more than 512 MiB, expected less"},
+			"column c1: found a row of more than 16 MiB, expected less"},
 		{Header{Seq: 2, RunSeq: 3}, ok, "found run sequence 3 after sequence 2, expected the row of a run already published"},
 		{Header{Seq: 2}, ok, "found run sequence 0, expected 1 or more"},
 		{Header{Epoch: -1, Seq: 2, RunSeq: 1}, ok, "found epoch -1, expected 0 or more"},

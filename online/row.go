@@ -27,8 +27,8 @@ const (
 	// signBit, flipped, makes unsigned order of the stored bytes the order of the times.
 	signBit = 1 << 63
 
-	// maxRowSize is what Redis takes as one value unless told otherwise (proto-max-bulk-len).
-	maxRowSize = 512 << 20
+	// maxRowSize is more than any answer to a read carries, and far less than the 512 MiB that Redis takes as one value.
+	maxRowSize = 16 << 20
 )
 
 // Header is what every row begins with. Rows of one entity and view version are ordered by (Epoch, Seq, EventTime,

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// A call's rows keep Redis from answering reads for about a microsecond each.
+	// A call keeps Redis from answering reads for two to three microseconds per row.
 	maxItemsPerCall = 128
 	maxBytesPerCall = 1 << 20
 	// A pipeline's rows are in memory twice, here and in Redis's input buffer.
