@@ -1,0 +1,226 @@
+package access
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headwaterhq/headwater/internal/appendlog"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/testenv"
+)
+
+func openAudit(t *testing.T, dir string, pool *pgxpool.Pool, o AuditOptions) *AuditLog {
+	t.Helper()
+	a, err := OpenAuditLog(dir, pool, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
+func listed(t *testing.T, a *AuditLog, f AuditFilter) []Record {
+	t.Helper()
+	if err := a.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	records, err := a.List(context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return records
+}
+
+func TestRecordsReachPostgresWhole(t *testing.T) {
+	a := openAudit(t, t.TempDir(), testenv.Postgres(t), AuditOptions{Durable: true})
+	want := Record{
+		Time:      time.Date(2026, 3, 1, 10, 0, 0, 123456789, time.FixedZone("", 3600)),
+		Principal: "ml", Credential: "abc", Roles: []string{"model", "x"}, Method: "/headwater.v1.OnlineService/GetFeatures",
+		Action: ActionReadOnline, Resource: "service:s", Decision: Denied, Reason: "no grant", Purpose: "fraud",
+		ClientAddress: "10.0.0.1:1", ReadID: "rd_1",
+	}
+	if err := a.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	want.Time = time.Date(2026, 3, 1, 9, 0, 0, 123456000, time.UTC)
+	want.Writer, want.Number = a.log.Writer(), 1
+	got := listed(t, a, AuditFilter{})
+	if len(got) != 1 || fmt.Sprintf("%+v", got[0]) != fmt.Sprintf("%+v", want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestListFilters(t *testing.T) {
+	a := openAudit(t, t.TempDir(), testenv.Postgres(t), AuditOptions{})
+	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 120 {
+		r := Record{
+			Time: at.Add(time.Duration(i) * time.Second), Principal: []string{"ann", "bob"}[i%2], Method: "m", Decision: Allowed,
+			Resource: fmt.Sprintf("view:v%d", i%3), Reason: fmt.Sprint(i),
+		}
+		if err := a.Write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		f     AuditFilter
+		n     int
+		first string
+		last  string
+	}{
+		{"the newest hundred", AuditFilter{}, 100, "20", "119"},
+		{"all", AuditFilter{Limit: 1000}, 120, "0", "119"},
+		{"principal", AuditFilter{Principal: "ann", Limit: 2}, 2, "116", "118"},
+		{"resource", AuditFilter{Resource: "view:v1"}, 40, "1", "118"},
+		{"since", AuditFilter{Since: at.Add(117 * time.Second)}, 3, "117", "119"},
+		{"nobody", AuditFilter{Principal: "an"}, 0, "", ""},
+	} {
+		got := listed(t, a, c.f)
+		if len(got) != c.n || c.n > 0 && (got[0].Reason != c.first || got[len(got)-1].Reason != c.last) {
+			t.Errorf("%s: got %d records, want %d from %s to %s", c.name, len(got), c.n, c.first, c.last)
+		}
+	}
+}
+
+func TestAuditOutlastsAnOutageAndARestart(t *testing.T) {
+	direct, dir := testenv.Postgres(t), t.TempDir()
+	pool, outage := withOutage(t, direct)
+	var out lockedBuffer
+	a, err := OpenAuditLog(dir, pool, AuditOptions{Log: slog.New(slog.NewTextHandler(&out, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(reason string) {
+		t.Helper()
+		if err := a.Write(Record{Method: "m", Decision: Allowed, Reason: reason}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	if err := a.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	outage.begin()
+	write("during")
+	if err := a.Flush(context.Background()); fault.ReasonOf(err) != fault.PostgresUnavailable {
+		t.Errorf("Flush: got %v, want POSTGRES_UNAVAILABLE", err)
+	}
+	if n := a.Pending(); n != 1 {
+		t.Errorf("pending: got %d, want 1", n)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "audit records are left for the next start") {
+		t.Errorf("the log does not tell: %s", out.String())
+	}
+
+	outage.end()
+	a = openAudit(t, dir, pool, AuditOptions{})
+	write("after")
+	var reasons []string
+	for _, r := range listed(t, a, AuditFilter{}) {
+		reasons = append(reasons, fmt.Sprintf("%d %s", r.Number, r.Reason))
+	}
+	if want := []string{"1 before", "2 during", "3 after"}; !slices.Equal(reasons, want) {
+		t.Errorf("got %v, want %v", reasons, want)
+	}
+}
+
+func TestRecordsAreDrainedInTheBackground(t *testing.T) {
+	pool := testenv.Postgres(t)
+	a := openAudit(t, t.TempDir(), pool, AuditOptions{})
+	if err := a.Write(Record{Method: "m", Decision: Allowed}); err != nil {
+		t.Fatal(err)
+	}
+	for a.Pending() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if got, err := a.List(context.Background(), AuditFilter{}); err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestARecordDeliveredTwiceIsOne(t *testing.T) {
+	a := openAudit(t, t.TempDir(), testenv.Postgres(t), AuditOptions{})
+	records := []appendlog.Record{
+		{Number: 7, Payload: []byte(`{"time":"2026-03-01T00:00:00Z","roles":[],"method":"m","decision":"allowed","reason":"first"}`)},
+	}
+	for range 2 {
+		if err := a.insert(context.Background(), records); err != nil {
+			t.Fatal(err)
+		}
+		records[0].Payload = bytes.ReplaceAll(records[0].Payload, []byte("first"), []byte("second"))
+	}
+	if got := listed(t, a, AuditFilter{}); len(got) != 1 || got[0].Reason != "first" {
+		t.Errorf("got %+v, want the first alone", got)
+	}
+}
+
+func TestWhatCallersSendCannotStopTheAudit(t *testing.T) {
+	a := openAudit(t, t.TempDir(), testenv.Postgres(t), AuditOptions{})
+	id, secret := newSecret()
+	for _, name := range []string{
+		"nul\x00here", "bad\xffutf8", strings.Repeat("é", 4<<20), "hw_" + id + "_" + secret, "hw_" + id + "_" + secret + "more",
+	} {
+		if err := a.Write(Record{Method: "m", Decision: Denied, Resource: "view:" + name, Purpose: name, Roles: []string{name}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := listed(t, a, AuditFilter{})
+	want := []string{
+		"view:nul\uFFFDhere", "view:bad\uFFFDutf8", "view:" + strings.Repeat("é", 509) + "…", "view:hw_" + id + "_…", "view:hw_" + id + "_…",
+	}
+	if len(got) != len(want) {
+		t.Fatalf("got %d records, want %d", len(got), len(want))
+	}
+	for i, r := range got {
+		if r.Resource != want[i] {
+			t.Errorf("got %q, want %q", r.Resource, want[i])
+		}
+		if strings.Contains(fmt.Sprint(r), secret) {
+			t.Errorf("the secret is in the record %v", r)
+		}
+	}
+}
+
+func TestAuditThatCannotBeWritten(t *testing.T) {
+	a := openAudit(t, t.TempDir(), testenv.Postgres(t), AuditOptions{})
+	if err := a.log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err := a.Write(Record{Method: "m", Decision: Allowed})
+	wantFault(t, err, fault.AuditUnavailable, "the decision cannot be recorded in the server's audit log, so the call is refused; "+
+		"see the server's log, and whether its disk is full")
+	if !errors.Is(err, appendlog.ErrClosed) {
+		t.Errorf("the cause is lost: %v", errors.Unwrap(err))
+	}
+}
+
+func TestAuditThatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "CHECKPOINT")
+	if err := os.WriteFile(path, []byte("something else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenAuditLog(dir, nil, AuditOptions{})
+	if fault.ReasonOf(err) != fault.AuditUnavailable || !strings.Contains(err.Error(), path+" is damaged at offset 0") {
+		t.Errorf("got %v, want AUDIT_UNAVAILABLE with the file and the offset", err)
+	}
+}

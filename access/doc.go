@@ -1,0 +1,10 @@
+// Package access owns who may do what, and the record of who did: principals and their tokens, roles compiled into a
+// policy, decisions, and the audit log.
+//
+// It knows feature and internal packages, and no other slice: the roles in force are given to it (Policies), and the
+// server asks for every decision through a Session that it puts into the call's context.
+//
+// Invariants: a decision is denied unless a grant allows it and none denies it; an error while deciding is a denial; and
+// a decision is in the append log before anything is done about it, so a call that cannot be recorded is refused. No
+// secret is in a record, an error or a table: tokens are kept as hashes.
+package access

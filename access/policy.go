@@ -1,0 +1,204 @@
+package access
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/headwaterhq/headwater/feature"
+)
+
+// Policy is the roles in force, compiled. Immutable. A nil Policy denies everything.
+type Policy struct{ roles map[string]*role }
+
+// role holds a role's rules by what they are about.
+type role struct {
+	allow, deny map[permission][]rule
+	// broken says what cannot be meant in its definition. Such a role denies its holders everything: left out, a deny
+	// would be lost.
+	broken string
+}
+
+type permission struct {
+	action Action
+	kind   Kind
+}
+
+// rule is one pattern of one grant.
+type rule struct {
+	pattern string
+	// reason is what a decision by this rule says.
+	reason string
+}
+
+// Verdict is a decision and why it came out so, for the audit log and the caller: the role and the grant that decided,
+// or what is missing.
+type Verdict struct {
+	Allowed bool
+	Reason  string
+}
+
+// NewPolicy compiles roles. Of several versions of one role, the newest counts. A grant that cannot be meant (an action or
+// kind not on the lists, a pattern with a version) makes its role deny everything. A definition of the built-in role is
+// ignored.
+func NewPolicy(roles []*feature.RoleVersion) *Policy {
+	newest := map[string]*feature.RoleVersion{}
+	for _, r := range roles {
+		if n := newest[r.Name]; r.Name != feature.AdminRole && (n == nil || n.Version < r.Version) {
+			newest[r.Name] = r
+		}
+	}
+	p := &Policy{roles: make(map[string]*role, len(newest))}
+	for name, r := range newest {
+		p.roles[name] = compileRole(&r.Role)
+	}
+	return p
+}
+
+func compileRole(r *feature.Role) *role {
+	compiled := &role{allow: map[permission][]rule{}, deny: map[permission][]rule{}}
+	for i, g := range r.Grants {
+		rules, verb := compiled.allow, "allows"
+		if g.Deny {
+			rules, verb = compiled.deny, "denies"
+		}
+		if found := cannotBeMeant(&g); found != "" {
+			return &role{broken: fmt.Sprintf("role %s denies everything until its grant %d is mended: %s", r.Name, i+1, found)}
+		}
+		for _, a := range g.Actions {
+			for _, pattern := range g.Resources {
+				what := permission{Action(a), Kind(pattern.Kind)}
+				rules[what] = append(rules[what], rule{
+					pattern: pattern.Name,
+					reason:  fmt.Sprintf("role %s %s %s on %s", r.Name, verb, a, pattern),
+				})
+			}
+		}
+	}
+	return compiled
+}
+
+func cannotBeMeant(g *feature.Grant) string {
+	for _, a := range g.Actions {
+		if !Action(a).Valid() {
+			return fmt.Sprintf("there is no action %q", a)
+		}
+	}
+	for _, p := range g.Resources {
+		switch {
+		case !Kind(p.Kind).Valid():
+			return fmt.Sprintf("there is no kind of resource %q", p.Kind)
+		case p.Name == "":
+			return fmt.Sprintf("found the resource %q, expected KIND:NAME", p)
+		case strings.Contains(p.Name, "@"):
+			return fmt.Sprintf("found the resource %q, expected a name without a version, for grants hold for every version", p)
+		}
+	}
+	return ""
+}
+
+// HasRole reports whether there is a role of that name, built in or defined.
+func (p *Policy) HasRole(name string) bool {
+	return name == feature.AdminRole || p != nil && p.roles[name] != nil
+}
+
+// Decide decides whether a principal with these roles may do something to one resource, or to a kind as a whole (name
+// Whole). The name may be NAME@VERSION; grants do not look at versions. Denied by default; a deny of any role beats every
+// allow, the built-in role's included, and a deny of one resource denies the kind as a whole. A role that is not there
+// grants nothing.
+func (p *Policy) Decide(roles []string, action Action, kind Kind, name string) Verdict {
+	if v, denied := p.denied(roles, action, kind, name); denied {
+		return v
+	}
+	name = bare(name)
+	what := permission{action, kind}
+	for _, r := range roles {
+		if r == feature.AdminRole {
+			return allowedByAdmin
+		}
+		if compiled := p.roles[r]; compiled != nil {
+			for i := range compiled.allow[what] {
+				if rule := &compiled.allow[what][i]; matches(rule.pattern, name) {
+					return Verdict{Allowed: true, Reason: rule.reason}
+				}
+			}
+		}
+	}
+	return Verdict{Reason: fmt.Sprintf("no grant of %s on %s in roles %v", action, resource(kind, name), roles)}
+}
+
+var allowedByAdmin = Verdict{Allowed: true, Reason: "role " + feature.AdminRole + " allows everything"}
+
+// denied looks for what denies, whatever else allows.
+func (p *Policy) denied(roles []string, action Action, kind Kind, name string) (Verdict, bool) {
+	switch {
+	case p == nil:
+		return Verdict{Reason: "no policy is loaded"}, true
+	case !action.Valid():
+		return Verdict{Reason: fmt.Sprintf("there is no action %q", action)}, true
+	case !kind.Valid():
+		return Verdict{Reason: fmt.Sprintf("there is no kind of resource %q", kind)}, true
+	}
+	name = bare(name)
+	what := permission{action, kind}
+	for _, r := range roles {
+		compiled := p.roles[r]
+		if compiled == nil {
+			continue
+		}
+		if compiled.broken != "" {
+			return Verdict{Reason: compiled.broken}, true
+		}
+		for i := range compiled.deny[what] {
+			if rule := &compiled.deny[what][i]; name == Whole || matches(rule.pattern, name) {
+				return Verdict{Reason: rule.reason}, true
+			}
+		}
+	}
+	return Verdict{}, false
+}
+
+// DecideAny decides whether there may be a resource of the kind on which the roles allow the action. It does not depend
+// on what there is, so a denial reveals nothing.
+func (p *Policy) DecideAny(roles []string, action Action, kind Kind) Verdict {
+	// A name that only the pattern `*` matches: what is denied to it is denied to all.
+	if v, denied := p.denied(roles, action, kind, ""); denied {
+		return v
+	}
+	for _, r := range roles {
+		if r == feature.AdminRole {
+			return allowedByAdmin
+		}
+		if compiled := p.roles[r]; compiled != nil {
+			if rules := compiled.allow[permission{action, kind}]; len(rules) > 0 {
+				return Verdict{Allowed: true, Reason: rules[0].reason}
+			}
+		}
+	}
+	return Verdict{Reason: fmt.Sprintf("no grant of %s on any %s in roles %v", action, kind, roles)}
+}
+
+// DecideService decides on a service and, for the two reading actions, on each view that it reads: the action must be
+// allowed on the view too, unless the service is declared to serve as the grant. A deny on a view holds even then.
+func (p *Policy) DecideService(roles []string, action Action, s *feature.ServiceVersion) Verdict {
+	v := p.Decide(roles, action, KindService, s.Name)
+	if !v.Allowed || action != ActionReadOnline && action != ActionReadOffline {
+		return v
+	}
+	for _, pin := range s.Pins {
+		var view Verdict
+		if s.ServesAsGrant {
+			denial, denied := p.denied(roles, action, KindView, pin.View.Name)
+			view = Verdict{Allowed: !denied, Reason: denial.Reason}
+		} else {
+			view = p.Decide(roles, action, KindView, pin.View.Name)
+		}
+		if !view.Allowed {
+			return Verdict{Reason: fmt.Sprintf("%s reads %s: %s",
+				resource(KindService, s.Name), resource(KindView, pin.View.Name), view.Reason)}
+		}
+	}
+	if s.ServesAsGrant {
+		v.Reason += ", which serves as the grant of its views"
+	}
+	return v
+}

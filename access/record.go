@@ -1,0 +1,80 @@
+package access
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Decision is the outcome of a decision.
+type Decision string
+
+// The decisions.
+const (
+	Allowed Decision = "allowed"
+	Denied  Decision = "denied"
+)
+
+// Record is one decision, as the audit log keeps it: a row of headwater.audit_record.
+type Record struct {
+	// Writer and Number name the record for ever. They are given by the log.
+	Writer string `json:"-"`
+	Number int64  `json:"-"`
+	// Time is in UTC, in microseconds. Zero: set when it is written.
+	Time time.Time `json:"time"`
+	// Principal and Credential are empty when the caller did not prove who it is.
+	Principal  string   `json:"principal"`
+	Credential string   `json:"credential"`
+	Roles      []string `json:"roles"`
+	// Method is the gRPC method, as /PACKAGE.SERVICE/METHOD.
+	Method string `json:"method"`
+	// Action and Resource (KIND:NAME) are what was decided on. Both are empty when the call ended before that.
+	Action        Action   `json:"action"`
+	Resource      string   `json:"resource"`
+	Decision      Decision `json:"decision"`
+	Reason        string   `json:"reason"`
+	Purpose       string   `json:"purpose"`
+	ClientAddress string   `json:"client_address"`
+	// ReadID is that of an online read.
+	ReadID string `json:"read_id"`
+}
+
+// The longest texts that a record keeps, in bytes. Names come from the caller and may be of any length.
+const (
+	maxAuditText  = 1024
+	maxAuditRoles = 64
+)
+
+// clean makes a record fit to be stored: no secret, nothing that a text column refuses, nothing of a caller's choosing
+// that is large.
+func (r *Record) clean() {
+	for _, s := range []*string{
+		&r.Principal, &r.Credential, &r.Method, &r.Resource, &r.Reason, &r.Purpose, &r.ClientAddress, &r.ReadID,
+	} {
+		*s = cleanText(*s)
+	}
+	roles := make([]string, 0, min(len(r.Roles), maxAuditRoles))
+	for _, role := range r.Roles[:min(len(r.Roles), maxAuditRoles)] {
+		roles = append(roles, cleanText(role))
+	}
+	r.Roles = roles
+	r.Time = r.Time.UTC().Truncate(time.Microsecond)
+}
+
+func cleanText(s string) string {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "\uFFFD")
+	}
+	s = withoutSecrets(s)
+	if len(s) <= maxAuditText {
+		return s
+	}
+	cut := maxAuditText
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}

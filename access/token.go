@@ -1,0 +1,174 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// A token is `hw_ID_SECRET`: the id names it in lists and in the audit log, the secret proves it. Neither alphabet has
+// an underscore.
+const (
+	tokenIDLength     = 16
+	tokenSecretLength = 43
+)
+
+var (
+	tokenIDEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+	tokenForm       = regexp.MustCompile(`^hw_([a-z2-7]{16})_([0-9A-Za-z]{43})$`)
+	tokenAnywhere   = regexp.MustCompile(`hw_([a-z2-7]{16})_[0-9A-Za-z]+`)
+)
+
+// Token is what is known of a token: all but its secret.
+type Token struct {
+	ID        string
+	Principal string
+	Roles     []string
+	CreatedAt time.Time
+	CreatedBy string
+	// ExpiresAt is zero for a token that does not expire, RevokedAt for one that was not revoked.
+	ExpiresAt, RevokedAt time.Time
+}
+
+// NewToken is what a token is asked for with.
+type NewToken struct {
+	Principal string
+	Roles     []string
+	// TTL is how long it is good for. Zero: for ever.
+	TTL       time.Duration
+	CreatedBy string
+}
+
+// DB is a pool or a transaction.
+type DB interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// CreateToken makes a token and returns it with the text that a client sends, which is kept nowhere: the table has a
+// SHA-256 of the secret, and the secret is random enough that a slower hash would add nothing. A role for which hasRole is
+// false is INVALID_ARGUMENT.
+func CreateToken(ctx context.Context, db DB, n NewToken, hasRole func(string) bool) (Token, string, error) {
+	var violations []fault.Violation
+	for i, r := range n.Roles {
+		if !hasRole(r) {
+			violations = append(violations, fault.Violation{
+				Field: fmt.Sprintf("roles[%d]", i),
+				Description: fmt.Sprintf("found role %q, which is not defined; `headwater list roles` shows those that are, and admin is built in",
+					r),
+			})
+		}
+	}
+	if violations != nil {
+		return Token{}, "", fault.New(fault.InvalidArgument, "a token can only have roles that there are").Violating(violations...)
+	}
+	id, secret := newSecret()
+	t := Token{
+		ID: id, Principal: n.Principal, Roles: slices.Clone(n.Roles), CreatedBy: n.CreatedBy,
+		CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+	}
+	if n.TTL > 0 {
+		t.ExpiresAt = t.CreatedAt.Add(n.TTL).Truncate(time.Microsecond)
+	}
+	hash := hashSecret(secret)
+	_, err := db.Exec(ctx, `INSERT INTO headwater.token (id, principal, secret_hash, roles, created_at, created_by, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		t.ID, t.Principal, hash[:], t.Roles, t.CreatedAt, t.CreatedBy, nullTime(t.ExpiresAt))
+	if err != nil {
+		return Token{}, "", database.Fault(fmt.Errorf("insert a token: %w", err))
+	}
+	return t, "hw_" + id + "_" + secret, nil
+}
+
+func newSecret() (id, secret string) {
+	var b [10 + 32]byte
+	rand.Read(b[:])
+	id = tokenIDEncoding.EncodeToString(b[:10])
+	secret = new(big.Int).SetBytes(b[10:]).Text(62)
+	return id, strings.Repeat("0", tokenSecretLength-len(secret)) + secret
+}
+
+func hashSecret(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(secret)) }
+
+// parseToken takes a token apart. It says nothing of whether there is one.
+func parseToken(token string) (id, secret string, ok bool) {
+	parts := tokenForm.FindStringSubmatch(token)
+	if parts == nil {
+		return "", "", false
+	}
+	return parts[1], parts[2], true
+}
+
+// withoutSecrets leaves of a token in a text only what may be seen.
+func withoutSecrets(s string) string {
+	if !strings.Contains(s, "hw_") {
+		return s
+	}
+	return tokenAnywhere.ReplaceAllString(s, "hw_${1}_…")
+}
+
+const tokenColumns = `id, principal, roles, created_at, created_by, expires_at, revoked_at`
+
+func scanToken(row pgx.Row, more ...any) (Token, error) {
+	var t Token
+	var expires, revoked *time.Time
+	err := row.Scan(append([]any{&t.ID, &t.Principal, &t.Roles, &t.CreatedAt, &t.CreatedBy, &expires, &revoked}, more...)...)
+	t.CreatedAt, t.ExpiresAt, t.RevokedAt = t.CreatedAt.UTC(), timeOf(expires), timeOf(revoked)
+	return t, err
+}
+
+// ListTokens returns all tokens, the oldest first, the expired and the revoked too.
+func ListTokens(ctx context.Context, db DB) ([]Token, error) {
+	rows, err := db.Query(ctx, `SELECT `+tokenColumns+` FROM headwater.token ORDER BY created_at, id`)
+	if err != nil {
+		return nil, database.Fault(fmt.Errorf("list tokens: %w", err))
+	}
+	tokens, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Token, error) { return scanToken(row) })
+	if err != nil {
+		return nil, database.Fault(fmt.Errorf("list tokens: %w", err))
+	}
+	return tokens, nil
+}
+
+// RevokeToken ends a token for good. Servers refuse it within RevocationBound of the commit. Revoking again changes
+// nothing; NOT_FOUND when there is no such token.
+func RevokeToken(ctx context.Context, db DB, id string) (Token, error) {
+	t, err := scanToken(db.QueryRow(ctx, `UPDATE headwater.token SET revoked_at = coalesce(revoked_at, $2)
+		WHERE id = $1 RETURNING `+tokenColumns, id, time.Now().UTC()))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Token{}, fault.New(fault.NotFound, "there is no token %q; `headwater token list` shows the ids", withoutSecrets(id))
+	}
+	if err != nil {
+		return Token{}, database.Fault(fmt.Errorf("revoke a token: %w", err))
+	}
+	return t, nil
+}
+
+func nullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
