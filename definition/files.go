@@ -1,0 +1,103 @@
+package definition
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// maxFileSize is how many bytes one file of definitions may have.
+const maxFileSize = 5 << 20
+
+// collect lists the files that paths stand for: a file stands for itself, a folder for the .yaml and .yml files in it
+// and in its folders, in order of their names. What begins with a dot is left alone in folders. No file is listed twice.
+func collect(paths []string) ([]string, []fault.Violation) {
+	var files []string
+	var violations []fault.Violation
+	seen := map[string]bool{}
+	add := func(path string) {
+		key := path
+		if absolute, err := filepath.Abs(path); err == nil {
+			key = absolute
+		}
+		if !seen[key] {
+			seen[key] = true
+			files = append(files, path)
+		}
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			violations = append(violations, unreadable(path, err))
+			continue
+		}
+		if !info.IsDir() {
+			add(path)
+			continue
+		}
+		before := len(files)
+		err = filepath.WalkDir(path, func(at string, entry fs.DirEntry, err error) error {
+			switch extension := filepath.Ext(at); {
+			case err != nil:
+				violations = append(violations, unreadable(at, err))
+				if entry != nil && entry.IsDir() {
+					return fs.SkipDir
+				}
+			case at != path && strings.HasPrefix(entry.Name(), "."):
+				if entry.IsDir() {
+					return fs.SkipDir
+				}
+			case !entry.IsDir() && (extension == ".yaml" || extension == ".yml"):
+				add(at)
+			}
+			return nil
+		})
+		if err != nil {
+			violations = append(violations, unreadable(path, err))
+		}
+		if len(files) == before && len(violations) == 0 {
+			violations = append(violations, fault.Violation{File: path,
+				Description: "found no .yaml or .yml file in this folder, expected definitions; name the folder or files that hold them"})
+		}
+	}
+	return files, violations
+}
+
+func unreadable(path string, err error) fault.Violation {
+	v := fault.Violation{File: path}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.Description = "found no such file or folder; check the path"
+	case errors.Is(err, fs.ErrPermission):
+		v.Description = "found a file or folder that may not be read; check its permissions"
+	default:
+		v.Description = fmt.Sprintf("cannot be read: %v", err)
+	}
+	return v
+}
+
+// readFile reads a file of definitions whole.
+func readFile(path string) ([]byte, *fault.Violation) {
+	f, err := os.Open(path)
+	if err != nil {
+		v := unreadable(path, err)
+		return nil, &v
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		v := unreadable(path, err)
+		return nil, &v
+	}
+	if len(data) > maxFileSize {
+		return nil, &fault.Violation{File: path, Description: fmt.Sprintf(
+			"found a file of more than %d MB, expected definitions of less; split it", maxFileSize>>20)}
+	}
+	return data, nil
+}
