@@ -222,3 +222,9 @@ func NewReadID() string {
 	rand.Read(b[6:])
 	return "rd_" + readIDEncoding.EncodeToString(b[:])
 }
+
+// Allows decides without a record: for parts of an answer whose whole was decided on by Require and recorded.
+func Allows(ctx context.Context, action Action, kind Kind, name string) bool {
+	s := SessionFrom(ctx)
+	return s != nil && s.policy.Decide(s.principal.Roles, action, kind, name).Allowed
+}
