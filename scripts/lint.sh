@@ -26,19 +26,20 @@ step 'buf lint'
 scripts/third-party-protos.sh
 $BUF lint
 
-# The protos of main's last commit, or of the one before when that is what is here.
+# Against the last commit of main that is in here: a branch that is behind main has taken nothing away. On main itself,
+# against the commit before.
 base=
 for ref in refs/remotes/origin/main refs/heads/main; do
 	if git rev-parse --quiet --verify "$ref^{commit}" >/dev/null; then
-		base=$ref
+		base=$(git merge-base HEAD "$ref" || true)
 		break
 	fi
 done
-if [ -n "$base" ] && [ "$(git rev-parse HEAD)" = "$(git rev-parse "$base^{commit}")" ] && git diff --quiet HEAD -- proto; then
+if [ -n "$base" ] && [ "$(git rev-parse HEAD)" = "$base" ] && git diff --quiet HEAD -- proto; then
 	base=$base~1
 fi
 if [ -n "$base" ] && git rev-parse --quiet --verify "$base:proto/headwater" >/dev/null; then
-	step "buf breaking, against $base"
+	step "buf breaking, against $(git rev-parse --short "$base")"
 	before=.cache/breaking
 	rm -rf "$before"
 	mkdir -p "$before"
