@@ -165,13 +165,13 @@ func Require(ctx context.Context, action Action, kind Kind, name string) error {
 	return s.Require(action, kind, name)
 }
 
-// RequireService is Session.RequireService for the call of ctx.
-func RequireService(ctx context.Context, action Action, asked string, service *feature.ServiceVersion) error {
+// RequireService is Session.RequireService for the call of ctx, of a service that the caller may know of.
+func RequireService(ctx context.Context, action Action, service *feature.ServiceVersion) error {
 	s, err := session(ctx)
 	if err != nil {
 		return err
 	}
-	return s.RequireService(action, asked, service)
+	return s.RequireService(action, service.Ref(), service)
 }
 
 // RequireAny is Session.RequireAny for the call of ctx.
@@ -183,10 +183,10 @@ func RequireAny(ctx context.Context, action Action, kind Kind) error {
 	return s.RequireAny(action, kind)
 }
 
-// HideDenial turns a denial into the error that the caller gets when there is no such thing, so that the two look the
-// same. It is for what a caller names by something else than what is decided on, such as a run by its id; the denial has
-// been recorded. Other errors, and nil, come back unchanged.
-func HideDenial(err, missing error) error {
+// RequireOr is Require for a resource that the caller named by something else, such as a run by its id: a denial is
+// recorded, and returned as the error that the caller gets when there is no such thing, so that the two look the same.
+func RequireOr(ctx context.Context, action Action, kind Kind, name string, missing error) error {
+	err := Require(ctx, action, kind, name)
 	if fault.ReasonOf(err) == fault.PermissionDenied {
 		return missing
 	}

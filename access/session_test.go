@@ -88,12 +88,12 @@ func TestRequireService(t *testing.T) {
 	ctx, a := newSession(t, "model")
 	s := &feature.ServiceVersion{Version: 3, Service: feature.Service{Name: "delay_model_v1", ServesAsGrant: true}}
 	s.Pins = []feature.ServicePin{{View: &feature.ViewVersion{View: feature.View{Name: "route_delays"}}}}
-	if err := RequireService(ctx, ActionReadOnline, "delay_model_v1", s); err != nil {
+	if err := RequireService(ctx, ActionReadOnline, s); err != nil {
 		t.Error(err)
 	}
 	hidden := *s
 	hidden.Name = "hidden"
-	err := RequireService(ctx, ActionReadOnline, "hidden@9", &hidden)
+	err := SessionFrom(ctx).RequireService(ActionReadOnline, "hidden@9", &hidden)
 	there := fault.As(err)
 	missing := fault.As(Require(ctx, ActionReadOnline, KindService, "hidden@9"))
 	if there == nil || missing == nil || there.Message != missing.Message || fmt.Sprint(there.Metadata) != fmt.Sprint(missing.Metadata) {
@@ -139,10 +139,10 @@ func TestFilter(t *testing.T) {
 func TestHiddenLooksLikeMissing(t *testing.T) {
 	ctx, a := newSession(t, "engineer")
 	missing := fault.New(fault.NotFound, "there is no run 7")
-	if err := HideDenial(Require(ctx, ActionList, KindView, "secret"), missing); err != error(missing) {
+	if err := RequireOr(ctx, ActionList, KindView, "secret", missing); err != error(missing) {
 		t.Errorf("got %v, want the same as when it is missing", err)
 	}
-	if err := HideDenial(Require(ctx, ActionList, KindView, "route_delays"), missing); err != nil {
+	if err := RequireOr(ctx, ActionList, KindView, "route_delays", missing); err != nil {
 		t.Error(err)
 	}
 	if got := outcomes(t, a); len(got) != 2 || !strings.HasPrefix(got[0], "denied list view:secret") {
@@ -170,7 +170,7 @@ func TestNoDecisionOutsideOfACall(t *testing.T) {
 	ctx := context.Background()
 	wantFault(t, Require(ctx, ActionList, KindView, "x"), fault.Internal, want)
 	wantFault(t, RequireAny(ctx, ActionList, KindView), fault.Internal, want)
-	wantFault(t, RequireService(ctx, ActionList, "x", &feature.ServiceVersion{}), fault.Internal, want)
+	wantFault(t, RequireService(ctx, ActionList, &feature.ServiceVersion{}), fault.Internal, want)
 	_, err := Filter(ctx, ActionList, KindView, []string{"x"}, func(s string) string { return s })
 	wantFault(t, err, fault.Internal, want)
 	if p := PrincipalFrom(ctx); p.Name != "" || p.Roles != nil {

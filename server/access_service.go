@@ -33,7 +33,7 @@ func (s *AccessService) CreateToken(ctx context.Context, r *headwaterv1.CreateTo
 	if err != nil {
 		return nil, err
 	}
-	return &headwaterv1.CreateTokenResponse{Token: protoToken(token), Secret: secret}, nil
+	return &headwaterv1.CreateTokenResponse{Token: tokenOf(token), Secret: secret}, nil
 }
 
 // ListTokens lists all tokens, the oldest first.
@@ -44,7 +44,7 @@ func (s *AccessService) ListTokens(ctx context.Context, _ *headwaterv1.ListToken
 	}
 	response := &headwaterv1.ListTokensResponse{}
 	for _, t := range tokens {
-		response.Tokens = append(response.Tokens, protoToken(t))
+		response.Tokens = append(response.Tokens, tokenOf(t))
 	}
 	return response, nil
 }
@@ -55,7 +55,7 @@ func (s *AccessService) RevokeToken(ctx context.Context, r *headwaterv1.RevokeTo
 	if err != nil {
 		return nil, err
 	}
-	return &headwaterv1.RevokeTokenResponse{Token: protoToken(token)}, nil
+	return &headwaterv1.RevokeTokenResponse{Token: tokenOf(token)}, nil
 }
 
 // ListAuditRecords lists decisions, the newest last: this server's up to the one on this call, and of other servers what
@@ -74,19 +74,19 @@ func (s *AccessService) ListAuditRecords(ctx context.Context, r *headwaterv1.Lis
 	}
 	response := &headwaterv1.ListAuditRecordsResponse{}
 	for i := range records {
-		response.Records = append(response.Records, protoAuditRecord(&records[i]))
+		response.Records = append(response.Records, auditRecordOf(&records[i]))
 	}
 	return response, nil
 }
 
-func protoToken(t access.Token) *headwaterv1.Token {
+func tokenOf(t access.Token) *headwaterv1.Token {
 	return &headwaterv1.Token{
 		Id: t.ID, Principal: t.Principal, Roles: t.Roles, CreatedBy: t.CreatedBy,
 		CreatedAt: timestamppb.New(t.CreatedAt), ExpiresAt: protoTime(t.ExpiresAt), RevokedAt: protoTime(t.RevokedAt),
 	}
 }
 
-func protoAuditRecord(r *access.Record) *headwaterv1.AuditRecord {
+func auditRecordOf(r *access.Record) *headwaterv1.AuditRecord {
 	decision := headwaterv1.Decision_DECISION_DENIED
 	if r.Decision == access.Allowed {
 		decision = headwaterv1.Decision_DECISION_ALLOWED
