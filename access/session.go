@@ -77,9 +77,14 @@ func (s *Session) Require(action Action, kind Kind, name string) error {
 	return s.settle(action, resource(kind, name), s.policy.Decide(s.principal.Roles, action, kind, name))
 }
 
-// RequireService is Require for a service and the views it reads; see Policy.DecideService.
-func (s *Session) RequireService(action Action, service *feature.ServiceVersion) error {
-	return s.settle(action, resource(KindService, service.Ref()), s.policy.DecideService(s.principal.Roles, action, service))
+// RequireService is Require for a service and the views it reads; see Policy.DecideService. The caller asked for it as
+// NAME or NAME@VERSION: a denial says no more than that, so a service that is hidden looks like one that is not there.
+func (s *Session) RequireService(action Action, asked string, service *feature.ServiceVersion) error {
+	v := s.policy.DecideService(s.principal.Roles, action, service)
+	if v.Allowed {
+		asked = service.Ref()
+	}
+	return s.settle(action, resource(KindService, asked), v)
 }
 
 // RequireAny decides and records whether there may be anything of the kind for the caller; see Policy.DecideAny.
@@ -160,13 +165,13 @@ func Require(ctx context.Context, action Action, kind Kind, name string) error {
 	return s.Require(action, kind, name)
 }
 
-// RequireService is Session.RequireService for the call of ctx.
+// RequireService is Session.RequireService for the call of ctx, of a service that the caller may know of.
 func RequireService(ctx context.Context, action Action, service *feature.ServiceVersion) error {
 	s, err := session(ctx)
 	if err != nil {
 		return err
 	}
-	return s.RequireService(action, service)
+	return s.RequireService(action, service.Ref(), service)
 }
 
 // RequireAny is Session.RequireAny for the call of ctx.
@@ -179,7 +184,7 @@ func RequireAny(ctx context.Context, action Action, kind Kind) error {
 }
 
 // RequireOr is Require for a resource that the caller named by something else, such as a run by its id: a denial is
-// recorded, and returned as the error that the caller gets when there is no such thing, so that it looks the same.
+// recorded, and returned as the error that the caller gets when there is no such thing, so that the two look the same.
 func RequireOr(ctx context.Context, action Action, kind Kind, name string, missing error) error {
 	err := Require(ctx, action, kind, name)
 	if fault.ReasonOf(err) == fault.PermissionDenied {

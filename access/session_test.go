@@ -91,8 +91,17 @@ func TestRequireService(t *testing.T) {
 	if err := RequireService(ctx, ActionReadOnline, s); err != nil {
 		t.Error(err)
 	}
+	hidden := *s
+	hidden.Name = "hidden"
+	err := SessionFrom(ctx).RequireService(ActionReadOnline, "hidden@9", &hidden)
+	there := fault.As(err)
+	missing := fault.As(Require(ctx, ActionReadOnline, KindService, "hidden@9"))
+	if there == nil || missing == nil || there.Message != missing.Message || fmt.Sprint(there.Metadata) != fmt.Sprint(missing.Metadata) {
+		t.Errorf("a hidden service is told from a missing one: %v and %v", there, missing)
+	}
 	want := []string{"allowed read_online service:delay_model_v1@3: role model allows read_online on service:delay_model_v1, " +
-		"which serves as the grant of its views"}
+		"which serves as the grant of its views",
+		"denied read_online service:hidden@9: no grant of read_online on service:hidden in roles [model]"}
 	if got := outcomes(t, a); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/headwaterhq/headwater/access"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+// AccessService serves tokens and the audit log. The Guard has decided before a handler runs.
+type AccessService struct {
+	headwaterv1.UnimplementedAccessServiceServer
+	pool     *pgxpool.Pool
+	policies access.Policies
+	audit    *access.AuditLog
+}
+
+// NewAccessService makes the service. A token can be given the roles that are in force.
+func NewAccessService(pool *pgxpool.Pool, policies access.Policies, audit *access.AuditLog) *AccessService {
+	return &AccessService{pool: pool, policies: policies, audit: audit}
+}
+
+// CreateToken makes a token. The secret is in the response and nowhere else.
+func (s *AccessService) CreateToken(ctx context.Context, r *headwaterv1.CreateTokenRequest) (*headwaterv1.CreateTokenResponse, error) {
+	token, secret, err := access.CreateToken(ctx, s.pool, access.NewToken{
+		Principal: r.GetPrincipal(), Roles: r.GetRoles(), TTL: r.GetTtl().AsDuration(),
+		CreatedBy: access.PrincipalFrom(ctx).Name,
+	}, s.policies().HasRole)
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.CreateTokenResponse{Token: tokenOf(token), Secret: secret}, nil
+}
+
+// ListTokens lists all tokens, the oldest first.
+func (s *AccessService) ListTokens(ctx context.Context, _ *headwaterv1.ListTokensRequest) (*headwaterv1.ListTokensResponse, error) {
+	tokens, err := access.ListTokens(ctx, s.pool)
+	if err != nil {
+		return nil, err
+	}
+	response := &headwaterv1.ListTokensResponse{}
+	for _, t := range tokens {
+		response.Tokens = append(response.Tokens, tokenOf(t))
+	}
+	return response, nil
+}
+
+// RevokeToken ends a token within access.RevocationBound.
+func (s *AccessService) RevokeToken(ctx context.Context, r *headwaterv1.RevokeTokenRequest) (*headwaterv1.RevokeTokenResponse, error) {
+	token, err := access.RevokeToken(ctx, s.pool, r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.RevokeTokenResponse{Token: tokenOf(token)}, nil
+}
+
+// ListAuditRecords lists decisions, the newest last: this server's up to the one on this call, and of other servers what
+// they have drained.
+func (s *AccessService) ListAuditRecords(ctx context.Context, r *headwaterv1.ListAuditRecordsRequest) (*headwaterv1.ListAuditRecordsResponse, error) {
+	if err := s.audit.Flush(ctx); err != nil {
+		return nil, err
+	}
+	filter := access.AuditFilter{Principal: r.GetPrincipal(), Resource: r.GetResource(), Limit: int(r.GetPageSize())}
+	if r.GetSince() != nil {
+		filter.Since = r.GetSince().AsTime()
+	}
+	records, err := s.audit.List(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	response := &headwaterv1.ListAuditRecordsResponse{}
+	for i := range records {
+		response.Records = append(response.Records, auditRecordOf(&records[i]))
+	}
+	return response, nil
+}
+
+func tokenOf(t access.Token) *headwaterv1.Token {
+	return &headwaterv1.Token{
+		Id: t.ID, Principal: t.Principal, Roles: t.Roles, CreatedBy: t.CreatedBy,
+		CreatedAt: timestamppb.New(t.CreatedAt), ExpiresAt: protoTime(t.ExpiresAt), RevokedAt: protoTime(t.RevokedAt),
+	}
+}
+
+func auditRecordOf(r *access.Record) *headwaterv1.AuditRecord {
+	decision := headwaterv1.Decision_DECISION_DENIED
+	if r.Decision == access.Allowed {
+		decision = headwaterv1.Decision_DECISION_ALLOWED
+	}
+	return &headwaterv1.AuditRecord{
+		Writer: r.Writer, Number: r.Number, Time: timestamppb.New(r.Time), Principal: r.Principal, Credential: r.Credential,
+		Roles: r.Roles, Method: r.Method, Action: protoAction(r.Action), Resource: r.Resource, Decision: decision,
+		Reason: r.Reason, Purpose: r.Purpose, ClientAddress: r.ClientAddress, ReadId: r.ReadID,
+	}
+}
+
+// protoTime is absent for a zero time.
+func protoTime(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}

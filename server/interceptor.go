@@ -1,0 +1,263 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// GuardConfig is what a Guard works with. All fields are required.
+type GuardConfig struct {
+	Authenticator *access.Authenticator
+	Policies      access.Policies
+	Audit         *access.AuditLog
+	// Service finds an applied service by NAME or NAME@VERSION, or returns nil. It is asked once per read of a service, so
+	// it must be fast.
+	Service func(ref string) *feature.ServiceVersion
+	Log     *slog.Logger
+}
+
+// Guard is the one place where calls are let in: it authenticates, decides by the method's permission option, records,
+// validates, and turns what comes out into a status. A handler never runs before the decisions that its method declares,
+// and one that decides itself does it through the session in its context (access.Require and its kin); an answer without
+// any decision does not leave.
+type Guard struct {
+	GuardConfig
+	rules     map[string]*methodRule
+	validator protovalidate.Validator
+}
+
+// NewGuard reads the permissions of all our methods. An error names a method without one.
+func NewGuard(c GuardConfig) (*Guard, error) {
+	rules, err := allRules()
+	if err != nil {
+		return nil, err
+	}
+	validator, err := protovalidate.New()
+	if err != nil {
+		return nil, fmt.Errorf("prepare the validation of requests: %w", err)
+	}
+	return &Guard{GuardConfig: c, rules: rules, validator: validator}, nil
+}
+
+// Options are the interceptors, the outermost first. Telemetry belongs before them, so that it sees what callers see, and
+// a deadline behind them, so that it does not cut off a decision.
+func (g *Guard) Options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(g.unaryOutcome, g.unaryAuthenticate, g.unaryAuthorize),
+		grpc.ChainStreamInterceptor(g.streamOutcome, g.streamAuthenticate, g.streamAuthorize),
+	}
+}
+
+func (g *Guard) unaryOutcome(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (response any, err error) {
+	err = protect(func() error {
+		response, err = next(ctx, request)
+		return err
+	})
+	if err != nil {
+		return nil, g.status(ctx, info.FullMethod, err)
+	}
+	return response, nil
+}
+
+func (g *Guard) streamOutcome(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	err := protect(func() error { return next(server, stream) })
+	return g.status(stream.Context(), info.FullMethod, err)
+}
+
+func (g *Guard) unaryAuthenticate(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if isExempt(info.FullMethod) {
+		return next(ctx, request)
+	}
+	ctx, err := g.authenticate(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	return next(ctx, request)
+}
+
+func (g *Guard) streamAuthenticate(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if isExempt(info.FullMethod) {
+		return next(server, stream)
+	}
+	ctx, err := g.authenticate(stream.Context(), info.FullMethod)
+	if err != nil {
+		return err
+	}
+	return next(server, &sessionStream{ServerStream: stream, ctx: ctx})
+}
+
+// sessionStream is a stream whose context has the session.
+type sessionStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *sessionStream) Context() context.Context { return s.ctx }
+
+// authenticate puts the session of a call into its context. A caller that is refused is recorded.
+func (g *Guard) authenticate(ctx context.Context, method string) (context.Context, error) {
+	rule := g.rules[method]
+	if rule == nil {
+		return nil, fmt.Errorf("method %s has no permission option", method)
+	}
+	address := ""
+	if p, ok := peer.FromContext(ctx); ok {
+		address = p.Addr.String()
+	}
+	token, err := bearer(ctx)
+	var principal *access.Principal
+	if err == nil {
+		principal, err = g.Authenticator.Authenticate(ctx, token)
+	}
+	if principal == nil {
+		principal = &access.Principal{}
+	}
+	principal.ClientAddress = address
+	session := access.NewSession(g.Audit, principal, g.Policies(), method)
+	if err != nil {
+		return nil, g.refuse(session, rule, err)
+	}
+	if rule.action == access.ActionReadOnline {
+		session.SetReadID(access.NewReadID())
+	}
+	return access.WithSession(ctx, session), nil
+}
+
+// bearer is the token of a call, or empty. What is wrong with the header is said without showing any of it, for it may
+// hold a secret in the wrong place.
+func bearer(ctx context.Context) (string, error) {
+	headers := metadata.ValueFromIncomingContext(ctx, "authorization")
+	if len(headers) == 0 {
+		return "", nil
+	}
+	if len(headers) > 1 {
+		return "", fault.New(fault.Unauthenticated, "found %d authorization headers, expected one", len(headers))
+	}
+	scheme, token, ok := strings.Cut(headers[0], " ")
+	if !ok || !strings.EqualFold(scheme, "bearer") {
+		return "", fault.New(fault.Unauthenticated, "found an authorization header of another scheme, expected `Bearer hw_…`")
+	}
+	return token, nil
+}
+
+func (g *Guard) unaryAuthorize(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if isExempt(info.FullMethod) {
+		return next(ctx, request)
+	}
+	rule, session := g.rules[info.FullMethod], access.SessionFrom(ctx)
+	var response any
+	err := protect(func() error {
+		err := g.admit(session, rule, request, true)
+		if err == nil {
+			response, err = next(ctx, request)
+		}
+		return err
+	})
+	if err := g.tripwire(session, rule, err); err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// admit decides on what a message names, and validates it. The first message of a call must name something when the
+// method says so.
+func (g *Guard) admit(session *access.Session, rule *methodRule, message any, first bool) error {
+	if purpose := purposeOf(message); purpose != "" {
+		session.SetPurpose(purpose)
+	}
+	if err := g.decide(session, rule, message, first); err != nil {
+		return err
+	}
+	return g.validate(message)
+}
+
+func (g *Guard) decide(session *access.Session, rule *methodRule, message any, first bool) error {
+	switch {
+	case rule.inHandler:
+		return nil
+	case rule.names == nil:
+		return session.Require(rule.action, rule.kind, access.Whole)
+	}
+	names := rule.names(message)
+	if len(names) == 0 && first {
+		return g.nothingNamed(session, rule, "found nothing")
+	}
+	for _, name := range names {
+		if err := g.decideOn(session, rule, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Guard) decideOn(session *access.Session, rule *methodRule, name string) error {
+	if rule.kind == access.KindService && (rule.action == access.ActionReadOnline || rule.action == access.ActionReadOffline) {
+		if service := g.Service(name); service != nil {
+			return session.RequireService(rule.action, name, service)
+		}
+	}
+	return session.Require(rule.action, rule.kind, name)
+}
+
+// nothingNamed refuses a call that does not name its resource: as one that may not act on anything of the kind, else as
+// one that is wrong.
+func (g *Guard) nothingNamed(session *access.Session, rule *methodRule, found string) error {
+	if err := session.RequireAny(rule.action, rule.kind); err != nil {
+		return err
+	}
+	return fault.New(fault.InvalidArgument, "the request does not say what it is about").Violating(fault.Violation{
+		Field: rule.field, Description: fmt.Sprintf("%s, expected the name of a %s", found, rule.kind),
+	})
+}
+
+// purposeOf is what a request says it is for.
+func purposeOf(message any) string {
+	switch m := message.(type) {
+	case interface{ GetPurpose() string }:
+		return m.GetPurpose()
+	case *headwaterv1.BuildDatasetRequest:
+		return m.GetHeader().GetPurpose()
+	}
+	return ""
+}
+
+// tripwire lets nothing pass that was not decided on. A call that failed before is recorded as refused.
+func (g *Guard) tripwire(session *access.Session, rule *methodRule, err error) error {
+	switch {
+	case session.Decided():
+		return err
+	case err != nil:
+		return g.refuse(session, rule, err)
+	}
+	return g.refuse(session, rule, errUndecided(rule))
+}
+
+func errUndecided(rule *methodRule) error {
+	return fmt.Errorf("method %s answered without having asked for a decision", rule.method)
+}
+
+// refuse records that a call ended with err before anything was decided on, and returns err.
+func (g *Guard) refuse(session *access.Session, rule *methodRule, err error) error {
+	reason := "the call failed before a decision"
+	var f *fault.Fault
+	if errors.As(err, &f) {
+		reason = f.Message
+	}
+	if unrecorded := session.Refuse(rule.action, reason); unrecorded != nil {
+		return unrecorded
+	}
+	return err
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// validate holds a message to the rules in its proto: nil, or an INVALID_ARGUMENT fault with a violation for each field
+// that breaks one.
+func (g *Guard) validate(message any) error {
+	m, ok := message.(proto.Message)
+	if !ok {
+		return fmt.Errorf("found a message of type %T, expected a protobuf message", message)
+	}
+	err := g.validator.Validate(m)
+	if err == nil {
+		return nil
+	}
+	var invalid *protovalidate.ValidationError
+	if !errors.As(err, &invalid) {
+		return fmt.Errorf("validate %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
+	}
+	f := fault.New(fault.InvalidArgument, "the request does not hold to its rules")
+	for _, v := range invalid.Violations {
+		f.Violating(fault.Violation{
+			Field:       protovalidate.FieldPathString(v.Proto.GetField()),
+			Description: found(v) + "expected: " + v.Proto.GetMessage(),
+		})
+	}
+	return f
+}
+
+const maxFound = 64
+
+// found shows the value of a field that is a text or a number, as long as it is short.
+func found(v *protovalidate.Violation) string {
+	if v.FieldDescriptor == nil || !v.FieldValue.IsValid() || v.FieldDescriptor.IsMap() {
+		return ""
+	}
+	switch value := v.FieldValue.Interface().(type) {
+	case string:
+		if len(value) > maxFound {
+			return fmt.Sprintf("found a text of %d bytes, ", len(value))
+		}
+		return fmt.Sprintf("found %q, ", value)
+	case int32, int64, uint32, uint64, float32, float64, bool:
+		return fmt.Sprintf("found %v, ", value)
+	case protoreflect.EnumNumber:
+		if e := v.FieldDescriptor.Enum().Values().ByNumber(value); e != nil {
+			return fmt.Sprintf("found %s, ", e.Name())
+		}
+		return fmt.Sprintf("found %d, ", value)
+	case protoreflect.List:
+		return fmt.Sprintf("found %d of them, ", value.Len())
+	}
+	return ""
+}
