@@ -143,15 +143,36 @@ func (a *AuditLog) insert(ctx context.Context, records []appendlog.Record) error
 		if err := json.Unmarshal(record.Payload, &r); err != nil {
 			return fmt.Errorf("audit record %d of %s cannot be read: %w", record.Number, a.log.Writer(), err)
 		}
-		batch.Queue(`INSERT INTO headwater.audit_record (writer, number, time, principal, credential, roles, method, action,
-			resource, decision, reason, purpose, client_address, read_id)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-			ON CONFLICT (writer, number) DO NOTHING`,
-			a.log.Writer(), record.Number, r.Time, r.Principal, r.Credential, r.Roles, r.Method, r.Action,
-			r.Resource, r.Decision, r.Reason, r.Purpose, r.ClientAddress, r.ReadID)
+		r.Writer, r.Number = a.log.Writer(), record.Number
+		batch.Queue(insertRecord, r.columns()...)
 	}
 	if err := a.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("insert audit records: %w", err)
+	}
+	return nil
+}
+
+const insertRecord = `INSERT INTO headwater.audit_record (writer, number, time, principal, credential, roles, method, action,
+	resource, decision, reason, purpose, client_address, read_id)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+	ON CONFLICT (writer, number) DO NOTHING`
+
+func (r *Record) columns() []any {
+	return []any{
+		r.Writer, r.Number, r.Time, r.Principal, r.Credential, r.Roles, r.Method, r.Action, r.Resource, r.Decision, r.Reason,
+		r.Purpose, r.ClientAddress, r.ReadID,
+	}
+}
+
+// WriteTx records what a transaction does, in its commit: no record without the deed, and no deed without the record. The
+// record has a Writer that is no server's, and a Number that is distinct for it.
+func WriteTx(ctx context.Context, tx pgx.Tx, r Record) error {
+	r.clean()
+	if r.Time.IsZero() {
+		r.Time = time.Now().UTC()
+	}
+	if _, err := tx.Exec(ctx, insertRecord, r.columns()...); err != nil {
+		return fmt.Errorf("insert an audit record: %w", err)
 	}
 	return nil
 }

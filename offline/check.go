@@ -95,8 +95,8 @@ func createEmptyInput(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion
 	return arrivalFault(src, err)
 }
 
-// checkArrival has Postgres analyse a source's arrival expression. Leaves tx as it was.
-func checkArrival(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
+// CheckSource has Postgres analyse a source's arrival expression, which must be of type timestamptz. Leaves tx as it was.
+func CheckSource(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
 	sp, err := tx.Begin(ctx)
 	if err != nil {
 		return err

@@ -16,9 +16,6 @@ import (
 // and are NULL in the rows that are there. Dropping a column or changing its type is refused, since rows are kept as they
 // came. old is nil for a new source.
 func CreateSource(ctx context.Context, tx pgx.Tx, old, src *feature.SourceVersion) error {
-	if err := checkArrival(ctx, tx, src); err != nil {
-		return err
-	}
 	if old != nil {
 		return alterLanding(ctx, tx, old, src)
 	}

@@ -59,9 +59,6 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 	if err != nil {
 		return nil, err
 	}
-	if err := access.RequireService(ctx, access.ActionReadOnline, service); err != nil {
-		return nil, err
-	}
 	if len(req.GetInputs()) > 0 {
 		return nil, fault.New(fault.Unimplemented, "inputs: found request inputs; features computed when they are read are not "+
 			"available in this version")

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/definition"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/registry"
+)
+
+// registryService plans, applies and shows definitions.
+type registryService struct {
+	headwaterv1.UnimplementedRegistryServiceServer
+	registry *registry.Registry
+	pool     *pgxpool.Pool
+}
+
+// kindResources are the kinds of definitions as grants name them.
+var kindResources = map[feature.Kind]access.Kind{
+	feature.KindEntity:  access.KindEntity,
+	feature.KindSource:  access.KindSource,
+	feature.KindView:    access.KindView,
+	feature.KindService: access.KindService,
+	feature.KindRole:    access.KindRole,
+}
+
+func (s *registryService) Plan(ctx context.Context, req *headwaterv1.PlanRequest) (*headwaterv1.PlanResponse, error) {
+	if err := requireRegister(ctx, req.GetFiles()); err != nil {
+		return nil, err
+	}
+	changes, revision, err := s.registry.Plan(ctx, req.GetFiles())
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.PlanResponse{Changes: changesOf(changes), RegistryRevision: revision}, nil
+}
+
+func (s *registryService) Apply(ctx context.Context, req *headwaterv1.ApplyRequest) (*headwaterv1.ApplyResponse, error) {
+	if err := requireRegister(ctx, req.GetFiles()); err != nil {
+		return nil, err
+	}
+	changes, revision, err := s.registry.Apply(ctx, registry.ApplyRequest{
+		Files: req.GetFiles(), ExpectedRevision: req.GetExpectedRegistryRevision(), Origin: req.GetOrigin(),
+		Principal: access.PrincipalFrom(ctx).Name,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.ApplyResponse{Changes: changesOf(changes), RegistryRevision: revision}, nil
+}
+
+// requireRegister decides on every definition in the files, whether it would change or not.
+func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource) error {
+	named := false
+	for _, f := range files {
+		for kind, names := range namesIn(f.GetFile()) {
+			for _, name := range names {
+				named = true
+				if err := access.Require(ctx, access.ActionRegister, kindResources[kind], name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if !named {
+		if err := access.RequireAny(ctx, access.ActionRegister, access.KindView); err != nil {
+			return err
+		}
+		return fault.New(fault.InvalidArgument, "found no definition in the request, expected at least one")
+	}
+	return nil
+}
+
+func namesIn(f *headwaterv1.DefinitionFile) map[feature.Kind][]string {
+	names := map[feature.Kind][]string{}
+	for _, e := range f.GetEntities() {
+		names[feature.KindEntity] = append(names[feature.KindEntity], e.GetName())
+	}
+	for _, e := range f.GetSources() {
+		names[feature.KindSource] = append(names[feature.KindSource], e.GetName())
+	}
+	for _, e := range f.GetFeatureViews() {
+		names[feature.KindView] = append(names[feature.KindView], e.GetName())
+	}
+	for _, e := range f.GetFeatureServices() {
+		names[feature.KindService] = append(names[feature.KindService], e.GetName())
+	}
+	for _, e := range f.GetRoles() {
+		names[feature.KindRole] = append(names[feature.KindRole], e.GetName())
+	}
+	return names
+}
+
+func changesOf(changes []registry.Change) []*headwaterv1.Change {
+	out := make([]*headwaterv1.Change, len(changes))
+	for i, c := range changes {
+		out[i] = &headwaterv1.Change{
+			Kind: headwaterv1.ChangeKind(c.Kind), DefinitionKind: headwaterv1.DefinitionKind(c.DefinitionKind), Name: c.Name,
+			Version: int32(c.Version), Fingerprint: c.Fingerprint.String(), Details: c.Details, Dependents: c.Dependents,
+		}
+	}
+	return out
+}
+
+func (s *registryService) ListDefinitions(ctx context.Context, req *headwaterv1.ListDefinitionsRequest) (*headwaterv1.ListDefinitionsResponse, error) {
+	kind := feature.Kind(req.GetKind())
+	shown, err := access.Filter(ctx, access.ActionList, kindResources[kind], s.registry.Catalog().Summaries(kind),
+		func(d registry.Summary) string { return d.Name })
+	if err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.ListDefinitionsResponse{}
+	for i := range shown {
+		resp.Definitions = append(resp.Definitions, summaryOf(&shown[i]))
+	}
+	return resp, nil
+}
+
+func summaryOf(d *registry.Summary) *headwaterv1.DefinitionSummary {
+	return &headwaterv1.DefinitionSummary{
+		Kind: headwaterv1.DefinitionKind(d.Kind), Name: d.Name, Version: int32(d.Version), Fingerprint: d.Fingerprint.String(),
+		Description: d.Description, Owner: d.Owner, AppliedAt: timestamppb.New(d.AppliedAt), AppliedBy: d.AppliedBy,
+	}
+}
+
+func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.GetDefinitionRequest) (*headwaterv1.GetDefinitionResponse, error) {
+	kind := feature.Kind(req.GetKind())
+	if err := access.Require(ctx, access.ActionList, kindResources[kind], req.GetName()); err != nil {
+		return nil, err
+	}
+	d, err := s.registry.Catalog().Definition(kind, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.GetDefinitionResponse{
+		Summary: summaryOf(&d.Summary), Definition: definition.ToProto(&d.Definitions), Inputs: d.Inputs, Dependents: d.Dependents,
+	}
+	if kind == feature.KindView {
+		resp.ViewState, err = s.viewState(ctx, d.Name, d.Version)
+	}
+	return resp, err
+}
+
+func (s *registryService) viewState(ctx context.Context, name string, version int) (*headwaterv1.ViewState, error) {
+	state, err := materialize.GetViewState(ctx, s.pool, name, version)
+	if err != nil {
+		return nil, err
+	}
+	out := &headwaterv1.ViewState{LastSeq: state.PublishedSeq, LastPosition: state.Position, LiveRows: state.LiveRows,
+		LastPublishedAt: timestampOf(state.PublishedAt)}
+	if !state.Covered.IsEmpty() {
+		out.CoveredFrom = timestamppb.New(state.Covered.Start.Time())
+		out.CoveredTo = timestamppb.New(state.Covered.End.Time())
+	}
+	return out, nil
+}
+

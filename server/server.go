@@ -1,0 +1,214 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/dataset"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/online"
+	"github.com/headwaterhq/headwater/registry"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	// PostgresURL and RedisURL say where the stores are. The database's schema must be of this binary's version.
+	PostgresURL, RedisURL string
+	// RedisPrefix begins every key in Redis. Default online.DefaultPrefix.
+	RedisPrefix string
+	// AuditDir is a folder of this process's own, where audit records are kept until they are in Postgres.
+	AuditDir string
+	// Version of the binary, for manifests.
+	Version string
+	// Log is for what no caller hears of. Default slog.Default().
+	Log *slog.Logger
+}
+
+const (
+	// maxMessage bounds a request. Larger data comes in streams of messages near 1 MiB.
+	maxMessage = 16 << 20
+	// drainTime is how long calls and runs may take to end after a stop was asked for.
+	drainTime = 10 * time.Second
+)
+
+// Server is one Headwater server: any number of them may share a Postgres and a Redis.
+type Server struct {
+	config       Config
+	pool         *pgxpool.Pool
+	redis        redis.UniversalClient
+	registry     *registry.Registry
+	audit        *access.AuditLog
+	auth         *access.Authenticator
+	materializer *materialize.Materializer
+	grpc         *grpc.Server
+	health       *health.Server
+}
+
+// Open connects to the stores, checks the schema's version, and starts to work on runs. Close ends it.
+func Open(ctx context.Context, config Config) (_ *Server, err error) {
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	if config.RedisPrefix == "" {
+		config.RedisPrefix = online.DefaultPrefix
+	}
+	if err := online.CheckPrefix(config.RedisPrefix); err != nil {
+		return nil, err
+	}
+	s := &Server{config: config}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(ctx))
+		}
+	}()
+	if s.pool, err = database.Open(ctx, config.PostgresURL); err != nil {
+		return nil, err
+	}
+	if err := database.CheckVersion(ctx, s.pool); err != nil {
+		return nil, err
+	}
+	if s.redis, err = online.Open(ctx, config.RedisURL, online.Options{}); err != nil {
+		return nil, err
+	}
+	s.registry, err = registry.Open(ctx, s.pool, registry.Config{
+		Logger: config.Log, CheckSource: offline.CheckSource, CheckView: offline.CheckView,
+		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.audit, err = access.OpenAuditLog(config.AuditDir, s.pool, access.AuditOptions{Log: config.Log}); err != nil {
+		return nil, err
+	}
+	s.auth = access.NewAuthenticator(s.pool)
+	s.materializer, err = materialize.New(materialize.Config{
+		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), View: s.view, Audit: auditPublished, Log: config.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.serve(); err != nil {
+		return nil, err
+	}
+	return s, s.materializer.Start(ctx)
+}
+
+// view finds a view version by id in the newest catalog, or nil.
+func (s *Server) view(id int64) *feature.ViewVersion {
+	v, err := s.registry.Catalog().ViewByID(id)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// service finds an applied service, or nil.
+func (s *Server) service(ref string) *feature.ServiceVersion {
+	v, err := s.registry.Catalog().Service(ref)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// publishWriter is the writer of the audit records that publications are; they are numbered by position.
+const publishWriter = "publish-log"
+
+func auditPublished(ctx context.Context, tx pgx.Tx, r *materialize.Run) error {
+	return access.WriteTx(ctx, tx, access.Record{
+		Writer: publishWriter, Number: r.Position, Principal: r.Principal, Method: "publish",
+		Action: access.ActionMaterialize, Resource: "run:" + r.Ref(), Decision: access.Allowed,
+		Reason: "published, as was allowed when it was queued",
+	})
+}
+
+// serve makes the gRPC server with all services behind the Guard.
+func (s *Server) serve() error {
+	policies := access.CachedPolicies(s.registry.Catalog, (*registry.Catalog).Roles)
+	guard, err := NewGuard(GuardConfig{
+		Authenticator: s.auth, Policies: policies, Audit: s.audit, Service: s.service, Log: s.config.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.grpc = grpc.NewServer(append(guard.Options(), grpc.MaxRecvMsgSize(maxMessage))...)
+	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{registry: s.registry, pool: s.pool})
+	headwaterv1.RegisterIngestServiceServer(s.grpc, &ingestService{registry: s.registry, pool: s.pool})
+	headwaterv1.RegisterMaterializationServiceServer(s.grpc, &materializationService{
+		registry: s.registry, pool: s.pool, materializer: s.materializer,
+	})
+	headwaterv1.RegisterOnlineServiceServer(s.grpc, &onlineService{
+		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix),
+	})
+	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{
+		registry: s.registry, pool: s.pool, builder: dataset.NewBuilder(s.pool, s.config.Version),
+	})
+	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
+	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))
+	s.health = health.NewServer()
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	return CheckMethods(s.grpc.GetServiceInfo())
+}
+
+// Serve answers calls on l until Close.
+func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
+
+// CreateToken makes a token without a call, for whoever holds the server itself. Returns its secret.
+func (s *Server) CreateToken(ctx context.Context, principal string, roles ...string) (secret string, err error) {
+	_, secret, err = access.CreateToken(ctx, s.pool, access.NewToken{
+		Principal: principal, Roles: roles, CreatedBy: principal,
+	}, func(string) bool { return true })
+	return secret, err
+}
+
+// Close lets calls and runs end, for a while, and closes everything. What a run could not finish is undone and taken up
+// again by the next server.
+func (s *Server) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	var errs []error
+	if s.health != nil {
+		s.health.Shutdown()
+	}
+	if s.grpc != nil {
+		stop := context.AfterFunc(ctx, s.grpc.Stop)
+		s.grpc.GracefulStop()
+		stop()
+	}
+	if s.materializer != nil {
+		errs = append(errs, s.materializer.Stop(ctx))
+	}
+	if s.auth != nil {
+		s.auth.Close()
+	}
+	if s.audit != nil {
+		errs = append(errs, s.audit.Close())
+	}
+	if s.registry != nil {
+		s.registry.Close()
+	}
+	if s.redis != nil {
+		errs = append(errs, s.redis.Close())
+	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
+	return errors.Join(errs...)
+}
