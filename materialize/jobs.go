@@ -105,8 +105,11 @@ func (m *Materializer) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop lets running jobs end until ctx does, then cancels them. What was cancelled is undone and taken up again later.
+// Stop lets running jobs end until ctx does, then cancels them; without Start it does nothing. What was cancelled is undone and taken up again later.
 func (m *Materializer) Stop(ctx context.Context) error {
+	if m.stop == nil {
+		return nil
+	}
 	err := m.jobs.Stop(ctx)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)

@@ -61,7 +61,7 @@ func (s *registryService) Apply(ctx context.Context, req *headwaterv1.ApplyReque
 func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource) error {
 	named := false
 	for _, f := range files {
-		for kind, names := range namesIn(f.GetFile()) {
+		for kind, names := range definedNames(f.GetFile()) {
 			for _, name := range names {
 				named = true
 				if err := access.Require(ctx, access.ActionRegister, kindResources[kind], name); err != nil {
@@ -79,7 +79,7 @@ func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource)
 	return nil
 }
 
-func namesIn(f *headwaterv1.DefinitionFile) map[feature.Kind][]string {
+func definedNames(f *headwaterv1.DefinitionFile) map[feature.Kind][]string {
 	names := map[feature.Kind][]string{}
 	for _, e := range f.GetEntities() {
 		names[feature.KindEntity] = append(names[feature.KindEntity], e.GetName())

@@ -1,0 +1,218 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/definition"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// Plan says what Apply would do with the files, and the revision it was found at. Nothing is changed, and no lock of the
+// registry is taken.
+//
+// Definitions that cannot be are an INVALID_DEFINITION fault, or INVALID_SQL when all that is wrong is what Postgres says
+// of the SQL. Its violations name fields of the whole list of definitions; see package definition.
+func (r *Registry) Plan(ctx context.Context, files []*headwaterv1.DefinitionSource) ([]Change, int64, error) {
+	d, origins, err := read(files)
+	if err != nil {
+		return nil, 0, err
+	}
+	tx, err := r.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	if err != nil {
+		return nil, 0, database.Fault(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	p, err := r.propose(ctx, tx, d, origins)
+	if err != nil {
+		return nil, 0, database.Fault(err)
+	}
+	return p.list(), p.base.revision, nil
+}
+
+// ApplyRequest is definitions to be applied.
+type ApplyRequest struct {
+	Files []*headwaterv1.DefinitionSource
+	// ExpectedRevision is that of the plan. Zero: whatever it is.
+	ExpectedRevision int64
+	// Origin says where the definitions come from, such as a commit. Principal says who applies.
+	Origin, Principal string
+}
+
+// Apply makes the registry hold the definitions, in one transaction, and returns what that changed and the revision after
+// it. Definitions that are not in the files are left alone. Applying the same again changes nothing, the revision
+// included. When it returns, Catalog shows the change.
+//
+// A registry that has moved past the expected revision is a STALE_PLAN fault; other faults are those of Plan.
+func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, int64, error) {
+	d, origins, err := read(request.Files)
+	if err != nil {
+		return nil, 0, err
+	}
+	var p *proposal
+	var revision int64
+	err = database.InTx(ctx, r.pool, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, "SELECT revision FROM headwater.registry_head FOR UPDATE").Scan(&revision)
+		if err != nil {
+			return fmt.Errorf("lock the registry: %w", err)
+		}
+		if request.ExpectedRevision != 0 && request.ExpectedRevision != revision {
+			return fault.New(fault.StalePlan, "the plan was made at revision %d of the registry, which is at %d now; plan again, and apply that",
+				request.ExpectedRevision, revision).With("revision", fmt.Sprint(revision))
+		}
+		if p, err = r.propose(ctx, tx, d, origins); err != nil || len(p.changes) == 0 {
+			return err
+		}
+		revision++
+		return r.write(ctx, tx, p, revision, request)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(p.changes) > 0 {
+		if err := r.refresh(ctx, r.pool); err != nil {
+			r.config.Logger.WarnContext(ctx, "reading the registry after an apply failed; its next poll will", "error", err)
+		}
+	}
+	return p.list(), revision, nil
+}
+
+// read turns files into definitions.
+func read(files []*headwaterv1.DefinitionSource) (*feature.Definitions, *definition.Origins, error) {
+	d, origins, violations := definition.FromProto(files)
+	if len(violations) > 0 {
+		return nil, nil, invalid(fault.InvalidDefinition, violations)
+	}
+	return &d, origins, nil
+}
+
+func invalid(reason fault.Reason, violations []fault.Violation) *fault.Fault {
+	if len(violations) == 1 {
+		return fault.New(reason, "found 1 problem in the definitions").Violating(violations...)
+	}
+	return fault.New(reason, "found %d problems in the definitions", len(violations)).Violating(violations...)
+}
+
+// propose finds what applying would change, and checks with the engines that it can be.
+func (r *Registry) propose(ctx context.Context, tx pgx.Tx, d *feature.Definitions, origins *definition.Origins) (*proposal, error) {
+	base, err := r.catalogIn(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("read the registry: %w", err)
+	}
+	p := propose(base, d)
+	if len(p.problems) > 0 {
+		return nil, invalid(fault.InvalidDefinition, definition.Violations(p.problems, origins))
+	}
+	return p, r.check(ctx, tx, p)
+}
+
+// catalogIn is the catalog that the transaction sees, read anew only when the one at hand is of another revision.
+func (r *Registry) catalogIn(ctx context.Context, tx pgx.Tx) (*Catalog, error) {
+	revision, err := readRevision(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if c := r.catalog.Load(); c.revision == revision {
+		return c, nil
+	}
+	return readCatalog(ctx, tx)
+}
+
+// check asks the engines about all that is new, so that everything that is wrong is told at once.
+func (r *Registry) check(ctx context.Context, tx pgx.Tx, p *proposal) error {
+	var violations []fault.Violation
+	reason := fault.InvalidSQL
+	for _, c := range p.changes {
+		err, standard := error(nil), ""
+		switch {
+		case c.source != nil && r.config.CheckSource != nil:
+			standard = "arrival_time.expression"
+			err = rolledBack(ctx, tx, func(tx pgx.Tx) error { return r.config.CheckSource(ctx, tx, c.source) })
+		case c.view != nil && r.config.CheckView != nil:
+			standard = "sql.query"
+			err = rolledBack(ctx, tx, func(tx pgx.Tx) error { return r.config.CheckView(ctx, tx, c.view) })
+		}
+		if err == nil {
+			continue
+		}
+		f := fault.As(err)
+		if f == nil || f.Reason != fault.InvalidSQL && f.Reason != fault.InvalidDefinition {
+			return fmt.Errorf("check %s %s: %w", c.change.DefinitionKind, c.change.Name, err)
+		}
+		if f.Reason != fault.InvalidSQL {
+			reason = f.Reason
+		}
+		found := f.Violations
+		if len(found) == 0 {
+			found = []fault.Violation{{Description: f.Message}}
+		}
+		for _, v := range found {
+			if v.Field == "" {
+				v.Field = standard
+			}
+			v.Field = c.field + "." + v.Field
+			violations = append(violations, v)
+		}
+	}
+	if len(violations) > 0 {
+		return invalid(reason, violations)
+	}
+	return nil
+}
+
+// rolledBack runs do behind a savepoint and goes back to it, so that neither what do makes nor an error of Postgres in it
+// touches the transaction.
+func rolledBack(ctx context.Context, tx pgx.Tx, do func(pgx.Tx) error) error {
+	inner, err := tx.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	err = do(inner)
+	return errors.Join(err, inner.Rollback(ctx))
+}
+
+// write makes the changes, in order.
+func (r *Registry) write(ctx context.Context, tx pgx.Tx, p *proposal, revision int64, request ApplyRequest) error {
+	for _, c := range p.changes {
+		if err := r.writeOne(ctx, tx, c, revision, request); err != nil {
+			return fmt.Errorf("apply %s %s: %w", c.change.DefinitionKind, c.change.Name, err)
+		}
+	}
+	if _, err := tx.Exec(ctx, "UPDATE headwater.registry_head SET revision = $1", revision); err != nil {
+		return fmt.Errorf("count the change: %w", err)
+	}
+	// Delivered when the transaction commits, and only then.
+	if _, err := tx.Exec(ctx, "SELECT pg_notify($1, $2)", channel, fmt.Sprint(revision)); err != nil {
+		return fmt.Errorf("notify of the change: %w", err)
+	}
+	return nil
+}
+
+func (r *Registry) writeOne(ctx context.Context, tx pgx.Tx, c *proposed, revision int64, request ApplyRequest) error {
+	if c.change.Kind == Update {
+		return c.updateWords(ctx, tx, revision)
+	}
+	id, err := c.insert(ctx, tx, revision, request.Principal, request.Origin)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.source != nil && r.config.CreateSource != nil:
+		return r.config.CreateSource(ctx, tx, c.oldSource, c.source)
+	case c.view != nil:
+		c.view.ID = id
+		if _, err := tx.Exec(ctx, "INSERT INTO headwater.view_state (view_id) VALUES ($1)", id); err != nil {
+			return err
+		}
+		if r.config.CreateView != nil {
+			return r.config.CreateView(ctx, tx, c.view)
+		}
+	}
+	return nil
+}
