@@ -64,6 +64,28 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
+// What others wrote cannot break a table, nor command the terminal.
+func TestTableCells(t *testing.T) {
+	var b strings.Builder
+	table := table{header: []string{"A", "N#"}}
+	table.add("one\ntwo\t\x1b[31mred", "7")
+	table.add("b", "123")
+	if err := table.write(&b, ""); err != nil {
+		t.Fatal(err)
+	}
+	if want := "A                   N\none two �[31mred    7\nb                 123\n"; b.String() != want {
+		t.Errorf("found\n%s\nexpected\n%s", b.String(), want)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	r := headwater("version", "-o", "json")
+	var v struct{ Version, Go, Platform string }
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.code != exitDone || v.Version == "" || v.Go == "" || v.Platform == "" {
+		t.Errorf("found status %d, %s and %v", r.code, r.out, err)
+	}
+}
+
 func TestNoServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

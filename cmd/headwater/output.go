@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -140,9 +141,19 @@ func (t *table) write(out io.Writer, indent string) error {
 	return w.Flush()
 }
 
-// oneLine keeps a cell from breaking the table.
+// oneLine keeps a cell from breaking the table, and what others wrote from commanding the terminal.
 func oneLine(s string) string {
-	return strings.NewReplacer("\t", " ", "\r", "", "\n", " ").Replace(strings.TrimSpace(s))
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n':
+			return ' '
+		case r == '\r':
+			return -1
+		case unicode.IsControl(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.TrimSpace(s))
 }
 
 // notef tells standard error something that is not the result.

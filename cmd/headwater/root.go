@@ -35,6 +35,7 @@ func newRoot(s streams) *cobra.Command {
 	root.SetErr(s.err)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s; see `%s --help`", err, cmd.CommandPath())
 	})
@@ -50,6 +51,20 @@ func newRoot(s streams) *cobra.Command {
 		return usagef("found output %q, expected table, json or csv", a.output)
 	}
 	return root
+}
+
+// newHelp is cobra's help command, but for topics that do not exist.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Explain a command", Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("found no command `headwater %s` to explain; see `headwater --help`", strings.Join(args, " "))
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 // group is a command that only has commands.
