@@ -251,7 +251,7 @@ func TestDamagedColumnarFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Whatever is broken, the answer is a fault that names the file, or, where a format has no checksum, rows.
-			for at := 8; at < len(content); at += max(1, len(content)/200) {
+			for at := 8; at < len(content); at += max(1, len(content)/60) {
 				broken := bytes.Clone(content)
 				for i := at; i < min(at+3, len(broken)); i++ {
 					broken[i] ^= 0x5a

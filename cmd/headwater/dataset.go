@@ -1,0 +1,359 @@
+package main
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/spf13/cobra"
+
+	"github.com/headwaterhq/headwater/client"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/tabular"
+)
+
+func newDataset(a *app) *cobra.Command {
+	return group("dataset", "Point-in-time training datasets",
+		newDatasetBuild(a), newDatasetList(a), newDatasetShow(a), newDatasetFetch(a), newDatasetVerify(a))
+}
+
+func newDatasetBuild(a *app) *cobra.Command {
+	var service, spine, out, format, mapping string
+	header := &headwaterv1.BuildDatasetHeader{}
+	cmd := &cobra.Command{
+		Use: "build", Short: "Join a spine to a service's features, each row as of its own time", Args: takesNone,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			if err := require(cmd, "service", "spine", "out"); err != nil {
+				return err
+			}
+			if _, err := tabular.FormatOf(out); err != nil {
+				return err
+			}
+			var err error
+			if header.KeyMapping, err = parseMapping(mapping); err != nil {
+				return err
+			}
+			form, err := tabular.ParseFormat(format)
+			if err != nil {
+				return err
+			}
+			return a.buildDataset(cmd.Context(), c, spineFile{spine, form}, service, header, out)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&service, "service", "", "the service whose features to join, NAME or NAME@VERSION")
+	flags.StringVar(&spine, "spine", "", "file of entity keys, timestamps and any other columns; - is standard input")
+	flags.StringVar(&format, "format", "", "format of the spine: "+tabular.FormatNames()+" (default: by extension)")
+	flags.StringVar(&out, "out", "", "file to write: .parquet, .csv, .ndjson, .arrow or .arrows")
+	flags.StringVar(&header.Name, "name", "", "name of the dataset (default: the service's)")
+	flags.StringVar(&header.AsOf, "as-of", "", "state of the data: pos:17, run:VIEW@2/5 or a time (default: the newest)")
+	flags.StringVar(&header.Purpose, "purpose", "", "why, kept with the dataset")
+	flags.StringVar(&header.TimestampColumn, "timestamp", "timestamp", "the spine's column that says for when")
+	flags.StringVar(&mapping, "key-mapping", "", "join keys that the spine calls otherwise, KEY=COLUMN[,KEY2=COLUMN2]")
+	return cmd
+}
+
+func parseMapping(s string) (map[string]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	mapping := map[string]string{}
+	for _, pair := range strings.Split(s, ",") {
+		key, column, ok := strings.Cut(pair, "=")
+		if !ok || key == "" || column == "" || mapping[key] != "" {
+			return nil, usagef("found --key-mapping %q, expected KEY=COLUMN[,KEY2=COLUMN2], each key once", s)
+		}
+		mapping[key] = column
+	}
+	return mapping, nil
+}
+
+type spineFile struct {
+	path   string
+	format tabular.Format
+}
+
+// open reads a spine's columns: its timestamp as a timestamp, its keys as the service's entities have them, and the rest
+// as the file has it.
+func (s spineFile) open(ctx context.Context, a *app, c *client.Client, service string, header *headwaterv1.BuildDatasetHeader) (*tabular.File, *tabular.Reader, error) {
+	keys, _, err := serviceKeys(ctx, c, service)
+	if err != nil {
+		return nil, nil, err
+	}
+	typed := []feature.Column{{Name: header.TimestampColumn, Type: feature.TypeTimestamp}}
+	for key := range header.KeyMapping {
+		if _, ok := keyType(keys, key); !ok && keys != nil {
+			return nil, nil, usagef("--key-mapping: found key %s, expected one of service %s: %s", key, service, strings.Join(columnNames(keys), ", "))
+		}
+	}
+	for _, k := range keys {
+		typed = append(typed, feature.Column{Name: first(header.KeyMapping[k.Name], k.Name), Type: k.Type})
+	}
+	file, err := tabular.Open(s.path, a.in, s.format)
+	if err != nil {
+		return nil, nil, spineFault(err)
+	}
+	columns, err := file.Columns(typed)
+	if err == nil {
+		var rows *tabular.Reader
+		if rows, err = file.Read(columns, header.TimestampColumn); err == nil {
+			return file, rows, nil
+		}
+	}
+	_ = file.Close()
+	return nil, nil, spineFault(err)
+}
+
+func columnNames(columns []feature.Column) []string {
+	var names []string
+	for _, c := range columns {
+		names = append(names, c.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// spineFault is the fault of a file that is to be a spine.
+func spineFault(err error) error {
+	f := fault.As(err)
+	if f == nil || f.Reason != fault.InvalidRows {
+		return err
+	}
+	again := *f
+	again.Reason = fault.InvalidSpine
+	again.Message = "spine " + f.Message
+	return &again
+}
+
+func (a *app) buildDataset(
+	ctx context.Context, c *client.Client, spine spineFile, service string, header *headwaterv1.BuildDatasetHeader, out string,
+) error {
+	file, rows, err := spine.open(ctx, a, c, service, header)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	output, err := tabular.Create(out)
+	if err != nil {
+		return err
+	}
+	defer output.Abort()
+	bar := a.progress("spine")
+	defer bar.clear()
+	dataset, err := c.BuildDataset(ctx, service, header, client.Rows{Schema: rows.Schema(), Batches: watched(rows, bar)})
+	if err != nil {
+		return spineFault(err)
+	}
+	defer dataset.Close()
+	bar.clear()
+	manifest, err := a.receive(dataset, output, out, rows.Rows())
+	if err != nil {
+		return err
+	}
+	return a.printDocument(&headwaterv1.GetDatasetResponse{Manifest: manifest}, manifestSections(manifest)...)
+}
+
+// receive writes a dataset to a file and gives the file its name when all of it is there.
+func (a *app) receive(dataset *client.Dataset, output *tabular.Output, path string, rows int64) (*headwaterv1.Manifest, error) {
+	format, err := tabular.FormatOf(path)
+	if err != nil {
+		return nil, err
+	}
+	bar := a.progress("dataset")
+	defer bar.clear()
+	if format == tabular.FormatArrowStream {
+		// The very bytes that the manifest's arrow_sha256 is of.
+		_, err = io.Copy(output, dataset)
+	} else {
+		err = transcode(dataset, output, format, func(n int64) {
+			share := -1.0
+			if rows > 0 {
+				share = float64(n) / float64(rows)
+			}
+			bar.show(share, counted(n, "row"))
+		})
+	}
+	if cause := dataset.Err(); cause != nil {
+		return nil, cause
+	}
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := dataset.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	if err := output.Commit(); err != nil {
+		a.notef("dataset %s was made; get it with `headwater dataset fetch %[1]s --out FILE`", manifest.Id)
+		return nil, err
+	}
+	return manifest, nil
+}
+
+func transcode(dataset *client.Dataset, output io.Writer, format tabular.Format, progress func(rows int64)) error {
+	r, err := ipc.NewReader(dataset)
+	if err != nil {
+		return badStream(err)
+	}
+	w, err := tabular.NewWriter(output, format, r.Schema())
+	if err != nil {
+		return err
+	}
+	for rows := int64(0); ; {
+		batch, err := r.Read()
+		if err == io.EOF {
+			return w.Close()
+		}
+		if err != nil {
+			return badStream(err)
+		}
+		if err := w.Write(batch); err != nil {
+			return err
+		}
+		rows += batch.NumRows()
+		progress(rows)
+	}
+}
+
+func badStream(err error) error {
+	return fault.New(fault.Internal, "the server sent something else than an Arrow stream; see the server's log").Because(err)
+}
+
+func newDatasetFetch(a *app) *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use: "fetch ID", Short: "Get a dataset again: the same rows, whatever changed since", Args: takes(1, 1, "ID --out FILE"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			if err := require(cmd, "out"); err != nil {
+				return err
+			}
+			if _, err := tabular.FormatOf(out); err != nil {
+				return err
+			}
+			output, err := tabular.Create(out)
+			if err != nil {
+				return err
+			}
+			defer output.Abort()
+			dataset, err := c.FetchDataset(cmd.Context(), datasetID(args[0]))
+			if err != nil {
+				return err
+			}
+			defer dataset.Close()
+			manifest, err := a.receive(dataset, output, out, 0)
+			if err != nil {
+				return err
+			}
+			return a.printDocument(&headwaterv1.GetDatasetResponse{Manifest: manifest}, manifestSections(manifest)...)
+		}),
+	}
+	cmd.Flags().StringVar(&out, "out", "", "file to write: .parquet, .csv, .ndjson, .arrow or .arrows")
+	return cmd
+}
+
+func datasetID(s string) string { return strings.TrimPrefix(s, "dataset:") }
+
+func newDatasetVerify(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "verify ID", Short: "Compute a dataset again and compare digests; exit status 5 when they differ", Args: takes(1, 1, "ID"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			r, err := c.Datasets.VerifyDataset(cmd.Context(), &headwaterv1.VerifyDatasetRequest{Dataset: datasetID(args[0])})
+			if err != nil {
+				return err
+			}
+			m := r.GetManifest()
+			t := table{header: []string{"DATASET", "DIGEST", "EXPECTED", "FOUND", "SAME"}}
+			compare := func(what, expected, found string) {
+				same := "yes"
+				if expected != found {
+					same = "no"
+				}
+				t.add(m.GetId(), what, expected, found, same)
+			}
+			compare("content", m.GetContentDigest(), r.FoundContentDigest)
+			compare("arrow", m.GetArrowSha256(), r.FoundArrowSha256)
+			if err := a.print(r, t); err != nil {
+				return err
+			}
+			if r.Same {
+				return nil
+			}
+			return fault.New(fault.DigestMismatch, "dataset %s is not the same any more\n  %s", m.GetId(),
+				first(strings.Join(r.Differences, "\n  "), "the server did not say what differs"))
+		}),
+	}
+}
+
+func newDatasetList(a *app) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List datasets, newest first", Args: takesNone,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			list, err := c.Datasets.ListDatasets(cmd.Context(), &headwaterv1.ListDatasetsRequest{Name: name})
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"ID", "DATASET", "STATE", "SERVICE", "POSITION#", "ROWS#", "DIGEST", "CREATED AT", "CREATED BY"}}
+			for _, m := range list.Datasets {
+				t.add(m.Id, m.Name+"@"+number(m.Version), enumName(m.State, "DATASET_STATE_"), m.Service+"@"+number(m.ServiceVersion),
+					number(m.Position), number(m.Rows), short(m.ContentDigest), moment(m.CreatedAt), m.Principal)
+			}
+			return a.print(list, t)
+		}),
+	}
+	cmd.Flags().StringVar(&name, "name", "", "datasets of this name only")
+	return cmd
+}
+
+func newDatasetShow(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show a dataset's manifest", Args: takes(1, 1, "ID"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			r, err := c.Datasets.GetDataset(cmd.Context(), &headwaterv1.GetDatasetRequest{Dataset: datasetID(args[0])})
+			if err != nil {
+				return err
+			}
+			return a.printDocument(r, manifestSections(r.GetManifest())...)
+		}),
+	}
+}
+
+func manifestSections(m *headwaterv1.Manifest) []section {
+	var facts section
+	facts.add("id", m.GetId())
+	facts.add("dataset", m.GetName()+"@"+number(m.GetVersion()))
+	facts.add("state", enumName(m.GetState(), "DATASET_STATE_"))
+	facts.add("service", m.GetService()+"@"+number(m.GetServiceVersion()))
+	facts.add("position", number(m.GetPosition()))
+	facts.add("rows", number(m.GetRows()))
+	facts.add("timestamp", m.GetTimestampColumn())
+	for _, key := range slices.Sorted(maps.Keys(m.GetKeyMapping())) {
+		facts.add("key "+key, "column "+m.KeyMapping[key])
+	}
+	if m.GetPurpose() != "" {
+		facts.add("purpose", m.Purpose)
+	}
+	facts.add("spine digest", m.GetSpineDigest())
+	facts.add("content digest", m.GetContentDigest())
+	facts.add("arrow sha256", m.GetArrowSha256()+" ("+m.GetArrowWriter()+")")
+	facts.add("created", moment(m.GetCreatedAt())+" by "+m.GetPrincipal()+", server "+m.GetServerVersion())
+
+	views := section{title: "views", table: table{header: []string{"VIEW", "RUN#", "COVERS", "FINGERPRINT"}}}
+	for _, v := range m.GetViews() {
+		views.add(v.View+"@"+number(v.Version), number(v.Seq), span(v.CoveredFrom, v.CoveredTo), short(v.Fingerprint))
+	}
+	columns := section{title: "columns", table: table{header: []string{"COLUMN", "TYPE", "ORIGIN", "NULLS#", "STATUSES"}}}
+	for _, c := range m.GetColumns() {
+		var statuses []string
+		for _, s := range c.Statuses {
+			statuses = append(statuses, number(s.Rows)+" "+strings.TrimPrefix(s.Status.String(), "VALUE_STATUS_"))
+		}
+		columns.add(c.Name, enumName(c.Type, "VALUE_TYPE_"), c.Origin, number(c.Nulls), strings.Join(statuses, ", "))
+	}
+	return []section{facts, views, columns}
+}

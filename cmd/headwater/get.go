@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/headwaterhq/headwater/client"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+func newGet(a *app) *cobra.Command {
+	var service, file, purpose string
+	var entities []string
+	cmd := &cobra.Command{
+		Use: "get", Short: "Read the newest features of entities, as a model would", Args: takesNone,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			request := &headwaterv1.GetFeaturesRequest{WithProvenance: true}
+			if file != "" {
+				if err := readRequest(file, request); err != nil {
+					return err
+				}
+				if len(entities) > 0 {
+					return usagef("found --entity beside --request-file, expected one of them")
+				}
+			}
+			request.Service = first(service, request.Service)
+			request.Purpose = first(purpose, request.Purpose)
+			if request.Service == "" {
+				return require(cmd, "service")
+			}
+			if file == "" {
+				if err := require(cmd, "entity"); err != nil {
+					return err
+				}
+				var err error
+				if request.Keys, err = keyColumns(cmd.Context(), c, request.Service, entities); err != nil {
+					return err
+				}
+			}
+			response, err := c.Online.GetFeatures(cmd.Context(), request)
+			if err != nil {
+				return err
+			}
+			if a.output == "table" {
+				a.notef("read %s of service %s@%d at %s", response.ReadId, response.Service, response.ServiceVersion, instant(response.ServedAt))
+			}
+			return a.print(response, featureTable(request, response))
+		}),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&service, "service", "", "the service to read, NAME or NAME@VERSION")
+	flags.StringArrayVar(&entities, "entity", nil, `join keys of one entity, k=v[,k2=v2]; again for more (a comma in a value is written \,)`)
+	flags.StringVar(&file, "request-file", "", "a GetFeaturesRequest in protobuf's JSON form, instead of --entity")
+	flags.StringVar(&purpose, "purpose", "", "why, kept with the read")
+	return cmd
+}
+
+func readRequest(path string, request *headwaterv1.GetFeaturesRequest) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return fault.New(fault.NotFound, "%s: the request cannot be read; check the path", path).Because(err)
+	}
+	if err := protojson.Unmarshal(content, request); err != nil {
+		// protojson's own words, less the prefix that it varies on purpose.
+		what := err.Error()
+		if i := strings.IndexByte(what, '('); i >= 0 {
+			what = what[i:]
+		}
+		return fault.New(fault.InvalidArgument, "%s: found %s; expected a GetFeaturesRequest in JSON, such as "+
+			`{"service": "NAME", "keys": {"origin": {"values": [{"string_value": "ORD"}]}}}`, path, what).Because(err)
+	}
+	return nil
+}
+
+type keyValue struct{ key, value string }
+
+// parseEntity reads k=v[,k2=v2], where a backslash takes the meaning from the comma or backslash after it.
+func parseEntity(s string) ([]keyValue, error) {
+	var parts []string
+	var part strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == ',' || s[i+1] == '\\'):
+			i++
+			part.WriteByte(s[i])
+		case s[i] == ',':
+			parts = append(parts, part.String())
+			part.Reset()
+		default:
+			part.WriteByte(s[i])
+		}
+	}
+	parts = append(parts, part.String())
+	pairs := make([]keyValue, len(parts))
+	for i, p := range parts {
+		key, value, ok := strings.Cut(p, "=")
+		if !ok || key == "" {
+			return nil, usagef("found --entity %q, expected k=v[,k2=v2] such as origin=ORD,destination=LAX", s)
+		}
+		if slices.ContainsFunc(pairs[:i], func(kv keyValue) bool { return kv.key == key }) {
+			return nil, usagef("found key %s twice in --entity %q, expected each once", key, s)
+		}
+		pairs[i] = keyValue{key, value}
+	}
+	return pairs, nil
+}
+
+// keyColumns turns entities into columns of keys. A key that an entity does not name is NULL for it.
+func keyColumns(ctx context.Context, c *client.Client, service string, entities []string) (map[string]*headwaterv1.KeyColumn, error) {
+	parsed := make([][]keyValue, len(entities))
+	numeric := false
+	for i, e := range entities {
+		var err error
+		if parsed[i], err = parseEntity(e); err != nil {
+			return nil, err
+		}
+		for _, kv := range parsed[i] {
+			numeric = numeric || isInteger(kv.value)
+		}
+	}
+	// Only a value that looks like a number leaves open what type its key has.
+	var types []feature.Column
+	known := false
+	if numeric {
+		var err error
+		if types, known, err = serviceKeys(ctx, c, service); err != nil {
+			return nil, err
+		}
+	}
+	columns := map[string]*headwaterv1.KeyColumn{}
+	for i, pairs := range parsed {
+		for _, kv := range pairs {
+			column := columns[kv.key]
+			if column == nil {
+				column = &headwaterv1.KeyColumn{}
+				for range parsed {
+					column.Values = append(column.Values, &headwaterv1.Value{})
+				}
+				columns[kv.key] = column
+			}
+			t, typed := keyType(types, kv.key)
+			if !typed {
+				t = feature.TypeString
+				if !known && isInteger(kv.value) {
+					t = feature.TypeInt64
+				}
+			}
+			v, err := keyOf(kv, t)
+			if err != nil {
+				return nil, err
+			}
+			column.Values[i] = v
+		}
+	}
+	return columns, nil
+}
+
+func keyOf(kv keyValue, t feature.Type) (*headwaterv1.Value, error) {
+	if t == feature.TypeInt64 {
+		n, err := strconv.ParseInt(kv.value, 10, 64)
+		if err != nil {
+			return nil, usagef("key %s: found %q, expected an int64: a whole number", kv.key, kv.value)
+		}
+		return &headwaterv1.Value{Kind: &headwaterv1.Value_Int64Value{Int64Value: n}}, nil
+	}
+	if !utf8.ValidString(kv.value) {
+		return nil, usagef("key %s: found %q, expected UTF-8 text", kv.key, kv.value)
+	}
+	return &headwaterv1.Value{Kind: &headwaterv1.Value_StringValue{StringValue: kv.value}}, nil
+}
+
+// isInteger reports whether s is an int64 as it would be printed.
+func isInteger(s string) bool {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return err == nil && strconv.FormatInt(n, 10) == s
+}
+
+func featureTable(request *headwaterv1.GetFeaturesRequest, response *headwaterv1.GetFeaturesResponse) table {
+	t := table{header: []string{"ENTITY", "FEATURE", "VALUE", "STATUS", "EVENT TIME", "RUN"}}
+	entities := entityNames(request.Keys)
+	provenance := map[string]*headwaterv1.ViewProvenance{}
+	for _, p := range response.Provenance {
+		provenance[p.View] = p
+	}
+	for i, entity := range entities {
+		for _, f := range response.Features {
+			if i >= len(f.GetValues().GetStatus()) {
+				continue
+			}
+			status := f.Values.Status[i]
+			view, _, _ := strings.Cut(f.Name, "__")
+			at, run := "", ""
+			if p := provenance[view]; p != nil && i < len(p.RunSeqs) && i < len(p.EventTimes) && p.RunSeqs[i] > 0 {
+				at = feature.Time(p.EventTimes[i]).String()
+				run = view + "@" + number(p.ViewVersion) + "/" + number(p.RunSeqs[i])
+			}
+			t.add(entity, f.Name, vectorText(f.Values, i), strings.TrimPrefix(status.String(), "VALUE_STATUS_"), at, run)
+		}
+	}
+	return t
+}
+
+// entityNames is k=v,k2=v2 of each entity of a request, keys in order of their names.
+func entityNames(keys map[string]*headwaterv1.KeyColumn) []string {
+	var names []string
+	for name := range keys {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var result []string
+	for i := 0; len(names) > 0 && i < len(keys[names[0]].GetValues()); i++ {
+		var parts []string
+		for _, name := range names {
+			if values := keys[name].GetValues(); i < len(values) && values[i].GetKind() != nil {
+				parts = append(parts, name+"="+valueText(values[i]))
+			}
+		}
+		result = append(result, strings.Join(parts, ","))
+	}
+	return result
+}
+
+func valueText(v *headwaterv1.Value) string {
+	switch k := v.GetKind().(type) {
+	case *headwaterv1.Value_BoolValue:
+		return feature.Bool(k.BoolValue).Text()
+	case *headwaterv1.Value_Int64Value:
+		return feature.Int64(k.Int64Value).Text()
+	case *headwaterv1.Value_Float64Value:
+		return feature.Float64(k.Float64Value).Text()
+	case *headwaterv1.Value_StringValue:
+		return k.StringValue
+	case *headwaterv1.Value_TimestampValue:
+		return instant(k.TimestampValue)
+	}
+	return ""
+}
+
+// vectorText is the i-th value, "" where its status says that there is none.
+func vectorText(v *headwaterv1.ValueVector, i int) string {
+	switch v.Status[i] {
+	case headwaterv1.ValueStatus_VALUE_STATUS_PRESENT, headwaterv1.ValueStatus_VALUE_STATUS_DEFAULT,
+		headwaterv1.ValueStatus_VALUE_STATUS_STALE, headwaterv1.ValueStatus_VALUE_STATUS_MASKED:
+	default:
+		return ""
+	}
+	switch {
+	case i < len(v.Bools):
+		return feature.Bool(v.Bools[i]).Text()
+	case i < len(v.Int64S):
+		return feature.Int64(v.Int64S[i]).Text()
+	case i < len(v.Float64S):
+		return feature.Float64(v.Float64S[i]).Text()
+	case i < len(v.Strings):
+		return v.Strings[i]
+	case i < len(v.Timestamps):
+		return feature.Time(v.Timestamps[i]).String()
+	}
+	return ""
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"strings"
+
+	"buf.build/go/protoyaml"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/headwaterhq/headwater/client"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+type protoMessage = proto.Message
+
+const kindList = "entities, sources, views, services, roles"
+
+var kinds = map[string]headwaterv1.DefinitionKind{
+	"entity": headwaterv1.DefinitionKind_DEFINITION_KIND_ENTITY, "entities": headwaterv1.DefinitionKind_DEFINITION_KIND_ENTITY,
+	"source": headwaterv1.DefinitionKind_DEFINITION_KIND_SOURCE, "sources": headwaterv1.DefinitionKind_DEFINITION_KIND_SOURCE,
+	"view": headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW, "views": headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW,
+	"feature_views": headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW,
+	"service":       headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE, "services": headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE,
+	"feature_services": headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE,
+	"role":             headwaterv1.DefinitionKind_DEFINITION_KIND_ROLE, "roles": headwaterv1.DefinitionKind_DEFINITION_KIND_ROLE,
+}
+
+func parseKind(s string) (headwaterv1.DefinitionKind, error) {
+	if k, ok := kinds[s]; ok {
+		return k, nil
+	}
+	return 0, usagef("found kind %q, expected one of %s", s, kindList)
+}
+
+func kindName(k headwaterv1.DefinitionKind) string { return enumName(k, "DEFINITION_KIND_") }
+
+func newList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list KIND", Short: "List definitions: " + kindList, Args: takes(1, 1, "KIND"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			kind, err := parseKind(args[0])
+			if err != nil {
+				return err
+			}
+			list, err := c.Registry.ListDefinitions(cmd.Context(), &headwaterv1.ListDefinitionsRequest{Kind: kind})
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"NAME", "VERSION#", "FINGERPRINT", "OWNER", "APPLIED AT", "APPLIED BY", "DESCRIPTION"}}
+			for _, d := range list.Definitions {
+				t.add(d.Name, number(d.Version), short(d.Fingerprint), d.Owner, moment(d.AppliedAt), d.AppliedBy, d.Description)
+			}
+			return a.print(list, t)
+		}),
+	}
+}
+
+func newDescribe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "describe KIND NAME", Short: "Show one definition, what it reads and what reads it", Args: takes(2, 2, "KIND NAME[@VERSION]"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			kind, err := parseKind(args[0])
+			if err != nil {
+				return err
+			}
+			d, err := c.Registry.GetDefinition(cmd.Context(), &headwaterv1.GetDefinitionRequest{Kind: kind, Name: args[1]})
+			if err != nil {
+				return err
+			}
+			s := d.GetSummary()
+			facts := section{}
+			facts.add("name", s.GetName())
+			facts.add("kind", kindName(s.GetKind()))
+			facts.add("version", number(s.GetVersion()))
+			facts.add("fingerprint", s.GetFingerprint())
+			facts.add("applied", moment(s.GetAppliedAt())+" by "+s.GetAppliedBy())
+			facts.add("reads", none(strings.Join(d.Inputs, ", ")))
+			facts.add("read by", none(strings.Join(d.Dependents, ", ")))
+			if v := d.ViewState; v != nil {
+				facts.add("published", viewState(v))
+			}
+			if err := a.printDocument(d, facts); err != nil || a.output != "table" {
+				return err
+			}
+			text, err := protoyaml.MarshalOptions{Indent: 2, UseProtoNames: true}.Marshal(d.Definition)
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(append([]byte{'\n'}, text...))
+			return err
+		}),
+	}
+}
+
+func viewState(v *headwaterv1.ViewState) string {
+	if v.LastSeq == 0 {
+		return "nothing yet"
+	}
+	return "run " + number(v.LastSeq) + " at position " + number(v.LastPosition) + ", " + moment(v.LastPublishedAt) +
+		", covers " + span(v.CoveredFrom, v.CoveredTo) + ", " + counted(v.LiveRows, "live row")
+}
+
+func none(s string) string { return first(s, "-") }

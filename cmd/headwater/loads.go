@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headwaterhq/headwater/client"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/tabular"
+)
+
+func newIngest(a *app) *cobra.Command {
+	var replaces, format string
+	cmd := &cobra.Command{
+		Use: "ingest SOURCE FILE…", Short: "Load files into a source, one load each, in order; - is standard input",
+		Args: takes(2, 0, "SOURCE FILE…"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			files := args[1:]
+			form, err := tabular.ParseFormat(format)
+			if err != nil {
+				return err
+			}
+			in := ingestion{app: a, client: c, source: args[0], format: form}
+			if replaces != "" {
+				if len(files) != 1 {
+					return usagef("found %d files, expected one with --replaces: a load is replaced by one load", len(files))
+				}
+				if in.replaces, err = loadID(replaces); err != nil {
+					return err
+				}
+			}
+			if in.columns, in.eventTime, err = sourceColumns(cmd.Context(), c, args[0]); err != nil {
+				return err
+			}
+			done := &headwaterv1.ListLoadsResponse{}
+			var failed error
+			for _, path := range files {
+				load, err := in.load(cmd.Context(), path)
+				if err != nil {
+					failed = err
+					break
+				}
+				done.Loads = append(done.Loads, load)
+			}
+			if len(done.Loads) > 0 {
+				if err := a.print(done, loadTable(done.Loads)); err != nil {
+					return err
+				}
+			}
+			if failed != nil && len(done.Loads) > 0 {
+				a.notef("%d of %d files were loaded before the one that failed; go on from there", len(done.Loads), len(files))
+			}
+			return failed
+		}),
+	}
+	cmd.Flags().StringVar(&replaces, "replaces", "", "id of the load that the file replaces")
+	cmd.Flags().StringVar(&format, "format", "", "format of the files: "+tabular.FormatNames()+" (default: by extension)")
+	return cmd
+}
+
+// sourceColumns asks the server what rows of a source are.
+func sourceColumns(ctx context.Context, c *client.Client, name string) (columns []feature.Column, eventTime string, err error) {
+	d, err := c.Registry.GetDefinition(ctx, &headwaterv1.GetDefinitionRequest{
+		Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_SOURCE, Name: name,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	sources := d.GetDefinition().GetSources()
+	if len(sources) != 1 {
+		return nil, "", fault.New(fault.Internal, "the server described source %s by %s, expected one", name, counted(len(sources), "source"))
+	}
+	for _, c := range sources[0].Columns {
+		t, err := feature.ParseType(c.Type)
+		if err != nil {
+			return nil, "", fault.New(fault.Unimplemented, "column %s of source %s: %s; this client is older than the server", c.Name, name, err)
+		}
+		columns = append(columns, feature.Column{Name: c.Name, Type: t})
+	}
+	return columns, sources[0].EventTime, nil
+}
+
+// ingestion is one command's loads.
+type ingestion struct {
+	*app
+	client    *client.Client
+	source    string
+	format    tabular.Format
+	columns   []feature.Column
+	eventTime string
+	replaces  int64
+}
+
+func (in *ingestion) load(ctx context.Context, path string) (*headwaterv1.Load, error) {
+	file, err := tabular.Open(path, in.in, in.format)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	rows, err := file.Read(in.columns, in.eventTime)
+	if err != nil {
+		return nil, err
+	}
+	bar := in.progress("ingest " + file.Name)
+	defer bar.clear()
+	return in.client.Ingest(ctx, in.source, &headwaterv1.IngestHeader{
+		FileName: file.Name, FileSize: file.Size, FileSha256: file.SHA256.String(), Replaces: in.replaces,
+	}, client.Rows{Schema: rows.Schema(), Batches: watched(rows, bar)})
+}
+
+func newLoads(a *app) *cobra.Command {
+	list := &cobra.Command{
+		Use: "list SOURCE", Short: "List the loads of a source", Args: takes(1, 1, "SOURCE"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			loads, err := c.Loads.ListLoads(cmd.Context(), &headwaterv1.ListLoadsRequest{Source: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.print(loads, loadTable(loads.Loads))
+		}),
+	}
+	show := &cobra.Command{
+		Use: "show LOAD", Short: "Show one load", Args: takes(1, 1, "LOAD"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			id, err := loadID(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := c.Loads.GetLoad(cmd.Context(), &headwaterv1.GetLoadRequest{Id: id})
+			if err != nil {
+				return err
+			}
+			return a.printDocument(r, loadFacts(r.GetLoad()))
+		}),
+	}
+	var reason string
+	retract := &cobra.Command{
+		Use: "retract LOAD", Short: "Withdraw a load: later runs withdraw what came from it", Args: takes(1, 1, "LOAD --reason R"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			if err := require(cmd, "reason"); err != nil {
+				return err
+			}
+			id, err := loadID(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := c.Loads.RetractLoad(cmd.Context(), &headwaterv1.RetractLoadRequest{Id: id, Reason: reason})
+			if err != nil {
+				return err
+			}
+			return a.printDocument(r, loadFacts(r.GetLoad()))
+		}),
+	}
+	retract.Flags().StringVar(&reason, "reason", "", "why, kept with the retraction")
+	return group("loads", "Loads of sources", list, show, retract)
+}
+
+// loadID reads `12` or `load:12`.
+func loadID(s string) (int64, error) {
+	id, err := strconv.ParseInt(strings.TrimPrefix(s, "load:"), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, usagef("found load %q, expected its id, a number above 0; see `headwater loads list SOURCE`", s)
+	}
+	return id, nil
+}
+
+func loadTable(loads []*headwaterv1.Load) table {
+	t := table{header: []string{"LOAD#", "SOURCE", "NUMBER#", "STATE", "FILE", "ROWS#", "SHA256", "FROM", "TO", "COMMITTED AT"}}
+	for _, l := range loads {
+		t.add(number(l.Id), l.Source, number(l.Number), loadState(l), l.FileName, number(l.Rows), short(l.FileSha256),
+			moment(l.EventTimeMin), moment(l.EventTimeMax), moment(l.CommittedAt))
+	}
+	return t
+}
+
+func loadState(l *headwaterv1.Load) string {
+	state := enumName(l.State, "LOAD_STATE_")
+	if l.ReplacedBy != 0 {
+		state += " by " + number(l.ReplacedBy)
+	}
+	return state
+}
+
+func loadFacts(l *headwaterv1.Load) section {
+	var s section
+	s.add("load", number(l.GetId()))
+	s.add("source", l.GetSource())
+	s.add("number", number(l.GetNumber()))
+	s.add("state", loadState(l))
+	s.add("file", l.GetFileName())
+	s.add("size", counted(l.GetFileSize(), "byte"))
+	s.add("sha256", none(l.GetFileSha256()))
+	s.add("rows", number(l.GetRows()))
+	if l.GetEventTimeMin() != nil {
+		s.add("event times", instant(l.EventTimeMin)+" to "+instant(l.EventTimeMax))
+	}
+	if l.GetReplaces() != 0 {
+		s.add("replaces", "load "+number(l.Replaces))
+	}
+	if l.GetRetractReason() != "" {
+		s.add("retracted", l.RetractReason)
+	}
+	s.add("committed", moment(l.GetCommittedAt())+" by "+l.GetPrincipal())
+	return s
+}

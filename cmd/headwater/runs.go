@@ -1,0 +1,166 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headwaterhq/headwater/client"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+func newRuns(a *app) *cobra.Command {
+	var view string
+	var limit int32
+	list := &cobra.Command{
+		Use: "list", Short: "List runs, newest first", Args: takesNone,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			runs, err := c.Materialization.ListRuns(cmd.Context(), &headwaterv1.ListRunsRequest{View: view, PageSize: limit})
+			if err != nil {
+				return err
+			}
+			return a.print(runs, runTable(runs.Runs))
+		}),
+	}
+	list.Flags().StringVar(&view, "view", "", "runs of this view only")
+	list.Flags().Int32Var(&limit, "limit", 50, "how many, at most 1000")
+	show := &cobra.Command{
+		Use: "show RUN", Short: "Show one run: its ledger, inputs, phases, checks and gates", Args: takes(1, 1, "RUN"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			r, err := c.Materialization.GetRun(cmd.Context(), &headwaterv1.GetRunRequest{Run: strings.TrimPrefix(args[0], "run:")})
+			if err != nil {
+				return err
+			}
+			return a.printDocument(r, runSections(r.GetRun())...)
+		}),
+	}
+	return group("runs", "Runs: materializations of views", list, show)
+}
+
+// runName is VIEW@VERSION/SEQ, or VIEW@VERSION and the id while there is no sequence.
+func runName(r *headwaterv1.Run) string {
+	name := r.View + "@" + number(r.ViewVersion)
+	if r.Seq > 0 {
+		return name + "/" + number(r.Seq)
+	}
+	return name + " (id " + number(r.Id) + ")"
+}
+
+func runTable(runs []*headwaterv1.Run) table {
+	t := table{header: []string{"ID#", "RUN", "STATE", "READ#", "PRODUCED#", "INSERTED#", "WITHDRAWN#", "UNCHANGED#", "LIVE#",
+		"POSITION#", "ONLINE", "STARTED AT", "TOOK#"}}
+	for _, r := range runs {
+		l := r.GetLedger()
+		t.add(number(r.Id), runName(r), enumName(r.State, "RUN_STATE_"), number(l.GetRead()), number(l.GetProduced()),
+			number(l.GetInserted()), number(l.GetWithdrawn()), number(l.GetUnchanged()), number(l.GetLiveAfter()),
+			number(r.Position), enumName(r.OnlineState, "ONLINE_STATE_"), moment(r.StartedAt), took(r))
+	}
+	return t
+}
+
+func took(r *headwaterv1.Run) string {
+	if r.StartedAt == nil || r.EndedAt == nil {
+		return ""
+	}
+	return duration(r.EndedAt.AsTime().Sub(r.StartedAt.AsTime()))
+}
+
+func runSections(r *headwaterv1.Run) []section {
+	sections := []section{runFacts(r)}
+	l := r.GetLedger()
+	if l != nil {
+		sections = append(sections, ledgerSection(l))
+	}
+	inputs := section{title: "inputs", table: table{header: []string{"SOURCE", "LOAD#", "FILE", "SHA256", "ROWS#"}}}
+	for _, in := range r.Inputs {
+		inputs.add(in.Source+"@"+number(in.SourceVersion)+" up to load number "+number(in.LoadNumber), "", "", short(in.SourceFingerprint), number(in.RowsRead))
+		for _, load := range in.Loads {
+			inputs.add("", number(load.Id), load.FileName, short(load.FileSha256), number(load.Rows))
+		}
+	}
+	checks := section{title: "checks", table: table{header: []string{"CHECK", "STATE", "EXPECTED", "FOUND"}}}
+	for _, c := range r.Checks {
+		checks.add(c.Name, enumName(c.State, "CHECK_STATE_"), c.Expected, c.Found)
+	}
+	gates := section{title: "gates", table: table{header: []string{"GATE", "PASSED", "DETAIL"}}}
+	for _, g := range r.Gates {
+		passed := "no"
+		if g.Passed {
+			passed = "yes"
+		}
+		gates.add(g.Name, passed, g.Detail)
+	}
+	phases := section{title: "phases", table: table{header: []string{"PHASE", "TOOK#"}}}
+	for _, p := range r.Phases {
+		phases.add(p.Name, duration(time.Duration(p.DurationMicros)*time.Microsecond))
+	}
+	warnings := section{title: "warnings"}
+	for _, w := range r.Warnings {
+		warnings.add(w)
+	}
+	return append(sections, inputs, checks, gates, phases, warnings)
+}
+
+func runFacts(r *headwaterv1.Run) section {
+	var s section
+	s.add("run", runName(r))
+	s.add("id", number(r.GetId()))
+	s.add("state", enumName(r.State, "RUN_STATE_"))
+	if r.Error != "" {
+		s.add("error", r.Error)
+	}
+	if r.State == headwaterv1.RunState_RUN_STATE_PUBLISHED {
+		s.add("wrote", wrote(r.GetLedger()))
+		s.add("position", number(r.Position))
+	}
+	if interval := span(r.IntervalStart, r.IntervalEnd); interval != "" {
+		s.add("interval", interval)
+	}
+	s.add("fingerprint", r.Fingerprint)
+	if r.Digest != "" {
+		s.add("digest", r.Digest)
+	}
+	if online := enumName(r.OnlineState, "ONLINE_STATE_"); online != "" {
+		s.add("online", online+": "+number(r.OnlineWritten)+" written, "+number(r.OnlineStale)+" not newer, "+
+			number(r.OnlineTombstones)+" tombstones")
+	}
+	s.add("queued", moment(r.QueuedAt)+" by "+r.Principal)
+	if r.StartedAt != nil {
+		s.add("started", moment(r.StartedAt))
+	}
+	if r.EndedAt != nil {
+		s.add("ended", moment(r.EndedAt)+" after "+took(r))
+	}
+	return s
+}
+
+func wrote(l *headwaterv1.Ledger) string {
+	if l.GetInserted() == 0 && l.GetWithdrawn() == 0 {
+		return "nothing changed: no row was written"
+	}
+	return number(l.GetInserted()) + " inserted, " + number(l.GetWithdrawn()) + " withdrawn, " + number(l.GetUnchanged()) + " unchanged"
+}
+
+// ledgerSection shows every bucket, so that the sums can be checked by eye.
+func ledgerSection(l *headwaterv1.Ledger) section {
+	s := section{title: "ledger", table: table{header: []string{"ROWS", "#", "WHERE THEY WENT"}}}
+	s.add("read", number(l.Read), sum("accepted", l.Accepted, "quarantined", l.Quarantined, "duplicate", l.Duplicate,
+		"dropped", l.Dropped, "too late", l.TooLate))
+	s.add("accepted", number(l.Accepted), sum("used", l.Used, "filtered", l.Filtered, "unaccounted", l.Unaccounted))
+	s.add("produced", number(l.Produced), sum("inserted", l.Inserted, "unchanged", l.Unchanged))
+	s.add("live after", number(l.LiveAfter), number(l.LiveBefore)+" live before + "+number(l.Inserted)+" inserted - "+
+		number(l.Withdrawn)+" withdrawn")
+	for _, r := range l.Reasons {
+		s.add(r.Bucket, number(r.Rows), r.Reason)
+	}
+	return s
+}
+
+func sum(parts ...any) string {
+	var words []string
+	for i := 0; i < len(parts); i += 2 {
+		words = append(words, number(parts[i+1].(int64))+" "+parts[i].(string))
+	}
+	return strings.Join(words, " + ")
+}
