@@ -162,4 +162,3 @@ func (s *registryService) viewState(ctx context.Context, name string, version in
 	}
 	return out, nil
 }
-

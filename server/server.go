@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -170,12 +171,23 @@ func (s *Server) serve() error {
 // Serve answers calls on l until Close.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
-// CreateToken makes a token without a call, for whoever holds the server itself. Returns its secret.
-func (s *Server) CreateToken(ctx context.Context, principal string, roles ...string) (secret string, err error) {
-	_, secret, err = access.CreateToken(ctx, s.pool, access.NewToken{
+// CreateToken makes a token without a call, for whoever holds the database itself. Returns its secret.
+func CreateToken(ctx context.Context, pool *pgxpool.Pool, principal string, roles ...string) (secret string, err error) {
+	_, secret, err = access.CreateToken(ctx, pool, access.NewToken{
 		Principal: principal, Roles: roles, CreatedBy: principal,
 	}, func(string) bool { return true })
 	return secret, err
+}
+
+// CreateToken is CreateToken in the server's database.
+func (s *Server) CreateToken(ctx context.Context, principal string, roles ...string) (secret string, err error) {
+	return CreateToken(ctx, s.pool, principal, roles...)
+}
+
+// AcceptsToken reports whether a token is taken now.
+func (s *Server) AcceptsToken(ctx context.Context, token string) bool {
+	_, err := s.auth.Authenticate(ctx, strings.TrimSpace(token))
+	return err == nil
 }
 
 // Close lets calls and runs end, for a while, and closes everything. What a run could not finish is undone and taken up

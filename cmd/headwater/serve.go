@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/headwaterhq/headwater/client"
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/server"
+)
+
+// serveConfig is the configuration file of `serve`. The environment is before it.
+type serveConfig struct {
+	// PostgresURL and RedisURL say where the stores are (HEADWATER_POSTGRES_URL, HEADWATER_REDIS_URL).
+	PostgresURL string `yaml:"postgres_url"`
+	RedisURL    string `yaml:"redis_url"`
+	// RedisPrefix begins every key in Redis (HEADWATER_REDIS_PREFIX).
+	RedisPrefix string `yaml:"redis_prefix"`
+	// Listen is the address to answer on (HEADWATER_LISTEN).
+	Listen string `yaml:"listen"`
+	// AuditDir is a folder of this process's own for audit records on their way to Postgres (HEADWATER_AUDIT_DIR).
+	AuditDir string `yaml:"audit_dir"`
+}
+
+func loadServeConfig(file string) (serveConfig, error) {
+	c := serveConfig{Listen: client.DefaultServer, AuditDir: "headwater-audit"}
+	if file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return c, fault.New(fault.FailedPrecondition, "configuration %s: %v", file, errors.Unwrap(err))
+		}
+		d := yaml.NewDecoder(bytes.NewReader(data))
+		d.KnownFields(true)
+		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
+				"listen and audit_dir", file, err)
+		}
+	}
+	for name, field := range map[string]*string{
+		"HEADWATER_POSTGRES_URL": &c.PostgresURL,
+		"HEADWATER_REDIS_URL":    &c.RedisURL,
+		"HEADWATER_REDIS_PREFIX": &c.RedisPrefix,
+		"HEADWATER_LISTEN":       &c.Listen,
+		"HEADWATER_AUDIT_DIR":    &c.AuditDir,
+	} {
+		if v := os.Getenv(name); v != "" {
+			*field = v
+		}
+	}
+	return c, nil
+}
+
+// requirePostgres is for what cannot do without it.
+func (c serveConfig) requirePostgres() error {
+	if c.PostgresURL == "" {
+		return usagef("no Postgres is given; set HEADWATER_POSTGRES_URL, or postgres_url in the file that --config names. " +
+			"For a private one, use `headwater dev`")
+	}
+	return nil
+}
+
+func newServe(a *app) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a server on a given Postgres and Redis, until interrupted",
+		Args:  takesNone,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadServeConfig(file)
+			if err != nil {
+				return err
+			}
+			if err := c.requirePostgres(); err != nil {
+				return err
+			}
+			if c.RedisURL == "" {
+				return usagef("no Redis is given; set HEADWATER_REDIS_URL, or redis_url in the file that --config names")
+			}
+			return runServe(cmd.Context(), a, c)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir")
+	return cmd
+}
+
+func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
+	listener, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	log := slog.New(slog.NewJSONHandler(a.err, nil))
+	s, err := server.Open(ctx, server.Config{
+		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
+		Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close(ctx)) }()
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(listener) }()
+	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "version", version())
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-served:
+		return err
+	}
+}
+
+func newMigrate(a *app) *cobra.Command {
+	var file, tokenFile string
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the Postgres of HEADWATER_POSTGRES_URL to the schema of this binary",
+		Args:  takesNone,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadServeConfig(file)
+			if err != nil {
+				return err
+			}
+			if err := c.requirePostgres(); err != nil {
+				return err
+			}
+			return runMigrate(cmd.Context(), a, c.PostgresURL, tokenFile)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url")
+	cmd.Flags().StringVar(&tokenFile, "admin-token-file", "", "file to write a token of the administrator to, as a first way in")
+	return cmd
+}
+
+func runMigrate(ctx context.Context, a *app, url, tokenFile string) error {
+	pool, err := database.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	from, to, err := database.Migrate(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if from == to {
+		fmt.Fprintf(a.out, "schema version %d, nothing to do\n", to)
+	} else {
+		fmt.Fprintf(a.out, "schema version %d, was %d\n", to, from)
+	}
+	if tokenFile == "" {
+		return nil
+	}
+	secret, err := server.CreateToken(ctx, pool, "admin", feature.AdminRole)
+	if err != nil {
+		return err
+	}
+	if err := writeWhole(tokenFile, secret+"\n", 0o600); err != nil {
+		return fault.New(fault.FailedPrecondition, "token file %s: %v", tokenFile, err)
+	}
+	fmt.Fprintf(a.err, "token of the administrator written to %s\n", tokenFile)
+	return nil
+}
