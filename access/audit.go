@@ -167,10 +167,10 @@ func (r *Record) columns() []any {
 // WriteTx records what a transaction does, in its commit: no record without the deed, and no deed without the record. The
 // record has a Writer that is no server's, and a Number that is distinct for it.
 func WriteTx(ctx context.Context, tx pgx.Tx, r Record) error {
-	r.clean()
 	if r.Time.IsZero() {
-		r.Time = time.Now().UTC()
+		r.Time = time.Now()
 	}
+	r.clean()
 	if _, err := tx.Exec(ctx, insertRecord, r.columns()...); err != nil {
 		return fmt.Errorf("insert an audit record: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/internal/appendlog"
@@ -170,6 +171,28 @@ func TestARecordDeliveredTwiceIsOne(t *testing.T) {
 	}
 	if got := listed(t, a, AuditFilter{}); len(got) != 1 || got[0].Reason != "first" {
 		t.Errorf("got %+v, want the first alone", got)
+	}
+}
+
+func TestARecordIsPartOfItsTransaction(t *testing.T) {
+	ctx, pool := context.Background(), testenv.Postgres(t)
+	a := openAudit(t, t.TempDir(), pool, AuditOptions{})
+	for number, end := range map[int64]func(context.Context, pgx.Tx) error{
+		1: func(ctx context.Context, tx pgx.Tx) error { return tx.Rollback(ctx) },
+		2: func(ctx context.Context, tx pgx.Tx) error { return tx.Commit(ctx) },
+	} {
+		tx, err := pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Record{Writer: "publish-log", Number: number, Method: "publish", Resource: "run:v@1/1\x00", Decision: Allowed}
+		if err := errors.Join(WriteTx(ctx, tx, r), WriteTx(ctx, tx, r), end(ctx, tx)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := listed(t, a, AuditFilter{})
+	if len(got) != 1 || got[0].Writer != "publish-log" || got[0].Number != 2 || got[0].Resource != "run:v@1/1\uFFFD" || got[0].Time.IsZero() {
+		t.Errorf("got %+v, want the one that was committed", got)
 	}
 }
 

@@ -30,7 +30,7 @@ func (g *Guard) validate(message any) error {
 	for _, v := range invalid.Violations {
 		f.Violating(fault.Violation{
 			Field:       protovalidate.FieldPathString(v.Proto.GetField()),
-			Description: found(v) + "expected: " + v.Proto.GetMessage(),
+			Description: found(v) + v.Proto.GetMessage(),
 		})
 	}
 	return f
@@ -38,7 +38,7 @@ func (g *Guard) validate(message any) error {
 
 const maxFound = 64
 
-// found shows the value of a field that is a text or a number, as long as it is short.
+// found shows the value of a field, as long as it is short; what was expected follows it.
 func found(v *protovalidate.Violation) string {
 	if v.FieldDescriptor == nil || !v.FieldValue.IsValid() || v.FieldDescriptor.IsMap() {
 		return ""
@@ -46,18 +46,18 @@ func found(v *protovalidate.Violation) string {
 	switch value := v.FieldValue.Interface().(type) {
 	case string:
 		if len(value) > maxFound {
-			return fmt.Sprintf("found a text of %d bytes, ", len(value))
+			return fmt.Sprintf("found a text of %d bytes: ", len(value))
 		}
-		return fmt.Sprintf("found %q, ", value)
+		return fmt.Sprintf("found %q: ", value)
 	case int32, int64, uint32, uint64, float32, float64, bool:
-		return fmt.Sprintf("found %v, ", value)
+		return fmt.Sprintf("found %v: ", value)
 	case protoreflect.EnumNumber:
 		if e := v.FieldDescriptor.Enum().Values().ByNumber(value); e != nil {
-			return fmt.Sprintf("found %s, ", e.Name())
+			return fmt.Sprintf("found %s: ", e.Name())
 		}
-		return fmt.Sprintf("found %d, ", value)
+		return fmt.Sprintf("found %d: ", value)
 	case protoreflect.List:
-		return fmt.Sprintf("found %d of them, ", value.Len())
+		return fmt.Sprintf("found %d of them: ", value.Len())
 	}
 	return ""
 }
