@@ -56,6 +56,7 @@ type canned struct {
 	applied  []*headwaterv1.ApplyRequest
 	built    *headwaterv1.BuildDatasetHeader
 	spine    string
+	content  []byte
 	asked    *headwaterv1.GetFeaturesRequest
 	asksRun  *headwaterv1.MaterializeRequest
 }
@@ -346,7 +347,7 @@ func (c *canned) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildD
 	if err != nil {
 		return err
 	}
-	c.spine = strings.Join(rows, "\n")
+	c.spine, c.content = strings.Join(rows, "\n"), content
 	sum := sha256.Sum256(content)
 	if err := stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Arrow{Arrow: content}}); err != nil {
 		return err
@@ -355,6 +356,32 @@ func (c *canned) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildD
 		return fault.New(fault.PostgresUnavailable, "Postgres went away")
 	}
 	return stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: manifest(hex.EncodeToString(sum[:]))}})
+}
+
+// FetchDataset sends the last spine again.
+func (c *canned) FetchDataset(r *headwaterv1.FetchDatasetRequest, stream grpc.ServerStreamingServer[headwaterv1.FetchDatasetResponse]) error {
+	if r.Dataset != "ds_1" {
+		return fault.New(fault.NotFound, "there is no dataset %s; `headwater dataset list` shows what there is", r.Dataset)
+	}
+	sum := sha256.Sum256(c.content)
+	if err := stream.Send(&headwaterv1.FetchDatasetResponse{Part: &headwaterv1.FetchDatasetResponse_Arrow{Arrow: c.content}}); err != nil {
+		return err
+	}
+	return stream.Send(&headwaterv1.FetchDatasetResponse{Part: &headwaterv1.FetchDatasetResponse_Manifest{Manifest: manifest(hex.EncodeToString(sum[:]))}})
+}
+
+func (c *canned) ListDatasets(context.Context, *headwaterv1.ListDatasetsRequest) (*headwaterv1.ListDatasetsResponse, error) {
+	return &headwaterv1.ListDatasetsResponse{Datasets: []*headwaterv1.Manifest{manifest("a0")}}, nil
+}
+
+func (c *canned) RetractLoad(_ context.Context, r *headwaterv1.RetractLoadRequest) (*headwaterv1.RetractLoadResponse, error) {
+	return &headwaterv1.RetractLoadResponse{Load: &headwaterv1.Load{Id: 12, Source: "flights", Number: 2, State: headwaterv1.LoadState_LOAD_STATE_LIVE,
+		Replaces: r.Id, RetractReason: r.Reason, CommittedAt: at("2001-02-03T04:05:06Z"), Principal: "ann"}}, nil
+}
+
+func (c *canned) ListLoads(_ context.Context, r *headwaterv1.ListLoadsRequest) (*headwaterv1.ListLoadsResponse, error) {
+	return &headwaterv1.ListLoadsResponse{Loads: []*headwaterv1.Load{{Id: 11, Source: r.Source, Number: 1, State: headwaterv1.LoadState_LOAD_STATE_REPLACED,
+		ReplacedBy: 13, FileName: "jan.csv", FileSha256: "abcdefabcdefabcdef", Rows: 2, CommittedAt: at("2001-02-03T04:05:06Z")}}}, nil
 }
 
 func (c *canned) VerifyDataset(context.Context, *headwaterv1.VerifyDatasetRequest) (*headwaterv1.VerifyDatasetResponse, error) {

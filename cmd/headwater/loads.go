@@ -192,18 +192,24 @@ func loadFacts(l *headwaterv1.Load) section {
 	s.add("source", l.GetSource())
 	s.add("number", number(l.GetNumber()))
 	s.add("state", loadState(l))
-	s.add("file", l.GetFileName())
-	s.add("size", counted(l.GetFileSize(), "byte"))
-	s.add("sha256", none(l.GetFileSha256()))
-	s.add("rows", number(l.GetRows()))
+	if l.GetFileName() != "" {
+		s.add("file", l.FileName)
+		s.add("size", counted(l.FileSize, "byte"))
+		s.add("sha256", none(l.FileSha256))
+		s.add("rows", number(l.Rows))
+	}
 	if l.GetEventTimeMin() != nil {
 		s.add("event times", instant(l.EventTimeMin)+" to "+instant(l.EventTimeMax))
 	}
 	if l.GetReplaces() != 0 {
-		s.add("replaces", "load "+number(l.Replaces))
+		ends := "replaces"
+		if l.FileName == "" {
+			ends = "retracts"
+		}
+		s.add(ends, "load "+number(l.Replaces))
 	}
 	if l.GetRetractReason() != "" {
-		s.add("retracted", l.RetractReason)
+		s.add("reason", l.RetractReason)
 	}
 	s.add("committed", moment(l.GetCommittedAt())+" by "+l.GetPrincipal())
 	return s

@@ -395,6 +395,49 @@ func TestBadSpines(t *testing.T) {
 		expect(t, exitUsage, "", "headwater: --key-mapping: found key dest, expected one of service delays: gate, origin\n")
 }
 
+func TestDatasetFetch(t *testing.T) {
+	c := &canned{}
+	do := c.serve(t)
+	spine, folder := file(t, "spine.csv", "origin,gate,timestamp\nORD,7,2001-01-01\n"), t.TempDir()
+	built, fetched, stream := filepath.Join(folder, "a.parquet"), filepath.Join(folder, "b.parquet"), filepath.Join(folder, "c.arrows")
+	do("dataset", "build", "--service", "delays", "--spine", spine, "--out", built).expect(t, exitDone, "*", "")
+	do("dataset", "fetch", "dataset:ds_1", "--out", fetched).expect(t, exitDone, "*", "")
+	do("dataset", "fetch", "ds_1", "--out", stream).expect(t, exitDone, "*", "")
+	read := func(path string) string {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	if read(built) != read(fetched) {
+		t.Error("found other bytes for the same dataset fetched again")
+	}
+	// The stream form is kept as it was sent, so that its SHA-256 is the manifest's.
+	if read(stream) != string(c.content) {
+		t.Error("found other bytes in the stream's file than were sent")
+	}
+	none := filepath.Join(folder, "none.csv")
+	do("dataset", "fetch", "ds_2", "--out", none).expect(t, exitNotFound, "", "headwater: there is no dataset ds_2; `headwater dataset list` shows what there is\n")
+	do("dataset", "fetch", "ds_1", "--out", filepath.Join(none, "x.csv")).expect(t, exitNotFound, "",
+		"headwater: "+none+"/x.csv: there is no folder "+none+" to write to; make it first\n")
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 3 {
+		t.Errorf("found %v and %v, expected three files", entries, err)
+	}
+	do("dataset", "list").expect(t, exitDone, ""+
+		"ID    DATASET   STATE     SERVICE   POSITION  ROWS  DIGEST  CREATED AT            CREATED BY\n"+
+		"ds_1  delays@1  released  delays@3         2     2  c0      2001-02-03T04:05:06Z  ann\n", "")
+}
+
+func TestLoads(t *testing.T) {
+	do := (&canned{}).serve(t)
+	do("loads", "list", "flights").expect(t, exitDone, ""+
+		"LOAD  SOURCE   NUMBER  STATE           FILE     ROWS  SHA256        FROM  TO  COMMITTED AT\n"+
+		"  11  flights       1  replaced by 13  jan.csv     2  abcdefabcdef            2001-02-03T04:05:06Z\n", "")
+	do("loads", "retract", "11", "--reason", "sent twice").expect(t, exitDone, ""+
+		"load       12\nsource     flights\nnumber     2\nstate      live\nretracts   load 11\nreason     sent twice\ncommitted  2001-02-03T04:05:06Z by ann\n", "")
+}
+
 func TestDatasetVerify(t *testing.T) {
 	c := &canned{same: true}
 	do := c.serve(t)

@@ -102,7 +102,8 @@ func (a *app) printJSON(m proto.Message) error {
 }
 
 func (t *table) write(out io.Writer, indent string) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var laid bytes.Buffer
+	w := tabwriter.NewWriter(&laid, 0, 0, 2, ' ', 0)
 	widths := make([]int, len(t.header))
 	for i, h := range t.header {
 		widths[i] = utf8.RuneCountInString(strings.TrimSuffix(h, "#"))
@@ -122,8 +123,7 @@ func (t *table) write(out io.Writer, indent string) error {
 				shown[i] = fmt.Sprintf("%*s", widths[i], shown[i])
 			}
 		}
-		// Nothing follows the last cell, so that no line ends in blanks.
-		fmt.Fprintln(w, indent+strings.TrimRight(strings.Join(shown, "\t"), "\t"))
+		fmt.Fprintln(w, indent+strings.Join(shown, "\t"))
 	}
 	if len(t.header) > 0 {
 		names := make([]string, len(t.header))
@@ -138,7 +138,16 @@ func (t *table) write(out io.Writer, indent string) error {
 	for _, row := range t.rows {
 		line(row)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	// Rows keep their empty last cells until here: a row of fewer cells would end the alignment of those above it.
+	for text := range strings.Lines(laid.String()) {
+		if _, err := fmt.Fprintln(out, strings.TrimRight(text, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // oneLine keeps a cell from breaking the table, and what others wrote from commanding the terminal.
