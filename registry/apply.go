@@ -92,11 +92,19 @@ func read(files []*headwaterv1.DefinitionSource) (*feature.Definitions, *definit
 	return &d, origins, nil
 }
 
+// maxViolations is how many violations are told at once: they travel in a header, whose size is limited on the way.
+const maxViolations = 50
+
 func invalid(reason fault.Reason, violations []fault.Violation) *fault.Fault {
-	if len(violations) == 1 {
+	switch n := len(violations); {
+	case n == 1:
 		return fault.New(reason, "found 1 problem in the definitions").Violating(violations...)
+	case n > maxViolations:
+		return fault.New(reason, "found %d problems in the definitions; these are the first %d", n, maxViolations).
+			Violating(violations[:maxViolations]...)
+	default:
+		return fault.New(reason, "found %d problems in the definitions", n).Violating(violations...)
 	}
-	return fault.New(reason, "found %d problems in the definitions", len(violations)).Violating(violations...)
 }
 
 // propose finds what applying would change, and checks with the engines that it can be.

@@ -16,7 +16,11 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 )
 
-const defaultPollInterval = 5 * time.Second
+const (
+	defaultPollInterval = 5 * time.Second
+	// listenerName is what Postgres calls the connection that listens.
+	listenerName = "headwater registry"
+)
 
 // Config is what a Registry needs beside Postgres. The zero Config is one without engines.
 //
@@ -135,7 +139,9 @@ func (r *Registry) follow(ctx context.Context) {
 // listen refreshes the catalog at every notification, and at every poll interval without one, until its connection breaks
 // or ctx ends.
 func (r *Registry) listen(ctx context.Context) error {
-	conn, err := pgx.ConnectConfig(ctx, r.pool.Config().ConnConfig)
+	config := r.pool.Config().ConnConfig
+	config.RuntimeParams["application_name"] = listenerName
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,9 @@ func files(d *feature.Definitions) []*headwaterv1.DefinitionSource {
 
 func open(t *testing.T, pool *pgxpool.Pool, config Config) *Registry {
 	t.Helper()
-	config.Logger = slog.New(slog.DiscardHandler)
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
 	r, err := Open(t.Context(), pool, config)
 	if err != nil {
 		t.Fatal(err)
@@ -318,6 +320,19 @@ func TestRefusedDefinitions(t *testing.T) {
 	}
 }
 
+func TestViolationsToldAreLimited(t *testing.T) {
+	r := open(t, testenv.Postgres(t), Config{})
+	d := &feature.Definitions{}
+	for range maxViolations + 10 {
+		d.Roles = append(d.Roles, feature.Role{Name: "admin"})
+	}
+	_, _, err := r.Plan(t.Context(), files(d))
+	f := faultOf(t, err, fault.InvalidDefinition)
+	if len(f.Violations) != maxViolations || !strings.HasSuffix(f.Message, "problems in the definitions; these are the first 50") {
+		t.Errorf("found %d violations: %s", len(f.Violations), f.Message)
+	}
+}
+
 func TestNotFound(t *testing.T) {
 	r := open(t, testenv.Postgres(t), Config{})
 	apply(t, r, flights())
@@ -472,11 +487,12 @@ func TestAnotherRegistryFollowsByNotification(t *testing.T) {
 	await(t, "and back", func() bool { return r.Catalog().Revision() == 2 })
 }
 
+// listeners counts the registries that listen and have read what there was before.
 func listeners(t *testing.T, pool *pgxpool.Pool) int {
 	t.Helper()
 	var n int
 	err := pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
-		WHERE datname = current_database() AND pid <> pg_backend_pid() AND query IN ('LISTEN headwater_registry', 'commit')`).Scan(&n)
+		WHERE datname = current_database() AND application_name = $1 AND state = 'idle' AND query = 'commit'`, listenerName).Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -485,7 +501,8 @@ func listeners(t *testing.T, pool *pgxpool.Pool) int {
 
 func TestAnotherRegistryFollowsWithoutNotifications(t *testing.T) {
 	pool := testenv.Postgres(t)
-	follower := open(t, pool, Config{PollInterval: 20 * time.Millisecond})
+	var log strings.Builder
+	follower := open(t, pool, Config{PollInterval: 20 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	// A change whose notification is lost is one that comes without.
 	role := flights().Roles[0]
 	fingerprint := role.Fingerprint()
@@ -505,6 +522,10 @@ func TestAnotherRegistryFollowsWithoutNotifications(t *testing.T) {
 	await(t, "the registry follows", func() bool { return follower.Catalog().Revision() == 1 })
 	if r, err := follower.Catalog().Role("reader"); err != nil || r.Fingerprint != fingerprint {
 		t.Fatalf("found %+v, %v", r, err)
+	}
+	follower.Close()
+	if log.Len() > 0 {
+		t.Errorf("polls ended the connection: %s", log.String())
 	}
 }
 
