@@ -146,7 +146,7 @@ func (w *walker) pinsTo(ctx context.Context, views []int64) ([]pinTo, error) {
 	return collect[pinTo](ctx, w.q, `
 		SELECT v.id, s.id FROM headwater.definition v
 		JOIN headwater.definition s ON s.kind = 'service' AND (s.resolved->'views'->>v.name)::int = v.version
-		WHERE v.kind = 'view' AND v.id = ANY ($1) ORDER BY v.id, s.id LIMIT $2`, views, w.room())
+		WHERE v.kind = 'view' AND v.id = ANY ($1) ORDER BY v.id, s.id`, views)
 }
 
 // servicesDown goes from services to the datasets built with them. From a load or a run a dataset is reached by what it

@@ -37,7 +37,7 @@ func (w *walker) runsBehind(ctx context.Context, at map[int64]int64) ([]behind, 
 		return fmt.Sprintf(`
 			SELECT view_id, run_id FROM headwater.publish_log
 			WHERE view_id = %[1]d AND seq <= %[2]d AND (seq = %[2]d OR seq IN (
-				SELECT seq_from FROM %[3]s WHERE seq_from <= %[2]d AND seq_to > %[2]d))`,
+				SELECT seq_from FROM %[3]s WHERE seq_to > %[2]d))`,
 			view, at[view], history)
 	}, func(sql string) error {
 		rows, err := collect[behind](ctx, w.q, fmt.Sprintf("%s LIMIT %d", sql, w.room()), pgx.QueryExecModeExec)
