@@ -219,25 +219,22 @@ func TestWalkFaults(t *testing.T) {
 	}{
 		{"flights", 0, fault.InvalidArgument, "node: found \"flights\", expected"},
 		{"source:flights", -1, fault.InvalidArgument, "depth: found -1, expected how many edges to follow, or 0 for all"},
-		{
-			"source:flight", 0, fault.NotFound,
-			"there is no source flight, did you mean flights?; `headwater list sources` shows those there are",
-		},
+		{"source:flight", 0, fault.NotFound, "there is no source flight; `headwater list sources` shows those there are"},
 		{"view:trains", 0, fault.NotFound, "there is no view trains; `headwater list views` shows those there are"},
-		{"view:airport_delays@3", 0, fault.NotFound, "there is no version 3 of view airport_delays; the newest is 2"},
+		{"view:airport_delays@3", 0, fault.NotFound, "there is no view airport_delays@3; `headwater list views` shows those there are"},
 		{
-			"feature:airport_delays.mean_dely", 0, fault.NotFound, "view airport_delays@2 has no feature mean_dely, " +
-				"did you mean mean_delay?; `headwater describe view airport_delays` shows those it has",
+			"feature:trains.delay", 0, fault.NotFound,
+			"there is no feature trains.delay; `headwater describe view trains` shows those of the view",
 		},
 		{
-			"feature:airport_delays@1.departures", 0, fault.NotFound,
-			"view airport_delays@1 has no feature departures; `headwater describe view airport_delays` shows those it has",
+			"feature:airport_delays@1.departures", 0, fault.NotFound, "there is no feature airport_delays@1.departures; " +
+				"`headwater describe view airport_delays` shows those of the view",
 		},
-		{"service:x@1", 0, fault.NotFound, "there is no service x; `headwater list services` shows those there are"},
-		{"load:99", 0, fault.NotFound, "there is no load 99; `headwater loads list SOURCE` shows those there are"},
+		{"service:x@1", 0, fault.NotFound, "there is no service x@1; `headwater list services` shows those there are"},
+		{"load:99", 0, fault.NotFound, "there is no load 99; `headwater loads list SOURCE` shows those of a source"},
 		{
 			"run:airport_delays@2/9", 0, fault.NotFound,
-			"there is no run airport_delays@2/9; `headwater runs list --view airport_delays` shows those there are",
+			"there is no run airport_delays@2/9; `headwater runs list --view airport_delays` shows those of the view",
 		},
 		{
 			"dataset:ds_x", 0, fault.NotFound,
