@@ -1,0 +1,361 @@
+package lineage
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// describeNodes reads the records of all nodes that were met: a query per kind, two for runs and sources.
+func (w *walker) describeNodes(ctx context.Context) (map[node]*Node, error) {
+	var all []node
+	for n := range w.nodes {
+		all = append(all, n)
+	}
+	described := make(map[node]*Node, len(all))
+	met := byKind(all)
+	for _, describe := range []struct {
+		kinds []NodeKind
+		nodes func(context.Context, []node, map[node]*Node) error
+	}{
+		{[]NodeKind{Source}, w.describeSources},
+		{[]NodeKind{Load}, w.describeLoads},
+		{[]NodeKind{View, Feature, Service}, w.describeDefinitions},
+		{[]NodeKind{Run}, w.describeRuns},
+		{[]NodeKind{Dataset}, w.describeDatasets},
+	} {
+		var nodes []node
+		for _, kind := range describe.kinds {
+			nodes = append(nodes, met[kind]...)
+		}
+		if len(nodes) == 0 {
+			continue
+		}
+		if err := describe.nodes(ctx, nodes, described); err != nil {
+			return nil, err
+		}
+	}
+	if len(described) < len(all) {
+		return nil, fault.New(fault.NotFound, "a dataset or an unpublished run was taken back while the lineage was read; ask again")
+	}
+	return described, nil
+}
+
+func (w *walker) describeSources(ctx context.Context, nodes []node, described map[node]*Node) error {
+	newest, err := w.selectDefinitions(ctx, `WHERE d.kind = 'source' AND d.name = ANY ($1) AND d.version = (
+		SELECT max(v.version) FROM headwater.definition v WHERE v.kind = 'source' AND v.name = d.name)`, names(nodes))
+	if err != nil {
+		return err
+	}
+	type sum struct {
+		Source            string
+		Loads, Live, Rows int64
+	}
+	sums, err := collect[sum](ctx, w.q, `
+		SELECT l.source, count(*) FILTER (WHERE l.retract_reason IS NULL),
+			count(*) FILTER (WHERE l.retract_reason IS NULL AND e.id IS NULL),
+			coalesce(sum(l.rows) FILTER (WHERE e.id IS NULL), 0)::bigint
+		FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id
+		WHERE l.source = ANY ($1) GROUP BY l.source`, names(nodes))
+	if err != nil {
+		return err
+	}
+	bySource := map[string]sum{}
+	for _, s := range sums {
+		bySource[s.Source] = s
+	}
+	for _, d := range newest {
+		s := bySource[d.Name]
+		p := d.properties(d.source.Description, d.source.Owner)
+		p.text("event_time", d.source.EventTime)
+		p.number("loads", s.Loads)
+		p.number("live_loads", s.Live)
+		p.number("live_rows", s.Rows)
+		described[node{kind: Source, name: d.Name}] = &Node{
+			ID:         NodeRef{Kind: Source, Name: d.Name}.String(),
+			Title:      fmt.Sprintf("source %s: %s in %s", d.Name, count(s.Rows, "row"), count(s.Live, "load")),
+			Properties: p,
+		}
+	}
+	return nil
+}
+
+func (w *walker) describeLoads(ctx context.Context, nodes []node, described map[node]*Node) error {
+	type row struct {
+		ID, Number, Ends           int64
+		Source, Retracts           string
+		EndedBy                    int64
+		Retracted                  *string
+		FileName                   string
+		FileSize                   int64
+		SHA256                     []byte
+		Rows                       int64
+		EventTimeMin, EventTimeMax *time.Time
+		Principal                  string
+		CommittedAt                time.Time
+	}
+	rows, err := collect[row](ctx, w.q, `
+		SELECT l.id, l.number, coalesce(l.ends, 0), l.source, coalesce(l.retract_reason, ''), coalesce(e.id, 0), e.retract_reason,
+			l.file_name, l.file_size, l.file_sha256, l.rows, l.event_time_min, l.event_time_max, l.principal, l.committed_at
+		FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id WHERE l.id = ANY ($1)`, ids(nodes))
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		p := properties{}
+		p.text("source", r.Source)
+		p.number("number", r.Number)
+		p.text("principal", r.Principal)
+		p.time("committed_at", &r.CommittedAt)
+		ref := NodeRef{Kind: Load, LoadID: r.ID}
+		title := fmt.Sprintf("load %d: ", r.ID)
+		if r.Retracts != "" {
+			p.text("retracts", loadID(r.Ends))
+			p.text("reason", r.Retracts)
+			title += fmt.Sprintf("retracts load %d, because %s", r.Ends, oneLine(r.Retracts))
+		} else {
+			p.text("replaces", loadID(r.Ends))
+			p.text("file_name", r.FileName)
+			p.number("file_size", r.FileSize)
+			p.text("file_sha256", hex.EncodeToString(r.SHA256))
+			p.number("rows", r.Rows)
+			p.time("event_time_min", r.EventTimeMin)
+			p.time("event_time_max", r.EventTimeMax)
+			title += fmt.Sprintf("%s, sha256 %s, %s", oneLine(r.FileName), short(r.SHA256), count(r.Rows, "row"))
+		}
+		switch {
+		case r.Retracted != nil:
+			p.text("retracted_by", loadID(r.EndedBy))
+			title += fmt.Sprintf(", retracted by load %d", r.EndedBy)
+		case r.EndedBy != 0:
+			p.text("replaced_by", loadID(r.EndedBy))
+			title += fmt.Sprintf(", replaced by load %d", r.EndedBy)
+		}
+		described[node{kind: Load, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p}
+	}
+	return nil
+}
+
+// loadID is the id of a load's node, "" for 0.
+func loadID(id int64) string {
+	if id == 0 {
+		return ""
+	}
+	return NodeRef{Kind: Load, LoadID: id}.String()
+}
+
+// describeDefinitions describes views, features and services.
+func (w *walker) describeDefinitions(ctx context.Context, nodes []node, described map[node]*Node) error {
+	if err := w.needDefinitions(ctx, ids(nodes)); err != nil {
+		return err
+	}
+	kinds := byKind(nodes)
+	for _, n := range kinds[Feature] {
+		described[n] = w.definitions[n.id].featureNode(n.name)
+	}
+	for _, n := range kinds[Service] {
+		described[n] = w.definitions[n.id].serviceNode()
+	}
+	return w.describeViews(ctx, kinds[View], described)
+}
+
+func (w *walker) describeViews(ctx context.Context, nodes []node, described map[node]*Node) error {
+	type state struct {
+		View, Published, Live int64
+		From, To              *time.Time
+	}
+	rows, err := collect[state](ctx, w.q, `
+		SELECT view_id, published_seq, live_rows, covered_from, covered_to FROM headwater.view_state WHERE view_id = ANY ($1)`,
+		ids(nodes))
+	if err != nil {
+		return err
+	}
+	states := map[int64]state{}
+	for _, r := range rows {
+		states[r.View] = r
+	}
+	for _, n := range nodes {
+		d, s := w.definitions[n.id], states[n.id]
+		p := d.properties(d.view.Description, d.view.Owner)
+		p.text("entity", d.view.Entity)
+		p.number("entity_version", int64(d.EntityVersion))
+		p.duration("ttl", d.view.Ttl)
+		p.duration("grain", d.view.Grain)
+		p.duration("lookback", d.view.Lookback)
+		p.number("features", int64(len(d.view.Features)))
+		title := fmt.Sprintf("view %s: %s of %s, ", d.ref(), count(int64(len(d.view.Features)), "feature"), d.view.Entity)
+		if s.Published == 0 {
+			title += "not materialized"
+		} else {
+			p.number("published_seq", s.Published)
+			p.number("live_rows", s.Live)
+			p.time("covered_from", s.From)
+			p.time("covered_to", s.To)
+			title += fmt.Sprintf("%s, %s", count(s.Live, "live row"), interval(s.From, s.To))
+		}
+		described[n] = &Node{
+			ID: NodeRef{Kind: View, Name: d.Name, Version: d.Version}.String(), Title: title, Properties: p,
+		}
+	}
+	return nil
+}
+
+func (d *definition) featureNode(name string) *Node {
+	f := d.feature(name)
+	p := properties{}
+	p.text("view", d.ref())
+	p.text("type", f.GetType())
+	p.text("description", f.GetDescription())
+	p.text("tags", strings.Join(f.GetTags(), ","))
+	return &Node{
+		ID:         NodeRef{Kind: Feature, Name: d.Name, Version: d.Version, Feature: name}.String(),
+		Title:      fmt.Sprintf("feature %s of view %s: %s", name, d.ref(), f.GetType()),
+		Properties: p,
+	}
+}
+
+func (d *definition) serviceNode() *Node {
+	p := d.properties(d.service.Description, d.service.Owner)
+	views := int64(len(d.service.Views))
+	p.number("views", views)
+	return &Node{
+		ID:         NodeRef{Kind: Service, Name: d.Name, Version: d.Version}.String(),
+		Title:      fmt.Sprintf("service %s: features of %s", d.ref(), count(views, "view")),
+		Properties: p,
+	}
+}
+
+func (d *definition) properties(description, owner string) properties {
+	p := properties{}
+	p.number("version", int64(d.Version))
+	p.text("fingerprint", hex.EncodeToString(d.Fingerprint))
+	p.text("description", description)
+	p.text("owner", owner)
+	p.time("applied_at", &d.AppliedAt)
+	p.text("applied_by", d.AppliedBy)
+	p.text("origin", d.Origin)
+	return p
+}
+
+func (w *walker) describeDatasets(ctx context.Context, nodes []node, described map[node]*Node) error {
+	type manifest struct {
+		Rows          int64  `json:"rows"`
+		SpineDigest   string `json:"spine_digest"`
+		ContentDigest string `json:"content_digest"`
+		Purpose       string `json:"purpose"`
+		Principal     string `json:"principal"`
+	}
+	type row struct {
+		ID, Name       string
+		Version        int
+		State, Service string
+		ServiceVersion int
+		Position       int64
+		Manifest       manifest
+		CreatedAt      time.Time
+	}
+	rows, err := collect[row](ctx, w.q, `
+		SELECT id, name, version, state, service, service_version, position, manifest, created_at
+		FROM headwater.dataset WHERE id = ANY ($1)`, names(nodes))
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		service := NodeRef{Kind: Service, Name: r.Service, Version: r.ServiceVersion}.String()
+		p := properties{}
+		p.text("name", r.Name)
+		p.number("version", int64(r.Version))
+		p.text("state", r.State)
+		p.text("service", service)
+		p.number("position", r.Position)
+		p.number("rows", r.Manifest.Rows)
+		p.text("spine_digest", r.Manifest.SpineDigest)
+		p.text("content_digest", r.Manifest.ContentDigest)
+		p.text("purpose", r.Manifest.Purpose)
+		p.text("principal", r.Manifest.Principal)
+		p.time("created_at", &r.CreatedAt)
+		described[node{kind: Dataset, name: r.ID}] = &Node{
+			ID: NodeRef{Kind: Dataset, DatasetID: r.ID}.String(),
+			Title: fmt.Sprintf("dataset %s@%d: %s for %s at position %d", r.Name, r.Version, count(r.Manifest.Rows, "row"),
+				strings.TrimPrefix(service, "service:"), r.Position),
+			Properties: p,
+		}
+	}
+	return nil
+}
+
+// properties is a node's, of which empty ones are left out.
+type properties map[string]string
+
+func (p properties) text(name, value string) {
+	if value != "" {
+		p[name] = value
+	}
+}
+
+func (p properties) number(name string, n int64) { p[name] = strconv.FormatInt(n, 10) }
+
+func (p properties) time(name string, t *time.Time) {
+	if t != nil {
+		p[name] = feature.TimeOf(*t).String()
+	}
+}
+
+func (p properties) duration(name string, d *durationpb.Duration) {
+	if d != nil {
+		p[name] = d.AsDuration().String()
+	}
+}
+
+// count is a number for people, with what it counts: `1 row`, `112,233 rows`.
+func count(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return thousands(n) + " " + what
+}
+
+func thousands(n int64) string {
+	digits := []byte(strconv.FormatInt(n, 10))
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = slices.Insert(digits, i, ',')
+	}
+	return string(digits)
+}
+
+// short is as much of a digest as people compare.
+func short(digest []byte) string {
+	s := hex.EncodeToString(digest)
+	if len(s) > 12 {
+		return s[:12] + "…"
+	}
+	return s
+}
+
+// interval is `FROM to TO`, the end open.
+func interval(from, to *time.Time) string {
+	if from == nil || to == nil {
+		return "no interval"
+	}
+	return feature.TimeOf(*from).String() + " to " + feature.TimeOf(*to).String()
+}
+
+// oneLine is what a caller has sent, without what would break or hide parts of a line.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+}

@@ -1,0 +1,384 @@
+package lineage
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
+
+	"github.com/headwaterhq/headwater/internal/testenv"
+)
+
+// model is a small world by its rows: what the walk computes from tables, it knows from having made it.
+type model struct {
+	seed     *seed
+	views    []*modelView
+	services []*modelService
+	loads    []*modelLoad
+	runs     []*modelRun
+	datasets []*modelDataset
+}
+
+type modelView struct {
+	id       int64
+	name     string
+	version  int
+	features []string
+	sources  []string
+	seq      int64
+	// published is the newest sequence that is.
+	published int64
+	rows      []*modelRow
+	// busy: a run is at work.
+	busy bool
+}
+
+type modelRow struct{ from, to int64 }
+
+type modelService struct {
+	name    string
+	version int
+	// picks is what is read of each view.
+	picks map[*modelView][]string
+}
+
+type modelLoad struct {
+	id         int64
+	source     string
+	ends       int64
+	retraction bool
+	ended      bool
+}
+
+type modelRun struct {
+	view      *modelView
+	seq       int64
+	published bool
+	loads     []*modelLoad
+}
+
+type modelDataset struct {
+	id      string
+	service *modelService
+	at      map[*modelView]int64
+}
+
+func (v *modelView) ref() string     { return fmt.Sprintf("%s@%d", v.name, v.version) }
+func (r *modelRun) node() string     { return fmt.Sprintf("run:%s/%d", r.view.ref(), r.seq) }
+func (s *modelService) node() string { return fmt.Sprintf("service:%s@%d", s.name, s.version) }
+func (l *modelLoad) node() string    { return fmt.Sprintf("load:%d", l.id) }
+
+// behind asks each row.
+func (r *modelRun) behind(seq int64, runs []*modelRun) bool {
+	if !r.published || r.seq > seq {
+		return false
+	}
+	newest := true
+	for _, other := range runs {
+		if other.view == r.view && other.published && other.seq > r.seq && other.seq <= seq {
+			newest = false
+		}
+	}
+	for _, row := range r.view.rows {
+		if row.from == r.seq && row.from <= seq && seq < row.to {
+			return true
+		}
+	}
+	return newest
+}
+
+// edges is all there are, with views asked at seqOf.
+func (m *model) edges(seqOf func(*modelView) int64) []Edge {
+	var list []Edge
+	add := func(from, to string, kind EdgeKind) { list = append(list, Edge{from, to, kind}) }
+	for _, v := range m.views {
+		for _, s := range v.sources {
+			add("source:"+s, "view:"+v.ref(), Definition)
+		}
+		for _, f := range v.features {
+			add("view:"+v.ref(), "feature:"+v.ref()+"."+f, Definition)
+		}
+	}
+	for _, s := range m.services {
+		for v, picks := range s.picks {
+			add("view:"+v.ref(), s.node(), Definition)
+			for _, f := range picks {
+				add("feature:"+v.ref()+"."+f, s.node(), Definition)
+			}
+		}
+	}
+	for _, l := range m.loads {
+		add("source:"+l.source, l.node(), Definition)
+		if l.ends != 0 {
+			add(fmt.Sprintf("load:%d", l.ends), l.node(), Replaced)
+		}
+	}
+	for _, r := range m.runs {
+		if !r.published {
+			continue
+		}
+		for _, s := range r.view.sources {
+			found := false
+			for _, l := range r.loads {
+				if l.source == s {
+					add(l.node(), r.node(), Read)
+					found = true
+				}
+			}
+			if !found {
+				add("source:"+s, r.node(), Read)
+			}
+		}
+		if r.behind(seqOf(r.view), m.runs) {
+			add(r.node(), "view:"+r.view.ref(), Wrote)
+		}
+		for _, d := range m.datasets {
+			if seq, reads := d.at[r.view]; reads && r.behind(seq, m.runs) {
+				add(r.node(), "dataset:"+d.id, Read)
+			}
+		}
+	}
+	for _, d := range m.datasets {
+		add(d.service.node(), "dataset:"+d.id, Definition)
+	}
+	return list
+}
+
+// walk follows the edges from root, one at a time.
+func (m *model) walk(root string, dir Direction, depth int) (nodes []string, edges []Edge) {
+	ref, _ := Parse(root)
+	seqOf := func(v *modelView) int64 { return v.published }
+	for _, d := range m.datasets {
+		if dir == Up && root == "dataset:"+d.id {
+			seqOf = func(v *modelView) int64 {
+				if seq, reads := d.at[v]; reads {
+					return seq
+				}
+				return v.published
+			}
+		}
+	}
+	all := m.edges(seqOf)
+	met := map[string]bool{root: true}
+	// aside is loads that only stand in for others.
+	aside := map[string]bool{}
+	level := []string{root}
+	for n := 0; len(level) > 0 && (depth == 0 || n < depth); n++ {
+		var next []string
+		for _, at := range level {
+			for _, e := range all {
+				near, far := e.From, e.To
+				if dir == Up {
+					near, far = far, near
+				}
+				toDataset := e.Kind == Definition && len(far) > 8 && far[:8] == "dataset:"
+				if near != at || aside[at] && e.Kind != Replaced || toDataset && (ref.Kind == Load || ref.Kind == Run) {
+					continue
+				}
+				edges = append(edges, e)
+				if !met[far] {
+					met[far] = true
+					aside[far] = dir == Down && e.Kind == Replaced
+					next = append(next, far)
+				}
+			}
+		}
+		level = next
+	}
+	slices.SortFunc(edges, func(a, b Edge) int {
+		if a.From != b.From {
+			return compare(a.From < b.From)
+		}
+		if a.To != b.To {
+			return compare(a.To < b.To)
+		}
+		return int(a.Kind) - int(b.Kind)
+	})
+	return slices.Sorted(maps.Keys(met)), edges
+}
+
+func compare(less bool) int {
+	if less {
+		return -1
+	}
+	return 1
+}
+
+// drawModel makes a random world, in the tables and in the model alike.
+func drawModel(t *rapid.T, tx pgx.Tx) *model {
+	m := &model{seed: &seed{t: t, tx: tx}}
+	sources := []string{"a", "b"}
+	for _, s := range sources {
+		m.seed.source(s)
+	}
+	for _, name := range []string{"v", "w"} {
+		for version := range rapid.IntRange(1, 2).Draw(t, "versions of "+name) {
+			v := &modelView{name: name, version: version + 1, features: []string{"x", "y"}[:rapid.IntRange(1, 2).Draw(t, "features")]}
+			v.sources = sources[rapid.IntRange(0, 1).Draw(t, "first source"):]
+			v.id = m.seed.view(v.name, v.version, v.features, v.sources...)
+			m.views = append(m.views, v)
+		}
+	}
+	for version := range rapid.IntRange(1, 2).Draw(t, "versions of the service") {
+		m.drawService(t, version+1)
+	}
+	for range rapid.IntRange(8, 24).Draw(t, "events") {
+		switch rapid.IntRange(0, 4).Draw(t, "event") {
+		case 0:
+			m.drawLoad(t, sources)
+		case 1, 2, 3:
+			m.drawRun(t)
+		case 4:
+			m.drawDataset(t)
+		}
+	}
+	return m
+}
+
+func (m *model) drawService(t *rapid.T, version int) {
+	s := &modelService{name: "s", version: version, picks: map[*modelView][]string{}}
+	pins, picks := map[string]int{}, map[string][]string{}
+	for _, v := range m.views {
+		if _, pinned := pins[v.name]; pinned || !rapid.Bool().Draw(t, "pinned") {
+			continue
+		}
+		pins[v.name], s.picks[v] = v.version, v.features
+		if rapid.Bool().Draw(t, "picks") {
+			s.picks[v] = v.features[:1]
+			picks[v.name] = s.picks[v]
+		}
+	}
+	m.services = append(m.services, s)
+	m.seed.service(s.name, version, pins, picks)
+}
+
+func (m *model) drawLoad(t *rapid.T, sources []string) {
+	l := &modelLoad{id: int64(len(m.loads) + 1), source: rapid.SampledFrom(sources).Draw(t, "source")}
+	for _, old := range m.loads {
+		if !old.ended && !old.retraction && old.source == l.source && rapid.Bool().Draw(t, "ends") {
+			old.ended, l.ends = true, old.id
+			l.retraction = rapid.Bool().Draw(t, "retracts")
+			break
+		}
+	}
+	if l.retraction {
+		m.seed.retract(l.id, l.source, l.ends, "wrong")
+	} else {
+		m.seed.load(l.id, l.source, fmt.Sprintf("%d.csv", l.id), 10, l.ends)
+	}
+	m.loads = append(m.loads, l)
+}
+
+func (m *model) drawRun(t *rapid.T) {
+	v := rapid.SampledFrom(m.views).Draw(t, "view")
+	if v.busy {
+		return
+	}
+	v.seq++
+	r := &modelRun{view: v, seq: v.seq}
+	state := rapid.SampledFrom([]string{"published", "published", "published", "failed", "running"}).Draw(t, "state")
+	r.published, v.busy = state == "published", state == "running"
+	m.runs = append(m.runs, r)
+	reads := map[int64]int64{}
+	for _, l := range m.loads {
+		if r.published && !l.ended && !l.retraction && slices.Contains(v.sources, l.source) && rapid.Bool().Draw(t, "reads") {
+			r.loads = append(r.loads, l)
+			reads[l.id] = 3
+		}
+	}
+	if state != "failed" {
+		for from := range r.seq {
+			if !rapid.Bool().Draw(t, "ends rows") {
+				continue
+			}
+			m.seed.end(fmt.Sprintf("%s_v%d", v.name, v.version), from, r.seq)
+			for _, row := range v.rows {
+				if row.from == from && row.to == live {
+					row.to = r.seq
+				}
+			}
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "rows") {
+			m.seed.row(fmt.Sprintf("%s_v%d", v.name, v.version), r.seq, live)
+			v.rows = append(v.rows, &modelRow{r.seq, live})
+		}
+	}
+	m.seed.run(v.id, r.seq, state, 0, 0, v.sources, reads)
+	if r.published {
+		v.published = r.seq
+	}
+}
+
+func (m *model) drawDataset(t *rapid.T) {
+	if len(m.services) == 0 {
+		return
+	}
+	d := &modelDataset{
+		id: fmt.Sprintf("ds_%d", len(m.datasets)+1), service: rapid.SampledFrom(m.services).Draw(t, "service"),
+		at: map[*modelView]int64{},
+	}
+	at := map[int64]int64{}
+	for v := range d.service.picks {
+		if v.published == 0 {
+			return
+		}
+		d.at[v], at[v.id] = v.published, v.published
+	}
+	m.datasets = append(m.datasets, d)
+	m.seed.dataset(d.id, "d", len(m.datasets), d.service.name, d.service.version, at)
+}
+
+// roots is every node there is.
+func (m *model) roots() []string {
+	list := []string{"source:a", "source:b"}
+	for _, v := range m.views {
+		list = append(list, "view:"+v.ref())
+		for _, f := range v.features {
+			list = append(list, "feature:"+v.ref()+"."+f)
+		}
+	}
+	for _, s := range m.services {
+		list = append(list, s.node())
+	}
+	for _, l := range m.loads {
+		list = append(list, l.node())
+	}
+	for _, r := range m.runs {
+		list = append(list, r.node())
+	}
+	for _, d := range m.datasets {
+		list = append(list, "dataset:"+d.id)
+	}
+	return list
+}
+
+// A walk finds what following every edge of the world by hand finds, from any node, either way, at any depth.
+func TestWalkAgainstModel(t *testing.T) {
+	pool := testenv.Postgres(t)
+	ctx := context.Background()
+	rapid.Check(t, func(t *rapid.T) {
+		tx, err := pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tx.Rollback(ctx) }()
+		m := drawModel(t, tx)
+		for range 12 {
+			root := rapid.SampledFrom(m.roots()).Draw(t, "root")
+			dir := rapid.SampledFrom([]Direction{Up, Down}).Draw(t, "direction")
+			depth := rapid.IntRange(0, 4).Draw(t, "depth")
+			g, err := Walk(ctx, tx, root, dir, depth)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nodes, edges := m.walk(root, dir, depth)
+			if g.Root != root || !slices.Equal(nodeIDs(g), nodes) || !slices.Equal(g.Edges, edges) {
+				t.Fatalf("from %s:\nfound    %v %v\nexpected %v %v", g.Root, nodeIDs(g), g.Edges, nodes, edges)
+			}
+		}
+	})
+}

@@ -1,0 +1,152 @@
+package lineage
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// NodeKind is the kind of a node, the word before the colon.
+type NodeKind uint8
+
+const (
+	Source NodeKind = iota + 1
+	Load
+	Run
+	View
+	Feature
+	Service
+	Dataset
+)
+
+var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset"}
+
+// String is the kind's name in nodes: `view` in `view:airport_delays@1`.
+func (k NodeKind) String() string { return nodeKindNames[k] }
+
+// NodeRef names a node. Which fields are set goes by its kind; the others are zero.
+type NodeRef struct {
+	Kind NodeKind
+	// Name is that of the source, the view (also of a run or a feature), the service, or the dataset when DatasetID is empty.
+	Name string
+	// Version is that of the view, the service or the dataset. 0: the newest, which a dataset and a run do not have.
+	Version int
+	Feature string
+	LoadID  int64
+	// Seq is the run's sequence within its view version.
+	Seq int64
+	// DatasetID is `ds_` and what follows it.
+	DatasetID string
+}
+
+// String is the node as Parse reads it.
+func (n NodeRef) String() string {
+	name := n.Name
+	if n.Version != 0 {
+		name += "@" + strconv.Itoa(n.Version)
+	}
+	switch {
+	case n.Kind == Load:
+		name = strconv.FormatInt(n.LoadID, 10)
+	case n.Kind == Run:
+		name += "/" + strconv.FormatInt(n.Seq, 10)
+	case n.Kind == Feature:
+		name += "." + n.Feature
+	case n.DatasetID != "":
+		name = n.DatasetID
+	}
+	return n.Kind.String() + ":" + name
+}
+
+const (
+	anyName    = `([a-z][a-z0-9_]*)`
+	anyVersion = `([1-9][0-9]{0,8})`
+	anyNumber  = `([1-9][0-9]{0,17})`
+)
+
+// A form is one way to write a node of a kind.
+type form struct {
+	kind NodeKind
+	// written is the form as messages show it.
+	written string
+	pattern *regexp.Regexp
+	// fill takes the pattern's groups, of which the last may be empty.
+	fill func(n *NodeRef, groups []string)
+}
+
+var forms = []form{
+	{Source, "source:NAME", whole(anyName), func(n *NodeRef, g []string) { n.Name = g[0] }},
+	{Load, "load:ID", whole(anyNumber), func(n *NodeRef, g []string) { n.LoadID = number(g[0]) }},
+	{Run, "run:VIEW@VERSION/SEQ", whole(anyName + "@" + anyVersion + "/" + anyNumber), func(n *NodeRef, g []string) {
+		n.Name, n.Version, n.Seq = g[0], int(number(g[1])), number(g[2])
+	}},
+	{View, "view:NAME[@VERSION]", whole(anyName + "(?:@" + anyVersion + ")?"), fillVersioned},
+	{Feature, "feature:VIEW[@VERSION].NAME", whole(anyName + "(?:@" + anyVersion + `)?\.` + anyName),
+		func(n *NodeRef, g []string) {
+			fillVersioned(n, g)
+			n.Feature = g[2]
+		}},
+	{Service, "service:NAME[@VERSION]", whole(anyName + "(?:@" + anyVersion + ")?"), fillVersioned},
+	{Dataset, "dataset:ID", whole("(ds_[a-z0-9]+)"), func(n *NodeRef, g []string) { n.DatasetID = g[0] }},
+	{Dataset, "dataset:NAME@VERSION", whole(anyName + "@" + anyVersion), fillVersioned},
+}
+
+func whole(pattern string) *regexp.Regexp { return regexp.MustCompile("^" + pattern + "$") }
+
+func fillVersioned(n *NodeRef, groups []string) {
+	n.Name = groups[0]
+	if groups[1] != "" {
+		n.Version = int(number(groups[1]))
+	}
+}
+
+// number reads digits that a pattern has bounded.
+func number(digits string) int64 {
+	n, _ := strconv.ParseInt(digits, 10, 64)
+	return n
+}
+
+// Parse reads a node: `source:NAME`, `load:ID`, `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `feature:VIEW[@VERSION].NAME`,
+// `service:NAME[@VERSION]`, `dataset:ID` or `dataset:NAME@VERSION`. Anything else is an INVALID_ARGUMENT fault, and a column
+// or a model an UNIMPLEMENTED one.
+func Parse(s string) (NodeRef, error) {
+	kind, rest, _ := strings.Cut(s, ":")
+	var expected []string
+	for _, f := range forms {
+		if f.kind.String() != kind {
+			continue
+		}
+		if groups := f.pattern.FindStringSubmatch(rest); groups != nil {
+			n := NodeRef{Kind: f.kind}
+			f.fill(&n, groups[1:])
+			return n, nil
+		}
+		expected = append(expected, "`"+f.written+"`")
+	}
+	if node, _, ok := strings.Cut(s, "#"); ok && expected != nil {
+		return NodeRef{}, fault.New(fault.Unimplemented,
+			"node: found %q, but the lineage of single columns is not available yet; ask for %q", s, node)
+	}
+	if kind == "model" {
+		return NodeRef{}, fault.New(fault.Unimplemented,
+			"node: found %q, but models are not available yet; ask for the service that the model reads, as `service:NAME`", s)
+	}
+	if expected == nil {
+		for _, f := range forms {
+			expected = append(expected, "`"+f.written+"`")
+		}
+	}
+	return NodeRef{}, fault.New(fault.InvalidArgument,
+		"node: found %q, expected %s, with names in lower case", s, orList(expected))
+}
+
+// orList is `a`, `a or b`, `a, b or c`.
+func orList(items []string) string {
+	last := len(items) - 1
+	if last < 1 {
+		return strings.Join(items, "")
+	}
+	return strings.Join(items[:last], ", ") + " or " + items[last]
+}

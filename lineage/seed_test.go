@@ -1,0 +1,237 @@
+package lineage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+const live = 9223372036854775807
+
+// seed writes the records that applying, ingesting, materializing and building datasets would commit, without their work.
+type seed struct {
+	t interface {
+		Helper()
+		Fatalf(string, ...any)
+	}
+	tx pgx.Tx
+	// hours is the time, from 2001-01-01, of what is written next.
+	hours int
+}
+
+func (s *seed) now() time.Time {
+	s.hours++
+	return time.Date(2001, 1, 1, s.hours, 0, 0, 0, time.UTC)
+}
+
+func (s *seed) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.tx.Exec(context.Background(), sql, args...); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func (s *seed) id(sql string, args ...any) (id int64) {
+	s.t.Helper()
+	if err := s.tx.QueryRow(context.Background(), sql, args...).Scan(&id); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+	return id
+}
+
+func digest(of string) []byte {
+	sum := sha256.Sum256([]byte(of))
+	return sum[:]
+}
+
+func (s *seed) definition(kind, name string, version int, body *headwaterv1.DefinitionFile, resolved map[string]any) int64 {
+	s.t.Helper()
+	encoded, err := protojson.Marshal(body)
+	if err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	if resolved == nil {
+		resolved = map[string]any{}
+	}
+	return s.id(`
+		INSERT INTO headwater.definition (kind, name, version, fingerprint, body, resolved, revision, applied_at, applied_by, origin)
+		VALUES ($1, $2, $3, $4, $5, $6, 1, $7, 'ada', $8) RETURNING id`,
+		kind, name, version, digest(fmt.Sprint(kind, name, version)), json.RawMessage(encoded), resolved, s.now(), name+".yaml")
+}
+
+func (s *seed) source(name string) {
+	s.t.Helper()
+	s.definition("source", name, 1, &headwaterv1.DefinitionFile{Sources: []*headwaterv1.Source{{
+		Name: name, EventTime: "date", Owner: "data@example.com",
+		Columns: []*headwaterv1.Column{{Name: "date", Type: "timestamp"}},
+	}}}, nil)
+	s.exec(`INSERT INTO headwater.landing (source) VALUES ($1)`, name)
+}
+
+// view makes a view version with an empty history table.
+func (s *seed) view(name string, version int, features []string, sources ...string) int64 {
+	s.t.Helper()
+	view := &headwaterv1.FeatureView{Name: name, Entity: "airport"}
+	for _, f := range features {
+		view.Features = append(view.Features, &headwaterv1.Feature{Name: f, Type: "float64", Description: "The " + f + "."})
+	}
+	resolved := map[string]int{}
+	for _, source := range sources {
+		resolved[source] = 1
+	}
+	id := s.definition("view", name, version, &headwaterv1.DefinitionFile{FeatureViews: []*headwaterv1.FeatureView{view}},
+		map[string]any{"entity": 1, "sources": resolved})
+	s.exec(`INSERT INTO headwater.view_state (view_id) VALUES ($1)`, id)
+	s.exec(fmt.Sprintf(`CREATE TABLE headwater_history."%s_v%d" (seq_from bigint, seq_to bigint)`, name, version))
+	return id
+}
+
+// service makes a service version. picks are features by view, nil for all.
+func (s *seed) service(name string, version int, pins map[string]int, picks map[string][]string) {
+	s.t.Helper()
+	service := &headwaterv1.FeatureService{Name: name}
+	for _, view := range slices.Sorted(maps.Keys(pins)) {
+		service.Views = append(service.Views, &headwaterv1.ServiceView{View: view, Features: picks[view]})
+	}
+	s.definition("service", name, version, &headwaterv1.DefinitionFile{FeatureServices: []*headwaterv1.FeatureService{service}},
+		map[string]any{"views": pins})
+}
+
+func (s *seed) number(source string) int64 {
+	s.t.Helper()
+	return s.id(`UPDATE headwater.landing SET last_number = last_number + 1 WHERE source = $1 RETURNING last_number`, source)
+}
+
+// load makes a load that replaces another, or none for 0.
+func (s *seed) load(id int64, source, file string, rows, replaces int64) {
+	s.t.Helper()
+	at := s.now()
+	s.exec(`
+		INSERT INTO headwater.load (id, source, number, ends, file_name, file_size, file_sha256, rows, event_time_min, event_time_max,
+			principal, committed_at)
+		VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, $6, $7, $6, $8, $9, 'ada', $9)`,
+		id, source, s.number(source), replaces, file, rows, digest(file), at.Add(-time.Hour), at)
+}
+
+func (s *seed) retract(id int64, source string, ends int64, reason string) {
+	s.t.Helper()
+	s.exec(`
+		INSERT INTO headwater.load (id, source, number, ends, retract_reason, file_name, file_size, file_sha256, rows, principal,
+			committed_at)
+		VALUES ($1, $2, $3, $4, $5, '', 0, '', 0, 'ada', $6)`, id, source, s.number(source), ends, reason, s.now())
+}
+
+// run makes the record of a run that took a sequence, with what it read of each source and load. One that is published gets
+// its position; of one that is not, no input is recorded.
+func (s *seed) run(view, seq int64, state string, inserted, withdrawn int64, sources []string, loads map[int64]int64) int64 {
+	s.t.Helper()
+	queued := s.now()
+	id := s.id(`
+		INSERT INTO headwater.run (view_id, seq, state, fingerprint, principal, queued_at, started_at)
+		VALUES ($1, $2, 'running', $3, 'grace', $4, $4) RETURNING id`, view, seq, digest("fingerprint"), queued)
+	s.exec(`UPDATE headwater.view_state SET last_seq = $2 WHERE view_id = $1`, view, seq)
+	switch state {
+	case "failed":
+		s.exec(`UPDATE headwater.run SET state = 'failed', ended_at = $2, error = E'column x: found NULL,\nexpected a time'
+			WHERE id = $1`, id, s.now())
+		return id
+	case "running":
+		return id
+	}
+	for _, source := range sources {
+		s.exec(`INSERT INTO headwater.run_input (run_id, source, source_version, source_fingerprint, load_number, rows_read)
+			SELECT $1, $2, 1, $3, last_number, $4 FROM headwater.landing WHERE source = $2`,
+			id, source, digest(source), 100*len(loads))
+	}
+	for load, rows := range loads {
+		s.exec(`INSERT INTO headwater.run_load (run_id, load_id, rows) VALUES ($1, $2, $3)`, id, load, rows)
+	}
+	position := s.id(`UPDATE headwater.publish_head SET position = position + 1 RETURNING position`)
+	at := s.now()
+	s.exec(`INSERT INTO headwater.publish_log (position, view_id, seq, run_id, published_at) VALUES ($1, $2, $3, $4, $5)`,
+		position, view, seq, id, at)
+	s.exec(`
+		UPDATE headwater.run SET state = 'published', position = $2, interval_start = $3, interval_end = $4, digest = $5,
+			ended_at = $4, produced = $6, inserted = $6, live_before = $7, withdrawn = $7, live_after = $6
+		WHERE id = $1`, id, position, at.Add(-24*time.Hour), at, digest(fmt.Sprint("run", view, seq)), inserted, withdrawn)
+	s.exec(`UPDATE headwater.view_state SET published_seq = $2, live_rows = live_rows + $3, covered_from = $4, covered_to = $5
+		WHERE view_id = $1`, view, seq, inserted-withdrawn, at.Add(-24*time.Hour), at)
+	return id
+}
+
+// row puts a row into a history table.
+func (s *seed) row(view string, from, to int64) {
+	s.t.Helper()
+	s.exec(fmt.Sprintf(`INSERT INTO headwater_history."%s" VALUES ($1, $2)`, view), from, to)
+}
+
+// end closes rows of a history table that are live.
+func (s *seed) end(view string, from, to int64) {
+	s.t.Helper()
+	s.exec(fmt.Sprintf(`UPDATE headwater_history."%s" SET seq_to = $2 WHERE seq_from = $1 AND seq_to = $3`, view), from, to, int64(live))
+}
+
+func (s *seed) dataset(id, name string, version int, service string, serviceVersion int, views map[int64]int64) {
+	s.t.Helper()
+	s.exec(`
+		INSERT INTO headwater.dataset (id, name, version, state, service, service_version, position, manifest, created_at)
+		SELECT $1, $2, $3, 'released', $4, $5, position, $6, $7 FROM headwater.publish_head`,
+		id, name, version, service, serviceVersion,
+		json.RawMessage(`{"rows": 20000, "spine_digest": "5b", "content_digest": "c0", "principal": "ada", "columns": []}`), s.now())
+	for view, seq := range views {
+		s.exec(`INSERT INTO headwater.dataset_view (dataset_id, view_id, seq) VALUES ($1, $2, $3)`, id, view, seq)
+	}
+}
+
+// text is a graph as a tree from its root, then its nodes with their properties.
+func text(g *Graph, dir Direction) string {
+	far := map[string][]Edge{}
+	for _, e := range g.Edges {
+		if dir == Up {
+			far[e.To] = append(far[e.To], e)
+		} else {
+			far[e.From] = append(far[e.From], e)
+		}
+	}
+	titles := map[string]string{}
+	for _, n := range g.Nodes {
+		titles[n.ID] = n.Title
+	}
+	var b strings.Builder
+	seen := map[string]bool{}
+	var write func(id, indent string)
+	write = func(id, indent string) {
+		if seen[id] {
+			fmt.Fprintf(&b, "%s (above)\n", id)
+			return
+		}
+		seen[id] = true
+		fmt.Fprintf(&b, "%s: %s\n", id, titles[id])
+		for _, e := range far[id] {
+			next := e.To
+			if dir == Up {
+				next = e.From
+			}
+			fmt.Fprintf(&b, "%s  %s ", indent, e.Kind)
+			write(next, indent+"  ")
+		}
+	}
+	write(g.Root, "")
+	for _, n := range g.Nodes {
+		fmt.Fprintf(&b, "\n%s\n", n.ID)
+		for _, name := range slices.Sorted(maps.Keys(n.Properties)) {
+			fmt.Fprintf(&b, "  %s = %q\n", name, n.Properties[name])
+		}
+	}
+	return b.String()
+}
