@@ -167,11 +167,11 @@ func (t *SQLToken) value(start, end Time) string {
 	if t.placeholder() == placeholderStart {
 		at = start
 	}
-	return "(TIMESTAMPTZ '" + sqlTime(at) + "')"
+	return "(TIMESTAMPTZ '" + SQLTime(at) + "')"
 }
 
-// sqlTime writes t as Postgres reads it, whatever its DateStyle; before the year 1 it counts years before Christ.
-func sqlTime(t Time) string {
+// SQLTime writes t as Postgres reads it, whatever its settings; before the year 1 it counts years before Christ.
+func SQLTime(t Time) string {
 	u := t.Time()
 	const rest = "-01-02 15:04:05.999999+00"
 	if u.Year() < 1 {

@@ -51,7 +51,7 @@ func TestSQLTime(t *testing.T) {
 		{time.Date(-43, 3, 15, 0, 0, 0, 0, time.UTC), "0044-03-15 00:00:00+00 BC"},
 		{time.Date(12024, 1, 1, 0, 0, 0, 0, time.UTC), "12024-01-01 00:00:00+00"},
 	} {
-		if got := sqlTime(TimeOf(c.at)); got != c.want {
+		if got := SQLTime(TimeOf(c.at)); got != c.want {
 			t.Errorf("found %q, expected %q", got, c.want)
 		}
 	}

@@ -249,7 +249,8 @@ type runWorker struct {
 
 func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	err := database.Fault(w.runner.run(ctx, job.Args.RunID))
-	if err != nil && job.Attempt >= job.MaxAttempts {
+	// A process that stops leaves its runs to others, whatever the attempt.
+	if err != nil && ctx.Err() == nil && job.Attempt >= job.MaxAttempts {
 		return errors.Join(err, w.runner.giveUp(ctx, job.Args.RunID, err))
 	}
 	return err
@@ -286,12 +287,40 @@ func retryAt(job *rivertype.JobRow) time.Time {
 	return time.Now().Add(min(wait, 30*time.Second))
 }
 
-// giveUp ends a run whose attempts are used up.
+// giveUp ends a run whose attempts are used up. It takes the lease for it, because the last attempt may have ended without
+// being undone; where that is not possible the run stays as it is, and recovery takes it up.
 func (rn *runner) giveUp(ctx context.Context, id int64, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	message := "the attempts are used up; the server's log has the cause"
 	if f := fault.As(cause); f != nil {
 		message = fmt.Sprintf("the attempts are used up, the last one ended so: %s", f.Error())
 	}
+	r, err := Get(ctx, rn.pool, id)
+	if err != nil || r.State.Ended() {
+		return err
+	}
 	rn.log.ErrorContext(ctx, "run failed", "run", id, "error", cause)
-	return pgx.BeginFunc(ctx, rn.pool, func(tx pgx.Tx) error { return fail(ctx, tx, &Run{ID: id}, message) })
+	view := rn.view(r.ViewID)
+	if view == nil {
+		if r.State != Queued {
+			return nil
+		}
+		return pgx.BeginFunc(ctx, rn.pool, func(tx pgx.Tx) error { return fail(ctx, tx, r, message) })
+	}
+	conn, err := connect(ctx, rn.pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	l, err := awaitLease(ctx, conn, view)
+	if err != nil {
+		return err
+	}
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if err := l.fence(ctx, tx); err != nil {
+			return err
+		}
+		return fail(ctx, tx, r, message)
+	})
 }

@@ -100,12 +100,12 @@ func insertInputs(ctx context.Context, tx pgx.Tx, r *Run) error {
 	return nil
 }
 
-// fail ends a run that did not publish. What it wrote is undone already.
+// fail ends a run that did not publish. What it wrote is undone already. One that ended otherwise is left as it is.
 func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
-	_, err := tx.Exec(ctx, `
+	tag, err := tx.Exec(ctx, `
 		UPDATE headwater.run SET state = 'failed', ended_at = clock_timestamp(), error = $2
 		WHERE id = $1 AND state IN ('queued', 'running')`, r.ID, message)
-	if err != nil {
+	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}
 	_, err = tx.Exec(ctx, `

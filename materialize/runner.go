@@ -45,7 +45,7 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 	if view == nil {
 		return fmt.Errorf("view version %d of run %d is not in the catalog yet", r.ViewID, id)
 	}
-	// Connections of its own: a run holds two for as long as it takes, which a pool shared with readers is not for.
+	// Connections of its own: a run holds three for as long as it takes, which a pool shared with readers is not for.
 	conn, err := connect(ctx, rn.pool)
 	if err != nil {
 		return err
@@ -72,10 +72,18 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	final := isFinal(cause)
+	final, ended := isFinal(cause), false
 	err := pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
 		if err := l.fence(ctx, tx); err != nil {
 			return err
+		}
+		// A commit whose answer was lost may have published.
+		now, err := Get(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
+		if ended = now.State.Ended(); ended {
+			return nil
 		}
 		if r.Seq != 0 {
 			if err := offline.Undo(ctx, tx, l.view, r.Seq); err != nil {
@@ -85,11 +93,14 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 		if final {
 			return fail(ctx, tx, r, fault.As(cause).Error())
 		}
-		_, err := tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL WHERE id = $1`, r.ID)
+		_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL WHERE id = $1`, r.ID)
 		return err
 	})
 	if err != nil {
 		return errors.Join(cause, err)
+	}
+	if ended {
+		return nil
 	}
 	if final {
 		rn.log.WarnContext(ctx, "run failed", "run", r.ID, "view", l.view.Ref(), "error", cause)
@@ -153,7 +164,13 @@ func (rn *runner) attempt(ctx context.Context, l *lease, r *Run) error {
 
 // write computes the run's output and writes it to the history, and fills the record with what it found.
 func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, timer *phases) error {
-	t, err := offline.BeginTransform(ctx, l.conn, offline.Scope{
+	// A COPY that is broken off takes its connection with it, and with the lease's connection would go the lease.
+	reader, err := connect(ctx, rn.pool)
+	if err != nil {
+		return err
+	}
+	defer reader.Close(context.WithoutCancel(ctx))
+	t, err := offline.BeginTransform(ctx, reader, offline.Scope{
 		View: l.view, From: timeOf(r.AskedFrom), To: timeOf(r.AskedTo), Covered: state.Covered,
 	})
 	if err != nil {

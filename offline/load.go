@@ -107,14 +107,16 @@ func checkReplaces(ctx context.Context, tx pgx.Tx, req LoadRequest) error {
 		if err != nil {
 			return err
 		}
-		return checkEnds(old, req.Source.Name)
+		if err := checkEnds(old, req.Source.Name); err != nil {
+			return err
+		}
 	}
 	var same int64
 	err := tx.QueryRow(ctx, `
 		SELECT l.id FROM headwater.load l
-		WHERE l.source = $1 AND l.file_sha256 = $2 AND l.retract_reason IS NULL
+		WHERE l.source = $1 AND l.file_sha256 = $2 AND l.retract_reason IS NULL AND l.id <> $3
 			AND NOT EXISTS (SELECT 1 FROM headwater.load e WHERE e.ends = l.id)
-		LIMIT 1`, req.Source.Name, req.FileSHA256[:]).Scan(&same)
+		LIMIT 1`, req.Source.Name, req.FileSHA256[:], req.Replaces).Scan(&same)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

@@ -102,6 +102,9 @@ func (t *Transform) own(scope Scope, reach Span, now feature.Time) error {
 	}
 	if scope.To != nil {
 		t.Owned.End = scope.To.Floor(grain)
+		if grain > 0 {
+			t.Owned.End = min(t.Owned.End, now.Floor(grain))
+		}
 	}
 	if t.Owned.IsEmpty() {
 		return fault.New(fault.InvalidArgument, "view %s: the interval [%s, %s) holds no finished group of %s; "+

@@ -90,5 +90,5 @@ func decodeInt64(b []byte) (int64, error) {
 
 // timeLiteral is an instant as SQL that reads the same under any session setting.
 func timeLiteral(t feature.Time) string {
-	return "TIMESTAMPTZ '" + t.Time().Format("2006-01-02 15:04:05.999999") + "+00'"
+	return "TIMESTAMPTZ '" + feature.SQLTime(t) + "'"
 }
