@@ -36,7 +36,7 @@ dev: deps build ## A server that stays, with its own Postgres and Redis
 .PHONY: build
 build: check-go ## bin/headwater
 	@echo "==> build bin/headwater $(VERSION)"
-	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/headwater ./cmd/headwater
+	@go build -trimpath -ldflags '-X main.stamp=$(VERSION)' -o bin/headwater ./cmd/headwater
 
 .PHONY: ci
 ci: ## All that must hold before a change is taken: lint, check-generate, test with race, demo

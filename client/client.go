@@ -133,7 +133,7 @@ func (c *Client) explain(err error) error {
 	}
 	switch s.Code() {
 	case codes.Unavailable:
-		return fault.New(fault.FailedPrecondition, "%s", c.unreachable(s.Message())).With("server", c.server).Because(err)
+		return fault.New(fault.ServerUnavailable, "%s", c.unreachable(s.Message())).With("server", c.server).Because(err)
 	case codes.Unimplemented:
 		return fault.New(fault.Unimplemented, "what answers at %s does not know this call; is it a Headwater server of this version?", c.server).Because(err)
 	case codes.Canceled:

@@ -94,10 +94,15 @@ func Find(ctx context.Context, q querier, ref string) (*Manifest, error) {
 	err := q.QueryRow(ctx, `SELECT manifest FROM headwater.dataset WHERE id = $1 OR (name = $2 AND version = $3)`,
 		ref, name, version).Scan(&m)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fault.New(fault.NotFound,
-			"there is no dataset %q; `headwater dataset list` shows those there are, by id and by NAME@VERSION", ref)
+		return nil, Missing(ref)
 	}
 	return &m, err
+}
+
+// Missing is the fault for a dataset that is not there, or looks so to the caller.
+func Missing(ref string) error {
+	return fault.New(fault.NotFound,
+		"there is no dataset %q; `headwater dataset list` shows those there are, by id and by NAME@VERSION", ref)
 }
 
 // List reads manifests of one name, or of all for "", newest first.

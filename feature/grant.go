@@ -37,6 +37,9 @@ func (p ResourcePattern) check() string {
 	if i := strings.IndexFunc(p.Name, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
 		return fmt.Sprintf("found white space in the resource %q, expected KIND:NAME without any", p)
 	}
+	if strings.Contains(p.Name, "@") {
+		return fmt.Sprintf("found a version in the resource %q, expected KIND:NAME: grants are on names, whatever the version", p)
+	}
 	if (p.Kind == "catalog" || p.Kind == "system") && p.Name != "*" {
 		return fmt.Sprintf("found the resource %q, expected %s:*: there is one %s", p, p.Kind, p.Kind)
 	}

@@ -193,7 +193,7 @@ const selectAbandoned = `
 			OR r.online_state = 'pending' AND r.ended_at < clock_timestamp() - interval '10 seconds')
 		AND NOT EXISTS (
 			SELECT 1 FROM pg_locks l
-			WHERE l.locktype = 'advisory' AND l.classid::bigint = CASE r.state WHEN 'published' THEN $2 ELSE $1 END
+			WHERE l.locktype = 'advisory' AND l.classid::bigint = CASE r.state WHEN 'published' THEN $2::bigint ELSE $1::bigint END
 				AND l.objid::bigint = r.view_id
 				AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 		AND NOT EXISTS (

@@ -39,8 +39,8 @@ func (r *Registry) Plan(ctx context.Context, files []*headwaterv1.DefinitionSour
 // ApplyRequest is definitions to be applied.
 type ApplyRequest struct {
 	Files []*headwaterv1.DefinitionSource
-	// ExpectedRevision is that of the plan. Zero: whatever it is.
-	ExpectedRevision int64
+	// ExpectedRevision is that of the plan. nil: whatever it is.
+	ExpectedRevision *int64
 	// Origin says where the definitions come from, such as a commit. Principal says who applies.
 	Origin, Principal string
 }
@@ -62,9 +62,9 @@ func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, i
 		if err != nil {
 			return fmt.Errorf("lock the registry: %w", err)
 		}
-		if request.ExpectedRevision != 0 && request.ExpectedRevision != revision {
+		if request.ExpectedRevision != nil && *request.ExpectedRevision != revision {
 			return fault.New(fault.StalePlan, "the plan was made at revision %d of the registry, which is at %d now; plan again, and apply that",
-				request.ExpectedRevision, revision).With("revision", fmt.Sprint(revision))
+				*request.ExpectedRevision, revision).With("revision", fmt.Sprint(revision))
 		}
 		if p, err = r.propose(ctx, tx, d, origins); err != nil || len(p.changes) == 0 {
 			return err

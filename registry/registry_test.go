@@ -287,7 +287,7 @@ func TestStalePlan(t *testing.T) {
 	other := flights()
 	other.Roles[0].Owner = "x"
 	apply(t, r, other)
-	_, _, err = r.Apply(t.Context(), ApplyRequest{Files: files(d), ExpectedRevision: revision})
+	_, _, err = r.Apply(t.Context(), ApplyRequest{Files: files(d), ExpectedRevision: &revision})
 	f := faultOf(t, err, fault.StalePlan)
 	if !strings.Contains(f.Message, "the plan was made at revision 1 of the registry, which is at 2 now; plan again") {
 		t.Errorf("found %s", f.Message)

@@ -148,6 +148,9 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 		return nil, nil, err
 	}
 	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
+		if fault.ReasonOf(err) == fault.PermissionDenied {
+			err = dataset.Missing(ref)
+		}
 		return nil, nil, err
 	}
 	return m, read.NewPlan(service, m.KeyMapping, m.Purpose), nil
@@ -161,9 +164,8 @@ func (s *datasetService) GetDataset(ctx context.Context, req *headwaterv1.GetDat
 		}
 		return nil, err
 	}
-	missing := fault.New(fault.NotFound, "there is no dataset %q; `headwater dataset list` shows those there are, by id and by "+
-		"NAME@VERSION", req.GetDataset())
-	if err := access.RequireOr(ctx, access.ActionList, access.KindDataset, m.Name, missing); err != nil {
+	err = access.RequireOr(ctx, access.ActionList, access.KindDataset, m.Name, dataset.Missing(req.GetDataset()))
+	if err != nil {
 		return nil, err
 	}
 	return &headwaterv1.GetDatasetResponse{Manifest: manifestOf(m)}, nil

@@ -48,7 +48,7 @@ func (s *registryService) Apply(ctx context.Context, req *headwaterv1.ApplyReque
 		return nil, err
 	}
 	changes, revision, err := s.registry.Apply(ctx, registry.ApplyRequest{
-		Files: req.GetFiles(), ExpectedRevision: req.GetExpectedRegistryRevision(), Origin: req.GetOrigin(),
+		Files: req.GetFiles(), ExpectedRevision: req.ExpectedRegistryRevision, Origin: req.GetOrigin(),
 		Principal: access.PrincipalFrom(ctx).Name,
 	})
 	if err != nil {

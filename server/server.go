@@ -171,17 +171,18 @@ func (s *Server) serve() error {
 // Serve answers calls on l until Close.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
-// CreateToken makes a token without a call, for whoever holds the database itself. Returns its secret.
-func CreateToken(ctx context.Context, pool *pgxpool.Pool, principal string, roles ...string) (secret string, err error) {
+// CreateAdminToken makes a token of the built-in role without a call, for whoever holds the database itself. Returns its
+// secret.
+func CreateAdminToken(ctx context.Context, pool *pgxpool.Pool, principal string) (secret string, err error) {
 	_, secret, err = access.CreateToken(ctx, pool, access.NewToken{
-		Principal: principal, Roles: roles, CreatedBy: principal,
-	}, func(string) bool { return true })
+		Principal: principal, Roles: []string{feature.AdminRole}, CreatedBy: principal,
+	}, access.NewPolicy(nil).HasRole)
 	return secret, err
 }
 
-// CreateToken is CreateToken in the server's database.
-func (s *Server) CreateToken(ctx context.Context, principal string, roles ...string) (secret string, err error) {
-	return CreateToken(ctx, s.pool, principal, roles...)
+// CreateAdminToken is CreateAdminToken in the server's database.
+func (s *Server) CreateAdminToken(ctx context.Context, principal string) (secret string, err error) {
+	return CreateAdminToken(ctx, s.pool, principal)
 }
 
 // AcceptsToken reports whether a token is taken now.

@@ -178,7 +178,7 @@ func (c *canned) Plan(_ context.Context, r *headwaterv1.PlanRequest) (*headwater
 
 func (c *canned) Apply(_ context.Context, r *headwaterv1.ApplyRequest) (*headwaterv1.ApplyResponse, error) {
 	c.applied = append(c.applied, r)
-	if r.ExpectedRegistryRevision != 0 && r.ExpectedRegistryRevision != 4 {
+	if r.ExpectedRegistryRevision != nil && r.GetExpectedRegistryRevision() != 4 {
 		return nil, fault.New(fault.StalePlan, "the registry moved on")
 	}
 	return &headwaterv1.ApplyResponse{Changes: c.changes, RegistryRevision: 5}, nil

@@ -95,7 +95,7 @@ func newApply(a *app) *cobra.Command {
 				if err := plan.check(from, set); err != nil {
 					return err
 				}
-				request.ExpectedRegistryRevision = plan.RegistryRevision
+				request.ExpectedRegistryRevision = &plan.RegistryRevision
 			}
 			applied, err := c.Registry.Apply(cmd.Context(), request)
 			if err != nil {

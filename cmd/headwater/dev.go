@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/localserver"
@@ -173,7 +172,7 @@ func ensureAdminToken(ctx context.Context, s *server.Server, file string) error 
 	if kept, err := os.ReadFile(file); err == nil && s.AcceptsToken(ctx, string(kept)) {
 		return nil
 	}
-	secret, err := s.CreateToken(ctx, "admin", feature.AdminRole)
+	secret, err := s.CreateAdminToken(ctx, "admin")
 	if err != nil {
 		return err
 	}

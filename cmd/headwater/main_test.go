@@ -143,7 +143,7 @@ func TestPlanAndApply(t *testing.T) {
 		"                                      read by service:s@1\n"
 	do("plan", path, "--out", plan).expect(t, exitHasChange, changes, "")
 	do("apply", path, "--plan", plan).expect(t, exitDone, changes, "")
-	if got := c.applied[0].ExpectedRegistryRevision; got != 4 {
+	if got := c.applied[0].GetExpectedRegistryRevision(); got != 4 {
 		t.Errorf("found expected revision %d, expected 4", got)
 	}
 	other := file(t, "a.yaml", fmt.Sprintf(entities, "port"))

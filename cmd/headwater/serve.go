@@ -13,7 +13,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/server"
@@ -159,7 +158,7 @@ func runMigrate(ctx context.Context, a *app, url, tokenFile string) error {
 	if tokenFile == "" {
 		return nil
 	}
-	secret, err := server.CreateToken(ctx, pool, "admin", feature.AdminRole)
+	secret, err := server.CreateAdminToken(ctx, pool, "admin")
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// stamp is the version that the build set, by -ldflags "-X main.stamp=…".
+var stamp string
+
 // version is that of the build: a tag, or the commit it was built from.
 func version() string {
+	if stamp != "" {
+		return stamp
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

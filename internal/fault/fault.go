@@ -42,6 +42,7 @@ const (
 	SchemaVersion       = headwaterv1.ErrorReason_ERROR_REASON_SCHEMA_VERSION
 	Unimplemented       = headwaterv1.ErrorReason_ERROR_REASON_UNIMPLEMENTED
 	Internal            = headwaterv1.ErrorReason_ERROR_REASON_INTERNAL
+	ServerUnavailable   = headwaterv1.ErrorReason_ERROR_REASON_SERVER_UNAVAILABLE
 )
 
 // Fault is an error for a caller.

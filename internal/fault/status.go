@@ -42,6 +42,7 @@ var codeOf = map[Reason]codes.Code{
 	SchemaVersion:       codes.FailedPrecondition,
 	Unimplemented:       codes.Unimplemented,
 	Internal:            codes.Internal,
+	ServerUnavailable:   codes.Unavailable,
 }
 
 // Code is the gRPC code of a reason.

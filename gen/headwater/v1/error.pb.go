@@ -61,6 +61,8 @@ const (
 	ErrorReason_ERROR_REASON_SCHEMA_VERSION    ErrorReason = 21
 	ErrorReason_ERROR_REASON_UNIMPLEMENTED     ErrorReason = 22
 	ErrorReason_ERROR_REASON_INTERNAL          ErrorReason = 23
+	// Told by clients: no server answers at the address.
+	ErrorReason_ERROR_REASON_SERVER_UNAVAILABLE ErrorReason = 24
 )
 
 // Enum value maps for ErrorReason.
@@ -90,6 +92,7 @@ var (
 		21: "ERROR_REASON_SCHEMA_VERSION",
 		22: "ERROR_REASON_UNIMPLEMENTED",
 		23: "ERROR_REASON_INTERNAL",
+		24: "ERROR_REASON_SERVER_UNAVAILABLE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -116,6 +119,7 @@ var (
 		"ERROR_REASON_SCHEMA_VERSION":       21,
 		"ERROR_REASON_UNIMPLEMENTED":        22,
 		"ERROR_REASON_INTERNAL":             23,
+		"ERROR_REASON_SERVER_UNAVAILABLE":   24,
 	}
 )
 
@@ -150,7 +154,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xa9\x06\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xce\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12#\n" +
@@ -176,7 +180,8 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x1eERROR_REASON_AUDIT_UNAVAILABLE\x10\x14\x12\x1f\n" +
 	"\x1bERROR_REASON_SCHEMA_VERSION\x10\x15\x12\x1e\n" +
 	"\x1aERROR_REASON_UNIMPLEMENTED\x10\x16\x12\x19\n" +
-	"\x15ERROR_REASON_INTERNAL\x10\x17B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\x15ERROR_REASON_INTERNAL\x10\x17\x12#\n" +
+	"\x1fERROR_REASON_SERVER_UNAVAILABLE\x10\x18B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_error_proto_rawDescOnce sync.Once

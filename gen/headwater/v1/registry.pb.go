@@ -385,8 +385,8 @@ func (x *Change) GetDependents() []string {
 type ApplyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Files []*DefinitionSource    `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
-	// Refused when the registry has moved past it. Zero: whatever it is.
-	ExpectedRegistryRevision int64 `protobuf:"varint,2,opt,name=expected_registry_revision,json=expectedRegistryRevision,proto3" json:"expected_registry_revision,omitempty"`
+	// Refused when the registry has moved past it. Absent: whatever it is.
+	ExpectedRegistryRevision *int64 `protobuf:"varint,2,opt,name=expected_registry_revision,json=expectedRegistryRevision,proto3,oneof" json:"expected_registry_revision,omitempty"`
 	// Where the definitions come from, such as a commit. Kept with the change.
 	Origin        string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -431,8 +431,8 @@ func (x *ApplyRequest) GetFiles() []*DefinitionSource {
 }
 
 func (x *ApplyRequest) GetExpectedRegistryRevision() int64 {
-	if x != nil {
-		return x.ExpectedRegistryRevision
+	if x != nil && x.ExpectedRegistryRevision != nil {
+		return *x.ExpectedRegistryRevision
 	}
 	return 0
 }
@@ -922,11 +922,12 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\adetails\x18\x06 \x03(\tR\adetails\x12\x1e\n" +
 	"\n" +
 	"dependents\x18\a \x03(\tR\n" +
-	"dependents\"\xa4\x01\n" +
+	"dependents\"\xc8\x01\n" +
 	"\fApplyRequest\x124\n" +
-	"\x05files\x18\x01 \x03(\v2\x1e.headwater.v1.DefinitionSourceR\x05files\x12<\n" +
-	"\x1aexpected_registry_revision\x18\x02 \x01(\x03R\x18expectedRegistryRevision\x12 \n" +
-	"\x06origin\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06origin\"l\n" +
+	"\x05files\x18\x01 \x03(\v2\x1e.headwater.v1.DefinitionSourceR\x05files\x12A\n" +
+	"\x1aexpected_registry_revision\x18\x02 \x01(\x03H\x00R\x18expectedRegistryRevision\x88\x01\x01\x12 \n" +
+	"\x06origin\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06originB\x1d\n" +
+	"\x1b_expected_registry_revision\"l\n" +
 	"\rApplyResponse\x12.\n" +
 	"\achanges\x18\x01 \x03(\v2\x14.headwater.v1.ChangeR\achanges\x12+\n" +
 	"\x11registry_revision\x18\x02 \x01(\x03R\x10registryRevision\"V\n" +
@@ -1061,6 +1062,7 @@ func file_headwater_v1_registry_proto_init() {
 	}
 	file_headwater_v1_definition_proto_init()
 	file_headwater_v1_options_proto_init()
+	file_headwater_v1_registry_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
