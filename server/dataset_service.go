@@ -148,7 +148,8 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 		return nil, nil, err
 	}
 	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
-		if fault.ReasonOf(err) == fault.PermissionDenied {
+		// Who may know of the dataset is told what is missing to read it.
+		if fault.ReasonOf(err) == fault.PermissionDenied && !access.Allows(ctx, access.ActionList, access.KindDataset, m.Name) {
 			err = dataset.Missing(ref)
 		}
 		return nil, nil, err
