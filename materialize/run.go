@@ -85,6 +85,25 @@ type Ledger struct {
 	LiveBefore, LiveAfter                                    int64
 }
 
+// check names the first of the equations that does not hold.
+func (l Ledger) check() error {
+	for _, eq := range []struct {
+		is, says string
+		a, b     int64
+	}{
+		{"read", "accepted + quarantined + duplicate + dropped + too late",
+			l.Read, l.Accepted + l.Quarantined + l.Duplicate + l.Dropped + l.TooLate},
+		{"accepted", "used + filtered + unaccounted", l.Accepted, l.Used + l.Filtered + l.Unaccounted},
+		{"produced", "unchanged + inserted", l.Produced, l.Unchanged + l.Inserted},
+		{"live after", "live before + inserted - withdrawn", l.LiveAfter, l.LiveBefore + l.Inserted - l.Withdrawn},
+	} {
+		if eq.a != eq.b {
+			return fmt.Errorf("%s is %d, expected %s, which is %d", eq.is, eq.a, eq.says, eq.b)
+		}
+	}
+	return nil
+}
+
 // LedgerReason breaks a bucket of the ledger down.
 type LedgerReason struct {
 	Bucket string `json:"bucket"`

@@ -197,7 +197,13 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	r.Ledger = Ledger{
 		Read: t.RowsRead(), Accepted: t.RowsRead(), Unaccounted: t.RowsRead(),
 		Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
-		LiveBefore: state.LiveRows, LiveAfter: state.LiveRows + w.Inserted - w.Withdrawn,
+		LiveBefore: state.LiveRows, LiveAfter: w.Live,
+	}
+	if w.Live < 0 {
+		r.Ledger.LiveAfter = state.LiveRows
+	}
+	if err := r.Ledger.check(); err != nil {
+		return fault.New(fault.RunRefused, "view %s: the ledger does not balance: %v; nothing was published", l.view.Ref(), err)
 	}
 	if r.Ledger.Unaccounted > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf(

@@ -19,6 +19,8 @@ type Written struct {
 	Produced, Unchanged int64
 	// Inserted is the rows that begin at this run, Withdrawn those that end at it: corrected or gone.
 	Inserted, Withdrawn int64
+	// Live is the rows that are live after it, in the whole table, counted; -1 when none was written or ended.
+	Live int64
 	// Digest is that of the output, free of order and sequences.
 	Digest feature.Digest
 }
@@ -137,7 +139,10 @@ func apply(ctx context.Context, tx pgx.Tx, t *Transform, staging string, seq int
 		return t.refuse("the ledger does not balance: %d rows are live in the run's interval after it, and it produced %d; "+
 			"nothing was published", live, w.Produced)
 	}
-	return nil
+	if w.Live = -1; w.Inserted == 0 && w.Withdrawn == 0 {
+		return nil
+	}
+	return tx.QueryRow(ctx, fmt.Sprintf(`SELECT count(*) FROM %s WHERE seq_to = %d`, history, int64(SeqLive))).Scan(&w.Live)
 }
 
 // Undo takes back what an unpublished run wrote: its rows go, and the rows that it ended are live again. Doing it twice

@@ -25,6 +25,7 @@ type onlineService struct {
 	headwaterv1.UnimplementedOnlineServiceServer
 	registry *registry.Registry
 	reader   *online.Reader
+	head     *head
 	plans    planCache
 }
 
@@ -84,6 +85,7 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 		ServiceVersion: int32(service.Version),
 		Features:       make([]*headwaterv1.FeatureVector, len(plan.read.Columns)),
 		ServedAt:       timestamppb.New(now),
+		Position:       o.head.position.Load(),
 	}
 	for i := range plan.read.Columns {
 		c := &plan.read.Columns[i]

@@ -59,6 +59,7 @@ type Server struct {
 	materializer *materialize.Materializer
 	grpc         *grpc.Server
 	health       *health.Server
+	head         *head
 }
 
 // Open connects to the stores, checks the schema's version, and starts to work on runs. Close ends it.
@@ -98,6 +99,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.auth = access.NewAuthenticator(s.pool)
+	if s.head, err = followHead(ctx, s.pool, config.Log); err != nil {
+		return nil, err
+	}
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), View: s.view, Audit: auditPublished, Log: config.Log,
 	})
@@ -155,7 +159,7 @@ func (s *Server) serve() error {
 		registry: s.registry, pool: s.pool, materializer: s.materializer,
 	})
 	headwaterv1.RegisterOnlineServiceServer(s.grpc, &onlineService{
-		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix),
+		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
 	})
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{
 		registry: s.registry, pool: s.pool, builder: dataset.NewBuilder(s.pool, s.config.Version),
@@ -210,6 +214,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.auth != nil {
 		s.auth.Close()
+	}
+	if s.head != nil {
+		s.head.close()
 	}
 	if s.audit != nil {
 		errs = append(errs, s.audit.Close())

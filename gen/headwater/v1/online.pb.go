@@ -167,8 +167,11 @@ type GetFeaturesResponse struct {
 	// One for each feature of the service, in its order.
 	Features []*FeatureVector `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty"`
 	// Only when asked for: one for each view of the service, in its order.
-	Provenance    []*ViewProvenance      `protobuf:"bytes,5,rep,name=provenance,proto3" json:"provenance,omitempty"`
-	ServedAt      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=served_at,json=servedAt,proto3" json:"served_at,omitempty"`
+	Provenance []*ViewProvenance      `protobuf:"bytes,5,rep,name=provenance,proto3" json:"provenance,omitempty"`
+	ServedAt   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=served_at,json=servedAt,proto3" json:"served_at,omitempty"`
+	// The newest position in the publish log that the server knew of: what was published by then and loaded is in the
+	// answer, and so may be what came later.
+	Position      int64 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +246,13 @@ func (x *GetFeaturesResponse) GetServedAt() *timestamppb.Timestamp {
 		return x.ServedAt
 	}
 	return nil
+}
+
+func (x *GetFeaturesResponse) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
 }
 
 type FeatureVector struct {
@@ -400,7 +410,7 @@ const file_headwater_v1_online_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
 	"\x05value\x18\x02 \x01(\v2\x17.headwater.v1.KeyColumnR\x05value:\x028\x01\"E\n" +
 	"\tKeyColumn\x128\n" +
-	"\x06values\x18\x01 \x03(\v2\x13.headwater.v1.ValueB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06values\"\xa1\x02\n" +
+	"\x06values\x18\x01 \x03(\v2\x13.headwater.v1.ValueB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06values\"\xbd\x02\n" +
 	"\x13GetFeaturesResponse\x12\x17\n" +
 	"\aread_id\x18\x01 \x01(\tR\x06readId\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12'\n" +
@@ -409,7 +419,8 @@ const file_headwater_v1_online_proto_rawDesc = "" +
 	"\n" +
 	"provenance\x18\x05 \x03(\v2\x1c.headwater.v1.ViewProvenanceR\n" +
 	"provenance\x127\n" +
-	"\tserved_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bservedAt\"V\n" +
+	"\tserved_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bservedAt\x12\x1a\n" +
+	"\bposition\x18\a \x01(\x03R\bposition\"V\n" +
 	"\rFeatureVector\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x121\n" +
 	"\x06values\x18\x02 \x01(\v2\x19.headwater.v1.ValueVectorR\x06values\"\xa8\x01\n" +
