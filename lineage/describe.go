@@ -83,7 +83,7 @@ func (w *walker) describeSources(ctx context.Context, nodes []node, described ma
 		p.number("live_rows", s.Rows)
 		described[node{kind: Source, name: d.Name}] = &Node{
 			ID:         NodeRef{Kind: Source, Name: d.Name}.String(),
-			Title:      fmt.Sprintf("source %s: %s in %s", d.Name, count(s.Rows, "row"), count(s.Live, "load")),
+			Title:      fmt.Sprintf("%s in %s", count(s.Rows, "row"), count(s.Live, "load")),
 			Properties: p,
 		}
 	}
@@ -118,11 +118,11 @@ func (w *walker) describeLoads(ctx context.Context, nodes []node, described map[
 		p.text("principal", r.Principal)
 		p.time("committed_at", &r.CommittedAt)
 		ref := NodeRef{Kind: Load, LoadID: r.ID}
-		title := fmt.Sprintf("load %d: ", r.ID)
+		var title string
 		if r.Retracts != "" {
 			p.text("retracts", loadID(r.Ends))
 			p.text("reason", r.Retracts)
-			title += fmt.Sprintf("retracts load %d, because %s", r.Ends, oneLine(r.Retracts))
+			title = fmt.Sprintf("retracts load %d, because %s", r.Ends, oneLine(r.Retracts))
 		} else {
 			p.text("replaces", loadID(r.Ends))
 			p.text("file_name", r.FileName)
@@ -131,7 +131,7 @@ func (w *walker) describeLoads(ctx context.Context, nodes []node, described map[
 			p.number("rows", r.Rows)
 			p.time("event_time_min", r.EventTimeMin)
 			p.time("event_time_max", r.EventTimeMax)
-			title += fmt.Sprintf("%s, sha256 %s, %s", oneLine(r.FileName), short(r.SHA256), count(r.Rows, "row"))
+			title = fmt.Sprintf("%s, sha256 %s, %s", oneLine(r.FileName), short(r.SHA256), count(r.Rows, "row"))
 		}
 		switch {
 		case r.Retracted != nil:
@@ -193,7 +193,7 @@ func (w *walker) describeViews(ctx context.Context, nodes []node, described map[
 		p.duration("grain", d.view.Grain)
 		p.duration("lookback", d.view.Lookback)
 		p.number("features", int64(len(d.view.Features)))
-		title := fmt.Sprintf("view %s: %s of %s, ", d.ref(), count(int64(len(d.view.Features)), "feature"), d.view.Entity)
+		title := fmt.Sprintf("%s of %s, ", count(int64(len(d.view.Features)), "feature"), d.view.Entity)
 		if s.Published == 0 {
 			title += "not materialized"
 		} else {
@@ -219,7 +219,7 @@ func (d *definition) featureNode(name string) *Node {
 	p.text("tags", strings.Join(f.GetTags(), ","))
 	return &Node{
 		ID:         NodeRef{Kind: Feature, Name: d.Name, Version: d.Version, Feature: name}.String(),
-		Title:      fmt.Sprintf("feature %s of view %s: %s", name, d.ref(), f.GetType()),
+		Title:      f.GetType(),
 		Properties: p,
 	}
 }
@@ -230,7 +230,7 @@ func (d *definition) serviceNode() *Node {
 	p.number("views", views)
 	return &Node{
 		ID:         NodeRef{Kind: Service, Name: d.Name, Version: d.Version}.String(),
-		Title:      fmt.Sprintf("service %s: features of %s", d.ref(), count(views, "view")),
+		Title:      "features of " + count(views, "view"),
 		Properties: p,
 	}
 }
@@ -286,7 +286,7 @@ func (w *walker) describeDatasets(ctx context.Context, nodes []node, described m
 		p.time("created_at", &r.CreatedAt)
 		described[node{kind: Dataset, name: r.ID}] = &Node{
 			ID: NodeRef{Kind: Dataset, DatasetID: r.ID}.String(),
-			Title: fmt.Sprintf("dataset %s@%d: %s for %s at position %d", r.Name, r.Version, count(r.Manifest.Rows, "row"),
+			Title: fmt.Sprintf("%s@%d, %s for %s at position %d", r.Name, r.Version, count(r.Manifest.Rows, "row"),
 				strings.TrimPrefix(service, "service:"), r.Position),
 			Properties: p,
 		}

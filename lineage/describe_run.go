@@ -45,9 +45,9 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		p.time("started_at", r.StartedAt)
 		p.time("ended_at", r.EndedAt)
 		ref := NodeRef{Kind: Run, Name: view.Name, Version: view.Version, Seq: r.Seq}
-		title := fmt.Sprintf("run %s/%d: ", view.ref(), r.Seq)
+		var title string
 		if r.PublishedAt == nil {
-			title += r.State
+			title = r.State
 			if r.Error != nil {
 				p.text("error", *r.Error)
 				title += ", " + oneLine(*r.Error)
@@ -64,7 +64,7 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 			p.number("inserted", r.Inserted)
 			p.number("withdrawn", r.Withdrawn)
 			p.number("live_after", r.Live)
-			title += fmt.Sprintf("%s, %s inserted, %s withdrawn, at position %d", interval(r.From, r.To),
+			title = fmt.Sprintf("%s, %s inserted, %s withdrawn, at position %d", interval(r.From, r.To),
 				count(r.Inserted, "row"), thousands(r.Withdrawn), *r.Position)
 		}
 		described[node{kind: Run, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p}

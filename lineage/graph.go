@@ -14,10 +14,12 @@ type Graph struct {
 type Node struct {
 	// ID is the node as NodeRef.String writes it, with its version where it has one.
 	ID string
-	// Title is one line for people.
+	// Title is one line for people, to stand beside the id, which it does not repeat: a file and its digest, a run and its
+	// interval.
 	Title string
 	// Properties are for programs. Numbers are in decimal, times RFC 3339 in UTC, digests hex. What is not known or not set
-	// is not there.
+	// is not there. A load has `source` and a dataset `name` always, which are what access to them goes by. Of a run,
+	// `rows_read.load:ID` is there for the loads that the walk met it by.
 	Properties map[string]string
 }
 

@@ -196,8 +196,8 @@ func TestWalkReaches(t *testing.T) {
 func TestRunsSayWhatBecameOfThem(t *testing.T) {
 	tx := story(t)
 	for root, want := range map[string]string{
-		"run:airport_delays@2/3": "run airport_delays@2/3: failed, column x: found NULL, expected a time",
-		"run:airport_delays@2/5": "run airport_delays@2/5: running",
+		"run:airport_delays@2/3": "failed, column x: found NULL, expected a time",
+		"run:airport_delays@2/5": "running",
 	} {
 		g := mustWalk(t, tx, root, Up, 0)
 		if g.Nodes[0].Title != want {

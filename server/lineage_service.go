@@ -7,7 +7,6 @@ import (
 
 	"github.com/headwaterhq/headwater/access"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
-	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/lineage"
 )
 
@@ -35,6 +34,10 @@ func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLin
 	if err := access.RequireAny(ctx, access.ActionReadLineage, access.KindView); err != nil {
 		return nil, err
 	}
+	ref, err := lineage.Parse(req.GetNode())
+	if err != nil {
+		return nil, err
+	}
 	graph, err := lineage.Walk(ctx, s.pool, req.GetNode(), directions[req.GetDirection()], int(req.GetDepth()))
 	if err != nil {
 		return nil, err
@@ -47,8 +50,7 @@ func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLin
 			return nil, err
 		}
 		if n.ID == graph.Root {
-			missing := fault.New(fault.NotFound, "there is no node %s", req.GetNode())
-			if err := access.RequireOr(ctx, access.ActionReadLineage, kind, name, missing); err != nil {
+			if err := access.RequireOr(ctx, access.ActionReadLineage, kind, name, lineage.NotFound(ref)); err != nil {
 				return nil, err
 			}
 		}
