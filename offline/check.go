@@ -112,10 +112,15 @@ func CheckSource(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) err
 		err := sp.QueryRow(ctx, `
 			SELECT t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 			WHERE a.attrelid = $1::text::regclass AND a.attname = $2`, quote(src.Name), availableAtColumn).Scan(&found)
-		if err == nil && found != "timestamptz" {
-			err = fault.New(fault.InvalidDefinition, "source %s: the arrival time has type %s, expected timestamptz",
-				src.Name, found).Violating(fault.Violation{Field: "arrival_time", Description: fmt.Sprintf(
-				"found an expression of type %s, expected timestamptz", found)})
+		if err != nil || src.ArrivalExpression == "" {
+			return err
+		}
+		if found != "timestamptz" {
+			return badArrival(src, fmt.Sprintf("found an expression of type %s", found))
+		}
+		foreign, err := foreignReference(ctx, sp, src.Name, []string{"_" + src.Name})
+		if err == nil && foreign != "" {
+			err = badArrival(src, "found "+foreign)
 		}
 		return err
 	}()
@@ -127,11 +132,13 @@ func arrivalFault(src *feature.SourceVersion, err error) error {
 	if src.ArrivalExpression == "" || !errors.As(err, &pg) {
 		return err
 	}
-	return fault.New(fault.InvalidDefinition, "source %s: Postgres refuses the arrival time: %s", src.Name, pg.Message).
-		Violating(fault.Violation{
-			Field:       "arrival_time.expression",
-			Description: fmt.Sprintf("%s; expected an SQL expression over the source's columns, of type timestamptz", pg.Message),
-		}).Because(err)
+	return badArrival(src, pg.Message).Because(err)
+}
+
+func badArrival(src *feature.SourceVersion, found string) *fault.Fault {
+	description := found + "; expected an SQL expression over the row's columns, of type timestamptz, that depends on nothing else"
+	return fault.New(fault.InvalidDefinition, "source %s: arrival time: %s", src.Name, description).
+		Violating(fault.Violation{Field: "arrival_time.expression", Description: description})
 }
 
 // createOutputView makes the view's SQL a temporary view, its interval filled in.
@@ -179,15 +186,17 @@ func sqlFault(v *feature.ViewVersion, line, column int, description string, caus
 	})
 }
 
-// checkReferences reads what Postgres made of the query, and refuses relations other than the declared sources, and
-// functions that are volatile or read a clock.
-func checkReferences(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
-	sources := make([]string, len(v.SourceVersions))
-	for i, src := range v.SourceVersions {
-		sources[i] = src.Name
-	}
-	var relation string
-	err := tx.QueryRow(ctx, `
+// hiddenInputs are names of functions that Postgres does not call volatile, and that read something other than their
+// arguments: the clock, the session, the catalog, or a table by its name.
+const hiddenInputs = `^(now|(transaction|statement)_timestamp|current_.*|session_user|version|getpgusername|getdatabaseencoding` +
+	`|get_current_ts_config|mxid_age|row_security_active|[a-z]+_to_xml(schema|_and_xmlschema)?|.*_description` +
+	`|(has|inet|txid|lo|to_reg|pg)_.*)$`
+
+// foreignReference reads what Postgres made of a temporary view, and says what is in it that may not be: a relation other
+// than the temporary ones allowed, or a function that is volatile, reads something other than its arguments, or is not
+// Postgres's own. Empty when there is none.
+func foreignReference(ctx context.Context, tx pgx.Tx, view string, allowed []string) (found string, err error) {
+	err = tx.QueryRow(ctx, `
 		SELECT coalesce(n.nspname || '.', '') || c.relname
 		FROM pg_rewrite r
 			CROSS JOIN LATERAL regexp_matches(r.ev_action::text, ':relid (\d+)', 'g') m
@@ -195,37 +204,50 @@ func checkReferences(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) err
 			JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE r.ev_class = $1::text::regclass AND c.oid <> r.ev_class
 			AND NOT (c.relnamespace = pg_my_temp_schema() AND c.relname = ANY ($2))
-		ORDER BY 1 LIMIT 1`, outputView, sources).Scan(&relation)
+		ORDER BY 1 LIMIT 1`, quote(view), allowed).Scan(&found)
 	if err == nil {
-		return sqlFault(v, 0, 0, fmt.Sprintf("found a read of %s, expected only the declared sources (%s); declare what it reads "+
-			"as a source, and list it under sql.sources", relation, strings.Join(sources, ", ")), nil)
+		return "a read of " + found, nil
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
-		return err
+		return "", err
 	}
-	var function string
 	err = tx.QueryRow(ctx, `
 		SELECT p.oid::regprocedure::text
 		FROM pg_rewrite r
 			CROSS JOIN LATERAL regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m
 			JOIN pg_proc p ON p.oid = m[1]::oid
 		WHERE r.ev_class = $1::text::regclass
-			AND (p.provolatile = 'v' OR p.proname = ANY ('{now,transaction_timestamp,current_user,session_user}'))
-		ORDER BY 1 LIMIT 1`, outputView).Scan(&function)
-	if errors.Is(err, pgx.ErrNoRows) {
-		var clock bool
-		err = tx.QueryRow(ctx, `SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %') FROM pg_rewrite
-			WHERE ev_class = $1::text::regclass`, outputView).Scan(&clock)
-		function = "CURRENT_TIMESTAMP or one of its kind"
-		if err == nil && !clock {
-			return nil
-		}
+			AND (p.provolatile = 'v' OR p.pronamespace <> 'pg_catalog'::regnamespace OR p.proname ~ $2
+				OR p.proname = 'age' AND p.pronargs = 1)
+		ORDER BY 1 LIMIT 1`, quote(view), hiddenInputs).Scan(&found)
+	if err == nil {
+		return "a call of " + found, nil
 	}
-	if err != nil {
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return "", err
+	}
+	var clock bool
+	err = tx.QueryRow(ctx, `SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %') FROM pg_rewrite
+		WHERE ev_class = $1::text::regclass`, quote(view)).Scan(&clock)
+	if clock {
+		found = "CURRENT_TIMESTAMP or one of its kind"
+	}
+	return found, err
+}
+
+// checkReferences refuses a query that depends on anything but its declared sources and its interval.
+func checkReferences(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+	sources := make([]string, len(v.SourceVersions))
+	for i, src := range v.SourceVersions {
+		sources[i] = src.Name
+	}
+	found, err := foreignReference(ctx, tx, outputView, sources)
+	if err != nil || found == "" {
 		return err
 	}
-	return sqlFault(v, 0, 0, fmt.Sprintf("found a call of %s, expected only functions whose result depends on nothing but their "+
-		"arguments; for the bounds of the run use {{interval.start}} and {{interval.end}}", function), nil)
+	return sqlFault(v, 0, 0, fmt.Sprintf("found %s, expected only the declared sources (%s) and functions whose result depends "+
+		"on nothing but their arguments; declare what it reads as a source and list it under sql.sources, and for the bounds of "+
+		"the run use {{interval.start}} and {{interval.end}}", found, strings.Join(sources, ", ")), nil)
 }
 
 // checkOutput compares the query's columns with what the view declares.
