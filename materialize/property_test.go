@@ -1,0 +1,274 @@
+package materialize
+
+import (
+	"context"
+	"flag"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/reference"
+	"github.com/headwaterhq/headwater/offline"
+)
+
+// model is a world's source and view, as the reference has them.
+type model struct {
+	source  reference.Source
+	history reference.History
+	online  reference.Online
+	grain   time.Duration
+	seq     int64
+	covered reference.Interval
+	// ids are those of the loads, by number.
+	ids []int64
+	// seen is what a reader at each sequence saw when it was published.
+	seen map[int64]feature.Digest
+}
+
+// transform is `latest`, or with a grain `hourly`, in Go.
+func (m *model) transform(rows []reference.SourceRow) []feature.Row {
+	var out []feature.Row
+	for _, r := range rows {
+		if r.Values[2].IsNull() || r.Values[3].IsNull() {
+			continue
+		}
+		key, _, err := sensor.AppendKey(nil, r.Values[2:4])
+		if err != nil {
+			panic(err)
+		}
+		event, available := r.EventTime, r.AvailableAt
+		if m.grain > 0 {
+			event = event.Floor(m.grain).Add(m.grain)
+			available = max(available, event)
+		}
+		i := slices.IndexFunc(out, func(o feature.Row) bool {
+			return o.Key == string(key) && o.EventTime == event && (m.grain > 0 || o.AvailableAt == available)
+		})
+		if i < 0 {
+			out = append(out, feature.Row{
+				Key: string(key), EventTime: event, AvailableAt: available, Values: []feature.Value{r.Values[4], feature.Int64(1)},
+			})
+			continue
+		}
+		o := &out[i]
+		o.AvailableAt = max(o.AvailableAt, available)
+		o.Values = []feature.Value{greater(o.Values[0], r.Values[4]), feature.Int64(o.Values[1].Int64() + 1)}
+	}
+	return out
+}
+
+// greater is max(): NULLs are not looked at, and NaN is the greatest.
+func greater(a, b feature.Value) feature.Value {
+	switch {
+	case a.IsNull():
+		return b
+	case b.IsNull():
+		return a
+	case math.IsNaN(b.Float64()):
+		return b
+	case b.Float64() > a.Float64():
+		return b
+	}
+	return a
+}
+
+var sensor = &feature.Entity{Name: "sensor", JoinKeys: []feature.Column{
+	{Name: "name", Type: feature.TypeString}, {Name: "room", Type: feature.TypeInt64},
+}}
+
+// owned is the span of a run that was asked for interval.
+func (m *model) owned(interval *reference.Interval) reference.Interval {
+	if interval != nil {
+		return reference.Interval{Start: interval.Start.Floor(m.grain), End: interval.End.Floor(m.grain)}
+	}
+	reach, ok := m.source.Reach(len(m.source.Loads))
+	if !ok {
+		return m.covered
+	}
+	return m.union(reference.Interval{Start: reach.Start.Floor(m.grain), End: reach.End.Ceil(m.grain)})
+}
+
+func (m *model) union(i reference.Interval) reference.Interval {
+	if m.covered.Start == m.covered.End {
+		return i
+	}
+	return reference.Interval{Start: min(i.Start, m.covered.Start), End: max(i.End, m.covered.End)}
+}
+
+var drawSensors = rapid.SampledFrom([][2]feature.Value{
+	{feature.String("1"), feature.Int64(23)}, {feature.String("12"), feature.Int64(3)}, {feature.String("a|"), feature.Int64(1)},
+	{feature.String("a"), feature.Int64(1)}, {feature.String("é"), feature.Int64(-1)}, {feature.Null(), feature.Int64(1)},
+	{feature.String(""), feature.Int64(0)}, {feature.String("a"), feature.Null()},
+})
+
+var drawReading = rapid.Custom(func(t *rapid.T) reference.SourceRow {
+	key := drawSensors.Draw(t, "sensor")
+	at := hours(float64(rapid.IntRange(0, 16).Draw(t, "quarters")) / 4)
+	seen := at.Add(time.Duration(rapid.SampledFrom([]int{0, 0, 10, 90}).Draw(t, "late by")) * time.Minute)
+	value := rapid.SampledFrom([]feature.Value{
+		feature.Null(), feature.Float64(0), feature.Float64(math.Copysign(0, -1)), feature.Float64(math.NaN()), feature.Float64(1.5),
+		feature.Float64(-2),
+	}).Draw(t, "value")
+	return reference.SourceRow{EventTime: at, AvailableAt: seen, Values: []feature.Value{
+		feature.Timestamp(at), feature.Timestamp(seen), key[0], key[1], value,
+	}}
+})
+
+var drawReadings = rapid.SliceOfN(drawReading, 1, 8)
+
+// Loads, replacements, retractions and runs of any interval, in any order: after each run history, ledger, digest and
+// online rows are the reference's, every earlier sequence reads as it did, and at the end one run over everything leaves
+// what computing all from the live rows gives.
+func TestRunsAreTheReference(t *testing.T) {
+	w := newWorld(t)
+	setChecks(t, "20")
+	for _, c := range []struct {
+		name  string
+		query string
+		grain time.Duration
+	}{{"rows", latest, 0}, {"groups", hourly, time.Hour}} {
+		t.Run(c.name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				src := w.newSource(t)
+				view := w.newView(t, src, c.query, c.grain)
+				m := &model{grain: c.grain, seen: map[int64]feature.Digest{}}
+				m.load(rt, w, t, src, 0)
+				for range rapid.IntRange(1, 6).Draw(rt, "steps") {
+					m.step(rt, w, t, src, view)
+				}
+				m.run(rt, w, t, view, nil)
+				rows, _ := m.source.Reach(len(m.source.Loads))
+				all := m.transform(m.source.Rows(len(m.source.Loads), rows))
+				if got, want := reference.Digest(m.history.LiveRows()), reference.Digest(all); got != want {
+					rt.Fatalf("the live rows are not those of one run over everything")
+				}
+			})
+		})
+	}
+}
+
+// setChecks sets how many cases are drawn, unless the command line does.
+func setChecks(t *testing.T, n string) {
+	t.Helper()
+	f := flag.Lookup("rapid.checks")
+	was := f.Value.String()
+	if was != f.DefValue {
+		return
+	}
+	if err := f.Value.Set(n); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Value.Set(was) })
+}
+
+func (m *model) step(rt *rapid.T, w *world, t *testing.T, src *feature.SourceVersion, view *feature.ViewVersion) {
+	live := m.source.LiveLoads(len(m.source.Loads))
+	ended := func() int { return rapid.SampledFrom(live).Draw(rt, "ended") }
+	switch what := rapid.SampledFrom([]string{"run", "run", "load", "replace", "retract"}).Draw(rt, "what"); {
+	case what == "load" || (what != "run" && len(live) == 0):
+		m.load(rt, w, t, src, 0)
+	case what == "replace":
+		m.load(rt, w, t, src, ended())
+	case what == "retract":
+		number := ended()
+		if _, err := offline.RetractLoad(context.Background(), w.pool, m.ids[number-1], "wrong", "test"); err != nil {
+			rt.Fatal(err)
+		}
+		m.ids = append(m.ids, 0)
+		m.source.Append(reference.Load{Ends: number})
+	case rapid.Bool().Draw(rt, "everything"):
+		m.run(rt, w, t, view, nil)
+	default:
+		from := rapid.IntRange(-1, 5).Draw(rt, "from")
+		to := from + rapid.IntRange(1, 4).Draw(rt, "hours")
+		m.run(rt, w, t, view, &reference.Interval{Start: hours(float64(from)), End: hours(float64(to))})
+	}
+}
+
+func (m *model) load(rt *rapid.T, w *world, t *testing.T, src *feature.SourceVersion, replaces int) {
+	rows := drawReadings.Draw(rt, "rows")
+	var id int64
+	if replaces > 0 {
+		id = m.ids[replaces-1]
+	}
+	m.ids = append(m.ids, w.load(t, src, id, rows...))
+	m.source.Append(reference.Load{Ends: replaces, Rows: rows})
+}
+
+func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersion, interval *reference.Interval) {
+	// The clock stands among the rows' own times.
+	w.now = hours(rapid.Float64Range(0, 6).Draw(rt, "now")).Time()
+	owned := m.owned(interval)
+	r := w.run(t, view, interval)
+	if owned.Start == owned.End {
+		if r.State != Failed {
+			rt.Fatalf("found a run of nothing %s", r.State)
+		}
+		m.seq = r.Seq
+		return
+	}
+	if r.State != Published {
+		rt.Fatalf("found run %s %s: %s", r.Ref(), r.State, r.Error)
+	}
+	if found := (reference.Interval{Start: r.Interval.Start, End: r.Interval.End}); found != owned {
+		rt.Fatalf("found the interval %v, expected %v", found, owned)
+	}
+	m.seq++
+	if r.Seq != m.seq {
+		rt.Fatalf("found sequence %d, expected %d", r.Seq, m.seq)
+	}
+	inputs := m.source.Rows(len(m.source.Loads), owned)
+	rows := m.transform(inputs)
+	ledger, err := m.history.ApplyRun(r.Seq, owned, m.grain, rows)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	m.covered = m.union(owned)
+	found := reference.Ledger{
+		Produced: r.Ledger.Produced, Unchanged: r.Ledger.Unchanged, Inserted: r.Ledger.Inserted, Withdrawn: r.Ledger.Withdrawn,
+		Live: r.Ledger.LiveAfter,
+	}
+	if found != ledger {
+		rt.Fatalf("found the ledger %v, expected %v", found, ledger)
+	}
+	if r.Ledger.Read != int64(len(inputs)) {
+		rt.Fatalf("found %d rows read, expected %d", r.Ledger.Read, len(inputs))
+	}
+	if want := reference.Digest(rows); r.Digest != want {
+		rt.Fatalf("found digest %s, expected %s", r.Digest, want)
+	}
+	history := w.history(t, view)
+	if got, want := describe(history), describe(m.history.Rows); got != want {
+		rt.Fatalf("found history\n%s\nexpected\n%s", got, want)
+	}
+	m.seen[r.Seq] = digestOf(history, r.Seq)
+	for seq, digest := range m.seen {
+		if digestOf(history, seq) != digest {
+			rt.Fatalf("sequence %d reads otherwise after run %d", seq, r.Seq)
+		}
+	}
+	m.checkOnline(rt, w, t, view, r)
+}
+
+func (m *model) checkOnline(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersion, r *Run) {
+	if err := w.m.loader.load(context.Background(), r.ID); err != nil {
+		rt.Fatal(err)
+	}
+	m.online.Load(&m.history, r.Seq, feature.TimeOf(w.now))
+	var keys []string
+	for i := range m.history.Rows {
+		keys = append(keys, m.history.Rows[i].Key)
+	}
+	slices.Sort(keys)
+	keys = append(slices.Compact(keys), "nobody|1")
+	for i, found := range w.online(t, view, keys...) {
+		want := m.online.Get(keys[i], feature.TimeOf(w.now), view.TTL)
+		if got, want := reference.Describe(&found), reference.Describe(&want); got != want {
+			rt.Fatalf("online row of %q after run %d: found %s, expected %s", keys[i], r.Seq, got, want)
+		}
+	}
+}
