@@ -57,7 +57,7 @@ func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, i
 	}
 	var p *proposal
 	var revision int64
-	err = database.InTx(ctx, r.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, "SELECT revision FROM headwater.registry_head FOR UPDATE").Scan(&revision)
 		if err != nil {
 			return fmt.Errorf("lock the registry: %w", err)
@@ -73,7 +73,7 @@ func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, i
 		return r.write(ctx, tx, p, revision, request)
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, database.Fault(err)
 	}
 	if len(p.changes) > 0 {
 		if err := r.refresh(ctx, r.pool); err != nil {

@@ -251,13 +251,13 @@ func TestFaultOfARunningCall(t *testing.T) {
 	_, err = pool.Exec(cancelled, "SELECT pg_sleep(60)")
 	faulty(t, database.Fault(err), fault.Cancelled, "cancelled")
 
-	err = database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), "SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(60)")
 		return err
 	})
 	faulty(t, err, fault.DeadlineExceeded, "the deadline passed")
 
-	err = database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), "SELECT pg_terminate_backend(pg_backend_pid())")
 		return err
 	})
@@ -303,34 +303,6 @@ func TestFaultLeavesOthersAlone(t *testing.T) {
 	}
 	if got := database.Fault(pgx.ErrNoRows); !errors.Is(got, pgx.ErrNoRows) || fault.As(got) != nil {
 		t.Errorf("no rows became %v", got)
-	}
-}
-
-func TestInTx(t *testing.T) {
-	pool := openEmpty(t)
-	made := func() bool {
-		var there bool
-		if err := pool.QueryRow(t.Context(), "SELECT to_regclass('made') IS NOT NULL").Scan(&there); err != nil {
-			t.Fatal(err)
-		}
-		return there
-	}
-	stop := errors.New("stop")
-	err := database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(t.Context(), "CREATE TABLE made ()"); err != nil {
-			return err
-		}
-		return stop
-	})
-	if !errors.Is(err, stop) || made() {
-		t.Fatalf("not rolled back: %v", err)
-	}
-	err = database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(t.Context(), "CREATE TABLE made ()")
-		return err
-	})
-	if err != nil || !made() {
-		t.Fatalf("not committed: %v", err)
 	}
 }
 
@@ -394,7 +366,7 @@ func TestCreateTable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.table.Schema = "public"
-			err := database.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+			err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 				return database.CreateTable(t.Context(), tx, c.table)
 			})
 			switch {
