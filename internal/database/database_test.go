@@ -255,13 +255,13 @@ func TestFaultOfARunningCall(t *testing.T) {
 		_, err := tx.Exec(t.Context(), "SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(60)")
 		return err
 	})
-	faulty(t, err, fault.DeadlineExceeded, "the deadline passed")
+	faulty(t, database.Fault(err), fault.DeadlineExceeded, "the deadline passed")
 
 	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), "SELECT pg_terminate_backend(pg_backend_pid())")
 		return err
 	})
-	faulty(t, err, fault.PostgresUnavailable, "shutting down")
+	faulty(t, database.Fault(err), fault.PostgresUnavailable, "shutting down")
 }
 
 func TestFaultOfAServerThatWent(t *testing.T) {
