@@ -1,7 +1,7 @@
 // Package dataset owns training datasets: taking in a spine, joining it to a service by the point-in-time rule as of a
 // position, recording the manifest, and having the same dataset again.
 //
-// It is one of the three packages that may import the slices.
+// It may import feature, read, the internal packages and the engines, of which it uses offline alone.
 //
 // Invariants:
 //   - One output row per spine row, in the spine's order, whatever the data.

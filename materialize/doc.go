@@ -1,7 +1,8 @@
 // Package materialize owns the life of a run: queueing it, taking the lease and the sequence of its view version, having
 // package offline compute and write it, publishing it in one commit, and loading the online store from what was published.
 //
-// It is one of the three packages that may import the slices (offline, online, registry, access, lineage).
+// It may import feature, read, the internal packages and the engines, of which it uses offline and online; what else
+// a publication holds (its audit record) is given to it by its Config.
 //
 // Invariants:
 //   - One run per view version at a time, from reading its input to publishing. The lease is an advisory lock, so it ends

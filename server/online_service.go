@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -201,6 +202,8 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn) (key
 }
 
 func badKey(name, format string, args ...any) error {
-	f := fault.New(fault.InvalidArgument, "keys: column %s: "+format, append([]any{name}, args...)...)
-	return f.Violating(fault.Violation{Field: "keys[\"" + name + "\"]", Description: f.Message})
+	what := fmt.Sprintf(format, args...)
+	return fault.New(fault.InvalidArgument, "keys: column %s: %s", name, what).Violating(fault.Violation{
+		Field: fmt.Sprintf("keys[%q]", name), Description: what,
+	})
 }

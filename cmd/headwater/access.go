@@ -16,7 +16,7 @@ func newToken(a *app) *cobra.Command {
 	var roles []string
 	var ttl time.Duration
 	create := &cobra.Command{
-		Use: "create", Short: "Make a token; standard output gets its secret, this once", Args: takesNone,
+		Use: "create --principal P --role R…", Short: "Make a token; standard output gets its secret, this once", Args: takesNone,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if err := require(cmd, "principal", "role"); err != nil {
 				return err
@@ -108,7 +108,7 @@ func newAudit(a *app) *cobra.Command {
 	flags := list.Flags()
 	flags.StringVar(&principal, "principal", "", "decisions about this principal only")
 	flags.StringVar(&resource, "resource", "", "decisions about this resource only, KIND:NAME")
-	flags.StringVar(&since, "since", "", "decisions from this time on")
+	flags.StringVar(&since, "since", "", "decisions from this time on, such as 2001-01-31T10:00:00Z")
 	flags.Int32Var(&limit, "limit", 100, "how many, the newest, at most 10000")
 	return group("audit", "The record of who did what, and who was refused", list)
 }

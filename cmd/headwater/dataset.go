@@ -26,7 +26,11 @@ func newDatasetBuild(a *app) *cobra.Command {
 	var service, spine, out, format, mapping string
 	header := &headwaterv1.BuildDatasetHeader{}
 	cmd := &cobra.Command{
-		Use: "build", Short: "Join a spine to a service's features, each row as of its own time", Args: takesNone,
+		Use: "build --service S --spine FILE --out FILE", Short: "Join a spine to a service's features, each row as of its own time",
+		Long: `Sends a spine (rows of join keys and a timestamp, with labels or any other columns), and writes it back with one column
+VIEW__FEATURE for each feature of the service: the value that was the newest one known at the row's timestamp. There is one
+row for each of the spine's, in its order. The server keeps the spine and a manifest, so the dataset can be had again.`,
+		Args: takesNone,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if err := require(cmd, "service", "spine", "out"); err != nil {
 				return err
@@ -227,7 +231,7 @@ func badStream(err error) error {
 func newDatasetFetch(a *app) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
-		Use: "fetch ID", Short: "Get a dataset again: the same rows, whatever changed since", Args: takes(1, 1, "ID --out FILE"),
+		Use: "fetch ID --out FILE", Short: "Get a dataset again, by its id or NAME@VERSION: the same rows, whatever changed since", Args: takes(1, 1, "ID --out FILE"),
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if err := require(cmd, "out"); err != nil {
 				return err
@@ -260,7 +264,7 @@ func datasetID(s string) string { return strings.TrimPrefix(s, "dataset:") }
 
 func newDatasetVerify(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "verify ID", Short: "Compute a dataset again and compare digests; exit status 5 when they differ", Args: takes(1, 1, "ID"),
+		Use: "verify ID", Short: "Compute a dataset (id or NAME@VERSION) again and compare digests; exit status 5 when they differ", Args: takes(1, 1, "ID"),
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			r, err := c.Datasets.VerifyDataset(cmd.Context(), &headwaterv1.VerifyDatasetRequest{Dataset: datasetID(args[0])})
 			if err != nil {
@@ -312,7 +316,7 @@ func newDatasetList(a *app) *cobra.Command {
 
 func newDatasetShow(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show a dataset's manifest", Args: takes(1, 1, "ID"),
+		Use: "show ID", Short: "Show the manifest of a dataset, by its id or NAME@VERSION", Args: takes(1, 1, "ID"),
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			r, err := c.Datasets.GetDataset(cmd.Context(), &headwaterv1.GetDatasetRequest{Dataset: datasetID(args[0])})
 			if err != nil {

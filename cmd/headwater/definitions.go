@@ -20,6 +20,8 @@ import (
 func newValidate(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "validate PATH…", Short: "Check definitions without a server", Args: takes(1, 0, "PATH…"),
+		Long: `Reads the definitions in the files, and in the .yaml and .yml files of the folders, and checks them against each other. What
+only a server can tell (the SQL, names that are defined elsewhere) is for plan.`,
 		RunE: func(_ *cobra.Command, paths []string) error {
 			set, err := definition.Load(paths)
 			if err != nil {
@@ -49,6 +51,8 @@ func newPlan(a *app) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use: "plan PATH…", Short: "Show what apply would change; exit status 6 when there is something", Args: takes(1, 0, "PATH…"),
+		Long: `Shows what apply would do with the same files, after all its checks, and changes nothing. The exit status is 6 when
+something would change, and 0 when nothing would.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, paths []string) error {
 			set, err := definition.Read(paths)
 			if err != nil {
@@ -81,6 +85,9 @@ func newApply(a *app) *cobra.Command {
 	var from string
 	cmd := &cobra.Command{
 		Use: "apply PATH…", Short: "Make the server hold these definitions", Args: takes(1, 0, "PATH…"),
+		Long: `Makes the server hold the definitions, all or none. A change of meaning makes a new version and leaves the old one in
+service; a change of words alone (description, owner, tags) does not. Definitions that are not in the files are left alone.
+Services stay pinned to the versions they have, until they name another: view: NAME@VERSION.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, paths []string) error {
 			set, err := definition.Read(paths)
 			if err != nil {

@@ -21,7 +21,9 @@ func newGet(a *app) *cobra.Command {
 	var service, file, purpose string
 	var entities []string
 	cmd := &cobra.Command{
-		Use: "get", Short: "Read the newest features of entities, as a model would", Args: takesNone,
+		Use: "get --service S --entity k=v…", Short: "Read the newest features of entities, as a model would", Args: takesNone,
+		Long: `Reads the features of a service for one or more entities, with the status, event time and run of each value. An entity
+names the join keys of all the service's views; a key that is left out of one entity, and not of others, is NULL.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			request := &headwaterv1.GetFeaturesRequest{WithProvenance: true}
 			if file != "" {
@@ -59,7 +61,7 @@ func newGet(a *app) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&service, "service", "", "the service to read, NAME or NAME@VERSION")
 	flags.StringArrayVar(&entities, "entity", nil, `join keys of one entity, k=v[,k2=v2]; again for more (a comma in a value is written \,)`)
-	flags.StringVar(&file, "request-file", "", "a GetFeaturesRequest in protobuf's JSON form, instead of --entity")
+	flags.StringVar(&file, "request-file", "", "file with a GetFeaturesRequest in protobuf's JSON form, instead of --entity")
 	flags.StringVar(&purpose, "purpose", "", "why, kept with the read")
 	return cmd
 }

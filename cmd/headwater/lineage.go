@@ -16,6 +16,13 @@ func newLineage(a *app) *cobra.Command {
 	var depth int32
 	show := &cobra.Command{
 		Use: "show NODE", Short: "Show what a node comes from (--up, the default) or what it reaches (--down)", Args: takes(1, 1, "NODE"),
+		Long: `Shows what a node comes from, towards the sources (--up, the default), or what it reaches, towards services and datasets
+(--down). A NODE is one of
+
+  source:NAME                 load:ID
+  view:NAME[@VERSION]         feature:VIEW[@VERSION].NAME
+  run:VIEW@VERSION/SEQ        service:NAME[@VERSION]
+  dataset:ID, dataset:NAME@VERSION`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if up && down {
 				return usagef("found --up and --down, expected one of them")

@@ -18,6 +18,12 @@ func newIngest(a *app) *cobra.Command {
 	var replaces, format string
 	cmd := &cobra.Command{
 		Use: "ingest SOURCE FILE…", Short: "Load files into a source, one load each, in order; - is standard input",
+		Long: `Sends files to a landing source. Each file becomes one load, whole or not at all, in the order given. A file must have the
+source's columns, by name; those of CSV and NDJSON are read as the types that the source declares, and an empty cell of CSV
+is NULL.
+
+The same file (by its SHA-256) is taken once. --replaces loads one file in the place of an earlier load, whose rows count no
+longer.`,
 		Args: takes(2, 0, "SOURCE FILE…"),
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			files := args[1:]
@@ -140,7 +146,7 @@ func newLoads(a *app) *cobra.Command {
 	}
 	var reason string
 	retract := &cobra.Command{
-		Use: "retract LOAD", Short: "Withdraw a load: later runs withdraw what came from it", Args: takes(1, 1, "LOAD --reason R"),
+		Use: "retract LOAD --reason R", Short: "Withdraw a load; later runs withdraw what came from it", Args: takes(1, 1, "LOAD --reason R"),
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if err := require(cmd, "reason"); err != nil {
 				return err

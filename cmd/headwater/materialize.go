@@ -19,6 +19,11 @@ func newMaterialize(a *app) *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use: "materialize VIEW…", Short: "Run views over their sources and publish what comes out", Args: takes(1, 0, "VIEW…"),
+		Long: `Queues one run for each VIEW, a NAME (the newest version) or NAME@VERSION. A run computes the view over an interval of event
+times, compares the result with what is there, and writes what differs; readers see all of it or none.
+
+Without --from and --to the interval is all that the sources hold and that earlier runs covered. Both are cut down to
+multiples of the view's grain, so that no unfinished group is computed.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, views []string) error {
 			request := &headwaterv1.MaterializeRequest{Views: views}
 			var err error
@@ -56,8 +61,8 @@ func newMaterialize(a *app) *cobra.Command {
 		}),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&from, "from", "", "start of the interval of event times, in it; default: the sources' first row")
-	flags.StringVar(&to, "to", "", "end of the interval, not in it; default: after the sources' last row")
+	flags.StringVar(&from, "from", "", "start of the interval, in it, such as 2001-01-31 or 2001-01-31T10:00:00Z (default: as far back as there are rows)")
+	flags.StringVar(&to, "to", "", "end of the interval, not in it (default: after the last row)")
 	flags.BoolVar(&wait, "wait", false, "wait until the runs have ended and the online store holds what they wrote")
 	return cmd
 }

@@ -30,6 +30,14 @@ func newRoot(s streams) *cobra.Command {
 		newIngest(a), newLoads(a), newMaterialize(a), newRuns(a),
 		newGet(a), newDataset(a), newLineage(a), newToken(a), newAudit(a), newVersion(a),
 	)
+	root.Long = `Headwater keeps features: it computes them from sources, joins them to training data as they were known at each row's
+time, serves the newest ones online, and records where every value comes from.
+
+Begin with a server of your own: headwater dev. Every command but dev, serve, migrate, validate and version calls a server,
+with a token. Results go to standard output, messages and progress to standard error.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 unauthenticated or denied, 4 not found, 5 a verification did not hold,
+6 plan found changes.`
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)

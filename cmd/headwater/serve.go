@@ -73,7 +73,18 @@ func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a server on a given Postgres and Redis, until interrupted",
-		Args:  takesNone,
+		Long: `Runs a server on a Postgres 15 or later and a Redis 7 or later (or a Redis Cluster). The database must have been migrated by
+the same version. Any number of servers may share both stores. The environment goes before the configuration file:
+
+  HEADWATER_POSTGRES_URL  postgres_url  postgres://USER:PASSWORD@HOST:5432/DATABASE
+  HEADWATER_REDIS_URL     redis_url     redis://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…][/DATABASE]; rediss:// for TLS
+  HEADWATER_REDIS_PREFIX  redis_prefix  what every key in Redis begins with (default hw)
+  HEADWATER_LISTEN        listen        address to answer on (default 127.0.0.1:7411)
+  HEADWATER_AUDIT_DIR     audit_dir     folder of this process's own, which outlives it, for audit records on their way to
+                                        Postgres (default headwater-audit)
+
+Calls are not encrypted: let a proxy that speaks TLS stand before an address that others reach.`,
+		Args: takesNone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadServeConfig(file)
 			if err != nil {
@@ -123,7 +134,12 @@ func newMigrate(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the Postgres of HEADWATER_POSTGRES_URL to the schema of this binary",
-		Args:  takesNone,
+		Long: `Makes or upgrades the schema of this version in the database of HEADWATER_POSTGRES_URL, or of postgres_url in the file that
+--config names. The user of the URL needs CREATE on the database, and owns what is made. Doing it again changes nothing; a
+schema that is newer than this version is refused.
+
+With --admin-token-file it also makes one more token of the built-in role admin, which is how to get into a new server.`,
+		Args: takesNone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadServeConfig(file)
 			if err != nil {

@@ -228,6 +228,32 @@ func TestOtherSchemaVersionsAreRefused(t *testing.T) {
 	faulty(t, database.CheckVersion(t.Context(), pool), fault.SchemaVersion, "job tables are version 3", "run `headwater migrate`")
 }
 
+func TestMigrateMayNotMakeSchemas(t *testing.T) {
+	owner := openEmpty(t)
+	u, err := url.Parse(owner.Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimPrefix(u.Path, "/")
+	user := "guest_of_" + name
+	if _, err := owner.Exec(t.Context(), "CREATE ROLE "+user+" LOGIN PASSWORD 'secret'"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := owner.Exec(context.Background(), "DROP ROLE "+user); err != nil {
+			t.Error(err)
+		}
+	})
+	u.User = url.UserPassword(user, "secret")
+	guest, err := database.Open(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer guest.Close()
+	_, _, err = database.Migrate(t.Context(), guest)
+	faulty(t, err, fault.FailedPrecondition, `user "`+user+`"`, `GRANT CREATE ON DATABASE "`+name+`" TO "`+user+`"`)
+}
+
 func TestMigrationsHashIsStable(t *testing.T) {
 	one, err := database.MigrationsHash()
 	if err != nil || len(one) != 64 {

@@ -95,7 +95,7 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err error
 		return found.schema, found.schema, err
 	}
 	if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS headwater; CREATE SCHEMA IF NOT EXISTS "+JobsSchema); err != nil {
-		return 0, 0, Fault(fmt.Errorf("create the schemas: %w", err))
+		return 0, 0, schemasNotMade(conn.Config(), err)
 	}
 	if to, err = migrateSchema(ctx, pool); err != nil {
 		return found.schema, 0, err
@@ -108,6 +108,16 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err error
 		return found.schema, to, Fault(fmt.Errorf("migrate the job tables: %w", err))
 	}
 	return found.schema, to, nil
+}
+
+func schemasNotMade(config *pgx.ConnConfig, err error) error {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "42501" {
+		return fault.New(fault.FailedPrecondition, "user %q of the connection URL may not make schemas in database %q; connect as "+
+			"the database's owner, or let its owner run: GRANT CREATE ON DATABASE %s TO %s", config.User, config.Database,
+			pgx.Identifier{config.Database}.Sanitize(), pgx.Identifier{config.User}.Sanitize()).Because(err)
+	}
+	return Fault(fmt.Errorf("create the schemas: %w", err))
 }
 
 func migrateSchema(ctx context.Context, pool *pgxpool.Pool) (int64, error) {

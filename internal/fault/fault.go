@@ -1,7 +1,7 @@
 // Package fault is the one error type that crosses package borders and reaches callers.
 //
 // A Fault has a reason from the closed list of the proto's ErrorReason, a message for whoever asked (place, what was
-// found, what was expected, what to try), and a hidden cause for the log. Status maps it to a gRPC status, and FromStatus
+// found, what was expected, what to try), and a hidden cause for the log. Status maps it to a gRPC status, and FromError
 // maps it back in clients; no other place does either. An error that is not a Fault reaches a caller as INTERNAL, with an
 // id to look up and none of its text.
 package fault
@@ -108,14 +108,15 @@ func (f *Fault) Violating(violations ...Violation) *Fault {
 	return f
 }
 
-// Error is what the caller is told: the message, and the violations, one a line. The cause is not in it.
+// Error is what the caller is told: the message, and the violations, one a line, without those that the message says
+// already. The cause is not in it.
 func (f *Fault) Error() string {
-	if len(f.Violations) == 0 {
-		return f.Message
-	}
 	var b strings.Builder
 	b.WriteString(f.Message)
 	for _, v := range f.Violations {
+		if v.File == "" && strings.Contains(f.Message, v.Description) {
+			continue
+		}
 		b.WriteString("\n  ")
 		if place := v.Place(); place != "" {
 			b.WriteString(place)

@@ -78,3 +78,17 @@ func TestEveryReasonHasACode(t *testing.T) {
 		}
 	}
 }
+
+func TestErrorSaysEachThingOnce(t *testing.T) {
+	f := fault.New(fault.InvalidArgument, "keys: column origin: found none, expected one").Because(errors.New("hidden")).Violating(
+		fault.Violation{Field: `keys["origin"]`, Description: "found none, expected one"},
+		fault.Violation{Field: "service", Description: "found nothing, expected a name"},
+		fault.Violation{File: "a.yaml", Line: 3, Column: 5, Description: "found none, expected one"},
+	)
+	want := "keys: column origin: found none, expected one\n" +
+		"  service: found nothing, expected a name\n" +
+		"  a.yaml:3:5: found none, expected one"
+	if got := f.Error(); got != want {
+		t.Errorf("found:\n%s\nexpected:\n%s", got, want)
+	}
+}
