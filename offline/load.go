@@ -264,6 +264,9 @@ func copyLanding(ctx context.Context, conn *pgx.Conn, src *feature.SourceVersion
 }
 
 func checkLandingRow(src *feature.SourceVersion, row []feature.Value, eventTime int) error {
+	if len(row) != len(src.Columns) {
+		return fmt.Errorf("found %d values, expected %d", len(row), len(src.Columns))
+	}
 	for i, v := range row {
 		c := &src.Columns[i]
 		if i == eventTime && v.IsNull() {
@@ -272,6 +275,11 @@ func checkLandingRow(src *feature.SourceVersion, row []feature.Value, eventTime 
 		}
 		if !v.IsNull() && v.Type() != c.Type {
 			return fmt.Errorf("column %s: found a %s, expected a %s", c.Name, v.Type(), c.Type)
+		}
+		if c.Type == feature.TypeTimestamp && !v.IsNull() {
+			if err := checkTime(v.Timestamp()); err != nil {
+				return fmt.Errorf("column %s: %w", c.Name, err)
+			}
 		}
 		if c.Type == feature.TypeString {
 			if err := feature.CheckText(v.Str()); err != nil {

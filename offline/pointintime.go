@@ -12,6 +12,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/read"
 )
 
@@ -90,6 +91,9 @@ func stageSpine(ctx context.Context, tx pgx.Tx, name string, spine iter.Seq2[Spi
 		for row, err := range spine {
 			if err != nil {
 				return err
+			}
+			if err := checkTime(row.At); err != nil {
+				return fault.New(fault.InvalidSpine, "spine: row %d: %v", row.Number+1, err)
 			}
 			e.beginRow(3)
 			e.bytes(row.Key)

@@ -137,7 +137,7 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 				continue
 			}
 			v, err := decodeValue(columns[i].Type, f)
-			if errors.Is(err, errInfinite) {
+			if errors.Is(err, errNoInstant) {
 				return t.refuse("column %s: %v", columns[i].Name, err)
 			}
 			if err != nil {

@@ -2,6 +2,7 @@ package offline
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -72,14 +73,28 @@ func decodeTime(b []byte) (feature.Time, error) {
 		return 0, fmt.Errorf("field of %d bytes is no binary timestamp", len(b))
 	}
 	n := int64(binary.BigEndian.Uint64(b))
-	if n == math.MaxInt64 || n == math.MinInt64 {
-		return 0, errInfinite
+	if n < int64(firstTime-postgresEpoch) || n >= int64(endTime-postgresEpoch) {
+		return 0, errNoInstant
 	}
 	return feature.Time(n + postgresEpoch), nil
 }
 
-// errInfinite is Postgres's 'infinity', which is no instant.
-var errInfinite = fmt.Errorf("found an infinite timestamp, expected an instant")
+// Instants that tables may hold. Both feature.Time and Postgres reach a little further, so that no duration added to or
+// taken from one leaves either.
+const (
+	firstTime feature.Time = -188_395_027_200_000_000  // 4001-01-01 BC
+	endTime   feature.Time = 9_215_576_668_800_000_000 // 294000-01-01
+)
+
+// errNoInstant is of Postgres's 'infinity' too.
+var errNoInstant = errors.New("found an infinite timestamp, or one that is not within the years 4001 BC to 293999, expected an instant")
+
+func checkTime(t feature.Time) error {
+	if t < firstTime || t >= endTime {
+		return errNoInstant
+	}
+	return nil
+}
 
 func decodeInt64(b []byte) (int64, error) {
 	if len(b) != 8 {

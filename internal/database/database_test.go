@@ -369,11 +369,11 @@ func TestCreateTable(t *testing.T) {
 		},
 		"history without a distribution column": {
 			table: database.Table{Name: "undistributed", Kind: database.History, Columns: keyed},
-			err:   `create history table "public"."undistributed": no distribution column`,
+			err:   `create history table "public"."undistributed": found the distribution column "", expected entity_key`,
 		},
 		"staging without a distribution column": {
 			table: database.Table{Name: "undistributed", Kind: database.Staging, Columns: keyed},
-			err:   `create staging table "public"."undistributed": no distribution column`,
+			err:   `create staging table "public"."undistributed": found the distribution column "", expected entity_key`,
 		},
 		"registry with a distribution column": {
 			table: database.Table{

@@ -45,13 +45,16 @@ type Table struct {
 	Kind         Kind
 	// Columns are the column definitions and constraints, as they stand between the parentheses of CREATE TABLE.
 	Columns string
-	// DistributionColumn is set for History, Spine and Staging, never for Registry, and as it fits for Landing.
+	// DistributionColumn is entity_key for History, Spine and Staging, never set for Registry, and as it fits for Landing.
 	DistributionColumn string
 }
 
-// CreateTable makes a table in tx. Every table made at run time is made here, but for temporary ones: this is where a distributed Postgres would be
-// told of it (create_distributed_table, in the same transaction). Spine and Staging tables are not logged: the transaction
-// that makes one drops it or is rolled back.
+// colocation is the column by which rows of one entity lie on one node.
+const colocation = "entity_key"
+
+// CreateTable makes a table in tx. Every table made at run time is made here, but for temporary ones: this is where a
+// distributed Postgres would be told of it (create_distributed_table, in the same transaction). Spine and Staging tables are
+// not logged: the transaction that makes one drops it or is rolled back.
 func CreateTable(ctx context.Context, tx pgx.Tx, t Table) error {
 	name := pgx.Identifier{t.Schema, t.Name}.Sanitize()
 	create := "CREATE TABLE "
@@ -60,8 +63,9 @@ func CreateTable(ctx context.Context, tx pgx.Tx, t Table) error {
 		create = "CREATE UNLOGGED TABLE "
 		fallthrough
 	case History:
-		if t.DistributionColumn == "" {
-			return fmt.Errorf("create %s table %s: no distribution column", t.Kind, name)
+		if t.DistributionColumn != colocation {
+			return fmt.Errorf("create %s table %s: found the distribution column %q, expected %s: these tables are joined by it",
+				t.Kind, name, t.DistributionColumn, colocation)
 		}
 	case Registry:
 		if t.DistributionColumn != "" {
