@@ -249,6 +249,10 @@ type runWorker struct {
 
 func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	err := database.Fault(w.runner.run(ctx, job.Args.RunID))
+	if errors.Is(err, errLeaseHeld) {
+		// Waiting in the queue, not in a worker, leaves the workers to runs of other views.
+		return river.JobSnooze(leaseRetry)
+	}
 	// A process that stops leaves its runs to others, whatever the attempt.
 	if err != nil && ctx.Err() == nil && job.Attempt >= job.MaxAttempts {
 		return errors.Join(err, w.runner.giveUp(ctx, job.Args.RunID, err))

@@ -19,7 +19,7 @@ const leaseClass = 0x4857 // "HW"
 const loadClass = leaseClass + 1
 
 // leaseRetry is how long a run waits before it asks again for a lease that another one holds.
-const leaseRetry = 100 * time.Millisecond
+const leaseRetry = 200 * time.Millisecond
 
 // errLeaseLost means that another attempt took the view version: what this one still wants to write must not be.
 var errLeaseLost = errors.New("the lease of the view version was taken over")

@@ -34,6 +34,9 @@ const (
 	stepPublished = "published"
 )
 
+// errLeaseHeld means that another run of the view version is at work: this one stays queued.
+var errLeaseHeld = errors.New("another run of the view version holds its lease")
+
 // run carries one run to its end. Nothing is left to do when it returns nil: the run is published, or failed for a reason
 // that trying again would not change. An error means that it may be tried again.
 func (rn *runner) run(ctx context.Context, id int64) error {
@@ -51,9 +54,12 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	l, err := awaitLease(ctx, conn, view)
+	l, err := tryLease(ctx, conn, view)
 	if err != nil {
 		return err
+	}
+	if l == nil {
+		return errLeaseHeld
 	}
 	defer func() { _ = l.release(ctx) }()
 

@@ -91,13 +91,19 @@ func stage(ctx context.Context, tx pgx.Tx, t *Transform, seq int64, w *Written) 
 	_, err = tx.Exec(ctx, "ALTER TABLE "+table+" ADD PRIMARY KEY (entity_key, event_time, available_at)")
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23505" {
-		return "", t.refuse("found more than one row for %s, expected one per key, event_time and available_at; "+
-			"group by the join keys, or make the times distinct", pg.Detail)
+		return "", t.refuse("found more than one row for (entity_key, event_time, available_at) = (%s), expected one; "+
+			"group by the join keys, or make the times distinct", duplicateIn(pg.Detail))
 	}
 	if err == nil {
 		_, err = tx.Exec(ctx, "ANALYZE "+table)
 	}
 	return table, err
+}
+
+// duplicateIn is the values that Postgres names in the detail of a unique violation: `Key (…)=(VALUES) is duplicated.`
+func duplicateIn(detail string) string {
+	_, values, _ := strings.Cut(detail, ")=(")
+	return strings.TrimSuffix(strings.TrimSuffix(values, "."), ") is duplicated")
 }
 
 // apply closes, then inserts, then checks that the live rows of the span are the output, no more and no less.

@@ -106,6 +106,10 @@ func (t *Transform) own(scope Scope, reach Span, now feature.Time) error {
 			t.Owned.End = min(t.Owned.End, now.Floor(grain))
 		}
 	}
+	if t.Owned.IsEmpty() && scope.From == nil && scope.To == nil && reach.IsEmpty() {
+		return fault.New(fault.FailedPrecondition, "view %s: no load of its sources is live, and no run covered anything yet; "+
+			"send rows first: headwater ingest SOURCE FILE", t.View.Ref())
+	}
 	if t.Owned.IsEmpty() {
 		return fault.New(fault.InvalidArgument, "view %s: the interval [%s, %s) holds no finished group of %s; "+
 			"ask for a later end", t.View.Ref(), t.Owned.Start, t.Owned.End, grain)
