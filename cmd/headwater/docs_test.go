@@ -1,0 +1,160 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"google.golang.org/grpc/codes"
+
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+func readDoc(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	commandHeading = regexp.MustCompile("(?m)^### `(headwater[^`]*)`$")
+	anyHeading     = regexp.MustCompile("(?m)^#+ ")
+	flagRow        = regexp.MustCompile("(?m)^\\| `--([a-z-]+)`")
+)
+
+// commandSections are the parts of docs/cli.md about one command each, by the command's path.
+func commandSections(text string, paths []string) map[string]string {
+	sections := map[string]string{}
+	for _, at := range commandHeading.FindAllStringSubmatchIndex(text, -1) {
+		usage, body := text[at[2]:at[3]], text[at[1]:]
+		if end := anyHeading.FindStringIndex(body); end != nil {
+			body = body[:end[0]]
+		}
+		name := usage
+		for !slices.Contains(paths, name) && name != "" {
+			name = name[:max(strings.LastIndexByte(name, ' '), 0)]
+		}
+		if name == "" {
+			name = usage
+		}
+		sections[name] = body
+	}
+	return sections
+}
+
+func TestCommandsAreDocumented(t *testing.T) {
+	text := readDoc(t, "../../docs/cli.md")
+	root := newRoot(streams{})
+	commands := map[string]*cobra.Command{}
+	var collect func(c *cobra.Command)
+	collect = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			collect(sub)
+		}
+		if !c.HasSubCommands() {
+			commands[c.CommandPath()] = c
+		}
+	}
+	collect(root)
+	// Cobra adds its help command only when it runs.
+	commands["headwater help"] = newHelp(root)
+	var paths []string
+	for path := range commands {
+		paths = append(paths, path)
+	}
+	sections := commandSections(text, paths)
+	for path, c := range commands {
+		section, ok := sections[path]
+		if !ok {
+			t.Errorf("docs/cli.md has no section on `%s`", path)
+			continue
+		}
+		delete(sections, path)
+		var documented []string
+		for _, m := range flagRow.FindAllStringSubmatch(section, -1) {
+			documented = append(documented, m[1])
+		}
+		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			i := slices.Index(documented, f.Name)
+			switch {
+			case f.Name == "help":
+			case i < 0:
+				t.Errorf("docs/cli.md does not have --%s of `%s`", f.Name, path)
+			default:
+				documented = slices.Delete(documented, i, i+1)
+			}
+		})
+		if len(documented) > 0 {
+			t.Errorf("docs/cli.md has flags that `%s` does not: %s", path, strings.Join(documented, ", "))
+		}
+	}
+	for name := range sections {
+		t.Errorf("docs/cli.md has a section on `%s`, which is not a command", name)
+	}
+	root.PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if !strings.Contains(text, "| `--"+f.Name+"`") {
+			t.Errorf("docs/cli.md does not have --%s", f.Name)
+		}
+	})
+}
+
+func TestConfigurationIsDocumented(t *testing.T) {
+	root := newRoot(streams{})
+	serve, _, err := root.Find([]string{"serve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := readDoc(t, "../../docs/cli.md")
+	for _, word := range []string{
+		"HEADWATER_POSTGRES_URL", "HEADWATER_REDIS_URL", "HEADWATER_REDIS_PREFIX", "HEADWATER_LISTEN", "HEADWATER_AUDIT_DIR",
+		"postgres_url", "redis_url", "redis_prefix", "listen", "audit_dir",
+	} {
+		if !strings.Contains(text, "`"+word+"`") {
+			t.Errorf("docs/cli.md does not have %s", word)
+		}
+		if !strings.Contains(serve.Long, word) {
+			t.Errorf("`headwater serve --help` does not have %s", word)
+		}
+	}
+}
+
+func TestReasonsAreDocumented(t *testing.T) {
+	rows := map[string][]string{}
+	for line := range strings.Lines(readDoc(t, "../../docs/errors.md")) {
+		if cells := strings.Split(line, " | "); strings.HasPrefix(line, "| `") && len(cells) == 5 {
+			rows[strings.Trim(cells[0], "| `")] = cells
+		}
+	}
+	for number, name := range headwaterv1.ErrorReason_name {
+		if number == 0 {
+			continue
+		}
+		reason := fault.Reason(number)
+		short := strings.TrimPrefix(name, "ERROR_REASON_")
+		row, ok := rows[short]
+		if !ok {
+			t.Errorf("docs/errors.md has no row of five cells for %s", short)
+			continue
+		}
+		delete(rows, short)
+		var code codes.Code
+		if err := code.UnmarshalJSON([]byte(strconv.Quote(row[1]))); err != nil || code != fault.Code(reason) {
+			t.Errorf("docs/errors.md gives %s the code %s, expected %s", short, row[1], fault.Code(reason))
+		}
+		if want := strconv.Itoa(exitCode(fault.New(reason, "x"))); row[2] != want {
+			t.Errorf("docs/errors.md gives %s the exit status %s, expected %s", short, row[2], want)
+		}
+	}
+	for name := range rows {
+		t.Errorf("docs/errors.md has a row for %s, which is not a reason", name)
+	}
+}

@@ -1,0 +1,91 @@
+package definition
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+var (
+	heading = regexp.MustCompile(`(?m)^#+ .*$`)
+	quoted  = regexp.MustCompile("`([^`]*)`")
+	keyRow  = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|")
+)
+
+// keySections are the keys that docs/definitions.md has, by the path of what they are keys of.
+func keySections(text string) map[string][]string {
+	sections := map[string][]string{}
+	headings := heading.FindAllStringIndex(text, -1)
+	for i, at := range headings {
+		end := len(text)
+		if i+1 < len(headings) {
+			end = headings[i+1][0]
+		}
+		keys := []string{}
+		for _, m := range keyRow.FindAllStringSubmatch(text[at[1]:end], -1) {
+			keys = append(keys, m[1])
+		}
+		title := text[at[0]:at[1]]
+		switch title {
+		case "## A file":
+			sections[""] = keys
+		case "## Actions":
+			sections["actions"] = keys
+		}
+		for _, m := range quoted.FindAllStringSubmatch(title, -1) {
+			sections[m[1]] = keys
+		}
+	}
+	return sections
+}
+
+func TestEveryKeyIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/definitions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := keySections(string(text))
+	if found, want := slices.Sorted(slices.Values(sections["actions"])), slices.Sorted(slices.Values(feature.Actions())); !slices.Equal(found, want) {
+		t.Errorf("docs/definitions.md has the actions %v, expected %v", found, want)
+	}
+	delete(sections, "actions")
+	var check func(path string, m protoreflect.MessageDescriptor)
+	check = func(path string, m protoreflect.MessageDescriptor) {
+		keys, ok := sections[path]
+		if !ok {
+			t.Errorf("docs/definitions.md has no section on `%s`", path)
+			return
+		}
+		delete(sections, path)
+		keys = slices.Clone(keys)
+		for i := range m.Fields().Len() {
+			field := m.Fields().Get(i)
+			name := string(field.Name())
+			if at := slices.Index(keys, name); at < 0 {
+				t.Errorf("docs/definitions.md does not have the key %s of `%s`", name, path)
+			} else {
+				keys = slices.Delete(keys, at, at+1)
+			}
+			if inner := field.Message(); inner != nil && inner.ParentFile() == m.ParentFile() {
+				if field.IsList() {
+					name += "[]"
+				}
+				check(strings.TrimPrefix(path+"."+name, "."), inner)
+			}
+		}
+		if len(keys) > 0 {
+			t.Errorf("docs/definitions.md has keys that `%s` does not: %s", path, strings.Join(keys, ", "))
+		}
+	}
+	check("", (&headwaterv1.DefinitionFile{}).ProtoReflect().Descriptor())
+	for path := range sections {
+		t.Errorf("docs/definitions.md has a section on `%s`, which is not in a file", path)
+	}
+}
