@@ -2,6 +2,7 @@ package definition
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -87,5 +88,25 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	check("", (&headwaterv1.DefinitionFile{}).ProtoReflect().Descriptor())
 	for path := range sections {
 		t.Errorf("docs/definitions.md has a section on `%s`, which is not in a file", path)
+	}
+}
+
+func TestExamplesOfTheReferenceAreRead(t *testing.T) {
+	text, err := os.ReadFile("../docs/definitions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < 5 {
+		t.Fatalf("found %d examples, expected one for each kind", len(blocks))
+	}
+	for _, block := range blocks {
+		path := filepath.Join(t.TempDir(), "example.yaml")
+		if err := os.WriteFile(path, []byte(block[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read([]string{path}); err != nil {
+			t.Errorf("%v in\n%s", err, block[1])
+		}
 	}
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -156,5 +159,50 @@ func TestReasonsAreDocumented(t *testing.T) {
 	}
 	for name := range rows {
 		t.Errorf("docs/errors.md has a row for %s, which is not a reason", name)
+	}
+}
+
+// What a message or a page tells someone to run must be there to be run.
+func TestCommandsThatAreNamedExist(t *testing.T) {
+	root := newRoot(streams{})
+	root.AddCommand(newHelp(root))
+	named := regexp.MustCompile("(?:`|\\$ |send some: |rows first: )headwater((?: [a-z]+)+)")
+	count := 0
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != "../.." && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case entry.IsDir() || strings.HasSuffix(path, "_test.go"):
+			return nil
+		case !slices.Contains([]string{".go", ".md", ".sh"}, filepath.Ext(path)):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			words := strings.Fields(string(m[1]))
+			count++
+			c, _, err := root.Find(words[:1])
+			if err == nil && c != root && c.HasSubCommands() && len(words) > 1 {
+				words = words[:2]
+				c, _, err = c.Find(words[1:])
+			} else {
+				words = words[:1]
+			}
+			if err == nil && c.Name() != words[len(words)-1] {
+				err = errors.New("there is no such command")
+			}
+			if err != nil {
+				t.Errorf("%s names `headwater %s`: %v", path, strings.Join(words, " "), err)
+			}
+		}
+		return nil
+	})
+	if err != nil || count < 50 {
+		t.Errorf("found %d commands named (%v), expected more", count, err)
 	}
 }
