@@ -161,6 +161,22 @@ func (m *Materializer) Enqueue(ctx context.Context, requests []Request) ([]*Run,
 	return runs, nil
 }
 
+// RebuildOnline loads view versions again from the history into the online store. One of which no run was published is left
+// out of what it returns.
+func (m *Materializer) RebuildOnline(ctx context.Context, views []*feature.ViewVersion) ([]*Rebuild, error) {
+	var rebuilds []*Rebuild
+	for _, v := range views {
+		r, err := m.loader.rebuild(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			rebuilds = append(rebuilds, r)
+		}
+	}
+	return rebuilds, nil
+}
+
 // published is what else the publishing transaction holds.
 func (m *Materializer) published(ctx context.Context, tx pgx.Tx, r *Run) error {
 	if err := m.config.Audit(ctx, tx, r); err != nil {

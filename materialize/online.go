@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -24,6 +25,9 @@ type loader struct {
 	now    func() time.Time
 }
 
+// loaded counts what was offered to Redis: each row was written or stale, and some of them were tombstones.
+type loaded struct{ written, stale, tombstones int64 }
+
 // load computes, for each entity that the run touched, the winner at the newest published sequence and now, and offers it
 // to Redis, or a tombstone where none is left. Doing it twice, or after a later run was loaded, changes nothing.
 func (ld *loader) load(ctx context.Context, id int64) error {
@@ -35,61 +39,105 @@ func (ld *loader) load(ctx context.Context, id int64) error {
 	if view == nil {
 		return fmt.Errorf("view version %d of run %d is not in the catalog yet", r.ViewID, id)
 	}
+	return ld.alone(ctx, view, func(conn *pgx.Conn) error {
+		state, err := getViewState(ctx, conn, r.ViewID)
+		if err != nil {
+			return err
+		}
+		n, err := ld.offer(ctx, conn, view, state, r.Seq, r.Seq)
+		if err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, `
+			UPDATE headwater.run SET online_state = 'loaded', online_written = $2, online_stale = $3, online_tombstones = $4
+			WHERE id = $1`, id, n.written, n.stale, n.tombstones)
+		return err
+	})
+}
+
+// Rebuild is what loading a view version again did.
+type Rebuild struct {
+	View *feature.ViewVersion
+	// Epoch is the one that begins with it, Seq the published sequence that was loaded.
+	Epoch, Seq                 int64
+	Written, Stale, Tombstones int64
+}
+
+// rebuild offers the winner at the newest published sequence and now of every entity of a view version, in a new epoch: it
+// replaces whatever Redis holds, also rows that claim to be of a later sequence. nil when no run was published.
+func (ld *loader) rebuild(ctx context.Context, view *feature.ViewVersion) (*Rebuild, error) {
+	var result *Rebuild
+	err := ld.alone(ctx, view, func(conn *pgx.Conn) error {
+		// Committed before the first row of the new epoch is offered: a load that comes after it is of this epoch too.
+		_, err := conn.Exec(ctx, `UPDATE headwater.view_state SET online_epoch = online_epoch + 1
+			WHERE view_id = $1 AND published_seq > 0`, view.ID)
+		if err != nil {
+			return err
+		}
+		state, err := getViewState(ctx, conn, view.ID)
+		if err != nil || state.PublishedSeq == 0 {
+			return err
+		}
+		n, err := ld.offer(ctx, conn, view, state, 0, state.PublishedSeq)
+		result = &Rebuild{
+			View: view, Epoch: state.OnlineEpoch, Seq: state.PublishedSeq,
+			Written: n.written, Stale: n.stale, Tombstones: n.tombstones,
+		}
+		return err
+	})
+	return result, err
+}
+
+// alone calls do on a connection that holds the view version's load lock: a second load would do the first one's work
+// again. The lock ends with the connection.
+func (ld *loader) alone(ctx context.Context, view *feature.ViewVersion, do func(conn *pgx.Conn) error) error {
 	conn, err := connect(ctx, ld.pool)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	// One load per view version at a time: a second would do the first one's work again. It ends with the connection.
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, loadClass, int32(view.ID)); err != nil {
 		return err
 	}
-	state, err := getViewState(ctx, conn, r.ViewID)
-	if err != nil {
-		return err
-	}
+	return do(conn)
+}
 
+// offer writes the winners of the entities that run touched, or of all for 0, to Redis. withdrew is the run that tombstones
+// name.
+func (ld *loader) offer(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion, state viewState, touched, withdrew int64) (n loaded, err error) {
 	layout := online.NewLayout(view.Stored())
-	var written, stale, tombstones int64
 	items := make([]online.Item, 0, loadBatch)
-	offer := func() error {
+	flush := func() error {
 		result, err := ld.writer.Write(ctx, items)
-		written += result.Written
-		stale += result.Stale
+		n.written += result.Written
+		n.stale += result.Stale
 		items = items[:0]
 		return err
 	}
 	asOf := offline.AsOf{View: view, Seq: state.PublishedSeq}
-	err = offline.TouchedWinners(ctx, conn, asOf, r.Seq, feature.TimeOf(ld.now()), func(key string, w *read.Winner) error {
+	err = offline.TouchedWinners(ctx, conn, asOf, touched, feature.TimeOf(ld.now()), func(key string, w *read.Winner) error {
 		item := online.Item{Entity: view.Entity, Key: key, ViewID: view.ID}
+		var err error
 		if w.Status == read.Present {
 			item.Packed, err = layout.Append(nil, online.Header{
 				Epoch: state.OnlineEpoch, Seq: state.PublishedSeq, EventTime: w.EventTime, AvailableAt: w.AvailableAt,
 				RunSeq: w.RunSeq,
 			}, w.Values)
 		} else {
-			tombstones++
-			item.Packed, err = online.AppendTombstone(nil, state.OnlineEpoch, state.PublishedSeq, r.Seq)
+			n.tombstones++
+			item.Packed, err = online.AppendTombstone(nil, state.OnlineEpoch, state.PublishedSeq, withdrew)
 		}
 		if err != nil {
 			return err
 		}
 		items = append(items, item)
 		if len(items) == loadBatch {
-			return offer()
+			return flush()
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil && len(items) > 0 {
+		err = flush()
 	}
-	if len(items) > 0 {
-		if err := offer(); err != nil {
-			return err
-		}
-	}
-	_, err = ld.pool.Exec(ctx, `
-		UPDATE headwater.run SET online_state = 'loaded', online_written = $2, online_stale = $3, online_tombstones = $4
-		WHERE id = $1`, id, written, stale, tombstones)
-	return err
+	return n, err
 }

@@ -149,3 +149,58 @@ func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stre
 		}
 	}
 }
+
+// RebuildOnline answers once the rows are in the online store.
+func (s *materializationService) RebuildOnline(ctx context.Context, req *headwaterv1.RebuildOnlineRequest) (*headwaterv1.RebuildOnlineResponse, error) {
+	views, err := s.viewsToRebuild(ctx, req.GetViews())
+	if err != nil {
+		return nil, err
+	}
+	rebuilds, err := s.materializer.RebuildOnline(ctx, views)
+	if err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.RebuildOnlineResponse{}
+	for _, r := range rebuilds {
+		resp.Rebuilds = append(resp.Rebuilds, &headwaterv1.OnlineRebuild{
+			View: r.View.Name, ViewVersion: int32(r.View.Version), Epoch: r.Epoch, Seq: r.Seq,
+			Written: r.Written, Stale: r.Stale, Tombstones: r.Tombstones,
+		})
+	}
+	return resp, nil
+}
+
+// viewsToRebuild finds the view versions that refs name, each once, and decides on each view.
+func (s *materializationService) viewsToRebuild(ctx context.Context, refs []string) ([]*feature.ViewVersion, error) {
+	catalog := s.registry.Catalog()
+	if len(refs) == 0 {
+		if err := access.RequireAny(ctx, access.ActionMaterialize, access.KindView); err != nil {
+			return nil, err
+		}
+		for _, v := range catalog.Views() {
+			refs = append(refs, v.Name)
+		}
+	}
+	chosen := map[int64]bool{}
+	for _, ref := range refs {
+		if err := access.Require(ctx, access.ActionMaterialize, access.KindView, ref); err != nil {
+			return nil, err
+		}
+		view, err := catalog.View(ref)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range catalog.ViewVersions() {
+			if v.ID == view.ID || v.Name == ref {
+				chosen[v.ID] = true
+			}
+		}
+	}
+	var views []*feature.ViewVersion
+	for _, v := range catalog.ViewVersions() {
+		if chosen[v.ID] {
+			views = append(views, v)
+		}
+	}
+	return views, nil
+}

@@ -68,6 +68,9 @@ var matrix = map[string]matrixRow{
 	},
 	"MaterializationService/ListRuns": {&headwaterv1.ListRunsRequest{}, access.ActionList, "view:*", "engineer scientist"},
 	"MaterializationService/GetRun":   {&headwaterv1.GetRunRequest{Run: "1"}, access.ActionList, "view:v", "engineer scientist"},
+	"MaterializationService/RebuildOnline": {
+		&headwaterv1.RebuildOnlineRequest{Views: []string{"airport_delays"}}, access.ActionMaterialize, "view:v", "engineer",
+	},
 	"MaterializationService/WatchRun": {&headwaterv1.WatchRunRequest{Id: 1}, access.ActionList, "view:v", "engineer scientist"},
 	"OnlineService/GetFeatures":       {features("delay_model_v1"), access.ActionReadOnline, "service:delay_model_v1", "model"},
 	"RegistryService/Plan":            {&headwaterv1.PlanRequest{}, access.ActionRegister, "catalog:*", "engineer"},

@@ -1328,6 +1328,190 @@ func (x *WatchRunResponse) GetRun() *Run {
 	return nil
 }
 
+type RebuildOnlineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` (all its versions) or `NAME@VERSION`. Empty: all views.
+	Views         []string `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildOnlineRequest) Reset() {
+	*x = RebuildOnlineRequest{}
+	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildOnlineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildOnlineRequest) ProtoMessage() {}
+
+func (x *RebuildOnlineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildOnlineRequest.ProtoReflect.Descriptor instead.
+func (*RebuildOnlineRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RebuildOnlineRequest) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+type RebuildOnlineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By name and version. A view version of which no run was published is left out.
+	Rebuilds      []*OnlineRebuild `protobuf:"bytes,1,rep,name=rebuilds,proto3" json:"rebuilds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildOnlineResponse) Reset() {
+	*x = RebuildOnlineResponse{}
+	mi := &file_headwater_v1_run_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildOnlineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildOnlineResponse) ProtoMessage() {}
+
+func (x *RebuildOnlineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildOnlineResponse.ProtoReflect.Descriptor instead.
+func (*RebuildOnlineResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RebuildOnlineResponse) GetRebuilds() []*OnlineRebuild {
+	if x != nil {
+		return x.Rebuilds
+	}
+	return nil
+}
+
+type OnlineRebuild struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	ViewVersion int32                  `protobuf:"varint,2,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
+	// Rows of this epoch replace those of earlier ones, whatever their sequence.
+	Epoch int64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The published sequence that was loaded.
+	Seq           int64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	Written       int64 `protobuf:"varint,5,opt,name=written,proto3" json:"written,omitempty"`
+	Stale         int64 `protobuf:"varint,6,opt,name=stale,proto3" json:"stale,omitempty"`
+	Tombstones    int64 `protobuf:"varint,7,opt,name=tombstones,proto3" json:"tombstones,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OnlineRebuild) Reset() {
+	*x = OnlineRebuild{}
+	mi := &file_headwater_v1_run_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OnlineRebuild) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OnlineRebuild) ProtoMessage() {}
+
+func (x *OnlineRebuild) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OnlineRebuild.ProtoReflect.Descriptor instead.
+func (*OnlineRebuild) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *OnlineRebuild) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *OnlineRebuild) GetViewVersion() int32 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *OnlineRebuild) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *OnlineRebuild) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *OnlineRebuild) GetWritten() int64 {
+	if x != nil {
+		return x.Written
+	}
+	return 0
+}
+
+func (x *OnlineRebuild) GetStale() int64 {
+	if x != nil {
+		return x.Stale
+	}
+	return 0
+}
+
+func (x *OnlineRebuild) GetTombstones() int64 {
+	if x != nil {
+		return x.Tombstones
+	}
+	return 0
+}
+
 type RunInput_Load struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1340,7 +1524,7 @@ type RunInput_Load struct {
 
 func (x *RunInput_Load) Reset() {
 	*x = RunInput_Load{}
-	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	mi := &file_headwater_v1_run_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1536,7 @@ func (x *RunInput_Load) String() string {
 func (*RunInput_Load) ProtoMessage() {}
 
 func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	mi := &file_headwater_v1_run_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1684,21 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x0fWatchRunRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x02id\"7\n" +
 	"\x10WatchRunResponse\x12#\n" +
-	"\x03run\x18\x01 \x01(\v2\x11.headwater.v1.RunR\x03run*\x9a\x01\n" +
+	"\x03run\x18\x01 \x01(\v2\x11.headwater.v1.RunR\x03run\"9\n" +
+	"\x14RebuildOnlineRequest\x12!\n" +
+	"\x05views\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x05views\"P\n" +
+	"\x15RebuildOnlineResponse\x127\n" +
+	"\brebuilds\x18\x01 \x03(\v2\x1b.headwater.v1.OnlineRebuildR\brebuilds\"\xbe\x01\n" +
+	"\rOnlineRebuild\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
+	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x03R\x05epoch\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x03R\x03seq\x12\x18\n" +
+	"\awritten\x18\x05 \x01(\x03R\awritten\x12\x14\n" +
+	"\x05stale\x18\x06 \x01(\x03R\x05stale\x12\x1e\n" +
+	"\n" +
+	"tombstones\x18\a \x01(\x03R\n" +
+	"tombstones*\x9a\x01\n" +
 	"\bRunState\x12\x19\n" +
 	"\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n" +
@@ -1521,12 +1719,13 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x12CHECK_STATE_FAILED\x10\x03\x12\x17\n" +
 	"\x13CHECK_STATE_ERRORED\x10\x04\x12\x1b\n" +
 	"\x17CHECK_STATE_NO_BASELINE\x10\x05\x12\x17\n" +
-	"\x13CHECK_STATE_SKIPPED\x10\x062\xf8\x02\n" +
+	"\x13CHECK_STATE_SKIPPED\x10\x062\xdc\x03\n" +
 	"\x16MaterializationService\x12c\n" +
 	"\vMaterialize\x12 .headwater.v1.MaterializeRequest\x1a!.headwater.v1.MaterializeResponse\"\x0f\x8a\xc9\x18\v\b\x05\x10\x04\x1a\x05views\x12S\n" +
 	"\bListRuns\x12\x1d.headwater.v1.ListRunsRequest\x1a\x1e.headwater.v1.ListRunsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12M\n" +
 	"\x06GetRun\x12\x1b.headwater.v1.GetRunRequest\x1a\x1c.headwater.v1.GetRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12U\n" +
-	"\bWatchRun\x12\x1d.headwater.v1.WatchRunRequest\x1a\x1e.headwater.v1.WatchRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x010\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\bWatchRun\x12\x1d.headwater.v1.WatchRunRequest\x1a\x1e.headwater.v1.WatchRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x010\x01\x12b\n" +
+	"\rRebuildOnline\x12\".headwater.v1.RebuildOnlineRequest\x1a#.headwater.v1.RebuildOnlineResponse\"\b\x8a\xc9\x18\x04\b\x05 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_run_proto_rawDescOnce sync.Once
@@ -1541,7 +1740,7 @@ func file_headwater_v1_run_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_headwater_v1_run_proto_goTypes = []any{
 	(RunState)(0),                 // 0: headwater.v1.RunState
 	(OnlineState)(0),              // 1: headwater.v1.OnlineState
@@ -1561,44 +1760,50 @@ var file_headwater_v1_run_proto_goTypes = []any{
 	(*GetRunResponse)(nil),        // 15: headwater.v1.GetRunResponse
 	(*WatchRunRequest)(nil),       // 16: headwater.v1.WatchRunRequest
 	(*WatchRunResponse)(nil),      // 17: headwater.v1.WatchRunResponse
-	(*RunInput_Load)(nil),         // 18: headwater.v1.RunInput.Load
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*RebuildOnlineRequest)(nil),  // 18: headwater.v1.RebuildOnlineRequest
+	(*RebuildOnlineResponse)(nil), // 19: headwater.v1.RebuildOnlineResponse
+	(*OnlineRebuild)(nil),         // 20: headwater.v1.OnlineRebuild
+	(*RunInput_Load)(nil),         // 21: headwater.v1.RunInput.Load
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
 }
 var file_headwater_v1_run_proto_depIdxs = []int32{
-	19, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
-	19, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
+	22, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
+	22, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
 	5,  // 2: headwater.v1.MaterializeResponse.runs:type_name -> headwater.v1.Run
 	0,  // 3: headwater.v1.Run.state:type_name -> headwater.v1.RunState
-	19, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
-	19, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
+	22, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
+	22, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
 	6,  // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
 	7,  // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
-	19, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
-	19, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	19, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
+	22, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
+	22, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	22, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
 	9,  // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
 	10, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
 	11, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
 	1,  // 14: headwater.v1.Run.online_state:type_name -> headwater.v1.OnlineState
-	18, // 15: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
+	21, // 15: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
 	8,  // 16: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
 	2,  // 17: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
 	5,  // 18: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
 	5,  // 19: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
 	5,  // 20: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
-	3,  // 21: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
-	12, // 22: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
-	14, // 23: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
-	16, // 24: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
-	4,  // 25: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
-	13, // 26: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
-	15, // 27: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
-	17, // 28: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
-	25, // [25:29] is the sub-list for method output_type
-	21, // [21:25] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	20, // 21: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
+	3,  // 22: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
+	12, // 23: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
+	14, // 24: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
+	16, // 25: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
+	18, // 26: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
+	4,  // 27: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
+	13, // 28: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
+	15, // 29: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
+	17, // 30: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
+	19, // 31: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
+	27, // [27:32] is the sub-list for method output_type
+	22, // [22:27] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_run_proto_init() }
@@ -1613,7 +1818,7 @@ func file_headwater_v1_run_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_run_proto_rawDesc), len(file_headwater_v1_run_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,10 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MaterializationService_Materialize_FullMethodName = "/headwater.v1.MaterializationService/Materialize"
-	MaterializationService_ListRuns_FullMethodName    = "/headwater.v1.MaterializationService/ListRuns"
-	MaterializationService_GetRun_FullMethodName      = "/headwater.v1.MaterializationService/GetRun"
-	MaterializationService_WatchRun_FullMethodName    = "/headwater.v1.MaterializationService/WatchRun"
+	MaterializationService_Materialize_FullMethodName   = "/headwater.v1.MaterializationService/Materialize"
+	MaterializationService_ListRuns_FullMethodName      = "/headwater.v1.MaterializationService/ListRuns"
+	MaterializationService_GetRun_FullMethodName        = "/headwater.v1.MaterializationService/GetRun"
+	MaterializationService_WatchRun_FullMethodName      = "/headwater.v1.MaterializationService/WatchRun"
+	MaterializationService_RebuildOnline_FullMethodName = "/headwater.v1.MaterializationService/RebuildOnline"
 )
 
 // MaterializationServiceClient is the client API for MaterializationService service.
@@ -37,6 +38,8 @@ type MaterializationServiceClient interface {
 	GetRun(ctx context.Context, in *GetRunRequest, opts ...grpc.CallOption) (*GetRunResponse, error)
 	// Sends the run when it changes, until it has ended and its online load has, too.
 	WatchRun(ctx context.Context, in *WatchRunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRunResponse], error)
+	// Loads the online store again from the history: after it lost data, or to be sure. Reads go on meanwhile.
+	RebuildOnline(ctx context.Context, in *RebuildOnlineRequest, opts ...grpc.CallOption) (*RebuildOnlineResponse, error)
 }
 
 type materializationServiceClient struct {
@@ -96,6 +99,16 @@ func (c *materializationServiceClient) WatchRun(ctx context.Context, in *WatchRu
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type MaterializationService_WatchRunClient = grpc.ServerStreamingClient[WatchRunResponse]
 
+func (c *materializationServiceClient) RebuildOnline(ctx context.Context, in *RebuildOnlineRequest, opts ...grpc.CallOption) (*RebuildOnlineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RebuildOnlineResponse)
+	err := c.cc.Invoke(ctx, MaterializationService_RebuildOnline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MaterializationServiceServer is the server API for MaterializationService service.
 // All implementations must embed UnimplementedMaterializationServiceServer
 // for forward compatibility.
@@ -108,6 +121,8 @@ type MaterializationServiceServer interface {
 	GetRun(context.Context, *GetRunRequest) (*GetRunResponse, error)
 	// Sends the run when it changes, until it has ended and its online load has, too.
 	WatchRun(*WatchRunRequest, grpc.ServerStreamingServer[WatchRunResponse]) error
+	// Loads the online store again from the history: after it lost data, or to be sure. Reads go on meanwhile.
+	RebuildOnline(context.Context, *RebuildOnlineRequest) (*RebuildOnlineResponse, error)
 	mustEmbedUnimplementedMaterializationServiceServer()
 }
 
@@ -129,6 +144,9 @@ func (UnimplementedMaterializationServiceServer) GetRun(context.Context, *GetRun
 }
 func (UnimplementedMaterializationServiceServer) WatchRun(*WatchRunRequest, grpc.ServerStreamingServer[WatchRunResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchRun not implemented")
+}
+func (UnimplementedMaterializationServiceServer) RebuildOnline(context.Context, *RebuildOnlineRequest) (*RebuildOnlineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RebuildOnline not implemented")
 }
 func (UnimplementedMaterializationServiceServer) mustEmbedUnimplementedMaterializationServiceServer() {
 }
@@ -217,6 +235,24 @@ func _MaterializationService_WatchRun_Handler(srv interface{}, stream grpc.Serve
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type MaterializationService_WatchRunServer = grpc.ServerStreamingServer[WatchRunResponse]
 
+func _MaterializationService_RebuildOnline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RebuildOnlineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MaterializationServiceServer).RebuildOnline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MaterializationService_RebuildOnline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MaterializationServiceServer).RebuildOnline(ctx, req.(*RebuildOnlineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // MaterializationService_ServiceDesc is the grpc.ServiceDesc for MaterializationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -235,6 +271,10 @@ var MaterializationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRun",
 			Handler:    _MaterializationService_GetRun_Handler,
+		},
+		{
+			MethodName: "RebuildOnline",
+			Handler:    _MaterializationService_RebuildOnline_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
