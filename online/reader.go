@@ -148,8 +148,8 @@ func (f *fetched) winners(plan *Plan, g, v int, now feature.Time) ([]read.Winner
 			} else if err := view.winner(row, values[n*columns:(n+1)*columns:(n+1)*columns], now, &decoded[n]); err != nil {
 				return nil, fault.New(fault.Internal,
 					"the online row of view %s for entity %s key %q cannot be read: %v; something other than "+
-						"this version of Headwater wrote it, and the next run that changes this entity writes it anew",
-					view.Version.Ref(), plan.groups[g].entity, f.keys[g][n], err)
+						"this version of Headwater wrote it: `headwater online rebuild %s` writes it anew",
+					view.Version.Ref(), plan.groups[g].entity, f.keys[g][n], err, view.Version.Ref())
 			}
 		}
 		winners[i] = decoded[n]

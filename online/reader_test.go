@@ -280,7 +280,7 @@ func TestReadFaults(t *testing.T) {
 	}{
 		{"corrupt", ctx, [][]Key{{key("none"), key("cut")}}, fault.Internal,
 			`the online row of view delays@1 for entity airport key "cut" cannot be read: found 1 bytes, expected a header of 42; ` +
-				"something other than this version of Headwater wrote it, and the next run that changes this entity writes it anew"},
+				"something other than this version of Headwater wrote it: `headwater online rebuild delays@1` writes it anew"},
 		{"another's key", ctx, [][]Key{{key("taken")}}, fault.RedisUnavailable,
 			"Redis at " + at + " holds something else under a key of an online row; give Headwater a prefix of its own"},
 		{"cancelled", cancelled, [][]Key{{key("a")}}, fault.Cancelled, "the call to Redis at " + at + " was cancelled"},
