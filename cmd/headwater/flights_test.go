@@ -43,8 +43,8 @@ type flightGroup struct {
 func (g flightGroup) mean() float64  { return float64(g.delays) / float64(g.departures) }
 func (g flightGroup) share() float64 { return float64(g.late) / float64(g.departures) }
 
-// groupsOf are the rows of a view: flights of one key and one grain of time, which end the grain.
-func groupsOf(flights []flight, grain time.Duration, key func(flight) string) []flightGroup {
+// groupsOf are the rows of a view by key: flights of one key and one grain of time, at the end of the grain.
+func groupsOf(flights []flight, grain time.Duration, key func(flight) string) map[string][]flightGroup {
 	type id struct {
 		key string
 		end int64
@@ -65,9 +65,9 @@ func groupsOf(flights []flight, grain time.Duration, key func(flight) string) []
 			g.late++
 		}
 	}
-	var groups []flightGroup
+	groups := map[string][]flightGroup{}
 	for _, g := range found {
-		groups = append(groups, *g)
+		groups[g.key] = append(groups[g.key], *g)
 	}
 	return groups
 }
@@ -76,16 +76,16 @@ func airportOf(f flight) string { return f.origin }
 func routeOf(f flight) string   { return f.origin + ">" + f.destination }
 
 // naive is both views' rows.
-type naive struct{ airports, routes []flightGroup }
+type naive struct{ airports, routes map[string][]flightGroup }
 
 func newNaive(flights []flight) naive {
 	return naive{groupsOf(flights, time.Hour, airportOf), groupsOf(flights, 24*time.Hour, routeOf)}
 }
 
 // winner is the newest row of key that was true and known at a time, if there is one.
-func winner(groups []flightGroup, key string, at int64) (best flightGroup, ok bool) {
-	for _, g := range groups {
-		if g.key == key && g.eventTime <= at && g.availableAt <= at && (!ok || g.eventTime > best.eventTime) {
+func winner(groups map[string][]flightGroup, key string, at int64) (best flightGroup, ok bool) {
+	for _, g := range groups[key] {
+		if g.eventTime <= at && g.availableAt <= at && (!ok || g.eventTime > best.eventTime) {
 			best, ok = g, true
 		}
 	}
@@ -108,16 +108,27 @@ func (n naive) features(origin, destination string, at int64) []any {
 	return values
 }
 
-// differing counts the rows of a that are not in b.
-func differing(a, b []flightGroup) int64 {
-	there := map[flightGroup]bool{}
-	for _, g := range b {
-		there[g] = true
+// count counts rows.
+func count(groups map[string][]flightGroup) (n int) {
+	for _, of := range groups {
+		n += len(of)
 	}
-	var n int64
-	for _, g := range a {
-		if !there[g] {
-			n++
+	return n
+}
+
+// differing counts the rows of a that are not in b.
+func differing(a, b map[string][]flightGroup) (n int) {
+	there := map[flightGroup]bool{}
+	for _, of := range b {
+		for _, g := range of {
+			there[g] = true
+		}
+	}
+	for _, of := range a {
+		for _, g := range of {
+			if !there[g] {
+				n++
+			}
 		}
 	}
 	return n

@@ -171,8 +171,8 @@ func expectWrote(t *testing.T, r *headwaterv1.Run, want string) {
 }
 
 func (s *story) materialize(t *testing.T) {
-	if len(s.before.airports) != airportRows || len(s.before.routes) != routeRows {
-		t.Fatalf("found %d and %d groups in the files, expected %d and %d", len(s.before.airports), len(s.before.routes), airportRows, routeRows)
+	if a, r := count(s.before.airports), count(s.before.routes); a != airportRows || r != routeRows {
+		t.Fatalf("found %d and %d groups in the files, expected %d and %d", a, r, airportRows, routeRows)
 	}
 	airports, routes := s.runs(t)
 	expectWrote(t, airports, "run 1: 72839 produced, 72839 inserted, 0 withdrawn, 0 unchanged, 72839 live")
