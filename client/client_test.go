@@ -287,3 +287,45 @@ func TestOtherServer(t *testing.T) {
 		t.Errorf("found %v, expected %s", err, want)
 	}
 }
+
+func TestLargeBatchesAreCut(t *testing.T) {
+	schema := tabular.ArrowSchema(append([]feature.Column{{Name: "n", Type: feature.TypeInt64}}, columns...))
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	for i := range 1000 {
+		tabular.Append(b.Field(0), feature.Int64(int64(i)))
+		text := strings.Repeat("x", i%50)
+		if i == 500 {
+			// More than a piece may hold, and still one row.
+			text = strings.Repeat("y", 5000)
+		}
+		tabular.Append(b.Field(1), feature.String(text))
+	}
+	batch, next := b.NewRecordBatch(), int64(0)
+	for piece := range pieces(batch, 1000) {
+		if n := bytesOf(piece); n > 1000 && piece.NumRows() > 1 {
+			t.Errorf("found a piece of %d rows and %d bytes", piece.NumRows(), n)
+		}
+		for i := range int(piece.NumRows()) {
+			if got := tabular.ValueAt(piece.Column(0), i).Int64(); got != next {
+				t.Fatalf("found row %d, expected %d", got, next)
+			}
+			next++
+		}
+	}
+	if next != 1000 {
+		t.Errorf("found %d rows, expected 1000", next)
+	}
+	whole := 0
+	for piece := range pieces(batch, 1<<20) {
+		whole++
+		if piece != batch {
+			t.Error("a batch that fits was cut")
+		}
+	}
+	if whole != 1 {
+		t.Errorf("found %d pieces, expected one", whole)
+	}
+	for range pieces(batch, 1000) {
+		break
+	}
+}

@@ -6,10 +6,12 @@ import (
 	"iter"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/tabular"
 )
 
 // chunkSize is where streams of bytes are cut into messages.
@@ -69,14 +71,48 @@ func (r Rows) send(send func([]byte) error) error {
 		if err != nil {
 			return err
 		}
-		if err := w.Write(batch); err != nil {
-			return cut.cause(err)
+		for piece := range pieces(batch, tabular.MaxBatchBytes/2) {
+			if err := w.Write(piece); err != nil {
+				return cut.cause(err)
+			}
 		}
 	}
 	if err := w.Close(); err != nil {
 		return cut.cause(err)
 	}
 	return cut.flush()
+}
+
+// pieces are the rows of a batch in batches of about limit bytes at most, or of one row: the server bounds them.
+func pieces(batch arrow.RecordBatch, limit int64) iter.Seq[arrow.RecordBatch] {
+	return func(yield func(arrow.RecordBatch) bool) { cutInto(batch, limit, yield) }
+}
+
+func cutInto(batch arrow.RecordBatch, limit int64, yield func(arrow.RecordBatch) bool) bool {
+	n := batch.NumRows()
+	if n <= 1 || bytesOf(batch) <= limit {
+		return yield(batch)
+	}
+	for _, half := range [][2]int64{{0, n / 2}, {n / 2, n}} {
+		piece := batch.NewSlice(half[0], half[1])
+		more := cutInto(piece, limit, yield)
+		piece.Release()
+		if !more {
+			return false
+		}
+	}
+	return true
+}
+
+// bytesOf is about the size of a batch on the wire.
+func bytesOf(batch arrow.RecordBatch) (n int64) {
+	for _, column := range batch.Columns() {
+		n += 9 * int64(column.Len())
+		if text, ok := column.(*array.String); ok && text.Len() > 0 {
+			n += int64(len(text.ValueBytes()))
+		}
+	}
+	return n
 }
 
 // chunks collects bytes and sends them on in messages of chunkSize.

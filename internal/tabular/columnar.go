@@ -23,6 +23,10 @@ type recordSource interface {
 	Read() (arrow.RecordBatch, error)
 }
 
+// maxColumnBytes is more than a buffer of text with 32-bit offsets holds: what a damaged file announces beyond it is not made
+// room for.
+const maxColumnBytes = 1 << 32
+
 // records opens the file with the library of its format.
 func (f *File) records() (source recordSource, err error) {
 	err = f.guarded(func() error {
@@ -31,13 +35,14 @@ func (f *File) records() (source recordSource, err error) {
 			source, err = f.parquet()
 		case f.isArrowFile():
 			var r *ipc.FileReader
-			if r, err = ipc.NewFileReader(f.content()); err == nil {
+			if r, err = ipc.NewFileReader(f.content(), ipc.WithAllocator(boundedTo(maxColumnBytes))); err == nil {
 				source = r
 			}
 		case !f.endsWith(arrowStreamEnd):
 			err = io.ErrUnexpectedEOF
 		default:
-			source, err = ipc.NewReader(f.content(), ipc.WithBodySizeLimit(f.Size))
+			from := &messages{r: f.content(), maxBody: f.Size, trusted: true}
+			source, err = ipc.NewReaderFromMessageReader(from, ipc.WithAllocator(boundedTo(maxColumnBytes)))
 		}
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF

@@ -144,3 +144,19 @@ func TestBadColumns(t *testing.T) {
 	_, err = f.Read([]feature.Column{{Name: "origin", Type: feature.TypeString}})
 	expectFault(t, err, fault.InvalidRows, path+": found no column origin, expected it; the file has c")
 }
+
+// A damaged file may announce more than there is memory; it is a damaged file all the same, in both forms.
+func TestLyingLengthsInFiles(t *testing.T) {
+	schema := arrow.NewSchema([]arrow.Field{{Name: "i", Type: arrow.PrimitiveTypes.Int64}}, nil)
+	stream := libraryStream(t, schema, func(b *array.RecordBuilder) { b.Field(0).(*array.Int64Builder).Append(1) }, ipc.WithZstd())
+	put64(body(t, stream, 1), 1<<46)
+	path := write(t, "f.arrows", string(stream))
+	_, err := readAll(path, []feature.Column{{Name: "i", Type: feature.TypeInt64}})
+	expectFault(t, err, fault.InvalidRows, path+": found a file that cannot be read as arrows, expected a whole one; copy or write it again")
+	stream = libraryStream(t, schema, func(b *array.RecordBuilder) { b.Field(0).(*array.Int64Builder).Append(1) })
+	meta := stream[batchAt(stream)+8:]
+	put64(meta[table{meta, table{bytes: meta}.uint32(0)}.field(3):], 1<<46)
+	path = write(t, "g.arrows", string(stream))
+	_, err = readAll(path, []feature.Column{{Name: "i", Type: feature.TypeInt64}})
+	expectFault(t, err, fault.InvalidRows, path+": found a file that cannot be read as arrows, expected a whole one; copy or write it again")
+}

@@ -39,19 +39,27 @@ func ArrowSchema(columns []feature.Column) *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
+// streamTypes lists what ArrowType returns, for messages.
+const streamTypes = "bool, int64, float64, utf8 or timestamp[us, tz=UTC]"
+
 // ColumnsOf is the inverse of ArrowSchema, up to nullability and metadata. The error names the first column whose type
-// is not one that ArrowType returns, or whose name another column has.
+// is not one that ArrowType returns, or whose name is empty, no text that can be stored, or another column's.
 func ColumnsOf(s *arrow.Schema) ([]feature.Column, error) {
 	columns := make([]feature.Column, s.NumFields())
 	seen := make(map[string]bool, s.NumFields())
 	for i, f := range s.Fields() {
+		if f.Name == "" {
+			return nil, fmt.Errorf("column %d: found no name, expected one", i+1)
+		}
+		if err := checkText(f.Name); err != nil {
+			return nil, fmt.Errorf("the name of column %d: %w", i+1, err)
+		}
 		t, ok := typeOf(f.Type)
 		if !ok {
-			return nil, fmt.Errorf("column %s: found Arrow type %s, expected bool, int64, float64, utf8 or timestamp[us, tz=UTC]",
-				f.Name, f.Type)
+			return nil, fmt.Errorf("column %s: found Arrow type %s, expected %s", shorten(f.Name), shorten(f.Type.String()), streamTypes)
 		}
 		if seen[f.Name] {
-			return nil, fmt.Errorf("column %s: found twice, expected each name once", f.Name)
+			return nil, fmt.Errorf("column %s: found twice, expected each name once", shorten(f.Name))
 		}
 		seen[f.Name] = true
 		columns[i] = feature.Column{Name: f.Name, Type: t}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -13,52 +15,64 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 )
 
-// StreamReader reads an Arrow IPC stream of ArrowSchema row by row. The stream may come from anyone: what is wrong with
-// it is an error, also where the library panics.
+// StreamReader reads an Arrow IPC stream of ArrowSchema row by row. What is wrong with the stream is a *StreamError, also
+// where the library panics; an error of the source is returned as it is.
 type StreamReader struct {
 	Columns []feature.Column
 	r       *ipc.Reader
+	from    *messages
 }
 
-// NewStreamReader reads the schema. The error says what is wrong with the stream or with the type of a column.
-func NewStreamReader(r io.Reader) (s *StreamReader, err error) {
-	err = guard(func() error {
-		reader, err := ipc.NewReader(r, ipc.WithAllocator(memory.DefaultAllocator))
-		if err != nil {
-			return streamError(err)
-		}
-		s = &StreamReader{r: reader}
-		s.Columns, err = ColumnsOf(reader.Schema())
+// NewStreamReader reads the schema of a stream that may come from anyone. Its batches are at most MaxBatchBytes long and not
+// compressed, its columns have distinct names, and neither dictionaries nor children.
+func NewStreamReader(r io.Reader) (*StreamReader, error) {
+	return newStreamReader(&messages{r: r, maxBody: MaxBatchBytes})
+}
+
+// NewOwnStreamReader reads the schema of a stream that a StreamWriter wrote, compressed or not.
+func NewOwnStreamReader(r io.Reader) (*StreamReader, error) {
+	// A batch ends with the row that fills it, and that row was in a batch of its own sender's.
+	return newStreamReader(&messages{r: r, maxBody: 4 * MaxBatchBytes, trusted: true})
+}
+
+func newStreamReader(from *messages) (s *StreamReader, err error) {
+	s = &StreamReader{from: from}
+	err = s.guard(func() (err error) {
+		s.r, err = ipc.NewReaderFromMessageReader(from, ipc.WithAllocator(boundedTo(from.maxBody)))
 		return err
 	})
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	if s.Columns, err = ColumnsOf(s.r.Schema()); err != nil {
+		return nil, badStream("%s", err)
+	}
+	return s, nil
 }
 
-// Rows are the stream's rows, a value per column. A row is used only until the next; its strings may be kept no longer
-// either. It can be ranged over once.
+// Rows are the stream's rows, a value per column: text is valid UTF-8 without NUL, and times lie in the years 1 to 9999. A
+// row is used only until the next; its strings may be kept no longer either. It can be ranged over once.
 func (s *StreamReader) Rows() iter.Seq2[[]feature.Value, error] {
 	return func(yield func([]feature.Value, error) bool) {
 		defer s.r.Release()
 		row := make([]feature.Value, len(s.Columns))
-		for {
-			more := false
-			err := guard(func() error {
-				if more = s.r.Next(); !more && s.r.Err() != nil && !errors.Is(s.r.Err(), io.EOF) {
-					return streamError(s.r.Err())
-				}
-				return nil
-			})
+		for number := int64(0); ; {
+			batch, err := s.next()
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if !more {
+			if batch == nil {
 				return
 			}
-			batch := s.r.RecordBatch()
 			for i := range int(batch.NumRows()) {
+				number++
 				for c := range row {
 					row[c] = ValueAt(batch.Column(c), i)
+					if err := checkStored(row[c]); err != nil {
+						yield(nil, badStream("row %d: column %s: %s", number, s.Columns[c].Name, err))
+						return
+					}
 				}
 				if !yield(row, nil) {
 					return
@@ -68,31 +82,156 @@ func (s *StreamReader) Rows() iter.Seq2[[]feature.Value, error] {
 	}
 }
 
-func guard(do func() error) (err error) {
+// next is the next batch, made sure of so that no value of it can panic; nil after the last.
+func (s *StreamReader) next() (batch arrow.RecordBatch, err error) {
+	err = s.guard(func() error {
+		if !s.r.Next() {
+			return s.r.Err()
+		}
+		batch = s.r.RecordBatch()
+		return checkBatch(batch, s.from.bodyLen, s.from.trusted)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.from.batches++
+	return batch, nil
+}
+
+// guard calls the library, and tells what the sender did wrong from what reading the source failed with.
+func (s *StreamReader) guard(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = streamError(fmt.Errorf("%v", p))
+			err = s.from.damaged(fmt.Errorf("%v", p))
 		}
 	}()
-	return do()
+	err = do()
+	switch {
+	case s.from.err == io.EOF:
+		return nil
+	case s.from.err != nil:
+		return s.from.err
+	case err != nil:
+		return s.from.damaged(err)
+	}
+	return nil
 }
 
-func streamError(err error) error {
-	return fmt.Errorf("found no readable Arrow IPC stream (%w), expected a schema, record batches and an end", err)
+// checkBatch makes sure that the buffers of a batch hold what its arrays say.
+func checkBatch(batch arrow.RecordBatch, bodyLen int64, compressed bool) error {
+	var sum int64
+	for _, a := range batch.Columns() {
+		if int64(a.Len()) != batch.NumRows() {
+			return fmt.Errorf("found an array of %d values in a batch of %d", a.Len(), batch.NumRows())
+		}
+		buffers := a.Data().Buffers()
+		for _, b := range buffers {
+			if b != nil {
+				sum += int64(b.Len())
+			}
+		}
+		if err := checkBuffers(a, buffers); err != nil {
+			return err
+		}
+	}
+	if sum > bodyLen && !compressed {
+		return errors.New("buffers lie over each other")
+	}
+	return nil
 }
 
-// StreamWriter writes an Arrow IPC stream of ArrowSchema row by row, in batches of StreamBatchRows: the same rows give
-// the same bytes, whatever they came in.
+func checkBuffers(a arrow.Array, buffers []*memory.Buffer) error {
+	n := a.Len()
+	bitmap := lengthOf(buffers[0])
+	if bitmap < (n+7)/8 && (bitmap > 0 || a.Data().NullN() > 0) {
+		return fmt.Errorf("found %d bytes of validity for %d values", bitmap, n)
+	}
+	held := 0
+	switch a := a.(type) {
+	case *array.String:
+		return checkOffsets(a, buffers)
+	case *array.Boolean:
+		held = 8 * lengthOf(buffers[1])
+	default:
+		held = lengthOf(buffers[1]) / 8
+	}
+	if held < n && !allNull(a) {
+		return fmt.Errorf("found room for %d values in an array of %d", held, n)
+	}
+	return nil
+}
+
+func checkOffsets(a *array.String, buffers []*memory.Buffer) error {
+	n := a.Len()
+	if lengthOf(buffers[1])/4 < n+1 {
+		if n == 0 || allNull(a) {
+			return nil
+		}
+		return fmt.Errorf("found %d bytes of offsets for %d values", lengthOf(buffers[1]), n)
+	}
+	offsets := a.ValueOffsets()
+	for i := range n {
+		if offsets[i] < 0 || offsets[i+1] < offsets[i] {
+			return fmt.Errorf("found offset %d after %d", offsets[i+1], offsets[i])
+		}
+	}
+	if int(offsets[n]) > lengthOf(buffers[2]) {
+		return fmt.Errorf("found offset %d in %d bytes", offsets[n], lengthOf(buffers[2]))
+	}
+	return nil
+}
+
+func lengthOf(b *memory.Buffer) int {
+	if b == nil {
+		return 0
+	}
+	return b.Len()
+}
+
+// allNull goes by the values, not by how many are said to be NULL.
+func allNull(a arrow.Array) bool {
+	for i := range a.Len() {
+		if !a.IsNull(i) {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	firstTime = feature.TimeOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC))
+	endTime   = feature.TimeOf(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))
+)
+
+// checkStored reports a value that a store or a message could not hold.
+func checkStored(v feature.Value) error {
+	switch v.Type() {
+	case feature.TypeString:
+		return checkText(v.Str())
+	case feature.TypeTimestamp:
+		if at := v.Timestamp(); at < firstTime || at >= endTime {
+			return fmt.Errorf("found a time %d µs from 1970-01-01, expected one in the years 1 to 9999", int64(at))
+		}
+	}
+	return nil
+}
+
+// StreamWriter writes an Arrow IPC stream of ArrowSchema row by row, in batches that end with row StreamBatchRows, or with
+// the row that brings their text to StreamBatchText bytes: the same rows give the same bytes, whatever they came in.
 type StreamWriter struct {
 	w       *ipc.Writer
 	builder *array.RecordBuilder
 	rows    int
+	text    int
 }
 
-// StreamBatchRows is the number of rows in each batch of a StreamWriter but the last.
-const StreamBatchRows = 8192
+const (
+	// StreamBatchRows is the most rows of a batch of a StreamWriter, StreamBatchText the bytes of text that end one.
+	StreamBatchRows = 8192
+	StreamBatchText = 8 << 20
+)
 
-// NewStreamWriter makes a writer to w. Compressed streams have zstd buffers.
+// NewStreamWriter makes a writer to w. Compressed streams have zstd buffers, and only NewOwnStreamReader takes them.
 func NewStreamWriter(w io.Writer, columns []feature.Column, compressed bool) *StreamWriter {
 	schema := ArrowSchema(columns)
 	options := []ipc.Option{ipc.WithSchema(schema)}
@@ -109,8 +248,9 @@ func NewStreamWriter(w io.Writer, columns []feature.Column, compressed bool) *St
 func (s *StreamWriter) Append(row []feature.Value) error {
 	for i, v := range row {
 		Append(s.builder.Field(i), v)
+		s.text += len(v.Str())
 	}
-	if s.rows++; s.rows == StreamBatchRows {
+	if s.rows++; s.rows == StreamBatchRows || s.text >= StreamBatchText {
 		return s.flush()
 	}
 	return nil
@@ -119,7 +259,7 @@ func (s *StreamWriter) Append(row []feature.Value) error {
 func (s *StreamWriter) flush() error {
 	batch := s.builder.NewRecordBatch()
 	defer batch.Release()
-	s.rows = 0
+	s.rows, s.text = 0, 0
 	return s.w.Write(batch)
 }
 

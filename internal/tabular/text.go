@@ -24,6 +24,14 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
+// shorten is a name for a message, unless it is long.
+func shorten(name string) string {
+	if len(name) > maxQuoted {
+		return quote(name)
+	}
+	return name
+}
+
 // parseText reads the text of one value: `true` or `false` (any case; also t, f, 1, 0), a decimal integer, a decimal
 // number or NaN, Inf, -Inf, any text, or a timestamp. The error says what was found and what was expected.
 func parseText(t feature.Type, s string) (feature.Value, error) {
