@@ -4,24 +4,29 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/read"
 )
 
 // ArrowWriter names what makes the bytes of a result: the same name, the same bytes.
-var ArrowWriter = fmt.Sprintf("arrow-go %s, IPC stream, batches of %d rows", arrow.PkgVersion, tabular.StreamBatchRows)
+var ArrowWriter = fmt.Sprintf("arrow-go %s, IPC stream, batches of %d rows or %d bytes", arrow.PkgVersion,
+	tabular.StreamBatchRows, tabular.StreamBatchBytes)
 
 // result is what assembling a dataset found.
 type result struct {
@@ -46,7 +51,9 @@ type stage struct {
 	entity *feature.EntityVersion
 	// keys are the positions of the key columns in the spine, views those of the views in the plan.
 	keys, views []int
-	rows        chan []stageRow
+	// rows is closed after the last; err, set before, is why there are no more, nil when all were sent.
+	rows chan []stageRow
+	err  error
 	// head is what was received of rows and not yet used.
 	head []stageRow
 }
@@ -65,17 +72,33 @@ func (a *assembly) assemble(ctx context.Context, connect func(context.Context) (
 	stages := a.stages()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, st := range stages {
-		group.Go(func() error { return a.runStage(ctx, connect, st) })
+		group.Go(func() error {
+			defer close(st.rows)
+			st.err = protect(func() error { return a.runStage(ctx, connect, st) })
+			return st.err
+		})
 	}
 	var res *result
-	group.Go(func() (err error) {
-		res, err = a.zip(ctx, stages, out)
-		return err
+	group.Go(func() error {
+		return protect(func() (err error) {
+			res, err = a.zip(ctx, stages, out)
+			return err
+		})
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	return res, nil
+}
+
+// protect turns a panic into an error: in a goroutine of its own it would end the process.
+func protect(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
 }
 
 func (a *assembly) stages() []*stage {
@@ -99,7 +122,6 @@ func (a *assembly) stages() []*stage {
 }
 
 func (a *assembly) runStage(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), st *stage) error {
-	defer close(st.rows)
 	conn, err := connect(ctx)
 	if err != nil {
 		return err
@@ -133,7 +155,26 @@ func (a *assembly) runStage(ctx context.Context, connect func(context.Context) (
 	if err == nil && len(batch) > 0 {
 		err = send()
 	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == undefinedTable || pg.Code == undefinedColumn) {
+		return fault.New(fault.FailedPrecondition, "the history of %s cannot be read: a table or a column of it is not there; "+
+			"bring it back, for runs do not make it again", strings.Join(st.refs(a.plan), " or ")).Because(err)
+	}
 	return err
+}
+
+// SQLSTATEs of a history table that somebody changed by hand.
+const (
+	undefinedTable  = "42P01"
+	undefinedColumn = "42703"
+)
+
+func (st *stage) refs(plan *read.Plan) []string {
+	refs := make([]string, len(st.views))
+	for i, v := range st.views {
+		refs[i] = plan.Views[v].Version.Ref()
+	}
+	return refs
 }
 
 // spineOf is the spine of one stage. A row whose key has a NULL is not in it.
@@ -173,8 +214,8 @@ func (st *stage) next(ctx context.Context, number int64) ([]read.Winner, error) 
 		select {
 		case rows, ok := <-st.rows:
 			if !ok {
-				// Ended: what it has not sent has no key. A stage that failed cancels ctx, which is looked at last.
-				return nil, ctx.Err()
+				// What a stage that came to its end has not sent has no key.
+				return nil, st.err
 			}
 			st.head = rows
 		case <-ctx.Done():
@@ -248,6 +289,9 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 		}
 		if rows, ok := <-st.rows; ok {
 			return nil, fmt.Errorf("stage of %s: row %d is left over", st.entity.Name, rows[0].number)
+		}
+		if st.err != nil {
+			return nil, st.err
 		}
 	}
 	for i := range statuses {

@@ -5,7 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"os"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +52,8 @@ type Request struct {
 }
 
 // Build reads the spine, an Arrow IPC stream, writes the result to out as one, and returns the manifest of the dataset,
-// which exists from then on. After an error nothing of it does, and what was written to out is to be thrown away.
+// which exists from then on. After an error nothing of it does, and what was written to out is to be thrown away; out is
+// written to when the whole result is there, and nothing in Postgres waits for it.
 func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out io.Writer) (*Manifest, error) {
 	if req.TimestampColumn == "" {
 		req.TimestampColumn = DefaultTimestampColumn
@@ -84,15 +86,20 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 			CoveredFrom: &from, CoveredTo: &to,
 		})
 	}
-	a.spine, err = spoolSpine(spine, req.TimestampColumn, func(columns []feature.Column) error {
-		return checkSpine(columns, req.Plan, req.TimestampColumn)
-	})
-	if err != nil {
+	if a.spine, err = takeSpine(spine, req.Plan, req.TimestampColumn); err != nil {
 		return nil, err
 	}
 	defer a.spine.close()
-	res, err := b.assemble(ctx, a, out)
+	file, err := newScratch()
 	if err != nil {
+		return nil, err
+	}
+	defer file.close()
+	res, err := b.assemble(ctx, a, file)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.copyTo(out); err != nil {
 		return nil, err
 	}
 	m.Rows, m.Columns = res.rows, res.columns
@@ -130,11 +137,10 @@ func (b *Builder) assemble(ctx context.Context, a *assembly, out io.Writer) (*re
 // checkSpine compares the spine's columns with what the plan needs of them.
 func checkSpine(columns []feature.Column, plan *read.Plan, timestamp string) error {
 	byName := map[string]feature.Type{}
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		byName[c.Name], names[i] = c.Type, c.Name
+	for _, c := range columns {
+		byName[c.Name] = c.Type
 	}
-	has := strings.Join(names, ", ")
+	has := listColumns(columns)
 	switch t, ok := byName[timestamp]; {
 	case !ok:
 		return fault.New(fault.InvalidSpine, "spine: found no column %s, expected one that says for when each row is; the spine has "+
@@ -165,35 +171,49 @@ func checkSpine(columns []feature.Column, plan *read.Plan, timestamp string) err
 	return nil
 }
 
+// listColumns is the names of columns for a message, as many as a reader looks through.
+func listColumns(columns []feature.Column) string {
+	const most = 20
+	var names []string
+	for _, c := range columns[:min(len(columns), most)] {
+		names = append(names, c.Name)
+	}
+	list := strings.Join(names, ", ")
+	if more := len(columns) - len(names); more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
+}
+
 // Fetch computes the dataset of a manifest again and writes the same bytes to out, after it has made sure that they are.
-// plan is that of the manifest's service version. Nothing is written when they are not: the fault says what differs.
-func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) error {
+// plan is that of the manifest's service version. Nothing is written when they are not: the fault says what differs. It
+// returns the manifest of what was written: the one given, or where another writer made that one's bytes, one with this
+// writer and its bytes' SHA-256.
+func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*Manifest, error) {
 	if m.State != Released {
-		return fault.New(fault.FailedPrecondition, "dataset %s is built and not released yet", m.ID)
+		return nil, fault.New(fault.FailedPrecondition, "dataset %s is built and not released yet", m.ID)
 	}
-	file, err := os.CreateTemp("", "headwater-dataset-*")
+	file, err := newScratch()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-	res, err := b.again(ctx, m, plan, file)
+	defer file.close()
+	res, differences, err := b.again(ctx, m, plan, file)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if differences := compare(m, res); len(differences) > 0 {
-		return fault.New(fault.DigestMismatch, "dataset %s cannot be had again: %s; nothing was sent", m.ID,
+	if len(differences) > 0 {
+		return nil, fault.New(fault.DigestMismatch, "dataset %s cannot be had again: %s; nothing was sent", m.ID,
 			strings.Join(differences, "; "))
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	_, err = io.Copy(out, file)
-	return err
+	sent := *m
+	sent.ArrowWriter, sent.ArrowSHA256 = ArrowWriter, res.arrowSHA256.String()
+	return &sent, file.copyTo(out)
 }
 
 // Verification is what computing a dataset again found.
 type Verification struct {
+	// ContentDigest and ArrowSHA256 are zero when there was nothing to compute from.
 	ContentDigest, ArrowSHA256 feature.Digest
 	// Differences from the manifest, none when it is the same.
 	Differences []string
@@ -201,33 +221,47 @@ type Verification struct {
 
 // Verify computes the dataset of a manifest again and compares digests.
 func (b *Builder) Verify(ctx context.Context, m *Manifest, plan *read.Plan) (*Verification, error) {
-	res, err := b.again(ctx, m, plan, io.Discard)
+	res, differences, err := b.again(ctx, m, plan, io.Discard)
 	if err != nil {
 		return nil, err
 	}
-	return &Verification{ContentDigest: res.content, ArrowSHA256: res.arrowSHA256, Differences: compare(m, res)}, nil
+	return &Verification{ContentDigest: res.content, ArrowSHA256: res.arrowSHA256, Differences: differences}, nil
 }
 
-// again computes the result from the kept spine and the history at the manifest's sequences.
-func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*result, error) {
+// again computes the result from the kept spine and the history at the manifest's sequences, and says how it differs from
+// the manifest. When that is in what it would be computed from, the result is empty.
+func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*result, []string, error) {
 	if len(plan.Views) != len(m.Views) {
-		return nil, fmt.Errorf("dataset %s: the plan has %d views, the manifest %d", m.ID, len(plan.Views), len(m.Views))
+		return nil, nil, fmt.Errorf("dataset %s: the plan has %d views, the manifest %d", m.ID, len(plan.Views), len(m.Views))
 	}
 	a := &assembly{plan: plan, timestamp: m.TimestampColumn}
+	var differences []string
 	for i := range plan.Views {
 		v, kept := &plan.Views[i], &m.Views[i]
-		if v.Version.Ref() != fmt.Sprintf("%s@%d", kept.View, kept.Version) || v.Version.Fingerprint.String() != kept.Fingerprint {
-			return nil, fault.New(fault.DigestMismatch, "dataset %s was built from view %s@%d with fingerprint %s; the registry now "+
-				"has %s with %s in its place", m.ID, kept.View, kept.Version, kept.Fingerprint, v.Version.Ref(), v.Version.Fingerprint)
+		if ref := fmt.Sprintf("%s@%d", kept.View, kept.Version); v.Version.Ref() != ref || v.Version.Fingerprint.String() != kept.Fingerprint {
+			differences = append(differences, fmt.Sprintf("view: found %s with fingerprint %s, expected %s with %s",
+				v.Version.Ref(), v.Version.Fingerprint, ref, kept.Fingerprint))
 		}
 		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: kept.Seq, TTL: v.TTL})
 	}
-	var err error
-	if a.spine, err = loadSpine(ctx, b.pool, m); err != nil {
-		return nil, err
+	spine, difference, err := loadSpine(ctx, b.pool, m)
+	if err != nil {
+		return nil, nil, err
 	}
-	defer a.spine.close()
-	return b.assemble(ctx, a, out)
+	if difference != "" {
+		differences = append(differences, difference)
+	} else {
+		defer spine.close()
+	}
+	if len(differences) > 0 {
+		return &result{}, differences, nil
+	}
+	a.spine = spine
+	res, err := b.assemble(ctx, a, out)
+	if err != nil {
+		return nil, nil, err
+	}
+	return res, compare(m, res), nil
 }
 
 // compare lists how a result differs from the manifest. Other bytes of the same content are a difference only where the
@@ -244,10 +278,28 @@ func compare(m *Manifest, res *result) []string {
 		differences = append(differences, fmt.Sprintf("found Arrow SHA-256 %s, expected %s", found, m.ArrowSHA256))
 	}
 	for i, c := range res.columns {
-		if i < len(m.Columns) && c.Nulls != m.Columns[i].Nulls {
-			differences = append(differences, fmt.Sprintf("column %s: found %d missing values, expected %d", c.Name, c.Nulls,
-				m.Columns[i].Nulls))
+		if i >= len(m.Columns) {
+			break
+		}
+		kept := &m.Columns[i]
+		if c.Nulls != kept.Nulls {
+			differences = append(differences, fmt.Sprintf("column %s: found %d missing values, expected %d", c.Name, c.Nulls, kept.Nulls))
+		}
+		if !maps.Equal(c.Statuses, kept.Statuses) {
+			differences = append(differences, fmt.Sprintf("column %s: found %s, expected %s", c.Name,
+				describeStatuses(c.Statuses), describeStatuses(kept.Statuses)))
 		}
 	}
 	return differences
+}
+
+func describeStatuses(counts map[string]int64) string {
+	parts := make([]string, 0, len(counts))
+	for _, status := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s in %d rows", status, counts[status]))
+	}
+	if len(parts) == 0 {
+		return "no rows"
+	}
+	return strings.Join(parts, ", ")
 }

@@ -18,11 +18,48 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
+	"github.com/headwaterhq/headwater/read"
 )
+
+// scratch is a file that nobody else sees: it has no name once it is open, so a process that is killed leaves none behind.
+type scratch struct{ *os.File }
+
+func newScratch() (scratch, error) {
+	file, err := os.CreateTemp("", "headwater-*")
+	if err != nil {
+		return scratch{}, err
+	}
+	// Where an open file cannot be removed, close does it.
+	_ = os.Remove(file.Name())
+	return scratch{file}, nil
+}
+
+func (s scratch) close() {
+	s.File.Close()
+	_ = os.Remove(s.Name())
+}
+
+// content reads the file from its start, independent of other readers.
+func (s scratch) content() (io.Reader, error) {
+	info, err := s.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.NewSectionReader(s, 0, info.Size()), nil
+}
+
+func (s scratch) copyTo(w io.Writer) error {
+	r, err := s.content()
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyBuffer(w, r, make([]byte, 1<<20))
+	return err
+}
 
 // spool is a spine on local disk: read once to stage it and once to write the result, however large it is.
 type spool struct {
-	file    *os.File
+	file    scratch
 	columns []feature.Column
 	rows    int64
 	digest  feature.Digest
@@ -63,17 +100,22 @@ func (c *contentHash) digest() (d feature.Digest) {
 	return d
 }
 
-// spoolSpine takes in a spine as a client sends it. check sees its columns first. Every row must have a timestamp.
-func spoolSpine(r io.Reader, timestamp string, check func(columns []feature.Column) error) (s *spool, err error) {
+// takeSpine takes in a spine as a client sends it.
+func takeSpine(r io.Reader, plan *read.Plan, timestamp string) (*spool, error) {
 	in, err := tabular.NewStreamReader(r)
 	if err != nil {
 		return nil, badSpine(err)
 	}
-	if err := check(in.Columns); err != nil {
+	if err := checkSpine(in.Columns, plan, timestamp); err != nil {
 		return nil, err
 	}
+	return spoolSpine(in, timestamp)
+}
+
+// spoolSpine writes a spine to local disk. Every row must have a timestamp.
+func spoolSpine(in *tabular.StreamReader, timestamp string) (s *spool, err error) {
 	s = &spool{columns: in.Columns}
-	if s.file, err = os.CreateTemp("", "headwater-spine-*"); err != nil {
+	if s.file, err = newScratch(); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -94,11 +136,6 @@ func spoolSpine(r io.Reader, timestamp string, check func(columns []feature.Colu
 			return nil, fault.New(fault.InvalidSpine, "spine: row %d: column %s is NULL, expected a timestamp; a point in time "+
 				"is needed for every row: give it one, or leave the row out", s.rows, timestamp)
 		}
-		for i, v := range row {
-			if err := feature.CheckText(v.Str()); err != nil {
-				return nil, fault.New(fault.InvalidSpine, "spine: row %d: column %s: %v", s.rows, s.columns[i].Name, err)
-			}
-		}
 		content.add(row)
 		if err := out.Append(row); err != nil {
 			return nil, err
@@ -108,55 +145,57 @@ func spoolSpine(r io.Reader, timestamp string, check func(columns []feature.Colu
 	return s, errors.Join(out.Close(), buffered.Flush())
 }
 
+// badSpine tells what is wrong with the spine from what its sender's side of the stream failed with.
 func badSpine(err error) error {
-	// What the sender's side of the stream has to say is not about the spine.
-	if f := fault.As(err); f != nil {
-		return f
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	var bad *tabular.StreamError
+	if !errors.As(err, &bad) {
 		return err
 	}
-	return fault.New(fault.InvalidSpine, "spine: %v", err).Because(err)
+	return fault.New(fault.InvalidSpine, "spine: %s", bad).Because(err)
 }
 
-// rowsOf are the spine's rows, from the first. A row is used only until the next.
+// rowsOf are the spine's rows, from the first. A row is used only until the next. Any number may read at once.
 func (s *spool) rowsOf() iter.Seq2[[]feature.Value, error] {
 	return func(yield func([]feature.Value, error) bool) {
-		// A reader of its own, so that any number can read at once.
-		info, err := s.file.Stat()
+		r, err := s.file.content()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		in, err := tabular.NewStreamReader(bufio.NewReaderSize(io.NewSectionReader(s.file, 0, info.Size()), 1<<20))
+		in, err := tabular.NewOwnStreamReader(bufio.NewReaderSize(r, 1<<20))
 		if err != nil {
-			yield(nil, err)
+			yield(nil, spoiled(err))
 			return
 		}
 		for row, err := range in.Rows() {
-			if !yield(row, err) {
+			if err != nil {
+				yield(nil, spoiled(err))
+				return
+			}
+			if !yield(row, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (s *spool) close() {
-	s.file.Close()
-	os.Remove(s.file.Name())
-}
+// spoiled is an error of reading what this process wrote itself.
+func spoiled(err error) error { return fmt.Errorf("read back the spine from local disk: %v", err) }
+
+func (s *spool) close() { s.file.close() }
 
 // spineChunk is the size of the pieces that a spine is kept in.
 const spineChunk = 1 << 20
 
 // store keeps the spine with its dataset.
 func (s *spool) store(ctx context.Context, tx pgx.Tx, dataset string) error {
-	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+	content, err := s.file.content()
+	if err != nil {
 		return err
 	}
 	buf := make([]byte, spineChunk)
 	for chunk := 0; ; chunk++ {
-		n, err := io.ReadFull(s.file, buf)
+		n, err := io.ReadFull(content, buf)
 		if n > 0 {
 			_, err := tx.Exec(ctx, `INSERT INTO headwater.dataset_spine (dataset_id, chunk, data) VALUES ($1, $2, $3)`,
 				dataset, chunk, buf[:n])
@@ -173,21 +212,39 @@ func (s *spool) store(ctx context.Context, tx pgx.Tx, dataset string) error {
 	}
 }
 
-// loadSpine has a kept spine back, and checks that it is the one of the manifest.
-func loadSpine(ctx context.Context, q querier, m *Manifest) (s *spool, err error) {
+// loadSpine has a kept spine back. When it is not the one of the manifest there is no spool, and difference says so.
+func loadSpine(ctx context.Context, q querier, m *Manifest) (s *spool, difference string, err error) {
 	r, w := io.Pipe()
-	defer r.Close()
-	go func() { w.CloseWithError(readChunks(ctx, q, m.ID, w)) }()
-	s, err = spoolSpine(r, m.TimestampColumn, func([]feature.Column) error { return nil })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.CloseWithError(readChunks(ctx, q, m.ID, w))
+	}()
+	s, err = spoolKept(r, m.TimestampColumn)
+	r.Close()
+	<-done
+	var bad *tabular.StreamError
+	switch {
+	case errors.As(err, &bad) || fault.ReasonOf(err) == fault.InvalidSpine:
+		return nil, fmt.Sprintf("kept spine: found it damaged, expected digest %s", m.SpineDigest), nil
+	case err != nil:
+		return nil, "", err
+	case s.digest.String() != m.SpineDigest:
+		s.close()
+		return nil, fmt.Sprintf("kept spine: found digest %s, expected %s", s.digest, m.SpineDigest), nil
+	}
+	return s, "", nil
+}
+
+func spoolKept(r io.Reader, timestamp string) (*spool, error) {
+	in, err := tabular.NewOwnStreamReader(r)
 	if err != nil {
 		return nil, err
 	}
-	if s.digest.String() != m.SpineDigest {
-		s.close()
-		return nil, fault.New(fault.DigestMismatch, "dataset %s: the kept spine has digest %s, the manifest says %s; "+
-			"the dataset cannot be had again from it", m.ID, s.digest, m.SpineDigest)
+	if !slices.ContainsFunc(in.Columns, func(c feature.Column) bool { return c.Name == timestamp }) {
+		return nil, fault.New(fault.InvalidSpine, "spine: found no column %s", timestamp)
 	}
-	return s, nil
+	return spoolSpine(in, timestamp)
 }
 
 func readChunks(ctx context.Context, q querier, dataset string, w io.Writer) error {

@@ -24,7 +24,7 @@ func (e *Entity) AppendKey(dst []byte, values []Value) (key []byte, ok bool, err
 			return dst, false, nil
 		}
 		if v.Type() != k.Type {
-			return dst, false, fmt.Errorf("join key %s of entity %s: found a %s, expected a %s", k.Name, e.Name, v.Type(), k.Type)
+			return dst, false, fmt.Errorf("join key %s of entity %s: found %s, expected %s", k.Name, e.Name, v.Type(), k.Type)
 		}
 		if i > 0 {
 			dst = append(dst, '|')
@@ -98,10 +98,19 @@ func (e *Entity) ParseKey(key string) ([]Value, error) {
 // CheckText reports text that the stores cannot hold: invalid UTF-8, or a NUL character.
 func CheckText(s string) error {
 	if strings.IndexByte(s, 0) >= 0 {
-		return fmt.Errorf("found a NUL character in %q, expected text without one", s)
+		return fmt.Errorf("found a NUL character in %s, expected text without one", shown(s))
 	}
 	if !utf8.ValidString(s) {
-		return fmt.Errorf("found invalid UTF-8 in %q, expected UTF-8 text", s)
+		return fmt.Errorf("found invalid UTF-8 in %s, expected UTF-8 text", shown(s))
 	}
 	return nil
+}
+
+// shown is s for a message, which it must not flood.
+func shown(s string) string {
+	const most = 60
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
 }

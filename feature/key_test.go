@@ -75,7 +75,7 @@ func TestKeyRefusals(t *testing.T) {
 		message string
 	}{
 		{[]Value{String("a")}, "entity thing: found 1 key values, expected 2"},
-		{[]Value{String("a"), String("b")}, "join key b of entity thing: found a string, expected a int64"},
+		{[]Value{String("a"), String("b")}, "join key b of entity thing: found string, expected int64"},
 		{[]Value{String("a\x00"), Int64(1)}, "NUL"},
 		{[]Value{String("\xff"), Int64(1)}, "invalid UTF-8"},
 	} {

@@ -217,18 +217,19 @@ func checkStored(v feature.Value) error {
 }
 
 // StreamWriter writes an Arrow IPC stream of ArrowSchema row by row, in batches that end with row StreamBatchRows, or with
-// the row that brings their text to StreamBatchText bytes: the same rows give the same bytes, whatever they came in.
+// the row that brings them to StreamBatchBytes: the same rows give the same bytes, whatever they came in.
 type StreamWriter struct {
 	w       *ipc.Writer
 	builder *array.RecordBuilder
 	rows    int
-	text    int
+	bytes   int
 }
 
 const (
-	// StreamBatchRows is the most rows of a batch of a StreamWriter, StreamBatchText the bytes of text that end one.
+	// StreamBatchRows is the most rows of a batch of a StreamWriter.
 	StreamBatchRows = 8192
-	StreamBatchText = 8 << 20
+	// StreamBatchBytes is what ends a batch earlier: its text, and eight bytes for each value.
+	StreamBatchBytes = 8 << 20
 )
 
 // NewStreamWriter makes a writer to w. Compressed streams have zstd buffers, and only NewOwnStreamReader takes them.
@@ -248,9 +249,9 @@ func NewStreamWriter(w io.Writer, columns []feature.Column, compressed bool) *St
 func (s *StreamWriter) Append(row []feature.Value) error {
 	for i, v := range row {
 		Append(s.builder.Field(i), v)
-		s.text += len(v.Str())
+		s.bytes += 8 + len(v.Str())
 	}
-	if s.rows++; s.rows == StreamBatchRows || s.text >= StreamBatchText {
+	if s.rows++; s.rows == StreamBatchRows || s.bytes >= StreamBatchBytes {
 		return s.flush()
 	}
 	return nil
@@ -259,7 +260,7 @@ func (s *StreamWriter) Append(row []feature.Value) error {
 func (s *StreamWriter) flush() error {
 	batch := s.builder.NewRecordBatch()
 	defer batch.Release()
-	s.rows, s.text = 0, 0
+	s.rows, s.bytes = 0, 0
 	return s.w.Write(batch)
 }
 

@@ -134,9 +134,9 @@ func TestStreamOfNullsAlone(t *testing.T) {
 	}
 }
 
-func TestBatchesEndWithTheTextThatFillsThem(t *testing.T) {
+func TestBatchesEndWithTheRowThatFillsThem(t *testing.T) {
 	columns := []feature.Column{{Name: "s", Type: feature.TypeString}}
-	text := feature.String(strings.Repeat("x", StreamBatchText/2))
+	text := feature.String(strings.Repeat("x", StreamBatchBytes/2))
 	r, err := ipc.NewReader(bytes.NewReader(streamOf(t, columns, false, []feature.Value{text}, []feature.Value{text}, []feature.Value{text})))
 	if err != nil {
 		t.Fatal(err)
