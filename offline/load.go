@@ -53,10 +53,10 @@ type LoadRequest struct {
 
 // AppendLoad puts rows into a landing table as one load: all of them or none. Each row holds a value per column of the
 // source, in its order, and is used only until the next. An error of rows is returned as it is. The same file is taken
-// once, unless it replaces the load that holds it.
-func AppendLoad(ctx context.Context, pool *pgxpool.Pool, req LoadRequest, rows iter.Seq2[[]feature.Value, error]) (*Load, error) {
+// once, unless it replaces the load that holds it. db is a pool, or a connection where rows are slow to come.
+func AppendLoad(ctx context.Context, db beginner, req LoadRequest, rows iter.Seq2[[]feature.Value, error]) (*Load, error) {
 	var load *Load
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		var id int64
 		err := tx.QueryRow(ctx, `SELECT nextval(pg_get_serial_sequence('headwater.load', 'id'))`).Scan(&id)
 		if err != nil {
@@ -92,6 +92,11 @@ func AppendLoad(ctx context.Context, pool *pgxpool.Pool, req LoadRequest, rows i
 		return err
 	})
 	return load, err
+}
+
+// beginner is a pool or a connection.
+type beginner interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
 func nextLoadNumber(ctx context.Context, tx pgx.Tx, source string) (number int64, err error) {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"google.golang.org/grpc"
@@ -16,9 +15,6 @@ import (
 	"github.com/headwaterhq/headwater/read"
 	"github.com/headwaterhq/headwater/registry"
 )
-
-// arrowChunk is the size of the pieces that a result is sent in.
-const arrowChunk = 1 << 20
 
 // datasetService builds datasets and has them again.
 type datasetService struct {
@@ -40,6 +36,9 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	}
 	service, err := s.registry.Catalog().Service(first.GetService())
 	if err != nil {
+		return err
+	}
+	if err := checkMapping(service, header.GetKeyMapping(), "header.key_mapping"); err != nil {
 		return err
 	}
 	spine := &arrowParts{part: first.GetArrow(), next: func() ([]byte, error) {
@@ -68,40 +67,6 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	})
 }
 
-// chunkWriter sends what is written to it in pieces of arrowChunk.
-type chunkWriter struct {
-	send func([]byte) error
-	buf  []byte
-}
-
-func (w *chunkWriter) Write(p []byte) (int, error) {
-	n := len(p)
-	for len(p) > 0 {
-		if w.buf == nil {
-			// A piece is not touched again once it is handed to send, which may keep it.
-			w.buf = make([]byte, 0, arrowChunk)
-		}
-		k := min(len(p), arrowChunk-len(w.buf))
-		w.buf = append(w.buf, p[:k]...)
-		p = p[k:]
-		if len(w.buf) == arrowChunk {
-			if err := w.flush(); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return n, nil
-}
-
-func (w *chunkWriter) flush() error {
-	if len(w.buf) == 0 {
-		return nil
-	}
-	err := w.send(w.buf)
-	w.buf = nil
-	return err
-}
-
 func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stream grpc.ServerStreamingServer[headwaterv1.FetchDatasetResponse]) error {
 	ctx := stream.Context()
 	m, plan, err := s.permittedDataset(ctx, req.GetDataset())
@@ -111,7 +76,10 @@ func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stre
 	out := &chunkWriter{send: func(b []byte) error {
 		return stream.Send(&headwaterv1.FetchDatasetResponse{Part: &headwaterv1.FetchDatasetResponse_Arrow{Arrow: b}})
 	}}
-	if err := errors.Join(s.builder.Fetch(ctx, m, plan, out), out.flush()); err != nil {
+	if m, err = s.builder.Fetch(ctx, m, plan, out); err != nil {
+		return err
+	}
+	if err := out.flush(); err != nil {
 		return err
 	}
 	return stream.Send(&headwaterv1.FetchDatasetResponse{
@@ -129,8 +97,8 @@ func (s *datasetService) VerifyDataset(ctx context.Context, req *headwaterv1.Ver
 		return nil, err
 	}
 	return &headwaterv1.VerifyDatasetResponse{
-		Manifest: manifestOf(m), Same: len(v.Differences) == 0, FoundContentDigest: v.ContentDigest.String(),
-		FoundArrowSha256: v.ArrowSHA256.String(), Differences: v.Differences,
+		Manifest: manifestOf(m), Same: len(v.Differences) == 0, FoundContentDigest: hexOf(v.ContentDigest),
+		FoundArrowSha256: hexOf(v.ArrowSHA256), Differences: v.Differences,
 	}, nil
 }
 
@@ -138,10 +106,7 @@ func (s *datasetService) VerifyDataset(ctx context.Context, req *headwaterv1.Ver
 func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dataset.Manifest, *read.Plan, error) {
 	m, err := dataset.Find(ctx, s.pool, ref)
 	if err != nil {
-		if fault.ReasonOf(err) == fault.NotFound {
-			err = errors.Join(access.RequireAny(ctx, access.ActionReadOffline, access.KindService), err)
-		}
-		return nil, nil, err
+		return nil, nil, missing(ctx, access.ActionReadOffline, access.KindService, err)
 	}
 	service, err := s.registry.Catalog().Service(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion))
 	if err != nil {
@@ -150,7 +115,7 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
 		// Who may know of the dataset is told what is missing to read it.
 		if fault.ReasonOf(err) == fault.PermissionDenied && !access.Allows(ctx, access.ActionList, access.KindDataset, m.Name) {
-			err = dataset.Missing(ref)
+			err = missing(ctx, access.ActionReadOffline, access.KindService, dataset.Missing(ref))
 		}
 		return nil, nil, err
 	}
@@ -160,12 +125,9 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 func (s *datasetService) GetDataset(ctx context.Context, req *headwaterv1.GetDatasetRequest) (*headwaterv1.GetDatasetResponse, error) {
 	m, err := dataset.Find(ctx, s.pool, req.GetDataset())
 	if err != nil {
-		if fault.ReasonOf(err) == fault.NotFound {
-			err = errors.Join(access.RequireAny(ctx, access.ActionList, access.KindDataset), err)
-		}
-		return nil, err
+		return nil, missing(ctx, access.ActionList, access.KindDataset, err)
 	}
-	err = access.RequireOr(ctx, access.ActionList, access.KindDataset, m.Name, dataset.Missing(req.GetDataset()))
+	err = requireOr(ctx, access.ActionList, access.KindDataset, m.Name, dataset.Missing(req.GetDataset()))
 	if err != nil {
 		return nil, err
 	}

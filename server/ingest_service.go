@@ -16,6 +16,7 @@ import (
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/registry"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -24,6 +25,14 @@ type ingestService struct {
 	headwaterv1.UnimplementedIngestServiceServer
 	registry *registry.Registry
 	pool     *pgxpool.Pool
+	turns    chan struct{}
+}
+
+// maxIngests is how many ingests one server takes in at once.
+const maxIngests = 16
+
+func newIngestService(r *registry.Registry, pool *pgxpool.Pool) *ingestService {
+	return &ingestService{registry: r, pool: pool, turns: make(chan struct{}, maxIngests)}
 }
 
 func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.IngestRequest, headwaterv1.IngestResponse]) error {
@@ -36,7 +45,7 @@ func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.Ing
 	if first.GetSource() == "" || header == nil {
 		return fault.New(fault.InvalidArgument, "the first message of an ingest has no source or no header, expected both")
 	}
-	source, err := s.registry.Catalog().Source(first.GetSource())
+	source, err := s.newest(first.GetSource())
 	if err != nil {
 		return err
 	}
@@ -55,7 +64,12 @@ func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.Ing
 	if err != nil {
 		return err
 	}
-	load, err := offline.AppendLoad(ctx, s.pool, offline.LoadRequest{
+	conn, done, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	load, err := offline.AppendLoad(ctx, conn, offline.LoadRequest{
 		Source: source, FileName: header.GetFileName(), FileSize: header.GetFileSize(), FileSHA256: sum,
 		Replaces: header.GetReplaces(), Principal: access.PrincipalFrom(ctx).Name,
 	}, rows)
@@ -65,13 +79,52 @@ func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.Ing
 	return stream.SendAndClose(&headwaterv1.IngestResponse{Load: loadOf(load)})
 }
 
+// newest finds a source that rows are sent to. An earlier version of it takes none: its columns are not all there are.
+func (s *ingestService) newest(ref string) (*feature.SourceVersion, error) {
+	catalog := s.registry.Catalog()
+	source, err := catalog.Source(ref)
+	if err != nil {
+		return nil, err
+	}
+	now, err := catalog.Source(source.Name)
+	if err == nil && now.Version != source.Version {
+		err = fault.New(fault.FailedPrecondition, "source %s: found version %d, expected the newest, %d: rows are taken in the shape that it "+
+			"declares; name the source without a version", source.Name, source.Version, now.Version)
+	}
+	return now, err
+}
+
+// connect opens a connection for one ingest, which holds it for as long as its client takes to send: the pool's are for
+// calls that come to an end by themselves. It waits while maxIngests are at work.
+func (s *ingestService) connect(ctx context.Context) (conn *pgx.Conn, done func(), err error) {
+	select {
+	case s.turns <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	conn, err = pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig.Copy())
+	if err != nil {
+		<-s.turns
+		return nil, nil, err
+	}
+	return conn, func() {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		<-s.turns
+	}, nil
+}
+
+// maxShownName bounds what messages repeat of a name of the caller's choosing.
+const maxShownName = 64
+
 // landingRows decodes the Arrow stream of an ingest, which must have the source's columns, in any order.
 func landingRows(source *feature.SourceVersion, in io.Reader, file string) (iter.Seq2[[]feature.Value, error], error) {
+	// What is wrong with the rows is told from what the sender's side of the stream failed with.
 	bad := func(err error) error {
-		if f := fault.As(err); f != nil {
-			return f
+		var wrong *tabular.StreamError
+		if !errors.As(err, &wrong) {
+			return err
 		}
-		return fault.New(fault.InvalidRows, "%s: %v", file, err).Because(err)
+		return fault.New(fault.InvalidRows, "%s: %s", file, wrong).Because(err)
 	}
 	r, err := tabular.NewStreamReader(in)
 	if err != nil {
@@ -83,7 +136,7 @@ func landingRows(source *feature.SourceVersion, in io.Reader, file string) (iter
 		byName[c.Name] = i
 		if source.Column(c.Name) == nil {
 			return nil, fault.New(fault.InvalidRows, "%s: found column %s, which source %s does not declare; declare it or leave it out",
-				file, c.Name, source.Name)
+				file, shorten(c.Name, maxShownName), source.Name)
 		}
 	}
 	for i, c := range source.Columns {
@@ -111,25 +164,6 @@ func landingRows(source *feature.SourceVersion, in io.Reader, file string) (iter
 			}
 		}
 	}, nil
-}
-
-// arrowParts is the bytes of a stream's messages, end to end.
-type arrowParts struct {
-	part []byte
-	next func() ([]byte, error)
-}
-
-func (p *arrowParts) Read(b []byte) (int, error) {
-	for len(p.part) == 0 {
-		part, err := p.next()
-		if err != nil {
-			return 0, err
-		}
-		p.part = part
-	}
-	n := copy(b, p.part)
-	p.part = p.part[n:]
-	return n, nil
 }
 
 func (s *ingestService) ListLoads(ctx context.Context, req *headwaterv1.ListLoadsRequest) (*headwaterv1.ListLoadsResponse, error) {
@@ -171,11 +205,8 @@ func (s *ingestService) RetractLoad(ctx context.Context, req *headwaterv1.Retrac
 func (s *ingestService) permittedLoad(ctx context.Context, id int64, action access.Action) (*offline.Load, error) {
 	load, err := offline.GetLoad(ctx, s.pool, id)
 	if err != nil {
-		if fault.ReasonOf(err) == fault.NotFound {
-			err = errors.Join(access.RequireAny(ctx, action, access.KindSource), err)
-		}
-		return nil, err
+		return nil, missing(ctx, action, access.KindSource, err)
 	}
-	missing := fault.New(fault.NotFound, "there is no load %d; `headwater loads list SOURCE` shows those there are", id)
-	return load, access.RequireOr(ctx, action, access.KindSource, load.Source, missing)
+	none := fault.New(fault.NotFound, "there is no load %d; `headwater loads list SOURCE` shows those there are", id)
+	return load, requireOr(ctx, action, access.KindSource, load.Source, none)
 }

@@ -31,12 +31,19 @@ var edgeKinds = map[lineage.EdgeKind]headwaterv1.LineageEdgeKind{
 // GetLineage answers with what the caller may read the lineage of. Nodes that it may not are left out with their edges, and
 // a root that it may not looks as if it were not there.
 func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLineageRequest) (*headwaterv1.GetLineageResponse, error) {
-	if err := access.RequireAny(ctx, access.ActionReadLineage, access.KindView); err != nil {
-		return nil, err
-	}
 	ref, err := lineage.Parse(req.GetNode())
 	if err != nil {
 		return nil, err
+	}
+	kind := resourceKindOf(ref.Kind)
+	if err := access.RequireAny(ctx, access.ActionReadLineage, kind); err != nil {
+		return nil, err
+	}
+	// How far a walk goes is not for those to know who may not see its root.
+	if ref.Name != "" {
+		if err := access.RequireOr(ctx, access.ActionReadLineage, kind, ref.Name, lineage.NotFound(ref)); err != nil {
+			return nil, err
+		}
 	}
 	graph, err := lineage.Walk(ctx, s.pool, req.GetNode(), directions[req.GetDirection()], int(req.GetDepth()))
 	if err != nil {
@@ -75,16 +82,25 @@ func resourceOf(n lineage.Node) (access.Kind, string, error) {
 	if err != nil {
 		return "", "", err
 	}
+	name := ref.Name
 	switch ref.Kind {
-	case lineage.Source:
-		return access.KindSource, ref.Name, nil
 	case lineage.Load:
-		return access.KindSource, n.Properties["source"], nil
-	case lineage.Service:
-		return access.KindService, ref.Name, nil
+		name = n.Properties["source"]
 	case lineage.Dataset:
-		return access.KindDataset, n.Properties["name"], nil
+		name = n.Properties["name"]
+	}
+	return resourceKindOf(ref.Kind), name, nil
+}
+
+func resourceKindOf(k lineage.NodeKind) access.Kind {
+	switch k {
+	case lineage.Source, lineage.Load:
+		return access.KindSource
+	case lineage.Service:
+		return access.KindService
+	case lineage.Dataset:
+		return access.KindDataset
 	default:
-		return access.KindView, ref.Name, nil
+		return access.KindView
 	}
 }

@@ -2,11 +2,12 @@ package server
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -30,9 +31,18 @@ type materializationService struct {
 	registry     *registry.Registry
 	pool         *pgxpool.Pool
 	materializer *materialize.Materializer
+	// closing is closed when the server stops: watching goes on for as long as a run does.
+	closing <-chan struct{}
 }
 
 func (s *materializationService) Materialize(ctx context.Context, req *headwaterv1.MaterializeRequest) (*headwaterv1.MaterializeResponse, error) {
+	for field, t := range map[string]*timestamppb.Timestamp{"from": req.GetFrom(), "to": req.GetTo()} {
+		if t != nil && !t.IsValid() {
+			return nil, fault.New(fault.InvalidArgument, "the request does not hold to its rules").Violating(fault.Violation{
+				Field: field, Description: "found a time that is none, expected one in the years 1 to 9999",
+			})
+		}
+	}
 	catalog := s.registry.Catalog()
 	var requests []materialize.Request
 	for _, ref := range req.GetViews() {
@@ -78,6 +88,13 @@ func (s *materializationService) ListRuns(ctx context.Context, req *headwaterv1.
 // listableViews names the views of which the caller may list runs: one, or all there are.
 func (s *materializationService) listableViews(ctx context.Context, one string) ([]string, error) {
 	if one != "" {
+		if name, _, versioned := strings.Cut(one, "@"); versioned {
+			if err := access.Require(ctx, access.ActionList, access.KindView, one); err != nil {
+				return nil, err
+			}
+			return nil, fault.New(fault.InvalidArgument, "view: found %q, expected a name without a version: the runs of all versions are "+
+				"listed; ask for %q", shorten(one, maxShownName), shorten(name, maxShownName))
+		}
 		if err := access.Require(ctx, access.ActionList, access.KindView, one); err != nil {
 			return nil, err
 		}
@@ -113,13 +130,10 @@ func (s *materializationService) GetRun(ctx context.Context, req *headwaterv1.Ge
 func (s *materializationService) permittedRun(ctx context.Context, ref string, get func() (*materialize.Run, error)) (*materialize.Run, error) {
 	r, err := get()
 	if err != nil {
-		if fault.ReasonOf(err) == fault.NotFound {
-			err = errors.Join(access.RequireAny(ctx, access.ActionList, access.KindView), err)
-		}
-		return nil, err
+		return nil, missing(ctx, access.ActionList, access.KindView, err)
 	}
-	missing := fault.New(fault.NotFound, "there is no run %s; `headwater runs list` shows those there are", ref)
-	return r, access.RequireOr(ctx, access.ActionList, access.KindView, r.View, missing)
+	none := fault.New(fault.NotFound, "there is no run %s; `headwater runs list` shows those there are", ref)
+	return r, requireOr(ctx, access.ActionList, access.KindView, r.View, none)
 }
 
 func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stream grpc.ServerStreamingServer[headwaterv1.WatchRunResponse]) error {
@@ -142,6 +156,8 @@ func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stre
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-s.closing:
+			return fault.New(fault.ServerUnavailable, "the server stops; run %d goes on when it or another is there, so watch it again", r.ID)
 		case <-time.After(watchEvery):
 		}
 		if r, err = materialize.Get(ctx, s.pool, req.GetId()); err != nil {

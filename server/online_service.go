@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -36,18 +37,24 @@ type compiledPlan struct {
 	online *online.Plan
 }
 
-// planCache keeps the plans of service versions. A version is immutable, so its plan is; an old catalog's plans go with
-// the process.
+// planCache keeps the plans of service versions, by name and version: such a version never changes. Not by fingerprint: a view
+// that goes back to what it was gets a version with rows of its own, and its fingerprint again.
 type planCache struct{ plans sync.Map }
+
+type serviceKey struct {
+	name    string
+	version int
+}
 
 func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string) *compiledPlan {
 	if len(mapping) > 0 {
 		return compilePlan(s, mapping)
 	}
-	if p, ok := c.plans.Load(s.Fingerprint); ok {
+	key := serviceKey{s.Name, s.Version}
+	if p, ok := c.plans.Load(key); ok {
 		return p.(*compiledPlan)
 	}
-	p, _ := c.plans.LoadOrStore(s.Fingerprint, compilePlan(s, nil))
+	p, _ := c.plans.LoadOrStore(key, compilePlan(s, nil))
 	return p.(*compiledPlan)
 }
 
@@ -64,6 +71,9 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 	if len(req.GetInputs()) > 0 {
 		return nil, fault.New(fault.Unimplemented, "inputs: found request inputs; features computed when they are read are not "+
 			"available in this version")
+	}
+	if err := checkMapping(service, req.GetKeyMapping(), "key_mapping"); err != nil {
+		return nil, err
 	}
 	plan := o.plans.get(service, req.GetKeyMapping())
 	keys, n, err := encodeKeys(plan.read, req.GetKeys())
@@ -153,19 +163,43 @@ func provenanceOf(v *read.View, winners []read.Winner) *headwaterv1.ViewProvenan
 	return p
 }
 
+// checkMapping refuses a mapping of what is no join key of the service, which would do nothing. field names it in the request.
+func checkMapping(service *feature.ServiceVersion, mapping map[string]string, field string) error {
+	for _, key := range slices.Sorted(maps.Keys(mapping)) {
+		if mapping[key] == "" {
+			return badMapping(field, key, "found no column for it, expected the name of one")
+		}
+		if !slices.ContainsFunc(service.Pins, func(p feature.ServicePin) bool {
+			return slices.ContainsFunc(p.View.EntityVersion.JoinKeys, func(c feature.Column) bool { return c.Name == key })
+		}) {
+			return badMapping(field, key, fmt.Sprintf("no view of service %s has a join key of this name; leave it out, or correct it: "+
+				"a join key stands on the left, the column to take on the right", service.Name))
+		}
+	}
+	return nil
+}
+
+func badMapping(field, key, description string) error {
+	key = shorten(key, maxShownName)
+	return fault.New(fault.InvalidArgument, "key mapping: %s: %s", key, description).
+		Violating(fault.Violation{Field: fmt.Sprintf("%s[%q]", field, key), Description: description})
+}
+
 // encodeKeys checks the request's key columns against the plan and encodes, for each view, the key of each entity.
 func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn) (keys [][]online.Key, n int, err error) {
-	n = -1
-	for name, c := range columns {
+	// In the order of their names, so that the same request gets the same answer.
+	names := slices.Sorted(maps.Keys(columns))
+	for i, name := range names {
 		if !slices.ContainsFunc(plan.Views, func(v read.View) bool { return slices.Contains(v.KeyColumns, name) }) {
 			return nil, 0, badKey(name, "no view of service %s has a join key of this name; leave it out, or map a join key to it "+
 				"in key_mapping", plan.Service.Name)
 		}
-		if n < 0 {
-			n = len(c.GetValues())
+		found := len(columns[name].GetValues())
+		if i == 0 {
+			n = found
 		}
-		if len(c.GetValues()) != n {
-			return nil, 0, badKey(name, "found %d values, expected as many as in the other key columns, %d", len(c.GetValues()), n)
+		if found != n {
+			return nil, 0, badKey(name, "found %d values, expected as many as in %s, %d", found, names[0], n)
 		}
 		if n < 1 || n > maxEntities {
 			return nil, 0, badKey(name, "found %d values, expected 1 to %d", n, maxEntities)
@@ -178,9 +212,15 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn) (key
 		view := &plan.Views[v]
 		entity := view.Version.EntityVersion
 		for k, name := range view.KeyColumns {
+			key := &entity.JoinKeys[k]
 			if columns[name] == nil {
 				return nil, 0, badKey(name, "found none, expected the join key %s of entity %s, which view %s needs",
-					entity.JoinKeys[k].Name, entity.Name, view.Version.Name)
+					key.Name, entity.Name, view.Version.Name)
+			}
+			for i, value := range columns[name].GetValues() {
+				if err := checkKey(key, valueOf(value)); err != nil {
+					return nil, 0, badKey(name, "value %d: %v, the type of join key %s of entity %s", i+1, err, key.Name, entity.Name)
+				}
 			}
 		}
 		keys[v] = make([]online.Key, n)
@@ -191,7 +231,7 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn) (key
 			}
 			var ok bool
 			if buf, ok, err = entity.AppendKey(buf[:0], values); err != nil {
-				return nil, 0, fault.New(fault.InvalidArgument, "entity %d: %v", i+1, err)
+				return nil, 0, fault.New(fault.InvalidArgument, "keys: entity %d: %v", i+1, err)
 			}
 			if ok {
 				keys[v][i] = online.Key{Text: string(buf), OK: true}
@@ -201,9 +241,16 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn) (key
 	return keys, n, nil
 }
 
+func checkKey(key *feature.Column, v feature.Value) error {
+	if !v.IsNull() && v.Type() != key.Type {
+		return fmt.Errorf("found %s, expected %s", v.Type(), key.Type)
+	}
+	return nil
+}
+
 func badKey(name, format string, args ...any) error {
-	what := fmt.Sprintf(format, args...)
-	return fault.New(fault.InvalidArgument, "keys: column %s: %s", name, what).Violating(fault.Violation{
-		Field: fmt.Sprintf("keys[%q]", name), Description: what,
-	})
+	name = shorten(name, maxShownName)
+	description := fmt.Sprintf(format, args...)
+	return fault.New(fault.InvalidArgument, "keys: column %s: %s", name, description).
+		Violating(fault.Violation{Field: fmt.Sprintf("keys[%q]", name), Description: description})
 }

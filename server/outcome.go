@@ -4,12 +4,18 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
+	"slices"
+	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
@@ -30,13 +36,14 @@ func (g *Guard) status(ctx context.Context, method string, err error) error {
 		return nil
 	}
 	id := newErrorID()
+	err = ofPostgres(err)
 	f := fault.As(err)
 	if f != nil && f.Reason == fault.Internal {
 		known := *f
 		known.Metadata = maps.Clone(f.Metadata)
 		err = known.With("id", id)
 	}
-	s := fault.Status(err, id)
+	s := fault.Status(short(err), id)
 	switch {
 	case s.Code() == codes.Internal || s.Code() == codes.Unknown:
 		g.Log.ErrorContext(ctx, "internal error", "id", id, "method", method, "error", err, "cause", causeOf(f))
@@ -44,6 +51,60 @@ func (g *Guard) status(ctx context.Context, method string, err error) error {
 		g.Log.WarnContext(ctx, "unavailable", "method", method, "error", err, "cause", causeOf(f))
 	}
 	return s.Err()
+}
+
+// ofPostgres is where errors of the driver become faults, of whichever handler they come. A call's own end is none of them:
+// a context's error as it is, and a status of gRPC.
+func ofPostgres(err error) error {
+	if err == context.Canceled || err == context.DeadlineExceeded {
+		return err
+	}
+	if _, isStatus := status.FromError(err); isStatus {
+		return err
+	}
+	var refused *pgconn.PgError
+	if fault.As(err) == nil && errors.As(err, &refused) {
+		switch refused.Code {
+		case "22021", "22P05":
+			return fault.New(fault.InvalidArgument, "found a NUL character in a text of the request, expected text without one").Because(err)
+		case "22008":
+			return fault.New(fault.InvalidArgument, "found a time in the request that is out of range, expected one in the years 1 to 9999").
+				Because(err)
+		}
+	}
+	return database.Fault(err)
+}
+
+// What a fault says travels in a header, whose size is limited on the way.
+const (
+	maxMessageText   = 4 << 10
+	maxViolationText = 1 << 10
+)
+
+// short is err with no text of its fault longer than a header should carry.
+func short(err error) error {
+	f := fault.As(err)
+	if f == nil {
+		return err
+	}
+	cut := *f
+	cut.Message = shorten(f.Message, maxMessageText)
+	cut.Violations = slices.Clone(f.Violations)
+	for i := range cut.Violations {
+		v := &cut.Violations[i]
+		v.Field, v.Description = shorten(v.Field, maxViolationText), shorten(v.Description, maxViolationText)
+	}
+	return &cut
+}
+
+func shorten(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
 }
 
 func causeOf(f *fault.Fault) error {

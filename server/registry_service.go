@@ -61,12 +61,10 @@ func (s *registryService) Apply(ctx context.Context, req *headwaterv1.ApplyReque
 func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource) error {
 	named := false
 	for _, f := range files {
-		for kind, names := range definedNames(f.GetFile()) {
-			for _, name := range names {
-				named = true
-				if err := access.Require(ctx, access.ActionRegister, kindResources[kind], name); err != nil {
-					return err
-				}
+		for _, d := range definedNames(f.GetFile()) {
+			named = true
+			if err := access.Require(ctx, access.ActionRegister, kindResources[d.kind], d.name); err != nil {
+				return err
 			}
 		}
 	}
@@ -79,22 +77,28 @@ func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource)
 	return nil
 }
 
-func definedNames(f *headwaterv1.DefinitionFile) map[feature.Kind][]string {
-	names := map[feature.Kind][]string{}
+type definedName struct {
+	kind feature.Kind
+	name string
+}
+
+// definedNames are the definitions of a file, in its order.
+func definedNames(f *headwaterv1.DefinitionFile) []definedName {
+	var names []definedName
 	for _, e := range f.GetEntities() {
-		names[feature.KindEntity] = append(names[feature.KindEntity], e.GetName())
+		names = append(names, definedName{feature.KindEntity, e.GetName()})
 	}
 	for _, e := range f.GetSources() {
-		names[feature.KindSource] = append(names[feature.KindSource], e.GetName())
+		names = append(names, definedName{feature.KindSource, e.GetName()})
 	}
 	for _, e := range f.GetFeatureViews() {
-		names[feature.KindView] = append(names[feature.KindView], e.GetName())
+		names = append(names, definedName{feature.KindView, e.GetName()})
 	}
 	for _, e := range f.GetFeatureServices() {
-		names[feature.KindService] = append(names[feature.KindService], e.GetName())
+		names = append(names, definedName{feature.KindService, e.GetName()})
 	}
 	for _, e := range f.GetRoles() {
-		names[feature.KindRole] = append(names[feature.KindRole], e.GetName())
+		names = append(names, definedName{feature.KindRole, e.GetName()})
 	}
 	return names
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -60,6 +61,9 @@ type Server struct {
 	grpc         *grpc.Server
 	health       *health.Server
 	head         *head
+	// closing is closed once, by Close.
+	closing chan struct{}
+	closed  sync.Once
 }
 
 // Open connects to the stores, checks the schema's version, and starts to work on runs. Close ends it.
@@ -73,7 +77,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := online.CheckPrefix(config.RedisPrefix); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config}
+	s := &Server{config: config, closing: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close(ctx))
@@ -111,7 +115,10 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := s.serve(); err != nil {
 		return nil, err
 	}
-	return s, s.materializer.Start(ctx)
+	if err := s.materializer.Start(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // view finds a view version by id in the newest catalog, or nil.
@@ -154,9 +161,9 @@ func (s *Server) serve() error {
 	}
 	s.grpc = grpc.NewServer(append(guard.Options(), grpc.MaxRecvMsgSize(maxMessage))...)
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{registry: s.registry, pool: s.pool})
-	headwaterv1.RegisterIngestServiceServer(s.grpc, &ingestService{registry: s.registry, pool: s.pool})
+	headwaterv1.RegisterIngestServiceServer(s.grpc, newIngestService(s.registry, s.pool))
 	headwaterv1.RegisterMaterializationServiceServer(s.grpc, &materializationService{
-		registry: s.registry, pool: s.pool, materializer: s.materializer,
+		registry: s.registry, pool: s.pool, materializer: s.materializer, closing: s.closing,
 	})
 	headwaterv1.RegisterOnlineServiceServer(s.grpc, &onlineService{
 		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
@@ -200,6 +207,7 @@ func (s *Server) AcceptsToken(ctx context.Context, token string) bool {
 func (s *Server) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
+	s.closed.Do(func() { close(s.closing) })
 	var errs []error
 	if s.health != nil {
 		s.health.Shutdown()
