@@ -171,7 +171,8 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 	})
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && isDataError(pg.Code) {
-		return fault.New(fault.RunRefused, "view %s: its SQL failed on the rows of this run: %s", t.View.Ref(), pg.Message).Because(err)
+		return fault.New(fault.RunRefused, "view %s: its SQL failed on the rows of this run: %s; let it cope with such rows "+
+			"(NULLIF, CASE, WHERE), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
 	}
 	return err
 }

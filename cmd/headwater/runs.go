@@ -51,10 +51,16 @@ func runTable(runs []*headwaterv1.Run) table {
 	t := table{header: []string{"ID#", "RUN", "STATE", "READ#", "PRODUCED#", "INSERTED#", "WITHDRAWN#", "UNCHANGED#", "LIVE#",
 		"POSITION#", "ONLINE", "STARTED AT", "TOOK#"}}
 	for _, r := range runs {
-		l := r.GetLedger()
-		t.add(number(r.Id), runName(r), enumName(r.State, "RUN_STATE_"), number(l.GetRead()), number(l.GetProduced()),
-			number(l.GetInserted()), number(l.GetWithdrawn()), number(l.GetUnchanged()), number(l.GetLiveAfter()),
-			number(r.Position), enumName(r.OnlineState, "ONLINE_STATE_"), moment(r.StartedAt), took(r))
+		cells := []string{number(r.Id), runName(r), enumName(r.State, "RUN_STATE_"), "", "", "", "", "", "", "",
+			enumName(r.OnlineState, "ONLINE_STATE_"), moment(r.StartedAt), took(r)}
+		// What did not publish wrote nothing that could be counted.
+		if r.State == headwaterv1.RunState_RUN_STATE_PUBLISHED {
+			l := r.GetLedger()
+			for i, n := range []int64{l.GetRead(), l.GetProduced(), l.GetInserted(), l.GetWithdrawn(), l.GetUnchanged(), l.GetLiveAfter(), r.Position} {
+				cells[3+i] = number(n)
+			}
+		}
+		t.add(cells...)
 	}
 	return t
 }
@@ -68,8 +74,7 @@ func took(r *headwaterv1.Run) string {
 
 func runSections(r *headwaterv1.Run) []section {
 	sections := []section{runFacts(r)}
-	l := r.GetLedger()
-	if l != nil {
+	if l := r.GetLedger(); l != nil && r.State == headwaterv1.RunState_RUN_STATE_PUBLISHED {
 		sections = append(sections, ledgerSection(l))
 	}
 	inputs := section{title: "inputs", table: table{header: []string{"SOURCE", "LOAD#", "FILE", "SHA256", "ROWS#"}}}
