@@ -15,8 +15,8 @@ func TestNamesThatPostgresKeeps(t *testing.T) {
 	d.Entities[0].JoinKeys[0].Name = "cmax"
 	problems := d.Validate(nil)
 	for field, message := range map[string]string{
-		"sources[0].name":                    "expected a name that does not begin with pg_",
-		"sources[0].columns[0].name":         "found a column called xmin, which Postgres keeps in every table for itself",
+		"sources[0].name":                     "expected a name that does not begin with pg_",
+		"sources[0].columns[0].name":          "found a column called xmin, which Postgres keeps in every table for itself",
 		"feature_views[0].features[0].name":   "found a feature called ctid",
 		"feature_views[0].attributes[0].name": "found a attribute called tableoid",
 		"entities[0].join_keys[0].name":       "found a join key called cmax",

@@ -40,14 +40,22 @@ type compiledPlan struct {
 // the process.
 type planCache struct{ plans sync.Map }
 
+// planKey is not the fingerprint: versions pinned to two versions of a view that mean the same have one fingerprint, and
+// rows of their own.
+type planKey struct {
+	service string
+	version int
+}
+
 func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string) *compiledPlan {
 	if len(mapping) > 0 {
 		return compilePlan(s, mapping)
 	}
-	if p, ok := c.plans.Load(s.Fingerprint); ok {
+	key := planKey{s.Name, s.Version}
+	if p, ok := c.plans.Load(key); ok {
 		return p.(*compiledPlan)
 	}
-	p, _ := c.plans.LoadOrStore(s.Fingerprint, compilePlan(s, nil))
+	p, _ := c.plans.LoadOrStore(key, compilePlan(s, nil))
 	return p.(*compiledPlan)
 }
 
