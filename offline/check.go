@@ -68,15 +68,16 @@ func checkView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
 	return checkOutput(ctx, tx, v)
 }
 
-// pinSession makes the rest of the transaction independent of the server's and the role's settings. Temporary tables
-// come first, so that a source shadows whatever else has its name.
+// pinSession makes the rest of the transaction independent of the server's and the role's settings. Postgres's own catalog
+// comes before the temporary views, so that no source can stand in for a type, or for a table that the checks below read;
+// sources have no name of a table in it, since none of theirs begins with pg_.
 func pinSession(ctx context.Context, tx pgx.Tx) error {
 	for _, s := range feature.SessionSettings {
 		if _, err := tx.Exec(ctx, `SELECT set_config($1, $2, true)`, s.Name, s.Value); err != nil {
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, `SET LOCAL search_path = pg_temp, pg_catalog`)
+	_, err := tx.Exec(ctx, `SET LOCAL search_path = pg_catalog, pg_temp`)
 	return err
 }
 
