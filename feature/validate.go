@@ -149,6 +149,9 @@ const (
 // reservedColumns are the fixed columns of history tables.
 var reservedColumns = []string{"entity_key", columnEventTime, columnAvailableAt, "seq_from", "seq_to"}
 
+// systemColumns are those that Postgres adds to every table.
+var systemColumns = []string{"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+
 // columns checks the names and types of one list. taken maps the names used so far to what uses them, and grows.
 func (v *validation) columns(field, what string, columns []Column, taken map[string]string, allowed ...string) {
 	for i := range columns {
@@ -159,6 +162,8 @@ func (v *validation) columns(field, what string, columns []Column, taken map[str
 			v.add(at+".name", "%s", checkName(c.Name))
 		case slices.Contains(reservedColumns, c.Name) && !slices.Contains(allowed, c.Name):
 			v.add(at+".name", "found a %s called %s, which is a column of every history table; give it another name", what, c.Name)
+		case slices.Contains(systemColumns, c.Name):
+			v.add(at+".name", "found a %s called %s, which is a column that Postgres adds to every table; give it another name", what, c.Name)
 		}
 		if other, ok := taken[c.Name]; ok && c.Name != "" {
 			v.add(at+".name", "found a second column called %s (there is %s of that name), expected each name once", c.Name, other)
@@ -185,6 +190,9 @@ func (v *validation) entity(e *Entity) {
 }
 
 func (v *validation) source(s *Source) {
+	if strings.HasPrefix(s.Name, "pg_") {
+		v.add("name", "found a source called %s, expected no name that begins with pg_: SQL would find a catalog of Postgres by it", s.Name)
+	}
 	if len(s.Columns) == 0 {
 		v.add("columns", "found no columns, expected at least the event time")
 	}
