@@ -39,8 +39,6 @@ type server struct {
 }
 
 func (s *server) Ingest(stream grpc.ClientStreamingServer[headwaterv1.IngestRequest, headwaterv1.IngestResponse]) error {
-	md, _ := metadata.FromIncomingContext(stream.Context())
-	s.tokens = md.Get("authorization")
 	header, err := stream.Recv()
 	if err != nil {
 		return err
@@ -59,6 +57,9 @@ func (s *server) Ingest(stream grpc.ClientStreamingServer[headwaterv1.IngestRequ
 		}
 		parts = append(parts, m.Arrow)
 	}
+	// Not before all is read: a client that breaks off does not wait for this to end.
+	md, _ := metadata.FromIncomingContext(stream.Context())
+	s.tokens = md.Get("authorization")
 	if err := s.ingest(header, parts); err != nil {
 		return err
 	}

@@ -81,6 +81,9 @@ func pinSession(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// temporary is the name of a temporary relation, which nothing else has.
+func temporary(name string) string { return quote("pg_temp", name) }
+
 // createEmptyInput makes an empty table of the source's shape, and the view of it that the transform reads.
 func createEmptyInput(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
 	table := quote("_" + src.Name)
@@ -92,7 +95,7 @@ func createEmptyInput(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(src.Name)+" AS "+sourceSelect(src, table, ""))
+	_, err = tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(src.Name)+" AS "+sourceSelect(src, temporary("_"+src.Name), ""))
 	return arrivalFault(src, err)
 }
 
@@ -112,7 +115,7 @@ func CheckSource(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) err
 		var found string
 		err := sp.QueryRow(ctx, `
 			SELECT t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-			WHERE a.attrelid = $1::text::regclass AND a.attname = $2`, quote(src.Name), availableAtColumn).Scan(&found)
+			WHERE a.attrelid = $1::text::regclass AND a.attname = $2`, temporary(src.Name), availableAtColumn).Scan(&found)
 		if err != nil || src.ArrivalExpression == "" {
 			return err
 		}
@@ -191,7 +194,11 @@ func sqlFault(v *feature.ViewVersion, line, column int, description string, caus
 // arguments: the clock, the session, the catalog, or a table by its name.
 const hiddenInputs = `^(now|(transaction|statement)_timestamp|current_.*|session_user|version|getpgusername|getdatabaseencoding` +
 	`|get_current_ts_config|mxid_age|row_security_active|[a-z]+_to_xml(schema|_and_xmlschema)?|.*_description` +
+	`|format_type|oidvectortypes|enum_(first|last|range)|ts_(debug|parse|token_type)|.*acl.*|reg(class|[a-z]+(in|out))` +
 	`|(has|inet|txid|lo|to_reg|pg)_.*)$`
+
+// hiddenInputTypes are names of types whose values are read and written by looking into the catalog.
+const hiddenInputTypes = `^_?(reg[a-z]+|aclitem)$`
 
 // foreignReference reads what Postgres made of a temporary view, and says what is in it that may not be: a relation other
 // than the temporary ones allowed, or a function that is volatile, reads something other than its arguments, or is not
@@ -205,7 +212,7 @@ func foreignReference(ctx context.Context, tx pgx.Tx, view string, allowed []str
 			JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE r.ev_class = $1::text::regclass AND c.oid <> r.ev_class
 			AND NOT (c.relnamespace = pg_my_temp_schema() AND c.relname = ANY ($2))
-		ORDER BY 1 LIMIT 1`, quote(view), allowed).Scan(&found)
+		ORDER BY 1 LIMIT 1`, temporary(view), allowed).Scan(&found)
 	if err == nil {
 		return "a read of " + found, nil
 	}
@@ -220,16 +227,33 @@ func foreignReference(ctx context.Context, tx pgx.Tx, view string, allowed []str
 		WHERE r.ev_class = $1::text::regclass
 			AND (p.provolatile = 'v' OR p.pronamespace <> 'pg_catalog'::regnamespace OR p.proname ~ $2
 				OR p.proname = 'age' AND p.pronargs = 1)
-		ORDER BY 1 LIMIT 1`, quote(view), hiddenInputs).Scan(&found)
+		ORDER BY 1 LIMIT 1`, temporary(view), hiddenInputs).Scan(&found)
 	if err == nil {
 		return "a call of " + found, nil
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return "", err
 	}
+	// In the tree, the type of a node is a number behind a word that ends in type, typeid or types. Words that end alike and
+	// mean something else have numbers smaller than that of any type.
+	err = tx.QueryRow(ctx, `
+		SELECT format_type(t.oid, NULL)
+		FROM pg_rewrite r
+			CROSS JOIN LATERAL regexp_matches(r.ev_action::text, ':\w*type(?:id|s)?(?: \(o)?((?: \d+)+)', 'gi') m
+			CROSS JOIN LATERAL regexp_split_to_table(ltrim(m[1]), ' ') o
+			JOIN pg_type t ON t.oid = o::oid
+		WHERE r.ev_class = $1::text::regclass
+			AND (t.typname ~ $2 OR t.typnamespace NOT IN ('pg_catalog'::regnamespace, pg_my_temp_schema()))
+		ORDER BY 1 LIMIT 1`, temporary(view), hiddenInputTypes).Scan(&found)
+	if err == nil {
+		return "a value of type " + found, nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return "", err
+	}
 	var clock bool
 	err = tx.QueryRow(ctx, `SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %') FROM pg_rewrite
-		WHERE ev_class = $1::text::regclass`, quote(view)).Scan(&clock)
+		WHERE ev_class = $1::text::regclass`, temporary(view)).Scan(&clock)
 	if clock {
 		found = "CURRENT_TIMESTAMP or one of its kind"
 	}
@@ -255,7 +279,7 @@ func checkReferences(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) err
 func checkOutput(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
 	rows, err := tx.Query(ctx, `
 		SELECT a.attname, t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-		WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 ORDER BY a.attnum`, outputView)
+		WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 ORDER BY a.attnum`, temporary(outputView))
 	if err != nil {
 		return err
 	}
@@ -311,5 +335,5 @@ func outputSelect(v *feature.ViewVersion) string {
 	for i, c := range columns {
 		selects[i] = quote(c.Name) + "::" + castOf[c.Type]
 	}
-	return "SELECT " + strings.Join(selects, ", ") + " FROM " + outputView
+	return "SELECT " + strings.Join(selects, ", ") + " FROM " + temporary(outputView)
 }
