@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/read"
@@ -80,14 +81,8 @@ type ManifestColumn struct {
 // Ref is `NAME@VERSION`.
 func (m *Manifest) Ref() string { return m.Name + "@" + strconv.Itoa(m.Version) }
 
-// querier is what a pool, a connection and a transaction have in common.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 // Find reads a manifest by its id or by `NAME@VERSION`, or returns a NOT_FOUND fault.
-func Find(ctx context.Context, q querier, ref string) (*Manifest, error) {
+func Find(ctx context.Context, q database.Querier, ref string) (*Manifest, error) {
 	name, ver, _ := strings.Cut(ref, "@")
 	version, _ := strconv.Atoi(ver)
 	var m Manifest
@@ -106,7 +101,7 @@ func Missing(ref string) error {
 }
 
 // List reads manifests of one name, or of all for "", newest first.
-func List(ctx context.Context, q querier, name string) ([]*Manifest, error) {
+func List(ctx context.Context, q database.Querier, name string) ([]*Manifest, error) {
 	rows, err := q.Query(ctx, `SELECT manifest FROM headwater.dataset WHERE $1 = '' OR name = $1
 		ORDER BY created_at DESC, id`, name)
 	if err != nil {

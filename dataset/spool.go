@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
 	"github.com/headwaterhq/headwater/read"
@@ -213,7 +214,7 @@ func (s *spool) store(ctx context.Context, tx pgx.Tx, dataset string) error {
 }
 
 // loadSpine has a kept spine back. When it is not the one of the manifest there is no spool, and difference says so.
-func loadSpine(ctx context.Context, q querier, m *Manifest) (s *spool, difference string, err error) {
+func loadSpine(ctx context.Context, q database.Querier, m *Manifest) (s *spool, difference string, err error) {
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {
@@ -247,7 +248,7 @@ func spoolKept(r io.Reader, timestamp string) (*spool, error) {
 	return spoolSpine(in, timestamp)
 }
 
-func readChunks(ctx context.Context, q querier, dataset string, w io.Writer) error {
+func readChunks(ctx context.Context, q database.Querier, dataset string, w io.Writer) error {
 	rows, err := q.Query(ctx, `SELECT data FROM headwater.dataset_spine WHERE dataset_id = $1 ORDER BY chunk`, dataset)
 	if err != nil {
 		return err

@@ -11,25 +11,19 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// querier is what a pool, a connection and a transaction have in common.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 // Walk follows edges from root, breadth first, at most depth of them (0: all), and returns what it met. An edge is in the
 // graph when it was followed, so that two nodes at the last depth show none between them.
 //
 // Faults: INVALID_ARGUMENT for what is no node, UNIMPLEMENTED for a column or a model, NOT_FOUND for a node that does not
 // exist, RESOURCE_EXHAUSTED for a graph of more than MaxNodes or MaxEdges.
-func Walk(ctx context.Context, q querier, root string, dir Direction, depth int) (*Graph, error) {
+func Walk(ctx context.Context, q database.Querier, root string, dir Direction, depth int) (*Graph, error) {
 	g, err := walk(ctx, q, root, dir, depth, limits{nodes: MaxNodes, edges: MaxEdges})
 	return g, database.Fault(err)
 }
 
 type limits struct{ nodes, edges int }
 
-func walk(ctx context.Context, q querier, root string, dir Direction, depth int, limits limits) (*Graph, error) {
+func walk(ctx context.Context, q database.Querier, root string, dir Direction, depth int, limits limits) (*Graph, error) {
 	if depth < 0 {
 		return nil, fault.New(fault.InvalidArgument, "depth: found %d, expected how many edges to follow, or 0 for all", depth)
 	}
@@ -74,7 +68,7 @@ type edge struct {
 
 // walker is one walk.
 type walker struct {
-	q         querier
+	q         database.Querier
 	direction Direction
 	limits    limits
 	root      node
@@ -178,7 +172,7 @@ func names(nodes []node) []string {
 }
 
 // collect runs a query whose rows are the fields of T, in order.
-func collect[T any](ctx context.Context, q querier, sql string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, q database.Querier, sql string, args ...any) ([]T, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

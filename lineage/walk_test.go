@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/testenv"
 )
@@ -71,7 +72,7 @@ func story(t *testing.T) pgx.Tx {
 	return s.tx
 }
 
-func mustWalk(t *testing.T, q querier, root string, dir Direction, depth int) *Graph {
+func mustWalk(t *testing.T, q database.Querier, root string, dir Direction, depth int) *Graph {
 	t.Helper()
 	g, err := Walk(context.Background(), q, root, dir, depth)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/offline"
 )
 
@@ -123,7 +124,7 @@ type viewState struct {
 	OnlineEpoch  int64
 }
 
-func getViewState(ctx context.Context, q querier, viewID int64) (s viewState, err error) {
+func getViewState(ctx context.Context, q database.Querier, viewID int64) (s viewState, err error) {
 	var from, to *time.Time
 	err = q.QueryRow(ctx, `
 		SELECT published_seq, live_rows, covered_from, covered_to, online_epoch FROM headwater.view_state WHERE view_id = $1`,

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 )
@@ -150,12 +151,6 @@ type InputLoad struct {
 	Rows     int64
 }
 
-// querier is what a pool, a connection and a transaction have in common.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 const selectRun = `
 	SELECT r.id, r.view_id, d.name, d.version, coalesce(r.seq, 0), r.state, coalesce(r.position, 0), r.asked_from, r.asked_to,
 		r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal, r.queued_at, r.started_at, r.ended_at,
@@ -183,12 +178,12 @@ func scanRun(row pgx.CollectableRow) (*Run, error) {
 }
 
 // Get reads one run with its inputs, or a NOT_FOUND fault.
-func Get(ctx context.Context, q querier, id int64) (*Run, error) {
+func Get(ctx context.Context, q database.Querier, id int64) (*Run, error) {
 	return getRun(ctx, q, strconv.FormatInt(id, 10), ` WHERE r.id = $1`, id)
 }
 
 // Find reads a run by its id or by `VIEW@VERSION/SEQ`, or returns a NOT_FOUND fault.
-func Find(ctx context.Context, q querier, ref string) (*Run, error) {
+func Find(ctx context.Context, q database.Querier, ref string) (*Run, error) {
 	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
 		return getRun(ctx, q, ref, ` WHERE r.id = $1`, id)
 	}
@@ -200,7 +195,7 @@ func Find(ctx context.Context, q querier, ref string) (*Run, error) {
 	return getRun(ctx, q, ref, ` WHERE d.name = $1 AND d.version = $2 AND r.seq = $3`, view, version, seq)
 }
 
-func getRun(ctx context.Context, q querier, ref, where string, args ...any) (*Run, error) {
+func getRun(ctx context.Context, q database.Querier, ref, where string, args ...any) (*Run, error) {
 	rows, err := q.Query(ctx, selectRun+where, args...)
 	if err != nil {
 		return nil, err
@@ -218,7 +213,7 @@ func getRun(ctx context.Context, q querier, ref, where string, args ...any) (*Ru
 
 // List reads up to limit runs, newest first, of the views named (nil: all), with ids below before (0: any). Their inputs
 // are not read.
-func List(ctx context.Context, q querier, views []string, before int64, limit int) ([]*Run, error) {
+func List(ctx context.Context, q database.Querier, views []string, before int64, limit int) ([]*Run, error) {
 	rows, err := q.Query(ctx, selectRun+`
 		WHERE ($1::text[] IS NULL OR d.name = ANY ($1)) AND ($2 = 0 OR r.id < $2) ORDER BY r.id DESC LIMIT $3`,
 		views, before, limit)
@@ -228,7 +223,7 @@ func List(ctx context.Context, q querier, views []string, before int64, limit in
 	return pgx.CollectRows(rows, scanRun)
 }
 
-func listInputs(ctx context.Context, q querier, run int64) ([]Input, error) {
+func listInputs(ctx context.Context, q database.Querier, run int64) ([]Input, error) {
 	rows, err := q.Query(ctx, `
 		SELECT source, source_version, source_fingerprint, load_number, rows_read
 		FROM headwater.run_input WHERE run_id = $1 ORDER BY source`, run)

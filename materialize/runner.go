@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 )
@@ -230,7 +231,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	return nil
 }
 
-func describeInputs(ctx context.Context, q querier, inputs []*offline.Input) ([]Input, error) {
+func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.Input) ([]Input, error) {
 	described := make([]Input, len(inputs))
 	for i, in := range inputs {
 		described[i] = Input{

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/offline"
 )
 
@@ -18,7 +19,7 @@ type ViewState struct {
 }
 
 // GetViewState reads where a view version stands.
-func GetViewState(ctx context.Context, q querier, view string, version int) (s ViewState, err error) {
+func GetViewState(ctx context.Context, q database.Querier, view string, version int) (s ViewState, err error) {
 	var from, to *time.Time
 	err = q.QueryRow(ctx, `
 		SELECT s.published_seq, coalesce(p.position, 0), p.published_at, s.live_rows, s.covered_from, s.covered_to

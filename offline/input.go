@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 )
 
 // A source shows a transform its columns, `event_time` and `available_at`.
@@ -64,7 +65,7 @@ type Input struct {
 type InputLoad struct{ ID, Rows int64 }
 
 // liveLoads finds the loads of a source that are live at its newest number, with the span of their event times.
-func liveLoads(ctx context.Context, q querier, src *feature.SourceVersion) (in *Input, span Span, err error) {
+func liveLoads(ctx context.Context, q database.Querier, src *feature.SourceVersion) (in *Input, span Span, err error) {
 	in = &Input{Source: src}
 	loads, err := ListLoads(ctx, q, src.Name)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
@@ -184,12 +185,6 @@ func RetractLoad(ctx context.Context, pool *pgxpool.Pool, id int64, reason, prin
 	return load, err
 }
 
-// querier is what a pool, a connection and a transaction have in common.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 const selectLoad = `
 	SELECT l.id, l.source, l.number, coalesce(l.ends, 0), coalesce(l.retract_reason, ''),
 		coalesce(e.id, 0), e.retract_reason IS NOT NULL, coalesce(e.retract_reason, ''),
@@ -207,7 +202,7 @@ func scanLoad(row pgx.CollectableRow) (*Load, error) {
 }
 
 // GetLoad reads one load, or a NOT_FOUND fault.
-func GetLoad(ctx context.Context, q querier, id int64) (*Load, error) {
+func GetLoad(ctx context.Context, q database.Querier, id int64) (*Load, error) {
 	rows, err := q.Query(ctx, selectLoad+` WHERE l.id = $1`, id)
 	if err != nil {
 		return nil, err
@@ -220,7 +215,7 @@ func GetLoad(ctx context.Context, q querier, id int64) (*Load, error) {
 }
 
 // ListLoads reads the loads and retractions of a source, by number.
-func ListLoads(ctx context.Context, q querier, source string) ([]*Load, error) {
+func ListLoads(ctx context.Context, q database.Querier, source string) ([]*Load, error) {
 	rows, err := q.Query(ctx, selectLoad+` WHERE l.source = $1 ORDER BY l.number`, source)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
@@ -17,7 +18,7 @@ import (
 // each view version is read at its last sequence published by P.
 
 // Head is the newest position, 0 before the first run was published.
-func Head(ctx context.Context, q querier) (position int64, err error) {
+func Head(ctx context.Context, q database.Querier) (position int64, err error) {
 	err = q.QueryRow(ctx, `SELECT position FROM headwater.publish_head`).Scan(&position)
 	return position, err
 }
@@ -42,7 +43,7 @@ type ViewAt struct {
 }
 
 // At reads where a view version stood at a position.
-func At(ctx context.Context, q querier, viewID, position int64) (ViewAt, error) {
+func At(ctx context.Context, q database.Querier, viewID, position int64) (ViewAt, error) {
 	var at ViewAt
 	var from, to *time.Time
 	err := q.QueryRow(ctx, `
@@ -56,7 +57,7 @@ func At(ctx context.Context, q querier, viewID, position int64) (ViewAt, error) 
 }
 
 // ResolveAsOf turns `pos:17`, `run:VIEW@2/5` (just after that run), an RFC 3339 time or "" (now) into a position.
-func ResolveAsOf(ctx context.Context, q querier, asOf string) (int64, error) {
+func ResolveAsOf(ctx context.Context, q database.Querier, asOf string) (int64, error) {
 	head, err := Head(ctx, q)
 	if err != nil || asOf == "" {
 		return head, err
