@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
@@ -217,6 +218,12 @@ func TestTripwire(t *testing.T) {
 	_, err = runs.GetRun(ctx, &headwaterv1.GetRunRequest{Run: "1"})
 	wantFault(t, err, fault.NotFound, "there is no run 1")
 	g.wantRecords("denied the_admin list : there is no run 1")
+
+	// An outage of Postgres is told as one, whoever met it.
+	s.getRun = func(context.Context) error { return fmt.Errorf("read a run: %w", &pgconn.PgError{Code: "57P01"}) }
+	_, err = runs.GetRun(ctx, &headwaterv1.GetRunRequest{Run: "1"})
+	wantFault(t, err, fault.PostgresUnavailable, "Postgres is shutting down or starting (SQLSTATE 57P01); try again in a moment")
+	g.wantRecords("denied the_admin list : the call failed before a decision")
 
 	s.watchRun = func(ctx context.Context, send func() error) error {
 		return errors.Join(access.Require(ctx, access.ActionList, access.KindView, "airport_delays"), send())

@@ -35,6 +35,10 @@ func (g *Guard) status(ctx context.Context, method string, err error) error {
 	if err == nil {
 		return nil
 	}
+	// A call whose time is over has its own words for it, whatever Postgres made of that.
+	if ctx.Err() == nil {
+		err = database.Fault(err)
+	}
 	id := newErrorID()
 	err = ofPostgres(err)
 	f := fault.As(err)

@@ -49,8 +49,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	// Postgres runs as another user when this process is root's, and must get to its folder below.
-	if err := os.MkdirAll(dir, 0o711); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return fault.New(fault.FailedPrecondition, "data folder %s: cannot be made: %v; name another with --data-dir", dir, err)
 	}
 	listener, err := listen(o.listen)
@@ -110,6 +109,25 @@ Interrupt to stop.
 		return fault.New(fault.RedisUnavailable, "the private Redis ended by itself; %s says why",
 			filepath.Join(dir, "redis", "redis.log"))
 	}
+}
+
+// makeFolder makes a folder, and those above it, where they are missing. Others may pass through what it makes, whatever
+// the umask: Postgres runs as another user when this process is root's, and must get to its folder below.
+func makeFolder(dir string) error {
+	var made []string
+	for above := dir; ; above = filepath.Dir(above) {
+		if _, err := os.Stat(above); err == nil || above == filepath.Dir(above) {
+			break
+		}
+		made = append(made, above)
+	}
+	err := os.MkdirAll(dir, 0o711)
+	for _, folder := range made {
+		if err == nil {
+			err = os.Chmod(folder, 0o711)
+		}
+	}
+	return err
 }
 
 // listen opens the address to answer on, before anything else is started.

@@ -102,6 +102,25 @@ func TestDevStopsAndStartsAgain(t *testing.T) {
 	}
 }
 
+// Postgres must get to its folder through those that dev makes, also when others may pass through no new folder.
+func TestDevMakesItsFoldersPassable(t *testing.T) {
+	t.Parallel()
+	folder := passableFolder(t)
+	data, ready := filepath.Join(folder, "above", "data"), filepath.Join(folder, "ready")
+	cmd := program(t, nil, "dev", "--data-dir", data, "--listen", "127.0.0.1:0", "--ready-file", ready)
+	cmd.Args = append([]string{"sh", "-c", `umask 077 && exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	s := launch(t, cmd, func() bool { _, err := os.Stat(ready); return err == nil })
+	for _, made := range []string{filepath.Dir(data), data} {
+		if info, err := os.Stat(made); err != nil || info.Mode().Perm() != 0o711 {
+			t.Errorf("%s: found %v and %v, expected mode 0711", made, info, err)
+		}
+	}
+	if code := s.signal(t, syscall.SIGINT); code != exitDone {
+		t.Errorf("found exit status %d, expected 0, and\n%s", code, s.said(t))
+	}
+}
+
 func TestDevEndsWithItsServers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, want string }{

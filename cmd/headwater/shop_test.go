@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -73,7 +72,7 @@ const (
 // shop is a server with the small world.
 type shop struct{ *serverProcess }
 
-// open applies the definitions, loads the sales as load 1 and materializes both views.
+// openShop applies the definitions, loads the sales as load 1 and materializes both views.
 func openShop(t *testing.T, s *serverProcess) *shop {
 	t.Helper()
 	w := &shop{s}
@@ -123,11 +122,7 @@ func (w *shop) state(t *testing.T) string {
 	w.ask(t, &runs, "runs", "list")
 	for _, r := range runs.Runs {
 		if r.State == headwaterv1.RunState_RUN_STATE_PUBLISHED {
-			text, err := json.Marshal(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.Write(text)
+			b.WriteString(r.String())
 		}
 	}
 	var read headwaterv1.GetFeaturesResponse
