@@ -35,12 +35,8 @@ func (g *Guard) status(ctx context.Context, method string, err error) error {
 	if err == nil {
 		return nil
 	}
-	// A call whose time is over has its own words for it, whatever Postgres made of that.
-	if ctx.Err() == nil {
-		err = database.Fault(err)
-	}
 	id := newErrorID()
-	err = ofPostgres(err)
+	err = ofPostgres(ctx, err)
 	f := fault.As(err)
 	if f != nil && f.Reason == fault.Internal {
 		known := *f
@@ -57,11 +53,11 @@ func (g *Guard) status(ctx context.Context, method string, err error) error {
 	return s.Err()
 }
 
-// ofPostgres is where errors of the driver become faults, of whichever handler they come. A call's own end is none of them:
-// a context's error as it is, and a status of gRPC.
-func ofPostgres(err error) error {
-	if err == context.Canceled || err == context.DeadlineExceeded {
-		return err
+// ofPostgres is where errors of the driver become faults, of whichever handler they come. A call whose time is over ended by
+// that, whatever Postgres made of it, and a status of gRPC is none of Postgres's.
+func ofPostgres(ctx context.Context, err error) error {
+	if ctx.Err() != nil && fault.As(err) == nil {
+		return ctx.Err()
 	}
 	if _, isStatus := status.FromError(err); isStatus {
 		return err
