@@ -114,36 +114,40 @@ func takeSpine(r io.Reader, plan *read.Plan, timestamp string) (*spool, error) {
 }
 
 // spoolSpine writes a spine to local disk. Every row must have a timestamp.
-func spoolSpine(in *tabular.StreamReader, timestamp string) (s *spool, err error) {
-	s = &spool{columns: in.Columns}
-	if s.file, err = newScratch(); err != nil {
+func spoolSpine(in *tabular.StreamReader, timestamp string) (*spool, error) {
+	file, err := newScratch()
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
+	s := &spool{file: file, columns: in.Columns}
+	if err := s.fill(in, timestamp); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *spool) fill(in *tabular.StreamReader, timestamp string) error {
 	at := slices.IndexFunc(s.columns, func(c feature.Column) bool { return c.Name == timestamp })
 	buffered := bufio.NewWriterSize(s.file, 1<<20)
 	out := tabular.NewStreamWriter(buffered, s.columns, true)
 	content := newContentHash(s.columns)
 	for row, err := range in.Rows() {
 		if err != nil {
-			return nil, badSpine(err)
+			return badSpine(err)
 		}
 		s.rows++
 		if row[at].IsNull() {
-			return nil, fault.New(fault.InvalidSpine, "spine: row %d: column %s is NULL, expected a timestamp; a point in time "+
+			return fault.New(fault.InvalidSpine, "spine: row %d: column %s is NULL, expected a timestamp; a point in time "+
 				"is needed for every row: give it one, or leave the row out", s.rows, timestamp)
 		}
 		content.add(row)
 		if err := out.Append(row); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s.digest = content.digest()
-	return s, errors.Join(out.Close(), buffered.Flush())
+	return errors.Join(out.Close(), buffered.Flush())
 }
 
 // badSpine tells what is wrong with the spine from what its sender's side of the stream failed with.

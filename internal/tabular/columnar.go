@@ -41,7 +41,7 @@ func (f *File) records() (source recordSource, err error) {
 		case !f.endsWith(arrowStreamEnd):
 			err = io.ErrUnexpectedEOF
 		default:
-			from := &messages{r: f.content(), maxBody: f.Size, trusted: true}
+			from := &messages{r: f.content(), maxBody: f.Size, compressed: true, nested: true}
 			source, err = ipc.NewReaderFromMessageReader(from, ipc.WithAllocator(boundedTo(maxColumnBytes)))
 		}
 		if err == io.EOF {

@@ -42,7 +42,7 @@ func (t table) uint32(at int) int { return int(binary.LittleEndian.Uint32(t.byte
 func (t table) field(slot int) int {
 	fields := t.at - int(int32(binary.LittleEndian.Uint32(t.bytes[t.at:])))
 	size := int(binary.LittleEndian.Uint16(t.bytes[fields:]))
-	if 4+2*slot+2 > size {
+	if 4+2*slot >= size {
 		return 0
 	}
 	offset := int(binary.LittleEndian.Uint16(t.bytes[fields+4+2*slot:]))
@@ -82,8 +82,9 @@ func (t table) text(slot int) string {
 	return string(t.bytes[first : first+n])
 }
 
-// checkSchemaTable refuses a schema with columns that have children or dictionaries, or in which things lie over each other.
-func checkSchemaTable(meta []byte) error {
+// checkSchemaTable refuses a schema in which things lie over each other, and unless nested ones are allowed, one with columns
+// that have children or dictionaries.
+func checkSchemaTable(meta []byte, nested bool) error {
 	message := table{meta, table{bytes: meta}.uint32(0)}
 	schema, ok := message.table(messageHeader)
 	if !ok {
@@ -97,32 +98,21 @@ func checkSchemaTable(meta []byte) error {
 		return badStream("found a schema without columns, expected some")
 	}
 	for i := range n {
-		sum.take(4)
-		field := schema.element(first, i)
-		sum.string(field, fieldName)
-		sum.pairs(field, fieldCustomMetadata)
-		if at := field.field(fieldTypeType); at > 0 && meta[at] == typeTimestamp {
-			if timestamp, ok := field.table(fieldType); ok {
-				sum.string(timestamp, timestampTimezone)
-			}
-		}
-		if _, children := field.vector(fieldChildren); children > 0 {
-			return badStream("column %s: found a nested type, expected %s", quote(field.text(fieldName)), streamTypes)
-		}
-		if field.field(fieldDictionary) != 0 {
-			return badStream("column %s: found a dictionary, expected plain values of %s", quote(field.text(fieldName)), streamTypes)
+		if err := sum.field(schema, first, i, nested); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// checkBatchTable refuses a batch with compressed buffers: their size is known only when they are unpacked.
-func checkBatchTable(meta []byte) error {
+// checkBatchTable refuses a batch in which things lie over each other, and unless they are allowed, one with compressed
+// buffers: their size is known only when they are unpacked.
+func checkBatchTable(meta []byte, compressed bool) error {
 	message := table{meta, table{bytes: meta}.uint32(0)}
 	sum := budget(len(meta))
 	sum.pairs(message, messageCustomMetadata)
 	batch, ok := message.table(messageHeader)
-	if ok && batch.field(batchCompression) != 0 {
+	if ok && !compressed && batch.field(batchCompression) != 0 {
 		return badStream("found a compressed record batch, expected plain buffers; write the stream without compression")
 	}
 	return nil
@@ -140,6 +130,32 @@ func (b *budget) take(n int) {
 func (b *budget) string(t table, slot int) {
 	_, n := t.vector(slot)
 	b.take(n)
+}
+
+// field takes the i-th of a vector of fields, with all below it.
+func (b *budget) field(of table, first, i int, nested bool) error {
+	b.take(4)
+	field := of.element(first, i)
+	b.string(field, fieldName)
+	b.pairs(field, fieldCustomMetadata)
+	if at := field.field(fieldTypeType); at > 0 && field.bytes[at] == typeTimestamp {
+		if timestamp, ok := field.table(fieldType); ok {
+			b.string(timestamp, timestampTimezone)
+		}
+	}
+	children, n := field.vector(fieldChildren)
+	switch {
+	case n > 0 && !nested:
+		return badStream("column %s: found a nested type, expected %s", quote(field.text(fieldName)), streamTypes)
+	case field.field(fieldDictionary) != 0 && !nested:
+		return badStream("column %s: found a dictionary, expected plain values of %s", quote(field.text(fieldName)), streamTypes)
+	}
+	for i := range n {
+		if err := b.field(field, children, i, nested); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pairs takes a vector of KeyValue.

@@ -42,9 +42,9 @@ func badStream(format string, args ...any) *StreamError {
 type messages struct {
 	r       io.Reader
 	maxBody int64
-	// trusted streams are made on this machine, and may have what others have no need of: compressed buffers,
-	// dictionaries and nested types.
-	trusted bool
+	// compressed buffers, and nested columns and dictionaries, may be in streams of this machine; others have no need of
+	// them.
+	compressed, nested bool
 	// schema is whether the schema was read; batches counts the record batches, bodyLen is the length of the last.
 	schema  bool
 	batches int64
@@ -167,19 +167,17 @@ func (m *messages) check(head *ipc.Message, meta []byte) error {
 	}
 	m.bodyLen = head.BodyLen()
 	switch t := head.Type(); {
-	case m.schema && t == ipc.MessageDictionaryBatch && m.trusted:
+	case m.schema && t == ipc.MessageDictionaryBatch && m.nested:
+		return nil
 	case t == ipc.MessageDictionaryBatch:
 		return badStream("found a dictionary, expected plain values; decode the columns before they are sent")
 	case m.schema && t != ipc.MessageRecordBatch, !m.schema && t != ipc.MessageSchema:
 		return m.damaged(fmt.Errorf("found a message of type %s", t))
 	}
-	if m.trusted {
-		return nil
-	}
 	if !m.schema {
-		return checkSchemaTable(meta)
+		return checkSchemaTable(meta, m.nested)
 	}
-	return checkBatchTable(meta)
+	return checkBatchTable(meta, m.compressed)
 }
 
 func (m *messages) body(n int64) ([]byte, error) {

@@ -32,7 +32,7 @@ func NewStreamReader(r io.Reader) (*StreamReader, error) {
 // NewOwnStreamReader reads the schema of a stream that a StreamWriter wrote, compressed or not.
 func NewOwnStreamReader(r io.Reader) (*StreamReader, error) {
 	// A batch ends with the row that fills it, and that row was in a batch of its own sender's.
-	return newStreamReader(&messages{r: r, maxBody: 4 * MaxBatchBytes, trusted: true})
+	return newStreamReader(&messages{r: r, maxBody: 4 * MaxBatchBytes, compressed: true})
 }
 
 func newStreamReader(from *messages) (s *StreamReader, err error) {
@@ -89,7 +89,7 @@ func (s *StreamReader) next() (batch arrow.RecordBatch, err error) {
 			return s.r.Err()
 		}
 		batch = s.r.RecordBatch()
-		return checkBatch(batch, s.from.bodyLen, s.from.trusted)
+		return checkBatch(batch, s.from.bodyLen, s.from.compressed)
 	})
 	if err != nil {
 		return nil, err

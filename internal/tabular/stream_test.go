@@ -273,6 +273,11 @@ func badStreams(t testing.TB) map[string]struct {
 			"column n: found Arrow type int32, expected " + types},
 		"a long zone": {libraryStream(t, one("t", &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: strings.Repeat("Z", 5000)}), appendNull),
 			`column t: found Arrow type "timestamp[us, tz=ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ"…, expected ` + types},
+		"as many columns as can be said": {change(good, func(b []byte) {
+			schema := schemaTable(t, b)
+			first, _ := schema.vector(schemaFields)
+			binary.LittleEndian.PutUint32(schema.bytes[first-4:], math.MaxUint32)
+		}), "found the schema damaged" + whole},
 		"names over each other": {aliased(t), "found the schema damaged" + whole},
 
 		"NUL": {streamOf(t, everyType[3:4], false, []feature.Value{feature.String("ok")}, []feature.Value{feature.String("a\x00")}),
@@ -320,6 +325,17 @@ func badStreams(t testing.TB) map[string]struct {
 	}
 }
 
+// schemaTable is the Schema, over the stream's own bytes.
+func schemaTable(t testing.TB, stream []byte) table {
+	t.Helper()
+	meta := stream[8:]
+	schema, ok := table{meta, table{bytes: meta}.uint32(0)}.table(messageHeader)
+	if !ok {
+		t.Fatal("the schema has no table")
+	}
+	return schema
+}
+
 // body is what the i-th buffer of the first batch holds.
 func body(t testing.TB, stream []byte, i int) []byte {
 	batch := batchTable(t, stream)
@@ -336,8 +352,8 @@ func aliased(t testing.TB) []byte {
 		fields = append(fields, arrow.Field{Name: fmt.Sprint(i), Type: arrow.PrimitiveTypes.Int64})
 	}
 	long := libraryStream(t, arrow.NewSchema(fields, nil), func(*array.RecordBuilder) {})
-	meta := long[8:]
-	schema, _ := table{meta, table{bytes: meta}.uint32(0)}.table(messageHeader)
+	schema := schemaTable(t, long)
+	meta := schema.bytes
 	first, n := schema.vector(schemaFields)
 	named := schema.element(first, 0).at
 	for i := range n {
@@ -411,6 +427,27 @@ func TestLyingLengthsOfCompressedBuffers(t *testing.T) {
 		_, err = rowTexts(s)
 		if want := "found record batch 1 damaged, expected an Arrow IPC stream; send it again as it was written"; err == nil || err.Error() != want {
 			t.Errorf("%d bytes: found %v, expected %s", size, err, want)
+		}
+	}
+}
+
+// A stream of this machine may be damaged on disk; whichever byte that is, it is read or refused.
+func TestEveryByteOfOwnStreams(t *testing.T) {
+	for _, compressed := range []bool{false, true} {
+		good := streamOf(t, everyType, compressed, everyRow(0), everyRow(1), everyRow(4))
+		for at := range good {
+			for _, mask := range []byte{1, 0x80, 0xff} {
+				stream := bytes.Clone(good)
+				stream[at] ^= mask
+				var bad *StreamError
+				s, err := NewOwnStreamReader(bytes.NewReader(stream))
+				if err == nil {
+					_, err = rowTexts(s)
+				}
+				if err != nil && !errors.As(err, &bad) {
+					t.Fatalf("byte %d: found %v, expected an error of the stream", at, err)
+				}
+			}
 		}
 	}
 }
