@@ -149,6 +149,9 @@ const (
 // reservedColumns are the fixed columns of history tables.
 var reservedColumns = []string{"entity_key", columnEventTime, columnAvailableAt, "seq_from", "seq_to"}
 
+// maxStored is how many features and attributes a row of a history table holds, whatever their types.
+const maxStored = 512
+
 // systemColumns are those that Postgres gives every table.
 var systemColumns = []string{"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"}
 
@@ -259,6 +262,9 @@ func (v *validation) view(w *View) {
 	}
 	v.columns("features", "feature", w.Features, taken)
 	v.columns("attributes", "attribute", w.Attributes, taken)
+	if n := len(w.Features) + len(w.Attributes); n > maxStored {
+		v.add("attributes", "found %d features and attributes together, expected at most %d; make several views of them", n, maxStored)
+	}
 	v.duration("ttl", w.TTL)
 	v.duration("grain", w.Grain)
 	v.duration("lookback", w.Lookback)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 // Written is what a run did to its history table.
@@ -47,6 +48,10 @@ func Write(ctx context.Context, conn *pgx.Conn, t *Transform, seq int64, fence f
 		}
 		return fence(ctx, tx)
 	})
+	var pg *pgconn.PgError
+	if fault.As(err) == nil && errors.As(err, &pg) && strings.HasPrefix(pg.Code, "54") {
+		err = t.refuse("a row of its output is more than Postgres can hold: %s; give the view fewer or shorter columns", pg.Message)
+	}
 	return w, err
 }
 

@@ -159,6 +159,9 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 			return t.refuse("found a row (%s) in which a join key, event_time or available_at is NULL, expected none; "+
 				"leave such rows out with a WHERE, or give them a value", describeRow(columns[:keys+2], values))
 		}
+		if err := t.checkSize(columns, values); err != nil {
+			return err
+		}
 		row.Key = string(key)
 		row.EventTime, row.AvailableAt = values[keys].Timestamp(), values[keys+1].Timestamp()
 		row.Values = values[keys+2:]
@@ -170,21 +173,45 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 		return emit(&row)
 	})
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && isDataError(pg.Code) {
+	if errors.As(err, &pg) && isOfTheQuery(pg.Code) {
 		return fault.New(fault.RunRefused, "view %s: its SQL failed on the rows of this run: %s; let it cope with such rows "+
 			"(NULLIF, CASE, WHERE), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
 	}
 	return err
 }
 
+// maxRowText is how many bytes of text one row may hold, well within what the online store takes as one row.
+const maxRowText = 8 << 20
+
+// checkSize refuses a row that could be published and then not be served.
+func (t *Transform) checkSize(columns []feature.Column, values []feature.Value) error {
+	size := 0
+	for i, v := range values {
+		if !v.IsNull() && columns[i].Type == feature.TypeString {
+			size += len(v.Str())
+		}
+	}
+	if size <= maxRowText {
+		return nil
+	}
+	keys := len(t.View.EntityVersion.JoinKeys) + 2
+	return t.refuse("found a row (%s) that holds %d bytes of text, expected at most %d; shorten its texts",
+		describeRow(columns[:keys], values), size, maxRowText)
+}
+
 func (t *Transform) refuse(format string, args ...any) error {
 	return fault.New(fault.RunRefused, "view %s: %s", t.View.Ref(), fmt.Sprintf(format, args...))
 }
 
-// isDataError tells errors that rows cause (division by zero, overflow, a cast that does not fit, a subquery with more
-// than one row) from errors of the server.
-func isDataError(code string) bool {
-	return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "21")
+// isOfTheQuery tells errors that a query meets again whenever it is run on the same rows (division by zero, a cast that
+// does not fit, nesting beyond a limit) from those that pass: of the connection, of locks, of resources, of the operator
+// and of the system around.
+func isOfTheQuery(code string) bool {
+	switch code[:min(len(code), 2)] {
+	case "08", "25", "40", "53", "55", "57", "58":
+		return false
+	}
+	return true
 }
 
 func describeRow(columns []feature.Column, values []feature.Value) string {
