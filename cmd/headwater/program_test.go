@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,10 +25,17 @@ const asProgram = "HEADWATER_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		go endWithParent()
 		main()
 		return
 	}
 	testenv.Main(m)
+}
+
+// endWithParent ends this process when the test is gone, however it ended: its end of the pipe is closed then.
+func endWithParent() {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(exitFailed)
 }
 
 // startLimit bounds what a test waits for, in place of waiting for ever.
@@ -50,6 +58,10 @@ func program(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	}
 	cmd.Env = append(cmd.Env, asProgram+"=1")
 	cmd.Env = append(cmd.Env, environment...)
+	// Closed by cmd's Wait.
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	return cmd
 }
 
