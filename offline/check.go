@@ -251,11 +251,15 @@ func foreignReference(ctx context.Context, tx pgx.Tx, view string, allowed []str
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return "", err
 	}
-	var clock bool
-	err = tx.QueryRow(ctx, `SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %') FROM pg_rewrite
-		WHERE ev_class = $1::text::regclass`, temporary(view)).Scan(&clock)
-	if clock {
+	var clock, locks bool
+	err = tx.QueryRow(ctx, `
+		SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %'), bool_or(ev_action::text LIKE '%{ROWMARKCLAUSE %')
+		FROM pg_rewrite WHERE ev_class = $1::text::regclass`, temporary(view)).Scan(&clock, &locks)
+	switch {
+	case clock:
 		found = "CURRENT_TIMESTAMP or one of its kind"
+	case locks:
+		found = "a lock of rows (FOR UPDATE or one of its kind)"
 	}
 	return found, err
 }
