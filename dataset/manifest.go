@@ -58,10 +58,11 @@ type Manifest struct {
 
 // ManifestView is a view version at the sequence that the dataset reads it at.
 type ManifestView struct {
-	View        string     `json:"view"`
-	Version     int        `json:"version"`
-	Fingerprint string     `json:"fingerprint"`
-	Seq         int64      `json:"seq"`
+	View        string `json:"view"`
+	Version     int    `json:"version"`
+	Fingerprint string `json:"fingerprint"`
+	Seq         int64  `json:"seq"`
+	// CoveredFrom and CoveredTo are cut to the years 1 to 9999; see feature.Time.Calendar.
 	CoveredFrom *time.Time `json:"covered_from,omitempty"`
 	CoveredTo   *time.Time `json:"covered_to,omitempty"`
 }

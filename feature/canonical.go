@@ -50,6 +50,15 @@ func AppendCanonicalString(dst []byte, s string) []byte {
 	return append(dst, s...)
 }
 
+// What one row of a view may hold, so that both stores can: an index entry of Postgres has room for 2,704 bytes, and the
+// online store packs a row into 16 MiB with its fixed parts.
+const (
+	// MaxKeyBytes bounds the encoded join keys.
+	MaxKeyBytes = 2048
+	// MaxRowText bounds the text of all values together, in bytes.
+	MaxRowText = 16<<20 - 64<<10
+)
+
 // Row is one row of a view's output or history.
 type Row struct {
 	// Key is the entity's encoded join keys; see EncodeKey.

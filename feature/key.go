@@ -12,16 +12,12 @@ import (
 // types of keys are fixed, so no two key tuples share an encoding: ("a|", "b") is `a\||b`, ("a", "|b") is `a|\|b`.
 // Drawn in docs/format/entity-key.md.
 
-// MaxKeyBytes is how long an entity key may be: what fits into Postgres's index of a history table.
-const MaxKeyBytes = 2048
-
 // AppendKey appends the encoding of values, one per join key, to dst. ok is false when a value is NULL: such an entity
 // has no key. The error names the join key whose value does not fit.
 func (e *Entity) AppendKey(dst []byte, values []Value) (key []byte, ok bool, err error) {
 	if len(values) != len(e.JoinKeys) {
 		return dst, false, fmt.Errorf("entity %s: found %d key values, expected %d", e.Name, len(values), len(e.JoinKeys))
 	}
-	start := len(dst)
 	for i, v := range values {
 		k := &e.JoinKeys[i]
 		if v.IsNull() {
@@ -43,10 +39,6 @@ func (e *Entity) AppendKey(dst []byte, values []Value) (key []byte, ok bool, err
 			dst = appendEscaped(dst, v.Str())
 		default:
 			return dst, false, fmt.Errorf("join key %s of entity %s: a %s cannot be a key", k.Name, e.Name, k.Type)
-		}
-		if n := len(dst) - start; n > MaxKeyBytes {
-			return dst, false, fmt.Errorf("join key %s of entity %s: found a key of %d bytes up to here, expected at most %d",
-				k.Name, e.Name, n, MaxKeyBytes)
 		}
 	}
 	return dst, true, nil

@@ -17,6 +17,13 @@ func TimeOf(t time.Time) Time {
 // Time is the instant in UTC.
 func (t Time) Time() time.Time { return time.UnixMicro(int64(t)).UTC() }
 
+// Calendar is the instant in UTC, cut to the years 1 to 9999: RFC 3339, and so JSON and protobuf's timestamps, have no
+// others, while tables hold some and the open end of an interval may be the first instant after them.
+func (t Time) Calendar() time.Time {
+	const first, last = -62_135_596_800_000_000, 253_402_300_799_999_999
+	return min(max(t, first), last).Time()
+}
+
 // String is RFC 3339 in UTC, with as many fractional digits as there are.
 func (t Time) String() string { return t.Time().Format("2006-01-02T15:04:05.999999Z07:00") }
 

@@ -118,6 +118,17 @@ func (w *world) newSource(t testing.TB) *feature.SourceVersion {
 // newView makes a view of src; query has a %s for the source's name.
 func (w *world) newView(t testing.TB, src *feature.SourceVersion, query string, grain time.Duration) *feature.ViewVersion {
 	t.Helper()
+	return w.newViewOf(t, feature.TypeFloat64, src, query, grain)
+}
+
+// newTextView is newView with a value of type string, of rows as they are.
+func (w *world) newTextView(t testing.TB, src *feature.SourceVersion, query string) *feature.ViewVersion {
+	t.Helper()
+	return w.newViewOf(t, feature.TypeString, src, query, 0)
+}
+
+func (w *world) newViewOf(t testing.TB, value feature.Type, src *feature.SourceVersion, query string, grain time.Duration) *feature.ViewVersion {
+	t.Helper()
 	name := fmt.Sprintf("view%d", worldCounter.Add(1))
 	v := &feature.ViewVersion{
 		Version: 1, Fingerprint: sha256.Sum256([]byte(name)), SourceVersions: []*feature.SourceVersion{src},
@@ -126,7 +137,7 @@ func (w *world) newView(t testing.TB, src *feature.SourceVersion, query string, 
 		}}},
 		View: feature.View{
 			Name: name, Entity: "sensor", Grain: grain,
-			Features:   []feature.Column{{Name: "value", Type: feature.TypeFloat64}},
+			Features:   []feature.Column{{Name: "value", Type: value}},
 			Attributes: []feature.Column{{Name: "rows", Type: feature.TypeInt64}},
 			SQL:        &feature.SQLTransform{Sources: []string{src.Name}, Query: fmt.Sprintf(query, src.Name)},
 		},

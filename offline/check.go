@@ -252,13 +252,14 @@ func foreignReference(ctx context.Context, tx pgx.Tx, view string, allowed []str
 		return "", err
 	}
 	var clock, locks bool
-	err = tx.QueryRow(ctx, `SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %'), bool_or(ev_action::text LIKE '%{ROWMARKCLAUSE %')
+	err = tx.QueryRow(ctx, `
+		SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %'), bool_or(ev_action::text LIKE '%{ROWMARKCLAUSE %')
 		FROM pg_rewrite WHERE ev_class = $1::text::regclass`, temporary(view)).Scan(&clock, &locks)
 	switch {
 	case clock:
 		found = "CURRENT_TIMESTAMP or one of its kind"
 	case locks:
-		found = "FOR UPDATE or one of its kind, which locks rows"
+		found = "a lock of rows (FOR UPDATE or one of its kind)"
 	}
 	return found, err
 }

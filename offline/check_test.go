@@ -91,6 +91,7 @@ func TestCheckViewRefuses(t *testing.T) {
 		`SELECT origin, ` + times + `, length(current_setting('port'))::bigint AS n FROM flights`:                       `found a call of current_setting(text)`,
 		`SELECT origin, ` + times + `, length(table_to_xml('headwater.token', true, true, '')::text) AS n FROM flights`: `found a call of table_to_xml`,
 		`SELECT origin, ` + times + `, length(pg_read_file('/etc/passwd')) AS n FROM flights`:                           `found a call of pg_read_file(text)`,
+		`SELECT origin, ` + times + `, delay AS n FROM flights FOR UPDATE`:                                              `found a lock of rows (FOR UPDATE or one of its kind)`,
 		`DELETE FROM flights RETURNING origin`:                                                                          `syntax error at or near "DELETE"`,
 	} {
 		err := inRolledBack(t, pool, func(tx pgx.Tx) error { return CheckView(t.Context(), tx, viewOf(query)) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,6 +136,7 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 	var row feature.Row
 	var key []byte
 	err := copyOut(ctx, t.conn, outputSelect(t.View), func(fields [][]byte) error {
+		text := 0
 		for i, f := range fields {
 			values[i] = feature.Null()
 			if f == nil {
@@ -148,6 +150,9 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 				return err
 			}
 			values[i] = v
+			if i >= keys {
+				text += len(v.Str())
+			}
 		}
 		var ok bool
 		var err error
@@ -159,12 +164,17 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 			return t.refuse("found a row (%s) in which a join key, event_time or available_at is NULL, expected none; "+
 				"leave such rows out with a WHERE, or give them a value", describeRow(columns[:keys+2], values))
 		}
-		if err := t.checkSize(columns, values); err != nil {
-			return err
-		}
 		row.Key = string(key)
 		row.EventTime, row.AvailableAt = values[keys].Timestamp(), values[keys+1].Timestamp()
 		row.Values = values[keys+2:]
+		if len(key) > feature.MaxKeyBytes {
+			return t.refuse("found join keys of %d bytes, which begin with %q, expected at most %d; make a shorter key of them, such "+
+				"as a hash", len(key), key[:40], feature.MaxKeyBytes)
+		}
+		if text > feature.MaxRowText {
+			return t.refuse("found a row (%s) with %d bytes of text in its features and attributes, expected at most %d; cut it down",
+				describeRow(columns[:keys+2], values), text, feature.MaxRowText)
+		}
 		if at := row.EventTime.Add(-t.View.Grain); at < t.Owned.Start || at >= t.Owned.End {
 			return t.refuse("found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
 				"a run writes only what it owns: check the grain, or leave other groups out with {{interval.start}} and "+
@@ -173,45 +183,23 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 		return emit(&row)
 	})
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && isOfTheQuery(pg.Code) {
+	if errors.As(err, &pg) && !isTransient(pg.Code) {
 		return fault.New(fault.RunRefused, "view %s: its SQL failed on the rows of this run: %s; let it cope with such rows "+
 			"(NULLIF, CASE, WHERE), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
 	}
 	return err
 }
 
-// maxRowText is how many bytes of text one row may hold, well within what the online store takes as one row.
-const maxRowText = 8 << 20
-
-// checkSize refuses a row that could be published and then not be served.
-func (t *Transform) checkSize(columns []feature.Column, values []feature.Value) error {
-	size := 0
-	for i, v := range values {
-		if !v.IsNull() && columns[i].Type == feature.TypeString {
-			size += len(v.Str())
-		}
-	}
-	if size <= maxRowText {
-		return nil
-	}
-	keys := len(t.View.EntityVersion.JoinKeys) + 2
-	return t.refuse("found a row (%s) that holds %d bytes of text, expected at most %d; shorten its texts",
-		describeRow(columns[:keys], values), size, maxRowText)
-}
-
 func (t *Transform) refuse(format string, args ...any) error {
 	return fault.New(fault.RunRefused, "view %s: %s", t.View.Ref(), fmt.Sprintf(format, args...))
 }
 
-// isOfTheQuery tells errors that a query meets again whenever it is run on the same rows (division by zero, a cast that
-// does not fit, nesting beyond a limit) from those that pass: of the connection, of locks, of resources, of the operator
-// and of the system around.
-func isOfTheQuery(code string) bool {
-	switch code[:min(len(code), 2)] {
-	case "08", "25", "40", "53", "55", "57", "58":
-		return false
-	}
-	return true
+// transient are the classes of errors that the same query on the same rows may not meet again: of the connection and the
+// transaction, of means that run out, of a server that is stopped or faulty. All others come of the SQL and the rows.
+var transient = []string{"08", "25", "40", "53", "55", "57", "58", "F0", "XX"}
+
+func isTransient(code string) bool {
+	return len(code) < 2 || slices.Contains(transient, code[:2])
 }
 
 func describeRow(columns []feature.Column, values []feature.Value) string {

@@ -35,7 +35,7 @@ func timestampOf(t *time.Time) *timestamppb.Timestamp {
 	if t == nil {
 		return nil
 	}
-	return timestamppb.New(*t)
+	return timestamppb.New(feature.TimeOf(*t).Calendar())
 }
 
 func timeOf(t *timestamppb.Timestamp) *time.Time {
@@ -104,8 +104,8 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 	if r.State == materialize.Published {
 		// The digest of no rows is zero too.
 		out.Digest = r.Digest.String()
-		out.IntervalStart = timestamppb.New(r.Interval.Start.Time())
-		out.IntervalEnd = timestamppb.New(r.Interval.End.Time())
+		out.IntervalStart = timestamppb.New(r.Interval.Start.Calendar())
+		out.IntervalEnd = timestamppb.New(r.Interval.End.Calendar())
 	}
 	for _, b := range r.Reasons {
 		out.Ledger.Reasons = append(out.Ledger.Reasons, &headwaterv1.LedgerReason{Bucket: b.Bucket, Reason: b.Reason, Rows: b.Rows})

@@ -161,8 +161,8 @@ func (s *registryService) viewState(ctx context.Context, name string, version in
 	out := &headwaterv1.ViewState{LastSeq: state.PublishedSeq, LastPosition: state.Position, LiveRows: state.LiveRows,
 		LastPublishedAt: timestampOf(state.PublishedAt)}
 	if !state.Covered.IsEmpty() {
-		out.CoveredFrom = timestamppb.New(state.Covered.Start.Time())
-		out.CoveredTo = timestamppb.New(state.Covered.End.Time())
+		out.CoveredFrom = timestamppb.New(state.Covered.Start.Calendar())
+		out.CoveredTo = timestamppb.New(state.Covered.End.Calendar())
 	}
 	return out, nil
 }
