@@ -1,12 +1,5 @@
 package server
 
-import (
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
-	"github.com/headwaterhq/headwater/internal/fault"
-)
-
 // arrowChunk is the size of the pieces that a result is sent in.
 const arrowChunk = 1 << 20
 
@@ -19,10 +12,6 @@ type arrowParts struct {
 func (p *arrowParts) Read(b []byte) (int, error) {
 	for len(p.part) == 0 {
 		part, err := p.next()
-		if status.Code(err) == codes.ResourceExhausted && fault.As(err) == nil {
-			return 0, fault.New(fault.ResourceExhausted, "found a message of more than %d bytes, expected parts of about %d; "+
-				"cut the stream into more of them", maxMessage, arrowChunk).Because(err)
-		}
 		if err != nil {
 			return 0, err
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,7 +139,7 @@ func (s *materializationService) permittedRun(ctx context.Context, ref string, g
 
 func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stream grpc.ServerStreamingServer[headwaterv1.WatchRunResponse]) error {
 	ctx := stream.Context()
-	r, err := s.permittedRun(ctx, "of this id", func() (*materialize.Run, error) { return materialize.Get(ctx, s.pool, req.GetId()) })
+	r, err := s.permittedRun(ctx, strconv.FormatInt(req.GetId(), 10), func() (*materialize.Run, error) { return materialize.Get(ctx, s.pool, req.GetId()) })
 	if err != nil {
 		return err
 	}

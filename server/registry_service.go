@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -145,7 +146,14 @@ func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.Ge
 		return nil, err
 	}
 	resp := &headwaterv1.GetDefinitionResponse{
-		Summary: summaryOf(&d.Summary), Definition: definition.ToProto(&d.Definitions), Inputs: d.Inputs, Dependents: d.Dependents,
+		Summary: summaryOf(&d.Summary), Definition: definition.ToProto(&d.Definitions), Inputs: d.Inputs,
+	}
+	// Its inputs are in the definition itself; what others made of it is theirs.
+	for _, node := range d.Dependents {
+		kind, name, _ := strings.Cut(node, ":")
+		if access.Allows(ctx, access.ActionList, access.Kind(kind), name) {
+			resp.Dependents = append(resp.Dependents, node)
+		}
 	}
 	if kind == feature.KindView {
 		resp.ViewState, err = s.viewState(ctx, d.Name, d.Version)
