@@ -85,9 +85,13 @@ func (m *Manifest) Ref() string { return m.Name + "@" + strconv.Itoa(m.Version) 
 // Find reads a manifest by its id or by `NAME@VERSION`, or returns a NOT_FOUND fault.
 func Find(ctx context.Context, q database.Querier, ref string) (*Manifest, error) {
 	name, ver, _ := strings.Cut(ref, "@")
-	version, _ := strconv.Atoi(ver)
+	// A number that no version has is 0, which none has either.
+	version, err := strconv.ParseInt(ver, 10, 32)
+	if err != nil {
+		version = 0
+	}
 	var m Manifest
-	err := q.QueryRow(ctx, `SELECT manifest FROM headwater.dataset WHERE id = $1 OR (name = $2 AND version = $3)`,
+	err = q.QueryRow(ctx, `SELECT manifest FROM headwater.dataset WHERE id = $1 OR (name = $2 AND version = $3)`,
 		ref, name, version).Scan(&m)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, Missing(ref)

@@ -215,7 +215,7 @@ func getRun(ctx context.Context, q database.Querier, ref, where string, args ...
 // are not read.
 func List(ctx context.Context, q database.Querier, views []string, before int64, limit int) ([]*Run, error) {
 	rows, err := q.Query(ctx, selectRun+`
-		WHERE ($1::text[] IS NULL OR d.name = ANY ($1)) AND ($2 = 0 OR r.id < $2) ORDER BY r.id DESC LIMIT $3`,
+		WHERE ($1::text[] IS NULL OR d.name = ANY ($1)) AND ($2::bigint = 0 OR r.id < $2) ORDER BY r.id DESC LIMIT $3`,
 		views, before, limit)
 	if err != nil {
 		return nil, err

@@ -123,12 +123,28 @@ func CheckSource(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) err
 			return badArrival(src, fmt.Sprintf("found an expression of type %s", found))
 		}
 		foreign, err := foreignReference(ctx, sp, src.Name, []string{"_" + src.Name})
+		if err == nil && foreign == "" {
+			foreign, err = otherRows(ctx, sp, src.Name)
+		}
 		if err == nil && foreign != "" {
 			err = badArrival(src, "found "+foreign)
 		}
 		return err
 	}()
 	return errors.Join(err, sp.Rollback(ctx))
+}
+
+// otherRows says what in a temporary view makes a row depend on others, or become several. Empty when there is nothing.
+func otherRows(ctx context.Context, tx pgx.Tx, view string) (found string, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT CASE
+			WHEN ev_action::text LIKE '%:hasSubLinks true%' THEN 'a subquery'
+			WHEN ev_action::text LIKE '%:hasWindowFuncs true%' THEN 'a window function'
+			WHEN ev_action::text LIKE '%:hasAggs true%' THEN 'an aggregate'
+			WHEN ev_action::text LIKE '%:hasTargetSRFs true%' THEN 'a function that returns several rows'
+			ELSE '' END
+		FROM pg_rewrite WHERE ev_class = $1::text::regclass`, temporary(view)).Scan(&found)
+	return found, err
 }
 
 func arrivalFault(src *feature.SourceVersion, err error) error {

@@ -90,3 +90,27 @@ func TestCheckViewRefusesLocks(t *testing.T) {
 		}
 	}
 }
+
+// An arrival expression is over one row, and means the same where it is checked and where it runs.
+func TestCheckSourceRefusesOtherRows(t *testing.T) {
+	pool := testenv.Postgres(t)
+	for expression, want := range map[string]string{
+		`flights.date`:                             ``,
+		`date + (SELECT '1 day'::interval)`:        `found a subquery`,
+		`(SELECT max(date) FROM pg_temp._flights)`: `found a subquery`,
+		`max(date) OVER ()`:                        `found a window function`,
+		`generate_series(date, date, '1 day')`:     `found a function that returns several rows`,
+		`_flights.date`:                            `reference to FROM-clause entry for table "_flights"`,
+		`'2001-01-01'::timestamptz`:                ``,
+	} {
+		src := flightsSource()
+		src.ArrivalExpression = expression
+		err := inRolledBack(t, pool, func(tx pgx.Tx) error { return CheckSource(t.Context(), tx, src) })
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s\nrefused: %v", expression, err)
+		case want != "" && (fault.ReasonOf(err) != fault.InvalidDefinition || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s\nfound:    %v\nexpected: %s", expression, err, want)
+		}
+	}
+}

@@ -18,7 +18,8 @@ const (
 	availableAtColumn = "available_at"
 )
 
-// sourceSelect is the SELECT that shows a source's rows in table to a transform. where may be empty.
+// sourceSelect is the SELECT that shows a source's rows in table to a transform. where may be empty. Whatever the table,
+// the rows have the source's name in it, so that an arrival expression means the same over any.
 func sourceSelect(src *feature.SourceVersion, table, where string) string {
 	columns := make([]string, 0, len(src.Columns)+2)
 	for _, c := range src.Columns {
@@ -30,7 +31,7 @@ func sourceSelect(src *feature.SourceVersion, table, where string) string {
 	if src.Column(availableAtColumn) == nil {
 		columns = append(columns, arrival(src)+" AS "+availableAtColumn)
 	}
-	query := "SELECT " + strings.Join(columns, ", ") + " FROM " + table
+	query := "SELECT " + strings.Join(columns, ", ") + " FROM " + table + " AS " + quote(src.Name)
 	if where != "" {
 		query += " WHERE " + where
 	}

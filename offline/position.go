@@ -110,10 +110,10 @@ func ParseRunRef(s string) (view string, version int, seq int64, ok bool) {
 	if !ok {
 		return "", 0, 0, false
 	}
-	version, err := strconv.Atoi(ver)
-	if err != nil || version < 1 {
+	n, err := strconv.ParseInt(ver, 10, 32)
+	if err != nil || n < 1 {
 		return "", 0, 0, false
 	}
 	seq, err = strconv.ParseInt(num, 10, 64)
-	return view, version, seq, err == nil && seq > 0
+	return view, int(n), seq, err == nil && seq > 0
 }

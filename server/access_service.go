@@ -61,12 +61,15 @@ func (s *AccessService) RevokeToken(ctx context.Context, r *headwaterv1.RevokeTo
 // ListAuditRecords lists decisions, the newest last: this server's up to the one on this call, and of other servers what
 // they have drained.
 func (s *AccessService) ListAuditRecords(ctx context.Context, r *headwaterv1.ListAuditRecordsRequest) (*headwaterv1.ListAuditRecordsResponse, error) {
-	if err := s.audit.Flush(ctx); err != nil {
-		return nil, err
-	}
 	filter := access.AuditFilter{Principal: r.GetPrincipal(), Resource: r.GetResource(), Limit: int(r.GetPageSize())}
 	if r.GetSince() != nil {
+		if !r.GetSince().IsValid() {
+			return nil, errNoTime("since")
+		}
 		filter.Since = r.GetSince().AsTime()
+	}
+	if err := s.audit.Flush(ctx); err != nil {
+		return nil, err
 	}
 	records, err := s.audit.List(ctx, filter)
 	if err != nil {

@@ -39,9 +39,7 @@ type materializationService struct {
 func (s *materializationService) Materialize(ctx context.Context, req *headwaterv1.MaterializeRequest) (*headwaterv1.MaterializeResponse, error) {
 	for field, t := range map[string]*timestamppb.Timestamp{"from": req.GetFrom(), "to": req.GetTo()} {
 		if t != nil && !t.IsValid() {
-			return nil, fault.New(fault.InvalidArgument, "the request does not hold to its rules").Violating(fault.Violation{
-				Field: field, Description: "found a time that is none, expected one in the years 1 to 9999",
-			})
+			return nil, errNoTime(field)
 		}
 	}
 	catalog := s.registry.Catalog()

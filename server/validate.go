@@ -61,3 +61,10 @@ func found(v *protovalidate.Violation) string {
 	}
 	return ""
 }
+
+// errNoTime refuses a timestamp whose seconds or nanoseconds are out of bounds.
+func errNoTime(field string) error {
+	return fault.New(fault.InvalidArgument, "the request does not hold to its rules").Violating(fault.Violation{
+		Field: field, Description: "found a time that is none, expected one in the years 1 to 9999",
+	})
+}
