@@ -9,12 +9,11 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
-	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 // CreateSource makes the landing table of a source, or changes it so that it fits a new version: columns may be added,
-// and are NULL in the rows that are there. Dropping a column or changing its type is refused, since rows are kept as they
-// came. old is nil for a new source.
+// and are NULL in the rows that are there; feature.Source.SuccessionProblems has refused all else. old is nil for a new
+// source.
 func CreateSource(ctx context.Context, tx pgx.Tx, old, src *feature.SourceVersion) error {
 	if old != nil {
 		return alterLanding(ctx, tx, old, src)
@@ -44,22 +43,6 @@ func CreateSource(ctx context.Context, tx pgx.Tx, old, src *feature.SourceVersio
 }
 
 func alterLanding(ctx context.Context, tx pgx.Tx, old, src *feature.SourceVersion) error {
-	for _, c := range old.Columns {
-		now := src.Column(c.Name)
-		switch {
-		case now == nil:
-			return fault.New(fault.InvalidDefinition, "source %s: column %s is gone, but rows that hold it are kept; "+
-				"keep the column, or declare the new shape as a source of another name", src.Name, c.Name)
-		case now.Type != c.Type:
-			return fault.New(fault.InvalidDefinition, "source %s: column %s changes from %s to %s, but rows of the old type "+
-				"are kept; keep the type, or declare the new shape as a source of another name",
-				src.Name, c.Name, c.Type, now.Type)
-		}
-	}
-	if old.EventTime != src.EventTime && old.Column(src.EventTime) == nil {
-		return fault.New(fault.InvalidDefinition, "source %s: the event time moves to column %s, which rows that are kept do "+
-			"not have; declare the new shape as a source of another name", src.Name, src.EventTime)
-	}
 	for _, c := range src.Columns {
 		if old.Column(c.Name) == nil {
 			_, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s",

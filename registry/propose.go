@@ -121,6 +121,10 @@ func (p *proposal) source(field string, s *feature.Source) {
 	before, number := feature.Definitions{}, 0
 	if old != nil {
 		before.Sources, number = []feature.Source{old.Source}, old.Version
+		for _, problem := range s.SuccessionProblems(&old.Source) {
+			problem.Field = field + "." + problem.Field
+			p.problems = append(p.problems, problem)
+		}
 	}
 	var c *proposed
 	v.Version, c = p.settle(feature.KindSource, s.Name, field, number, func() feature.Difference { return feature.DiffSource(old, v) },
