@@ -77,6 +77,11 @@ func CreateToken(ctx context.Context, db DB, n NewToken, hasRole func(string) bo
 	if violations != nil {
 		return Token{}, "", fault.New(fault.InvalidArgument, "a token can only have roles that there are").Violating(violations...)
 	}
+	if withoutSecrets(n.Principal) != n.Principal {
+		return Token{}, "", fault.New(fault.InvalidArgument, "a token cannot be for a token").Violating(fault.Violation{
+			Field: "principal", Description: "found a token, which everybody who lists tokens would see; expected the name of who calls with it",
+		})
+	}
 	id, secret := newSecret()
 	t := Token{
 		ID: id, Principal: n.Principal, Roles: slices.Clone(n.Roles), CreatedBy: n.CreatedBy,

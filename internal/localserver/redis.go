@@ -25,7 +25,7 @@ const redisStartLimit = 2 * time.Minute
 
 // RedisConfig says where a Redis keeps its data, if it does.
 type RedisConfig struct {
-	// Dir is made when missing.
+	// Dir is made when missing. Only its owner can look into it: Redis leaves its files open to all.
 	Dir string
 	// Durable servers keep an append-only file, synced every second. Others keep nothing, and have 1024 logical databases
 	// instead of 16, so that as many tests can have one each.
@@ -52,6 +52,11 @@ func StartRedis(ctx context.Context, config RedisConfig) (*Redis, error) {
 	l, err := acquire(ctx, dir)
 	if err != nil {
 		return nil, err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		l.release()
+		return nil, fault.New(fault.FailedPrecondition,
+			"cannot keep data directory %s from other users; check that it is yours", config.Dir).Because(err)
 	}
 	s := &redisStart{dir: dir, durable: config.Durable, lock: l}
 	r, err := s.start(ctx)
