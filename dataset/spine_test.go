@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -144,11 +145,14 @@ func TestSpinesOfSeveralChunks(t *testing.T) {
 	w := newWorld(t)
 	w.publishAll(t)
 	s := flights()
-	for i := range 100_000 {
-		f := flight(float64(i*7919%10007)/3, "ORD", hours(float64(i%40)/8), 7)
-		f[0] = feature.Float64(float64(uint32(i)*2654435761) / 3)
-		f[3] = feature.Int64(int64(uint64(i) * 0x9e3779b97f4a7c15))
-		s.rows = append(s.rows, f)
+	s.columns = append(s.columns, feature.Column{Name: "note", Type: feature.TypeString})
+	r := rand.New(rand.NewPCG(15, 16))
+	for range 6000 {
+		note := make([]byte, 300)
+		for i := range note {
+			note[i] = byte(' ' + r.IntN(90))
+		}
+		s.rows = append(s.rows, append(flight(r.Float64(), "ORD", hours(4), 7), feature.String(string(note))))
 	}
 	m, out := w.build(t, s, "")
 	if n := w.count(t, `SELECT count(*) FROM headwater.dataset_spine WHERE dataset_id = $1`, m.ID); n < 2 {
