@@ -2,7 +2,6 @@ package offline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -39,19 +38,28 @@ type SpineRow struct {
 // <= t and, for a view with a TTL, event_time >= t - ttl, the one with the greatest (event_time, available_at).
 //
 // emit is called once per spine row, by ascending number, with a winner per view; it may keep the winners. name must be
-// unique among running calls: the spine is staged under it, in a transaction on conn that is rolled back.
+// unique among running calls: the spine is staged under it, in a transaction on conn that drops it again.
 func PointInTime(ctx context.Context, conn *pgx.Conn, name string, views []AsOf, spine iter.Seq2[SpineRow, error],
 	emit func(number int64, winners []read.Winner) error,
-) (err error) {
-	tx, err := conn.Begin(ctx)
-	if err != nil {
+) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		table, err := stageSpine(ctx, tx, name, spine)
+		if err != nil {
+			return err
+		}
+		if err := joinSpine(ctx, tx, table, views, emit); err != nil {
+			return err
+		}
+		// Dropped and committed, not rolled back: Postgres writes a commit to its log before it takes the table's files away,
+		// and a rollback after. Where it dies between the two, its next recovery stumbles over what is left of an unlogged
+		// table, and does not start.
+		_, err = tx.Exec(ctx, "DROP TABLE "+table)
 		return err
-	}
-	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }()
-	table, err := stageSpine(ctx, tx, name, spine)
-	if err != nil {
-		return err
-	}
+	})
+}
+
+// joinSpine emits the winners of a staged spine.
+func joinSpine(ctx context.Context, tx pgx.Tx, table string, views []AsOf, emit func(number int64, winners []read.Winner) error) error {
 	// A nested loop over the history's key is the plan; compiling it costs more than it saves.
 	for _, set := range []string{`SET LOCAL jit = off`, `SET LOCAL work_mem = '64MB'`} {
 		if _, err := tx.Exec(ctx, set); err != nil {

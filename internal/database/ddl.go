@@ -54,7 +54,7 @@ const colocation = "entity_key"
 
 // CreateTable makes a table in tx. Every table made at run time is made here, but for temporary ones: this is where a
 // distributed Postgres would be told of it (create_distributed_table, in the same transaction). Spine and Staging tables are
-// not logged: the transaction that makes one drops it or is rolled back.
+// not logged: the transaction that makes one drops it, or fails.
 func CreateTable(ctx context.Context, tx pgx.Tx, t Table) error {
 	name := pgx.Identifier{t.Schema, t.Name}.Sanitize()
 	create := "CREATE TABLE "

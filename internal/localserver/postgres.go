@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,7 +27,7 @@ const (
 	postgresDatabase = "headwater"
 	// Long enough to replay the log of a server that was killed in the middle of a large load.
 	postgresStartLimit = 2 * time.Minute
-	portAttempts       = 5
+	startAttempts      = 5
 )
 
 // PostgresConfig says where a Postgres keeps its data and how careful it is with it.
@@ -182,7 +183,10 @@ func (s *postgresStart) start(ctx context.Context) (*Postgres, error) {
 	s.removeStalePid()
 	for attempt := 1; ; attempt++ {
 		p, err := s.launch(ctx)
-		if err == nil || attempt == portAttempts || !portTaken(logTail(s.log())) {
+		if err == nil || attempt == startAttempts {
+			return p, err
+		}
+		if !portTaken(logTail(s.log())) && !s.recoveryStumbled() {
 			return p, err
 		}
 	}
@@ -286,6 +290,16 @@ func (s *postgresStart) removeStalePid() {
 		_ = os.Remove(file)
 	}
 }
+
+// recoveryStumbled tells that the server did not start because recovery found a file in the place of an unlogged table. It
+// does after a crash right after a transaction that made one was rolled back: the files are taken away before the rollback
+// is in the log. What recovery did by then is enough for the next one to take the file away first.
+func (s *postgresStart) recoveryStumbled() bool {
+	log, err := os.ReadFile(s.log())
+	return err == nil && recoveryStumble.Match(log)
+}
+
+var recoveryStumble = regexp.MustCompile(`FATAL:  could not create file "base/[^"]*": File exists`)
 
 // launch starts the server on a free port, and waits until it takes connections and has the database.
 func (s *postgresStart) launch(ctx context.Context) (*Postgres, error) {

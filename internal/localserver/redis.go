@@ -105,7 +105,7 @@ func (s *redisStart) start(ctx context.Context) (*Redis, error) {
 	}
 	for attempt := 1; ; attempt++ {
 		r, err := s.launch(ctx)
-		if err == nil || attempt == portAttempts || !portTaken(logTail(s.log())) {
+		if err == nil || attempt == startAttempts || !portTaken(logTail(s.log())) {
 			return r, err
 		}
 	}
