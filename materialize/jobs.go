@@ -84,6 +84,7 @@ func New(config Config) (*Materializer, error) {
 		Schema:               database.JobsSchema,
 		Workers:              workers,
 		Logger:               config.Log,
+		ErrorHandler:         &jobErrors{log: config.Log},
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: jobTimeout + time.Hour,
 		MaxAttempts:          8,
@@ -300,6 +301,22 @@ func (w *loadWorker) Work(ctx context.Context, job *river.Job[loadArgs]) error {
 }
 
 func (w *loadWorker) NextRetry(job *river.Job[loadArgs]) time.Time { return retryAt(job.JobRow) }
+
+// jobErrors tells the operator why a run or a load waits: River says so no louder than that it works.
+type jobErrors struct{ log *slog.Logger }
+
+func (h *jobErrors) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	if ctx.Err() == nil {
+		h.log.WarnContext(ctx, "a job failed and is tried again while it has attempts left", "kind", job.Kind, "args", string(job.EncodedArgs),
+			"attempt", job.Attempt, "of", job.MaxAttempts, "error", err)
+	}
+	return nil
+}
+
+func (h *jobErrors) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
+	h.log.ErrorContext(ctx, "a job panicked", "kind", job.Kind, "args", string(job.EncodedArgs), "panic", value, "trace", trace)
+	return nil
+}
 
 // retryAt backs off from half a second to half a minute.
 func retryAt(job *rivertype.JobRow) time.Time {
