@@ -231,5 +231,10 @@ func NewReadID() string {
 // Allows decides without a record: for parts of an answer whose whole was decided on by Require and recorded.
 func Allows(ctx context.Context, action Action, kind Kind, name string) bool {
 	s := SessionFrom(ctx)
-	return s != nil && s.policy.Decide(s.principal.Roles, action, kind, name).Allowed
+	return s != nil && s.Allows(action, kind, name)
+}
+
+// Allows is the function of that name for this session.
+func (s *Session) Allows(action Action, kind Kind, name string) bool {
+	return s.policy.Decide(s.principal.Roles, action, kind, name).Allowed
 }

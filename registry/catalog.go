@@ -155,10 +155,9 @@ func splitRef[V any](h history[V], kind feature.Kind, ref string) (name string, 
 	versions := len(h[name])
 	if versions == 0 {
 		f := fault.New(fault.NotFound, "found no %s called %q", kind, name).With("kind", kind.String()).With("name", name)
+		f.NoGuess = fmt.Sprintf("`headwater list %s` shows those that there are", kind)
 		if near, ok := feature.Nearest(name, h.names()); ok {
-			f.Message += "; did you mean " + near + "?"
-		} else {
-			f.Message += fmt.Sprintf("; `headwater list %s` shows those that there are", kind)
+			f.Guess = near
 		}
 		return "", 0, f
 	}

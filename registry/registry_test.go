@@ -345,8 +345,8 @@ func TestNotFound(t *testing.T) {
 		"delays@x": "it has the versions 1 to 1",
 	} {
 		_, err := c.View(ref)
-		if f := faultOf(t, err, fault.NotFound); !strings.Contains(f.Message, want) {
-			t.Errorf("%s: found %s, expected %s", ref, f.Message, want)
+		if f := faultOf(t, err, fault.NotFound); !strings.Contains(f.Error(), want) {
+			t.Errorf("%s: found %s, expected %s", ref, f, want)
 		}
 	}
 	_, err := c.ViewByID(1 << 40)

@@ -167,7 +167,7 @@ func (g *Guard) unaryAuthorize(ctx context.Context, request any, info *grpc.Unar
 		return err
 	})
 	if err := g.tripwire(session, rule, err); err != nil {
-		return nil, err
+		return nil, withoutHiddenGuess(session, err)
 	}
 	return response, nil
 }
@@ -243,6 +243,17 @@ func (g *Guard) tripwire(session *access.Session, rule *methodRule, err error) e
 		return g.refuse(session, rule, err)
 	}
 	return g.refuse(session, rule, errUndecided(rule))
+}
+
+// withoutHiddenGuess takes out of err the name of something that the caller may not know of.
+func withoutHiddenGuess(session *access.Session, err error) error {
+	f := fault.As(err)
+	if f == nil || f.Guess == "" || session.Allows(access.ActionList, access.Kind(f.Metadata["kind"]), f.Guess) {
+		return err
+	}
+	told := *f
+	told.Guess = ""
+	return &told
 }
 
 func errUndecided(rule *methodRule) error {

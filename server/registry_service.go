@@ -68,12 +68,34 @@ func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource)
 				return err
 			}
 		}
+		if err := requireUse(ctx, f.GetFile()); err != nil {
+			return err
+		}
 	}
 	if !named {
 		if err := access.RequireAny(ctx, access.ActionRegister, access.KindView); err != nil {
 			return err
 		}
 		return fault.New(fault.InvalidArgument, "found no definition in the request, expected at least one")
+	}
+	return nil
+}
+
+// requireUse decides on what the services of a file would open: who applies one that serves as the grant of its views
+// gives away what is in them, and must be able to read it.
+func requireUse(ctx context.Context, f *headwaterv1.DefinitionFile) error {
+	for _, service := range f.GetFeatureServices() {
+		if !service.GetServesAsGrant() {
+			continue
+		}
+		for _, v := range service.GetViews() {
+			name, _, _ := strings.Cut(v.GetView(), "@")
+			for _, action := range []access.Action{access.ActionReadOnline, access.ActionReadOffline} {
+				if err := access.Require(ctx, action, access.KindView, name); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func (g *Guard) streamAuthorize(server any, stream grpc.ServerStream, info *grpc
 	if refusal := guarded.refusal(); refusal != nil {
 		err = refusal
 	}
-	return g.tripwire(session, rule, err)
+	return withoutHiddenGuess(session, g.tripwire(session, rule, err))
 }
 
 // guardedStream decides on each message that comes in before the handler sees it, and lets none out before a decision.

@@ -50,6 +50,9 @@ type Fault struct {
 	Reason Reason
 	// Message is one or more sentences for whoever asked. It holds no driver error, no stack and no secret.
 	Message string
+	// Guess is what the caller may have meant by a name that nothing has, told behind Message. Since it is the name of
+	// something that is there, whoever answers a caller who may not know of that clears it. NoGuess is told in its place.
+	Guess, NoGuess string
 	// Violations name the parts of the input that are wrong, when there is more to say than Message does.
 	Violations []Violation
 	// Metadata is for programs: names and numbers from the message.
@@ -108,11 +111,22 @@ func (f *Fault) Violating(violations ...Violation) *Fault {
 	return f
 }
 
+// said is the message with the guess.
+func (f *Fault) said() string {
+	switch {
+	case f.Guess != "":
+		return f.Message + "; did you mean " + f.Guess + "?"
+	case f.NoGuess != "":
+		return f.Message + "; " + f.NoGuess
+	}
+	return f.Message
+}
+
 // Error is what the caller is told: the message, and the violations, one a line, without those that the message says
 // already. The cause is not in it.
 func (f *Fault) Error() string {
 	var b strings.Builder
-	b.WriteString(f.Message)
+	b.WriteString(f.said())
 	for _, v := range f.Violations {
 		if v.File == "" && strings.Contains(f.Message, v.Description) {
 			continue

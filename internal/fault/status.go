@@ -73,7 +73,7 @@ func Status(err error, id string) *status.Status {
 			f = New(Internal, "internal error %s; the server's log says more under this id", id).With("id", id)
 		}
 	}
-	s := status.New(Code(f.Reason), f.Message)
+	s := status.New(Code(f.Reason), f.said())
 	info := &errdetails.ErrorInfo{
 		Reason:   strings.TrimPrefix(f.Reason.String(), reasonPrefix),
 		Domain:   domain,
