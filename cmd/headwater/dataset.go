@@ -31,7 +31,7 @@ func newDatasetBuild(a *app) *cobra.Command {
 VIEW__FEATURE for each feature of the service: the value that was the newest one known at the row's timestamp. There is one
 row for each of the spine's, in its order. The server keeps the spine and a manifest, so the dataset can be had again.`,
 		Args: takesNone,
-		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+		RunE: a.document(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if err := require(cmd, "service", "spine", "out"); err != nil {
 				return err
 			}
@@ -232,7 +232,7 @@ func newDatasetFetch(a *app) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use: "fetch ID --out FILE", Short: "Get a dataset again, by its id or NAME@VERSION: the same rows, whatever changed since", Args: takes(1, 1, "ID --out FILE"),
-		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+		RunE: a.document(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if err := require(cmd, "out"); err != nil {
 				return err
 			}
@@ -317,7 +317,7 @@ func newDatasetList(a *app) *cobra.Command {
 func newDatasetShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show the manifest of a dataset, by its id or NAME@VERSION", Args: takes(1, 1, "ID"),
-		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+		RunE: a.document(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			r, err := c.Datasets.GetDataset(cmd.Context(), &headwaterv1.GetDatasetRequest{Dataset: datasetID(args[0])})
 			if err != nil {
 				return err

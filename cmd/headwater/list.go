@@ -58,7 +58,7 @@ func newList(a *app) *cobra.Command {
 func newDescribe(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "describe KIND NAME[@VERSION]", Short: "Show one definition, what it reads and what reads it", Args: takes(2, 2, "KIND NAME[@VERSION]"),
-		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+		RunE: a.document(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			kind, err := parseKind(args[0])
 			if err != nil {
 				return err

@@ -132,7 +132,7 @@ func newLoads(a *app) *cobra.Command {
 	}
 	show := &cobra.Command{
 		Use: "show LOAD", Short: "Show one load", Args: takes(1, 1, "LOAD"),
-		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+		RunE: a.document(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			id, err := loadID(args[0])
 			if err != nil {
 				return err
@@ -147,7 +147,7 @@ func newLoads(a *app) *cobra.Command {
 	var reason string
 	retract := &cobra.Command{
 		Use: "retract LOAD --reason R", Short: "Withdraw a load; later runs withdraw what came from it", Args: takes(1, 1, "LOAD --reason R"),
-		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+		RunE: a.document(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			if err := require(cmd, "reason"); err != nil {
 				return err
 			}

@@ -54,13 +54,10 @@ func (a *app) print(m proto.Message, t table) error {
 	return t.write(a.out, "")
 }
 
-// printDocument writes a response that is more than one table.
+// printDocument writes a response that is more than one table, for a command that is a document.
 func (a *app) printDocument(m proto.Message, sections ...section) error {
-	switch a.output {
-	case "json":
+	if a.output == "json" {
 		return a.printJSON(m)
-	case "csv":
-		return usagef("found -o csv, expected table or json: this result is not one table")
 	}
 	return writeSections(a.out, sections)
 }

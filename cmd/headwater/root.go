@@ -149,6 +149,18 @@ func (a *app) called(do func(cmd *cobra.Command, c *client.Client, args []string
 	}
 }
 
+// document is called for a command whose result is not one table: a form that cannot show it is refused before anything is
+// done.
+func (a *app) document(do func(cmd *cobra.Command, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	call := a.called(do)
+	return func(cmd *cobra.Command, args []string) error {
+		if a.output == "csv" {
+			return usagef("found -o csv, expected table or json: this result is not one table")
+		}
+		return call(cmd, args)
+	}
+}
+
 func first(choices ...string) string {
 	for _, c := range choices {
 		if c != "" {

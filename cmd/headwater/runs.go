@@ -27,7 +27,7 @@ func newRuns(a *app) *cobra.Command {
 	list.Flags().Int32Var(&limit, "limit", 50, "how many, at most 1000")
 	show := &cobra.Command{
 		Use: "show RUN", Short: "Show one run, by its id or as VIEW@VERSION/SEQ: ledger, inputs, checks, gates, phases", Args: takes(1, 1, "RUN"),
-		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+		RunE: a.document(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			r, err := c.Materialization.GetRun(cmd.Context(), &headwaterv1.GetRunRequest{Run: strings.TrimPrefix(args[0], "run:")})
 			if err != nil {
 				return err
