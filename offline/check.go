@@ -126,6 +126,13 @@ func CheckSource(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) err
 		if err == nil && foreign == "" {
 			foreign, err = otherRows(ctx, sp, src.Name)
 		}
+		if err == nil && foreign == "" {
+			var clock *feature.SQLToken
+			expression, _ := feature.ParseExpression(src.ArrivalExpression)
+			if clock, err = clockConstant(ctx, sp, src.Name, expression); clock != nil {
+				foreign = "the constant " + clock.Text + ", which is another time in each run"
+			}
+		}
 		if err == nil && foreign != "" {
 			err = badArrival(src, "found "+foreign)
 		}
@@ -285,6 +292,15 @@ func checkReferences(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) err
 	sources := make([]string, len(v.SourceVersions))
 	for i, src := range v.SourceVersions {
 		sources[i] = src.Name
+	}
+	query, _ := feature.ParseQuery(v.SQL.Query)
+	clock, err := clockConstant(ctx, tx, outputView, query)
+	if err != nil {
+		return err
+	}
+	if clock != nil {
+		return sqlFault(v, clock.Line, clock.Column, fmt.Sprintf("found the constant %s, which is another time in each run, expected none; "+
+			"write the time that is meant, or use {{interval.start}} and {{interval.end}}", clock.Text), nil)
 	}
 	found, err := foreignReference(ctx, tx, outputView, sources)
 	if err != nil || found == "" {
