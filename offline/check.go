@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -155,8 +154,8 @@ func otherRows(ctx context.Context, tx pgx.Tx, view string) (found string, err e
 }
 
 func arrivalFault(src *feature.SourceVersion, err error) error {
-	var pg *pgconn.PgError
-	if src.ArrivalExpression == "" || !errors.As(err, &pg) {
+	pg := lasting(err)
+	if src.ArrivalExpression == "" || pg == nil {
 		return err
 	}
 	return badArrival(src, pg.Message).Because(err)
@@ -177,8 +176,8 @@ func createOutputView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, ow
 	rendered := query.Render(owned.Start, owned.End)
 	create := "CREATE TEMPORARY VIEW " + outputView + " AS "
 	_, err := tx.Exec(ctx, create+rendered)
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
+	pg := lasting(err)
+	if pg == nil {
 		return err
 	}
 	line, column := 0, 0

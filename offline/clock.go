@@ -6,7 +6,6 @@ import (
 	"regexp"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headwaterhq/headwater/feature"
 )
@@ -53,8 +52,7 @@ func holdsConstant(ctx context.Context, tx pgx.Tx, view, literal, typ string) (s
 	}
 	defer func() { err = errors.Join(err, sp.Rollback(ctx)) }()
 	_, err = sp.Exec(ctx, "CREATE TEMPORARY VIEW "+probeView+" AS SELECT "+literal+"::"+typ+" AS constant")
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if lasting(err) != nil {
 		// No constant of this type.
 		return false, nil
 	}

@@ -182,8 +182,7 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 		}
 		return emit(&row)
 	})
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && !isTransient(pg.Code) {
+	if pg := lasting(err); pg != nil {
 		return fault.New(fault.RunRefused, "view %s: its SQL failed on the rows of this run: %s; let it cope with such rows "+
 			"(NULLIF, CASE, WHERE), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
 	}
@@ -198,8 +197,13 @@ func (t *Transform) refuse(format string, args ...any) error {
 // transaction, of means that run out, of a server that is stopped or faulty. All others come of the SQL and the rows.
 var transient = []string{"08", "25", "40", "53", "55", "57", "58", "F0", "XX"}
 
-func isTransient(code string) bool {
-	return len(code) < 2 || slices.Contains(transient, code[:2])
+// lasting is the error of Postgres in err that comes of the SQL and the rows, or nil.
+func lasting(err error) *pgconn.PgError {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || len(pg.Code) < 2 || slices.Contains(transient, pg.Code[:2]) {
+		return nil
+	}
+	return pg
 }
 
 func describeRow(columns []feature.Column, values []feature.Value) string {
