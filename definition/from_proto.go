@@ -102,10 +102,11 @@ var typesElsewhere = map[string]feature.Type{
 }
 
 func (c *fromProto) entity(at string, e *headwaterv1.Entity) feature.Entity {
-	entity := feature.Entity{Name: e.GetName(), Docs: docs(e)}
+	entity := feature.Entity{Name: e.GetName(), Docs: c.docs(at, e)}
 	for i, k := range e.GetJoinKeys() {
 		entity.JoinKeys = append(entity.JoinKeys, feature.Column{
-			Name: k.GetName(), Type: c.typ(indexed(at+".join_keys", i)+".type", k.GetType()),
+			Name: k.GetName(), Type: c.typ(indexed(at+".join_keys", i)+".type", k.GetType()), Description: k.GetDescription(),
+			Tags: k.GetTags(),
 		})
 	}
 	return entity
@@ -119,19 +120,28 @@ type typed interface {
 	GetTags() []string
 }
 
+// deprecable is what can be deprecated.
+type deprecable interface {
+	GetDeprecated() *headwaterv1.Deprecation
+}
+
 func columns[C typed](c *fromProto, at string, list []C) []feature.Column {
 	var columns []feature.Column
 	for i, f := range list {
-		columns = append(columns, feature.Column{
+		column := feature.Column{
 			Name: f.GetName(), Type: c.typ(indexed(at, i)+".type", f.GetType()), Description: f.GetDescription(), Tags: f.GetTags(),
-		})
+		}
+		if d, ok := any(f).(deprecable); ok {
+			column.Deprecated = c.deprecation(indexed(at, i), d.GetDeprecated())
+		}
+		columns = append(columns, column)
 	}
 	return columns
 }
 
 func (c *fromProto) source(at string, s *headwaterv1.Source) feature.Source {
 	source := feature.Source{
-		Name: s.GetName(), Columns: columns(c, at+".columns", s.GetColumns()), EventTime: s.GetEventTime(), Docs: docs(s),
+		Name: s.GetName(), Columns: columns(c, at+".columns", s.GetColumns()), EventTime: s.GetEventTime(), Docs: c.docs(at, s),
 	}
 	switch kind := s.GetArrivalTime().GetKind().(type) {
 	case *headwaterv1.ArrivalTime_Column:
@@ -150,7 +160,48 @@ func (c *fromProto) source(at string, s *headwaterv1.Source) feature.Source {
 	default:
 		c.add(at+".corrections", "found %q, expected restate or arrive", s.GetCorrections())
 	}
+	if p := s.GetPostgres(); p != nil {
+		source.Postgres = &feature.PostgresOrigin{Database: p.GetDatabase(), Schema: p.GetSchema(), Table: p.GetTable()}
+		if p.GetSchema() == "" {
+			source.Postgres.Schema = defaultSchema
+		}
+	}
+	source.UniqueKey = s.GetUniqueKey()
+	source.Exact = choice(c, at+".duplicates.exact", s.GetDuplicates().GetExact(), feature.DropExact, feature.FailExact)
+	source.Conflicting = choice(c, at+".duplicates.conflicting", s.GetDuplicates().GetConflicting(),
+		feature.FailConflicting, feature.KeepNewest, feature.KeepOldest)
+	switch s.GetSchemaChanges() {
+	case "", "refuse":
+	case "ignore_new_columns":
+		source.IgnoreNewColumns = true
+	default:
+		c.add(at+".schema_changes", "found %q, expected refuse or ignore_new_columns", s.GetSchemaChanges())
+	}
+	source.Freshness = c.duration(at+".freshness", s.GetFreshness())
 	return source
+}
+
+// defaultSchema is where the table of a source is that names no schema.
+const defaultSchema = "public"
+
+// choice reads one of the names of standard and others; none is standard.
+func choice[T fmt.Stringer](c *fromProto, field, found string, standard T, others ...T) T {
+	if found == "" || found == standard.String() {
+		return standard
+	}
+	names := standard.String()
+	for i, other := range others {
+		if found == other.String() {
+			return other
+		}
+		if i == len(others)-1 {
+			names += " or " + other.String()
+		} else {
+			names += ", " + other.String()
+		}
+	}
+	c.add(field, "found %.100q, expected %s", found, names)
+	return standard
 }
 
 func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
@@ -162,17 +213,73 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 		TTL:        c.duration(at+".ttl", v.GetTtl()),
 		Grain:      c.duration(at+".grain", v.GetGrain()),
 		Lookback:   c.duration(at+".lookback", v.GetLookback()),
-		Docs:       docs(v),
+		Docs:       c.docs(at, v),
 	}
 	switch kind := v.GetKind().(type) {
 	case *headwaterv1.FeatureView_Sql:
-		view.SQL = &feature.SQLTransform{Sources: kind.Sql.GetSources(), Query: kind.Sql.GetQuery()}
+		view.SQL = &feature.SQLTransform{
+			Sources: kind.Sql.GetSources(), Views: c.viewRefs(at+".sql.views", kind.Sql.GetViews()), Query: kind.Sql.GetQuery(),
+		}
+		for _, f := range kind.Sql.GetFunctions() {
+			view.SQL.Functions = append(view.SQL.Functions, feature.FunctionAllowance{Function: f.GetFunction(), Reason: f.GetReason()})
+		}
 	case *headwaterv1.FeatureView_Aggregation:
-		view.Aggregation = &feature.Aggregation{Source: kind.Aggregation.GetSource()}
+		view.Aggregation = c.aggregation(at+".aggregation", kind.Aggregation)
 	case *headwaterv1.FeatureView_OnDemand:
-		view.OnDemand = &feature.OnDemand{Expression: kind.OnDemand.GetExpression()}
+		view.OnDemand = &feature.OnDemand{
+			Inputs: columns(c, at+".on_demand.inputs", kind.OnDemand.GetInputs()),
+			Views:  c.viewRefs(at+".on_demand.views", kind.OnDemand.GetViews()),
+		}
+		for _, e := range kind.OnDemand.GetExpressions() {
+			view.OnDemand.Expressions = append(view.OnDemand.Expressions, feature.OnDemandExpression{Feature: e.GetFeature(), CEL: e.GetCel()})
+		}
 	}
 	return view
+}
+
+func (c *fromProto) aggregation(at string, a *headwaterv1.AggregationTransform) *feature.Aggregation {
+	aggregation := &feature.Aggregation{
+		Source: a.GetSource(), Keys: a.GetKeys(), Hop: c.duration(at+".hop", a.GetHop()), Where: a.GetWhere(),
+	}
+	for i, p := range a.GetAggregates() {
+		field := indexed(at+".aggregates", i)
+		function, ok := feature.ParseAggregateFunction(p.GetFunction())
+		if !ok {
+			description := fmt.Sprintf("found the function %.100q, expected one of %s", p.GetFunction(),
+				strings.Join(feature.AggregateFunctionNames(), ", "))
+			if near, ok := feature.Nearest(p.GetFunction(), feature.AggregateFunctionNames()); ok {
+				description += "; did you mean " + near + "?"
+			}
+			c.add(field+".function", "%s", description)
+		}
+		aggregation.Aggregates = append(aggregation.Aggregates, feature.Aggregate{
+			Feature: p.GetFeature(), Function: function, Column: p.GetColumn(), Window: c.duration(field+".window", p.GetWindow()),
+			Where: p.GetWhere(), Quantile: p.GetQuantile(), RelativeError: p.GetRelativeError(),
+		})
+	}
+	return aggregation
+}
+
+func (c *fromProto) viewRefs(field string, list []string) []feature.ViewRef {
+	var refs []feature.ViewRef
+	for i, s := range list {
+		name, version := c.viewRef(indexed(field, i), s)
+		refs = append(refs, feature.ViewRef{Name: name, Version: version})
+	}
+	return refs
+}
+
+// viewRef reads `NAME` or `NAME@VERSION`.
+func (c *fromProto) viewRef(field, s string) (name string, version int) {
+	name, number, versioned := strings.Cut(s, "@")
+	if !versioned {
+		return name, 0
+	}
+	n, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || n < 1 {
+		c.add(field, "found the version %.20q, expected a whole number from 1 on", number)
+	}
+	return name, int(n)
 }
 
 func (c *fromProto) duration(field string, d *durationpb.Duration) time.Duration {
@@ -184,17 +291,24 @@ func (c *fromProto) duration(field string, d *durationpb.Duration) time.Duration
 	return d.AsDuration()
 }
 
+// publishedVersion is written for a version that a service follows.
+const publishedVersion = "published"
+
 func (c *fromProto) service(at string, s *headwaterv1.FeatureService) feature.Service {
-	service := feature.Service{Name: s.GetName(), ServesAsGrant: s.GetServesAsGrant(), Docs: docs(s)}
+	service := feature.Service{Name: s.GetName(), ServesAsGrant: s.GetServesAsGrant(), Docs: c.docs(at, s)}
 	for i, v := range s.GetViews() {
-		name, version, versioned := strings.Cut(v.GetView(), "@")
-		sv := feature.ServiceView{View: name, Features: v.GetFeatures()}
-		if versioned {
-			n, err := strconv.ParseInt(version, 10, 32)
-			if err != nil || n < 1 {
-				c.add(indexed(at+".views", i)+".view", "found the version %.20q, expected a whole number from 1 on", version)
+		field := indexed(at+".views", i)
+		sv := feature.ServiceView{Features: v.GetFeatures(), Rename: v.GetRename()}
+		if name, ok := strings.CutSuffix(v.GetView(), "@"+publishedVersion); ok {
+			sv.View, sv.Published = name, true
+		} else {
+			sv.View, sv.Version = c.viewRef(field+".view", v.GetView())
+		}
+		for name, value := range v.GetDefaults() {
+			if sv.Defaults == nil {
+				sv.Defaults = map[string]feature.Literal{}
 			}
-			sv.Version = int(n)
+			sv.Defaults[name] = value.AsInterface()
 		}
 		service.Views = append(service.Views, sv)
 	}
@@ -202,7 +316,7 @@ func (c *fromProto) service(at string, s *headwaterv1.FeatureService) feature.Se
 }
 
 func (c *fromProto) role(at string, r *headwaterv1.Role) feature.Role {
-	role := feature.Role{Name: r.GetName(), Docs: feature.Docs{Description: r.GetDescription(), Owner: r.GetOwner()}}
+	role := feature.Role{Name: r.GetName(), Docs: c.docs(at, r)}
 	for i, g := range r.GetGrants() {
 		field := indexed(at+".grants", i)
 		grant := feature.Grant{Actions: g.GetActions()}
@@ -225,10 +339,23 @@ func (c *fromProto) role(at string, r *headwaterv1.Role) feature.Role {
 	return role
 }
 
-func docs(m interface {
+func (c *fromProto) docs(at string, m interface {
 	GetDescription() string
 	GetOwner() string
 	GetTags() []string
+	deprecable
 }) feature.Docs {
-	return feature.Docs{Description: m.GetDescription(), Owner: m.GetOwner(), Tags: m.GetTags()}
+	return feature.Docs{
+		Description: m.GetDescription(), Owner: m.GetOwner(), Tags: m.GetTags(), Deprecated: c.deprecation(at, m.GetDeprecated()),
+	}
+}
+
+func (c *fromProto) deprecation(at string, d *headwaterv1.Deprecation) *feature.Deprecation {
+	if d == nil {
+		return nil
+	}
+	if _, err := time.Parse(time.DateOnly, d.GetDate()); err != nil {
+		c.add(at+".deprecated.date", "found %.40q, expected a day such as 2027-01-31", d.GetDate())
+	}
+	return &feature.Deprecation{Date: d.GetDate(), Replacement: d.GetReplacement()}
 }

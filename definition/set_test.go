@@ -161,7 +161,7 @@ func TestLoadTellsPlaceAndRemedy(t *testing.T) {
 		{"name", "name: airport", "name: Air Port", `a.yaml:2:11: found the name "Air Port", expected lower-case letters`},
 		{"no name", "- name: airport\n    join_keys", "- join_keys", "a.yaml:2:5: found no name, expected one"},
 		{"no features", "      - {name: departures, type: int64}", "      []", "a.yaml:16:7: found no features, expected at least 1"},
-		{"no origin", "    landing: {}\n", "", "a.yaml:6:5: found none of landing, expected one of them"},
+		{"no origin", "    landing: {}\n", "", "a.yaml:6:5: found none of landing, postgres, expected one of them"},
 		{"two of a oneof", "    ttl: 24h", "    on_demand: {expression: x}", "a.yaml:18:5: found sql beside on_demand, expected one of them"},
 		{"key twice", "    ttl: 24h", "    ttl: 24h\n    ttl: 25h", "a.yaml:18:5: found ttl a second time (the first is in line 17), expected each key once"},
 		{"reference", "entity: airport", "entity: airprt", "a.yaml:14:13: found no entity called airprt; did you mean airport?"},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -32,9 +33,11 @@ func ToProto(d *feature.Definitions) *headwaterv1.DefinitionFile {
 }
 
 func entityToProto(e *feature.Entity) *headwaterv1.Entity {
-	p := &headwaterv1.Entity{Name: e.Name, Description: e.Description, Owner: e.Owner, Tags: e.Tags}
+	p := &headwaterv1.Entity{Name: e.Name, Description: e.Description, Owner: e.Owner, Tags: e.Tags, Deprecated: deprecationToProto(e.Deprecated)}
 	for _, k := range e.JoinKeys {
-		p.JoinKeys = append(p.JoinKeys, &headwaterv1.JoinKey{Name: k.Name, Type: k.Type.String()})
+		p.JoinKeys = append(p.JoinKeys, &headwaterv1.JoinKey{
+			Name: k.Name, Type: k.Type.String(), Description: k.Description, Tags: k.Tags,
+		})
 	}
 	return p
 }
@@ -42,10 +45,22 @@ func entityToProto(e *feature.Entity) *headwaterv1.Entity {
 func sourceToProto(s *feature.Source) *headwaterv1.Source {
 	p := &headwaterv1.Source{
 		Name: s.Name, EventTime: s.EventTime, Description: s.Description, Owner: s.Owner, Tags: s.Tags,
+		Deprecated: deprecationToProto(s.Deprecated), UniqueKey: s.UniqueKey, Freshness: durationToProto(s.Freshness),
 		Origin: &headwaterv1.Source_Landing{Landing: &headwaterv1.LandingOrigin{}},
 	}
+	if o := s.Postgres; o != nil {
+		p.Origin = &headwaterv1.Source_Postgres{Postgres: &headwaterv1.PostgresOrigin{Database: o.Database, Schema: o.Schema, Table: o.Table}}
+	}
+	if s.Exact != feature.DropExact || s.Conflicting != feature.FailConflicting {
+		p.Duplicates = &headwaterv1.Duplicates{Exact: s.Exact.String(), Conflicting: s.Conflicting.String()}
+	}
+	if s.IgnoreNewColumns {
+		p.SchemaChanges = "ignore_new_columns"
+	}
 	for _, c := range s.Columns {
-		p.Columns = append(p.Columns, &headwaterv1.Column{Name: c.Name, Type: c.Type.String(), Description: c.Description, Tags: c.Tags})
+		p.Columns = append(p.Columns, &headwaterv1.Column{
+			Name: c.Name, Type: c.Type.String(), Description: c.Description, Tags: c.Tags, Deprecated: deprecationToProto(c.Deprecated),
+		})
 	}
 	switch {
 	case s.ArrivalColumn != "":
@@ -63,23 +78,62 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 	p := &headwaterv1.FeatureView{
 		Name: v.Name, Entity: v.Entity, Features: featuresToProto(v.Features), Attributes: featuresToProto(v.Attributes),
 		Ttl: durationToProto(v.TTL), Grain: durationToProto(v.Grain), Lookback: durationToProto(v.Lookback),
-		Description: v.Description, Owner: v.Owner, Tags: v.Tags,
+		Description: v.Description, Owner: v.Owner, Tags: v.Tags, Deprecated: deprecationToProto(v.Deprecated),
 	}
 	switch {
 	case v.SQL != nil:
-		p.Kind = &headwaterv1.FeatureView_Sql{Sql: &headwaterv1.SqlTransform{Sources: v.SQL.Sources, Query: v.SQL.Query}}
+		sql := &headwaterv1.SqlTransform{Sources: v.SQL.Sources, Views: viewRefsToProto(v.SQL.Views), Query: v.SQL.Query}
+		for _, f := range v.SQL.Functions {
+			sql.Functions = append(sql.Functions, &headwaterv1.FunctionAllowance{Function: f.Function, Reason: f.Reason})
+		}
+		p.Kind = &headwaterv1.FeatureView_Sql{Sql: sql}
 	case v.Aggregation != nil:
-		p.Kind = &headwaterv1.FeatureView_Aggregation{Aggregation: &headwaterv1.AggregationTransform{Source: v.Aggregation.Source}}
+		a := v.Aggregation
+		aggregation := &headwaterv1.AggregationTransform{Source: a.Source, Keys: a.Keys, Hop: durationToProto(a.Hop), Where: a.Where}
+		for i := range a.Aggregates {
+			g := &a.Aggregates[i]
+			aggregation.Aggregates = append(aggregation.Aggregates, &headwaterv1.Aggregate{
+				Feature: g.Feature, Function: g.Function.String(), Column: g.Column, Window: durationToProto(g.Window), Where: g.Where,
+				Quantile: g.Quantile, RelativeError: g.RelativeError,
+			})
+		}
+		p.Kind = &headwaterv1.FeatureView_Aggregation{Aggregation: aggregation}
 	case v.OnDemand != nil:
-		p.Kind = &headwaterv1.FeatureView_OnDemand{OnDemand: &headwaterv1.OnDemandTransform{Expression: v.OnDemand.Expression}}
+		onDemand := &headwaterv1.OnDemandTransform{Views: viewRefsToProto(v.OnDemand.Views)}
+		for _, c := range v.OnDemand.Inputs {
+			onDemand.Inputs = append(onDemand.Inputs, &headwaterv1.RequestInput{
+				Name: c.Name, Type: c.Type.String(), Description: c.Description, Tags: c.Tags,
+			})
+		}
+		for _, e := range v.OnDemand.Expressions {
+			onDemand.Expressions = append(onDemand.Expressions, &headwaterv1.OnDemandExpression{Feature: e.Feature, Cel: e.CEL})
+		}
+		p.Kind = &headwaterv1.FeatureView_OnDemand{OnDemand: onDemand}
 	}
 	return p
+}
+
+func viewRefsToProto(refs []feature.ViewRef) []string {
+	var list []string
+	for _, r := range refs {
+		list = append(list, r.String())
+	}
+	return list
+}
+
+func deprecationToProto(d *feature.Deprecation) *headwaterv1.Deprecation {
+	if d == nil {
+		return nil
+	}
+	return &headwaterv1.Deprecation{Date: d.Date, Replacement: d.Replacement}
 }
 
 func featuresToProto(columns []feature.Column) []*headwaterv1.Feature {
 	var list []*headwaterv1.Feature
 	for _, c := range columns {
-		list = append(list, &headwaterv1.Feature{Name: c.Name, Type: c.Type.String(), Description: c.Description, Tags: c.Tags})
+		list = append(list, &headwaterv1.Feature{
+			Name: c.Name, Type: c.Type.String(), Description: c.Description, Tags: c.Tags, Deprecated: deprecationToProto(c.Deprecated),
+		})
 	}
 	return list
 }
@@ -94,19 +148,32 @@ func durationToProto(d time.Duration) *durationpb.Duration {
 func serviceToProto(s *feature.Service) *headwaterv1.FeatureService {
 	p := &headwaterv1.FeatureService{
 		Name: s.Name, ServesAsGrant: s.ServesAsGrant, Description: s.Description, Owner: s.Owner, Tags: s.Tags,
+		Deprecated: deprecationToProto(s.Deprecated),
 	}
 	for _, v := range s.Views {
-		name := v.View
-		if v.Version > 0 {
-			name += "@" + strconv.Itoa(v.Version)
+		view := &headwaterv1.ServiceView{View: v.View, Features: v.Features, Rename: v.Rename}
+		switch {
+		case v.Published:
+			view.View += "@" + publishedVersion
+		case v.Version > 0:
+			view.View += "@" + strconv.Itoa(v.Version)
 		}
-		p.Views = append(p.Views, &headwaterv1.ServiceView{View: name, Features: v.Features})
+		for name, literal := range v.Defaults {
+			// A literal came out of a Value, so it fits into one.
+			if value, err := structpb.NewValue(literal); err == nil {
+				if view.Defaults == nil {
+					view.Defaults = map[string]*structpb.Value{}
+				}
+				view.Defaults[name] = value
+			}
+		}
+		p.Views = append(p.Views, view)
 	}
 	return p
 }
 
 func roleToProto(r *feature.Role) *headwaterv1.Role {
-	p := &headwaterv1.Role{Name: r.Name, Description: r.Description, Owner: r.Owner}
+	p := &headwaterv1.Role{Name: r.Name, Description: r.Description, Owner: r.Owner, Tags: r.Tags, Deprecated: deprecationToProto(r.Deprecated)}
 	for _, g := range r.Grants {
 		grant := &headwaterv1.Grant{Actions: g.Actions}
 		for _, resource := range g.Resources {

@@ -1,6 +1,10 @@
 package feature
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Kind is the kind of a definition.
 type Kind uint8
@@ -33,6 +37,15 @@ type Docs struct {
 	Description string
 	Owner       string
 	Tags        []string
+	// Deprecated says that it is to be used no longer. nil: it is not deprecated.
+	Deprecated *Deprecation
+}
+
+// Deprecation says from when on something is to be used no longer, and what to use instead.
+type Deprecation struct {
+	// Date is a day, as `2027-01-31`.
+	Date        string
+	Replacement string
 }
 
 // Entity is a thing that features describe.
@@ -49,12 +62,16 @@ type Column struct {
 	Type        Type
 	Description string
 	Tags        []string
+	// Deprecated is nil for join keys and request inputs.
+	Deprecated *Deprecation
 }
 
-// Source is where rows come from. All its rows are sent by `ingest` into a landing table.
+// Source is where rows come from.
 type Source struct {
-	Name    string
-	Columns []Column
+	Name string
+	// Postgres is where others keep its rows. nil: they are sent by `ingest` into a landing table.
+	Postgres *PostgresOrigin
+	Columns  []Column
 	// EventTime names the column that says when a row was true. It is never NULL.
 	EventTime string
 	// ArrivalColumn or ArrivalExpression says when a row could be known; both empty: at its event time. The expression
@@ -62,8 +79,57 @@ type Source struct {
 	ArrivalColumn     string
 	ArrivalExpression string
 	Corrections       Corrections
+	// UniqueKey names the columns that tell one row from another. Empty: in a landing table, load and place do.
+	UniqueKey []string
+	// Exact and Conflicting say what becomes of rows that share a unique key. They mean nothing without one.
+	Exact       ExactDuplicates
+	Conflicting ConflictingDuplicates
+	// IgnoreNewColumns takes files with columns that the source does not have, and leaves those columns out. Without it they
+	// are refused.
+	IgnoreNewColumns bool
+	// Freshness is how old the newest row may be before the source counts as late. Zero: any age.
+	Freshness time.Duration
 	Docs
 }
+
+// PostgresOrigin is a table or view that others keep.
+type PostgresOrigin struct {
+	// Database is a name from the server's configuration. Empty: Headwater's own.
+	Database      string
+	Schema, Table string
+}
+
+// ExactDuplicates is what becomes of rows that are equal in every column.
+type ExactDuplicates uint8
+
+const (
+	// DropExact keeps one, and counts the others as duplicates.
+	DropExact ExactDuplicates = iota
+	// FailExact fails the run.
+	FailExact
+)
+
+var exactNames = [...]string{"drop", "fail"}
+
+// String is the rule as definitions write it.
+func (e ExactDuplicates) String() string { return exactNames[e] }
+
+// ConflictingDuplicates is what becomes of rows that share a unique key and differ.
+type ConflictingDuplicates uint8
+
+const (
+	// FailConflicting fails the run.
+	FailConflicting ConflictingDuplicates = iota
+	// KeepNewest keeps the row of the latest load, and in it the last.
+	KeepNewest
+	// KeepOldest keeps the row of the first load, and in it the first.
+	KeepOldest
+)
+
+var conflictingNames = [...]string{"fail", "newest", "oldest"}
+
+// String is the rule as definitions write it.
+func (c ConflictingDuplicates) String() string { return conflictingNames[c] }
 
 // Column finds a column by name, or nil.
 func (s *Source) Column(name string) *Column { return findColumn(s.Columns, name) }
@@ -97,15 +163,16 @@ func (c Corrections) String() string {
 
 // View is features of one entity, computed from sources.
 type View struct {
-	Name   string
+	Name string
+	// Entity is empty for on-demand features.
 	Entity string
 	// Features are served, Attributes are stored and filtered on only.
 	Features   []Column
 	Attributes []Column
 	// TTL is how long after its event time a value may be used. Zero: for ever.
 	TTL time.Duration
-	// Grain is the length of the groups whose end is the event time. Zero for row-wise views. A run owns the rows whose
-	// event time less grain lies in its interval.
+	// Grain is the length of the groups whose end is the event time, as declared: zero for row-wise views and for
+	// aggregations. See RunGrain.
 	Grain time.Duration
 	// Lookback is how far before its interval a run reads its sources.
 	Lookback time.Duration
@@ -133,18 +200,156 @@ func (v *View) FeatureIndex(name string) int {
 	return -1
 }
 
-// SQLTransform is one SELECT over the declared sources.
+// RunGrain is the length of the groups whose end is the event time: the grain, or the hop of an aggregation. A run owns the
+// rows whose event time less this lies in its interval.
+func (v *View) RunGrain() time.Duration {
+	if v.Aggregation != nil {
+		return v.Aggregation.Hop
+	}
+	return v.Grain
+}
+
+// Materialized reports whether the view has a history: on-demand features are computed when they are read.
+func (v *View) Materialized() bool { return v.OnDemand == nil }
+
+// SourceNames is the sources that the view reads, in the order of ViewVersion.SourceVersions.
+func (v *View) SourceNames() []string {
+	switch {
+	case v.SQL != nil:
+		return v.SQL.Sources
+	case v.Aggregation != nil:
+		return []string{v.Aggregation.Source}
+	}
+	return nil
+}
+
+// ViewRefs is the other views that the view reads, in the order of ViewVersion.ViewVersions.
+func (v *View) ViewRefs() []ViewRef {
+	switch {
+	case v.SQL != nil:
+		return v.SQL.Views
+	case v.OnDemand != nil:
+		return v.OnDemand.Views
+	}
+	return nil
+}
+
+// ViewRef names a view that another one reads.
+type ViewRef struct {
+	Name string
+	// Version is the one asked for, or 0: the newest when it is applied.
+	Version int
+}
+
+// String is the reference as definitions write it.
+func (r ViewRef) String() string {
+	if r.Version == 0 {
+		return r.Name
+	}
+	return fmt.Sprintf("%s@%d", r.Name, r.Version)
+}
+
+// SQLTransform is one SELECT over the declared sources and views.
 type SQLTransform struct {
 	Sources []string
+	Views   []ViewRef
+	// Functions are those of users that the query may call.
+	Functions []FunctionAllowance
 	// Query may hold {{interval.start}} and {{interval.end}}, both timestamptz.
 	Query string
 }
 
-// Aggregation is a windowed aggregation. Not available yet.
-type Aggregation struct{ Source string }
+// FunctionAllowance lets a view's SQL call a function that users made.
+type FunctionAllowance struct {
+	// Function is its name with schema and argument types, as Postgres's regprocedure reads it.
+	Function string
+	// Reason is words.
+	Reason string
+}
 
-// OnDemand is features computed when they are read. Not available yet.
-type OnDemand struct{ Expression string }
+// Aggregation is windowed aggregations over a source, on a grid. The value at a point g covers the rows with an event time
+// in (g - window, g] that were available by g.
+type Aggregation struct {
+	Source string
+	// Keys holds the source's column for each of the entity's join keys that is not the column of its own name.
+	Keys map[string]string
+	// Hop is the step of the grid, counted from 1970-01-01T00:00:00Z.
+	Hop time.Duration
+	// Where is SQL over the row's columns, of type boolean; empty: all rows count.
+	Where      string
+	Aggregates []Aggregate
+}
+
+// KeyColumn is the source's column that holds a join key.
+func (a *Aggregation) KeyColumn(joinKey string) string {
+	if c, ok := a.Keys[joinKey]; ok {
+		return c
+	}
+	return joinKey
+}
+
+// Aggregate is how one feature is computed from the rows of a window.
+type Aggregate struct {
+	// Feature names a feature or attribute of the view.
+	Feature  string
+	Function AggregateFunction
+	// Column of the source; its NULLs are left out. Empty: rows are counted.
+	Column string
+	Window time.Duration
+	// Where is as that of the Aggregation, beside it.
+	Where string
+	// Quantile and RelativeError are those of a percentile; RelativeError zero: DefaultRelativeError.
+	Quantile, RelativeError float64
+}
+
+// DefaultRelativeError is how far a percentile may be from the exact one, as a share of it.
+const DefaultRelativeError = 0.01
+
+// AggregateFunction says what is made of the rows of a window. Of no rows, counts are 0 and all others NULL.
+type AggregateFunction uint8
+
+const (
+	AggregateInvalid AggregateFunction = iota
+	Count
+	Sum
+	Mean
+	Min
+	Max
+	// Stddev is that of a sample, NULL of fewer than two rows.
+	Stddev
+	// First and Last are by event time, then by availability, then by value.
+	First
+	Last
+	CountDistinct
+	Percentile
+)
+
+var aggregateNames = [...]string{
+	"invalid", "count", "sum", "mean", "min", "max", "stddev", "first", "last", "count_distinct", "percentile",
+}
+
+// String is the function's name as definitions write it.
+func (f AggregateFunction) String() string { return aggregateNames[f] }
+
+// AggregateFunctionNames lists the names that ParseAggregateFunction takes.
+func AggregateFunctionNames() []string { return aggregateNames[1:] }
+
+// ParseAggregateFunction reads a function's name.
+func ParseAggregateFunction(s string) (AggregateFunction, bool) {
+	i := slices.Index(aggregateNames[1:], s)
+	return AggregateFunction(i + 1), i >= 0
+}
+
+// OnDemand is features computed when they are read, from what the caller gives and from other features.
+type OnDemand struct {
+	Inputs []Column
+	Views  []ViewRef
+	// Expressions are one for each feature of the view.
+	Expressions []OnDemandExpression
+}
+
+// OnDemandExpression is how one feature is computed.
+type OnDemandExpression struct{ Feature, CEL string }
 
 // Service is the features that one model reads.
 type Service struct {
@@ -160,9 +365,19 @@ type ServiceView struct {
 	View string
 	// Version is the version asked for, or 0: where the service is pinned already, else the newest.
 	Version int
+	// Published follows the newest version of which a run is published. Version is 0.
+	Published bool
 	// Features in the order of the output. Empty: all.
 	Features []string
+	// Rename holds the output's name of a feature where that is not VIEW__FEATURE.
+	Rename map[string]string
+	// Defaults holds, for a feature, what stands in for a value that is missing, as written.
+	Defaults map[string]Literal
 }
+
+// Literal is a value as a definition writes it, before it is known of what type: nil for null, a bool, a float64, a string,
+// or a []any of these.
+type Literal any
 
 // Role is a named set of grants.
 type Role struct {

@@ -222,6 +222,7 @@ func (v *validation) source(s *Source) {
 		_, problems := ParseExpression(s.ArrivalExpression)
 		v.addSQL("arrival_time.expression", problems)
 	}
+	v.unavailableInSource(s)
 	if s.Corrections != Restate {
 		v.add("corrections", "found arrive, which is not available in this version, expected restate; "+
 			"leave it out, and a replaced row counts as having always been so")
@@ -250,7 +251,9 @@ func timestampColumns(s *Source) []string {
 
 func (v *validation) view(w *View) {
 	taken := map[string]string{}
-	if e := v.findEntity(w.Entity); e != nil {
+	if w.OnDemand != nil {
+		// Its keys are those of the views it reads.
+	} else if e := v.findEntity(w.Entity); e != nil {
 		for i := range e.JoinKeys {
 			taken[e.JoinKeys[i].Name] = "a join key"
 		}
@@ -310,6 +313,7 @@ func (v *validation) sql(t *SQLTransform) {
 			v.add(at, "found no source called %s%s", name, didYouMean(name, v.sourceNames()))
 		}
 	}
+	v.unavailableInSQL(t)
 	_, problems := ParseQuery(t.Query)
 	v.addSQL("sql.query", problems)
 }
@@ -326,6 +330,7 @@ func (v *validation) service(s *Service) {
 				v.add(at+".view", "found view %s a second time, expected each once; put its features together", sv.View)
 			}
 		}
+		v.unavailableInServiceView(at, sv)
 		for j, name := range sv.Features {
 			if slices.Contains(sv.Features[:j], name) {
 				v.add(fmt.Sprintf("%s.features[%d]", at, j), "found feature %s a second time, expected each once", name)

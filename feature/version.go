@@ -29,9 +29,11 @@ type ViewVersion struct {
 	Version     int
 	Fingerprint Digest
 	View
+	// EntityVersion is nil for on-demand features.
 	EntityVersion *EntityVersion
-	// SourceVersions are in the order of SQL.Sources.
+	// SourceVersions are in the order of SourceNames, ViewVersions in that of ViewRefs.
 	SourceVersions []*SourceVersion
+	ViewVersions   []*ViewVersion
 }
 
 // Ref is `NAME@VERSION`.

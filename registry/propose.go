@@ -142,7 +142,7 @@ func (p *proposal) view(field string, w *feature.View) {
 	}
 	resolved := resolution{Entity: v.EntityVersion.Version, Sources: map[string]int{}}
 	var fingerprints []feature.Digest
-	for _, name := range w.SQL.Sources {
+	for _, name := range w.SourceNames() {
 		s := p.sources[name]
 		if s == nil {
 			s = p.base.sources.last(name)

@@ -99,7 +99,7 @@ func (c *Catalog) add(r *stored) error {
 		if v.EntityVersion = c.entities.at(v.Entity, to.Entity); v.EntityVersion == nil {
 			return fmt.Errorf("entity %s@%d is not there", v.Entity, to.Entity)
 		}
-		for _, name := range v.SQL.Sources {
+		for _, name := range v.SourceNames() {
 			s := c.sources.at(name, to.Sources[name])
 			if s == nil {
 				return fmt.Errorf("source %s@%d is not there", name, to.Sources[name])

@@ -11,6 +11,8 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -31,8 +33,10 @@ type DefinitionFile struct {
 	FeatureViews    []*FeatureView         `protobuf:"bytes,3,rep,name=feature_views,json=featureViews,proto3" json:"feature_views,omitempty"`
 	FeatureServices []*FeatureService      `protobuf:"bytes,4,rep,name=feature_services,json=featureServices,proto3" json:"feature_services,omitempty"`
 	Roles           []*Role                `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What the definitions do, by example: run by the test command, and not kept by the registry.
+	Tests         []*DefinitionTest `protobuf:"bytes,6,rep,name=tests,proto3" json:"tests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DefinitionFile) Reset() {
@@ -100,23 +104,86 @@ func (x *DefinitionFile) GetRoles() []*Role {
 	return nil
 }
 
+func (x *DefinitionFile) GetTests() []*DefinitionTest {
+	if x != nil {
+		return x.Tests
+	}
+	return nil
+}
+
+// Says that something is to be used no longer. It goes on working, and whoever uses it is told.
+type Deprecation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From when on, as a date: `2027-01-31`.
+	Date string `protobuf:"bytes,1,opt,name=date,proto3" json:"date,omitempty"`
+	// What to use instead: the name of another of its kind, or words.
+	Replacement   string `protobuf:"bytes,2,opt,name=replacement,proto3" json:"replacement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deprecation) Reset() {
+	*x = Deprecation{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deprecation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deprecation) ProtoMessage() {}
+
+func (x *Deprecation) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deprecation.ProtoReflect.Descriptor instead.
+func (*Deprecation) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Deprecation) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *Deprecation) GetReplacement() string {
+	if x != nil {
+		return x.Replacement
+	}
+	return ""
+}
+
 // A thing that features describe.
 type Entity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Lower case, unique among entities.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The typed columns that identify one, in order.
-	JoinKeys      []*JoinKey `protobuf:"bytes,2,rep,name=join_keys,json=joinKeys,proto3" json:"join_keys,omitempty"`
-	Description   string     `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string     `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
-	Tags          []string   `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	JoinKeys      []*JoinKey   `protobuf:"bytes,2,rep,name=join_keys,json=joinKeys,proto3" json:"join_keys,omitempty"`
+	Description   string       `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Owner         string       `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	Tags          []string     `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	Deprecated    *Deprecation `protobuf:"bytes,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[1]
+	mi := &file_headwater_v1_definition_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -128,7 +195,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[1]
+	mi := &file_headwater_v1_definition_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -141,7 +208,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Entity) GetName() string {
@@ -179,18 +246,27 @@ func (x *Entity) GetTags() []string {
 	return nil
 }
 
+func (x *Entity) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
 type JoinKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// `string` or `int64`.
-	Type          string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Type          string   `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Description   string   `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinKey) Reset() {
 	*x = JoinKey{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[2]
+	mi := &file_headwater_v1_definition_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -202,7 +278,7 @@ func (x *JoinKey) String() string {
 func (*JoinKey) ProtoMessage() {}
 
 func (x *JoinKey) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[2]
+	mi := &file_headwater_v1_definition_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -215,7 +291,7 @@ func (x *JoinKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinKey.ProtoReflect.Descriptor instead.
 func (*JoinKey) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *JoinKey) GetName() string {
@@ -232,6 +308,20 @@ func (x *JoinKey) GetType() string {
 	return ""
 }
 
+func (x *JoinKey) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *JoinKey) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
 // Where rows come from.
 type Source struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -244,20 +334,32 @@ type Source struct {
 	// Types that are valid to be assigned to Origin:
 	//
 	//	*Source_Landing
+	//	*Source_Postgres
 	Origin isSource_Origin `protobuf_oneof:"origin"`
 	// What a row that replaces another means for spines between the two: `restate` (default: the fact was always so) or
 	// `arrive` (it became known with the load).
-	Corrections   string   `protobuf:"bytes,6,opt,name=corrections,proto3" json:"corrections,omitempty"`
-	Description   string   `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string   `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
-	Tags          []string `protobuf:"bytes,9,rep,name=tags,proto3" json:"tags,omitempty"`
+	Corrections string   `protobuf:"bytes,6,opt,name=corrections,proto3" json:"corrections,omitempty"`
+	Description string   `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	Owner       string   `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
+	Tags        []string `protobuf:"bytes,9,rep,name=tags,proto3" json:"tags,omitempty"`
+	// The columns that tell one row from another. Absent: rows of landing sources are told apart by load and place, so that
+	// equal rows are different facts.
+	UniqueKey []string `protobuf:"bytes,11,rep,name=unique_key,json=uniqueKey,proto3" json:"unique_key,omitempty"`
+	// What becomes of rows that share a unique key. Needs one.
+	Duplicates *Duplicates `protobuf:"bytes,12,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// What becomes of files with columns that the source does not have: `refuse` (default) or `ignore_new_columns`. A
+	// column that is missing, or of another type, is refused either way.
+	SchemaChanges string `protobuf:"bytes,13,opt,name=schema_changes,json=schemaChanges,proto3" json:"schema_changes,omitempty"`
+	// How old the newest row may be before the source counts as late.
+	Freshness     *durationpb.Duration `protobuf:"bytes,14,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	Deprecated    *Deprecation         `protobuf:"bytes,15,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[3]
+	mi := &file_headwater_v1_definition_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +371,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[3]
+	mi := &file_headwater_v1_definition_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +384,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Source) GetName() string {
@@ -329,6 +431,15 @@ func (x *Source) GetLanding() *LandingOrigin {
 	return nil
 }
 
+func (x *Source) GetPostgres() *PostgresOrigin {
+	if x != nil {
+		if x, ok := x.Origin.(*Source_Postgres); ok {
+			return x.Postgres
+		}
+	}
+	return nil
+}
+
 func (x *Source) GetCorrections() string {
 	if x != nil {
 		return x.Corrections
@@ -357,6 +468,41 @@ func (x *Source) GetTags() []string {
 	return nil
 }
 
+func (x *Source) GetUniqueKey() []string {
+	if x != nil {
+		return x.UniqueKey
+	}
+	return nil
+}
+
+func (x *Source) GetDuplicates() *Duplicates {
+	if x != nil {
+		return x.Duplicates
+	}
+	return nil
+}
+
+func (x *Source) GetSchemaChanges() string {
+	if x != nil {
+		return x.SchemaChanges
+	}
+	return ""
+}
+
+func (x *Source) GetFreshness() *durationpb.Duration {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+func (x *Source) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
 type isSource_Origin interface {
 	isSource_Origin()
 }
@@ -366,7 +512,14 @@ type Source_Landing struct {
 	Landing *LandingOrigin `protobuf:"bytes,5,opt,name=landing,proto3,oneof"`
 }
 
+type Source_Postgres struct {
+	// A table or view that others keep in a Postgres.
+	Postgres *PostgresOrigin `protobuf:"bytes,10,opt,name=postgres,proto3,oneof"`
+}
+
 func (*Source_Landing) isSource_Origin() {}
+
+func (*Source_Postgres) isSource_Origin() {}
 
 type LandingOrigin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -376,7 +529,7 @@ type LandingOrigin struct {
 
 func (x *LandingOrigin) Reset() {
 	*x = LandingOrigin{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[4]
+	mi := &file_headwater_v1_definition_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +541,7 @@ func (x *LandingOrigin) String() string {
 func (*LandingOrigin) ProtoMessage() {}
 
 func (x *LandingOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[4]
+	mi := &file_headwater_v1_definition_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +554,125 @@ func (x *LandingOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LandingOrigin.ProtoReflect.Descriptor instead.
 func (*LandingOrigin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{5}
+}
+
+type PostgresOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name that the server's configuration gives the database. Absent: Headwater's own.
+	Database string `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
+	// Default `public`.
+	Schema string `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
+	// A table or view. Its columns have the names and types that the source declares.
+	Table         string `protobuf:"bytes,3,opt,name=table,proto3" json:"table,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostgresOrigin) Reset() {
+	*x = PostgresOrigin{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostgresOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostgresOrigin) ProtoMessage() {}
+
+func (x *PostgresOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostgresOrigin.ProtoReflect.Descriptor instead.
+func (*PostgresOrigin) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PostgresOrigin) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *PostgresOrigin) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *PostgresOrigin) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+type Duplicates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of rows equal in every column: `drop` (default: one stays, the others are counted as duplicates) or `fail` (the run).
+	Exact string `protobuf:"bytes,1,opt,name=exact,proto3" json:"exact,omitempty"`
+	// Of rows that share the unique key and differ: `fail` (default: the run), `newest` (the row of the latest load stays,
+	// and in it the last) or `oldest`. Tables of others have no order of arrival, so that theirs can only fail.
+	Conflicting   string `protobuf:"bytes,2,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Duplicates) Reset() {
+	*x = Duplicates{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Duplicates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Duplicates) ProtoMessage() {}
+
+func (x *Duplicates) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Duplicates.ProtoReflect.Descriptor instead.
+func (*Duplicates) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Duplicates) GetExact() string {
+	if x != nil {
+		return x.Exact
+	}
+	return ""
+}
+
+func (x *Duplicates) GetConflicting() string {
+	if x != nil {
+		return x.Conflicting
+	}
+	return ""
 }
 
 type ArrivalTime struct {
@@ -417,7 +688,7 @@ type ArrivalTime struct {
 
 func (x *ArrivalTime) Reset() {
 	*x = ArrivalTime{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[5]
+	mi := &file_headwater_v1_definition_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +700,7 @@ func (x *ArrivalTime) String() string {
 func (*ArrivalTime) ProtoMessage() {}
 
 func (x *ArrivalTime) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[5]
+	mi := &file_headwater_v1_definition_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +713,7 @@ func (x *ArrivalTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArrivalTime.ProtoReflect.Descriptor instead.
 func (*ArrivalTime) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ArrivalTime) GetKind() isArrivalTime_Kind {
@@ -491,17 +762,19 @@ func (*ArrivalTime_Expression) isArrivalTime_Kind() {}
 type Column struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// `bool`, `int64`, `float64`, `string` or `timestamp`.
-	Type          string   `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Description   string   `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	// `bool`, `int64`, `float64`, `string`, `timestamp`, `bytes`, `decimal(P, S)`, `list(T)` of one of these, or
+	// `vector(N)`: N floats of 32 bits.
+	Type          string       `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Description   string       `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Tags          []string     `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	Deprecated    *Deprecation `protobuf:"bytes,5,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[6]
+	mi := &file_headwater_v1_definition_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -513,7 +786,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[6]
+	mi := &file_headwater_v1_definition_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -526,7 +799,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Column) GetName() string {
@@ -557,17 +830,26 @@ func (x *Column) GetTags() []string {
 	return nil
 }
 
+func (x *Column) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
 // Features of one entity, computed from sources.
 type FeatureView struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Entity   string                 `protobuf:"bytes,2,opt,name=entity,proto3" json:"entity,omitempty"`
-	Features []*Feature             `protobuf:"bytes,3,rep,name=features,proto3" json:"features,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Whose features these are. Absent for on-demand features, which belong to the entities of what they read.
+	Entity   string     `protobuf:"bytes,2,opt,name=entity,proto3" json:"entity,omitempty"`
+	Features []*Feature `protobuf:"bytes,3,rep,name=features,proto3" json:"features,omitempty"`
 	// Stored and usable by row filters, never served.
 	Attributes []*Feature `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	// How long after its event time a value may be used. Absent: for ever.
 	Ttl *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
-	// The length of the groups whose end is the event time; absent for row-wise views. Runs are cut at its multiples.
+	// The length of the groups whose end is the event time; absent for row-wise views, and for aggregations, whose hop it
+	// is. Runs are cut at its multiples.
 	Grain *durationpb.Duration `protobuf:"bytes,6,opt,name=grain,proto3" json:"grain,omitempty"`
 	// How far before an interval's start a run reads its sources.
 	Lookback *durationpb.Duration `protobuf:"bytes,7,opt,name=lookback,proto3" json:"lookback,omitempty"`
@@ -580,13 +862,14 @@ type FeatureView struct {
 	Description   string             `protobuf:"bytes,11,opt,name=description,proto3" json:"description,omitempty"`
 	Owner         string             `protobuf:"bytes,12,opt,name=owner,proto3" json:"owner,omitempty"`
 	Tags          []string           `protobuf:"bytes,13,rep,name=tags,proto3" json:"tags,omitempty"`
+	Deprecated    *Deprecation       `protobuf:"bytes,14,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FeatureView) Reset() {
 	*x = FeatureView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[7]
+	mi := &file_headwater_v1_definition_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +881,7 @@ func (x *FeatureView) String() string {
 func (*FeatureView) ProtoMessage() {}
 
 func (x *FeatureView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[7]
+	mi := &file_headwater_v1_definition_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +894,7 @@ func (x *FeatureView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureView.ProtoReflect.Descriptor instead.
 func (*FeatureView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FeatureView) GetName() string {
@@ -718,6 +1001,13 @@ func (x *FeatureView) GetTags() []string {
 	return nil
 }
 
+func (x *FeatureView) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
 type isFeatureView_Kind interface {
 	isFeatureView_Kind()
 }
@@ -743,17 +1033,18 @@ func (*FeatureView_OnDemand) isFeatureView_Kind() {}
 type Feature struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// `bool`, `int64`, `float64`, `string` or `timestamp`.
-	Type          string   `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Description   string   `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	// As for columns of sources.
+	Type          string       `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Description   string       `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Tags          []string     `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	Deprecated    *Deprecation `protobuf:"bytes,5,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Feature) Reset() {
 	*x = Feature{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[8]
+	mi := &file_headwater_v1_definition_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +1056,7 @@ func (x *Feature) String() string {
 func (*Feature) ProtoMessage() {}
 
 func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[8]
+	mi := &file_headwater_v1_definition_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +1069,7 @@ func (x *Feature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feature.ProtoReflect.Descriptor instead.
 func (*Feature) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Feature) GetName() string {
@@ -809,20 +1100,32 @@ func (x *Feature) GetTags() []string {
 	return nil
 }
 
+func (x *Feature) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
 // One SELECT that outputs the entity's join keys, `event_time`, `available_at`, and the features and attributes by name.
 type SqlTransform struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The sources it reads, by name. Each shows its columns, `event_time` and `available_at`, over the run's interval.
 	Sources []string `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"`
 	// `{{interval.start}}` and `{{interval.end}}` stand for the run's bounds, as timestamptz.
-	Query         string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Query string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// Other views it reads: `NAME`, at the newest version when it is applied, or `NAME@VERSION`. Each shows its join keys,
+	// `event_time`, `available_at`, features and attributes over the run's interval, as published when the run begins.
+	Views []string `protobuf:"bytes,3,rep,name=views,proto3" json:"views,omitempty"`
+	// Functions of users that the query may call, though they are not Postgres's own.
+	Functions     []*FunctionAllowance `protobuf:"bytes,4,rep,name=functions,proto3" json:"functions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SqlTransform) Reset() {
 	*x = SqlTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[9]
+	mi := &file_headwater_v1_definition_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +1137,7 @@ func (x *SqlTransform) String() string {
 func (*SqlTransform) ProtoMessage() {}
 
 func (x *SqlTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[9]
+	mi := &file_headwater_v1_definition_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +1150,7 @@ func (x *SqlTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SqlTransform.ProtoReflect.Descriptor instead.
 func (*SqlTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SqlTransform) GetSources() []string {
@@ -864,17 +1167,98 @@ func (x *SqlTransform) GetQuery() string {
 	return ""
 }
 
-// Windowed aggregations over a source. Accepted by the schema and refused by this version of the server.
+func (x *SqlTransform) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+func (x *SqlTransform) GetFunctions() []*FunctionAllowance {
+	if x != nil {
+		return x.Functions
+	}
+	return nil
+}
+
+// Lets a view's SQL call a function that users made. A hash of its body is part of the view's fingerprint.
+type FunctionAllowance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With the types of its arguments: `public.haversine(double precision, double precision)`.
+	Function string `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
+	// Why its result depends on nothing but its arguments.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FunctionAllowance) Reset() {
+	*x = FunctionAllowance{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionAllowance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionAllowance) ProtoMessage() {}
+
+func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionAllowance.ProtoReflect.Descriptor instead.
+func (*FunctionAllowance) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FunctionAllowance) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *FunctionAllowance) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Windowed aggregations over a source. The value at a point g of the grid covers the rows with an event time in
+// (g - window, g] that were available by g. A row of the view is written, with event_time and available_at g, wherever a
+// value changes.
 type AggregationTransform struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source, by name.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// A join key of the entity on the left, the source's column that holds it on the right. A key that is absent is the
+	// column of its own name.
+	Keys map[string]string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The step of the grid, counted from 1970-01-01T00:00:00Z. At least a second.
+	Hop *durationpb.Duration `protobuf:"bytes,3,opt,name=hop,proto3" json:"hop,omitempty"`
+	// SQL over the row's columns, of type boolean, that depends on nothing else: rows for which it is not true are left out.
+	Where string `protobuf:"bytes,4,opt,name=where,proto3" json:"where,omitempty"`
+	// One for each feature and attribute of the view.
+	Aggregates    []*Aggregate `protobuf:"bytes,5,rep,name=aggregates,proto3" json:"aggregates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AggregationTransform) Reset() {
 	*x = AggregationTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[10]
+	mi := &file_headwater_v1_definition_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +1270,7 @@ func (x *AggregationTransform) String() string {
 func (*AggregationTransform) ProtoMessage() {}
 
 func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[10]
+	mi := &file_headwater_v1_definition_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +1283,7 @@ func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AggregationTransform.ProtoReflect.Descriptor instead.
 func (*AggregationTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AggregationTransform) GetSource() string {
@@ -909,17 +1293,151 @@ func (x *AggregationTransform) GetSource() string {
 	return ""
 }
 
-// Features computed when they are read. Accepted by the schema and refused by this version of the server.
+func (x *AggregationTransform) GetKeys() map[string]string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *AggregationTransform) GetHop() *durationpb.Duration {
+	if x != nil {
+		return x.Hop
+	}
+	return nil
+}
+
+func (x *AggregationTransform) GetWhere() string {
+	if x != nil {
+		return x.Where
+	}
+	return ""
+}
+
+func (x *AggregationTransform) GetAggregates() []*Aggregate {
+	if x != nil {
+		return x.Aggregates
+	}
+	return nil
+}
+
+// How one feature is computed from the rows of a window. Of no rows, counts are 0 and all others NULL.
+type Aggregate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The feature or attribute, by name.
+	Feature string `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
+	// `count`, `sum`, `mean`, `min`, `max`, `stddev` (of a sample), `first`, `last` (by event time, then by availability,
+	// then by value), `count_distinct`, or `percentile`.
+	Function string `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
+	// The column of the source; its NULLs are left out. Absent: `count` counts rows, and no other function may.
+	Column string `protobuf:"bytes,3,opt,name=column,proto3" json:"column,omitempty"`
+	// From a minute to 366 days.
+	Window *durationpb.Duration `protobuf:"bytes,4,opt,name=window,proto3" json:"window,omitempty"`
+	// As that of the whole: the rows for which it is true.
+	Where string `protobuf:"bytes,5,opt,name=where,proto3" json:"where,omitempty"`
+	// Of `percentile`: between 0 and 1, both excluded, so that 0.5 is the median.
+	Quantile float64 `protobuf:"fixed64,6,opt,name=quantile,proto3" json:"quantile,omitempty"`
+	// Of `percentile`: how far its result may be from the exact one, as a share of it. Default 0.01.
+	RelativeError float64 `protobuf:"fixed64,7,opt,name=relative_error,json=relativeError,proto3" json:"relative_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Aggregate) Reset() {
+	*x = Aggregate{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Aggregate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Aggregate) ProtoMessage() {}
+
+func (x *Aggregate) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Aggregate.ProtoReflect.Descriptor instead.
+func (*Aggregate) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Aggregate) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *Aggregate) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *Aggregate) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *Aggregate) GetWindow() *durationpb.Duration {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+func (x *Aggregate) GetWhere() string {
+	if x != nil {
+		return x.Where
+	}
+	return ""
+}
+
+func (x *Aggregate) GetQuantile() float64 {
+	if x != nil {
+		return x.Quantile
+	}
+	return 0
+}
+
+func (x *Aggregate) GetRelativeError() float64 {
+	if x != nil {
+		return x.RelativeError
+	}
+	return 0
+}
+
+// Features computed when they are read, from what the caller gives and from other features.
 type OnDemandTransform struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Expression    string                 `protobuf:"bytes,1,opt,name=expression,proto3" json:"expression,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the caller gives with each entity, or the spine with each row.
+	Inputs []*RequestInput `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`
+	// The views whose features it reads: `NAME`, at the newest version when it is applied, or `NAME@VERSION`.
+	Views []string `protobuf:"bytes,3,rep,name=views,proto3" json:"views,omitempty"`
+	// One for each feature of the view.
+	Expressions   []*OnDemandExpression `protobuf:"bytes,4,rep,name=expressions,proto3" json:"expressions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OnDemandTransform) Reset() {
 	*x = OnDemandTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[11]
+	mi := &file_headwater_v1_definition_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -931,7 +1449,7 @@ func (x *OnDemandTransform) String() string {
 func (*OnDemandTransform) ProtoMessage() {}
 
 func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[11]
+	mi := &file_headwater_v1_definition_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,12 +1462,150 @@ func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandTransform.ProtoReflect.Descriptor instead.
 func (*OnDemandTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{16}
 }
 
-func (x *OnDemandTransform) GetExpression() string {
+func (x *OnDemandTransform) GetInputs() []*RequestInput {
 	if x != nil {
-		return x.Expression
+		return x.Inputs
+	}
+	return nil
+}
+
+func (x *OnDemandTransform) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+func (x *OnDemandTransform) GetExpressions() []*OnDemandExpression {
+	if x != nil {
+		return x.Expressions
+	}
+	return nil
+}
+
+type RequestInput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// As for columns of sources.
+	Type          string   `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Description   string   `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestInput) Reset() {
+	*x = RequestInput{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestInput) ProtoMessage() {}
+
+func (x *RequestInput) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestInput.ProtoReflect.Descriptor instead.
+func (*RequestInput) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RequestInput) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RequestInput) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *RequestInput) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *RequestInput) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+type OnDemandExpression struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The feature, by name.
+	Feature string `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
+	// CEL. `request.NAME` is an input, `request.time` the time of the read or of the spine's row, and `VIEW.FEATURE` a
+	// feature. An operation on NULL is NULL; one that fails makes the value NULL with the status ERROR.
+	Cel           string `protobuf:"bytes,2,opt,name=cel,proto3" json:"cel,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OnDemandExpression) Reset() {
+	*x = OnDemandExpression{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OnDemandExpression) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OnDemandExpression) ProtoMessage() {}
+
+func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OnDemandExpression.ProtoReflect.Descriptor instead.
+func (*OnDemandExpression) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *OnDemandExpression) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *OnDemandExpression) GetCel() string {
+	if x != nil {
+		return x.Cel
 	}
 	return ""
 }
@@ -960,17 +1616,18 @@ type FeatureService struct {
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Views []*ServiceView         `protobuf:"bytes,2,rep,name=views,proto3" json:"views,omitempty"`
 	// Who may read the service may read its features through it, without a grant on each view.
-	ServesAsGrant bool     `protobuf:"varint,3,opt,name=serves_as_grant,json=servesAsGrant,proto3" json:"serves_as_grant,omitempty"`
-	Description   string   `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string   `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
-	Tags          []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
+	ServesAsGrant bool         `protobuf:"varint,3,opt,name=serves_as_grant,json=servesAsGrant,proto3" json:"serves_as_grant,omitempty"`
+	Description   string       `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	Owner         string       `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
+	Tags          []string     `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
+	Deprecated    *Deprecation `protobuf:"bytes,7,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FeatureService) Reset() {
 	*x = FeatureService{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[12]
+	mi := &file_headwater_v1_definition_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1639,7 @@ func (x *FeatureService) String() string {
 func (*FeatureService) ProtoMessage() {}
 
 func (x *FeatureService) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[12]
+	mi := &file_headwater_v1_definition_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1652,7 @@ func (x *FeatureService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureService.ProtoReflect.Descriptor instead.
 func (*FeatureService) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FeatureService) GetName() string {
@@ -1040,19 +1697,32 @@ func (x *FeatureService) GetTags() []string {
 	return nil
 }
 
+func (x *FeatureService) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
 type ServiceView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `NAME`, or `NAME@VERSION` to move the pin. Without a version: where the service is pinned already, else the newest.
+	// `NAME`, `NAME@VERSION` to move the pin, or `NAME@published` to follow the newest version of which a run is
+	// published. Without a version: where the service is pinned already, else the newest.
 	View string `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
 	// In the order of the output. Empty: all features of the view.
-	Features      []string `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
+	Features []string `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
+	// A feature on the left, its name in the output on the right. A feature that is absent is called VIEW__FEATURE.
+	Rename map[string]string `protobuf:"bytes,3,rep,name=rename,proto3" json:"rename,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// A feature on the left, on the right what stands in for a value that is missing: a boolean, a number, a text (also for
+	// int64 beyond 2^53, decimal, timestamp and, in base64, bytes) or a list of these.
+	Defaults      map[string]*structpb.Value `protobuf:"bytes,4,rep,name=defaults,proto3" json:"defaults,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServiceView) Reset() {
 	*x = ServiceView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[13]
+	mi := &file_headwater_v1_definition_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1734,7 @@ func (x *ServiceView) String() string {
 func (*ServiceView) ProtoMessage() {}
 
 func (x *ServiceView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[13]
+	mi := &file_headwater_v1_definition_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1747,7 @@ func (x *ServiceView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceView.ProtoReflect.Descriptor instead.
 func (*ServiceView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ServiceView) GetView() string {
@@ -1094,6 +1764,20 @@ func (x *ServiceView) GetFeatures() []string {
 	return nil
 }
 
+func (x *ServiceView) GetRename() map[string]string {
+	if x != nil {
+		return x.Rename
+	}
+	return nil
+}
+
+func (x *ServiceView) GetDefaults() map[string]*structpb.Value {
+	if x != nil {
+		return x.Defaults
+	}
+	return nil
+}
+
 // A named set of grants. `admin` is built in, may do everything, and cannot be defined.
 type Role struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1101,13 +1785,15 @@ type Role struct {
 	Grants        []*Grant               `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"`
 	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	Owner         string                 `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	Tags          []string               `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	Deprecated    *Deprecation           `protobuf:"bytes,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[14]
+	mi := &file_headwater_v1_definition_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1805,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[14]
+	mi := &file_headwater_v1_definition_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1818,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Role) GetName() string {
@@ -1163,6 +1849,20 @@ func (x *Role) GetOwner() string {
 	return ""
 }
 
+func (x *Role) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Role) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `read_online`, `read_offline`, `list`, `register`, `materialize`, `ingest`, `read_lineage`, `read_audit`,
@@ -1178,7 +1878,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[15]
+	mi := &file_headwater_v1_definition_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1890,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[15]
+	mi := &file_headwater_v1_definition_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1903,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Grant) GetActions() []string {
@@ -1227,54 +1927,402 @@ func (x *Grant) GetEffect() string {
 	return ""
 }
 
+// Rows that arrive, and what comes of them. Run on a private Postgres, with the definitions that stand beside it.
+type DefinitionTest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Description string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// In order. After the last, each view that is expected anything of is materialized.
+	Loads []*TestLoad `protobuf:"bytes,3,rep,name=loads,proto3" json:"loads,omitempty"`
+	// What views hold.
+	Views []*TestView `protobuf:"bytes,4,rep,name=views,proto3" json:"views,omitempty"`
+	// What readers get.
+	Answers []*TestAnswer `protobuf:"bytes,5,rep,name=answers,proto3" json:"answers,omitempty"`
+	// The definitions, a load or a run is refused, with a message that holds this text. Not together with views or answers.
+	Refused string `protobuf:"bytes,6,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Definitions of this test's own, beside or in place of those that stand beside it.
+	Definitions   *DefinitionFile `protobuf:"bytes,7,opt,name=definitions,proto3" json:"definitions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DefinitionTest) Reset() {
+	*x = DefinitionTest{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DefinitionTest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DefinitionTest) ProtoMessage() {}
+
+func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DefinitionTest.ProtoReflect.Descriptor instead.
+func (*DefinitionTest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DefinitionTest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DefinitionTest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *DefinitionTest) GetLoads() []*TestLoad {
+	if x != nil {
+		return x.Loads
+	}
+	return nil
+}
+
+func (x *DefinitionTest) GetViews() []*TestView {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+func (x *DefinitionTest) GetAnswers() []*TestAnswer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *DefinitionTest) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+func (x *DefinitionTest) GetDefinitions() *DefinitionFile {
+	if x != nil {
+		return x.Definitions
+	}
+	return nil
+}
+
+// One load into a landing source, or what becomes of an earlier one.
+type TestLoad struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Each a map from column to value: booleans, numbers, texts, lists, null. A column that is absent is NULL.
+	Rows []*structpb.Struct `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	// The load of the same source, counted from 1, that this one takes the place of.
+	Replaces int32 `protobuf:"varint,3,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	// The load of the same source, counted from 1, that is retracted. Then there are no rows.
+	Retracts int32 `protobuf:"varint,4,opt,name=retracts,proto3" json:"retracts,omitempty"`
+	// Views to materialize before the next load.
+	Materialize   []string `protobuf:"bytes,5,rep,name=materialize,proto3" json:"materialize,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestLoad) Reset() {
+	*x = TestLoad{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestLoad) ProtoMessage() {}
+
+func (x *TestLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestLoad.ProtoReflect.Descriptor instead.
+func (*TestLoad) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *TestLoad) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *TestLoad) GetRows() []*structpb.Struct {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *TestLoad) GetReplaces() int32 {
+	if x != nil {
+		return x.Replaces
+	}
+	return 0
+}
+
+func (x *TestLoad) GetRetracts() int32 {
+	if x != nil {
+		return x.Retracts
+	}
+	return 0
+}
+
+func (x *TestLoad) GetMaterialize() []string {
+	if x != nil {
+		return x.Materialize
+	}
+	return nil
+}
+
+// All rows of a view, in any order.
+type TestView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` or `NAME@VERSION`.
+	View string `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	// Each a map with the join keys and any of `event_time`, `available_at`, features and attributes: what is absent is not
+	// looked at.
+	Rows          []*structpb.Struct `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestView) Reset() {
+	*x = TestView{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestView) ProtoMessage() {}
+
+func (x *TestView) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestView.ProtoReflect.Descriptor instead.
+func (*TestView) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *TestView) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *TestView) GetRows() []*structpb.Struct {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// What a service answers for one entity at one time, from the history as a dataset does and, for the newest values, online.
+type TestAnswer struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The join keys, and the inputs of on-demand features.
+	Entity *structpb.Struct       `protobuf:"bytes,2,opt,name=entity,proto3" json:"entity,omitempty"`
+	At     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// Features by their name in the output: a value, or null for one that is missing or NULL. What is absent is not looked at.
+	Features *structpb.Struct `protobuf:"bytes,4,opt,name=features,proto3" json:"features,omitempty"`
+	// Features by their name in the output: the status, such as EXPIRED.
+	Statuses      map[string]string `protobuf:"bytes,5,rep,name=statuses,proto3" json:"statuses,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestAnswer) Reset() {
+	*x = TestAnswer{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestAnswer) ProtoMessage() {}
+
+func (x *TestAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestAnswer.ProtoReflect.Descriptor instead.
+func (*TestAnswer) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *TestAnswer) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *TestAnswer) GetEntity() *structpb.Struct {
+	if x != nil {
+		return x.Entity
+	}
+	return nil
+}
+
+func (x *TestAnswer) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TestAnswer) GetFeatures() *structpb.Struct {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *TestAnswer) GetStatuses() map[string]string {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
 var File_headwater_v1_definition_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/definition.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa5\x02\n" +
+	"\x1dheadwater/v1/definition.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x02\n" +
 	"\x0eDefinitionFile\x120\n" +
 	"\bentities\x18\x01 \x03(\v2\x14.headwater.v1.EntityR\bentities\x12.\n" +
 	"\asources\x18\x02 \x03(\v2\x14.headwater.v1.SourceR\asources\x12>\n" +
 	"\rfeature_views\x18\x03 \x03(\v2\x19.headwater.v1.FeatureViewR\ffeatureViews\x12G\n" +
 	"\x10feature_services\x18\x04 \x03(\v2\x1c.headwater.v1.FeatureServiceR\x0ffeatureServices\x12(\n" +
-	"\x05roles\x18\x05 \x03(\v2\x12.headwater.v1.RoleR\x05roles\"\xc4\x01\n" +
+	"\x05roles\x18\x05 \x03(\v2\x12.headwater.v1.RoleR\x05roles\x122\n" +
+	"\x05tests\x18\x06 \x03(\v2\x1c.headwater.v1.DefinitionTestR\x05tests\"r\n" +
+	"\vDeprecation\x127\n" +
+	"\x04date\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x04date\x12*\n" +
+	"\vreplacement\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\vreplacement\"\xff\x01\n" +
 	"\x06Entity\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12>\n" +
 	"\tjoin_keys\x18\x02 \x03(\v2\x15.headwater.v1.JoinKeyB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x10R\bjoinKeys\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x14\n" +
 	"\x05owner\x18\x04 \x01(\tR\x05owner\x12\x12\n" +
-	"\x04tags\x18\x05 \x03(\tR\x04tags\"V\n" +
+	"\x04tags\x18\x05 \x03(\tR\x04tags\x129\n" +
+	"\n" +
+	"deprecated\x18\x06 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecated\"\x8c\x01\n" +
 	"\aJoinKey\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1b\n" +
-	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\"\x93\x03\n" +
+	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x12\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags\"\xd9\x05\n" +
 	"\x06Source\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12;\n" +
 	"\acolumns\x18\x02 \x03(\v2\x14.headwater.v1.ColumnB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x04R\acolumns\x12&\n" +
 	"\n" +
 	"event_time\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\teventTime\x12<\n" +
 	"\farrival_time\x18\x04 \x01(\v2\x19.headwater.v1.ArrivalTimeR\varrivalTime\x127\n" +
-	"\alanding\x18\x05 \x01(\v2\x1b.headwater.v1.LandingOriginH\x00R\alanding\x12 \n" +
+	"\alanding\x18\x05 \x01(\v2\x1b.headwater.v1.LandingOriginH\x00R\alanding\x12:\n" +
+	"\bpostgres\x18\n" +
+	" \x01(\v2\x1c.headwater.v1.PostgresOriginH\x00R\bpostgres\x12 \n" +
 	"\vcorrections\x18\x06 \x01(\tR\vcorrections\x12 \n" +
 	"\vdescription\x18\a \x01(\tR\vdescription\x12\x14\n" +
 	"\x05owner\x18\b \x01(\tR\x05owner\x12\x12\n" +
-	"\x04tags\x18\t \x03(\tR\x04tagsB\x0f\n" +
+	"\x04tags\x18\t \x03(\tR\x04tags\x12)\n" +
+	"\n" +
+	"unique_key\x18\v \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x10\x18\x01R\tuniqueKey\x128\n" +
+	"\n" +
+	"duplicates\x18\f \x01(\v2\x18.headwater.v1.DuplicatesR\n" +
+	"duplicates\x12%\n" +
+	"\x0eschema_changes\x18\r \x01(\tR\rschemaChanges\x12A\n" +
+	"\tfreshness\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\tfreshness\x129\n" +
+	"\n" +
+	"deprecated\x18\x0f \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecatedB\x0f\n" +
 	"\x06origin\x12\x05\xbaH\x02\b\x01\"\x0f\n" +
-	"\rLandingOrigin\"X\n" +
+	"\rLandingOrigin\"w\n" +
+	"\x0ePostgresOrigin\x12#\n" +
+	"\bdatabase\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x180R\bdatabase\x12\x1f\n" +
+	"\x06schema\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06schema\x12\x1f\n" +
+	"\x05table\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05table\"D\n" +
+	"\n" +
+	"Duplicates\x12\x14\n" +
+	"\x05exact\x18\x01 \x01(\tR\x05exact\x12 \n" +
+	"\vconflicting\x18\x02 \x01(\tR\vconflicting\"X\n" +
 	"\vArrivalTime\x12\x18\n" +
 	"\x06column\x18\x01 \x01(\tH\x00R\x06column\x12 \n" +
 	"\n" +
 	"expression\x18\x02 \x01(\tH\x00R\n" +
 	"expressionB\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"\x8b\x01\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01\"\xc6\x01\n" +
 	"\x06Column\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1b\n" +
 	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x12\n" +
-	"\x04tags\x18\x04 \x03(\tR\x04tags\"\x9b\x05\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags\x129\n" +
+	"\n" +
+	"deprecated\x18\x05 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecated\"\xcd\x05\n" +
 	"\vFeatureView\x12.\n" +
-	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1f\n" +
-	"\x06entity\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06entity\x12>\n" +
+	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x16\n" +
+	"\x06entity\x18\x02 \x01(\tR\x06entity\x12>\n" +
 	"\bfeatures\x18\x03 \x03(\v2\x15.headwater.v1.FeatureB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x04R\bfeatures\x125\n" +
 	"\n" +
 	"attributes\x18\x04 \x03(\v2\x15.headwater.v1.FeatureR\n" +
@@ -1288,44 +2336,122 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	" \x01(\v2\x1f.headwater.v1.OnDemandTransformH\x00R\bonDemand\x12 \n" +
 	"\vdescription\x18\v \x01(\tR\vdescription\x12\x14\n" +
 	"\x05owner\x18\f \x01(\tR\x05owner\x12\x12\n" +
-	"\x04tags\x18\r \x03(\tR\x04tagsB\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"\x8c\x01\n" +
+	"\x04tags\x18\r \x03(\tR\x04tags\x129\n" +
+	"\n" +
+	"deprecated\x18\x0e \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecatedB\r\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01\"\xc7\x01\n" +
 	"\aFeature\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1b\n" +
 	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x12\n" +
-	"\x04tags\x18\x04 \x03(\tR\x04tags\"W\n" +
-	"\fSqlTransform\x12$\n" +
-	"\asources\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\asources\x12!\n" +
-	"\x05query\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xc0\x84=R\x05query\".\n" +
-	"\x14AggregationTransform\x12\x16\n" +
-	"\x06source\x18\x01 \x01(\tR\x06source\"3\n" +
-	"\x11OnDemandTransform\x12\x1e\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags\x129\n" +
 	"\n" +
-	"expression\x18\x01 \x01(\tR\n" +
-	"expression\"\xf2\x01\n" +
+	"deprecated\x18\x05 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecated\"\xda\x01\n" +
+	"\fSqlTransform\x12\"\n" +
+	"\asources\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\asources\x12!\n" +
+	"\x05query\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xc0\x84=R\x05query\x12D\n" +
+	"\x05views\x18\x03 \x03(\tB.\xbaH+\x92\x01(\x18\x01\"$r\"2 ^[a-z][a-z0-9_]*(@[1-9][0-9]*)?$R\x05views\x12=\n" +
+	"\tfunctions\x18\x04 \x03(\v2\x1f.headwater.v1.FunctionAllowanceR\tfunctions\"Y\n" +
+	"\x11FunctionAllowance\x12#\n" +
+	"\bfunction\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bfunction\x12\x1f\n" +
+	"\x06reason\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06reason\"\xc5\x02\n" +
+	"\x14AggregationTransform\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12@\n" +
+	"\x04keys\x18\x02 \x03(\v2,.headwater.v1.AggregationTransform.KeysEntryR\x04keys\x125\n" +
+	"\x03hop\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x03hop\x12\x1f\n" +
+	"\x05where\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x8d\x06R\x05where\x12B\n" +
+	"\n" +
+	"aggregates\x18\x05 \x03(\v2\x17.headwater.v1.AggregateB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\n" +
+	"aggregates\x1a7\n" +
+	"\tKeysEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x02\n" +
+	"\tAggregate\x12!\n" +
+	"\afeature\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\afeature\x12#\n" +
+	"\bfunction\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bfunction\x12\x16\n" +
+	"\x06column\x18\x03 \x01(\tR\x06column\x12;\n" +
+	"\x06window\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x06window\x12\x1f\n" +
+	"\x05where\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x8d\x06R\x05where\x12\x1a\n" +
+	"\bquantile\x18\x06 \x01(\x01R\bquantile\x12%\n" +
+	"\x0erelative_error\x18\a \x01(\x01R\rrelativeError\"\xfc\x01\n" +
+	"\x11OnDemandTransform\x12=\n" +
+	"\x06inputs\x18\x02 \x03(\v2\x1a.headwater.v1.RequestInputB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\x06inputs\x12G\n" +
+	"\x05views\x18\x03 \x03(\tB1\xbaH.\x92\x01+\x10\x80\x01\x18\x01\"$r\"2 ^[a-z][a-z0-9_]*(@[1-9][0-9]*)?$R\x05views\x12M\n" +
+	"\vexpressions\x18\x04 \x03(\v2 .headwater.v1.OnDemandExpressionB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\vexpressionsJ\x04\b\x01\x10\x02R\n" +
+	"expression\"\x91\x01\n" +
+	"\fRequestInput\x12.\n" +
+	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1b\n" +
+	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x12\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags\"V\n" +
+	"\x12OnDemandExpression\x12!\n" +
+	"\afeature\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\afeature\x12\x1d\n" +
+	"\x03cel\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06R\x03cel\"\xad\x02\n" +
 	"\x0eFeatureService\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12<\n" +
 	"\x05views\x18\x02 \x03(\v2\x19.headwater.v1.ServiceViewB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x01R\x05views\x12&\n" +
 	"\x0fserves_as_grant\x18\x03 \x01(\bR\rservesAsGrant\x12 \n" +
 	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x14\n" +
 	"\x05owner\x18\x05 \x01(\tR\x05owner\x12\x12\n" +
-	"\x04tags\x18\x06 \x03(\tR\x04tags\"p\n" +
-	"\vServiceView\x12;\n" +
-	"\x04view\x18\x01 \x01(\tB'\xbaH$r\"2 ^[a-z][a-z0-9_]*(@[1-9][0-9]*)?$R\x04view\x12$\n" +
-	"\bfeatures\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\bfeatures\"\x9b\x01\n" +
+	"\x04tags\x18\x06 \x03(\tR\x04tags\x129\n" +
+	"\n" +
+	"deprecated\x18\a \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecated\"\x8f\x03\n" +
+	"\vServiceView\x12F\n" +
+	"\x04view\x18\x01 \x01(\tB2\xbaH/r-2+^[a-z][a-z0-9_]*(@[1-9][0-9]*|@published)?$R\x04view\x12$\n" +
+	"\bfeatures\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\bfeatures\x12=\n" +
+	"\x06rename\x18\x03 \x03(\v2%.headwater.v1.ServiceView.RenameEntryR\x06rename\x12C\n" +
+	"\bdefaults\x18\x04 \x03(\v2'.headwater.v1.ServiceView.DefaultsEntryR\bdefaults\x1a9\n" +
+	"\vRenameEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aS\n" +
+	"\rDefaultsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value:\x028\x01\"\xea\x01\n" +
 	"\x04Role\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12+\n" +
 	"\x06grants\x18\x02 \x03(\v2\x13.headwater.v1.GrantR\x06grants\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x14\n" +
-	"\x05owner\x18\x04 \x01(\tR\x05owner\"o\n" +
+	"\x05owner\x18\x04 \x01(\tR\x05owner\x12\x12\n" +
+	"\x04tags\x18\x05 \x03(\tR\x04tags\x129\n" +
+	"\n" +
+	"deprecated\x18\x06 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecated\"o\n" +
 	"\x05Grant\x12$\n" +
 	"\aactions\x18\x01 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\aactions\x12(\n" +
 	"\tresources\x18\x02 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\tresources\x12\x16\n" +
-	"\x06effect\x18\x03 \x01(\tR\x06effectB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\x06effect\x18\x03 \x01(\tR\x06effect\"\xf8\x02\n" +
+	"\x0eDefinitionTest\x12/\n" +
+	"\x04name\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x18\x80\x012\x11^[a-z][a-z0-9_]*$R\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x127\n" +
+	"\x05loads\x18\x03 \x03(\v2\x16.headwater.v1.TestLoadB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x05loads\x127\n" +
+	"\x05views\x18\x04 \x03(\v2\x16.headwater.v1.TestViewB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x05views\x12=\n" +
+	"\aanswers\x18\x05 \x03(\v2\x18.headwater.v1.TestAnswerB\t\xbaH\x06\x92\x01\x03\x10\x90NR\aanswers\x12\"\n" +
+	"\arefused\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\arefused\x12>\n" +
+	"\vdefinitions\x18\a \x01(\v2\x1c.headwater.v1.DefinitionFileR\vdefinitions\"\xc4\x01\n" +
+	"\bTestLoad\x12\x1f\n" +
+	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06source\x12+\n" +
+	"\x04rows\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x04rows\x12#\n" +
+	"\breplaces\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\breplaces\x12#\n" +
+	"\bretracts\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bretracts\x12 \n" +
+	"\vmaterialize\x18\x05 \x03(\tR\vmaterialize\"T\n" +
+	"\bTestView\x12\x1b\n" +
+	"\x04view\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04view\x12+\n" +
+	"\x04rows\x18\x02 \x03(\v2\x17.google.protobuf.StructR\x04rows\"\xca\x02\n" +
+	"\n" +
+	"TestAnswer\x12!\n" +
+	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aservice\x12/\n" +
+	"\x06entity\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06entity\x122\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x02at\x123\n" +
+	"\bfeatures\x18\x04 \x01(\v2\x17.google.protobuf.StructR\bfeatures\x12B\n" +
+	"\bstatuses\x18\x05 \x03(\v2&.headwater.v1.TestAnswer.StatusesEntryR\bstatuses\x1a;\n" +
+	"\rStatusesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_definition_proto_rawDescOnce sync.Once
@@ -1339,51 +2465,100 @@ func file_headwater_v1_definition_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_definition_proto_rawDescData
 }
 
-var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_headwater_v1_definition_proto_goTypes = []any{
-	(*DefinitionFile)(nil),       // 0: headwater.v1.DefinitionFile
-	(*Entity)(nil),               // 1: headwater.v1.Entity
-	(*JoinKey)(nil),              // 2: headwater.v1.JoinKey
-	(*Source)(nil),               // 3: headwater.v1.Source
-	(*LandingOrigin)(nil),        // 4: headwater.v1.LandingOrigin
-	(*ArrivalTime)(nil),          // 5: headwater.v1.ArrivalTime
-	(*Column)(nil),               // 6: headwater.v1.Column
-	(*FeatureView)(nil),          // 7: headwater.v1.FeatureView
-	(*Feature)(nil),              // 8: headwater.v1.Feature
-	(*SqlTransform)(nil),         // 9: headwater.v1.SqlTransform
-	(*AggregationTransform)(nil), // 10: headwater.v1.AggregationTransform
-	(*OnDemandTransform)(nil),    // 11: headwater.v1.OnDemandTransform
-	(*FeatureService)(nil),       // 12: headwater.v1.FeatureService
-	(*ServiceView)(nil),          // 13: headwater.v1.ServiceView
-	(*Role)(nil),                 // 14: headwater.v1.Role
-	(*Grant)(nil),                // 15: headwater.v1.Grant
-	(*durationpb.Duration)(nil),  // 16: google.protobuf.Duration
+	(*DefinitionFile)(nil),        // 0: headwater.v1.DefinitionFile
+	(*Deprecation)(nil),           // 1: headwater.v1.Deprecation
+	(*Entity)(nil),                // 2: headwater.v1.Entity
+	(*JoinKey)(nil),               // 3: headwater.v1.JoinKey
+	(*Source)(nil),                // 4: headwater.v1.Source
+	(*LandingOrigin)(nil),         // 5: headwater.v1.LandingOrigin
+	(*PostgresOrigin)(nil),        // 6: headwater.v1.PostgresOrigin
+	(*Duplicates)(nil),            // 7: headwater.v1.Duplicates
+	(*ArrivalTime)(nil),           // 8: headwater.v1.ArrivalTime
+	(*Column)(nil),                // 9: headwater.v1.Column
+	(*FeatureView)(nil),           // 10: headwater.v1.FeatureView
+	(*Feature)(nil),               // 11: headwater.v1.Feature
+	(*SqlTransform)(nil),          // 12: headwater.v1.SqlTransform
+	(*FunctionAllowance)(nil),     // 13: headwater.v1.FunctionAllowance
+	(*AggregationTransform)(nil),  // 14: headwater.v1.AggregationTransform
+	(*Aggregate)(nil),             // 15: headwater.v1.Aggregate
+	(*OnDemandTransform)(nil),     // 16: headwater.v1.OnDemandTransform
+	(*RequestInput)(nil),          // 17: headwater.v1.RequestInput
+	(*OnDemandExpression)(nil),    // 18: headwater.v1.OnDemandExpression
+	(*FeatureService)(nil),        // 19: headwater.v1.FeatureService
+	(*ServiceView)(nil),           // 20: headwater.v1.ServiceView
+	(*Role)(nil),                  // 21: headwater.v1.Role
+	(*Grant)(nil),                 // 22: headwater.v1.Grant
+	(*DefinitionTest)(nil),        // 23: headwater.v1.DefinitionTest
+	(*TestLoad)(nil),              // 24: headwater.v1.TestLoad
+	(*TestView)(nil),              // 25: headwater.v1.TestView
+	(*TestAnswer)(nil),            // 26: headwater.v1.TestAnswer
+	nil,                           // 27: headwater.v1.AggregationTransform.KeysEntry
+	nil,                           // 28: headwater.v1.ServiceView.RenameEntry
+	nil,                           // 29: headwater.v1.ServiceView.DefaultsEntry
+	nil,                           // 30: headwater.v1.TestAnswer.StatusesEntry
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
+	(*structpb.Struct)(nil),       // 32: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*structpb.Value)(nil),        // 34: google.protobuf.Value
 }
 var file_headwater_v1_definition_proto_depIdxs = []int32{
-	1,  // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
-	3,  // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
-	7,  // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
-	12, // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
-	14, // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
-	2,  // 5: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
-	6,  // 6: headwater.v1.Source.columns:type_name -> headwater.v1.Column
-	5,  // 7: headwater.v1.Source.arrival_time:type_name -> headwater.v1.ArrivalTime
-	4,  // 8: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
-	8,  // 9: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
-	8,  // 10: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
-	16, // 11: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
-	16, // 12: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
-	16, // 13: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
-	9,  // 14: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
-	10, // 15: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
-	11, // 16: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
-	13, // 17: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
-	15, // 18: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	2,  // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
+	4,  // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
+	10, // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
+	19, // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
+	21, // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
+	23, // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
+	3,  // 6: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
+	1,  // 7: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
+	9,  // 8: headwater.v1.Source.columns:type_name -> headwater.v1.Column
+	8,  // 9: headwater.v1.Source.arrival_time:type_name -> headwater.v1.ArrivalTime
+	5,  // 10: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
+	6,  // 11: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
+	7,  // 12: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
+	31, // 13: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
+	1,  // 14: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
+	1,  // 15: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
+	11, // 16: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
+	11, // 17: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
+	31, // 18: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
+	31, // 19: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
+	31, // 20: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
+	12, // 21: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
+	14, // 22: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
+	16, // 23: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
+	1,  // 24: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
+	1,  // 25: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
+	13, // 26: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
+	27, // 27: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
+	31, // 28: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
+	15, // 29: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
+	31, // 30: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
+	17, // 31: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
+	18, // 32: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
+	20, // 33: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
+	1,  // 34: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
+	28, // 35: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
+	29, // 36: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
+	22, // 37: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
+	1,  // 38: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
+	24, // 39: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
+	25, // 40: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
+	26, // 41: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
+	0,  // 42: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
+	32, // 43: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
+	32, // 44: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
+	32, // 45: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
+	33, // 46: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
+	32, // 47: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
+	30, // 48: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
+	34, // 49: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_definition_proto_init() }
@@ -1391,14 +2566,15 @@ func file_headwater_v1_definition_proto_init() {
 	if File_headwater_v1_definition_proto != nil {
 		return
 	}
-	file_headwater_v1_definition_proto_msgTypes[3].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[4].OneofWrappers = []any{
 		(*Source_Landing)(nil),
+		(*Source_Postgres)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[5].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[8].OneofWrappers = []any{
 		(*ArrivalTime_Column)(nil),
 		(*ArrivalTime_Expression)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[7].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[10].OneofWrappers = []any{
 		(*FeatureView_Sql)(nil),
 		(*FeatureView_Aggregation)(nil),
 		(*FeatureView_OnDemand)(nil),
@@ -1409,7 +2585,7 @@ func file_headwater_v1_definition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_definition_proto_rawDesc), len(file_headwater_v1_definition_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -91,6 +91,12 @@ const (
 	ChangeKind_CHANGE_KIND_NEW_VERSION ChangeKind = 2
 	// Only words change (description, owner, tags): the version stays.
 	ChangeKind_CHANGE_KIND_UPDATE ChangeKind = 3
+	// It is there no longer. Nothing depends on it, and what it left is kept.
+	ChangeKind_CHANGE_KIND_REMOVE ChangeKind = 4
+	// It serves what uses it already, and nothing new may use it.
+	ChangeKind_CHANGE_KIND_RETIRE ChangeKind = 5
+	// It was removed or retired, and is there again.
+	ChangeKind_CHANGE_KIND_REVIVE ChangeKind = 6
 )
 
 // Enum value maps for ChangeKind.
@@ -100,12 +106,18 @@ var (
 		1: "CHANGE_KIND_ADD",
 		2: "CHANGE_KIND_NEW_VERSION",
 		3: "CHANGE_KIND_UPDATE",
+		4: "CHANGE_KIND_REMOVE",
+		5: "CHANGE_KIND_RETIRE",
+		6: "CHANGE_KIND_REVIVE",
 	}
 	ChangeKind_value = map[string]int32{
 		"CHANGE_KIND_UNSPECIFIED": 0,
 		"CHANGE_KIND_ADD":         1,
 		"CHANGE_KIND_NEW_VERSION": 2,
 		"CHANGE_KIND_UPDATE":      3,
+		"CHANGE_KIND_REMOVE":      4,
+		"CHANGE_KIND_RETIRE":      5,
+		"CHANGE_KIND_REVIVE":      6,
 	}
 )
 
@@ -134,6 +146,70 @@ func (x ChangeKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use ChangeKind.Descriptor instead.
 func (ChangeKind) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{1}
+}
+
+// How an output column of a view depends on a column that the view reads.
+type ColumnInputKind int32
+
+const (
+	ColumnInputKind_COLUMN_INPUT_KIND_UNSPECIFIED ColumnInputKind = 0
+	// Its value is made of it.
+	ColumnInputKind_COLUMN_INPUT_KIND_VALUE ColumnInputKind = 1
+	// It decides which rows count.
+	ColumnInputKind_COLUMN_INPUT_KIND_FILTER ColumnInputKind = 2
+	// It decides which rows belong together from two relations.
+	ColumnInputKind_COLUMN_INPUT_KIND_JOIN ColumnInputKind = 3
+	// It decides which rows are one group, or one partition.
+	ColumnInputKind_COLUMN_INPUT_KIND_GROUP ColumnInputKind = 4
+	// It decides in which order rows are taken.
+	ColumnInputKind_COLUMN_INPUT_KIND_ORDER ColumnInputKind = 5
+)
+
+// Enum value maps for ColumnInputKind.
+var (
+	ColumnInputKind_name = map[int32]string{
+		0: "COLUMN_INPUT_KIND_UNSPECIFIED",
+		1: "COLUMN_INPUT_KIND_VALUE",
+		2: "COLUMN_INPUT_KIND_FILTER",
+		3: "COLUMN_INPUT_KIND_JOIN",
+		4: "COLUMN_INPUT_KIND_GROUP",
+		5: "COLUMN_INPUT_KIND_ORDER",
+	}
+	ColumnInputKind_value = map[string]int32{
+		"COLUMN_INPUT_KIND_UNSPECIFIED": 0,
+		"COLUMN_INPUT_KIND_VALUE":       1,
+		"COLUMN_INPUT_KIND_FILTER":      2,
+		"COLUMN_INPUT_KIND_JOIN":        3,
+		"COLUMN_INPUT_KIND_GROUP":       4,
+		"COLUMN_INPUT_KIND_ORDER":       5,
+	}
+)
+
+func (x ColumnInputKind) Enum() *ColumnInputKind {
+	p := new(ColumnInputKind)
+	*p = x
+	return p
+}
+
+func (x ColumnInputKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ColumnInputKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_registry_proto_enumTypes[2].Descriptor()
+}
+
+func (ColumnInputKind) Type() protoreflect.EnumType {
+	return &file_headwater_v1_registry_proto_enumTypes[2]
+}
+
+func (x ColumnInputKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ColumnInputKind.Descriptor instead.
+func (ColumnInputKind) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{2}
 }
 
 // A file as the caller has it. The path only serves messages.
@@ -190,8 +266,12 @@ func (x *DefinitionSource) GetFile() *DefinitionFile {
 }
 
 type PlanRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Files         []*DefinitionSource    `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Files []*DefinitionSource    `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
+	// The files are all there is: what the registry has and they do not is removed.
+	Prune bool `protobuf:"varint,2,opt,name=prune,proto3" json:"prune,omitempty"`
+	// What would be removed and is still used is retired instead of refused. Needs prune.
+	Retire        bool `protobuf:"varint,3,opt,name=retire,proto3" json:"retire,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -231,6 +311,20 @@ func (x *PlanRequest) GetFiles() []*DefinitionSource {
 		return x.Files
 	}
 	return nil
+}
+
+func (x *PlanRequest) GetPrune() bool {
+	if x != nil {
+		return x.Prune
+	}
+	return false
+}
+
+func (x *PlanRequest) GetRetire() bool {
+	if x != nil {
+		return x.Retire
+	}
+	return false
 }
 
 type PlanResponse struct {
@@ -297,8 +391,12 @@ type Change struct {
 	Fingerprint string `protobuf:"bytes,5,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	// What differs, one line each.
 	Details []string `protobuf:"bytes,6,rep,name=details,proto3" json:"details,omitempty"`
-	// What depends on it, as nodes.
-	Dependents    []string `protobuf:"bytes,7,rep,name=dependents,proto3" json:"dependents,omitempty"`
+	// What depends on it, as nodes: views, services, datasets.
+	Dependents []string `protobuf:"bytes,7,rep,name=dependents,proto3" json:"dependents,omitempty"`
+	// What is to be materialized after the change. Only of views.
+	DataWork *DataWork `protobuf:"bytes,8,opt,name=data_work,json=dataWork,proto3" json:"data_work,omitempty"`
+	// What whoever applies should know, such as that it uses something deprecated.
+	Warnings      []string `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -382,20 +480,109 @@ func (x *Change) GetDependents() []string {
 	return nil
 }
 
+func (x *Change) GetDataWork() *DataWork {
+	if x != nil {
+		return x.DataWork
+	}
+	return nil
+}
+
+func (x *Change) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// What a new version of a view has to be filled with.
+type DataWork struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows of its sources that are there, over the interval.
+	SourceRows int64 `protobuf:"varint,1,opt,name=source_rows,json=sourceRows,proto3" json:"source_rows,omitempty"`
+	// Of event times, [from, to). Absent: its sources have no rows yet.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// Rows that the version before it holds, or 0: about as many will be written.
+	PreviousRows  int64 `protobuf:"varint,4,opt,name=previous_rows,json=previousRows,proto3" json:"previous_rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataWork) Reset() {
+	*x = DataWork{}
+	mi := &file_headwater_v1_registry_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataWork) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataWork) ProtoMessage() {}
+
+func (x *DataWork) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_registry_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataWork.ProtoReflect.Descriptor instead.
+func (*DataWork) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DataWork) GetSourceRows() int64 {
+	if x != nil {
+		return x.SourceRows
+	}
+	return 0
+}
+
+func (x *DataWork) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *DataWork) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *DataWork) GetPreviousRows() int64 {
+	if x != nil {
+		return x.PreviousRows
+	}
+	return 0
+}
+
 type ApplyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Files []*DefinitionSource    `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
 	// Refused when the registry has moved past it. Absent: whatever it is.
 	ExpectedRegistryRevision *int64 `protobuf:"varint,2,opt,name=expected_registry_revision,json=expectedRegistryRevision,proto3,oneof" json:"expected_registry_revision,omitempty"`
 	// Where the definitions come from, such as a commit. Kept with the change.
-	Origin        string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
+	Origin string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
+	// As in PlanRequest.
+	Prune         bool `protobuf:"varint,4,opt,name=prune,proto3" json:"prune,omitempty"`
+	Retire        bool `protobuf:"varint,5,opt,name=retire,proto3" json:"retire,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[4]
+	mi := &file_headwater_v1_registry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +594,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[4]
+	mi := &file_headwater_v1_registry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +607,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ApplyRequest) GetFiles() []*DefinitionSource {
@@ -444,6 +631,20 @@ func (x *ApplyRequest) GetOrigin() string {
 	return ""
 }
 
+func (x *ApplyRequest) GetPrune() bool {
+	if x != nil {
+		return x.Prune
+	}
+	return false
+}
+
+func (x *ApplyRequest) GetRetire() bool {
+	if x != nil {
+		return x.Retire
+	}
+	return false
+}
+
 type ApplyResponse struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Changes          []*Change              `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
@@ -454,7 +655,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[5]
+	mi := &file_headwater_v1_registry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +667,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[5]
+	mi := &file_headwater_v1_registry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +680,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApplyResponse) GetChanges() []*Change {
@@ -505,7 +706,7 @@ type ListDefinitionsRequest struct {
 
 func (x *ListDefinitionsRequest) Reset() {
 	*x = ListDefinitionsRequest{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[6]
+	mi := &file_headwater_v1_registry_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +718,7 @@ func (x *ListDefinitionsRequest) String() string {
 func (*ListDefinitionsRequest) ProtoMessage() {}
 
 func (x *ListDefinitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[6]
+	mi := &file_headwater_v1_registry_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +731,7 @@ func (x *ListDefinitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDefinitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListDefinitionsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListDefinitionsRequest) GetKind() DefinitionKind {
@@ -549,7 +750,7 @@ type ListDefinitionsResponse struct {
 
 func (x *ListDefinitionsResponse) Reset() {
 	*x = ListDefinitionsResponse{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[7]
+	mi := &file_headwater_v1_registry_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +762,7 @@ func (x *ListDefinitionsResponse) String() string {
 func (*ListDefinitionsResponse) ProtoMessage() {}
 
 func (x *ListDefinitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[7]
+	mi := &file_headwater_v1_registry_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +775,7 @@ func (x *ListDefinitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDefinitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListDefinitionsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListDefinitionsResponse) GetDefinitions() []*DefinitionSummary {
@@ -585,22 +786,27 @@ func (x *ListDefinitionsResponse) GetDefinitions() []*DefinitionSummary {
 }
 
 type DefinitionSummary struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          DefinitionKind         `protobuf:"varint,1,opt,name=kind,proto3,enum=headwater.v1.DefinitionKind" json:"kind,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Version       int32                  `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
-	Fingerprint   string                 `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
-	Description   string                 `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
-	AppliedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=applied_at,json=appliedAt,proto3" json:"applied_at,omitempty"`
-	AppliedBy     string                 `protobuf:"bytes,8,opt,name=applied_by,json=appliedBy,proto3" json:"applied_by,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Kind        DefinitionKind         `protobuf:"varint,1,opt,name=kind,proto3,enum=headwater.v1.DefinitionKind" json:"kind,omitempty"`
+	Name        string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Version     int32                  `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Fingerprint string                 `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Description string                 `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	Owner       string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	AppliedAt   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=applied_at,json=appliedAt,proto3" json:"applied_at,omitempty"`
+	AppliedBy   string                 `protobuf:"bytes,8,opt,name=applied_by,json=appliedBy,proto3" json:"applied_by,omitempty"`
+	// Where it was applied from, such as a commit.
+	Origin string `protobuf:"bytes,9,opt,name=origin,proto3" json:"origin,omitempty"`
+	// It serves what uses it already, and nothing new may use it.
+	Retired       bool         `protobuf:"varint,10,opt,name=retired,proto3" json:"retired,omitempty"`
+	Deprecated    *Deprecation `protobuf:"bytes,11,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DefinitionSummary) Reset() {
 	*x = DefinitionSummary{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[8]
+	mi := &file_headwater_v1_registry_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +818,7 @@ func (x *DefinitionSummary) String() string {
 func (*DefinitionSummary) ProtoMessage() {}
 
 func (x *DefinitionSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[8]
+	mi := &file_headwater_v1_registry_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +831,7 @@ func (x *DefinitionSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionSummary.ProtoReflect.Descriptor instead.
 func (*DefinitionSummary) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DefinitionSummary) GetKind() DefinitionKind {
@@ -684,6 +890,27 @@ func (x *DefinitionSummary) GetAppliedBy() string {
 	return ""
 }
 
+func (x *DefinitionSummary) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *DefinitionSummary) GetRetired() bool {
+	if x != nil {
+		return x.Retired
+	}
+	return false
+}
+
+func (x *DefinitionSummary) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
 type GetDefinitionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  DefinitionKind         `protobuf:"varint,1,opt,name=kind,proto3,enum=headwater.v1.DefinitionKind" json:"kind,omitempty"`
@@ -695,7 +922,7 @@ type GetDefinitionRequest struct {
 
 func (x *GetDefinitionRequest) Reset() {
 	*x = GetDefinitionRequest{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[9]
+	mi := &file_headwater_v1_registry_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -707,7 +934,7 @@ func (x *GetDefinitionRequest) String() string {
 func (*GetDefinitionRequest) ProtoMessage() {}
 
 func (x *GetDefinitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[9]
+	mi := &file_headwater_v1_registry_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +947,7 @@ func (x *GetDefinitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDefinitionRequest.ProtoReflect.Descriptor instead.
 func (*GetDefinitionRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetDefinitionRequest) GetKind() DefinitionKind {
@@ -746,14 +973,16 @@ type GetDefinitionResponse struct {
 	Inputs     []string `protobuf:"bytes,3,rep,name=inputs,proto3" json:"inputs,omitempty"`
 	Dependents []string `protobuf:"bytes,4,rep,name=dependents,proto3" json:"dependents,omitempty"`
 	// Only for views: what the newest published run covers.
-	ViewState     *ViewState `protobuf:"bytes,5,opt,name=view_state,json=viewState,proto3" json:"view_state,omitempty"`
+	ViewState *ViewState `protobuf:"bytes,5,opt,name=view_state,json=viewState,proto3" json:"view_state,omitempty"`
+	// Only for SQL and aggregation views: what each output column is made of.
+	ColumnInputs  []*ColumnInput `protobuf:"bytes,6,rep,name=column_inputs,json=columnInputs,proto3" json:"column_inputs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetDefinitionResponse) Reset() {
 	*x = GetDefinitionResponse{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[10]
+	mi := &file_headwater_v1_registry_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +994,7 @@ func (x *GetDefinitionResponse) String() string {
 func (*GetDefinitionResponse) ProtoMessage() {}
 
 func (x *GetDefinitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[10]
+	mi := &file_headwater_v1_registry_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +1007,7 @@ func (x *GetDefinitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDefinitionResponse.ProtoReflect.Descriptor instead.
 func (*GetDefinitionResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetDefinitionResponse) GetSummary() *DefinitionSummary {
@@ -816,6 +1045,216 @@ func (x *GetDefinitionResponse) GetViewState() *ViewState {
 	return nil
 }
 
+func (x *GetDefinitionResponse) GetColumnInputs() []*ColumnInput {
+	if x != nil {
+		return x.ColumnInputs
+	}
+	return nil
+}
+
+type ColumnInput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The output column: a join key, `event_time`, `available_at`, a feature or an attribute.
+	Column string          `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	Kind   ColumnInputKind `protobuf:"varint,2,opt,name=kind,proto3,enum=headwater.v1.ColumnInputKind" json:"kind,omitempty"`
+	// What is read, as a node: `source:flights` or `view:airport_delays@2`.
+	Input string `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
+	// The column that is read there.
+	InputColumn   string `protobuf:"bytes,4,opt,name=input_column,json=inputColumn,proto3" json:"input_column,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ColumnInput) Reset() {
+	*x = ColumnInput{}
+	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ColumnInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ColumnInput) ProtoMessage() {}
+
+func (x *ColumnInput) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ColumnInput.ProtoReflect.Descriptor instead.
+func (*ColumnInput) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ColumnInput) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *ColumnInput) GetKind() ColumnInputKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ColumnInputKind_COLUMN_INPUT_KIND_UNSPECIFIED
+}
+
+func (x *ColumnInput) GetInput() string {
+	if x != nil {
+		return x.Input
+	}
+	return ""
+}
+
+func (x *ColumnInput) GetInputColumn() string {
+	if x != nil {
+		return x.InputColumn
+	}
+	return ""
+}
+
+type DiffDefinitionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  DefinitionKind         `protobuf:"varint,1,opt,name=kind,proto3,enum=headwater.v1.DefinitionKind" json:"kind,omitempty"`
+	// Both `NAME` (newest) or `NAME@VERSION`.
+	Before        string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	After         string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffDefinitionsRequest) Reset() {
+	*x = DiffDefinitionsRequest{}
+	mi := &file_headwater_v1_registry_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffDefinitionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffDefinitionsRequest) ProtoMessage() {}
+
+func (x *DiffDefinitionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_registry_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffDefinitionsRequest.ProtoReflect.Descriptor instead.
+func (*DiffDefinitionsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DiffDefinitionsRequest) GetKind() DefinitionKind {
+	if x != nil {
+		return x.Kind
+	}
+	return DefinitionKind_DEFINITION_KIND_UNSPECIFIED
+}
+
+func (x *DiffDefinitionsRequest) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *DiffDefinitionsRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+type DiffDefinitionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The two, with the versions found.
+	Before *DefinitionSummary `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
+	After  *DefinitionSummary `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// What differs, one line each. None: nothing does.
+	Details []string `protobuf:"bytes,3,rep,name=details,proto3" json:"details,omitempty"`
+	// They mean the same: only descriptions, owners, tags and deprecations differ, or nothing does.
+	WordsOnly     bool `protobuf:"varint,4,opt,name=words_only,json=wordsOnly,proto3" json:"words_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffDefinitionsResponse) Reset() {
+	*x = DiffDefinitionsResponse{}
+	mi := &file_headwater_v1_registry_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffDefinitionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffDefinitionsResponse) ProtoMessage() {}
+
+func (x *DiffDefinitionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_registry_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffDefinitionsResponse.ProtoReflect.Descriptor instead.
+func (*DiffDefinitionsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DiffDefinitionsResponse) GetBefore() *DefinitionSummary {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *DiffDefinitionsResponse) GetAfter() *DefinitionSummary {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *DiffDefinitionsResponse) GetDetails() []string {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *DiffDefinitionsResponse) GetWordsOnly() bool {
+	if x != nil {
+		return x.WordsOnly
+	}
+	return false
+}
+
 type ViewState struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	LastSeq         int64                  `protobuf:"varint,1,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
@@ -830,7 +1269,7 @@ type ViewState struct {
 
 func (x *ViewState) Reset() {
 	*x = ViewState{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[11]
+	mi := &file_headwater_v1_registry_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +1281,7 @@ func (x *ViewState) String() string {
 func (*ViewState) ProtoMessage() {}
 
 func (x *ViewState) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[11]
+	mi := &file_headwater_v1_registry_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +1294,7 @@ func (x *ViewState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewState.ProtoReflect.Descriptor instead.
 func (*ViewState) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ViewState) GetLastSeq() int64 {
@@ -907,12 +1346,14 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x1bheadwater/v1/registry.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dheadwater/v1/definition.proto\x1a\x1aheadwater/v1/options.proto\"`\n" +
 	"\x10DefinitionSource\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x128\n" +
-	"\x04file\x18\x02 \x01(\v2\x1c.headwater.v1.DefinitionFileB\x06\xbaH\x03\xc8\x01\x01R\x04file\"C\n" +
+	"\x04file\x18\x02 \x01(\v2\x1c.headwater.v1.DefinitionFileB\x06\xbaH\x03\xc8\x01\x01R\x04file\"q\n" +
 	"\vPlanRequest\x124\n" +
-	"\x05files\x18\x01 \x03(\v2\x1e.headwater.v1.DefinitionSourceR\x05files\"k\n" +
+	"\x05files\x18\x01 \x03(\v2\x1e.headwater.v1.DefinitionSourceR\x05files\x12\x14\n" +
+	"\x05prune\x18\x02 \x01(\bR\x05prune\x12\x16\n" +
+	"\x06retire\x18\x03 \x01(\bR\x06retire\"k\n" +
 	"\fPlanResponse\x12.\n" +
 	"\achanges\x18\x01 \x03(\v2\x14.headwater.v1.ChangeR\achanges\x12+\n" +
-	"\x11registry_revision\x18\x02 \x01(\x03R\x10registryRevision\"\x87\x02\n" +
+	"\x11registry_revision\x18\x02 \x01(\x03R\x10registryRevision\"\xd8\x02\n" +
 	"\x06Change\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.headwater.v1.ChangeKindR\x04kind\x12E\n" +
 	"\x0fdefinition_kind\x18\x02 \x01(\x0e2\x1c.headwater.v1.DefinitionKindR\x0edefinitionKind\x12\x12\n" +
@@ -922,11 +1363,21 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\adetails\x18\x06 \x03(\tR\adetails\x12\x1e\n" +
 	"\n" +
 	"dependents\x18\a \x03(\tR\n" +
-	"dependents\"\xc8\x01\n" +
+	"dependents\x123\n" +
+	"\tdata_work\x18\b \x01(\v2\x16.headwater.v1.DataWorkR\bdataWork\x12\x1a\n" +
+	"\bwarnings\x18\t \x03(\tR\bwarnings\"\xac\x01\n" +
+	"\bDataWork\x12\x1f\n" +
+	"\vsource_rows\x18\x01 \x01(\x03R\n" +
+	"sourceRows\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12#\n" +
+	"\rprevious_rows\x18\x04 \x01(\x03R\fpreviousRows\"\xf6\x01\n" +
 	"\fApplyRequest\x124\n" +
 	"\x05files\x18\x01 \x03(\v2\x1e.headwater.v1.DefinitionSourceR\x05files\x12A\n" +
 	"\x1aexpected_registry_revision\x18\x02 \x01(\x03H\x00R\x18expectedRegistryRevision\x88\x01\x01\x12 \n" +
-	"\x06origin\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06originB\x1d\n" +
+	"\x06origin\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06origin\x12\x14\n" +
+	"\x05prune\x18\x04 \x01(\bR\x05prune\x12\x16\n" +
+	"\x06retire\x18\x05 \x01(\bR\x06retireB\x1d\n" +
 	"\x1b_expected_registry_revision\"l\n" +
 	"\rApplyResponse\x12.\n" +
 	"\achanges\x18\x01 \x03(\v2\x14.headwater.v1.ChangeR\achanges\x12+\n" +
@@ -935,7 +1386,7 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\"\\\n" +
 	"\x17ListDefinitionsResponse\x12A\n" +
-	"\vdefinitions\x18\x01 \x03(\v2\x1f.headwater.v1.DefinitionSummaryR\vdefinitions\"\xa7\x02\n" +
+	"\vdefinitions\x18\x01 \x03(\v2\x1f.headwater.v1.DefinitionSummaryR\vdefinitions\"\x94\x03\n" +
 	"\x11DefinitionSummary\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -946,11 +1397,17 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\n" +
 	"applied_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tappliedAt\x12\x1d\n" +
 	"\n" +
-	"applied_by\x18\b \x01(\tR\tappliedBy\"q\n" +
+	"applied_by\x18\b \x01(\tR\tappliedBy\x12\x16\n" +
+	"\x06origin\x18\t \x01(\tR\x06origin\x12\x18\n" +
+	"\aretired\x18\n" +
+	" \x01(\bR\aretired\x129\n" +
+	"\n" +
+	"deprecated\x18\v \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecated\"q\n" +
 	"\x14GetDefinitionRequest\x12<\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1b\n" +
-	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\x80\x02\n" +
+	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\xc0\x02\n" +
 	"\x15GetDefinitionResponse\x129\n" +
 	"\asummary\x18\x01 \x01(\v2\x1f.headwater.v1.DefinitionSummaryR\asummary\x12<\n" +
 	"\n" +
@@ -961,7 +1418,24 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"dependents\x18\x04 \x03(\tR\n" +
 	"dependents\x126\n" +
 	"\n" +
-	"view_state\x18\x05 \x01(\v2\x17.headwater.v1.ViewStateR\tviewState\"\xaa\x02\n" +
+	"view_state\x18\x05 \x01(\v2\x17.headwater.v1.ViewStateR\tviewState\x12>\n" +
+	"\rcolumn_inputs\x18\x06 \x03(\v2\x19.headwater.v1.ColumnInputR\fcolumnInputs\"\x91\x01\n" +
+	"\vColumnInput\x12\x16\n" +
+	"\x06column\x18\x01 \x01(\tR\x06column\x121\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1d.headwater.v1.ColumnInputKindR\x04kind\x12\x14\n" +
+	"\x05input\x18\x03 \x01(\tR\x05input\x12!\n" +
+	"\finput_column\x18\x04 \x01(\tR\vinputColumn\"\x96\x01\n" +
+	"\x16DiffDefinitionsRequest\x12<\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1f\n" +
+	"\x06before\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06before\x12\x1d\n" +
+	"\x05after\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x05after\"\xc2\x01\n" +
+	"\x17DiffDefinitionsResponse\x127\n" +
+	"\x06before\x18\x01 \x01(\v2\x1f.headwater.v1.DefinitionSummaryR\x06before\x125\n" +
+	"\x05after\x18\x02 \x01(\v2\x1f.headwater.v1.DefinitionSummaryR\x05after\x12\x18\n" +
+	"\adetails\x18\x03 \x03(\tR\adetails\x12\x1d\n" +
+	"\n" +
+	"words_only\x18\x04 \x01(\bR\twordsOnly\"\xaa\x02\n" +
 	"\tViewState\x12\x19\n" +
 	"\blast_seq\x18\x01 \x01(\x03R\alastSeq\x12#\n" +
 	"\rlast_position\x18\x02 \x01(\x03R\flastPosition\x12F\n" +
@@ -976,13 +1450,23 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x16DEFINITION_KIND_SOURCE\x10\x02\x12\x18\n" +
 	"\x14DEFINITION_KIND_VIEW\x10\x03\x12\x1b\n" +
 	"\x17DEFINITION_KIND_SERVICE\x10\x04\x12\x18\n" +
-	"\x14DEFINITION_KIND_ROLE\x10\x05*s\n" +
+	"\x14DEFINITION_KIND_ROLE\x10\x05*\xbb\x01\n" +
 	"\n" +
 	"ChangeKind\x12\x1b\n" +
 	"\x17CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHANGE_KIND_ADD\x10\x01\x12\x1b\n" +
 	"\x17CHANGE_KIND_NEW_VERSION\x10\x02\x12\x16\n" +
-	"\x12CHANGE_KIND_UPDATE\x10\x032\xf4\x02\n" +
+	"\x12CHANGE_KIND_UPDATE\x10\x03\x12\x16\n" +
+	"\x12CHANGE_KIND_REMOVE\x10\x04\x12\x16\n" +
+	"\x12CHANGE_KIND_RETIRE\x10\x05\x12\x16\n" +
+	"\x12CHANGE_KIND_REVIVE\x10\x06*\xc5\x01\n" +
+	"\x0fColumnInputKind\x12!\n" +
+	"\x1dCOLUMN_INPUT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17COLUMN_INPUT_KIND_VALUE\x10\x01\x12\x1c\n" +
+	"\x18COLUMN_INPUT_KIND_FILTER\x10\x02\x12\x1a\n" +
+	"\x16COLUMN_INPUT_KIND_JOIN\x10\x03\x12\x1b\n" +
+	"\x17COLUMN_INPUT_KIND_GROUP\x10\x04\x12\x1b\n" +
+	"\x17COLUMN_INPUT_KIND_ORDER\x10\x052\xf4\x02\n" +
 	"\x0fRegistryService\x12G\n" +
 	"\x04Plan\x12\x19.headwater.v1.PlanRequest\x1a\x1a.headwater.v1.PlanResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12J\n" +
 	"\x05Apply\x12\x1a.headwater.v1.ApplyRequest\x1a\x1b.headwater.v1.ApplyResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12h\n" +
@@ -1001,58 +1485,73 @@ func file_headwater_v1_registry_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_registry_proto_rawDescData
 }
 
-var file_headwater_v1_registry_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_headwater_v1_registry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_headwater_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_headwater_v1_registry_proto_goTypes = []any{
 	(DefinitionKind)(0),             // 0: headwater.v1.DefinitionKind
 	(ChangeKind)(0),                 // 1: headwater.v1.ChangeKind
-	(*DefinitionSource)(nil),        // 2: headwater.v1.DefinitionSource
-	(*PlanRequest)(nil),             // 3: headwater.v1.PlanRequest
-	(*PlanResponse)(nil),            // 4: headwater.v1.PlanResponse
-	(*Change)(nil),                  // 5: headwater.v1.Change
-	(*ApplyRequest)(nil),            // 6: headwater.v1.ApplyRequest
-	(*ApplyResponse)(nil),           // 7: headwater.v1.ApplyResponse
-	(*ListDefinitionsRequest)(nil),  // 8: headwater.v1.ListDefinitionsRequest
-	(*ListDefinitionsResponse)(nil), // 9: headwater.v1.ListDefinitionsResponse
-	(*DefinitionSummary)(nil),       // 10: headwater.v1.DefinitionSummary
-	(*GetDefinitionRequest)(nil),    // 11: headwater.v1.GetDefinitionRequest
-	(*GetDefinitionResponse)(nil),   // 12: headwater.v1.GetDefinitionResponse
-	(*ViewState)(nil),               // 13: headwater.v1.ViewState
-	(*DefinitionFile)(nil),          // 14: headwater.v1.DefinitionFile
-	(*timestamppb.Timestamp)(nil),   // 15: google.protobuf.Timestamp
+	(ColumnInputKind)(0),            // 2: headwater.v1.ColumnInputKind
+	(*DefinitionSource)(nil),        // 3: headwater.v1.DefinitionSource
+	(*PlanRequest)(nil),             // 4: headwater.v1.PlanRequest
+	(*PlanResponse)(nil),            // 5: headwater.v1.PlanResponse
+	(*Change)(nil),                  // 6: headwater.v1.Change
+	(*DataWork)(nil),                // 7: headwater.v1.DataWork
+	(*ApplyRequest)(nil),            // 8: headwater.v1.ApplyRequest
+	(*ApplyResponse)(nil),           // 9: headwater.v1.ApplyResponse
+	(*ListDefinitionsRequest)(nil),  // 10: headwater.v1.ListDefinitionsRequest
+	(*ListDefinitionsResponse)(nil), // 11: headwater.v1.ListDefinitionsResponse
+	(*DefinitionSummary)(nil),       // 12: headwater.v1.DefinitionSummary
+	(*GetDefinitionRequest)(nil),    // 13: headwater.v1.GetDefinitionRequest
+	(*GetDefinitionResponse)(nil),   // 14: headwater.v1.GetDefinitionResponse
+	(*ColumnInput)(nil),             // 15: headwater.v1.ColumnInput
+	(*DiffDefinitionsRequest)(nil),  // 16: headwater.v1.DiffDefinitionsRequest
+	(*DiffDefinitionsResponse)(nil), // 17: headwater.v1.DiffDefinitionsResponse
+	(*ViewState)(nil),               // 18: headwater.v1.ViewState
+	(*DefinitionFile)(nil),          // 19: headwater.v1.DefinitionFile
+	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
+	(*Deprecation)(nil),             // 21: headwater.v1.Deprecation
 }
 var file_headwater_v1_registry_proto_depIdxs = []int32{
-	14, // 0: headwater.v1.DefinitionSource.file:type_name -> headwater.v1.DefinitionFile
-	2,  // 1: headwater.v1.PlanRequest.files:type_name -> headwater.v1.DefinitionSource
-	5,  // 2: headwater.v1.PlanResponse.changes:type_name -> headwater.v1.Change
+	19, // 0: headwater.v1.DefinitionSource.file:type_name -> headwater.v1.DefinitionFile
+	3,  // 1: headwater.v1.PlanRequest.files:type_name -> headwater.v1.DefinitionSource
+	6,  // 2: headwater.v1.PlanResponse.changes:type_name -> headwater.v1.Change
 	1,  // 3: headwater.v1.Change.kind:type_name -> headwater.v1.ChangeKind
 	0,  // 4: headwater.v1.Change.definition_kind:type_name -> headwater.v1.DefinitionKind
-	2,  // 5: headwater.v1.ApplyRequest.files:type_name -> headwater.v1.DefinitionSource
-	5,  // 6: headwater.v1.ApplyResponse.changes:type_name -> headwater.v1.Change
-	0,  // 7: headwater.v1.ListDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
-	10, // 8: headwater.v1.ListDefinitionsResponse.definitions:type_name -> headwater.v1.DefinitionSummary
-	0,  // 9: headwater.v1.DefinitionSummary.kind:type_name -> headwater.v1.DefinitionKind
-	15, // 10: headwater.v1.DefinitionSummary.applied_at:type_name -> google.protobuf.Timestamp
-	0,  // 11: headwater.v1.GetDefinitionRequest.kind:type_name -> headwater.v1.DefinitionKind
-	10, // 12: headwater.v1.GetDefinitionResponse.summary:type_name -> headwater.v1.DefinitionSummary
-	14, // 13: headwater.v1.GetDefinitionResponse.definition:type_name -> headwater.v1.DefinitionFile
-	13, // 14: headwater.v1.GetDefinitionResponse.view_state:type_name -> headwater.v1.ViewState
-	15, // 15: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
-	15, // 16: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
-	15, // 17: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
-	3,  // 18: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
-	6,  // 19: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
-	8,  // 20: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
-	11, // 21: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
-	4,  // 22: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
-	7,  // 23: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
-	9,  // 24: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
-	12, // 25: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	7,  // 5: headwater.v1.Change.data_work:type_name -> headwater.v1.DataWork
+	20, // 6: headwater.v1.DataWork.from:type_name -> google.protobuf.Timestamp
+	20, // 7: headwater.v1.DataWork.to:type_name -> google.protobuf.Timestamp
+	3,  // 8: headwater.v1.ApplyRequest.files:type_name -> headwater.v1.DefinitionSource
+	6,  // 9: headwater.v1.ApplyResponse.changes:type_name -> headwater.v1.Change
+	0,  // 10: headwater.v1.ListDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
+	12, // 11: headwater.v1.ListDefinitionsResponse.definitions:type_name -> headwater.v1.DefinitionSummary
+	0,  // 12: headwater.v1.DefinitionSummary.kind:type_name -> headwater.v1.DefinitionKind
+	20, // 13: headwater.v1.DefinitionSummary.applied_at:type_name -> google.protobuf.Timestamp
+	21, // 14: headwater.v1.DefinitionSummary.deprecated:type_name -> headwater.v1.Deprecation
+	0,  // 15: headwater.v1.GetDefinitionRequest.kind:type_name -> headwater.v1.DefinitionKind
+	12, // 16: headwater.v1.GetDefinitionResponse.summary:type_name -> headwater.v1.DefinitionSummary
+	19, // 17: headwater.v1.GetDefinitionResponse.definition:type_name -> headwater.v1.DefinitionFile
+	18, // 18: headwater.v1.GetDefinitionResponse.view_state:type_name -> headwater.v1.ViewState
+	15, // 19: headwater.v1.GetDefinitionResponse.column_inputs:type_name -> headwater.v1.ColumnInput
+	2,  // 20: headwater.v1.ColumnInput.kind:type_name -> headwater.v1.ColumnInputKind
+	0,  // 21: headwater.v1.DiffDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
+	12, // 22: headwater.v1.DiffDefinitionsResponse.before:type_name -> headwater.v1.DefinitionSummary
+	12, // 23: headwater.v1.DiffDefinitionsResponse.after:type_name -> headwater.v1.DefinitionSummary
+	20, // 24: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
+	20, // 25: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
+	20, // 26: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
+	4,  // 27: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
+	8,  // 28: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
+	10, // 29: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
+	13, // 30: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
+	5,  // 31: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
+	9,  // 32: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
+	11, // 33: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
+	14, // 34: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
+	31, // [31:35] is the sub-list for method output_type
+	27, // [27:31] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_registry_proto_init() }
@@ -1062,14 +1561,14 @@ func file_headwater_v1_registry_proto_init() {
 	}
 	file_headwater_v1_definition_proto_init()
 	file_headwater_v1_options_proto_init()
-	file_headwater_v1_registry_proto_msgTypes[4].OneofWrappers = []any{}
+	file_headwater_v1_registry_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_registry_proto_rawDesc), len(file_headwater_v1_registry_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   12,
+			NumEnums:      3,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -546,18 +546,23 @@ func (x *Run) GetWarnings() []string {
 	return nil
 }
 
-// What a run read of one source.
+// What a run read of one source or view.
 type RunInput struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty for a view.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// The source's version and fingerprint.
 	SourceVersion     int32  `protobuf:"varint,2,opt,name=source_version,json=sourceVersion,proto3" json:"source_version,omitempty"`
 	SourceFingerprint string `protobuf:"bytes,3,opt,name=source_fingerprint,json=sourceFingerprint,proto3" json:"source_fingerprint,omitempty"`
 	// Loads up to this number were considered.
 	LoadNumber int64 `protobuf:"varint,4,opt,name=load_number,json=loadNumber,proto3" json:"load_number,omitempty"`
 	// The loads that were live there and touched the interval.
-	Loads         []*RunInput_Load `protobuf:"bytes,5,rep,name=loads,proto3" json:"loads,omitempty"`
-	RowsRead      int64            `protobuf:"varint,6,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
+	Loads    []*RunInput_Load `protobuf:"bytes,5,rep,name=loads,proto3" json:"loads,omitempty"`
+	RowsRead int64            `protobuf:"varint,6,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
+	// The view version that was read, and its sequence. Empty for a source.
+	View          string `protobuf:"bytes,7,opt,name=view,proto3" json:"view,omitempty"`
+	ViewVersion   int32  `protobuf:"varint,8,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
+	ViewSeq       int64  `protobuf:"varint,9,opt,name=view_seq,json=viewSeq,proto3" json:"view_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -630,6 +635,27 @@ func (x *RunInput) GetLoads() []*RunInput_Load {
 func (x *RunInput) GetRowsRead() int64 {
 	if x != nil {
 		return x.RowsRead
+	}
+	return 0
+}
+
+func (x *RunInput) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *RunInput) GetViewVersion() int32 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *RunInput) GetViewSeq() int64 {
+	if x != nil {
+		return x.ViewSeq
 	}
 	return 0
 }
@@ -1619,7 +1645,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x0eonline_written\x18\x16 \x01(\x03R\ronlineWritten\x12!\n" +
 	"\fonline_stale\x18\x17 \x01(\x03R\vonlineStale\x12+\n" +
 	"\x11online_tombstones\x18\x18 \x01(\x03R\x10onlineTombstones\x12\x1a\n" +
-	"\bwarnings\x18\x19 \x03(\tR\bwarnings\"\xd3\x02\n" +
+	"\bwarnings\x18\x19 \x03(\tR\bwarnings\"\xa5\x03\n" +
 	"\bRunInput\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12%\n" +
 	"\x0esource_version\x18\x02 \x01(\x05R\rsourceVersion\x12-\n" +
@@ -1627,7 +1653,10 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\vload_number\x18\x04 \x01(\x03R\n" +
 	"loadNumber\x121\n" +
 	"\x05loads\x18\x05 \x03(\v2\x1b.headwater.v1.RunInput.LoadR\x05loads\x12\x1b\n" +
-	"\trows_read\x18\x06 \x01(\x03R\browsRead\x1ah\n" +
+	"\trows_read\x18\x06 \x01(\x03R\browsRead\x12\x12\n" +
+	"\x04view\x18\a \x01(\tR\x04view\x12!\n" +
+	"\fview_version\x18\b \x01(\x05R\vviewVersion\x12\x19\n" +
+	"\bview_seq\x18\t \x01(\x03R\aviewSeq\x1ah\n" +
 	"\x04Load\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x1b\n" +
 	"\tfile_name\x18\x02 \x01(\tR\bfileName\x12\x1f\n" +

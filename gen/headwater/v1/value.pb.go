@@ -33,6 +33,12 @@ const (
 	ValueType_VALUE_TYPE_STRING      ValueType = 4
 	// Microseconds, UTC.
 	ValueType_VALUE_TYPE_TIMESTAMP ValueType = 5
+	ValueType_VALUE_TYPE_DECIMAL   ValueType = 6
+	ValueType_VALUE_TYPE_BYTES     ValueType = 7
+	// Of values of one type, none of them NULL and none a list.
+	ValueType_VALUE_TYPE_LIST ValueType = 8
+	// A fixed number of floats of 32 bits.
+	ValueType_VALUE_TYPE_VECTOR ValueType = 9
 )
 
 // Enum value maps for ValueType.
@@ -44,6 +50,10 @@ var (
 		3: "VALUE_TYPE_FLOAT64",
 		4: "VALUE_TYPE_STRING",
 		5: "VALUE_TYPE_TIMESTAMP",
+		6: "VALUE_TYPE_DECIMAL",
+		7: "VALUE_TYPE_BYTES",
+		8: "VALUE_TYPE_LIST",
+		9: "VALUE_TYPE_VECTOR",
 	}
 	ValueType_value = map[string]int32{
 		"VALUE_TYPE_UNSPECIFIED": 0,
@@ -52,6 +62,10 @@ var (
 		"VALUE_TYPE_FLOAT64":     3,
 		"VALUE_TYPE_STRING":      4,
 		"VALUE_TYPE_TIMESTAMP":   5,
+		"VALUE_TYPE_DECIMAL":     6,
+		"VALUE_TYPE_BYTES":       7,
+		"VALUE_TYPE_LIST":        8,
+		"VALUE_TYPE_VECTOR":      9,
 	}
 )
 
@@ -178,6 +192,10 @@ type Value struct {
 	//	*Value_Float64Value
 	//	*Value_StringValue
 	//	*Value_TimestampValue
+	//	*Value_DecimalValue
+	//	*Value_BytesValue
+	//	*Value_ListValue
+	//	*Value_VectorValue
 	Kind          isValue_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -265,6 +283,42 @@ func (x *Value) GetTimestampValue() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Value) GetDecimalValue() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Value_DecimalValue); ok {
+			return x.DecimalValue
+		}
+	}
+	return ""
+}
+
+func (x *Value) GetBytesValue() []byte {
+	if x != nil {
+		if x, ok := x.Kind.(*Value_BytesValue); ok {
+			return x.BytesValue
+		}
+	}
+	return nil
+}
+
+func (x *Value) GetListValue() *ListValue {
+	if x != nil {
+		if x, ok := x.Kind.(*Value_ListValue); ok {
+			return x.ListValue
+		}
+	}
+	return nil
+}
+
+func (x *Value) GetVectorValue() *VectorValue {
+	if x != nil {
+		if x, ok := x.Kind.(*Value_VectorValue); ok {
+			return x.VectorValue
+		}
+	}
+	return nil
+}
+
 type isValue_Kind interface {
 	isValue_Kind()
 }
@@ -289,6 +343,23 @@ type Value_TimestampValue struct {
 	TimestampValue *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=timestamp_value,json=timestampValue,proto3,oneof"`
 }
 
+type Value_DecimalValue struct {
+	// With exactly as many digits behind the point as the type has: `-12.50`.
+	DecimalValue string `protobuf:"bytes,6,opt,name=decimal_value,json=decimalValue,proto3,oneof"`
+}
+
+type Value_BytesValue struct {
+	BytesValue []byte `protobuf:"bytes,7,opt,name=bytes_value,json=bytesValue,proto3,oneof"`
+}
+
+type Value_ListValue struct {
+	ListValue *ListValue `protobuf:"bytes,8,opt,name=list_value,json=listValue,proto3,oneof"`
+}
+
+type Value_VectorValue struct {
+	VectorValue *VectorValue `protobuf:"bytes,9,opt,name=vector_value,json=vectorValue,proto3,oneof"`
+}
+
 func (*Value_BoolValue) isValue_Kind() {}
 
 func (*Value_Int64Value) isValue_Kind() {}
@@ -299,8 +370,105 @@ func (*Value_StringValue) isValue_Kind() {}
 
 func (*Value_TimestampValue) isValue_Kind() {}
 
-// Many values of one type, with a status each. Exactly one of the typed lists is as long as `status`; where the status
-// is neither PRESENT, DEFAULT nor STALE its entry is the type's zero.
+func (*Value_DecimalValue) isValue_Kind() {}
+
+func (*Value_BytesValue) isValue_Kind() {}
+
+func (*Value_ListValue) isValue_Kind() {}
+
+func (*Value_VectorValue) isValue_Kind() {}
+
+type ListValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// None NULL, all of the list's type.
+	Values        []*Value `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListValue) Reset() {
+	*x = ListValue{}
+	mi := &file_headwater_v1_value_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListValue) ProtoMessage() {}
+
+func (x *ListValue) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_value_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListValue.ProtoReflect.Descriptor instead.
+func (*ListValue) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_value_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListValue) GetValues() []*Value {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type VectorValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []float32              `protobuf:"fixed32,1,rep,packed,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VectorValue) Reset() {
+	*x = VectorValue{}
+	mi := &file_headwater_v1_value_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VectorValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VectorValue) ProtoMessage() {}
+
+func (x *VectorValue) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_value_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VectorValue.ProtoReflect.Descriptor instead.
+func (*VectorValue) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_value_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *VectorValue) GetValues() []float32 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// Many values of one type, with a status each. Exactly one of the typed lists is as long as `status` (for vectors, times
+// their length); where the status is neither PRESENT, DEFAULT nor STALE its entry is the type's zero.
 type ValueVector struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Type     ValueType              `protobuf:"varint,1,opt,name=type,proto3,enum=headwater.v1.ValueType" json:"type,omitempty"`
@@ -310,14 +478,22 @@ type ValueVector struct {
 	Float64S []float64              `protobuf:"fixed64,5,rep,packed,name=float64s,proto3" json:"float64s,omitempty"`
 	Strings  []string               `protobuf:"bytes,6,rep,name=strings,proto3" json:"strings,omitempty"`
 	// Microseconds since 1970-01-01T00:00:00Z.
-	Timestamps    []int64 `protobuf:"fixed64,7,rep,packed,name=timestamps,proto3" json:"timestamps,omitempty"`
+	Timestamps []int64 `protobuf:"fixed64,7,rep,packed,name=timestamps,proto3" json:"timestamps,omitempty"`
+	// As in Value.
+	Decimals    []string     `protobuf:"bytes,8,rep,name=decimals,proto3" json:"decimals,omitempty"`
+	BytesValues [][]byte     `protobuf:"bytes,9,rep,name=bytes_values,json=bytesValues,proto3" json:"bytes_values,omitempty"`
+	Lists       []*ListValue `protobuf:"bytes,10,rep,name=lists,proto3" json:"lists,omitempty"`
+	// The floats of all entries after each other, as many for each as the type says.
+	Vectors []float32 `protobuf:"fixed32,11,rep,packed,name=vectors,proto3" json:"vectors,omitempty"`
+	// The type as definitions write it, with what `type` leaves open: `decimal(12, 2)`, `list(int64)`, `vector(128)`.
+	TypeName      string `protobuf:"bytes,12,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ValueVector) Reset() {
 	*x = ValueVector{}
-	mi := &file_headwater_v1_value_proto_msgTypes[1]
+	mi := &file_headwater_v1_value_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -329,7 +505,7 @@ func (x *ValueVector) String() string {
 func (*ValueVector) ProtoMessage() {}
 
 func (x *ValueVector) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_value_proto_msgTypes[1]
+	mi := &file_headwater_v1_value_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -342,7 +518,7 @@ func (x *ValueVector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueVector.ProtoReflect.Descriptor instead.
 func (*ValueVector) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_value_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_value_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ValueVector) GetType() ValueType {
@@ -394,11 +570,46 @@ func (x *ValueVector) GetTimestamps() []int64 {
 	return nil
 }
 
+func (x *ValueVector) GetDecimals() []string {
+	if x != nil {
+		return x.Decimals
+	}
+	return nil
+}
+
+func (x *ValueVector) GetBytesValues() [][]byte {
+	if x != nil {
+		return x.BytesValues
+	}
+	return nil
+}
+
+func (x *ValueVector) GetLists() []*ListValue {
+	if x != nil {
+		return x.Lists
+	}
+	return nil
+}
+
+func (x *ValueVector) GetVectors() []float32 {
+	if x != nil {
+		return x.Vectors
+	}
+	return nil
+}
+
+func (x *ValueVector) GetTypeName() string {
+	if x != nil {
+		return x.TypeName
+	}
+	return ""
+}
+
 var File_headwater_v1_value_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_value_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/value.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x01\n" +
+	"\x18headwater/v1/value.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x03\n" +
 	"\x05Value\x12\x1f\n" +
 	"\n" +
 	"bool_value\x18\x01 \x01(\bH\x00R\tboolValue\x12!\n" +
@@ -406,8 +617,18 @@ const file_headwater_v1_value_proto_rawDesc = "" +
 	"int64Value\x12%\n" +
 	"\rfloat64_value\x18\x03 \x01(\x01H\x00R\ffloat64Value\x12#\n" +
 	"\fstring_value\x18\x04 \x01(\tH\x00R\vstringValue\x12E\n" +
-	"\x0ftimestamp_value\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x0etimestampValueB\x06\n" +
-	"\x04kind\"\xf1\x01\n" +
+	"\x0ftimestamp_value\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x0etimestampValue\x12%\n" +
+	"\rdecimal_value\x18\x06 \x01(\tH\x00R\fdecimalValue\x12!\n" +
+	"\vbytes_value\x18\a \x01(\fH\x00R\n" +
+	"bytesValue\x128\n" +
+	"\n" +
+	"list_value\x18\b \x01(\v2\x17.headwater.v1.ListValueH\x00R\tlistValue\x12>\n" +
+	"\fvector_value\x18\t \x01(\v2\x19.headwater.v1.VectorValueH\x00R\vvectorValueB\x06\n" +
+	"\x04kind\"8\n" +
+	"\tListValue\x12+\n" +
+	"\x06values\x18\x01 \x03(\v2\x13.headwater.v1.ValueR\x06values\"%\n" +
+	"\vVectorValue\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\x02R\x06values\"\x96\x03\n" +
 	"\vValueVector\x12+\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x17.headwater.v1.ValueTypeR\x04type\x121\n" +
 	"\x06status\x18\x02 \x03(\x0e2\x19.headwater.v1.ValueStatusR\x06status\x12\x14\n" +
@@ -417,14 +638,24 @@ const file_headwater_v1_value_proto_rawDesc = "" +
 	"\astrings\x18\x06 \x03(\tR\astrings\x12\x1e\n" +
 	"\n" +
 	"timestamps\x18\a \x03(\x10R\n" +
-	"timestamps*\x9b\x01\n" +
+	"timestamps\x12\x1a\n" +
+	"\bdecimals\x18\b \x03(\tR\bdecimals\x12!\n" +
+	"\fbytes_values\x18\t \x03(\fR\vbytesValues\x12-\n" +
+	"\x05lists\x18\n" +
+	" \x03(\v2\x17.headwater.v1.ListValueR\x05lists\x12\x18\n" +
+	"\avectors\x18\v \x03(\x02R\avectors\x12\x1b\n" +
+	"\ttype_name\x18\f \x01(\tR\btypeName*\xf5\x01\n" +
 	"\tValueType\x12\x1a\n" +
 	"\x16VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVALUE_TYPE_BOOL\x10\x01\x12\x14\n" +
 	"\x10VALUE_TYPE_INT64\x10\x02\x12\x16\n" +
 	"\x12VALUE_TYPE_FLOAT64\x10\x03\x12\x15\n" +
 	"\x11VALUE_TYPE_STRING\x10\x04\x12\x18\n" +
-	"\x14VALUE_TYPE_TIMESTAMP\x10\x05*\xc9\x02\n" +
+	"\x14VALUE_TYPE_TIMESTAMP\x10\x05\x12\x16\n" +
+	"\x12VALUE_TYPE_DECIMAL\x10\x06\x12\x14\n" +
+	"\x10VALUE_TYPE_BYTES\x10\a\x12\x13\n" +
+	"\x0fVALUE_TYPE_LIST\x10\b\x12\x15\n" +
+	"\x11VALUE_TYPE_VECTOR\x10\t*\xc9\x02\n" +
 	"\vValueStatus\x12\x1c\n" +
 	"\x18VALUE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14VALUE_STATUS_PRESENT\x10\x01\x12\x15\n" +
@@ -453,23 +684,29 @@ func file_headwater_v1_value_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_value_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_value_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_headwater_v1_value_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_headwater_v1_value_proto_goTypes = []any{
 	(ValueType)(0),                // 0: headwater.v1.ValueType
 	(ValueStatus)(0),              // 1: headwater.v1.ValueStatus
 	(*Value)(nil),                 // 2: headwater.v1.Value
-	(*ValueVector)(nil),           // 3: headwater.v1.ValueVector
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*ListValue)(nil),             // 3: headwater.v1.ListValue
+	(*VectorValue)(nil),           // 4: headwater.v1.VectorValue
+	(*ValueVector)(nil),           // 5: headwater.v1.ValueVector
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_headwater_v1_value_proto_depIdxs = []int32{
-	4, // 0: headwater.v1.Value.timestamp_value:type_name -> google.protobuf.Timestamp
-	0, // 1: headwater.v1.ValueVector.type:type_name -> headwater.v1.ValueType
-	1, // 2: headwater.v1.ValueVector.status:type_name -> headwater.v1.ValueStatus
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	6, // 0: headwater.v1.Value.timestamp_value:type_name -> google.protobuf.Timestamp
+	3, // 1: headwater.v1.Value.list_value:type_name -> headwater.v1.ListValue
+	4, // 2: headwater.v1.Value.vector_value:type_name -> headwater.v1.VectorValue
+	2, // 3: headwater.v1.ListValue.values:type_name -> headwater.v1.Value
+	0, // 4: headwater.v1.ValueVector.type:type_name -> headwater.v1.ValueType
+	1, // 5: headwater.v1.ValueVector.status:type_name -> headwater.v1.ValueStatus
+	3, // 6: headwater.v1.ValueVector.lists:type_name -> headwater.v1.ListValue
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_value_proto_init() }
@@ -483,6 +720,10 @@ func file_headwater_v1_value_proto_init() {
 		(*Value_Float64Value)(nil),
 		(*Value_StringValue)(nil),
 		(*Value_TimestampValue)(nil),
+		(*Value_DecimalValue)(nil),
+		(*Value_BytesValue)(nil),
+		(*Value_ListValue)(nil),
+		(*Value_VectorValue)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -490,7 +731,7 @@ func file_headwater_v1_value_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_value_proto_rawDesc), len(file_headwater_v1_value_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,36 @@
+package feature
+
+// What the language has and this version cannot do yet is refused here, by name.
+
+func (v *validation) unavailableInSource(s *Source) {
+	if s.Postgres != nil {
+		v.add("postgres", "found a table of a Postgres, which is not available as a source in this version, expected landing: {}")
+	}
+	if len(s.UniqueKey) > 0 {
+		v.add("unique_key", "found a unique key, which is not available in this version; leave it out")
+	}
+	if s.IgnoreNewColumns {
+		v.add("schema_changes", "found ignore_new_columns, which is not available in this version; leave it out")
+	}
+}
+
+func (v *validation) unavailableInSQL(t *SQLTransform) {
+	if len(t.Views) > 0 {
+		v.add("sql.views", "found views that the SQL reads, which are not available in this version; read sources only")
+	}
+	if len(t.Functions) > 0 {
+		v.add("sql.functions", "found functions of users, which are not available in this version; use Postgres's own")
+	}
+}
+
+func (v *validation) unavailableInServiceView(field string, sv *ServiceView) {
+	if sv.Published {
+		v.add(field+".view", "found @published, which is not available in this version; name a version, or none")
+	}
+	if len(sv.Rename) > 0 {
+		v.add(field+".rename", "found other names for features, which are not available in this version; leave them out")
+	}
+	if len(sv.Defaults) > 0 {
+		v.add(field+".defaults", "found defaults, which are not available in this version; leave them out")
+	}
+}
