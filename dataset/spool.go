@@ -80,7 +80,7 @@ func newContentHash(columns []feature.Column) *contentHash {
 	c.buf = binary.BigEndian.AppendUint64(c.buf, uint64(len(columns)))
 	for _, col := range columns {
 		c.buf = feature.AppendCanonicalString(c.buf, col.Name)
-		c.buf = append(c.buf, byte(col.Type))
+		c.buf = col.Type.AppendCanonical(c.buf)
 	}
 	c.h.Write(c.buf)
 	return c

@@ -72,33 +72,8 @@ func (c *fromProto) typ(field, name string) feature.Type {
 	if err == nil {
 		return t
 	}
-	description := err.Error()
-	if near, ok := feature.Nearest(name, typeNames()); ok {
-		description += "; did you mean " + near + "?"
-	} else if other, ok := typesElsewhere[strings.ToLower(name)]; ok {
-		description += "; write " + other.String()
-	}
-	c.add(field, "%s", description)
+	c.add(field, "%s%s", err, typeMeant(name))
 	return feature.TypeInvalid
-}
-
-func typeNames() []string {
-	var names []string
-	for _, t := range feature.Types() {
-		names = append(names, t.String())
-	}
-	return names
-}
-
-// typesElsewhere are names that databases and languages have for our types.
-var typesElsewhere = map[string]feature.Type{
-	"int": feature.TypeInt64, "integer": feature.TypeInt64, "bigint": feature.TypeInt64, "int32": feature.TypeInt64,
-	"long": feature.TypeInt64, "smallint": feature.TypeInt64,
-	"float": feature.TypeFloat64, "double": feature.TypeFloat64, "real": feature.TypeFloat64, "float32": feature.TypeFloat64,
-	"double precision": feature.TypeFloat64, "numeric": feature.TypeFloat64, "decimal": feature.TypeFloat64,
-	"text": feature.TypeString, "varchar": feature.TypeString, "str": feature.TypeString, "utf8": feature.TypeString,
-	"boolean":     feature.TypeBool,
-	"timestamptz": feature.TypeTimestamp, "datetime": feature.TypeTimestamp, "date": feature.TypeTimestamp, "time": feature.TypeTimestamp,
 }
 
 func (c *fromProto) entity(at string, e *headwaterv1.Entity) feature.Entity {

@@ -155,7 +155,7 @@ func TestLoadTellsPlaceAndRemedy(t *testing.T) {
 		{"no duration", "ttl: 24h", "ttl: 0s", "a.yaml:17:10: found a ttl that is not above zero"},
 		{"endless duration", "ttl: 24h", "ttl: 9999999h", "found a duration of more than"},
 		{"nanoseconds", "ttl: 24h", "ttl: 1500ns", "a.yaml:17:10: found 1.5µs, expected whole microseconds"},
-		{"type", "departures, type: int64", "departures, type: int46", `a.yaml:16:34: found type "int46", expected one of bool, int64, float64, string, timestamp; did you mean int64?`},
+		{"type", "departures, type: int64", "departures, type: int46", `a.yaml:16:34: found type "int46", expected one of bool, int64, float64, decimal(p, s), string, bytes, timestamp, list(T), vector(n); did you mean int64?`},
 		{"type of a database", "departures, type: int64", "departures, type: bigint", "; write int64"},
 		{"key type", "origin, type: string}\nsources", "origin, type: float64}\nsources", "a.yaml:4:30: found a join key of type float64, expected string or int64"},
 		{"name", "name: airport", "name: Air Port", `a.yaml:2:11: found the name "Air Port", expected lower-case letters`},

@@ -27,21 +27,25 @@ func (v Value) canonicalBits() uint64 {
 	return v.bits
 }
 
-// AppendCanonical appends v's canonical encoding: the type's number as one byte (0 for NULL), then nothing for NULL, one
-// byte for a bool, the length as eight bytes and the bytes for a string, and eight bytes for the others. Numbers are
-// big-endian.
+// AppendCanonical appends v's canonical encoding: that of its type (one byte 0 for NULL), then nothing for NULL, one byte
+// for a bool, the length as eight bytes and the bytes for a string or bytes, sixteen bytes for a decimal's coefficient, the
+// packed elements for a list or vector, and eight bytes for the others. Numbers are big-endian.
 func (v Value) AppendCanonical(dst []byte) []byte {
-	dst = append(dst, byte(v.typ))
 	switch v.typ {
 	case TypeInvalid:
-		return dst
+		return append(dst, 0)
 	case TypeBool:
-		return append(dst, byte(v.bits))
-	case TypeString:
-		return AppendCanonicalString(dst, v.str)
-	default:
-		return binary.BigEndian.AppendUint64(dst, v.canonicalBits())
+		return append(dst, byte(TypeBool), byte(v.bits))
+	case TypeString, TypeBytes:
+		return AppendCanonicalString(append(dst, byte(v.typ)), v.str)
+	case TypeInt64, TypeFloat64, TypeTimestamp:
+		return binary.BigEndian.AppendUint64(append(dst, byte(v.typ)), v.canonicalBits())
 	}
+	dst = v.typ.AppendCanonical(dst)
+	if v.typ.Kind() == TypeDecimal {
+		return v.Decimal().Append(dst)
+	}
+	return append(dst, v.str...)
 }
 
 // AppendCanonicalString appends the length of s as eight big-endian bytes, then s.
@@ -55,7 +59,7 @@ func AppendCanonicalString(dst []byte, s string) []byte {
 const (
 	// MaxKeyBytes bounds the encoded join keys.
 	MaxKeyBytes = 2048
-	// MaxRowText bounds the text of all values together, in bytes.
+	// MaxRowText bounds the text, bytes, lists and vectors of all values together; see Value.Size.
 	MaxRowText = 16<<20 - 64<<10
 )
 

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -31,7 +34,80 @@ func TestCanonicalGolden(t *testing.T) {
 	add("set:row", digestBytes(set.Digest()))
 	set.Add(row.AppendCanonical(nil))
 	add("set:row,row", digestBytes(set.Digest()))
+	for _, c := range []struct{ typ, name string }{
+		{"bytes", ""}, {"bytes", "\x00\xff"}, {"decimal(12, 2)", "-12.50"}, {"decimal(38, 0)", "99999999999999999999999999999999999999"},
+		{"list(bool)", "[true,false]"}, {"list(int64)", "[]"}, {"list(int64)", "[-1,258]"}, {"list(float64)", "[-0,NaN,1.5]"},
+		{"list(string)", "[é,]"}, {"list(bytes)", "[\xff]"}, {"list(timestamp)", "[1970-01-01T00:00:01Z]"}, {"list(decimal(3, 1))", "[0.5]"},
+		{"vector(3)", "[-0,NaN,0.5]"},
+	} {
+		add(strings.ReplaceAll(c.typ, " ", "")+":"+strings.Trim(strconv.QuoteToASCII(c.name), `"`), goldenValue(t, c.typ, c.name).AppendCanonical(nil))
+	}
 	golden(t, "canonical.txt", lines)
+}
+
+// goldenValue reads the small language of the golden values: a scalar's text, or such texts in brackets.
+func goldenValue(t *testing.T, typeName, text string) Value {
+	t.Helper()
+	typ, err := ParseType(typeName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scalar := func(typ Type, s string) Value {
+		switch typ.Kind() {
+		case TypeBool:
+			return Bool(s == "true")
+		case TypeString:
+			return String(s)
+		case TypeBytes:
+			return Bytes(s)
+		case TypeTimestamp:
+			at, err := time.Parse(time.RFC3339, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return Timestamp(TimeOf(at))
+		case TypeDecimal:
+			v, err := ParseDecimal(typ, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if typ == TypeInt64 {
+			return Int64(int64(f))
+		}
+		return Float64(f)
+	}
+	inner, listed := strings.CutPrefix(text, "[")
+	var parts []string
+	if inner = strings.TrimSuffix(inner, "]"); inner != "" {
+		parts = strings.Split(inner, ",")
+	}
+	var v Value
+	switch {
+	case !listed:
+		return scalar(typ, text)
+	case typ.IsList():
+		elements := make([]Value, len(parts))
+		for i := range parts {
+			elements[i] = scalar(typ.Elem(), parts[i])
+		}
+		v, err = List(typ, elements)
+	default:
+		floats := make([]float32, len(parts))
+		for i := range parts {
+			floats[i] = float32(scalar(TypeFloat64, parts[i]).Float64())
+		}
+		v, err = Vector(typ, floats)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func digestBytes(d Digest) []byte { return d[:] }
@@ -46,6 +122,10 @@ func anyValue() *rapid.Generator[Value] {
 		rapid.Map(rapid.Float64(), Float64),
 		rapid.Map(rapid.StringMatching(`[ab|\\]{0,4}`), String),
 		rapid.Map(rapid.Int64Range(-3, 3), func(n int64) Value { return Timestamp(Time(n)) }),
+		rapid.Custom(func(t *rapid.T) Value {
+			return anyOf(rapid.SampledFrom([]Type{TypeBytes, DecimalType(2, 1), DecimalType(38, 38), ListType(TypeBool), ListType(TypeString),
+				ListType(TypeBytes), ListType(DecimalType(2, 1)), ListType(TypeFloat64), VectorType(1), VectorType(2)}).Draw(t, "type")).Draw(t, "value")
+		}),
 	)
 }
 

@@ -41,7 +41,7 @@ func (e *encoding) columns(columns []Column) {
 	e.number(int64(len(columns)))
 	for i := range columns {
 		e.text(columns[i].Name)
-		e.bytes = append(e.bytes, byte(columns[i].Type))
+		e.bytes = columns[i].Type.AppendCanonical(e.bytes)
 	}
 }
 

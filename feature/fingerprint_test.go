@@ -38,7 +38,22 @@ func TestFingerprintGolden(t *testing.T) {
 	for _, k := range slices.Sorted(maps.Keys(all)) {
 		lines = append(lines, k.String()+" "+all[k].String())
 	}
+	typed := Source{Name: "typed", EventTime: "at", Columns: []Column{{Name: "at", Type: TypeTimestamp}, {Name: "a", Type: DecimalType(12, 2)},
+		{Name: "b", Type: TypeBytes}, {Name: "c", Type: ListType(TypeString)}, {Name: "d", Type: ListType(DecimalType(3, 0))}, {Name: "e", Type: VectorType(256)}}}
+	lines = append(lines, "source:typed "+typed.Fingerprint().String())
 	golden(t, "fingerprints.txt", lines)
+}
+
+func TestFingerprintHoldsTheWholeType(t *testing.T) {
+	seen := map[Digest]Type{}
+	for _, typ := range []Type{TypeInt64, TypeBytes, DecimalType(12, 2), DecimalType(12, 3), DecimalType(13, 2), ListType(TypeInt64), ListType(TypeBytes),
+		ListType(DecimalType(12, 2)), ListType(DecimalType(12, 3)), VectorType(2), VectorType(258)} {
+		s := Source{Name: "s", Columns: []Column{{Name: "c", Type: typ}}}
+		if other, ok := seen[s.Fingerprint()]; ok {
+			t.Errorf("%s and %s have one fingerprint", typ, other)
+		}
+		seen[s.Fingerprint()] = typ
+	}
 }
 
 func TestFingerprintIgnoresWordsAndLayout(t *testing.T) {

@@ -2,6 +2,12 @@ package feature
 
 // What the language has and this version cannot do yet is refused here, by name.
 
+func (v *validation) unavailableType(at string, t Type) {
+	if t.Kind() > TypeTimestamp {
+		v.add(at+".type", "found type %s, which is not available in this version, expected bool, int64, float64, string or timestamp", t)
+	}
+}
+
 func (v *validation) unavailableInSource(s *Source) {
 	if s.Postgres != nil {
 		v.add("postgres", "found a table of a Postgres, which is not available as a source in this version, expected landing: {}")

@@ -173,9 +173,10 @@ func (v *validation) columns(field, what string, columns []Column, taken map[str
 		} else {
 			taken[c.Name] = "a " + what
 		}
-		if !slices.Contains(Types(), c.Type) {
+		if !c.Type.IsValid() {
 			v.add(at+".type", "found no type, expected one of %s", TypeNames())
 		}
+		v.unavailableType(at, c.Type)
 	}
 }
 

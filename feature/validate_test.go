@@ -50,7 +50,7 @@ func TestValidateProblems(t *testing.T) {
 			"sources[0].arrival_time.expression", "expected none: this expression is over one row"},
 		{"arrive", func(d *Definitions) { d.Sources[0].Corrections = Arrive }, "sources[0].corrections", "not available in this version"},
 		{"no type", func(d *Definitions) { d.Views[0].Features[0].Type = TypeInvalid },
-			"feature_views[0].features[0].type", "expected one of bool, int64, float64, string, timestamp"},
+			"feature_views[0].features[0].type", "expected one of bool, int64, float64, decimal(p, s), string, bytes, timestamp, list(T), vector(n)"},
 		{"entity of nothing", func(d *Definitions) { d.Views[0].Entity = "rout" },
 			"feature_views[0].entity", "found no entity called rout; did you mean route?"},
 		{"source of nothing", func(d *Definitions) { d.Views[0].SQL.Sources = []string{"flihgts"} },

@@ -1,8 +1,10 @@
 package feature
 
 import (
+	"encoding/base64"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -55,6 +57,7 @@ func (t Time) Add(d time.Duration) Time { return t + Time(d.Microseconds()) }
 // Value is one value of a column or feature. The zero Value is NULL. Values are compared with Equal, never with ==:
 // floats have more than one NaN and two zeros.
 type Value struct {
+	// str is a string, bytes, a packed list or vector, or the 16 bytes of a decimal whose coefficient needs more than bits.
 	str  string
 	bits uint64
 	typ  Type
@@ -81,6 +84,9 @@ func Float64(f float64) Value { return Value{typ: TypeFloat64, bits: math.Float6
 // String is a value of TypeString. It must be valid UTF-8 without NUL; readers of outside data check.
 func String(s string) Value { return Value{typ: TypeString, str: s} }
 
+// Bytes is a value of TypeBytes, which holds any bytes.
+func Bytes(b string) Value { return Value{typ: TypeBytes, str: b} }
+
 // Timestamp is a value of TypeTimestamp.
 func Timestamp(t Time) Value { return Value{typ: TypeTimestamp, bits: uint64(t)} }
 
@@ -99,20 +105,39 @@ func (v Value) Int64() int64 { return int64(v.bits) }
 // Float64 is the value of a TypeFloat64; for other types its meaning is not defined.
 func (v Value) Float64() float64 { return math.Float64frombits(v.bits) }
 
-// Str is the value of a TypeString, "" otherwise.
-func (v Value) Str() string { return v.str }
+// Str is the text of a TypeString or the bytes of a TypeBytes, "" otherwise.
+func (v Value) Str() string {
+	if v.typ == TypeString || v.typ == TypeBytes {
+		return v.str
+	}
+	return ""
+}
+
+// Size is how many bytes of a row's MaxRowText the value takes: those of text and bytes, of a list or vector the packed ones.
+func (v Value) Size() int {
+	if v.typ.Kind() == TypeDecimal {
+		return 0
+	}
+	return len(v.str)
+}
+
+// Clone is v with memory of its own, for a value that shares that of what it was read from.
+func (v Value) Clone() Value {
+	v.str = strings.Clone(v.str)
+	return v
+}
 
 // Timestamp is the value of a TypeTimestamp; for other types its meaning is not defined.
 func (v Value) Timestamp() Time { return Time(v.bits) }
 
 // Equal reports whether v and w have the same canonical encoding: NULL equals NULL, every NaN equals every NaN, and the
-// two zeros are one.
+// two zeros are one, in lists and vectors too.
 func (v Value) Equal(w Value) bool {
 	return v.typ == w.typ && v.str == w.str && v.canonicalBits() == w.canonicalBits()
 }
 
 // Text is the value for people and for CSV: "" for NULL, RFC 3339 for timestamps, the shortest form that reads back for
-// floats.
+// floats, base64 for bytes, as many digits behind the point as its type has for decimals, JSON for lists and vectors.
 func (v Value) Text() string {
 	switch v.typ {
 	case TypeBool:
@@ -125,6 +150,85 @@ func (v Value) Text() string {
 		return v.str
 	case TypeTimestamp:
 		return Time(v.bits).String()
+	case TypeBytes:
+		return base64.StdEncoding.EncodeToString([]byte(v.str))
+	}
+	switch v.typ.Kind() {
+	case TypeDecimal:
+		return string(formatDecimal(nil, v.Decimal(), v.typ.Scale()))
+	case TypeList, TypeVector:
+		return string(v.AppendJSON(nil))
 	}
 	return ""
+}
+
+// AppendJSON appends the value as JSON: null, true or false, a number for the numeric types (with as many digits behind the
+// point as its type has for a decimal), a text for the others, base64 for bytes, an array for lists and vectors. Floats
+// that JSON has no number for are the texts "NaN", "Infinity" and "-Infinity".
+func (v Value) AppendJSON(dst []byte) []byte {
+	switch v.typ.Kind() {
+	case TypeInvalid:
+		return append(dst, "null"...)
+	case TypeFloat64:
+		return appendJSONFloat(dst, v.Float64(), 64)
+	case TypeString:
+		return appendJSONText(dst, v.str)
+	case TypeTimestamp, TypeBytes:
+		dst = append(append(dst, '"'), v.Text()...)
+		return append(dst, '"')
+	case TypeList:
+		dst = append(dst, '[')
+		for i, e := range v.Elements() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = e.AppendJSON(dst)
+		}
+		return append(dst, ']')
+	case TypeVector:
+		dst = append(dst, '[')
+		for at := 0; at < len(v.str); at += 4 {
+			if at > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendJSONFloat(dst, float64(math.Float32frombits(uint32At(v.str, at))), 32)
+		}
+		return append(dst, ']')
+	}
+	return append(dst, v.Text()...)
+}
+
+func appendJSONFloat(dst []byte, f float64, bitSize int) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(dst, `"NaN"`...)
+	case math.IsInf(f, 1):
+		return append(dst, `"Infinity"`...)
+	case math.IsInf(f, -1):
+		return append(dst, `"-Infinity"`...)
+	}
+	return strconv.AppendFloat(dst, f, 'g', -1, bitSize)
+}
+
+// appendJSONText appends s, which is UTF-8, in quotes.
+func appendJSONText(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
 }

@@ -63,7 +63,7 @@ func (w *shop) refuseDefinitions(t *testing.T) {
 		{"unknown key", "    entity: shop\n    grain", "    entitty: shop\n    grain",
 			`:16:5: found the unknown key "entitty"; did you mean entity?`},
 		{"unknown type", "type: int64}\n    sql", "type: integer}\n    sql",
-			`:19:30: found type "integer", expected one of bool, int64, float64, string, timestamp; write int64`},
+			`:19:30: found type "integer", expected one of bool, int64, float64, decimal(p, s), string, bytes, timestamp, list(T), vector(n); write int64`},
 		{"other type than the SQL's", "type: int64}\n    sql", "type: string}\n    sql",
 			`:22:14: found output column amount of type int8, expected string; write (…)::text AS amount, or declare another type`},
 		{"source of that name is not there", "sources: [sales]", "sources: [sale]", `:21:17: found no source called sale; did you mean sales?`},

@@ -68,7 +68,7 @@ func ColumnsOf(s *arrow.Schema) ([]feature.Column, error) {
 }
 
 func typeOf(dt arrow.DataType) (feature.Type, bool) {
-	for _, t := range feature.Types() {
+	for _, t := range feature.PlainTypes()[:5] {
 		if arrow.TypeEqual(dt, ArrowType(t)) {
 			return t, true
 		}
