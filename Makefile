@@ -55,12 +55,12 @@ fmt: check-go ## Format the Go code
 	@go fmt ./...
 
 .PHONY: generate
-generate: check-go ## gen/ from proto/
+generate: check-go ## gen/ and the tables of docs/definitions.md from proto/
 	@echo "==> generate"
 	@scripts/generate.sh
 
 .PHONY: check-generate
-check-generate: check-go ## Fails when gen/ is not what proto/ generates
+check-generate: check-go ## Fails when what is generated is not what proto/ generates
 	@echo "==> check-generate"
 	@scripts/generate.sh --check
 

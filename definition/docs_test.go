@@ -2,7 +2,6 @@ package definition
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -95,6 +94,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	}
 }
 
+// The examples of the page are read, and between them have every key.
 func TestExamplesOfTheReferenceAreRead(t *testing.T) {
 	text, err := os.ReadFile("../docs/definitions.md")
 	if err != nil {
@@ -104,13 +104,40 @@ func TestExamplesOfTheReferenceAreRead(t *testing.T) {
 	if len(blocks) < 5 {
 		t.Fatalf("found %d examples, expected one for each kind", len(blocks))
 	}
+	seen := map[string]bool{}
 	for _, block := range blocks {
-		path := filepath.Join(t.TempDir(), "example.yaml")
-		if err := os.WriteFile(path, []byte(block[1]), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Read([]string{path}); err != nil {
+		// Beside an example of tests there are definitions.
+		write(t, map[string]string{"example.yaml": block[1], "else.yaml": "entities: [{name: elsewhere, join_keys: [{name: k, type: string}]}]"})
+		set, err := Read([]string{"example.yaml", "else.yaml"})
+		if err != nil {
 			t.Errorf("%v in\n%s", err, block[1])
+			continue
+		}
+		forEachKey(set.Files[0].File.ProtoReflect(), func(field protoreflect.FieldDescriptor) { seen[string(field.FullName())] = true })
+	}
+	messages := (&headwaterv1.DefinitionFile{}).ProtoReflect().Descriptor().ParentFile().Messages()
+	for i := range messages.Len() {
+		for j := range messages.Get(i).Fields().Len() {
+			if name := string(messages.Get(i).Fields().Get(j).FullName()); !seen[name] {
+				t.Errorf("no example of docs/definitions.md has the key %s", strings.TrimPrefix(name, "headwater.v1."))
+			}
 		}
 	}
+}
+
+// forEachKey calls f with each key that is set in a message of definitions, and in those within.
+func forEachKey(m protoreflect.Message, f func(protoreflect.FieldDescriptor)) {
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		f(field)
+		switch {
+		case field.Message() == nil || field.IsMap():
+		case field.IsList():
+			for i := range value.List().Len() {
+				forEachKey(value.List().Get(i).Message(), f)
+			}
+		default:
+			forEachKey(value.Message(), f)
+		}
+		return true
+	})
 }

@@ -241,6 +241,10 @@ func (p *parser) field(n *yaml.Node, field protoreflect.FieldDescriptor, depth i
 	if !p.plain(n, depth) {
 		return
 	}
+	if field.IsMap() {
+		p.mapping(n, field, depth)
+		return
+	}
 	if !field.IsList() {
 		p.single(n, field, depth)
 		return
@@ -256,14 +260,19 @@ func (p *parser) field(n *yaml.Node, field protoreflect.FieldDescriptor, depth i
 
 func (p *parser) single(n *yaml.Node, field protoreflect.FieldDescriptor, depth int) {
 	switch {
-	case field.Message() != nil && field.Message().FullName() == "google.protobuf.Duration":
-		if p.plain(n, depth) {
-			p.duration(n, field)
-		}
-	case field.Message() != nil:
-		p.message(n, field.Message(), depth)
-	case p.plain(n, depth):
+	case !p.plain(n, depth):
+	case field.Message() == nil:
 		p.scalar(n, field)
+	case field.Message().FullName() == "google.protobuf.Duration":
+		p.duration(n, field)
+	case field.Message().FullName() == "google.protobuf.Timestamp":
+		p.timestamp(n, field)
+	case field.Message().FullName() == "google.protobuf.Struct":
+		p.values(n, field, depth)
+	case field.Message().FullName() == "google.protobuf.Value":
+		p.value(n, depth)
+	default:
+		p.message(n, field.Message(), depth)
 	}
 }
 
@@ -271,7 +280,7 @@ func (p *parser) scalar(n *yaml.Node, field protoreflect.FieldDescriptor) {
 	switch field.Kind() {
 	case protoreflect.StringKind:
 		switch {
-		case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
+		case n.Kind == yaml.ScalarNode && (n.Tag == "!!str" || n.Tag == "!!timestamp" && isDate(n, field)):
 		case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
 			p.at(n, "found %s for %s, expected text; put it in quotes", describe(n), field.Name())
 		default:
@@ -280,6 +289,14 @@ func (p *parser) scalar(n *yaml.Node, field protoreflect.FieldDescriptor) {
 	case protoreflect.BoolKind:
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" || n.Value != "true" && n.Value != "false" {
 			p.at(n, "found %s for %s, expected true or false", describe(n), field.Name())
+		}
+	case protoreflect.Int32Kind:
+		if i, err := strconv.ParseInt(n.Value, 10, 32); n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil || !isDecimal(n) || i < 0 {
+			p.at(n, "found %s for %s, expected a whole number such as 1", describe(n), field.Name())
+		}
+	case protoreflect.DoubleKind:
+		if !isNumber(n) || !isDecimal(n) {
+			p.at(n, "found %s for %s, expected a number such as 0.5", describe(n), field.Name())
 		}
 	}
 }

@@ -15,6 +15,13 @@ func (d *document) locate(field string) (n *yaml.Node, exact bool) {
 	for field != "" && n != nil {
 		var step string
 		switch {
+		case strings.HasPrefix(field, `["`):
+			key, rest, ok := subscript(field)
+			value := valueOf(n, key)
+			if !ok || value == nil {
+				return n, false
+			}
+			n, field = value, rest
 		case field[0] == '[':
 			step, field, _ = strings.Cut(field[1:], "]")
 			i, err := strconv.Atoi(step)
@@ -37,6 +44,16 @@ func (d *document) locate(field string) (n *yaml.Node, exact bool) {
 		}
 	}
 	return n, n != nil
+}
+
+// subscript takes the key of a map off a path: `["a.b"].c`.
+func subscript(field string) (key, rest string, ok bool) {
+	quoted, err := strconv.QuotedPrefix(field[1:])
+	if err != nil || !strings.HasPrefix(field[1+len(quoted):], "]") {
+		return "", "", false
+	}
+	key, err = strconv.Unquote(quoted)
+	return key, field[len(quoted)+2:], err == nil
 }
 
 func valueOf(n *yaml.Node, key string) *yaml.Node {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates gen/ from proto/. With --check it generates elsewhere, and fails with the difference when there is one.
+# Generates gen/ from proto/, and the tables of docs/definitions.md. With --check it generates elsewhere, and fails with the difference when there is one.
 # BUF is the command that runs buf.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,7 @@ export PATH="$bin:$PATH"
 
 if [ "${1:-}" != --check ]; then
 	$BUF generate
+	go run ./internal/language/cmd/language
 	exit 0
 fi
 fresh=.cache/generated
@@ -23,3 +24,4 @@ if ! diff -ru gen "$fresh/gen"; then
 	printf 'gen/ is not what proto/ generates; run `make generate` and commit the result.\n' >&2
 	exit 1
 fi
+go run ./internal/language/cmd/language --check

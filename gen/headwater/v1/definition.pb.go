@@ -27,12 +27,17 @@ const (
 
 // One YAML file of definitions.
 type DefinitionFile struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	Entities        []*Entity              `protobuf:"bytes,1,rep,name=entities,proto3" json:"entities,omitempty"`
-	Sources         []*Source              `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
-	FeatureViews    []*FeatureView         `protobuf:"bytes,3,rep,name=feature_views,json=featureViews,proto3" json:"feature_views,omitempty"`
-	FeatureServices []*FeatureService      `protobuf:"bytes,4,rep,name=feature_services,json=featureServices,proto3" json:"feature_services,omitempty"`
-	Roles           []*Role                `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The things that features describe.
+	Entities []*Entity `protobuf:"bytes,1,rep,name=entities,proto3" json:"entities,omitempty"`
+	// Where rows come from.
+	Sources []*Source `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
+	// Features of one entity, computed from sources.
+	FeatureViews []*FeatureView `protobuf:"bytes,3,rep,name=feature_views,json=featureViews,proto3" json:"feature_views,omitempty"`
+	// The features that one model reads.
+	FeatureServices []*FeatureService `protobuf:"bytes,4,rep,name=feature_services,json=featureServices,proto3" json:"feature_services,omitempty"`
+	// Named sets of grants.
+	Roles []*Role `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
 	// What the definitions do, by example: run by the test command, and not kept by the registry.
 	Tests         []*DefinitionTest `protobuf:"bytes,6,rep,name=tests,proto3" json:"tests,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -169,13 +174,17 @@ func (x *Deprecation) GetReplacement() string {
 // A thing that features describe.
 type Entity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Lower case, unique among entities.
+	// Unique among entities.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The typed columns that identify one, in order.
-	JoinKeys      []*JoinKey   `protobuf:"bytes,2,rep,name=join_keys,json=joinKeys,proto3" json:"join_keys,omitempty"`
-	Description   string       `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string       `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
-	Tags          []string     `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	JoinKeys []*JoinKey `protobuf:"bytes,2,rep,name=join_keys,json=joinKeys,proto3" json:"join_keys,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Who answers for it.
+	Owner string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
 	Deprecated    *Deprecation `protobuf:"bytes,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -255,10 +264,13 @@ func (x *Entity) GetDeprecated() *Deprecation {
 
 type JoinKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The column that holds it, in views, spines and requests.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// `string` or `int64`.
-	Type          string   `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Description   string   `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Words that others sort by.
 	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -324,10 +336,14 @@ func (x *JoinKey) GetTags() []string {
 
 // Where rows come from.
 type Source struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Columns []*Column              `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
-	// The column that says when a row was true. Its type is timestamp.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique among sources. Does not begin with `pg_`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The columns of its rows. A new version may add columns, which are NULL in the rows that are there; it may not take
+	// one away or change its type.
+	Columns []*Column `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
+	// The column, of type timestamp, that says when a row was true. Rows without a value are refused. A new version may
+	// not move it to another column.
 	EventTime string `protobuf:"bytes,3,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	// When a row could be known. Absent: at its event time.
 	ArrivalTime *ArrivalTime `protobuf:"bytes,4,opt,name=arrival_time,json=arrivalTime,proto3" json:"arrival_time,omitempty"`
@@ -336,23 +352,27 @@ type Source struct {
 	//	*Source_Landing
 	//	*Source_Postgres
 	Origin isSource_Origin `protobuf_oneof:"origin"`
-	// What a row that replaces another means for spines between the two: `restate` (default: the fact was always so) or
-	// `arrive` (it became known with the load).
-	Corrections string   `protobuf:"bytes,6,opt,name=corrections,proto3" json:"corrections,omitempty"`
-	Description string   `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
-	Owner       string   `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
-	Tags        []string `protobuf:"bytes,9,rep,name=tags,proto3" json:"tags,omitempty"`
-	// The columns that tell one row from another. Absent: rows of landing sources are told apart by load and place, so that
-	// equal rows are different facts.
+	// What a row that replaces another means for spines between the two: `restate`, the fact was always so, or `arrive`,
+	// it became known with the load. Absent: `restate`.
+	Corrections string `protobuf:"bytes,6,opt,name=corrections,proto3" json:"corrections,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	// Who answers for it.
+	Owner string `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,9,rep,name=tags,proto3" json:"tags,omitempty"`
+	// The columns that tell one row from another. Without them rows of landing sources are told apart by load and place,
+	// so that equal rows are different facts.
 	UniqueKey []string `protobuf:"bytes,11,rep,name=unique_key,json=uniqueKey,proto3" json:"unique_key,omitempty"`
 	// What becomes of rows that share a unique key. Needs one.
 	Duplicates *Duplicates `protobuf:"bytes,12,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
-	// What becomes of files with columns that the source does not have: `refuse` (default) or `ignore_new_columns`. A
-	// column that is missing, or of another type, is refused either way.
+	// What becomes of files with columns that the source does not have: `refuse` or `ignore_new_columns`. A column that
+	// is missing, or of another type, is refused either way. Absent: `refuse`.
 	SchemaChanges string `protobuf:"bytes,13,opt,name=schema_changes,json=schemaChanges,proto3" json:"schema_changes,omitempty"`
-	// How old the newest row may be before the source counts as late.
-	Freshness     *durationpb.Duration `protobuf:"bytes,14,opt,name=freshness,proto3" json:"freshness,omitempty"`
-	Deprecated    *Deprecation         `protobuf:"bytes,15,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	// How old the newest row may be before the source counts as late. Absent: any age.
+	Freshness *durationpb.Duration `protobuf:"bytes,14,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
+	Deprecated    *Deprecation `protobuf:"bytes,15,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,12 +528,12 @@ type isSource_Origin interface {
 }
 
 type Source_Landing struct {
-	// Rows sent by `headwater ingest`, kept in a table of Headwater's own.
+	// Rows are sent by `headwater ingest`, and kept in a table of Headwater's own. It has no keys: `landing: {}`.
 	Landing *LandingOrigin `protobuf:"bytes,5,opt,name=landing,proto3,oneof"`
 }
 
 type Source_Postgres struct {
-	// A table or view that others keep in a Postgres.
+	// Rows are in a table or view that others keep in a Postgres.
 	Postgres *PostgresOrigin `protobuf:"bytes,10,opt,name=postgres,proto3,oneof"`
 }
 
@@ -561,7 +581,7 @@ type PostgresOrigin struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name that the server's configuration gives the database. Absent: Headwater's own.
 	Database string `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
-	// Default `public`.
+	// The schema that the table is in. Absent: `public`.
 	Schema string `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
 	// A table or view. Its columns have the names and types that the source declares.
 	Table         string `protobuf:"bytes,3,opt,name=table,proto3" json:"table,omitempty"`
@@ -622,10 +642,12 @@ func (x *PostgresOrigin) GetTable() string {
 
 type Duplicates struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of rows equal in every column: `drop` (default: one stays, the others are counted as duplicates) or `fail` (the run).
+	// Of rows equal in every column: `drop`, one stays and the others are counted as duplicates, or `fail`, the run
+	// fails. Absent: `drop`.
 	Exact string `protobuf:"bytes,1,opt,name=exact,proto3" json:"exact,omitempty"`
-	// Of rows that share the unique key and differ: `fail` (default: the run), `newest` (the row of the latest load stays,
-	// and in it the last) or `oldest`. Tables of others have no order of arrival, so that theirs can only fail.
+	// Of rows that share the unique key and differ: `fail`, the run fails; `newest`, the row of the latest load stays,
+	// and in it the last; or `oldest`. Tables of others have no order of arrival, so that theirs can only fail. Absent:
+	// `fail`.
 	Conflicting   string `protobuf:"bytes,2,opt,name=conflicting,proto3" json:"conflicting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -751,7 +773,7 @@ type ArrivalTime_Column struct {
 }
 
 type ArrivalTime_Expression struct {
-	// An SQL expression over the row's columns, of type timestamptz. Sessions run in UTC.
+	// An SQL expression over the row's columns, of type timestamptz, that depends on nothing else. Sessions run in UTC.
 	Expression string `protobuf:"bytes,2,opt,name=expression,proto3,oneof"`
 }
 
@@ -761,12 +783,17 @@ func (*ArrivalTime_Expression) isArrivalTime_Kind() {}
 
 type Column struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Unique in the source. Not one of `entity_key`, `seq_from`, `seq_to`, nor of Postgres's own; `event_time` only for
+	// the event time, `available_at` only for the arrival time.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// `bool`, `int64`, `float64`, `string`, `timestamp`, `bytes`, `decimal(P, S)`, `list(T)` of one of these, or
 	// `vector(N)`: N floats of 32 bits.
-	Type          string       `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Description   string       `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Tags          []string     `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
 	Deprecated    *Deprecation `protobuf:"bytes,5,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -840,29 +867,37 @@ func (x *Column) GetDeprecated() *Deprecation {
 // Features of one entity, computed from sources.
 type FeatureView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Whose features these are. Absent for on-demand features, which belong to the entities of what they read.
-	Entity   string     `protobuf:"bytes,2,opt,name=entity,proto3" json:"entity,omitempty"`
+	// Unique among views.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Whose features these are: the entity whose join keys the view outputs. Required but for on-demand features, which
+	// belong to the entities of what they read.
+	Entity string `protobuf:"bytes,2,opt,name=entity,proto3" json:"entity,omitempty"`
+	// What is served, in order.
 	Features []*Feature `protobuf:"bytes,3,rep,name=features,proto3" json:"features,omitempty"`
-	// Stored and usable by row filters, never served.
+	// Stored like features and usable by row filters, never served.
 	Attributes []*Feature `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
-	// How long after its event time a value may be used. Absent: for ever.
+	// How long after its event time a value may be used; beyond, it is `EXPIRED`. Absent: for ever.
 	Ttl *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
-	// The length of the groups whose end is the event time; absent for row-wise views, and for aggregations, whose hop it
-	// is. Runs are cut at its multiples.
+	// The length of the groups whose end is the event time. A run owns the rows whose `event_time` less the grain lies in
+	// its interval, and intervals are cut at multiples of the grain, counted from 1970-01-01T00:00:00Z. Not for
+	// aggregations, whose hop it is. Absent: each row stands by itself.
 	Grain *durationpb.Duration `protobuf:"bytes,6,opt,name=grain,proto3" json:"grain,omitempty"`
-	// How far before an interval's start a run reads its sources.
+	// How far before an interval's start a run reads its sources. Absent: not at all.
 	Lookback *durationpb.Duration `protobuf:"bytes,7,opt,name=lookback,proto3" json:"lookback,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*FeatureView_Sql
 	//	*FeatureView_Aggregation
 	//	*FeatureView_OnDemand
-	Kind          isFeatureView_Kind `protobuf_oneof:"kind"`
-	Description   string             `protobuf:"bytes,11,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string             `protobuf:"bytes,12,opt,name=owner,proto3" json:"owner,omitempty"`
-	Tags          []string           `protobuf:"bytes,13,rep,name=tags,proto3" json:"tags,omitempty"`
-	Deprecated    *Deprecation       `protobuf:"bytes,14,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	Kind isFeatureView_Kind `protobuf_oneof:"kind"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,11,opt,name=description,proto3" json:"description,omitempty"`
+	// Who answers for it.
+	Owner string `protobuf:"bytes,12,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,13,rep,name=tags,proto3" json:"tags,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
+	Deprecated    *Deprecation `protobuf:"bytes,14,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1013,14 +1048,17 @@ type isFeatureView_Kind interface {
 }
 
 type FeatureView_Sql struct {
+	// One SELECT over sources and other views.
 	Sql *SqlTransform `protobuf:"bytes,8,opt,name=sql,proto3,oneof"`
 }
 
 type FeatureView_Aggregation struct {
+	// Windowed aggregations over a source.
 	Aggregation *AggregationTransform `protobuf:"bytes,9,opt,name=aggregation,proto3,oneof"`
 }
 
 type FeatureView_OnDemand struct {
+	// Features computed when they are read, from what the caller gives and from other features.
 	OnDemand *OnDemandTransform `protobuf:"bytes,10,opt,name=on_demand,json=onDemand,proto3,oneof"`
 }
 
@@ -1032,11 +1070,16 @@ func (*FeatureView_OnDemand) isFeatureView_Kind() {}
 
 type Feature struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The column that the view outputs. Unique in the view, also among its join keys and attributes; none of
+	// `entity_key`, `event_time`, `available_at`, `seq_from`, `seq_to`, nor of Postgres's own.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// As for columns of sources.
-	Type          string       `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Description   string       `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Tags          []string     `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
 	Deprecated    *Deprecation `protobuf:"bytes,5,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1110,9 +1153,11 @@ func (x *Feature) GetDeprecated() *Deprecation {
 // One SELECT that outputs the entity's join keys, `event_time`, `available_at`, and the features and attributes by name.
 type SqlTransform struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The sources it reads, by name. Each shows its columns, `event_time` and `available_at`, over the run's interval.
+	// The sources that the query reads, by name. Each shows its columns, `event_time` and `available_at`, over the run's
+	// interval.
 	Sources []string `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"`
-	// `{{interval.start}}` and `{{interval.end}}` stand for the run's bounds, as timestamptz.
+	// One SELECT (WITH may name its parts) in the SQL of Postgres. `{{interval.start}}` and `{{interval.end}}` stand for
+	// the run's bounds, as timestamptz.
 	Query string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
 	// Other views it reads: `NAME`, at the newest version when it is applied, or `NAME@VERSION`. Each shows its join keys,
 	// `event_time`, `available_at`, features and attributes over the run's interval, as published when the run begins.
@@ -1241,16 +1286,17 @@ func (x *FunctionAllowance) GetReason() string {
 // value changes.
 type AggregationTransform struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The source, by name.
+	// The source, by name. Required.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	// A join key of the entity on the left, the source's column that holds it on the right. A key that is absent is the
-	// column of its own name.
+	// A join key of the entity on the left, the source's column that holds it on the right. Absent: the column of the
+	// key's own name.
 	Keys map[string]string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The step of the grid, counted from 1970-01-01T00:00:00Z. At least a second.
+	// The step of the grid, counted from 1970-01-01T00:00:00Z. At least a second. Required.
 	Hop *durationpb.Duration `protobuf:"bytes,3,opt,name=hop,proto3" json:"hop,omitempty"`
-	// SQL over the row's columns, of type boolean, that depends on nothing else: rows for which it is not true are left out.
+	// SQL over the row's columns, of type boolean, that depends on nothing else: rows for which it is not true are left
+	// out. Absent: all rows count.
 	Where string `protobuf:"bytes,4,opt,name=where,proto3" json:"where,omitempty"`
-	// One for each feature and attribute of the view.
+	// One for each feature and attribute of the view. Required.
 	Aggregates    []*Aggregate `protobuf:"bytes,5,rep,name=aggregates,proto3" json:"aggregates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1329,15 +1375,15 @@ type Aggregate struct {
 	// `count`, `sum`, `mean`, `min`, `max`, `stddev` (of a sample), `first`, `last` (by event time, then by availability,
 	// then by value), `count_distinct`, or `percentile`.
 	Function string `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
-	// The column of the source; its NULLs are left out. Absent: `count` counts rows, and no other function may.
+	// The column of the source; its NULLs are left out. Absent: `count` counts rows, and no other function goes without.
 	Column string `protobuf:"bytes,3,opt,name=column,proto3" json:"column,omitempty"`
-	// From a minute to 366 days.
+	// From a minute to 366 days. Required.
 	Window *durationpb.Duration `protobuf:"bytes,4,opt,name=window,proto3" json:"window,omitempty"`
-	// As that of the whole: the rows for which it is true.
+	// As that of the whole, beside it: the rows for which it is true. Absent: all rows count.
 	Where string `protobuf:"bytes,5,opt,name=where,proto3" json:"where,omitempty"`
 	// Of `percentile`: between 0 and 1, both excluded, so that 0.5 is the median.
 	Quantile float64 `protobuf:"fixed64,6,opt,name=quantile,proto3" json:"quantile,omitempty"`
-	// Of `percentile`: how far its result may be from the exact one, as a share of it. Default 0.01.
+	// Of `percentile`: how far its result may be from the exact one, as a share of it. Absent: 0.01.
 	RelativeError float64 `protobuf:"fixed64,7,opt,name=relative_error,json=relativeError,proto3" json:"relative_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1429,7 +1475,7 @@ type OnDemandTransform struct {
 	Inputs []*RequestInput `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`
 	// The views whose features it reads: `NAME`, at the newest version when it is applied, or `NAME@VERSION`.
 	Views []string `protobuf:"bytes,3,rep,name=views,proto3" json:"views,omitempty"`
-	// One for each feature of the view.
+	// One for each feature of the view. Required.
 	Expressions   []*OnDemandExpression `protobuf:"bytes,4,rep,name=expressions,proto3" json:"expressions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1488,10 +1534,13 @@ func (x *OnDemandTransform) GetExpressions() []*OnDemandExpression {
 
 type RequestInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What `request.NAME` stands for; the column of the spine that holds it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// As for columns of sources.
-	Type          string   `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Description   string   `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Words that others sort by.
 	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1613,13 +1662,20 @@ func (x *OnDemandExpression) GetCel() string {
 // The features that one model reads, pinned to versions of views.
 type FeatureService struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Views []*ServiceView         `protobuf:"bytes,2,rep,name=views,proto3" json:"views,omitempty"`
-	// Who may read the service may read its features through it, without a grant on each view.
-	ServesAsGrant bool         `protobuf:"varint,3,opt,name=serves_as_grant,json=servesAsGrant,proto3" json:"serves_as_grant,omitempty"`
-	Description   string       `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string       `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
-	Tags          []string     `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Unique among services.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The views it reads, each once, in the order of the output.
+	Views []*ServiceView `protobuf:"bytes,2,rep,name=views,proto3" json:"views,omitempty"`
+	// Who may read the service may read its features through it, without a grant on each view. A deny on a view holds all
+	// the same. Who plans or applies it needs `read_online` and `read_offline` on its views. Absent: false.
+	ServesAsGrant bool `protobuf:"varint,3,opt,name=serves_as_grant,json=servesAsGrant,proto3" json:"serves_as_grant,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	// Who answers for it.
+	Owner string `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
 	Deprecated    *Deprecation `protobuf:"bytes,7,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1707,11 +1763,11 @@ func (x *FeatureService) GetDeprecated() *Deprecation {
 type ServiceView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `NAME`, `NAME@VERSION` to move the pin, or `NAME@published` to follow the newest version of which a run is
-	// published. Without a version: where the service is pinned already, else the newest.
+	// published. Without a version: the one that the service is pinned to already, else the newest.
 	View string `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
-	// In the order of the output. Empty: all features of the view.
+	// Which, in the order of the output. Absent: all features of the view.
 	Features []string `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
-	// A feature on the left, its name in the output on the right. A feature that is absent is called VIEW__FEATURE.
+	// A feature on the left, its name in the output on the right. Absent: `VIEW__FEATURE`.
 	Rename map[string]string `protobuf:"bytes,3,rep,name=rename,proto3" json:"rename,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// A feature on the left, on the right what stands in for a value that is missing: a boolean, a number, a text (also for
 	// int64 beyond 2^53, decimal, timestamp and, in base64, bytes) or a list of these.
@@ -1780,13 +1836,19 @@ func (x *ServiceView) GetDefaults() map[string]*structpb.Value {
 
 // A named set of grants. `admin` is built in, may do everything, and cannot be defined.
 type Role struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Grants        []*Grant               `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"`
-	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string                 `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
-	Tags          []string               `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
-	Deprecated    *Deprecation           `protobuf:"bytes,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique among roles.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it allows and denies. Absent: nothing.
+	Grants []*Grant `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Who answers for it.
+	Owner string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
+	Deprecated    *Deprecation `protobuf:"bytes,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1865,12 +1927,13 @@ func (x *Role) GetDeprecated() *Deprecation {
 
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `read_online`, `read_offline`, `list`, `register`, `materialize`, `ingest`, `read_lineage`, `read_audit`,
-	// `administer`.
+	// Out of [those below](#actions): `read_online`, `read_offline`, `list`, `register`, `materialize`, `ingest`,
+	// `read_lineage`, `read_audit`, `administer`.
 	Actions []string `protobuf:"bytes,1,rep,name=actions,proto3" json:"actions,omitempty"`
-	// `KIND:NAME`, where NAME may hold `*`: `service:delay_model_v1`, `view:airport_*`, `source:*`, `catalog:*`.
+	// `KIND:NAME`, where `*` in NAME stands for any characters: `service:delay_model_v1`, `view:airport_*`, `source:*`.
+	// Without versions: a grant holds for all of them.
 	Resources []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
-	// `allow` (default) or `deny`. A deny beats every allow.
+	// `allow` or `deny`. A deny beats every allow, of whatever role. Absent: `allow`.
 	Effect        string `protobuf:"bytes,3,opt,name=effect,proto3" json:"effect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1929,9 +1992,11 @@ func (x *Grant) GetEffect() string {
 
 // Rows that arrive, and what comes of them. Run on a private Postgres, with the definitions that stand beside it.
 type DefinitionTest struct {
-	state       protoimpl.MessageState `protogen:"open.v1"`
-	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Description string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique among the tests of the files read together.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it shows, in words.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	// In order. After the last, each view that is expected anything of is materialized.
 	Loads []*TestLoad `protobuf:"bytes,3,rep,name=loads,proto3" json:"loads,omitempty"`
 	// What views hold.
@@ -2027,8 +2092,9 @@ func (x *DefinitionTest) GetDefinitions() *DefinitionFile {
 
 // One load into a landing source, or what becomes of an earlier one.
 type TestLoad struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source, by name. Its rows are sent by `headwater ingest`.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// Each a map from column to value: booleans, numbers, texts, lists, null. A column that is absent is NULL.
 	Rows []*structpb.Struct `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
 	// The load of the same source, counted from 1, that this one takes the place of.
@@ -2164,11 +2230,13 @@ func (x *TestView) GetRows() []*structpb.Struct {
 
 // What a service answers for one entity at one time, from the history as a dataset does and, for the newest values, online.
 type TestAnswer struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service, by name.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	// The join keys, and the inputs of on-demand features.
-	Entity *structpb.Struct       `protobuf:"bytes,2,opt,name=entity,proto3" json:"entity,omitempty"`
-	At     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	Entity *structpb.Struct `protobuf:"bytes,2,opt,name=entity,proto3" json:"entity,omitempty"`
+	// As of when: `2024-01-01T10:00:00Z`.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
 	// Features by their name in the output: a value, or null for one that is missing or NULL. What is absent is not looked at.
 	Features *structpb.Struct `protobuf:"bytes,4,opt,name=features,proto3" json:"features,omitempty"`
 	// Features by their name in the output: the status, such as EXPIRED.
