@@ -17,6 +17,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
 )
 
@@ -41,6 +42,8 @@ type Config struct {
 	Workers int
 	// Now is the clock that the online store is loaded by. Default time.Now.
 	Now func() time.Time
+	// Bounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
+	Bounds offline.Bounds
 
 	reached func(step string) error
 }
@@ -70,6 +73,7 @@ func New(config Config) (*Materializer, error) {
 	m := &Materializer{config: config}
 	m.runner = &runner{
 		pool: config.Pool, log: config.Log, view: config.View, published: m.published, reached: config.reached,
+		bounds: config.Bounds,
 	}
 	m.loader = &loader{pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now}
 	workers := river.NewWorkers()

@@ -24,6 +24,7 @@ type runner struct {
 	view func(id int64) *feature.ViewVersion
 	// published is called in the publishing transaction.
 	published func(ctx context.Context, tx pgx.Tx, r *Run) error
+	bounds    offline.Bounds
 	// reached is told of each step of a run before it is taken, so that tests can stop one there.
 	reached func(step string) error
 }
@@ -179,6 +180,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	defer reader.Close(context.WithoutCancel(ctx))
 	t, err := offline.BeginTransform(ctx, reader, offline.Scope{
 		View: l.view, From: timeOf(r.AskedFrom), To: timeOf(r.AskedTo), Covered: state.Covered,
+		Bounds: rn.bounds,
 	})
 	if err != nil {
 		return err

@@ -64,7 +64,10 @@ func checkView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
 	if err := checkReferences(ctx, tx, v); err != nil {
 		return err
 	}
-	return checkOutput(ctx, tx, v)
+	if err := checkOutput(ctx, tx, v); err != nil {
+		return err
+	}
+	return checkRole(ctx, tx, v)
 }
 
 // pinSession makes the rest of the transaction independent of the server's and the role's settings. Postgres's own catalog
@@ -363,12 +366,13 @@ func outputColumns(v *feature.ViewVersion) []feature.Column {
 	return append(columns, v.Stored()...)
 }
 
-// outputSelect reads the output view's columns in the order of outputColumns, in the types of decodeValue.
-func outputSelect(v *feature.ViewVersion) string {
+// outputSelect reads the columns of what from shows, the view's output, in the order of outputColumns and in the types of
+// decodeValue.
+func outputSelect(v *feature.ViewVersion, from string) string {
 	columns := outputColumns(v)
 	selects := make([]string, len(columns))
 	for i, c := range columns {
 		selects[i] = quote(c.Name) + "::" + castOf[c.Type]
 	}
-	return "SELECT " + strings.Join(selects, ", ") + " FROM " + temporary(outputView)
+	return "SELECT " + strings.Join(selects, ", ") + " FROM " + from
 }

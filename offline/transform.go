@@ -3,7 +3,6 @@ package offline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +23,8 @@ type Scope struct {
 	From, To *feature.Time
 	// Covered is what earlier runs covered.
 	Covered Span
+	// Bounds is what the SQL may take.
+	Bounds Bounds
 }
 
 // Transform is one execution of a view's SQL, in a read-only snapshot of its sources.
@@ -33,8 +34,9 @@ type Transform struct {
 	Owned  Span
 	Inputs []*Input
 
-	tx   pgx.Tx
-	conn *pgx.Conn
+	tx     pgx.Tx
+	conn   *pgx.Conn
+	bounds Bounds
 }
 
 // BeginTransform takes the snapshot on conn: which loads, which span, how many rows. The caller calls Close.
@@ -43,7 +45,7 @@ func BeginTransform(ctx context.Context, conn *pgx.Conn, scope Scope) (*Transfor
 	if err != nil {
 		return nil, err
 	}
-	t := &Transform{View: scope.View, tx: tx, conn: conn}
+	t := &Transform{View: scope.View, tx: tx, conn: conn, bounds: scope.Bounds.orDefault()}
 	if err := t.begin(ctx, scope); err != nil {
 		return nil, errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
 	}
@@ -83,11 +85,10 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 			return arrivalFault(in.Source, err)
 		}
 	}
-	if err := createOutputView(ctx, t.tx, t.View, t.Owned); err != nil {
+	if err := t.bounds.set(ctx, t.tx); err != nil {
 		return err
 	}
-	_, err := t.tx.Exec(ctx, `SET TRANSACTION READ ONLY`)
-	return err
+	return become(ctx, t.tx, t.View)
 }
 
 // own works out the span that the run owns.
@@ -135,7 +136,14 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 	values := make([]feature.Value, len(columns))
 	var row feature.Row
 	var key []byte
-	err := copyOut(ctx, t.conn, outputSelect(t.View), func(fields [][]byte) error {
+	query, problems := feature.ParseQuery(t.View.SQL.Query)
+	if len(problems) > 0 {
+		return sqlFault(t.View, problems[0].Line, problems[0].Column, problems[0].Message, nil)
+	}
+	// Not by way of a view of ours, which would read with the rights of its owner. The line break ends a comment.
+	from := "(" + query.Render(t.Owned.Start, t.Owned.End) + "\n) AS " + outputView
+	began := time.Now()
+	err := copyOut(ctx, t.conn, outputSelect(t.View, from), func(fields [][]byte) error {
 		text := 0
 		for i, f := range fields {
 			values[i] = feature.Null()
@@ -182,6 +190,9 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 		}
 		return emit(&row)
 	})
+	if f := t.beyondBounds(ctx, err, time.Since(began)); f != nil {
+		return f
+	}
 	if pg := lasting(err); pg != nil {
 		return fault.New(fault.RunRefused, "view %s: its SQL failed on the rows of this run: %s; let it cope with such rows "+
 			"(NULLIF, CASE, WHERE), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
@@ -190,7 +201,7 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 }
 
 func (t *Transform) refuse(format string, args ...any) error {
-	return fault.New(fault.RunRefused, "view %s: %s", t.View.Ref(), fmt.Sprintf(format, args...))
+	return t.refused(nil, format, args...)
 }
 
 // transient are the classes of errors that the same query on the same rows may not meet again: of the connection and the

@@ -36,6 +36,8 @@ type Config struct {
 	RedisPrefix string
 	// AuditDir is a folder of this process's own, where audit records are kept until they are in Postgres.
 	AuditDir string
+	// ViewBounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
+	ViewBounds offline.Bounds
 	// Version of the binary, for manifests.
 	Version string
 	// Log is for what no caller hears of. Default slog.Default().
@@ -66,7 +68,7 @@ type Server struct {
 	closed  sync.Once
 }
 
-// Open connects to the stores, checks the schema's version, and starts to work on runs. Close ends it.
+// Open connects to the stores, checks the schema's version and the role of views, and starts to work on runs. Close ends it.
 func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
@@ -89,6 +91,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := database.CheckVersion(ctx, s.pool); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(database.CheckViewRole(ctx, s.pool), offline.CheckBounds(ctx, s.pool, config.ViewBounds)); err != nil {
+		return nil, err
+	}
 	if s.redis, err = online.Open(ctx, config.RedisURL, online.Options{}); err != nil {
 		return nil, err
 	}
@@ -108,6 +113,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), View: s.view, Audit: auditPublished, Log: config.Log,
+		Bounds: config.ViewBounds,
 	})
 	if err != nil {
 		return nil, err

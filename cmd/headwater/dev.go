@@ -45,6 +45,12 @@ The ready file is written once the server answers: lines of NAME=VALUE with HEAD
 }
 
 func runDev(ctx context.Context, a *app, o devOptions) (err error) {
+	var views viewConfig
+	views.readEnvironment()
+	bounds, err := views.bounds()
+	if err != nil {
+		return err
+	}
 	dir, err := filepath.Abs(o.dataDir)
 	if err != nil {
 		return err
@@ -70,7 +76,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	}
 	s, err := server.Open(ctx, server.Config{
 		PostgresURL: stores.postgres.URL(), RedisURL: stores.redis.URL(), AuditDir: filepath.Join(dir, "audit"),
-		Version: version(), Log: log,
+		Version: version(), Log: log, ViewBounds: bounds,
 	})
 	if err != nil {
 		return err

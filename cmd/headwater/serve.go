@@ -28,7 +28,8 @@ type serveConfig struct {
 	// Listen is the address to answer on (HEADWATER_LISTEN).
 	Listen string `yaml:"listen"`
 	// AuditDir is a folder of this process's own for audit records on their way to Postgres (HEADWATER_AUDIT_DIR).
-	AuditDir string `yaml:"audit_dir"`
+	AuditDir   string `yaml:"audit_dir"`
+	viewConfig `yaml:",inline"`
 }
 
 func loadServeConfig(file string) (serveConfig, error) {
@@ -42,7 +43,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen and audit_dir", file, err)
+				"listen, audit_dir, view_timeout, view_work_mem and view_temp_files", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -56,6 +57,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 			*field = v
 		}
 	}
+	c.viewConfig.readEnvironment()
 	return c, nil
 }
 
@@ -82,6 +84,9 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_LISTEN        listen        address to answer on (default 127.0.0.1:7411)
   HEADWATER_AUDIT_DIR     audit_dir     folder of this process's own, which outlives it, for audit records on their way to
                                         Postgres (default headwater-audit)
+  HEADWATER_VIEW_TIMEOUT     view_timeout     how long the SQL of a view may run, each time (default 1h)
+  HEADWATER_VIEW_WORK_MEM    view_work_mem    memory of each of its sorts and hashes, before they go to disk (default 64MB)
+  HEADWATER_VIEW_TEMP_FILES  view_temp_files  room on disk for them (default: as Postgres is configured)
 
 Calls are not encrypted: let a proxy that speaks TLS stand before an address that others reach.`,
 		Args: takesNone,
@@ -99,11 +104,16 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 			return runServe(cmd.Context(), a, c)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir")
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, view_timeout, "+
+		"view_work_mem, view_temp_files")
 	return cmd
 }
 
 func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
+	bounds, err := c.viewConfig.bounds()
+	if err != nil {
+		return err
+	}
 	listener, err := listen(c.Listen)
 	if err != nil {
 		return err
@@ -112,7 +122,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	log := slog.New(slog.NewJSONHandler(a.err, nil))
 	s, err := server.Open(ctx, server.Config{
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
-		Log: log,
+		Log: log, ViewBounds: bounds,
 	})
 	if err != nil {
 		return err
@@ -137,6 +147,9 @@ func newMigrate(a *app) *cobra.Command {
 		Long: `Makes or upgrades the schema of this version in the database of HEADWATER_POSTGRES_URL, or of postgres_url in the file that
 --config names. The user of the URL needs CREATE on the database, and owns what is made. Doing it again changes nothing; a
 schema that is newer than this version is refused.
+
+It also makes the role headwater_view, as which the SQL of views runs, and lets the user become it. Where the user may not
+make roles, it says what an administrator of the Postgres has to run, once.
 
 With --admin-token-file it also makes one more token of the built-in role admin, which is how to get into a new server.`,
 		Args: takesNone,

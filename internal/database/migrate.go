@@ -73,7 +73,7 @@ func migrationNames() []string {
 }
 
 // Migrate brings the database to KnownVersion, and River's tables to the version of the River in this program. It returns
-// the schema version before and after; 0 is an empty database. Any number of programs may do so at once: one works, the
+// the schema version before and after; 0 is an empty database. It also makes ViewRole, or says who has to. Any number of programs may do so at once: one works, the
 // others wait and then find nothing to do. Each migration is one transaction, so an interrupted Migrate is resumed by the
 // next. A schema that is newer than the program is refused, as a SCHEMA_VERSION fault, and left alone.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err error) {
@@ -96,6 +96,9 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err error
 	}
 	if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS headwater; CREATE SCHEMA IF NOT EXISTS "+JobsSchema); err != nil {
 		return 0, 0, schemasNotMade(conn.Config(), err)
+	}
+	if err := makeViewRole(ctx, conn); err != nil {
+		return found.schema, found.schema, err
 	}
 	if to, err = migrateSchema(ctx, pool); err != nil {
 		return found.schema, 0, err
