@@ -55,7 +55,7 @@ fmt: check-go ## Format the Go code
 	@go fmt ./...
 
 .PHONY: generate
-generate: check-go ## gen/ and the tables of docs/definitions.md from proto/
+generate: check-go ## gen/, the tables of docs/definitions.md and the JSON Schema from proto/
 	@echo "==> generate"
 	@scripts/generate.sh
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Generates gen/ from proto/, and the tables of docs/definitions.md. With --check it generates elsewhere, and fails with the difference when there is one.
+# Generates gen/, the tables of docs/definitions.md and the JSON Schema from proto/. With --check it changes nothing, and
+# fails when something is not what it would make.
 # BUF is the command that runs buf.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,20 @@ only a server can tell (the SQL, names that are defined elsewhere) is for plan.`
 			t.add("role", number(len(d.Roles)))
 			a.notef("%s valid", counted(len(set.Files), "file"))
 			return a.print(&headwaterv1.PlanRequest{Files: set.Files}, t)
+		},
+	}
+}
+
+func newSchema(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Write the JSON Schema of definitions, for editors", Args: takesNone,
+		Long: `Writes the JSON Schema by which editors complete and check definitions. One that knows yaml-language-server reads it where the
+first line of a file of definitions says where it is:
+
+  # yaml-language-server: $schema=headwater.schema.json`,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.WriteString(a.out, definition.Schema())
+			return err
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
@@ -478,4 +479,12 @@ func TestAccess(t *testing.T) {
 		"TIME                  PRINCIPAL  ACTION        RESOURCE        DECISION  METHOD        PURPOSE  READ  REASON\n"+
 		"2001-02-03T04:05:06Z  model      read_online   service:delays  allowed   GetFeatures            r-1   role model\n"+
 		"2001-02-03T04:05:07Z  model      read_offline  service:delays  denied    BuildDataset                 no role allows it\n", "")
+}
+
+func TestSchemaIsWritten(t *testing.T) {
+	r := headwater("schema")
+	r.expect(t, exitDone, definition.Schema(), "")
+	if !strings.Contains(r.out, `"DefinitionFile"`) {
+		t.Errorf("found %.200s, expected a JSON Schema of files of definitions", r.out)
+	}
 }

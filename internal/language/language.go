@@ -167,4 +167,7 @@ const Proto = "proto/headwater/v1/definition.proto"
 // Generated makes each file, named from the repository's root, out of what it is now.
 var Generated = map[string]func(l *Language, now string) (string, error){
 	"docs/definitions.md": (*Language).Page,
+	schemaFile:            (*Language).Schema,
 }
+
+const schemaFile = "definition/headwater.schema.json"

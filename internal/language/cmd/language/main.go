@@ -1,6 +1,6 @@
-// Command language makes what is generated of the definition language: the tables of docs/definitions.md. It is run in the
-// root of the repository, by `make generate`; with --check it changes nothing, and fails where something is not as it
-// would make it.
+// Command language makes what is generated of the definition language: the tables of docs/definitions.md, and the JSON
+// Schema. It is run in the root of the repository, by `make generate`; with --check it changes nothing, and fails where
+// something is not as it would make it.
 package main
 
 import (
