@@ -37,6 +37,12 @@ func Compile(v *feature.View, features func(view string) ([]feature.Column, bool
 			whole = false
 			continue
 		}
+		if refusal := resultRefusal(v.Features[at].Type); refusal != "" {
+			problems = append(problems, feature.Problem{
+				Kind: feature.KindView, Name: v.Name, Field: fmt.Sprintf("features[%d].type", at), Message: refusal,
+			})
+			continue
+		}
 		x, found := compile(e.CEL, s, v.Features[at].Type)
 		for _, p := range found {
 			p.Kind, p.Name, p.Field = feature.KindView, v.Name, fmt.Sprintf("on_demand.expressions[%d].cel", i)
@@ -141,7 +147,7 @@ func (c *compilation) issues(issues *cel.Issues) {
 	for _, e := range issues.Errors() {
 		line, column := 1, 1
 		if e.Location != nil && e.Location.Line() > 0 {
-			line, column = e.Location.Line(), e.Location.Column()+1
+			line, column = e.Location.Line(), max(e.Location.Column(), 0)+1
 		}
 		if len(c.problems) < maxIssues {
 			c.add(line, column, "%s", issueText(e))
@@ -493,7 +499,13 @@ func dynamic(t *cel.Type) bool {
 
 // unbounded reports whether the cost depends on how long texts and lists are.
 func (c *compilation) unbounded() bool {
-	return c.loops || slices.ContainsFunc(c.types, func(t feature.Type) bool { return t == feature.TypeString })
+	return c.loops || slices.ContainsFunc(c.types, func(t feature.Type) bool {
+		switch t.Kind() {
+		case feature.TypeString, feature.TypeBytes, feature.TypeList, feature.TypeVector:
+			return true
+		}
+		return false
+	})
 }
 
 // sizes is what the estimate of the cost takes texts and lists to be.
@@ -501,9 +513,19 @@ type sizes struct{ c *compilation }
 
 func (s sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 	switch n.Type().Kind() {
+	case types.StructKind:
+		// A decimal.
+		return &checker.SizeEstimate{Min: 1, Max: 1}
 	case types.StringKind, types.BytesKind:
 		return &checker.SizeEstimate{Min: 0, Max: assumedText}
 	case types.ListKind:
+		if path := n.Path(); len(path) == 1 {
+			for i, r := range s.c.reads {
+				if t := s.c.types[i]; r.String() == path[0] && t.Kind() == feature.TypeVector {
+					return &checker.SizeEstimate{Min: uint64(t.Dimension()), Max: uint64(t.Dimension())}
+				}
+			}
+		}
 		return &checker.SizeEstimate{Min: 0, Max: assumedList}
 	}
 	return nil

@@ -8,6 +8,6 @@
 // NULL: an operation on NULL is NULL, && and || are three-valued (`false && NULL` is false), a condition that is NULL makes
 // the whole conditional NULL, and `x == null` and `x != null` test for it. cel-go's unknown values follow exactly these
 // rules, so NULL is an unknown to it. An evaluation that fails (division by zero, overflow, a conversion, an index out of
-// range, the cost limit) has no value either, and says so. Of operands that are NULL and that fail, the first decides; in
-// && and ||, NULL does.
+// range, the cost limit) has no value either, and says so. Where one operand is NULL and another fails, the operation
+// fails; in && and ||, NULL decides.
 package expr

@@ -94,7 +94,7 @@ var base = func() *cel.Env {
 				}
 				return types.Bool(types.IsUnknown(v))
 			}))),
-	}, library()...)...)
+	}, append(library(), decimals()...)...)...)
 	if err != nil {
 		panic(err)
 	}

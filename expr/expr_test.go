@@ -18,7 +18,8 @@ var at = feature.TimeOf(time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC))
 var columns = []feature.Column{
 	{Name: "i", Type: feature.TypeInt64}, {Name: "j", Type: feature.TypeInt64}, {Name: "f", Type: feature.TypeFloat64},
 	{Name: "s", Type: feature.TypeString}, {Name: "b", Type: feature.TypeBool}, {Name: "c", Type: feature.TypeBool},
-	{Name: "t", Type: feature.TypeTimestamp},
+	{Name: "t", Type: feature.TypeTimestamp}, {Name: "y", Type: feature.TypeBytes}, {Name: "d", Type: feature.DecimalType(12, 2)},
+	{Name: "l", Type: feature.ListType(feature.TypeInt64)}, {Name: "n", Type: feature.VectorType(2)},
 }
 
 func view(cel string, result feature.Type) *feature.View {
@@ -143,10 +144,10 @@ func TestEvaluate(t *testing.T) {
 		{"w.i + 1", tInt, failure},
 		{"-(-w.i - 1)", tInt, failure},
 		{"int(v.s)", tInt, failure},
-		{"int(1e300)", tInt, failure},
+		{"int(v.f * 1e300)", tInt, failure},
 		{"[1, 2][v.i]", tInt, failure},
 		{"{'a': 1}['b']", tInt, failure},
-		{"timestamp('yesterday')", tTime, failure},
+		{"timestamp(v.s)", tTime, failure},
 		{"v.s.charAt(5)", tText, failure},
 		{"v.s.substring(2, 1)", tText, failure},
 		{`"a\u0000b"`, tText, failure},
@@ -155,9 +156,16 @@ func TestEvaluate(t *testing.T) {
 		{"w.b || 1 / 0 > 1", tBool, failure},
 		{"w.b && 1 / 0 > 1", tBool, feature.Bool(false)},
 		{"v.b ? 1 : 1 / 0", tInt, n(1)},
-		// Of NULL and a failure the first decides; in && and ||, NULL does.
-		{"v.j + 1 / 0", tInt, null},
+		// Of NULL and a failure the failure decides; in && and ||, NULL does.
+		{"v.j + 1 / 0", tInt, failure},
 		{"1 / 0 + v.j", tInt, failure},
+		{"v.j == 1 / 0", tBool, failure},
+		{"1 / 0 != v.j", tBool, failure},
+		{"v.j < 1 / 0", tBool, failure},
+		{"size([v.j, 1 / 0])", tInt, failure},
+		{"v.j in [1, 1 / 0]", tBool, failure},
+		{"v.c ? 1 / 0 : 1", tInt, null},
+		{"1 / 0 > 1 ? v.j : 1", tInt, failure},
 		{"1 / 0 > 1 || v.c", tBool, null},
 		{"v.c || 1 / 0 > 1", tBool, null},
 	} {
@@ -168,6 +176,97 @@ func TestEvaluate(t *testing.T) {
 		if failed || !got.Equal(c.want) {
 			t.Errorf("%s: found %q (%s, failed %t), expected %q (%s)", c.cel, got.Text(), got.Type(), failed, c.want.Text(), c.want.Type())
 		}
+	}
+}
+
+func TestTypesWithParameters(t *testing.T) {
+	price, err := feature.ParseDecimal(feature.DecimalType(12, 2), "-12.50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cents := feature.DecimalType(12, 2)
+	counts, point := feature.ListType(tInt), feature.VectorType(2)
+	list := func(typ feature.Type, elements ...feature.Value) feature.Value {
+		v, err := feature.List(typ, elements)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	vector := func(floats ...float32) feature.Value {
+		v, err := feature.Vector(feature.VectorType(len(floats)), floats)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	large, err := feature.ParseDecimal(feature.DecimalType(38, 0), strings.Repeat("9", 38))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]feature.Value{
+		"v.y": feature.Bytes("\x00\xff"), "v.d": price, "v.l": list(counts, feature.Int64(3), feature.Int64(5)), "v.n": vector(0.5, 2),
+		"w.l": list(counts), "w.d": large,
+	}
+	for _, c := range []struct {
+		cel    string
+		result feature.Type
+		want   feature.Value
+	}{
+		{"v.y", feature.TypeBytes, feature.Bytes("\x00\xff")},
+		{"v.y + b'a'", feature.TypeBytes, feature.Bytes("\x00\xffa")},
+		{"size(v.y)", tInt, feature.Int64(2)},
+		{"string(v.d)", tText, feature.String("-12.50")},
+		{"double(v.d)", tFloat, feature.Float64(-12.5)},
+		{"v.d < decimal('-12.4')", tBool, feature.Bool(true)},
+		{"v.d == decimal('-12.5')", tBool, feature.Bool(true)},
+		{"v.d >= decimal('-12.49')", tBool, feature.Bool(false)},
+		{"w.d > decimal('0.00000000000000000000000000000000001')", tBool, feature.Bool(true)},
+		{"string(decimal('-0.05'))", tText, feature.String("-0.05")},
+		{"v.d in [decimal('1'), decimal('-12.500')]", tBool, feature.Bool(true)},
+		{"decimal(string(v.l[0]) + 'x') == v.d", tBool, failure},
+		{"request.d < v.d", tBool, feature.Null()},
+		{"v.l", counts, list(counts, feature.Int64(3), feature.Int64(5))},
+		{"v.l.map(x, x * 2)", counts, list(counts, feature.Int64(6), feature.Int64(10))},
+		{"w.l", counts, list(counts)},
+		{"request.l", counts, feature.Null()},
+		{"request.l == null ? [1] : request.l", counts, list(counts, feature.Int64(1))},
+		{"v.l[1] + size(v.l)", tInt, feature.Int64(7)},
+		{"5 in v.l", tBool, feature.Bool(true)},
+		{"w.l[0]", tInt, failure},
+		{"v.l.map(x, string(x))", feature.ListType(tText), list(feature.ListType(tText), feature.String("3"), feature.String("5"))},
+		{"v.n", point, vector(0.5, 2)},
+		{"v.n.map(x, x / 2.0)", point, vector(0.25, 1)},
+		{"v.n[0] * v.n[1]", tFloat, feature.Float64(1)},
+		{"v.n.map(x, x * 1e300)", point, failure},
+		{"v.n.filter(x, x > 1.0)", point, failure},
+		{"[1.0, 2.0, 3.0]", point, failure},
+		{"request.n", point, feature.Null()},
+	} {
+		got, failed := evaluate(compile(t, c.cel, c.result), values)
+		if failed && c.want.Equal(failure) {
+			continue
+		}
+		if failed || !got.Equal(c.want) {
+			t.Errorf("%s: found %q (%s, failed %t), expected %q (%s)", c.cel, got.Text(), got.Type(), failed, c.want.Text(), c.want.Type())
+		}
+	}
+	for cel, want := range map[string]string{
+		"v.d + v.d == v.d": "1:5: found + of decimal and decimal, which is not there; convert them, such as with string(), int() or double()",
+		"v.d < 1":          "1:5: found < of decimal and int64, which is not there; convert them, such as with string(), int() or double()",
+	} {
+		_, problems := expr.Compile(view(cel, tBool), features)
+		if len(problems) == 0 {
+			t.Errorf("%s: compiled", cel)
+		} else if got := fmt.Sprintf("%d:%d: %s", problems[0].Line, problems[0].Column, problems[0].Message); got != want {
+			t.Errorf("%s: found %s\nexpected %s", cel, got, want)
+		}
+	}
+	_, problems := expr.Compile(view("v.d", cents), features)
+	want := "features[0].type: found an on-demand feature of type decimal(12, 2), expected another type: expressions compare decimals and do " +
+		"not compute with them; compute it in SQL, or declare it a float64 or a string"
+	if len(problems) != 1 || problems[0].Field+": "+problems[0].Message != want {
+		t.Errorf("found %+v, expected %s", problems, want)
 	}
 }
 
@@ -197,7 +296,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"request.k", tInt, "1:1: found no input called k; did you mean request.i?"},
 		{"1 +\n  request.tim", tInt, "2:3: found no input called tim; did you mean request.time?"},
-		{"v.kind + 1", tInt, "1:1: found no feature called kind in view v; there is v.i, v.j, v.f, v.s, v.b, v.c, v.t"},
+		{"v.kind + 1", tInt, "1:1: found no feature called kind in view v"},
 		{"other.i", tInt, "1:1: found no view called other among those that the view reads; there is v, w, request"},
 		{"i", tInt, "1:1: found the name i, expected request.NAME or VIEW.FEATURE; did you mean request.i?"},
 		{"nothing", tInt, "1:1: found the name nothing, expected request.NAME or VIEW.FEATURE"},
@@ -334,7 +433,7 @@ func TestAnalysis(t *testing.T) {
 
 func FuzzCompile(f *testing.F) {
 	for _, cel := range []string{"v.i + request.i", "v.j == null ? 0 : v.j", "[1, 2].map(x, x * 2).size()", "v.s.matches('a+')",
-		"request.time - v.t > duration('1h')", "{'a': 1}['a']", "null", "'\\x00'", "v.s.replace('', v.s)", "1 ? 2 : 3", "a.b.c.d()"} {
+		"request.time - v.t > duration('1h')", "{'a': 1}['a']", "null", "'\\x00'", "", "v.s.replace('', v.s)", "1 ? 2 : 3", "a.b.c.d()"} {
 		f.Add(cel)
 	}
 	f.Fuzz(func(t *testing.T, cel string) {

@@ -26,21 +26,21 @@ var functions = []string{
 	"math.abs", "math.ceil", "math.floor", "math.round", "math.trunc", "math.sign", "math.sqrt",
 	"math.greatest", "math.least", "math.isNaN", "math.isInf", "math.isFinite",
 	"math.bitAnd", "math.bitOr", "math.bitXor", "math.bitNot", "math.bitShiftLeft", "math.bitShiftRight",
-	// Below.
-	"charAt", "indexOf", "join", "lastIndexOf", "lowerAscii", "replace", "split", "substring", "trim", "upperAscii",
+	// Below, and in decimal.go.
+	"decimal", "charAt", "indexOf", "join", "lastIndexOf", "lowerAscii", "replace", "split", "substring", "trim", "upperAscii",
 	// Macros.
 	"all", "exists", "exists_one", "map", "filter",
 }
 
-// operators are what parsing makes of operators and macros.
-var operators = []string{
+// operatorNames are what parsing makes of operators and macros.
+var operatorNames = []string{
 	"_+_", "_-_", "_*_", "_/_", "_%_", "-_", "!_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_&&_", "_||_", "_?_:_",
 	"@in", "_[_]", "@not_strictly_false", "math.@max", "math.@min",
 }
 
 // callable reports whether a function, by the name that parsing gives it, may be called.
 func callable(name string) bool {
-	return slices.Contains(functions, name) || slices.Contains(operators, name)
+	return slices.Contains(functions, name) || slices.Contains(operatorNames, name)
 }
 
 // zoned are the functions that take a time zone.
