@@ -36,7 +36,7 @@ type layer struct {
 // server know engines; commands know everything. The first layer with a package's folder is its own.
 var layers = []layer{
 	{name: "domain", folders: []string{"feature"}},
-	{name: "plan", folders: []string{"read", "expr"}, knows: []string{"domain"}},
+	{name: "plan", folders: []string{"read", "expr", "window"}, knows: []string{"domain"}},
 	{name: "contract", folders: []string{"gen"}},
 	{
 		name:    "test support",
