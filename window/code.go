@@ -1,6 +1,7 @@
 package window
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -37,17 +38,26 @@ func floatOf(code uint64) float64 {
 }
 
 // numbered reports whether values of the type are numbered.
-func numbered(t feature.Type) bool { return t == feature.TypeString }
-
-// encode is the code of a value that is not numbered, given by its bits: those of the integer, the float, the microseconds.
-func encode(t feature.Type, bits uint64) uint64 {
+func numbered(t feature.Type) bool {
 	switch t {
-	case feature.TypeFloat64:
-		return orderedFloat(math.Float64frombits(bits))
-	case feature.TypeBool:
-		return bits
+	case feature.TypeBool, feature.TypeInt64, feature.TypeFloat64, feature.TypeTimestamp:
+		return false
 	}
-	return orderedInt(int64(bits))
+	return true
+}
+
+// encode is the code of a value that is not numbered.
+func encode(v feature.Value) uint64 {
+	switch v.Type() {
+	case feature.TypeFloat64:
+		return orderedFloat(v.Float64())
+	case feature.TypeBool:
+		if v.Bool() {
+			return 1
+		}
+		return 0
+	}
+	return orderedInt(v.Int64())
 }
 
 // decode is the value of a code.
@@ -61,4 +71,47 @@ func decode(t feature.Type, code uint64) feature.Value {
 		return feature.Timestamp(feature.Time(intOf(code)))
 	}
 	return feature.Int64(intOf(code))
+}
+
+// appendText appends the length and the bytes of a value that is numbered. Their order is that of the values, where values
+// of the type have one: that of decimals has the sign turned over.
+func appendText(b []byte, v feature.Value) []byte {
+	switch v.Type().Kind() {
+	case feature.TypeDecimal:
+		c := v.Decimal()
+		c.Hi ^= math.MinInt64
+		return c.Append(append(b, 16))
+	case feature.TypeList, feature.TypeVector:
+		b = binary.AppendUvarint(b, uint64(len(v.Packed())))
+		return append(b, v.Packed()...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(v.Str())))
+	return append(b, v.Str()...)
+}
+
+// valueOf is the value of a text that appendText wrote.
+func valueOf(t feature.Type, text string) feature.Value {
+	var v feature.Value
+	var err error
+	switch t.Kind() {
+	case feature.TypeString:
+		return feature.String(text)
+	case feature.TypeBytes:
+		return feature.Bytes(text)
+	case feature.TypeDecimal:
+		v, err = feature.Decimal(t, decimalOf(text))
+	default:
+		v, err = feature.Unpack(t, text)
+	}
+	if err != nil {
+		// It was a value of the type when it went in.
+		panic(err)
+	}
+	return v
+}
+
+func decimalOf(text string) feature.Int128 {
+	return feature.Int128{
+		Hi: int64(binary.BigEndian.Uint64([]byte(text))) ^ math.MinInt64, Lo: binary.BigEndian.Uint64([]byte(text[8:])),
+	}
 }

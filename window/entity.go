@@ -2,6 +2,7 @@ package window
 
 import (
 	"cmp"
+	"math/big"
 	"slices"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -24,8 +25,11 @@ type column struct {
 	typ   feature.Type
 	null  []bool
 	codes []uint64
-	// texts holds the values that the codes number, in order, for types that are numbered.
+	// texts holds the values that the codes number, in order, for types that are numbered; see appendText.
 	texts []string
+	// numbersOf holds the coefficients of decimals by their codes, floatsOf the floats next to them.
+	numbersOf []*big.Int
+	floatsOf  []float64
 
 	// What follows is there when an aggregate needs it.
 	inverse []uint64 // codes whose order is the other way round
@@ -80,7 +84,7 @@ func (c *column) sketchOf(bits int) *sketchColumn {
 // value is that of the row at a position, which is not NULL.
 func (c *column) value(row uint32) feature.Value {
 	if numbered(c.typ) {
-		return feature.String(c.texts[c.codes[row]])
+		return valueOf(c.typ, c.texts[c.codes[row]])
 	}
 	return decode(c.typ, c.codes[row])
 }
@@ -103,6 +107,9 @@ func (e *entity) prepare(same func(row int) bool) {
 	}
 	for i := range e.columns {
 		c := &e.columns[i]
+		if c.typ.Kind() == feature.TypeDecimal {
+			c.decimals()
+		}
 		if c.wantInverse {
 			c.inverse = c.inverse[:0]
 			for _, code := range c.codes {
@@ -120,6 +127,18 @@ func (e *entity) prepare(same func(row int) bool) {
 		}
 	}
 }
+
+func (c *column) decimals() {
+	c.numbersOf, c.floatsOf = c.numbersOf[:0], c.floatsOf[:0]
+	scale := powerOfTen(c.typ.Scale())
+	for _, text := range c.texts {
+		n := decimalOf(text).Big()
+		f, _ := new(big.Rat).SetFrac(n, scale).Float64()
+		c.numbersOf, c.floatsOf = append(c.numbersOf, n), append(c.floatsOf, f)
+	}
+}
+
+func powerOfTen(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
 func (c *column) rank(same func(row int) bool) {
 	n := len(c.codes)
@@ -177,8 +196,11 @@ func (c *column) number() {
 func (c *column) sketch(s *sketchColumn) {
 	s.buckets, s.of = s.buckets[:0], s.of[:0]
 	bucketOf := func(i int) uint64 {
-		if c.typ == feature.TypeFloat64 {
+		switch c.typ.Kind() {
+		case feature.TypeFloat64:
 			return bucket(floatOf(c.codes[i]), s.bits)
+		case feature.TypeDecimal:
+			return bucket(c.floatsOf[c.codes[i]], s.bits)
 		}
 		return bucket(float64(intOf(c.codes[i])), s.bits)
 	}

@@ -3,6 +3,7 @@ package window
 import (
 	"fmt"
 	"math"
+	"math/big"
 
 	"github.com/headwaterhq/headwater/feature"
 )
@@ -25,9 +26,11 @@ type cellState struct {
 	// n counts values that are not NULL.
 	n int64
 
-	floats, squares *exact
-	integers        integers
-	min, max, first queue
+	// Of sums and squares, those of the column's type.
+	floats, squares          *exact
+	integers                 integers
+	decimals, decimalSquares *big.Int
+	min, max, first          queue
 	// last is the position of the last row, while n is not 0.
 	last uint32
 	// distinct counts values by their number; different is how many numbers have a count.
@@ -52,6 +55,9 @@ func newStates(p *Plan) []groupState {
 					c.squares = newSquares()
 				}
 			}
+			if c.typ.Kind() == feature.TypeDecimal {
+				c.decimals, c.decimalSquares = new(big.Int), new(big.Int)
+			}
 			c.sketches = make([]tree, len(c.plan.sketches))
 		}
 	}
@@ -70,6 +76,10 @@ func (g *groupState) reset(e *entity) {
 		}
 		if c.squares != nil {
 			c.squares.reset()
+		}
+		if c.decimals != nil {
+			c.decimals.SetInt64(0)
+			c.decimalSquares.SetInt64(0)
 		}
 		c.min.reset(col.codes)
 		c.max.reset(col.inverse)
@@ -97,19 +107,7 @@ func (g *groupState) enter(e *entity, row uint32, take bool) {
 		c.n += by
 		code := col.codes[row]
 		if c.plan.sum {
-			switch {
-			case c.floats == nil:
-				c.integers.add(intOf(code), take)
-				if c.plan.squares {
-					c.integers.addSquare(intOf(code), take)
-				}
-			default:
-				f := floatOf(code)
-				c.floats.add(f, take)
-				if c.squares != nil {
-					c.squares.addSquare(f, take)
-				}
-			}
+			c.add(col, code, take)
 		}
 		if c.plan.min {
 			c.min.step(row, take)
@@ -134,6 +132,36 @@ func (g *groupState) enter(e *entity, row uint32, take bool) {
 		}
 		for s, r := range c.plan.sketches {
 			c.sketches[s].add(col.sketchOf(r).of[row], int32(by))
+		}
+	}
+}
+
+// add adds a value to the sums, or takes it away.
+func (c *cellState) add(col *column, code uint64, take bool) {
+	switch {
+	case c.floats != nil:
+		f := floatOf(code)
+		c.floats.add(f, take)
+		if c.squares != nil {
+			c.squares.addSquare(f, take)
+		}
+	case c.decimals != nil:
+		n := col.numbersOf[code]
+		square := new(big.Int)
+		if c.plan.squares {
+			square.Mul(n, n)
+		}
+		if take {
+			c.decimals.Sub(c.decimals, n)
+			c.decimalSquares.Sub(c.decimalSquares, square)
+		} else {
+			c.decimals.Add(c.decimals, n)
+			c.decimalSquares.Add(c.decimalSquares, square)
+		}
+	default:
+		c.integers.add(intOf(code), take)
+		if c.plan.squares {
+			c.integers.addSquare(intOf(code), take)
 		}
 	}
 }
@@ -164,21 +192,9 @@ func (g *groupState) value(e *entity, out *output) (feature.Value, error) {
 	}
 	switch out.function {
 	case feature.Sum:
-		if c.floats != nil {
-			return feature.Float64(c.floats.over(1)), nil
-		}
-		n, ok := c.integers.int64()
-		if !ok {
-			sum, _ := c.integers.big()
-			return feature.Null(), fmt.Errorf("feature %s: found a sum of %s, which int64 does not hold; declare float64 and sum a "+
-				"float64 column, or narrow the window or its where", out.name, sum)
-		}
-		return feature.Int64(n), nil
+		return c.sum(out)
 	case feature.Mean:
-		if c.floats != nil {
-			return feature.Float64(c.floats.over(c.n)), nil
-		}
-		return feature.Float64(c.integers.over(c.n)), nil
+		return feature.Float64(c.mean()), nil
 	case feature.Stddev:
 		return c.stddev(), nil
 	case feature.Min:
@@ -196,9 +212,48 @@ func (g *groupState) value(e *entity, out *output) (feature.Value, error) {
 	return feature.Float64(middle(sk.buckets[c.sketches[out.sketch].find(k)], sk.bits)), nil
 }
 
+// sum is the sum of values, of which there are some.
+func (c *cellState) sum(out *output) (feature.Value, error) {
+	switch {
+	case c.floats != nil:
+		return feature.Float64(c.floats.over(1)), nil
+	case c.decimals != nil:
+		n, ok := feature.Int128OfBig(c.decimals)
+		if v, err := feature.Decimal(out.typ, n); ok && err == nil {
+			return v, nil
+		}
+		return feature.Null(), fmt.Errorf("feature %s: found a sum of %s, which %s does not hold; narrow the window or its where, or "+
+			"sum a column with fewer digits", out.name, new(big.Rat).SetFrac(c.decimals, powerOfTen(c.typ.Scale())).FloatString(c.typ.Scale()), out.typ)
+	}
+	n, ok := c.integers.int64()
+	if !ok {
+		sum, _ := c.integers.big()
+		return feature.Null(), fmt.Errorf("feature %s: found a sum of %s, which int64 does not hold; narrow the window or its where, or "+
+			"sum a float64 or decimal column", out.name, sum)
+	}
+	return feature.Int64(n), nil
+}
+
+// mean is that of values, of which there are some, rounded once.
+func (c *cellState) mean() float64 {
+	switch {
+	case c.floats != nil:
+		return c.floats.over(c.n)
+	case c.decimals != nil:
+		by := powerOfTen(c.typ.Scale())
+		f, _ := new(big.Rat).SetFrac(c.decimals, by.Mul(by, big.NewInt(c.n))).Float64()
+		return f
+	}
+	return c.integers.over(c.n)
+}
+
+// stddev is that of the sample, NULL of fewer than two values.
 func (c *cellState) stddev() feature.Value {
 	if c.n < 2 {
 		return feature.Null()
+	}
+	if c.decimals != nil {
+		return feature.Float64(deviation(c.n, c.decimals, 0, c.decimalSquares, 0, powerOfTen(c.typ.Scale())))
 	}
 	if c.floats == nil {
 		sum, squares := c.integers.big()

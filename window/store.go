@@ -48,16 +48,7 @@ type Row struct {
 	// Filters is whether each of Plan.Filters is.
 	Filters []bool
 	// Values are those of Plan.Columns.
-	Values []Datum
-}
-
-// Datum is a value in the form that it travels in.
-type Datum struct {
-	Null bool
-	// Bits is a bool as 0 or 1, an int64, a float64's bits, or a timestamp's microseconds since 1970.
-	Bits uint64
-	// Text is that of a string.
-	Text []byte
+	Values []feature.Value
 }
 
 // add appends a row to its part: its key, event time, delay, flags, and the codes of its values.
@@ -69,16 +60,14 @@ func (s *store) add(p *Plan, r *Row) error {
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.EventTime))
 	b = binary.AppendVarint(b, int64(r.AvailableAt-r.EventTime))
 	b = appendFlags(b, len(r.Filters), func(i int) bool { return r.Filters[i] })
-	b = appendFlags(b, len(r.Values), func(i int) bool { return r.Values[i].Null })
+	b = appendFlags(b, len(r.Values), func(i int) bool { return r.Values[i].IsNull() })
 	for i := range r.Values {
-		v := &r.Values[i]
-		switch {
-		case v.Null:
+		switch v := r.Values[i]; {
+		case v.IsNull():
 		case numbered(p.Columns[i].Type):
-			b = binary.AppendUvarint(b, uint64(len(v.Text)))
-			b = append(b, v.Text...)
+			b = appendText(b, v)
 		default:
-			b = binary.LittleEndian.AppendUint64(b, encode(p.Columns[i].Type, v.Bits))
+			b = binary.LittleEndian.AppendUint64(b, encode(v))
 		}
 	}
 	pt.buffer = b

@@ -23,9 +23,12 @@ var source = &feature.Source{
 		{Name: "at", Type: feature.TypeTimestamp}, {Name: "key", Type: feature.TypeString},
 		{Name: "f", Type: feature.TypeFloat64}, {Name: "n", Type: feature.TypeInt64}, {Name: "s", Type: feature.TypeString},
 		{Name: "b", Type: feature.TypeBool}, {Name: "t", Type: feature.TypeTimestamp},
+		{Name: "d", Type: cents}, {Name: "l", Type: feature.ListType(feature.TypeInt64)}, {Name: "y", Type: feature.TypeBytes},
 	},
 	EventTime: "at",
 }
+
+var cents = feature.DecimalType(30, 2)
 
 var sensor = &feature.EntityVersion{Entity: feature.Entity{
 	Name: "sensor", JoinKeys: []feature.Column{{Name: "key", Type: feature.TypeString}},
@@ -58,6 +61,16 @@ var drawable = []struct {
 	{feature.CountDistinct, "s", feature.TypeInt64},
 	{feature.Percentile, "f", feature.TypeFloat64},
 	{feature.Percentile, "n", feature.TypeFloat64},
+	{feature.Sum, "d", feature.DecimalType(38, 2)},
+	{feature.Mean, "d", feature.TypeFloat64},
+	{feature.Stddev, "d", feature.TypeFloat64},
+	{feature.Min, "d", cents},
+	{feature.Last, "d", cents},
+	{feature.CountDistinct, "d", feature.TypeInt64},
+	{feature.Percentile, "d", feature.TypeFloat64},
+	{feature.First, "l", feature.ListType(feature.TypeInt64)},
+	{feature.CountDistinct, "l", feature.TypeInt64},
+	{feature.Max, "y", feature.TypeBytes},
 }
 
 func drawView(t *rapid.T) *feature.View {
@@ -105,6 +118,19 @@ func drawRow(t *rapid.T) reference.SourceRow {
 		feature.String(rapid.SampledFrom([]string{"", "x", "B", "é", "x"}).Draw(t, "s")), feature.Bool(rapid.Bool().Draw(t, "b")),
 		feature.Timestamp(feature.Time(rapid.Int64Range(0, 3).Draw(t, "t"))),
 	}
+	decimal, err := feature.ParseDecimal(cents, rapid.SampledFrom([]string{"0", "1", "-0.01", "12.5", "-12.5", "9999999999999999999999999999.99"}).Draw(t, "d"))
+	if err != nil {
+		panic(err)
+	}
+	var elements []feature.Value
+	for _, n := range rapid.SliceOfN(rapid.Int64Range(0, 1), 0, 2).Draw(t, "l") {
+		elements = append(elements, feature.Int64(n))
+	}
+	list, err := feature.List(feature.ListType(feature.TypeInt64), elements)
+	if err != nil {
+		panic(err)
+	}
+	values = append(values, decimal, list, feature.Bytes(rapid.SampledFrom([]string{"", "\x00", "\xff"}).Draw(t, "y")))
 	for i := 2; i < len(values); i++ {
 		if rapid.IntRange(0, 5).Draw(t, "null") == 0 {
 			values[i] = feature.Null()
@@ -151,19 +177,7 @@ func engineRow(plan *window.Plan, view *feature.View, r reference.SourceRow) *wi
 		row.Filters = append(row.Filters, holds(f, r))
 	}
 	for _, c := range plan.Columns {
-		v := r.Values[slices.IndexFunc(source.Columns, func(s feature.Column) bool { return s.Name == c.Name })]
-		d := window.Datum{Null: v.IsNull(), Text: []byte(v.Str())}
-		switch c.Type {
-		case feature.TypeBool:
-			if v.Bool() {
-				d.Bits = 1
-			}
-		case feature.TypeFloat64:
-			d.Bits = math.Float64bits(v.Float64())
-		default:
-			d.Bits = uint64(v.Int64())
-		}
-		row.Values = append(row.Values, d)
+		row.Values = append(row.Values, r.Values[slices.IndexFunc(source.Columns, func(s feature.Column) bool { return s.Name == c.Name })])
 	}
 	return row
 }

@@ -85,7 +85,9 @@ func (a *Aggregation) window(agg *feature.Aggregate, rows []SourceRow, key strin
 	return covered
 }
 
-func (a *Aggregation) holds(condition string, r SourceRow) bool { return condition == "" || a.Holds(condition, r) }
+func (a *Aggregation) holds(condition string, r SourceRow) bool {
+	return condition == "" || a.Holds(condition, r)
+}
 
 func (a *Aggregation) key(r SourceRow) (string, bool) {
 	values := make([]feature.Value, len(a.Entity.JoinKeys))
@@ -168,10 +170,23 @@ func approximate(f, relativeError float64) float64 {
 }
 
 func number(v feature.Value) float64 {
-	if v.Type() == feature.TypeInt64 {
-		return float64(v.Int64())
+	if v.Type() == feature.TypeFloat64 {
+		return v.Float64()
 	}
-	return v.Float64()
+	f, _ := rational(v).Float64()
+	return f
+}
+
+// rational is a number as it is, or nil for a float that is not finite.
+func rational(v feature.Value) *big.Rat {
+	switch v.Type().Kind() {
+	case feature.TypeInt64:
+		return new(big.Rat).SetInt64(v.Int64())
+	case feature.TypeDecimal:
+		r, _ := new(big.Rat).SetString(v.Text())
+		return r
+	}
+	return new(big.Rat).SetFloat64(v.Float64())
 }
 
 // moment is a sum, a mean or a standard deviation, with fractions of any length until it is rounded.
@@ -179,10 +194,8 @@ func moment(f feature.AggregateFunction, typ feature.Type, values []feature.Valu
 	sum, squares := new(big.Rat), new(big.Rat)
 	special := 0.0
 	for _, v := range values {
-		x := new(big.Rat)
-		if v.Type() == feature.TypeInt64 {
-			x.SetInt64(v.Int64())
-		} else if x.SetFloat64(v.Float64()) == nil {
+		x := rational(v)
+		if x == nil {
 			special += v.Float64()
 			continue
 		}
@@ -203,6 +216,13 @@ func moment(f feature.AggregateFunction, typ feature.Type, values []feature.Valu
 	case feature.Sum:
 		if typ == feature.TypeInt64 {
 			return feature.Int64(sum.Num().Int64())
+		}
+		if typ.Kind() == feature.TypeDecimal {
+			v, err := feature.ParseDecimal(typ, sum.FloatString(typ.Scale()))
+			if err != nil {
+				panic(err)
+			}
+			return v
 		}
 	case feature.Mean:
 		sum.Quo(sum, n)
@@ -232,11 +252,16 @@ func compare[T ~int64 | ~float64](a, b T) int {
 	return 0
 }
 
-// compareValues orders values of one type: false before true, text by its bytes, NaN after all other floats.
+// compareValues orders values of one type: false before true, text by its bytes, lists and vectors by what they are
+// packed into, NaN after all other floats.
 func compareValues(a, b feature.Value) int {
-	switch a.Type() {
-	case feature.TypeString:
+	switch a.Type().Kind() {
+	case feature.TypeString, feature.TypeBytes:
 		return strings.Compare(a.Str(), b.Str())
+	case feature.TypeList, feature.TypeVector:
+		return strings.Compare(a.Packed(), b.Packed())
+	case feature.TypeDecimal:
+		return rational(a).Cmp(rational(b))
 	case feature.TypeFloat64:
 		if x, y := math.IsNaN(a.Float64()), math.IsNaN(b.Float64()); x || y {
 			return compare(b2i(x), b2i(y))
