@@ -59,7 +59,7 @@ func AppendCanonicalString(dst []byte, s string) []byte {
 const (
 	// MaxKeyBytes bounds the encoded join keys.
 	MaxKeyBytes = 2048
-	// MaxRowText bounds the text, bytes, lists and vectors of all values together; see Value.Size.
+	// MaxRowText bounds the bytes of all text, bytes, lists and vectors together: see Value.Size and View.VectorBytes.
 	MaxRowText = 16<<20 - 64<<10
 )
 

@@ -26,15 +26,11 @@ func Int128OfBig(n *big.Int) (Int128, bool) {
 	}
 	var b [16]byte
 	new(big.Int).Abs(n).FillBytes(b[:])
-	c := int128Of(b[:])
+	c := Int128{Hi: int64(binary.BigEndian.Uint64(b[:])), Lo: binary.BigEndian.Uint64(b[8:])}
 	if n.Sign() < 0 {
 		c = c.Neg()
 	}
 	return c, true
-}
-
-func int128Of(b []byte) Int128 {
-	return Int128{Hi: int64(binary.BigEndian.Uint64(b)), Lo: binary.BigEndian.Uint64(b[8:])}
 }
 
 // Neg is -c. The least number has no negative, and is its own.
@@ -96,14 +92,14 @@ var powersOfTen = func() (powers [MaxPrecision + 1]Int128) {
 	return powers
 }()
 
-// digits appends the decimal digits of c, which is not negative, without leading zeros.
-func (c Int128) digits(dst []byte) []byte {
+// AppendDigits appends the decimal digits of c, which is not negative, without leading zeros.
+func (c Int128) AppendDigits(dst []byte) []byte {
 	const chunk = 1e19 // The greatest power of ten that 64 bits hold.
 	if c.Hi == 0 {
 		return strconv.AppendUint(dst, c.Lo, 10)
 	}
 	quotient, rest := bits.Div64(uint64(c.Hi)%chunk, c.Lo, chunk)
-	dst = Int128{Hi: int64(uint64(c.Hi) / chunk), Lo: quotient}.digits(dst)
+	dst = Int128{Hi: int64(uint64(c.Hi) / chunk), Lo: quotient}.AppendDigits(dst)
 	at := len(dst)
 	dst = strconv.AppendUint(dst, rest, 10)
 	for missing := 19 - (len(dst) - at); missing > 0; missing-- {
@@ -116,17 +112,44 @@ func (c Int128) digits(dst []byte) []byte {
 
 // Decimal is the value c / 10^s of the type t, which is decimal(p, s). A c of more than p digits is an error.
 func Decimal(t Type, c Int128) (Value, error) {
+	if err := checkDigits(t, c); err != nil {
+		return Value{}, err
+	}
+	return decimal(t, c, ""), nil
+}
+
+func checkDigits(t Type, c Int128) error {
 	if t.Kind() != TypeDecimal {
-		return Value{}, fmt.Errorf("found a decimal, expected a %s", t)
+		return fmt.Errorf("found a decimal, expected a %s", t)
 	}
 	if limit := powersOfTen[t.Precision()]; c.Compare(limit) >= 0 || c.Compare(limit.Neg()) <= 0 {
-		return Value{}, fmt.Errorf("found %s, expected at most %s before the point, as %s has",
+		return fmt.Errorf("found %s, expected at most %s before the point, as %s has",
 			formatDecimal(nil, c, t.Scale()), countDigits(t.Precision()-t.Scale()), t)
 	}
+	return nil
+}
+
+// decimal is a value in range. b is the coefficient's bytes where there are such, to share them.
+func decimal(t Type, c Int128, b string) Value {
 	if n, ok := c.Int64(); ok {
-		return Value{typ: t, bits: uint64(n)}, nil
+		return Value{typ: t, bits: uint64(n)}
 	}
-	return Value{typ: t, str: string(c.Append(nil))}, nil
+	if b == "" {
+		b = string(c.Append(nil))
+	}
+	return Value{typ: t, str: b}
+}
+
+// DecimalOfBytes is the decimal of the type t whose coefficient is b: 16 bytes, big-endian. The value may share b's memory.
+func DecimalOfBytes(t Type, b string) (Value, error) {
+	if len(b) != 16 {
+		return Value{}, fmt.Errorf("found %d bytes, expected the 16 of a decimal", len(b))
+	}
+	c := Int128{Hi: int64(uint64At(b, 0)), Lo: uint64At(b, 8)}
+	if err := checkDigits(t, c); err != nil {
+		return Value{}, err
+	}
+	return decimal(t, c, b), nil
 }
 
 // Decimal is the coefficient of a decimal: the value is this divided by 10^s, s being the type's scale. For other types
@@ -135,7 +158,7 @@ func (v Value) Decimal() Int128 {
 	if v.str == "" {
 		return Int128Of(int64(v.bits))
 	}
-	return int128Of([]byte(v.str))
+	return Int128{Hi: int64(uint64At(v.str, 0)), Lo: uint64At(v.str, 8)}
 }
 
 // ParseDecimal reads a number such as `-12.5` or `1.25e3` as a value of the type t, which is a decimal. It is never rounded:
@@ -214,7 +237,7 @@ func formatDecimal(dst []byte, c Int128, scale int) []byte {
 		dst, c = append(dst, '-'), c.Neg()
 	}
 	at := len(dst)
-	dst = c.digits(dst)
+	dst = c.AppendDigits(dst)
 	for len(dst)-at <= scale {
 		dst = append(dst, '0')
 		copy(dst[at+1:], dst[at:])

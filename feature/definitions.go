@@ -190,6 +190,19 @@ func (v *View) Stored() []Column {
 	return append(stored, v.Attributes...)
 }
 
+// VectorBytes is how many bytes of MaxRowText the vectors of each row take.
+func (v *View) VectorBytes() int {
+	n := 0
+	for _, list := range [][]Column{v.Features, v.Attributes} {
+		for i := range list {
+			if list[i].Type.Kind() == TypeVector {
+				n += 4 * list[i].Type.Dimension()
+			}
+		}
+	}
+	return n
+}
+
 // FeatureIndex is the position of a feature by name, or -1.
 func (v *View) FeatureIndex(name string) int {
 	for i := range v.Features {

@@ -150,7 +150,7 @@ func checkPacked(elem Type, s string) (int, error) {
 		bits := uint64At(s, 0)
 		ok = Value{typ: TypeFloat64, bits: bits}.canonicalBits() == bits
 	case TypeDecimal:
-		_, err := Decimal(elem, Int128{Hi: int64(uint64At(s, 0)), Lo: uint64At(s, 8)})
+		_, err := DecimalOfBytes(elem, s[:16])
 		ok = err == nil
 	case TypeString:
 		ok = CheckText(s[4:n]) == nil
@@ -169,7 +169,7 @@ func unpackElement(elem Type, s string) (v Value, size int) {
 	case TypeString, TypeBytes:
 		return Value{typ: elem, str: s[4:size]}, size
 	case TypeDecimal:
-		v, _ = Decimal(elem, Int128{Hi: int64(uint64At(s, 0)), Lo: uint64At(s, 8)})
+		v, _ = DecimalOfBytes(elem, s[:16])
 		return v, size
 	}
 	return Value{typ: elem, bits: uint64At(s, 0)}, size

@@ -269,6 +269,9 @@ func (v *validation) view(w *View) {
 	if n := len(w.Features) + len(w.Attributes); n > maxStored {
 		v.add("attributes", "found %d features and attributes together, expected at most %d; make several views of them", n, maxStored)
 	}
+	if n := w.VectorBytes(); n > MaxRowText {
+		v.add("features", "found vectors of %d bytes in each row, four for each of their floats, expected at most %d; make several views of them", n, MaxRowText)
+	}
 	v.duration("ttl", w.TTL)
 	v.duration("grain", w.Grain)
 	v.duration("lookback", w.Lookback)

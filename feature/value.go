@@ -113,12 +113,14 @@ func (v Value) Str() string {
 	return ""
 }
 
-// Size is how many bytes of a row's MaxRowText the value takes: those of text and bytes, of a list or vector the packed ones.
+// Size is how many bytes of MaxRowText the value takes: those of text and bytes, of a list the packed ones. A vector takes
+// its bytes in every row, be it NULL or not: see View.VectorBytes.
 func (v Value) Size() int {
-	if v.typ.Kind() == TypeDecimal {
-		return 0
+	switch v.typ.Kind() {
+	case TypeString, TypeBytes, TypeList:
+		return len(v.str)
 	}
-	return len(v.str)
+	return 0
 }
 
 // Clone is v with memory of its own, for a value that shares that of what it was read from.

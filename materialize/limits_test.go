@@ -20,7 +20,7 @@ func TestRowsBeyondTheLimitsAreRefused(t *testing.T) {
 		{"a long key", `SELECT ` + fmt.Sprintf(long, 100) + ` AS name, room, event_time, available_at, 'x' AS value, 1 AS rows FROM %s`,
 			"found join keys of 3202 bytes, which begin with"},
 		{"much text", `SELECT name, room, event_time, available_at, repeat('x', 16 << 20) AS value, 1 AS rows FROM %s`,
-			"with 16777216 bytes of text in its features and attributes, expected at most"},
+			"with 16777216 bytes of text, bytes, lists and vectors in its features and attributes, expected at most"},
 		{"more than Postgres computes", `SELECT name, room, event_time, available_at, 'x' AS value, length(repeat('xy', 2000000000)) AS rows FROM %s`,
 			"its SQL failed on the rows of this run: requested length too large"},
 	} {

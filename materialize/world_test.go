@@ -142,6 +142,13 @@ func (w *world) newViewOf(t testing.TB, value feature.Type, src *feature.SourceV
 			SQL:        &feature.SQLTransform{Sources: []string{src.Name}, Query: fmt.Sprintf(query, src.Name)},
 		},
 	}
+	w.createView(t, v)
+	return v
+}
+
+// createView does for a view what an apply does.
+func (w *world) createView(t testing.TB, v *feature.ViewVersion) {
+	t.Helper()
 	w.inTx(t, func(ctx context.Context, tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			INSERT INTO headwater.definition (kind, name, version, fingerprint, body, revision, applied_at, applied_by)
@@ -158,7 +165,6 @@ func (w *world) newViewOf(t testing.TB, value feature.Type, src *feature.SourceV
 		return offline.CreateHistory(ctx, tx, v)
 	})
 	w.views[v.ID] = v
-	return v
 }
 
 func (w *world) inTx(t testing.TB, do func(context.Context, pgx.Tx) error) {

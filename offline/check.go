@@ -17,25 +17,6 @@ import (
 // not begin with an underscore.
 const outputView = "_headwater_output"
 
-// outputTypes lists, for each feature type, the Postgres types an output column may have: those whose every value the
-// type holds.
-var outputTypes = map[feature.Type][]string{
-	feature.TypeBool:      {"bool"},
-	feature.TypeInt64:     {"int8", "int4", "int2"},
-	feature.TypeFloat64:   {"float8", "float4"},
-	feature.TypeString:    {"text", "varchar"},
-	feature.TypeTimestamp: {"timestamptz"},
-}
-
-// castOf is how to turn an output of another type into the one declared.
-var castOf = map[feature.Type]string{
-	feature.TypeBool:      "boolean",
-	feature.TypeInt64:     "bigint",
-	feature.TypeFloat64:   "double precision",
-	feature.TypeString:    "text",
-	feature.TypeTimestamp: "timestamptz",
-}
-
 // CheckView has Postgres analyse a view's SQL against empty tables of the sources' shape: it must parse, read nothing but
 // its declared sources, call no function that depends on more than its arguments, and output the join keys, both times,
 // the features and the attributes with fitting types. Leaves tx as it was. Violations have the field `sql.query`, and a
@@ -338,10 +319,10 @@ func checkOutput(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
 			}
 			f.Violating(fault.Violation{Field: "sql.query", Description: fmt.Sprintf(
 				"found no output column %s, expected one of type %s; the query outputs %s", c.Name, c.Type, strings.Join(names, ", "))})
-		case !slices.Contains(outputTypes[c.Type], found[i].Type):
+		case !slices.Contains(outputTypes(c.Type), found[i].Type):
 			f.Violating(fault.Violation{Field: "sql.query", Description: fmt.Sprintf(
 				"found output column %s of type %s, expected %s; write (…)::%s AS %s, or declare another type",
-				c.Name, found[i].Type, c.Type, castOf[c.Type], c.Name)})
+				c.Name, typeShown(found[i].Type), c.Type, castType(c.Type), c.Name)})
 		}
 	}
 	for _, o := range found {
@@ -372,7 +353,7 @@ func outputSelect(v *feature.ViewVersion, from string) string {
 	columns := outputColumns(v)
 	selects := make([]string, len(columns))
 	for i, c := range columns {
-		selects[i] = quote(c.Name) + "::" + castOf[c.Type]
+		selects[i] = quote(c.Name) + "::" + castType(c.Type)
 	}
 	return "SELECT " + strings.Join(selects, ", ") + " FROM " + from
 }

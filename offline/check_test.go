@@ -71,6 +71,33 @@ func TestCheckViewAccepts(t *testing.T) {
 	}
 }
 
+func TestCheckViewTakesOutputsThatTypesHold(t *testing.T) {
+	pool := testenv.Postgres(t)
+	price := feature.DecimalType(12, 2)
+	for _, c := range []struct {
+		typ       feature.Type
+		sql, want string
+	}{
+		{price, "cost::numeric", ""}, {price, "1", ""}, {price, "sum(delay) OVER ()", ""},
+		{price, "cost", "found output column n of type float8, expected decimal(12, 2); write (…)::numeric AS n, or declare another type"},
+		{feature.TypeBytes, "sha256('x')", ""},
+		{feature.TypeBytes, "origin", "found output column n of type text, expected bytes; write (…)::bytea AS n, or declare another type"},
+		{feature.ListType(feature.TypeInt64), "ARRAY[1::smallint]", ""}, {feature.ListType(feature.TypeString), "ARRAY[origin, 'x']", ""},
+		{feature.ListType(feature.TypeString), "ARRAY[1]", "found output column n of type int4[], expected list(string); write (…)::text[] AS n, or declare another type"},
+		{feature.ListType(price), "ARRAY[1.5]", ""}, {feature.ListType(feature.TypeFloat64), "ARRAY[cost]", ""},
+		{feature.ListType(feature.TypeTimestamp), "ARRAY[date]", ""}, {feature.ListType(feature.TypeBool), "ARRAY[true]", ""},
+		{feature.VectorType(2), "ARRAY[1, 2]::real[]", ""},
+		{feature.VectorType(2), "ARRAY[cost]", "found output column n of type float8[], expected vector(2); write (…)::real[] AS n, or declare another type"},
+	} {
+		view := viewOf("SELECT origin, event_time, available_at, " + c.sql + " AS n FROM flights")
+		view.Features[0].Type = c.typ
+		err := inRolledBack(t, pool, func(tx pgx.Tx) error { return CheckView(t.Context(), tx, view) })
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s as %s\nfound:    %v\nexpected: %s", c.sql, c.typ, err, c.want)
+		}
+	}
+}
+
 func TestCheckViewRefuses(t *testing.T) {
 	pool := testenv.Postgres(t)
 	const times = "event_time, available_at"

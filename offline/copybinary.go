@@ -155,7 +155,7 @@ func (e *copyEncoder) int64(n int64) {
 func (e *copyEncoder) time(t feature.Time) { e.int64(int64(t) - postgresEpoch) }
 
 func (e *copyEncoder) value(v feature.Value) {
-	switch v.Type() {
+	switch v.Type().Kind() {
 	case feature.TypeInvalid:
 		e.null()
 	case feature.TypeBool:
@@ -163,8 +163,14 @@ func (e *copyEncoder) value(v feature.Value) {
 		if v.Bool() {
 			e.buf[len(e.buf)-1] = 1
 		}
-	case feature.TypeString:
+	case feature.TypeString, feature.TypeBytes:
 		e.text(v.Str())
+	case feature.TypeDecimal:
+		begin := len(e.buf)
+		e.buf = appendNumeric(append(e.buf, 0, 0, 0, 0), v)
+		binary.BigEndian.PutUint32(e.buf[begin:], uint32(len(e.buf)-begin-4))
+	case feature.TypeList, feature.TypeVector:
+		e.array(v)
 	case feature.TypeTimestamp:
 		e.time(v.Timestamp())
 	case feature.TypeFloat64:

@@ -276,14 +276,24 @@ func checkLandingRow(src *feature.SourceVersion, row []feature.Value, eventTime 
 		if !v.IsNull() && v.Type() != c.Type {
 			return fmt.Errorf("column %s: found a %s, expected a %s", c.Name, v.Type(), c.Type)
 		}
-		if c.Type == feature.TypeTimestamp && !v.IsNull() {
-			if err := checkTime(v.Timestamp()); err != nil {
-				return fmt.Errorf("column %s: %w", c.Name, err)
-			}
+		if err := checkContent(v); err != nil {
+			return fmt.Errorf("column %s: %w", c.Name, err)
 		}
-		if c.Type == feature.TypeString {
-			if err := feature.CheckText(v.Str()); err != nil {
-				return fmt.Errorf("column %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// checkContent refuses what no column holds, in a list too.
+func checkContent(v feature.Value) error {
+	switch v.Type().Kind() {
+	case feature.TypeTimestamp:
+		return checkTime(v.Timestamp())
+	case feature.TypeString:
+		return feature.CheckText(v.Str())
+	case feature.TypeList:
+		for i, e := range v.Elements() {
+			if err := checkContent(e); err != nil {
+				return inElement(i, err)
 			}
 		}
 	}

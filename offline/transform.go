@@ -134,6 +134,7 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 	columns := outputColumns(t.View)
 	keys := len(t.View.EntityVersion.JoinKeys)
 	values := make([]feature.Value, len(columns))
+	vectorBytes := t.View.VectorBytes()
 	var row feature.Row
 	var key []byte
 	query, problems := feature.ParseQuery(t.View.SQL.Query)
@@ -144,22 +145,22 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 	from := "(" + query.Render(t.Owned.Start, t.Owned.End) + "\n) AS " + outputView
 	began := time.Now()
 	err := copyOut(ctx, t.conn, outputSelect(t.View, from), func(fields [][]byte) error {
-		text := 0
+		text := vectorBytes
 		for i, f := range fields {
 			values[i] = feature.Null()
 			if f == nil {
 				continue
 			}
 			v, err := decodeValue(columns[i].Type, f)
-			if errors.Is(err, errNoInstant) {
-				return t.refuse("column %s: %v", columns[i].Name, err)
+			if bad := badValue(""); errors.As(err, &bad) {
+				return t.refuseValue(columns, values[:min(i, keys+2)], columns[i].Name, bad)
 			}
 			if err != nil {
 				return err
 			}
 			values[i] = v
 			if i >= keys {
-				text += len(v.Str())
+				text += v.Size()
 			}
 		}
 		var ok bool
@@ -180,7 +181,7 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 				"as a hash", len(key), key[:40], feature.MaxKeyBytes)
 		}
 		if text > feature.MaxRowText {
-			return t.refuse("found a row (%s) with %d bytes of text in its features and attributes, expected at most %d; cut it down",
+			return t.refuse("found a row (%s) with %d bytes of text, bytes, lists and vectors in its features and attributes, expected at most %d; cut it down",
 				describeRow(columns[:keys+2], values), text, feature.MaxRowText)
 		}
 		if at := row.EventTime.Add(-t.View.Grain); at < t.Owned.Start || at >= t.Owned.End {
@@ -198,6 +199,14 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 			"(NULLIF, CASE, WHERE), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
 	}
 	return err
+}
+
+// refuseValue refuses a row for the value of a column. values are those of its keys and times that came before.
+func (t *Transform) refuseValue(columns []feature.Column, values []feature.Value, column string, bad badValue) error {
+	if len(values) == 0 {
+		return t.refuse("column %s: %v", column, bad)
+	}
+	return t.refuse("column %s of a row (%s): %v", column, describeRow(columns[:len(values)], values), bad)
 }
 
 func (t *Transform) refuse(format string, args ...any) error {

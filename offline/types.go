@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,7 +27,25 @@ func quote(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
 // columnType is the Postgres type that holds a feature type, in tables of ours. Text sorts by its bytes, so that no
 // result depends on a locale.
 func columnType(t feature.Type) string {
-	switch t {
+	switch t.Kind() {
+	case feature.TypeString:
+		return `text COLLATE "C"`
+	case feature.TypeDecimal:
+		return fmt.Sprintf("numeric(%d, %d)", t.Precision(), t.Scale())
+	case feature.TypeList:
+		elem, collation, _ := strings.Cut(columnType(t.Elem()), " COLLATE ")
+		if collation != "" {
+			return elem + "[] COLLATE " + collation
+		}
+		return elem + "[]"
+	}
+	return castType(t)
+}
+
+// castType is the Postgres type that an output column of a feature type is read as. It has no limits that a cast to it
+// would round to: what does not fit is for decodeValue to refuse.
+func castType(t feature.Type) string {
+	switch t.Kind() {
 	case feature.TypeBool:
 		return "boolean"
 	case feature.TypeInt64:
@@ -34,19 +53,85 @@ func columnType(t feature.Type) string {
 	case feature.TypeFloat64:
 		return "double precision"
 	case feature.TypeString:
-		return `text COLLATE "C"`
+		return "text"
 	case feature.TypeTimestamp:
 		return "timestamptz"
+	case feature.TypeDecimal:
+		return "numeric"
+	case feature.TypeBytes:
+		return "bytea"
+	case feature.TypeList:
+		return castType(t.Elem()) + "[]"
+	case feature.TypeVector:
+		return "real[]"
 	}
 	panic("offline: no column type for " + t.String())
+}
+
+// outputTypes lists the Postgres types, as pg_type names them, that an output column of a feature type may have: those
+// whose every value the type holds, and numeric, of which decodeValue refuses what does not fit.
+func outputTypes(t feature.Type) []string {
+	switch t.Kind() {
+	case feature.TypeBool:
+		return []string{"bool"}
+	case feature.TypeInt64:
+		return []string{"int8", "int4", "int2"}
+	case feature.TypeFloat64:
+		return []string{"float8", "float4"}
+	case feature.TypeString:
+		return []string{"text", "varchar"}
+	case feature.TypeTimestamp:
+		return []string{"timestamptz"}
+	case feature.TypeDecimal:
+		return []string{"numeric", "int8", "int4", "int2"}
+	case feature.TypeBytes:
+		return []string{"bytea"}
+	case feature.TypeVector:
+		return []string{"_float4"}
+	}
+	var arrays []string
+	for _, name := range outputTypes(t.Elem()) {
+		arrays = append(arrays, "_"+name)
+	}
+	return arrays
+}
+
+// typeShown is the name of a Postgres type for a message: pg_type calls the arrays of int4 _int4.
+func typeShown(name string) string {
+	if elem, ok := strings.CutPrefix(name, "_"); ok {
+		return elem + "[]"
+	}
+	return name
+}
+
+// badValue is a value that the type declared for it does not hold. It says what was found and what was expected.
+type badValue string
+
+func (e badValue) Error() string { return string(e) }
+
+// errNoInstant is of Postgres's 'infinity' too.
+const errNoInstant badValue = "found an infinite timestamp, or one that is not within the years 4001 BC to 293999, expected an instant"
+
+// inElement says in which element of a list, counted from 0, a value is.
+func inElement(i int, err error) error {
+	var bad badValue
+	if errors.As(err, &bad) {
+		return badValue(fmt.Sprintf("element %d: %s", i+1, bad))
+	}
+	return fmt.Errorf("element %d: %w", i+1, err)
+}
+
+func errBinary(t feature.Type, b []byte) error {
+	return fmt.Errorf("field of %d bytes is no binary %s", len(b), t)
 }
 
 // Microseconds from 1970-01-01 to 2000-01-01, where Postgres counts from.
 const postgresEpoch = 946_684_800_000_000
 
-// decodeValue reads one non-NULL field of the binary format. The field's type is columnType(t).
+// decodeValue reads one non-NULL field of the binary format. The field's type is columnType(t) or castType(t). A value that
+// t does not hold is a badValue.
 func decodeValue(t feature.Type, b []byte) (feature.Value, error) {
-	switch t {
+	switch t.Kind() {
 	case feature.TypeBool:
 		if len(b) == 1 {
 			return feature.Bool(b[0] != 0), nil
@@ -64,8 +149,14 @@ func decodeValue(t feature.Type, b []byte) (feature.Value, error) {
 	case feature.TypeTimestamp:
 		t, err := decodeTime(b)
 		return feature.Timestamp(t), err
+	case feature.TypeBytes:
+		return feature.Bytes(string(b)), nil
+	case feature.TypeDecimal:
+		return decodeNumeric(t, b)
+	case feature.TypeList, feature.TypeVector:
+		return decodeArray(t, b)
 	}
-	return feature.Value{}, fmt.Errorf("field of %d bytes is no binary %s", len(b), t)
+	return feature.Value{}, errBinary(t, b)
 }
 
 func decodeTime(b []byte) (feature.Time, error) {
@@ -85,9 +176,6 @@ const (
 	firstTime feature.Time = -188_395_027_200_000_000  // 4001-01-01 BC
 	endTime   feature.Time = 9_215_576_668_800_000_000 // 294000-01-01
 )
-
-// errNoInstant is of Postgres's 'infinity' too.
-var errNoInstant = errors.New("found an infinite timestamp, or one that is not within the years 4001 BC to 293999, expected an instant")
 
 func checkTime(t feature.Time) error {
 	if t < firstTime || t >= endTime {

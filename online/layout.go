@@ -18,7 +18,7 @@ import (
 // Every encoding is the only one of its row: what Decode accepts, Append makes again byte by byte.
 type Layout struct {
 	slots []slot
-	// tail is where the bytes of strings begin: the length of a row without any.
+	// tail is where the bytes of strings and of what else has no fixed length begin: the length of a row without any.
 	tail int
 }
 
@@ -26,23 +26,49 @@ type slot struct {
 	name   string
 	typ    feature.Type
 	offset int
+	size   int
+	form   form
 }
+
+// form is how a type's slot is packed.
+type form uint8
+
+const (
+	// formFixed is 8 bytes that are the value: int64, float64, timestamp.
+	formFixed form = iota
+	formBool
+	// formTail is the place of a string, bytes or a packed list in the tail.
+	formTail
+	// formWide is as many bytes as the type says: a decimal's coefficient, a packed vector.
+	formWide
+)
 
 // NewLayout compiles the layout of rows with the given columns, which are a view's View.Stored().
 func NewLayout(stored []feature.Column) *Layout {
 	l := &Layout{slots: make([]slot, len(stored)), tail: headerSize + (len(stored)+7)/8}
 	for i, c := range stored {
-		l.slots[i] = slot{name: c.Name, typ: c.Type, offset: l.tail}
-		l.tail += slotSize(c.Type)
+		s := slot{name: c.Name, typ: c.Type, offset: l.tail}
+		s.form, s.size = formOf(c.Type)
+		l.slots[i] = s
+		l.tail += s.size
 	}
 	return l
 }
 
-func slotSize(t feature.Type) int {
-	if t == feature.TypeBool {
-		return 1
+func formOf(t feature.Type) (f form, size int) {
+	switch t.Kind() {
+	case feature.TypeBool:
+		return formBool, 1
+	case feature.TypeInt64, feature.TypeFloat64, feature.TypeTimestamp:
+		return formFixed, 8
+	case feature.TypeString, feature.TypeBytes, feature.TypeList:
+		return formTail, 8
+	case feature.TypeDecimal:
+		return formWide, 16
+	case feature.TypeVector:
+		return formWide, 4 * t.Dimension()
 	}
-	return 8
+	panic("online: no slot for a " + t.String())
 }
 
 // Columns is the number of values in a row.
@@ -83,17 +109,20 @@ func (l *Layout) append(dst []byte, h *Header, values []feature.Value) ([]byte, 
 			return dst, fmt.Errorf("column %s: found a %s, expected a %s", s.name, v.Type(), s.typ)
 		}
 		at := start + s.offset
-		switch s.typ {
-		case feature.TypeBool:
+		switch s.form {
+		case formBool:
 			if v.Bool() {
 				dst[at] = 1
 			}
-		case feature.TypeFloat64:
-			binary.BigEndian.PutUint64(dst[at:], math.Float64bits(v.Float64()))
-		case feature.TypeString:
-			text := v.Str()
-			if err := checkText(text); err != nil {
-				return dst, fmt.Errorf("column %s: %w", s.name, err)
+		case formTail:
+			text := v.Packed()
+			if !s.typ.IsList() {
+				text = v.Str()
+			}
+			if s.typ == feature.TypeString {
+				if err := checkText(text); err != nil {
+					return dst, fmt.Errorf("column %s: %w", s.name, err)
+				}
 			}
 			if len(dst)-start+len(text) > maxRowSize {
 				return dst, fmt.Errorf("column %s: found a row of more than %d MiB, expected less", s.name, maxRowSize>>20)
@@ -101,15 +130,25 @@ func (l *Layout) append(dst []byte, h *Header, values []feature.Value) ([]byte, 
 			binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-start-l.tail))
 			binary.BigEndian.PutUint32(dst[at+4:], uint32(len(text)))
 			dst = append(dst, text...)
+		case formWide:
+			if s.typ.Kind() == feature.TypeVector {
+				copy(dst[at:at+s.size], v.Packed())
+			} else {
+				v.Decimal().Append(dst[:at])
+			}
 		default:
-			binary.BigEndian.PutUint64(dst[at:], uint64(v.Int64()))
+			bits := uint64(v.Int64())
+			if s.typ == feature.TypeFloat64 {
+				bits = math.Float64bits(v.Float64())
+			}
+			binary.BigEndian.PutUint64(dst[at:], bits)
 		}
 	}
 	return dst, nil
 }
 
 // Decode unpacks a row into values, which must be as long as the layout has columns. A tombstone leaves them alone.
-// Strings share the row's memory. After an error, which names what is wrong and where, values holds nothing of use.
+// Strings, bytes, lists and vectors share the row's memory. After an error, which names what is wrong and where, values holds nothing of use.
 func (l *Layout) Decode(row string, values []feature.Value) (Header, error) {
 	h, err := DecodeHeader(row)
 	if err != nil || h.Tombstone {
@@ -124,7 +163,7 @@ func (l *Layout) Decode(row string, values []feature.Value) (Header, error) {
 	next := l.tail
 	for i := range l.slots {
 		s := &l.slots[i]
-		if s.typ == feature.TypeString && !l.null(row, i) {
+		if s.form == formTail && !l.null(row, i) {
 			if begin := l.tail + int(uint32At(row, s.offset)); begin != next {
 				return Header{}, fmt.Errorf("column %s: found its text at byte %d, expected %d", s.name, begin, next)
 			}
@@ -140,7 +179,7 @@ func (l *Layout) Decode(row string, values []feature.Value) (Header, error) {
 	return h, nil
 }
 
-// Value unpacks column i of a row that is not a tombstone, and looks at no other. Strings share the row's memory.
+// Value unpacks column i of a row that is not a tombstone, and looks at no other. It may share the row's memory.
 func (l *Layout) Value(row string, i int) (feature.Value, error) {
 	h, err := DecodeHeader(row)
 	if err != nil {
@@ -178,41 +217,74 @@ func (l *Layout) null(row string, i int) bool {
 // value unpacks column i of a row that is at least l.tail long.
 func (l *Layout) value(row string, i int) (feature.Value, error) {
 	s := &l.slots[i]
-	var bits uint64
-	if s.typ == feature.TypeBool {
-		bits = uint64(row[s.offset])
-	} else {
-		bits = uint64At(row, s.offset)
-	}
+	packed := row[s.offset : s.offset+s.size]
 	if l.null(row, i) {
-		if bits != 0 {
-			return feature.Null(), fmt.Errorf("column %s: found a value where the null bit is set, expected zeros", s.name)
+		for at := range len(packed) {
+			if packed[at] != 0 {
+				return feature.Null(), fmt.Errorf("column %s: found a value where the null bit is set, expected zeros", s.name)
+			}
 		}
 		return feature.Null(), nil
 	}
-	switch s.typ {
-	case feature.TypeBool:
-		if bits > 1 {
-			return feature.Null(), fmt.Errorf("column %s: found byte %#02x, expected 0x00 or 0x01", s.name, bits)
+	switch s.form {
+	case formBool:
+		if packed[0] > 1 {
+			return feature.Null(), fmt.Errorf("column %s: found byte %#02x, expected 0x00 or 0x01", s.name, packed[0])
 		}
-		return feature.Bool(bits == 1), nil
+		return feature.Bool(packed[0] == 1), nil
+	case formTail:
+		return l.tailValue(row, s)
+	case formWide:
+		return s.wideValue(packed)
+	}
+	bits := uint64At(packed, 0)
+	switch s.typ {
 	case feature.TypeInt64:
 		return feature.Int64(int64(bits)), nil
 	case feature.TypeFloat64:
 		return feature.Float64(math.Float64frombits(bits)), nil
-	case feature.TypeTimestamp:
+	default:
 		return feature.Timestamp(feature.Time(bits)), nil
 	}
+}
+
+func (s *slot) wideValue(packed string) (feature.Value, error) {
+	if s.typ.Kind() == feature.TypeDecimal {
+		v, err := feature.DecimalOfBytes(s.typ, packed)
+		if err != nil {
+			return v, fmt.Errorf("column %s: found a decimal of more than %d digits, expected a %s", s.name, s.typ.Precision(), s.typ)
+		}
+		return v, nil
+	}
+	v, err := feature.Unpack(s.typ, packed)
+	if err != nil {
+		return v, fmt.Errorf("column %s: %w", s.name, err)
+	}
+	return v, nil
+}
+
+func (l *Layout) tailValue(row string, s *slot) (feature.Value, error) {
+	bits := uint64At(row, s.offset)
 	begin, length := uint64(l.tail)+bits>>32, bits&math.MaxUint32
 	if begin+length > uint64(len(row)) {
 		return feature.Null(), fmt.Errorf("column %s: found its text at bytes %d to %d, expected them within %d",
 			s.name, begin, begin+length, len(row))
 	}
 	text := row[begin : begin+length]
-	if err := checkText(text); err != nil {
-		return feature.Null(), fmt.Errorf("column %s: %w", s.name, err)
+	switch s.typ {
+	case feature.TypeBytes:
+		return feature.Bytes(text), nil
+	case feature.TypeString:
+		if err := checkText(text); err != nil {
+			return feature.Null(), fmt.Errorf("column %s: %w", s.name, err)
+		}
+		return feature.String(text), nil
 	}
-	return feature.String(text), nil
+	v, err := feature.Unpack(s.typ, text)
+	if err != nil {
+		return v, fmt.Errorf("column %s: %w", s.name, err)
+	}
+	return v, nil
 }
 
 // checkText is feature.CheckText without the text in the message: what a row holds is data under policy, and an error is

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/anyvalue"
 )
 
 // vector is one entry of testdata/rows.json. Numbers are text, so that no reader rounds them.
@@ -81,6 +82,11 @@ func (v *vector) values(t testing.TB) []feature.Value {
 			continue
 		}
 		var err error
+		switch typ := v.layout(t).slots[i].typ; typ.Kind() {
+		case feature.TypeBytes, feature.TypeDecimal, feature.TypeList, feature.TypeVector:
+			values[i] = packedValue(t, typ, *text)
+			continue
+		}
 		switch v.Columns[i] {
 		case "bool":
 			values[i] = feature.Bool(*text == "true")
@@ -106,6 +112,30 @@ func (v *vector) values(t testing.TB) []feature.Value {
 		}
 	}
 	return values
+}
+
+// packedValue reads a decimal, or of bytes, lists and vectors what is in hex.
+func packedValue(t testing.TB, typ feature.Type, text string) feature.Value {
+	t.Helper()
+	if typ.Kind() == feature.TypeDecimal {
+		v, err := feature.ParseDecimal(typ, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	packed, err := hex.DecodeString(text)
+	if err == nil && typ == feature.TypeBytes {
+		return feature.Bytes(string(packed))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := feature.Unpack(typ, string(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func TestGoldenRows(t *testing.T) {
@@ -158,7 +188,7 @@ func drawHeader(t *rapid.T) Header {
 }
 
 func drawColumns(t *rapid.T) []feature.Column {
-	return columns(rapid.SliceOfN(rapid.SampledFrom(feature.PlainTypes()[:5]), 0, 20).Draw(t, "types")...)
+	return columns(rapid.SliceOfN(anyvalue.Type(), 0, 20).Draw(t, "types")...)
 }
 
 func drawValue(t *rapid.T, typ feature.Type) feature.Value {
@@ -166,7 +196,7 @@ func drawValue(t *rapid.T, typ feature.Type) feature.Value {
 		return feature.Null()
 	}
 	integers := rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{math.MinInt64, -1, 0, 1, math.MaxInt64}))
-	switch typ {
+	switch typ.Kind() {
 	case feature.TypeBool:
 		return feature.Bool(rapid.Bool().Draw(t, "bool"))
 	case feature.TypeInt64:
@@ -178,10 +208,12 @@ func drawValue(t *rapid.T, typ feature.Type) feature.Value {
 			math.NaN(), math.Float64frombits(0xfff8000000000001), math.Copysign(0, -1), 0, math.Inf(1), math.Inf(-1),
 			math.MaxFloat64, math.SmallestNonzeroFloat64,
 		})).Draw(t, "float64"))
-	default:
+	case feature.TypeString:
 		return feature.String(strings.ReplaceAll(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
 			"", " ", "é", "日本語", "\U0010ffff", "\u0001", strings.Repeat("x", 300),
 		})).Draw(t, "string"), "\x00", ""))
+	default:
+		return anyvalue.Of(typ).Draw(t, typ.String())
 	}
 }
 
@@ -284,6 +316,7 @@ func checkDecode(t failer, l *Layout, row string) (accepted bool) {
 }
 
 func FuzzDecode(f *testing.F) {
+	all := anyvalue.Kinds()
 	for _, v := range readVectors(f) {
 		row, err := hex.DecodeString(v.Row)
 		if err != nil {
@@ -291,12 +324,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		var types []byte
 		for _, c := range v.layout(f).slots {
-			types = append(types, byte(c.typ)-1)
+			types = append(types, byte(max(0, slices.Index(all, c.typ))))
 		}
 		f.Add(types, string(row))
 	}
 	f.Fuzz(func(t *testing.T, types []byte, row string) {
-		all := feature.PlainTypes()[:5]
 		chosen := make([]feature.Type, min(len(types), 64))
 		for i := range chosen {
 			chosen[i] = all[int(types[i])%len(all)]
@@ -368,6 +400,35 @@ func TestDecodeNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestDecodeNamesWhatIsWrongInWideValues(t *testing.T) {
+	types := []feature.Type{feature.DecimalType(2, 0), feature.VectorType(1), feature.ListType(feature.TypeInt64), feature.TypeBytes}
+	l := NewLayout(columns(types...))
+	good, err := l.Append(nil, Header{Seq: 1, RunSeq: 1}, []feature.Value{
+		packedValue(t, types[0], "99"), packedValue(t, types[1], "3f800000"), packedValue(t, types[2], "00000000"), feature.Bytes("ab"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nulls, decimal, vector, list, tail = 42, 43, 59, 63, 79
+	set := func(at int, bytes ...byte) string {
+		row := slices.Clone(good)
+		copy(row[at:], bytes)
+		return string(row)
+	}
+	for row, expected := range map[string]string{
+		set(decimal+15, 100):       "column c0: found a decimal of more than 2 digits, expected a decimal(2, 0)",
+		set(nulls, 2):              "column c1: found a value where the null bit is set, expected zeros",
+		set(vector, 0x80, 0):       "column c1: found bytes that are no packed list or vector",
+		set(list+3, 1):             "column c2: found its text at byte 80, expected 79",
+		set(tail+3, 1):             "column c2: found bytes that are no packed list or vector",
+		string(good[:len(good)-1]): "column c3: found its text at bytes 83 to 85, expected them within 84",
+	} {
+		if _, err := l.Decode(row, make([]feature.Value, 4)); err == nil || err.Error() != expected {
+			t.Errorf("% x:\n found error %v\n expected    %s", row, err, expected)
+		}
+	}
+}
+
 func TestAppendRefusesWhatCannotBeStored(t *testing.T) {
 	l := NewLayout(columns(feature.TypeInt64, feature.TypeString))
 	h := Header{Seq: 2, RunSeq: 1}
@@ -422,9 +483,12 @@ func TestStoredOrderIsHeaderOrder(t *testing.T) {
 }
 
 func TestPackingDoesNotAllocate(t *testing.T) {
-	l := NewLayout(columns(feature.PlainTypes()[:5]...))
+	types := append(feature.PlainTypes(), feature.DecimalType(38, 2), feature.DecimalType(38, 2), feature.ListType(feature.TypeString), feature.VectorType(2))
+	l := NewLayout(columns(types...))
 	values := []feature.Value{
-		feature.Bool(true), feature.Int64(-7), feature.Float64(0.5), feature.String("departed"), feature.Timestamp(1),
+		feature.Bool(true), feature.Int64(-7), feature.Float64(0.5), feature.String("departed"), feature.Timestamp(1), feature.Bytes("\xff"),
+		packedValue(t, types[6], "-12.50"), packedValue(t, types[7], "123456789012345678901234567890.12"),
+		packedValue(t, types[8], "00000001"+"0000000161"), packedValue(t, types[9], "3f80000000000000"),
 	}
 	h := Header{Seq: 1, RunSeq: 1}
 	packed, err := l.Append(nil, h, values)
