@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -113,7 +114,9 @@ func TestExamplesOfTheReferenceAreRead(t *testing.T) {
 			t.Errorf("%v in\n%s", err, block[1])
 			continue
 		}
-		forEachKey(set.Files[0].File.ProtoReflect(), func(field protoreflect.FieldDescriptor) { seen[string(field.FullName())] = true })
+		file := &headwaterv1.DefinitionFile{Tests: set.tests}
+		proto.Merge(file, set.Files[0].File)
+		forEachKey(file.ProtoReflect(), func(field protoreflect.FieldDescriptor) { seen[string(field.FullName())] = true })
 	}
 	messages := (&headwaterv1.DefinitionFile{}).ProtoReflect().Descriptor().ParentFile().Messages()
 	for i := range messages.Len() {

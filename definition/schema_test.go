@@ -132,13 +132,14 @@ func TestSchemaRefusesWhatTheReaderRefuses(t *testing.T) {
 	base := good + `tests:
   - name: t
     loads:
+      - {source: flights, rows: [{date: "2024-01-01T10:00:00Z"}]}
       - {source: flights, rows: [{origin: JFK}], replaces: 1}
     answers:
       - service: model
         entity: {origin: JFK}
         at: 2024-01-01T10:00:00Z
-        features: {x: 1}
-        statuses: {x: EXPIRED}
+        features: {delays__departures: 1}
+        statuses: {delays__departures: EXPIRED}
 `
 	for _, c := range []struct{ old, now string }{
 		{"event_time: date", "event_tim: date"},
@@ -173,6 +174,7 @@ func TestSchemaRefusesWhatTheReaderRefuses(t *testing.T) {
 		{"replaces: 1", "replaces: 1.5"},
 		{"at: 2024-01-01T10:00:00Z", "at: noon"},
 		{"        at: 2024-01-01T10:00:00Z\n", ""},
+		{"EXPIRED", "MISSING"},
 	} {
 		text := strings.Replace(base, c.old, c.now, 1)
 		if text == base {

@@ -17,14 +17,19 @@ type Set struct {
 
 	documents []*document
 	origins   *Origins
+	// tests are those of all files, in order; Files have none.
+	tests []*headwaterv1.DefinitionTest
 }
 
-// Load reads the definitions of files and of folders, recursively, and validates them as all there is: a name that none
-// of them has is a problem. An error is one INVALID_DEFINITION fault whose violations have their places.
+// Load reads the definitions of files and of folders, recursively, and validates them and their tests as all there is: a
+// name that none of them has is a problem. An error is one INVALID_DEFINITION fault whose violations have their places.
 func Load(paths []string) (*Set, error) {
 	set, violations := read(paths)
 	if set == nil {
 		return nil, invalid(violations)
+	}
+	if set.empty() && len(set.tests) == 0 {
+		return nil, invalid(nothing(paths))
 	}
 	for _, p := range set.Definitions.Validate(nil) {
 		known := func(v fault.Violation) bool { return covers(v.Field, p.Field) }
@@ -32,19 +37,22 @@ func Load(paths []string) (*Set, error) {
 			violations = append(violations, set.violation(&p))
 		}
 	}
-	if len(violations) > 0 {
+	_, wrong := set.readTests()
+	if violations = append(violations, wrong...); len(violations) > 0 {
 		return nil, Annotate(set, invalid(violations))
 	}
 	return set, nil
 }
 
 // Read is Load for definitions that are not all there is: names may stand for what a registry has. What is wrong across
-// definitions is then for the server to find.
+// definitions is then for the server to find, and tests are left alone.
 func Read(paths []string) (*Set, error) {
 	set, violations := read(paths)
 	switch {
 	case set == nil:
 		return nil, invalid(violations)
+	case set.empty():
+		return nil, invalid(nothing(paths))
 	case len(violations) > 0:
 		return nil, Annotate(set, invalid(violations))
 	}
@@ -73,11 +81,16 @@ func read(paths []string) (*Set, []fault.Violation) {
 		return nil, violations
 	}
 	set.Definitions, set.origins, violations = FromProto(set.Files)
-	if set.empty() {
-		return nil, []fault.Violation{{File: paths[0],
-			Description: "found no definition, expected entities, sources, feature_views, feature_services or roles"}}
+	for _, f := range set.Files {
+		set.tests = append(set.tests, f.File.Tests...)
+		f.File.Tests = nil
 	}
 	return set, violations
+}
+
+func nothing(paths []string) []fault.Violation {
+	return []fault.Violation{{File: paths[0],
+		Description: "found no definition, expected entities, sources, feature_views, feature_services or roles"}}
 }
 
 func (s *Set) empty() bool {
