@@ -159,7 +159,7 @@ func (w *world) createView(t testing.TB, v *feature.ViewVersion) {
 		if _, err := tx.Exec(ctx, `INSERT INTO headwater.view_state (view_id) VALUES ($1)`, v.ID); err != nil {
 			return err
 		}
-		if err := offline.CheckView(ctx, tx, v); err != nil {
+		if _, err := offline.CheckView(ctx, tx, v); err != nil {
 			return err
 		}
 		return offline.CreateHistory(ctx, tx, v)

@@ -8,9 +8,11 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline/analysis"
 )
 
 // outputView is the temporary view that a transform's query becomes. No source has its name: names of definitions do
@@ -20,35 +22,100 @@ const outputView = "_headwater_output"
 // CheckView has Postgres analyse a view's SQL against empty tables of the sources' shape: it must parse, read nothing but
 // its declared sources, call no function that depends on more than its arguments, and output the join keys, both times,
 // the features and the attributes with fitting types. Leaves tx as it was. Violations have the field `sql.query`, and a
-// line and column inside the SQL where there is one.
-func CheckView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+// line and column inside the SQL where there is one. It returns what the output is made of.
+func CheckView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error) {
 	sp, err := tx.Begin(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = checkView(ctx, sp, v)
-	return errors.Join(err, sp.Rollback(ctx))
+	found, err := checkView(ctx, sp, v)
+	return found, errors.Join(err, sp.Rollback(ctx))
 }
 
-func checkView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+func checkView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error) {
 	if err := pinSession(ctx, tx); err != nil {
-		return err
+		return nil, err
 	}
+	if err := limitAnalysis(ctx, tx); err != nil {
+		return nil, err
+	}
+	in := analysis.Input{Functions: v.SQL.Functions, Clocks: true, Grain: v.Grain, Lookback: v.Lookback}
 	for _, src := range v.SourceVersions {
 		if err := createEmptyInput(ctx, tx, src); err != nil {
-			return err
+			return nil, err
 		}
+		in.Relations = append(in.Relations, sourceRelation(src))
+	}
+	statement, err := outputStatement(v, Span{Start: 0, End: 1})
+	if err != nil {
+		return nil, err
+	}
+	if large := analysis.TooLarge(statement.Query); large != nil {
+		return nil, refusedSQL(v, []analysis.Refusal{*large})
 	}
 	if err := createOutputView(ctx, tx, v, Span{Start: 0, End: 1}); err != nil {
-		return err
+		return nil, err
 	}
-	if err := checkReferences(ctx, tx, v); err != nil {
-		return err
+	in.Statement = *statement
+	found, refusals, err := analysis.Analyse(ctx, tx, in)
+	if err != nil {
+		return nil, err
+	}
+	if len(refusals) > 0 {
+		return nil, refusedSQL(v, refusals)
 	}
 	if err := checkOutput(ctx, tx, v); err != nil {
-		return err
+		return nil, err
 	}
-	return checkRole(ctx, tx, v)
+	return found, checkRole(ctx, tx, v)
+}
+
+// limitAnalysis bounds what an analysis may take: it reads no rows, so that only SQL that means harm takes long.
+func limitAnalysis(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '20s'`)
+	return err
+}
+
+// sourceRelation is a source as SQL sees it.
+func sourceRelation(src *feature.SourceVersion) analysis.Relation {
+	r := analysis.Relation{Name: src.Name, AvailableAt: availableAtColumn, EventTime: eventTimeColumn}
+	for _, c := range src.Columns {
+		r.Columns = append(r.Columns, c.Name)
+	}
+	if len(src.UniqueKey) > 0 {
+		r.Keys = [][]string{src.UniqueKey}
+	}
+	if src.Column(eventTimeColumn) == nil {
+		r.Columns = append(r.Columns, eventTimeColumn)
+		r.Derived = append(r.Derived, analysis.Derivation{From: []string{src.EventTime}, Column: eventTimeColumn},
+			analysis.Derivation{From: []string{eventTimeColumn}, Column: src.EventTime})
+	}
+	if src.Column(availableAtColumn) == nil {
+		r.Columns = append(r.Columns, availableAtColumn)
+		r.Derived = append(r.Derived, analysis.Derivation{From: arrivalColumns(src), Column: availableAtColumn})
+		if src.ArrivalColumn != "" {
+			r.Derived = append(r.Derived, analysis.Derivation{From: []string{availableAtColumn}, Column: src.ArrivalColumn})
+		}
+	}
+	return r
+}
+
+// arrivalColumns are the columns of a row that decide when it could be known.
+func arrivalColumns(src *feature.SourceVersion) []string {
+	switch {
+	case src.ArrivalColumn != "":
+		return []string{src.ArrivalColumn}
+	case src.ArrivalExpression == "":
+		return []string{src.EventTime}
+	}
+	var columns []string
+	expression, _ := feature.ParseExpression(src.ArrivalExpression)
+	for _, t := range expression.Tokens() {
+		if name := strings.Trim(t.Canonical(), `"`); src.Column(name) != nil {
+			columns = append(columns, name)
+		}
+	}
+	return columns
 }
 
 // pinSession makes the rest of the transaction independent of the server's and the role's settings. Postgres's own catalog
@@ -67,74 +134,107 @@ func pinSession(ctx context.Context, tx pgx.Tx) error {
 // temporary is the name of a temporary relation, which nothing else has.
 func temporary(name string) string { return quote("pg_temp", name) }
 
-// createEmptyInput makes an empty table of the source's shape, and the view of it that the transform reads.
-func createEmptyInput(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
+// createEmptyTable makes an empty table of the source's shape.
+func createEmptyTable(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
 	table := quote("_" + src.Name)
 	columns := make([]string, len(src.Columns))
 	for i, c := range src.Columns {
 		columns[i] = quote(c.Name) + " " + columnType(c.Type)
 	}
 	_, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE "+table+" ("+strings.Join(columns, ", ")+")")
-	if err != nil {
+	return err
+}
+
+// createEmptyInput makes an empty table of the source's shape, and the view of it that the transform reads.
+func createEmptyInput(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
+	if err := createEmptyTable(ctx, tx, src); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(src.Name)+" AS "+sourceSelect(src, temporary("_"+src.Name), ""))
+	_, err := tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(src.Name)+" AS "+sourceSelect(src, temporary("_"+src.Name), ""))
 	return arrivalFault(src, err)
 }
 
-// CheckSource has Postgres analyse a source's arrival expression, which must be of type timestamptz. Leaves tx as it was.
+// CheckSource has Postgres analyse a source's arrival expression, which must be of type timestamptz and depend on nothing
+// but the row. Leaves tx as it was.
 func CheckSource(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
+	if src.ArrivalExpression == "" {
+		return nil
+	}
+	return CheckExpression(ctx, tx, src, "arrival_time.expression", src.ArrivalExpression, "timestamptz")
+}
+
+// CheckExpression has Postgres analyse an expression over one row of a source, which a definition has in field: it must be of
+// a type (by its name in pg_type) and depend on nothing but the row's columns. What is wrong is an INVALID_DEFINITION fault.
+// Leaves tx as it was.
+func CheckExpression(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion, field, expression, typ string) error {
 	sp, err := tx.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	err = func() error {
-		if err := pinSession(ctx, sp); err != nil {
-			return err
-		}
-		if err := createEmptyInput(ctx, sp, src); err != nil {
-			return err
-		}
-		var found string
-		err := sp.QueryRow(ctx, `
-			SELECT t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-			WHERE a.attrelid = $1::text::regclass AND a.attname = $2`, temporary(src.Name), availableAtColumn).Scan(&found)
-		if err != nil || src.ArrivalExpression == "" {
-			return err
-		}
-		if found != "timestamptz" {
-			return badArrival(src, fmt.Sprintf("found an expression of type %s", found))
-		}
-		foreign, err := foreignReference(ctx, sp, src.Name, []string{"_" + src.Name})
-		if err == nil && foreign == "" {
-			foreign, err = otherRows(ctx, sp, src.Name)
-		}
-		if err == nil && foreign == "" {
-			var clock *feature.SQLToken
-			expression, _ := feature.ParseExpression(src.ArrivalExpression)
-			if clock, err = clockConstant(ctx, sp, src.Name, expression); clock != nil {
-				foreign = "the constant " + clock.Text + ", which is another time in each run"
-			}
-		}
-		if err == nil && foreign != "" {
-			err = badArrival(src, "found "+foreign)
-		}
-		return err
-	}()
-	return errors.Join(err, sp.Rollback(ctx))
+	return errors.Join(checkExpression(ctx, sp, src, field, expression, typ), sp.Rollback(ctx))
 }
 
-// otherRows says what in a temporary view makes a row depend on others, or become several. Empty when there is nothing.
-func otherRows(ctx context.Context, tx pgx.Tx, view string) (found string, err error) {
-	err = tx.QueryRow(ctx, `
-		SELECT CASE
-			WHEN ev_action::text LIKE '%:hasSubLinks true%' THEN 'a subquery'
-			WHEN ev_action::text LIKE '%:hasWindowFuncs true%' THEN 'a window function'
-			WHEN ev_action::text LIKE '%:hasAggs true%' THEN 'an aggregate'
-			WHEN ev_action::text LIKE '%:hasTargetSRFs true%' THEN 'a function that returns several rows'
-			ELSE '' END
-		FROM pg_rewrite WHERE ev_class = $1::text::regclass`, temporary(view)).Scan(&found)
-	return found, err
+func checkExpression(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion, field, expression, typ string) error {
+	bad := func(line, column int, found string) *fault.Fault {
+		description := found + "; expected an SQL expression over the row's columns, of type " + typ + ", that depends on nothing else"
+		place := ""
+		if line > 0 {
+			place = fmt.Sprintf("line %d, column %d of its SQL: ", line, column)
+		}
+		return fault.New(fault.InvalidDefinition, "source %s: %s: %s%s", src.Name, expressionNames(field), place, description).
+			Violating(fault.Violation{Field: field, Description: description, Line: line, Column: column})
+	}
+	query, problems := feature.ParseExpression(expression)
+	if len(problems) > 0 {
+		return bad(problems[0].Line, problems[0].Column, problems[0].Message)
+	}
+	if large := analysis.TooLarge(query); large != nil {
+		return bad(0, 0, large.Message())
+	}
+	if err := pinSession(ctx, tx); err != nil {
+		return err
+	}
+	if err := limitAnalysis(ctx, tx); err != nil {
+		return err
+	}
+	if err := createEmptyTable(ctx, tx, src); err != nil {
+		return err
+	}
+	relation := analysis.Relation{Name: "_" + src.Name}
+	for _, c := range src.Columns {
+		relation.Columns = append(relation.Columns, c.Name)
+	}
+	// The line break ends a comment at the expression's end.
+	statement := analysis.Statement{Name: outputView, Before: "SELECT (", After: "\n) AS value FROM " + temporary("_"+src.Name) + " AS " + quote(src.Name), Query: query}
+	if _, err := tx.Exec(ctx, statement.Create()); lasting(err) != nil || tooDeep(err) {
+		refusal := statement.Failed(err)
+		return bad(refusal.Line, refusal.Column, refusal.Message()).Because(err)
+	} else if err != nil {
+		return err
+	}
+	var found string
+	err := tx.QueryRow(ctx, `
+		SELECT t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+		WHERE a.attrelid = $1::text::regclass AND a.attname = 'value'`, temporary(outputView)).Scan(&found)
+	if err != nil {
+		return err
+	}
+	if found != typ {
+		return bad(1, 1, "found an expression of type "+found)
+	}
+	_, refusals, err := analysis.Analyse(ctx, tx, analysis.Input{Statement: statement, Relations: []analysis.Relation{relation}, OneRow: true})
+	if err != nil || len(refusals) == 0 {
+		return err
+	}
+	return bad(refusals[0].Line, refusals[0].Column, refusals[0].Message())
+}
+
+// expressionNames is what a message calls the field of an expression.
+func expressionNames(field string) string {
+	if field == "arrival_time.expression" {
+		return "arrival time"
+	}
+	return field
 }
 
 func arrivalFault(src *feature.SourceVersion, err error) error {
@@ -151,39 +251,47 @@ func badArrival(src *feature.SourceVersion, found string) *fault.Fault {
 		Violating(fault.Violation{Field: "arrival_time.expression", Description: description})
 }
 
-// createOutputView makes the view's SQL a temporary view, its interval filled in.
-func createOutputView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, owned Span) error {
+// outputStatement is the view's SQL as the temporary view that it becomes over an interval.
+func outputStatement(v *feature.ViewVersion, owned Span) (*analysis.Statement, error) {
 	query, problems := feature.ParseQuery(v.SQL.Query)
 	if len(problems) > 0 {
-		return sqlFault(v, problems[0].Line, problems[0].Column, problems[0].Message, nil)
+		return nil, sqlFault(v, problems[0].Line, problems[0].Column, problems[0].Message, nil)
 	}
-	rendered := query.Render(owned.Start, owned.End)
-	create := "CREATE TEMPORARY VIEW " + outputView + " AS "
-	_, err := tx.Exec(ctx, create+rendered)
-	pg := lasting(err)
-	if pg == nil {
-		return err
-	}
-	line, column := 0, 0
-	if at := int(pg.Position) - 1 - len(create); at >= 0 {
-		line, column = query.Locate(owned.Start, owned.End, byteOffset(rendered, at))
-	}
-	message := pg.Message
-	if pg.Hint != "" {
-		message += ". " + pg.Hint
-	}
-	return sqlFault(v, line, column, message, err)
+	return &analysis.Statement{Name: outputView, Query: query, Start: owned.Start, End: owned.End}, nil
 }
 
-// byteOffset is where the n-th character of s begins; Postgres counts characters.
-func byteOffset(s string, n int) int {
-	for i := range s {
-		if n == 0 {
-			return i
-		}
-		n--
+// createOutputView makes the view's SQL a temporary view, its interval filled in.
+func createOutputView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, owned Span) error {
+	statement, err := outputStatement(v, owned)
+	if err != nil {
+		return err
 	}
-	return len(s)
+	_, err = tx.Exec(ctx, statement.Create())
+	if lasting(err) == nil && !tooDeep(err) {
+		return err
+	}
+	refusal := statement.Failed(err)
+	return sqlFault(v, refusal.Line, refusal.Column, refusal.Message(), err)
+}
+
+// tooDeep says that Postgres met the end of its stack, which for SQL that is analysed comes of the SQL.
+func tooDeep(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "54001" || pg.Code == "57014")
+}
+
+// refusedSQL tells all refusals: the first in the message, each as a violation.
+func refusedSQL(v *feature.ViewVersion, refusals []analysis.Refusal) error {
+	f := fault.As(sqlFault(v, refusals[0].Line, refusals[0].Column, refusals[0].Message(), nil))
+	f.Violations = nil
+	for _, r := range refusals {
+		field := r.Field
+		if field == "" {
+			field = "sql.query"
+		}
+		f.Violating(fault.Violation{Field: field, Description: r.Message(), Line: r.Line, Column: r.Column})
+	}
+	return f
 }
 
 func sqlFault(v *feature.ViewVersion, line, column int, description string, cause error) error {
@@ -194,104 +302,6 @@ func sqlFault(v *feature.ViewVersion, line, column int, description string, caus
 	return fault.New(fault.InvalidSQL, "%s%s", message, description).Because(cause).Violating(fault.Violation{
 		Field: "sql.query", Description: description, Line: line, Column: column,
 	})
-}
-
-// hiddenInputs are names of functions that Postgres does not call volatile, and that read something other than their
-// arguments: the clock, the session, the catalog, or a table by its name.
-const hiddenInputs = `^(now|(transaction|statement)_timestamp|current_.*|session_user|version|getpgusername|getdatabaseencoding` +
-	`|get_current_ts_config|mxid_age|row_security_active|[a-z]+_to_xml(schema|_and_xmlschema)?|.*_description` +
-	`|format_type|oidvectortypes|enum_(first|last|range)|ts_(debug|parse|token_type)|.*acl.*|reg(class|[a-z]+(in|out))` +
-	`|(has|inet|txid|lo|to_reg|pg)_.*)$`
-
-// hiddenInputTypes are names of types whose values are read and written by looking into the catalog.
-const hiddenInputTypes = `^_?(reg[a-z]+|aclitem)$`
-
-// foreignReference reads what Postgres made of a temporary view, and says what is in it that may not be: a relation other
-// than the temporary ones allowed, or a function that is volatile, reads something other than its arguments, or is not
-// Postgres's own. Empty when there is none.
-func foreignReference(ctx context.Context, tx pgx.Tx, view string, allowed []string) (found string, err error) {
-	err = tx.QueryRow(ctx, `
-		SELECT coalesce(n.nspname || '.', '') || c.relname
-		FROM pg_rewrite r
-			CROSS JOIN LATERAL regexp_matches(r.ev_action::text, ':relid (\d+)', 'g') m
-			JOIN pg_class c ON c.oid = m[1]::oid
-			JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE r.ev_class = $1::text::regclass AND c.oid <> r.ev_class
-			AND NOT (c.relnamespace = pg_my_temp_schema() AND c.relname = ANY ($2))
-		ORDER BY 1 LIMIT 1`, temporary(view), allowed).Scan(&found)
-	if err == nil {
-		return "a read of " + found, nil
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return "", err
-	}
-	err = tx.QueryRow(ctx, `
-		SELECT p.oid::regprocedure::text
-		FROM pg_rewrite r
-			CROSS JOIN LATERAL regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m
-			JOIN pg_proc p ON p.oid = m[1]::oid
-		WHERE r.ev_class = $1::text::regclass
-			AND (p.provolatile = 'v' OR p.pronamespace <> 'pg_catalog'::regnamespace OR p.proname ~ $2
-				OR p.proname = 'age' AND p.pronargs = 1)
-		ORDER BY 1 LIMIT 1`, temporary(view), hiddenInputs).Scan(&found)
-	if err == nil {
-		return "a call of " + found, nil
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return "", err
-	}
-	// In the tree, the type of a node is a number behind a word that ends in type, typeid or types. Words that end alike and
-	// mean something else have numbers smaller than that of any type.
-	err = tx.QueryRow(ctx, `
-		SELECT format_type(t.oid, NULL)
-		FROM pg_rewrite r
-			CROSS JOIN LATERAL regexp_matches(r.ev_action::text, ':\w*type(?:id|s)?(?: \(o)?((?: \d+)+)', 'gi') m
-			CROSS JOIN LATERAL regexp_split_to_table(ltrim(m[1]), ' ') o
-			JOIN pg_type t ON t.oid = o::oid
-		WHERE r.ev_class = $1::text::regclass
-			AND (t.typname ~ $2 OR t.typnamespace NOT IN ('pg_catalog'::regnamespace, pg_my_temp_schema()))
-		ORDER BY 1 LIMIT 1`, temporary(view), hiddenInputTypes).Scan(&found)
-	if err == nil {
-		return "a value of type " + found, nil
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return "", err
-	}
-	var clock, locks bool
-	err = tx.QueryRow(ctx, `
-		SELECT bool_or(ev_action::text LIKE '%{SQLVALUEFUNCTION %'), bool_or(ev_action::text LIKE '%{ROWMARKCLAUSE %')
-		FROM pg_rewrite WHERE ev_class = $1::text::regclass`, temporary(view)).Scan(&clock, &locks)
-	switch {
-	case clock:
-		found = "CURRENT_TIMESTAMP or one of its kind"
-	case locks:
-		found = "a lock of rows (FOR UPDATE or one of its kind)"
-	}
-	return found, err
-}
-
-// checkReferences refuses a query that depends on anything but its declared sources and its interval.
-func checkReferences(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
-	sources := make([]string, len(v.SourceVersions))
-	for i, src := range v.SourceVersions {
-		sources[i] = src.Name
-	}
-	query, _ := feature.ParseQuery(v.SQL.Query)
-	clock, err := clockConstant(ctx, tx, outputView, query)
-	if err != nil {
-		return err
-	}
-	if clock != nil {
-		return sqlFault(v, clock.Line, clock.Column, fmt.Sprintf("found the constant %s, which is another time in each run, expected none; "+
-			"write the time that is meant, or use {{interval.start}} and {{interval.end}}", clock.Text), nil)
-	}
-	found, err := foreignReference(ctx, tx, outputView, sources)
-	if err != nil || found == "" {
-		return err
-	}
-	return sqlFault(v, 0, 0, fmt.Sprintf("found %s, expected only the declared sources (%s) and functions whose result depends "+
-		"on nothing but their arguments; declare what it reads as a source and list it under sql.sources, and for the bounds of "+
-		"the run use {{interval.start}} and {{interval.end}}", found, strings.Join(sources, ", ")), nil)
 }
 
 // checkOutput compares the query's columns with what the view declares.

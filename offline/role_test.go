@@ -190,19 +190,19 @@ func TestCheckViewAsTheRole(t *testing.T) {
 	}
 	defer func() { _ = tx.Rollback(t.Context()) }()
 	v := seenBy(`SELECT upper(name) AS name, event_time, available_at FROM readings`, src)
-	if err := offline.CheckView(t.Context(), tx, v); err != nil {
+	if _, err := offline.CheckView(t.Context(), tx, v); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tx.Exec(t.Context(), "REVOKE EXECUTE ON FUNCTION pg_catalog.upper(text) FROM PUBLIC"); err != nil {
 		t.Fatal(err)
 	}
-	err = offline.CheckView(t.Context(), tx, v)
+	_, err = offline.CheckView(t.Context(), tx, v)
 	want := "view seen: found that permission denied for function upper for the role headwater_view, as which it runs; read declared sources " +
 		"and views only, or have the right granted to PUBLIC"
 	if fault.ReasonOf(err) != fault.InvalidSQL || err.Error() != want {
 		t.Errorf("found    %v\nexpected %s", err, want)
 	}
-	if err := offline.CheckView(t.Context(), tx, seenBy(`SELECT name, event_time, available_at FROM readings WHERE 1 / 0 = 1`, src)); err != nil {
+	if _, err := offline.CheckView(t.Context(), tx, seenBy(`SELECT name, event_time, available_at FROM readings WHERE 1 / 0 = 1`, src)); err != nil {
 		t.Errorf("found %v, expected that to be for a run to tell", err)
 	}
 }

@@ -144,7 +144,10 @@ func (r *Registry) check(ctx context.Context, tx pgx.Tx, p *proposal) error {
 			err = rolledBack(ctx, tx, func(tx pgx.Tx) error { return r.config.CheckSource(ctx, tx, c.source) })
 		case c.view != nil && r.config.CheckView != nil:
 			standard = "sql.query"
-			err = rolledBack(ctx, tx, func(tx pgx.Tx) error { return r.config.CheckView(ctx, tx, c.view) })
+			err = rolledBack(ctx, tx, func(tx pgx.Tx) error {
+				_, err := r.config.CheckView(ctx, tx, c.view)
+				return err
+			})
 		}
 		if err == nil {
 			continue

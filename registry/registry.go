@@ -38,8 +38,8 @@ type Config struct {
 	// too, and what it does is rolled back. A violation's field is `arrival_time.expression` by default.
 	CheckSource func(ctx context.Context, tx pgx.Tx, s *feature.SourceVersion) error
 	// CheckView does the same for a view, whose sources may be as new: no table has been made for them, and the view has
-	// no ID. A violation's field is `sql.query` by default.
-	CheckView func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error
+	// no ID. A violation's field is `sql.query` by default. It returns what the view is made of.
+	CheckView func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error)
 	// CreateSource makes what a new version of a source needs. old is the version before, or nil.
 	CreateSource func(ctx context.Context, tx pgx.Tx, old, new *feature.SourceVersion) error
 	// CreateView makes what a new version of a view needs, after CreateSource of its sources.

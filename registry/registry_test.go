@@ -363,14 +363,14 @@ func TestEnginesTakePart(t *testing.T) {
 			calls = append(calls, "check "+s.Name)
 			return nil
 		},
-		CheckView: func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+		CheckView: func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error) {
 			calls = append(calls, "check "+v.Ref())
 			if v.ID != 0 || v.EntityVersion == nil || v.SourceVersions[0] == nil {
 				t.Errorf("checked %+v", v)
 			}
 			// What a check makes is rolled back, so the same can be made again.
 			_, err := tx.Exec(ctx, "CREATE TABLE headwater_history.checked ()")
-			return err
+			return nil, err
 		},
 		CreateSource: func(ctx context.Context, tx pgx.Tx, old, new *feature.SourceVersion) error {
 			if (old == nil) != (new.Version == 1) {
@@ -413,10 +413,10 @@ func TestFaultsOfChecksAreToldTogether(t *testing.T) {
 		CheckSource: func(context.Context, pgx.Tx, *feature.SourceVersion) error {
 			return fault.New(fault.InvalidSQL, "found an integer, expected a timestamptz")
 		},
-		CheckView: func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+		CheckView: func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error) {
 			// The transaction outlives an error of Postgres.
 			_, err := tx.Exec(ctx, "SELECT FROM nowhere")
-			return fault.New(fault.InvalidSQL, "%s", v.Name).Because(err).Violating(
+			return nil, fault.New(fault.InvalidSQL, "%s", v.Name).Because(err).Violating(
 				fault.Violation{Line: 2, Column: 3, Description: "found no column x"},
 				fault.Violation{Field: "features[0].type", Description: "found text"})
 		},
