@@ -142,6 +142,9 @@ func (c *fromProto) source(at string, s *headwaterv1.Source) feature.Source {
 		}
 	}
 	source.UniqueKey = s.GetUniqueKey()
+	if s.GetDuplicates() != nil && len(source.UniqueKey) == 0 {
+		c.add(at+".duplicates", "%s", feature.NoKeyForDuplicates)
+	}
 	source.Exact = choice(c, at+".duplicates.exact", s.GetDuplicates().GetExact(), feature.DropExact, feature.FailExact)
 	source.Conflicting = choice(c, at+".duplicates.conflicting", s.GetDuplicates().GetConflicting(),
 		feature.FailConflicting, feature.KeepNewest, feature.KeepOldest)

@@ -84,8 +84,8 @@ type Source struct {
 	// Exact and Conflicting say what becomes of rows that share a unique key. They mean nothing without one.
 	Exact       ExactDuplicates
 	Conflicting ConflictingDuplicates
-	// IgnoreNewColumns takes files with columns that the source does not have, and leaves those columns out. Without it they
-	// are refused.
+	// IgnoreNewColumns takes files and tables with columns that the source does not have, and leaves those columns out.
+	// Without it they are refused.
 	IgnoreNewColumns bool
 	// Freshness is how old the newest row may be before the source counts as late. Zero: any age.
 	Freshness time.Duration
@@ -97,6 +97,30 @@ type PostgresOrigin struct {
 	// Database is a name from the server's configuration. Empty: Headwater's own.
 	Database      string
 	Schema, Table string
+}
+
+// String is `SCHEMA.TABLE`, behind the name of the database and a colon when it is another one than Headwater's.
+func (o *PostgresOrigin) String() string {
+	table := o.Schema + "." + o.Table
+	if o.Database != "" {
+		table = o.Database + ":" + table
+	}
+	return table
+}
+
+// Origin says in words where the source's rows are: `landing`, or `postgres warehouse:public.orders`.
+func (s *Source) Origin() string {
+	if s.Postgres == nil {
+		return "landing"
+	}
+	return "postgres " + s.Postgres.String()
+}
+
+func (s *Source) schemaChanges() string {
+	if s.IgnoreNewColumns {
+		return "ignore_new_columns"
+	}
+	return "refuse"
 }
 
 // ExactDuplicates is what becomes of rows that are equal in every column.

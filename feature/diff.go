@@ -47,6 +47,12 @@ func DiffSource(before, after *SourceVersion) Difference {
 	d.field("arrival_time.column", before.ArrivalColumn, after.ArrivalColumn)
 	d.sql("arrival_time.expression", before.ArrivalExpression, after.ArrivalExpression)
 	d.field("corrections", before.Corrections.String(), after.Corrections.String())
+	d.field("origin", before.Origin(), after.Origin())
+	d.names("unique_key", before.UniqueKey, after.UniqueKey)
+	d.field("duplicates.exact", before.Exact.String(), after.Exact.String())
+	d.field("duplicates.conflicting", before.Conflicting.String(), after.Conflicting.String())
+	d.field("schema_changes", before.schemaChanges(), after.schemaChanges())
+	d.field("freshness", durationText(before.Freshness), durationText(after.Freshness))
 	d.docs(&before.Docs, &after.Docs)
 	return d
 }

@@ -72,7 +72,8 @@ func (e *Entity) Fingerprint() Digest {
 	return enc.sum()
 }
 
-// Fingerprint is the source's fingerprint: its name, columns, clocks and rules. The source must be valid.
+// Fingerprint is the source's fingerprint: its name, columns, clocks, origin and rules. What becomes of files
+// with other columns, and the freshness expected, are not in it: they change no row. The source must be valid.
 func (s *Source) Fingerprint() Digest {
 	enc := newEncoding(KindSource, s.Name)
 	enc.columns(s.Columns)
@@ -81,8 +82,31 @@ func (s *Source) Fingerprint() Digest {
 	expression, _ := parseSQL(s.ArrivalExpression)
 	enc.tokens(expression)
 	enc.number(int64(s.Corrections))
-	enc.text("landing")
+	enc.origin(s)
+	enc.uniqueKey(s)
 	return enc.sum()
+}
+
+// origin is where the source's rows are.
+func (e *encoding) origin(s *Source) {
+	o := s.Postgres
+	if o == nil {
+		e.text("landing")
+		return
+	}
+	e.texts([]string{"postgres", o.Database, o.Schema, o.Table})
+}
+
+// uniqueKey is the columns that tell rows apart, in any order, and what becomes of duplicates. A source without a key has
+// nothing here.
+func (e *encoding) uniqueKey(s *Source) {
+	if len(s.UniqueKey) == 0 {
+		return
+	}
+	e.text("unique key")
+	e.texts(sortedSet(s.UniqueKey))
+	e.number(int64(s.Exact))
+	e.number(int64(s.Conflicting))
 }
 
 // Fingerprint is the view's fingerprint, given those of its entity and, in the order of SQL.Sources, of its sources. The

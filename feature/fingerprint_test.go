@@ -56,6 +56,31 @@ func TestFingerprintHoldsTheWholeType(t *testing.T) {
 	}
 }
 
+// Sources with keys and of others have vectors of their own: those without must keep theirs.
+func TestFingerprintOfSourcesGolden(t *testing.T) {
+	var lines []string
+	for _, c := range []struct {
+		name   string
+		change func(s *Source)
+	}{
+		{"landing", func(*Source) {}},
+		{"key", func(s *Source) { s.UniqueKey = []string{"origin", "date"} }},
+		{"key-in-another-order", func(s *Source) { s.UniqueKey = []string{"date", "origin"} }},
+		{"key-fail-newest", func(s *Source) {
+			s.UniqueKey, s.Exact, s.Conflicting = []string{"origin", "date"}, FailExact, KeepNewest
+		}},
+		{"table", func(s *Source) { s.Postgres = &PostgresOrigin{Schema: "public", Table: "flights"} }},
+		{"table-elsewhere-with-key", func(s *Source) {
+			s.Postgres, s.UniqueKey = &PostgresOrigin{Database: "warehouse", Schema: "public", Table: "flights"}, []string{"date"}
+		}},
+	} {
+		s := flights().Sources[0]
+		c.change(&s)
+		lines = append(lines, c.name+" "+s.Fingerprint().String())
+	}
+	golden(t, "source_fingerprints.txt", lines)
+}
+
 func TestFingerprintIgnoresWordsAndLayout(t *testing.T) {
 	want := fingerprints(flights())
 	for name, change := range map[string]func(d *Definitions){
@@ -81,6 +106,10 @@ func TestFingerprintIgnoresWordsAndLayout(t *testing.T) {
 			slices.Reverse(g[1].Resources)
 			d.Roles[0].Grants = append(g, g[0])
 		},
+		"what files and freshness are expected": func(d *Definitions) {
+			d.Sources[0].IgnoreNewColumns, d.Sources[0].Freshness = true, time.Hour
+		},
+		"rules without a key":         func(d *Definitions) { d.Sources[0].Conflicting = KeepNewest },
 		"a pin to the version it has": func(d *Definitions) { d.Services[0].Views[0].Version = 1 },
 	} {
 		d := flights()
@@ -103,19 +132,30 @@ func TestFingerprintHoldsEachMeaning(t *testing.T) {
 		change func(d *Definitions)
 		kinds  []Kind
 	}{
-		"entity name":          {func(d *Definitions) { d.Entities[0].Name = "path" }, entity},
-		"key name":             {func(d *Definitions) { d.Entities[0].JoinKeys[0].Name = "from" }, entity},
-		"key type":             {func(d *Definitions) { d.Entities[0].JoinKeys[1].Type = TypeString }, entity},
-		"key order":            {func(d *Definitions) { slices.Reverse(d.Entities[0].JoinKeys) }, entity},
-		"fewer keys":           {func(d *Definitions) { d.Entities[0].JoinKeys = d.Entities[0].JoinKeys[:1] }, entity},
-		"source name":          {func(d *Definitions) { d.Sources[0].Name = "flight" }, source},
-		"column name":          {func(d *Definitions) { d.Sources[0].Columns[4].Name = "late" }, source},
-		"column type":          {func(d *Definitions) { d.Sources[0].Columns[4].Type = TypeInt64 }, source},
-		"event time":           {func(d *Definitions) { d.Sources[0].EventTime = "landed" }, source},
-		"arrival expression":   {func(d *Definitions) { d.Sources[0].ArrivalExpression = "date" }, source},
-		"no arrival":           {func(d *Definitions) { d.Sources[0].ArrivalExpression = "" }, source},
-		"arrival column":       {func(d *Definitions) { d.Sources[0].ArrivalExpression, d.Sources[0].ArrivalColumn = "", "date" }, source},
-		"corrections":          {func(d *Definitions) { d.Sources[0].Corrections = Arrive }, source},
+		"entity name":        {func(d *Definitions) { d.Entities[0].Name = "path" }, entity},
+		"key name":           {func(d *Definitions) { d.Entities[0].JoinKeys[0].Name = "from" }, entity},
+		"key type":           {func(d *Definitions) { d.Entities[0].JoinKeys[1].Type = TypeString }, entity},
+		"key order":          {func(d *Definitions) { slices.Reverse(d.Entities[0].JoinKeys) }, entity},
+		"fewer keys":         {func(d *Definitions) { d.Entities[0].JoinKeys = d.Entities[0].JoinKeys[:1] }, entity},
+		"source name":        {func(d *Definitions) { d.Sources[0].Name = "flight" }, source},
+		"column name":        {func(d *Definitions) { d.Sources[0].Columns[4].Name = "late" }, source},
+		"column type":        {func(d *Definitions) { d.Sources[0].Columns[4].Type = TypeInt64 }, source},
+		"event time":         {func(d *Definitions) { d.Sources[0].EventTime = "landed" }, source},
+		"arrival expression": {func(d *Definitions) { d.Sources[0].ArrivalExpression = "date" }, source},
+		"no arrival":         {func(d *Definitions) { d.Sources[0].ArrivalExpression = "" }, source},
+		"arrival column":     {func(d *Definitions) { d.Sources[0].ArrivalExpression, d.Sources[0].ArrivalColumn = "", "date" }, source},
+		"corrections":        {func(d *Definitions) { d.Sources[0].Corrections = Arrive }, source},
+		"unique key":         {func(d *Definitions) { d.Sources[0].UniqueKey = []string{"origin"} }, source},
+		"wider unique key":   {func(d *Definitions) { d.Sources[0].UniqueKey = []string{"origin", "date"} }, source},
+		"exact duplicates": {func(d *Definitions) {
+			d.Sources[0].UniqueKey, d.Sources[0].Exact = []string{"origin"}, FailExact
+		}, source},
+		"conflicting duplicates": {func(d *Definitions) {
+			d.Sources[0].UniqueKey, d.Sources[0].Conflicting = []string{"origin"}, KeepNewest
+		}, source},
+		"table":                {func(d *Definitions) { d.Sources[0].Postgres = &PostgresOrigin{Schema: "a", Table: "b"} }, source},
+		"other table":          {func(d *Definitions) { d.Sources[0].Postgres = &PostgresOrigin{Schema: "ab", Table: ""} }, source},
+		"other database":       {func(d *Definitions) { d.Sources[0].Postgres = &PostgresOrigin{Database: "a", Schema: "b"} }, source},
 		"view name":            {func(d *Definitions) { d.Views[0].Name = "delays" }, view},
 		"feature name":         {func(d *Definitions) { d.Views[0].Features[0].Name, d.Services[0].Views[0].Features[1] = "n", "n" }, view},
 		"feature type":         {func(d *Definitions) { d.Views[0].Features[0].Type = TypeFloat64 }, view},

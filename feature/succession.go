@@ -10,6 +10,19 @@ func (s *Source) SuccessionProblems(old *Source) []Problem {
 	add := func(field, format string, args ...any) {
 		problems = append(problems, Problem{Kind: KindSource, Name: s.Name, Field: field, Message: fmt.Sprintf(format, args...)})
 	}
+	if (s.Postgres == nil) != (old.Postgres == nil) {
+		from, to := "landing", "postgres"
+		if s.Postgres == nil {
+			from, to = to, from
+		}
+		add(to, "found the source moved from %s to %s, where the rows that views have read are not; declare it as a source of another "+
+			"name", from, to)
+		return problems
+	}
+	if s.Postgres != nil {
+		// None of its rows are kept here.
+		return nil
+	}
 	for i := range old.Columns {
 		if c := &old.Columns[i]; s.Column(c.Name) == nil {
 			add("columns", "found no column %s, which rows that are kept have; keep it, or declare the new shape as a source of "+

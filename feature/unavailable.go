@@ -8,18 +8,6 @@ func (v *validation) unavailableType(at string, t Type) {
 	}
 }
 
-func (v *validation) unavailableInSource(s *Source) {
-	if s.Postgres != nil {
-		v.add("postgres", "found a table of a Postgres, which is not available as a source in this version, expected landing: {}")
-	}
-	if len(s.UniqueKey) > 0 {
-		v.add("unique_key", "found a unique key, which is not available in this version; leave it out")
-	}
-	if s.IgnoreNewColumns {
-		v.add("schema_changes", "found ignore_new_columns, which is not available in this version; leave it out")
-	}
-}
-
 func (v *validation) unavailableInSQL(t *SQLTransform) {
 	if len(t.Views) > 0 {
 		v.add("sql.views", "found views that the SQL reads, which are not available in this version; read sources only")

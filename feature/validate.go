@@ -193,63 +193,6 @@ func (v *validation) entity(e *Entity) {
 	}
 }
 
-func (v *validation) source(s *Source) {
-	if strings.HasPrefix(s.Name, "pg_") {
-		v.add("name", "found a source called %s, expected a name that does not begin with pg_: those are Postgres's own tables, which "+
-			"SQL would read instead", s.Name)
-	}
-	if len(s.Columns) == 0 {
-		v.add("columns", "found no columns, expected at least the event time")
-	}
-	var allowed []string
-	if s.EventTime == columnEventTime {
-		allowed = append(allowed, columnEventTime)
-	}
-	if s.ArrivalColumn == columnAvailableAt {
-		allowed = append(allowed, columnAvailableAt)
-	}
-	v.columns("columns", "column", s.Columns, map[string]string{}, allowed...)
-	if s.EventTime == "" {
-		v.add("event_time", "found no event time, expected the name of a timestamp column")
-	} else {
-		v.clock("event_time", s, s.EventTime)
-	}
-	switch {
-	case s.ArrivalColumn != "" && s.ArrivalExpression != "":
-		v.add("arrival_time", "found a column and an expression, expected one of them")
-	case s.ArrivalColumn != "":
-		v.clock("arrival_time.column", s, s.ArrivalColumn)
-	case s.ArrivalExpression != "":
-		_, problems := ParseExpression(s.ArrivalExpression)
-		v.addSQL("arrival_time.expression", problems)
-	}
-	v.unavailableInSource(s)
-	if s.Corrections != Restate {
-		v.add("corrections", "found arrive, which is not available in this version, expected restate; "+
-			"leave it out, and a replaced row counts as having always been so")
-	}
-}
-
-// clock checks that a source's clock is one of its timestamp columns.
-func (v *validation) clock(field string, s *Source, name string) {
-	switch c := s.Column(name); {
-	case c == nil:
-		v.add(field, "found no column called %s in source %s%s", name, s.Name, didYouMean(name, timestampColumns(s)))
-	case c.Type != TypeTimestamp && c.Type != TypeInvalid:
-		v.add(field, "found column %s of type %s, expected one of type timestamp", name, c.Type)
-	}
-}
-
-func timestampColumns(s *Source) []string {
-	var names []string
-	for i := range s.Columns {
-		if s.Columns[i].Type == TypeTimestamp {
-			names = append(names, s.Columns[i].Name)
-		}
-	}
-	return names
-}
-
 func (v *validation) view(w *View) {
 	taken := map[string]string{}
 	if w.OnDemand != nil {

@@ -49,6 +49,32 @@ func TestValidateProblems(t *testing.T) {
 		{"arrival with placeholder", func(d *Definitions) { d.Sources[0].ArrivalExpression = "{{interval.end}}" },
 			"sources[0].arrival_time.expression", "expected none: this expression is over one row"},
 		{"arrive", func(d *Definitions) { d.Sources[0].Corrections = Arrive }, "sources[0].corrections", "not available in this version"},
+		{"key of nothing", func(d *Definitions) { d.Sources[0].UniqueKey = []string{"orgin"} },
+			"sources[0].unique_key[0]", "found no column called orgin in source flights; did you mean origin?"},
+		{"key column twice", func(d *Definitions) { d.Sources[0].UniqueKey = []string{"origin", "date", "origin"} },
+			"sources[0].unique_key[2]", "found column origin a second time, expected each once"},
+		{"duplicates without a key", func(d *Definitions) { d.Sources[0].Conflicting = KeepNewest },
+			"sources[0].duplicates", "found rules for duplicates without a unique_key, expected both: name the columns that tell one row from " +
+				"another, or leave duplicates out"},
+		{"an order that others do not have", func(d *Definitions) {
+			s := &d.Sources[0]
+			s.Postgres, s.UniqueKey, s.Conflicting = &PostgresOrigin{Schema: "public", Table: "t"}, []string{"origin"}, KeepOldest
+		}, "sources[0].duplicates.conflicting", "found oldest for a table that others keep, expected fail: its rows have no order of arrival; " +
+			"let a view of the database pick one row per key, and name that"},
+		{"a table of ours", func(d *Definitions) { d.Sources[0].Postgres = &PostgresOrigin{Schema: "headwater_history", Table: "t"} },
+			"sources[0].postgres.schema", "found schema headwater_history, which is Postgres's or Headwater's own, expected one with tables of " +
+				"others; a source may not read those"},
+		{"a table of Postgres's", func(d *Definitions) {
+			d.Sources[0].Postgres = &PostgresOrigin{Schema: "information_schema", Table: "t"}
+		},
+			"sources[0].postgres.schema", "found schema information_schema, which is Postgres's or Headwater's own"},
+		{"no table", func(d *Definitions) { d.Sources[0].Postgres = &PostgresOrigin{Schema: "public"} },
+			"sources[0].postgres.table", "found no table, expected the name of a table or view"},
+		{"a database's name", func(d *Definitions) {
+			d.Sources[0].Postgres = &PostgresOrigin{Database: "Shop", Schema: "public", Table: "t"}
+		},
+			"sources[0].postgres.database", `found the name "Shop", expected lower-case letters`},
+		{"freshness", func(d *Definitions) { d.Sources[0].Freshness = 1500 }, "sources[0].freshness", "expected whole microseconds"},
 		{"no type", func(d *Definitions) { d.Views[0].Features[0].Type = TypeInvalid },
 			"feature_views[0].features[0].type", "expected one of bool, int64, float64, decimal(p, s), string, bytes, timestamp, list(T), vector(n)"},
 		{"entity of nothing", func(d *Definitions) { d.Views[0].Entity = "rout" },
@@ -95,6 +121,20 @@ func TestValidateProblems(t *testing.T) {
 				t.Fatalf("found %+v\nexpected %s: %s", problems, c.field, c.message)
 			}
 		})
+	}
+}
+
+func TestValidateAcceptsKeysAndTables(t *testing.T) {
+	d := flights()
+	s := &d.Sources[0]
+	s.UniqueKey, s.Exact, s.Conflicting, s.IgnoreNewColumns, s.Freshness = []string{"origin", "date"}, FailExact, KeepNewest, true, time.Hour
+	if problems := d.Validate(nil); len(problems) > 0 {
+		t.Error(problems)
+	}
+	// Headwater's own schemas have an underscore behind the word.
+	s.Postgres, s.Conflicting = &PostgresOrigin{Database: "shop", Schema: "headwaters", Table: "Flights of 2001"}, FailConflicting
+	if problems := d.Validate(nil); len(problems) > 0 {
+		t.Error(problems)
 	}
 }
 

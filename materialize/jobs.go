@@ -33,6 +33,8 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Writer is how published rows reach the online store.
 	Writer *online.Writer
+	// Databases are those that sources may name. nil: none.
+	Databases *offline.Databases
 	// View finds a view version by id in the newest catalog, or nil.
 	View func(id int64) *feature.ViewVersion
 	// Audit records a publication in the transaction that makes it.
@@ -72,8 +74,8 @@ func New(config Config) (*Materializer, error) {
 	}
 	m := &Materializer{config: config}
 	m.runner = &runner{
-		pool: config.Pool, log: config.Log, view: config.View, published: m.published, reached: config.reached,
-		bounds: config.Bounds,
+		pool: config.Pool, log: config.Log, databases: config.Databases, view: config.View, published: m.published,
+		reached: config.reached, bounds: config.Bounds,
 	}
 	m.loader = &loader{pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now}
 	workers := river.NewWorkers()

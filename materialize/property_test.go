@@ -25,6 +25,8 @@ type model struct {
 	covered reference.Interval
 	// ids are those of the loads, by number.
 	ids []int64
+	// rows draws those of a load, drawReadings when it is nil.
+	rows *rapid.Generator[[]reference.SourceRow]
 	// seen is what a reader at each sequence saw when it was published.
 	seen map[int64]feature.Digest
 }
@@ -189,8 +191,15 @@ func (m *model) step(rt *rapid.T, w *world, t *testing.T, src *feature.SourceVer
 	}
 }
 
+func (m *model) draw() *rapid.Generator[[]reference.SourceRow] {
+	if m.rows == nil {
+		return drawReadings
+	}
+	return m.rows
+}
+
 func (m *model) load(rt *rapid.T, w *world, t *testing.T, src *feature.SourceVersion, replaces int) {
-	rows := drawReadings.Draw(rt, "rows")
+	rows := m.draw().Draw(rt, "rows")
 	var id int64
 	if replaces > 0 {
 		id = m.ids[replaces-1]
@@ -204,9 +213,10 @@ func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 	w.now = hours(rapid.Float64Range(0, 6).Draw(rt, "now")).Time()
 	owned := m.owned(interval)
 	r := w.run(t, view, interval)
-	if owned.Start == owned.End {
+	_, _, _, refused := m.source.Resolved(len(m.source.Loads), owned)
+	if owned.Start == owned.End || refused != nil {
 		if r.State != Failed {
-			rt.Fatalf("found a run of nothing %s", r.State)
+			rt.Fatalf("found a run of nothing, or of what is refused (%v), %s", refused, r.State)
 		}
 		m.seq = r.Seq
 		return
@@ -221,7 +231,7 @@ func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 	if r.Seq != m.seq {
 		rt.Fatalf("found sequence %d, expected %d", r.Seq, m.seq)
 	}
-	inputs := m.source.Rows(len(m.source.Loads), owned)
+	inputs, exact, conflicting, _ := m.source.Resolved(len(m.source.Loads), owned)
 	rows := m.transform(inputs)
 	ledger, err := m.history.ApplyRun(r.Seq, owned, m.grain, rows)
 	if err != nil {
@@ -235,8 +245,11 @@ func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 	if found != ledger {
 		rt.Fatalf("found the ledger %v, expected %v", found, ledger)
 	}
-	if r.Ledger.Read != int64(len(inputs)) {
-		rt.Fatalf("found %d rows read, expected %d", r.Ledger.Read, len(inputs))
+	if read := len(m.source.Rows(len(m.source.Loads), owned)); r.Ledger.Read != int64(read) {
+		rt.Fatalf("found %d rows read, expected %d", r.Ledger.Read, read)
+	}
+	if want := duplicateReasons(int64(exact), int64(conflicting)); !slices.Equal(r.Reasons, want) {
+		rt.Fatalf("found duplicates %v, expected %v", r.Reasons, want)
 	}
 	if want := reference.Digest(rows); r.Digest != want {
 		rt.Fatalf("found digest %s, expected %s", r.Digest, want)

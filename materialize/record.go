@@ -83,10 +83,15 @@ func orEmpty[T any](list []T) []T {
 
 func insertInputs(ctx context.Context, tx pgx.Tx, r *Run) error {
 	for _, in := range r.Inputs {
+		var digest []byte
+		if in.RowsDigest != nil {
+			digest = in.RowsDigest[:]
+		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO headwater.run_input (run_id, source, source_version, source_fingerprint, load_number, rows_read)
-			VALUES ($1, $2, $3, $4, $5, $6)`,
-			r.ID, in.Source, in.SourceVersion, in.SourceFingerprint[:], in.LoadNumber, in.Rows)
+			INSERT INTO headwater.run_input (run_id, source, source_version, source_fingerprint, load_number, rows_read, duplicates,
+				relation, rows_digest)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9)`,
+			r.ID, in.Source, in.SourceVersion, in.SourceFingerprint[:], in.LoadNumber, in.Rows, in.Duplicates, in.Relation, digest)
 		if err != nil {
 			return err
 		}

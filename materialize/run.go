@@ -139,8 +139,13 @@ type Input struct {
 	SourceVersion     int
 	SourceFingerprint feature.Digest
 	LoadNumber        int64
-	Rows              int64
-	Loads             []InputLoad
+	// Rows were read. Duplicates of them were left out.
+	Rows, Duplicates int64
+	Loads            []InputLoad
+	// Relation is where others keep the source's rows: `SCHEMA.TABLE` or `DATABASE:SCHEMA.TABLE`. Empty for landing.
+	Relation string
+	// RowsDigest is that of the rows read from there, in any order. nil for landing.
+	RowsDigest *feature.Digest
 }
 
 // InputLoad is the part of a load that the run read.
@@ -225,15 +230,19 @@ func List(ctx context.Context, q database.Querier, views []string, before int64,
 
 func listInputs(ctx context.Context, q database.Querier, run int64) ([]Input, error) {
 	rows, err := q.Query(ctx, `
-		SELECT source, source_version, source_fingerprint, load_number, rows_read
+		SELECT source, source_version, source_fingerprint, load_number, rows_read, duplicates, coalesce(relation, ''), rows_digest
 		FROM headwater.run_input WHERE run_id = $1 ORDER BY source`, run)
 	if err != nil {
 		return nil, err
 	}
 	inputs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (in Input, err error) {
-		var fingerprint []byte
-		err = row.Scan(&in.Source, &in.SourceVersion, &fingerprint, &in.LoadNumber, &in.Rows)
+		var fingerprint, digest []byte
+		err = row.Scan(&in.Source, &in.SourceVersion, &fingerprint, &in.LoadNumber, &in.Rows, &in.Duplicates, &in.Relation, &digest)
 		copy(in.SourceFingerprint[:], fingerprint)
+		if digest != nil {
+			d := feature.Digest(digest)
+			in.RowsDigest = &d
+		}
 		return in, err
 	})
 	if err != nil {

@@ -20,6 +20,8 @@ import (
 type runner struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
+	// databases are those that sources may name.
+	databases *offline.Databases
 	// view finds a view version by id, or nil.
 	view func(id int64) *feature.ViewVersion
 	// published is called in the publishing transaction.
@@ -180,7 +182,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	defer reader.Close(context.WithoutCancel(ctx))
 	t, err := offline.BeginTransform(ctx, reader, offline.Scope{
 		View: l.view, From: timeOf(r.AskedFrom), To: timeOf(r.AskedTo), Covered: state.Covered,
-		Bounds: rn.bounds,
+		Bounds: rn.bounds, Databases: rn.databases,
 	})
 	if err != nil {
 		return err
@@ -203,14 +205,18 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if err != nil {
 		return err
 	}
+	exact, conflicting := t.Duplicates()
+	accepted := t.RowsRead() - exact - conflicting
 	r.Ledger = Ledger{
-		Read: t.RowsRead(), Accepted: t.RowsRead(), Unaccounted: t.RowsRead(),
+		Read: t.RowsRead(), Duplicate: exact + conflicting, Accepted: accepted, Unaccounted: accepted,
 		Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
 		LiveBefore: state.LiveRows, LiveAfter: w.Live,
 	}
 	if w.Live < 0 {
 		r.Ledger.LiveAfter = state.LiveRows
 	}
+	r.Reasons = duplicateReasons(exact, conflicting)
+	r.Warnings = append(r.Warnings, lateSources(t)...)
 	if err := r.Ledger.check(); err != nil {
 		return fault.New(fault.RunRefused, "view %s: the ledger does not balance: %v; nothing was published", l.view.Ref(), err)
 	}
@@ -238,7 +244,10 @@ func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.I
 	for i, in := range inputs {
 		described[i] = Input{
 			Source: in.Source.Name, SourceVersion: in.Source.Version, SourceFingerprint: in.Source.Fingerprint,
-			LoadNumber: in.LoadNumber, Rows: in.Rows,
+			LoadNumber: in.LoadNumber, Rows: in.Rows, Duplicates: in.Exact + in.Conflicting, RowsDigest: in.RowsDigest,
+		}
+		if in.Source.Postgres != nil {
+			described[i].Relation = in.Source.Postgres.String()
 		}
 		for _, l := range in.Loads {
 			load, err := offline.GetLoad(ctx, q, l.ID)
@@ -251,6 +260,35 @@ func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.I
 		}
 	}
 	return described, nil
+}
+
+// duplicateReasons breaks the rows that were left out as duplicates down.
+func duplicateReasons(exact, conflicting int64) []LedgerReason {
+	var reasons []LedgerReason
+	if exact > 0 {
+		reasons = append(reasons, LedgerReason{Bucket: "duplicate", Reason: "exact", Rows: exact})
+	}
+	if conflicting > 0 {
+		reasons = append(reasons, LedgerReason{Bucket: "duplicate", Reason: "conflicting", Rows: conflicting})
+	}
+	return reasons
+}
+
+// lateSources warns of sources whose newest row is older than they are expected to have.
+func lateSources(t *offline.Transform) []string {
+	var warnings []string
+	for _, in := range t.Inputs {
+		if in.Source.Freshness == 0 {
+			continue
+		}
+		if in.Newest == nil {
+			warnings = append(warnings, fmt.Sprintf("source %s: it has no rows, expected one at most %s old", in.Source.Name, in.Source.Freshness))
+		} else if age := offline.Age(t.Now, *in.Newest); age > in.Source.Freshness {
+			warnings = append(warnings, fmt.Sprintf("source %s: its newest row is %s old, expected at most %s", in.Source.Name,
+				age.Round(time.Second), in.Source.Freshness))
+		}
+	}
+	return warnings
 }
 
 // phases splits a run's time.

@@ -102,6 +102,12 @@ const hourly = `
 // newSource makes a source of readings with a name of its own.
 func (w *world) newSource(t testing.TB) *feature.SourceVersion {
 	t.Helper()
+	return w.newSourceWith(t, func(*feature.Source) {})
+}
+
+// newSourceWith is newSource, changed before it is made.
+func (w *world) newSourceWith(t testing.TB, change func(*feature.Source)) *feature.SourceVersion {
+	t.Helper()
 	src := &feature.SourceVersion{Version: 1, Source: feature.Source{
 		Name: fmt.Sprintf("readings%d", worldCounter.Add(1)),
 		Columns: []feature.Column{
@@ -111,6 +117,7 @@ func (w *world) newSource(t testing.TB) *feature.SourceVersion {
 		},
 		EventTime: "at", ArrivalColumn: "seen",
 	}}
+	change(&src.Source)
 	w.inTx(t, func(ctx context.Context, tx pgx.Tx) error { return offline.CreateSource(ctx, tx, nil, src) })
 	return src
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -272,6 +273,10 @@ func checkLandingRow(src *feature.SourceVersion, row []feature.Value, eventTime 
 		if i == eventTime && v.IsNull() {
 			return fmt.Errorf("column %s is the event time of source %s: found NULL, expected a timestamp; nothing was loaded, "+
 				"give the row a time or leave it out", c.Name, src.Name)
+		}
+		if v.IsNull() && slices.Contains(src.UniqueKey, c.Name) {
+			return fmt.Errorf("column %s is in the unique key of source %s: found NULL, expected a value: without one the row cannot be told "+
+				"from others; nothing was loaded, give the row a value or leave it out", c.Name, src.Name)
 		}
 		if !v.IsNull() && v.Type() != c.Type {
 			return fmt.Errorf("column %s: found a %s, expected a %s", c.Name, v.Type(), c.Type)

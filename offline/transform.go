@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Scope struct {
 	Covered Span
 	// Bounds is what the SQL may take.
 	Bounds Bounds
+	// Databases are those that sources may name.
+	Databases *Databases
 }
 
 // Transform is one execution of a view's SQL, in a read-only snapshot of its sources.
@@ -33,10 +36,15 @@ type Transform struct {
 	// Owned is the span that the output's event times less grain lie in.
 	Owned  Span
 	Inputs []*Input
+	// Now is when the snapshot was taken.
+	Now feature.Time
 
 	tx     pgx.Tx
 	conn   *pgx.Conn
 	bounds Bounds
+	// databases are those that sources may name, remotes the snapshots of those that the run has looked into.
+	databases *Databases
+	remotes   map[string]remoteSnapshot
 }
 
 // BeginTransform takes the snapshot on conn: which loads, which span, how many rows. The caller calls Close.
@@ -45,23 +53,29 @@ func BeginTransform(ctx context.Context, conn *pgx.Conn, scope Scope) (*Transfor
 	if err != nil {
 		return nil, err
 	}
-	t := &Transform{View: scope.View, tx: tx, conn: conn, bounds: scope.Bounds.orDefault()}
+	t := &Transform{View: scope.View, tx: tx, conn: conn, databases: scope.Databases, remotes: map[string]remoteSnapshot{},
+		bounds: scope.Bounds.orDefault()}
+	// What the run reads of other databases is copied by then.
+	defer t.closeRemotes(ctx)
 	if err := t.begin(ctx, scope); err != nil {
+		// The connection of a COPY that was broken off is gone, and its transaction with it.
+		if conn.IsClosed() {
+			return nil, err
+		}
 		return nil, errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
 	}
 	return t, nil
 }
 
 func (t *Transform) begin(ctx context.Context, scope Scope) error {
+	if err := pinSession(ctx, t.tx); err != nil {
+		return err
+	}
 	var reach Span
 	for _, src := range t.View.SourceVersions {
-		in, span, err := liveLoads(ctx, t.tx, src)
+		in, span, err := t.openInput(ctx, src)
 		if err != nil {
 			return err
-		}
-		if in.LoadNumber == 0 {
-			return fault.New(fault.FailedPrecondition, "view %s reads source %s, which has no rows yet; send some: "+
-				"headwater ingest %s FILE", t.View.Ref(), src.Name, src.Name)
 		}
 		t.Inputs = append(t.Inputs, in)
 		reach = reach.Union(span)
@@ -70,15 +84,18 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 	if err := t.tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
 		return err
 	}
-	if err := t.own(scope, reach, feature.TimeOf(now)); err != nil {
+	t.Now = feature.TimeOf(now)
+	if err := t.own(scope, reach, t.Now); err != nil {
 		return err
 	}
-	if err := pinSession(ctx, t.tx); err != nil {
+	// Duplicates are found by hashes and sorts as large as the SQL's may be.
+	memory := strconv.FormatInt(t.bounds.WorkMemory>>10, 10) + "kB"
+	if _, err := t.tx.Exec(ctx, `SELECT set_config('work_mem', $1, true)`, memory); err != nil {
 		return err
 	}
 	read := Span{Start: t.Owned.Start.Add(-t.View.Lookback), End: t.Owned.End}
 	for _, in := range t.Inputs {
-		if err := in.count(ctx, t.tx, read); err != nil {
+		if err := in.read(ctx, t, read); err != nil {
 			return err
 		}
 		if err := in.createView(ctx, t.tx, read); err != nil {
@@ -109,6 +126,10 @@ func (t *Transform) own(scope Scope, reach Span, now feature.Time) error {
 		}
 	}
 	if t.Owned.IsEmpty() && scope.From == nil && scope.To == nil && reach.IsEmpty() {
+		if src := t.View.SourceVersions[0]; src.Postgres != nil {
+			return fault.New(fault.FailedPrecondition, "view %s: source %s has no rows, and no run covered anything yet; "+
+				"wait until there are rows in %s", t.View.Ref(), src.Name, src.Postgres)
+		}
 		return fault.New(fault.FailedPrecondition, "view %s: no load of its sources is live, and no run covered anything yet; "+
 			"send rows first: headwater ingest SOURCE FILE", t.View.Ref())
 	}
@@ -126,6 +147,16 @@ func (t *Transform) RowsRead() int64 {
 		n += in.Rows
 	}
 	return n
+}
+
+// Duplicates is how many of the rows read do not count because another row of their unique key does: those equal to it,
+// and the others.
+func (t *Transform) Duplicates() (exact, conflicting int64) {
+	for _, in := range t.Inputs {
+		exact += in.Exact
+		conflicting += in.Conflicting
+	}
+	return exact, conflicting
 }
 
 // Rows runs the query and calls emit for each row of its output. A row that breaks a rule of the view is a RUN_REFUSED

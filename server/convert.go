@@ -125,7 +125,10 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 	for _, in := range r.Inputs {
 		input := &headwaterv1.RunInput{
 			Source: in.Source, SourceVersion: int32(in.SourceVersion), SourceFingerprint: hexOf(in.SourceFingerprint),
-			LoadNumber: in.LoadNumber, RowsRead: in.Rows,
+			LoadNumber: in.LoadNumber, RowsRead: in.Rows, Duplicates: in.Duplicates, Relation: in.Relation,
+		}
+		if in.RowsDigest != nil {
+			input.RowsDigest = in.RowsDigest.String()
 		}
 		for _, l := range in.Loads {
 			input.Loads = append(input.Loads, &headwaterv1.RunInput_Load{

@@ -49,6 +49,9 @@ func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.Ing
 	if err != nil {
 		return err
 	}
+	if err := offline.RefuseForeign(source, "takes no rows"); err != nil {
+		return err
+	}
 	sum, err := feature.ParseDigest(header.GetFileSha256())
 	if err != nil {
 		return fault.New(fault.InvalidArgument, "header.file_sha256: %v", err)
@@ -169,6 +172,9 @@ func landingRows(source *feature.SourceVersion, in io.Reader, file string) (iter
 func (s *ingestService) ListLoads(ctx context.Context, req *headwaterv1.ListLoadsRequest) (*headwaterv1.ListLoadsResponse, error) {
 	source, err := s.registry.Catalog().Source(req.GetSource())
 	if err != nil {
+		return nil, err
+	}
+	if err := offline.RefuseForeign(source, "has no loads"); err != nil {
 		return nil, err
 	}
 	loads, err := offline.ListLoads(ctx, s.pool, source.Name)

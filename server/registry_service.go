@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"strings"
+	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,16 +14,19 @@ import (
 	"github.com/headwaterhq/headwater/definition"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/registry"
 )
 
 // registryService plans, applies and shows definitions.
 type registryService struct {
 	headwaterv1.UnimplementedRegistryServiceServer
-	registry *registry.Registry
-	pool     *pgxpool.Pool
+	registry  *registry.Registry
+	pool      *pgxpool.Pool
+	databases *offline.Databases
 }
 
 // kindResources are the kinds of definitions as grants name them.
@@ -177,10 +182,34 @@ func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.Ge
 			resp.Dependents = append(resp.Dependents, node)
 		}
 	}
-	if kind == feature.KindView {
+	switch kind {
+	case feature.KindView:
 		resp.ViewState, err = s.viewState(ctx, d.Name, d.Version)
+	case feature.KindSource:
+		resp.SourceState, err = s.sourceState(ctx, &feature.SourceVersion{Version: d.Version, Source: d.Definitions.Sources[0]})
 	}
 	return resp, err
+}
+
+// sourceState says how new the rows of a source are. That they cannot be read is part of the answer.
+func (s *registryService) sourceState(ctx context.Context, src *feature.SourceVersion) (*headwaterv1.SourceState, error) {
+	out := &headwaterv1.SourceState{Origin: src.Origin()}
+	newest, err := s.databases.NewestRow(ctx, s.pool, src)
+	if err != nil {
+		if f := fault.As(database.Fault(err)); f != nil && ctx.Err() == nil {
+			out.Problem = f.Message
+			return out, nil
+		}
+		return nil, err
+	}
+	if newest == nil {
+		out.Late = src.Freshness > 0
+		return out, nil
+	}
+	age := offline.Age(feature.TimeOf(time.Now()), *newest)
+	out.NewestRow, out.Age = timestamppb.New(newest.Calendar()), durationpb.New(age)
+	out.Late = src.Freshness > 0 && age > src.Freshness
+	return out, nil
 }
 
 func (s *registryService) viewState(ctx context.Context, name string, version int) (*headwaterv1.ViewState, error) {

@@ -34,6 +34,9 @@ type Config struct {
 	PostgresURL, RedisURL string
 	// RedisPrefix begins every key in Redis. Default online.DefaultPrefix.
 	RedisPrefix string
+	// SourceDatabases are the connection URLs of other Postgres databases, by the names that sources have for them. They are
+	// connected to when a source that names one is applied, described or read.
+	SourceDatabases map[string]string
 	// AuditDir is a folder of this process's own, where audit records are kept until they are in Postgres.
 	AuditDir string
 	// ViewBounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
@@ -56,6 +59,7 @@ type Server struct {
 	config       Config
 	pool         *pgxpool.Pool
 	redis        redis.UniversalClient
+	databases    *offline.Databases
 	registry     *registry.Registry
 	audit        *access.AuditLog
 	auth         *access.Authenticator
@@ -85,6 +89,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(ctx))
 		}
 	}()
+	if s.databases, err = offline.NewDatabases(config.SourceDatabases); err != nil {
+		return nil, err
+	}
 	if s.pool, err = database.Open(ctx, config.PostgresURL); err != nil {
 		return nil, err
 	}
@@ -98,7 +105,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.registry, err = registry.Open(ctx, s.pool, registry.Config{
-		Logger: config.Log, CheckSource: offline.CheckSource, CheckView: offline.CheckView,
+		Logger: config.Log, CheckSource: s.databases.CheckSource, CheckView: offline.CheckView,
 		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory,
 	})
 	if err != nil {
@@ -112,8 +119,8 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.materializer, err = materialize.New(materialize.Config{
-		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), View: s.view, Audit: auditPublished, Log: config.Log,
-		Bounds: config.ViewBounds,
+		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
+		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds,
 	})
 	if err != nil {
 		return nil, err
@@ -166,7 +173,9 @@ func (s *Server) serve() error {
 		return err
 	}
 	s.grpc = grpc.NewServer(append(guard.Options(), grpc.MaxRecvMsgSize(maxMessage))...)
-	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{registry: s.registry, pool: s.pool})
+	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
+		registry: s.registry, pool: s.pool, databases: s.databases,
+	})
 	headwaterv1.RegisterIngestServiceServer(s.grpc, newIngestService(s.registry, s.pool))
 	headwaterv1.RegisterMaterializationServiceServer(s.grpc, &materializationService{
 		registry: s.registry, pool: s.pool, materializer: s.materializer, closing: s.closing,

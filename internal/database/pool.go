@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -28,20 +29,14 @@ const (
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, fault.New(fault.InvalidArgument,
-			"the Postgres connection URL cannot be read; expected one like postgres://USER:PASSWORD@HOST:5432/DATABASE",
-		).Because(err)
+		return nil, unreadable(err)
 	}
 	if !strings.Contains(url, "pool_max_conns") {
 		config.MaxConns = defaultMaxConns
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.MaxConnLifetimeJitter = 5 * time.Minute
-	if config.ConnConfig.ConnectTimeout == 0 || config.ConnConfig.ConnectTimeout > connectTimeout {
-		config.ConnConfig.ConnectTimeout = connectTimeout
-	}
-	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
-	config.ConnConfig.RuntimeParams["application_name"] = "headwater"
+	ourSession(config.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("make the Postgres pool: %w", err)
@@ -51,6 +46,30 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 		return nil, unreachable(&config.ConnConfig.Config, err)
 	}
 	return pool, nil
+}
+
+// ConnConfig reads a connection URL as Open does, for single connections. Nothing is connected.
+func ConnConfig(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	ourSession(config)
+	return config, nil
+}
+
+func ourSession(config *pgx.ConnConfig) {
+	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectTimeout {
+		config.ConnectTimeout = connectTimeout
+	}
+	config.RuntimeParams["timezone"] = "UTC"
+	config.RuntimeParams["application_name"] = "headwater"
+}
+
+func unreadable(err error) error {
+	return fault.New(fault.InvalidArgument,
+		"the Postgres connection URL cannot be read; expected one like postgres://USER:PASSWORD@HOST:5432/DATABASE",
+	).Because(err)
 }
 
 // unreachable says where the server was looked for, what happened, and what to check.

@@ -1,6 +1,12 @@
 package reference
 
-import "github.com/headwaterhq/headwater/feature"
+import (
+	"bytes"
+	"errors"
+	"slices"
+
+	"github.com/headwaterhq/headwater/feature"
+)
 
 // SourceRow is one row of a load. Values are those of the source's columns.
 type SourceRow struct {
@@ -17,7 +23,14 @@ type Load struct {
 }
 
 // Source is the loads of one source. A load's number is its place, counted from 1.
-type Source struct{ Loads []Load }
+type Source struct {
+	Loads []Load
+	// Key is the places of the unique key's columns among a row's values, none for a source without one. Exact and
+	// Conflicting are what becomes of rows that share a key.
+	Key         []int
+	Exact       feature.ExactDuplicates
+	Conflicting feature.ConflictingDuplicates
+}
 
 // Append adds a load and returns its number.
 func (s *Source) Append(l Load) int {
@@ -51,6 +64,69 @@ func (s *Source) Rows(number int, over Interval) []SourceRow {
 		}
 	}
 	return rows
+}
+
+// Resolved is what is left of Rows once one row of each key counts, and how many were left out because a row equal to them
+// counts, or one that is not. Which counts is decided among all live rows, inside of the interval or not. The error says that
+// the rules refuse the duplicates of a key that has a row in the interval.
+func (s *Source) Resolved(number int, over Interval) (rows []SourceRow, exact, conflicting int, err error) {
+	if len(s.Key) == 0 {
+		return s.Rows(number, over), 0, 0, nil
+	}
+	// In the order in which they win.
+	var all []SourceRow
+	for _, n := range s.LiveLoads(number) {
+		all = append(all, s.Loads[n-1].Rows...)
+	}
+	if s.Conflicting == feature.KeepNewest {
+		slices.Reverse(all)
+	}
+	inside := map[string]bool{}
+	for i := range all {
+		if over.Contains(all[i].EventTime) {
+			inside[s.key(&all[i])] = true
+		}
+	}
+	for i := range all {
+		again, other := false, false
+		for j := range i {
+			if s.key(&all[j]) == s.key(&all[i]) {
+				equal := bytes.Equal(canonical(all[j].Values), canonical(all[i].Values))
+				again, other = again || equal, other || !equal
+			}
+		}
+		switch {
+		case !inside[s.key(&all[i])]:
+		case again && s.Exact == feature.FailExact:
+			err = errors.New("rows are equal")
+		case !again && other && s.Conflicting == feature.FailConflicting:
+			err = errors.New("rows of one key differ")
+		case !over.Contains(all[i].EventTime):
+		case again:
+			exact++
+		case other:
+			conflicting++
+		default:
+			rows = append(rows, all[i])
+		}
+	}
+	return rows, exact, conflicting, err
+}
+
+func (s *Source) key(r *SourceRow) string {
+	var key []feature.Value
+	for _, i := range s.Key {
+		key = append(key, r.Values[i])
+	}
+	return string(canonical(key))
+}
+
+func canonical(values []feature.Value) []byte {
+	var b []byte
+	for _, v := range values {
+		b = v.AppendCanonical(b)
+	}
+	return b
 }
 
 // Reach is the smallest interval that holds the event times of all rows live at a load number.

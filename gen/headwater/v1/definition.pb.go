@@ -339,8 +339,8 @@ type Source struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique among sources. Does not begin with `pg_`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The columns of its rows. A new version may add columns, which are NULL in the rows that are there; it may not take
-	// one away or change its type.
+	// The columns of its rows. Of a landing source a new version may add columns, which are NULL in the rows that are
+	// there; it may not take one away or change its type.
 	Columns []*Column `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
 	// The column, of type timestamp, that says when a row was true. Rows without a value are refused. A new version may
 	// not move it to another column.
@@ -361,15 +361,17 @@ type Source struct {
 	Owner string `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Words that others sort by.
 	Tags []string `protobuf:"bytes,9,rep,name=tags,proto3" json:"tags,omitempty"`
-	// The columns that tell one row from another. Without them rows of landing sources are told apart by load and place,
-	// so that equal rows are different facts.
+	// The columns that tell one row from another. Rows in which one is NULL are refused: by `headwater ingest`, and by
+	// runs where they came in otherwise. Without a key rows of landing sources are told apart by load and place, so that
+	// equal rows are different facts.
 	UniqueKey []string `protobuf:"bytes,11,rep,name=unique_key,json=uniqueKey,proto3" json:"unique_key,omitempty"`
 	// What becomes of rows that share a unique key. Needs one.
 	Duplicates *Duplicates `protobuf:"bytes,12,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
-	// What becomes of files with columns that the source does not have: `refuse` or `ignore_new_columns`. A column that
-	// is missing, or of another type, is refused either way. Absent: `refuse`.
+	// What becomes of files and tables with columns that the source does not have: `refuse` or `ignore_new_columns`. A
+	// column that is missing, or of another type, is refused either way. Absent: `refuse`.
 	SchemaChanges string `protobuf:"bytes,13,opt,name=schema_changes,json=schemaChanges,proto3" json:"schema_changes,omitempty"`
-	// How old the newest row may be before the source counts as late. Absent: any age.
+	// How old the newest row may be before the source counts as late: `headwater describe` says so, and runs warn of it.
+	// Its age is that of its event time when the run begins. Absent: any age.
 	Freshness *durationpb.Duration `protobuf:"bytes,14,opt,name=freshness,proto3" json:"freshness,omitempty"`
 	// That it is to be used no longer. Absent: not deprecated.
 	Deprecated    *Deprecation `protobuf:"bytes,15,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
@@ -533,7 +535,7 @@ type Source_Landing struct {
 }
 
 type Source_Postgres struct {
-	// Rows are in a table or view that others keep in a Postgres.
+	// Rows are in a table or view that others keep in a Postgres. A source cannot be moved from one to the other.
 	Postgres *PostgresOrigin `protobuf:"bytes,10,opt,name=postgres,proto3,oneof"`
 }
 
@@ -579,11 +581,13 @@ func (*LandingOrigin) Descriptor() ([]byte, []int) {
 
 type PostgresOrigin struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name that the server's configuration gives the database. Absent: Headwater's own.
+	// The name that the server's configuration gives the database: `warehouse` is the one whose URL is in
+	// `HEADWATER_SOURCE_WAREHOUSE_URL`. Absent: Headwater's own.
 	Database string `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
-	// The schema that the table is in. Absent: `public`.
+	// The schema that the table is in, not one of Postgres's or Headwater's own (`pg_…`, `information_schema`,
+	// `headwater`, `headwater_…`). Absent: `public`.
 	Schema string `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
-	// A table or view. Its columns have the names and types that the source declares.
+	// A table, view or materialized view that has the columns that the source declares.
 	Table         string `protobuf:"bytes,3,opt,name=table,proto3" json:"table,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -642,8 +646,8 @@ func (x *PostgresOrigin) GetTable() string {
 
 type Duplicates struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of rows equal in every column: `drop`, one stays and the others are counted as duplicates, or `fail`, the run
-	// fails. Absent: `drop`.
+	// Of rows equal in every declared column, one NaN and one zero and NULL equal to NULL: `drop`, one stays and the
+	// others are counted as duplicates, or `fail`, the run fails. Absent: `drop`.
 	Exact string `protobuf:"bytes,1,opt,name=exact,proto3" json:"exact,omitempty"`
 	// Of rows that share the unique key and differ: `fail`, the run fails; `newest`, the row of the latest load stays,
 	// and in it the last; or `oldest`. Tables of others have no order of arrival, so that theirs can only fail. Absent:

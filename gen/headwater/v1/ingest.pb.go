@@ -150,9 +150,11 @@ type IngestHeader struct {
 	// Of the file, hex.
 	FileSha256 string `protobuf:"bytes,3,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
 	// The id of the load that this one replaces, or 0.
-	Replaces      int64 `protobuf:"varint,4,opt,name=replaces,proto3" json:"replaces,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Replaces int64 `protobuf:"varint,4,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	// Columns of the file that the source does not have, and that the client left out already. The source must allow it.
+	IgnoredColumns []string `protobuf:"bytes,5,rep,name=ignored_columns,json=ignoredColumns,proto3" json:"ignored_columns,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *IngestHeader) Reset() {
@@ -211,6 +213,13 @@ func (x *IngestHeader) GetReplaces() int64 {
 		return x.Replaces
 	}
 	return 0
+}
+
+func (x *IngestHeader) GetIgnoredColumns() []string {
+	if x != nil {
+		return x.IgnoredColumns
+	}
+	return nil
 }
 
 type IngestResponse struct {
@@ -278,8 +287,10 @@ type Load struct {
 	RetractReason string                 `protobuf:"bytes,13,opt,name=retract_reason,json=retractReason,proto3" json:"retract_reason,omitempty"`
 	Principal     string                 `protobuf:"bytes,14,opt,name=principal,proto3" json:"principal,omitempty"`
 	CommittedAt   *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=committed_at,json=committedAt,proto3" json:"committed_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Columns of the file that the source does not have, and that were left out.
+	IgnoredColumns []string `protobuf:"bytes,16,rep,name=ignored_columns,json=ignoredColumns,proto3" json:"ignored_columns,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Load) Reset() {
@@ -413,6 +424,13 @@ func (x *Load) GetPrincipal() string {
 func (x *Load) GetCommittedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CommittedAt
+	}
+	return nil
+}
+
+func (x *Load) GetIgnoredColumns() []string {
+	if x != nil {
+		return x.IgnoredColumns
 	}
 	return nil
 }
@@ -697,15 +715,17 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\rIngestRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x122\n" +
 	"\x06header\x18\x02 \x01(\v2\x1a.headwater.v1.IngestHeaderR\x06header\x12\x14\n" +
-	"\x05arrow\x18\x03 \x01(\fR\x05arrow\"\xaf\x01\n" +
+	"\x05arrow\x18\x03 \x01(\fR\x05arrow\"\xea\x01\n" +
 	"\fIngestHeader\x12%\n" +
 	"\tfile_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bfileName\x12$\n" +
 	"\tfile_size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bfileSize\x126\n" +
 	"\vfile_sha256\x18\x03 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\n" +
 	"fileSha256\x12\x1a\n" +
-	"\breplaces\x18\x04 \x01(\x03R\breplaces\"8\n" +
+	"\breplaces\x18\x04 \x01(\x03R\breplaces\x129\n" +
+	"\x0fignored_columns\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\x80 \"\x05r\x03\x18\x80\bR\x0eignoredColumns\"8\n" +
 	"\x0eIngestResponse\x12&\n" +
-	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load\"\xa9\x04\n" +
+	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load\"\xd2\x04\n" +
 	"\x04Load\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
@@ -724,7 +744,8 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"replacedBy\x12%\n" +
 	"\x0eretract_reason\x18\r \x01(\tR\rretractReason\x12\x1c\n" +
 	"\tprincipal\x18\x0e \x01(\tR\tprincipal\x12=\n" +
-	"\fcommitted_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\"3\n" +
+	"\fcommitted_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\x12'\n" +
+	"\x0fignored_columns\x18\x10 \x03(\tR\x0eignoredColumns\"3\n" +
 	"\x10ListLoadsRequest\x12\x1f\n" +
 	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06source\"=\n" +
 	"\x11ListLoadsResponse\x12(\n" +

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -975,7 +976,9 @@ type GetDefinitionResponse struct {
 	// Only for views: what the newest published run covers.
 	ViewState *ViewState `protobuf:"bytes,5,opt,name=view_state,json=viewState,proto3" json:"view_state,omitempty"`
 	// Only for SQL and aggregation views: what each output column is made of.
-	ColumnInputs  []*ColumnInput `protobuf:"bytes,6,rep,name=column_inputs,json=columnInputs,proto3" json:"column_inputs,omitempty"`
+	ColumnInputs []*ColumnInput `protobuf:"bytes,6,rep,name=column_inputs,json=columnInputs,proto3" json:"column_inputs,omitempty"`
+	// Only for sources: how new their rows are.
+	SourceState   *SourceState `protobuf:"bytes,8,opt,name=source_state,json=sourceState,proto3" json:"source_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1052,6 +1055,95 @@ func (x *GetDefinitionResponse) GetColumnInputs() []*ColumnInput {
 	return nil
 }
 
+func (x *GetDefinitionResponse) GetSourceState() *SourceState {
+	if x != nil {
+		return x.SourceState
+	}
+	return nil
+}
+
+// How new the rows of a source are, measured when it was asked for.
+type SourceState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `landing`, or `postgres` with the table: `postgres warehouse:public.orders`.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// The event time of the newest row. Absent: there is no row.
+	NewestRow *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=newest_row,json=newestRow,proto3" json:"newest_row,omitempty"`
+	// How old it is; zero when its time is yet to come.
+	Age *durationpb.Duration `protobuf:"bytes,3,opt,name=age,proto3" json:"age,omitempty"`
+	// It is older than the source's freshness.
+	Late bool `protobuf:"varint,4,opt,name=late,proto3" json:"late,omitempty"`
+	// Why nothing could be found out, or empty.
+	Problem       string `protobuf:"bytes,5,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceState) Reset() {
+	*x = SourceState{}
+	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceState) ProtoMessage() {}
+
+func (x *SourceState) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceState.ProtoReflect.Descriptor instead.
+func (*SourceState) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SourceState) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *SourceState) GetNewestRow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NewestRow
+	}
+	return nil
+}
+
+func (x *SourceState) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *SourceState) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
+func (x *SourceState) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 type ColumnInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The output column: a join key, `event_time`, `available_at`, a feature or an attribute.
@@ -1067,7 +1159,7 @@ type ColumnInput struct {
 
 func (x *ColumnInput) Reset() {
 	*x = ColumnInput{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	mi := &file_headwater_v1_registry_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1171,7 @@ func (x *ColumnInput) String() string {
 func (*ColumnInput) ProtoMessage() {}
 
 func (x *ColumnInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	mi := &file_headwater_v1_registry_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1184,7 @@ func (x *ColumnInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnInput.ProtoReflect.Descriptor instead.
 func (*ColumnInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ColumnInput) GetColumn() string {
@@ -1135,7 +1227,7 @@ type DiffDefinitionsRequest struct {
 
 func (x *DiffDefinitionsRequest) Reset() {
 	*x = DiffDefinitionsRequest{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[13]
+	mi := &file_headwater_v1_registry_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1239,7 @@ func (x *DiffDefinitionsRequest) String() string {
 func (*DiffDefinitionsRequest) ProtoMessage() {}
 
 func (x *DiffDefinitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[13]
+	mi := &file_headwater_v1_registry_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1252,7 @@ func (x *DiffDefinitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDefinitionsRequest.ProtoReflect.Descriptor instead.
 func (*DiffDefinitionsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DiffDefinitionsRequest) GetKind() DefinitionKind {
@@ -1199,7 +1291,7 @@ type DiffDefinitionsResponse struct {
 
 func (x *DiffDefinitionsResponse) Reset() {
 	*x = DiffDefinitionsResponse{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[14]
+	mi := &file_headwater_v1_registry_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1303,7 @@ func (x *DiffDefinitionsResponse) String() string {
 func (*DiffDefinitionsResponse) ProtoMessage() {}
 
 func (x *DiffDefinitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[14]
+	mi := &file_headwater_v1_registry_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1316,7 @@ func (x *DiffDefinitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDefinitionsResponse.ProtoReflect.Descriptor instead.
 func (*DiffDefinitionsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DiffDefinitionsResponse) GetBefore() *DefinitionSummary {
@@ -1269,7 +1361,7 @@ type ViewState struct {
 
 func (x *ViewState) Reset() {
 	*x = ViewState{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[15]
+	mi := &file_headwater_v1_registry_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1373,7 @@ func (x *ViewState) String() string {
 func (*ViewState) ProtoMessage() {}
 
 func (x *ViewState) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[15]
+	mi := &file_headwater_v1_registry_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1386,7 @@ func (x *ViewState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewState.ProtoReflect.Descriptor instead.
 func (*ViewState) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ViewState) GetLastSeq() int64 {
@@ -1343,7 +1435,7 @@ var File_headwater_v1_registry_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"\x1bheadwater/v1/registry.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dheadwater/v1/definition.proto\x1a\x1aheadwater/v1/options.proto\"`\n" +
+	"\x1bheadwater/v1/registry.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dheadwater/v1/definition.proto\x1a\x1aheadwater/v1/options.proto\"`\n" +
 	"\x10DefinitionSource\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x128\n" +
 	"\x04file\x18\x02 \x01(\v2\x1c.headwater.v1.DefinitionFileB\x06\xbaH\x03\xc8\x01\x01R\x04file\"q\n" +
@@ -1407,7 +1499,7 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x14GetDefinitionRequest\x12<\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1b\n" +
-	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\xc0\x02\n" +
+	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\xfe\x02\n" +
 	"\x15GetDefinitionResponse\x129\n" +
 	"\asummary\x18\x01 \x01(\v2\x1f.headwater.v1.DefinitionSummaryR\asummary\x12<\n" +
 	"\n" +
@@ -1419,7 +1511,15 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"dependents\x126\n" +
 	"\n" +
 	"view_state\x18\x05 \x01(\v2\x17.headwater.v1.ViewStateR\tviewState\x12>\n" +
-	"\rcolumn_inputs\x18\x06 \x03(\v2\x19.headwater.v1.ColumnInputR\fcolumnInputs\"\x91\x01\n" +
+	"\rcolumn_inputs\x18\x06 \x03(\v2\x19.headwater.v1.ColumnInputR\fcolumnInputs\x12<\n" +
+	"\fsource_state\x18\b \x01(\v2\x19.headwater.v1.SourceStateR\vsourceState\"\xbb\x01\n" +
+	"\vSourceState\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x129\n" +
+	"\n" +
+	"newest_row\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tnewestRow\x12+\n" +
+	"\x03age\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x12\n" +
+	"\x04late\x18\x04 \x01(\bR\x04late\x12\x18\n" +
+	"\aproblem\x18\x05 \x01(\tR\aproblem\"\x91\x01\n" +
 	"\vColumnInput\x12\x16\n" +
 	"\x06column\x18\x01 \x01(\tR\x06column\x121\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1d.headwater.v1.ColumnInputKindR\x04kind\x12\x14\n" +
@@ -1486,7 +1586,7 @@ func file_headwater_v1_registry_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_registry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_headwater_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_headwater_v1_registry_proto_goTypes = []any{
 	(DefinitionKind)(0),             // 0: headwater.v1.DefinitionKind
 	(ChangeKind)(0),                 // 1: headwater.v1.ChangeKind
@@ -1503,55 +1603,60 @@ var file_headwater_v1_registry_proto_goTypes = []any{
 	(*DefinitionSummary)(nil),       // 12: headwater.v1.DefinitionSummary
 	(*GetDefinitionRequest)(nil),    // 13: headwater.v1.GetDefinitionRequest
 	(*GetDefinitionResponse)(nil),   // 14: headwater.v1.GetDefinitionResponse
-	(*ColumnInput)(nil),             // 15: headwater.v1.ColumnInput
-	(*DiffDefinitionsRequest)(nil),  // 16: headwater.v1.DiffDefinitionsRequest
-	(*DiffDefinitionsResponse)(nil), // 17: headwater.v1.DiffDefinitionsResponse
-	(*ViewState)(nil),               // 18: headwater.v1.ViewState
-	(*DefinitionFile)(nil),          // 19: headwater.v1.DefinitionFile
-	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
-	(*Deprecation)(nil),             // 21: headwater.v1.Deprecation
+	(*SourceState)(nil),             // 15: headwater.v1.SourceState
+	(*ColumnInput)(nil),             // 16: headwater.v1.ColumnInput
+	(*DiffDefinitionsRequest)(nil),  // 17: headwater.v1.DiffDefinitionsRequest
+	(*DiffDefinitionsResponse)(nil), // 18: headwater.v1.DiffDefinitionsResponse
+	(*ViewState)(nil),               // 19: headwater.v1.ViewState
+	(*DefinitionFile)(nil),          // 20: headwater.v1.DefinitionFile
+	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
+	(*Deprecation)(nil),             // 22: headwater.v1.Deprecation
+	(*durationpb.Duration)(nil),     // 23: google.protobuf.Duration
 }
 var file_headwater_v1_registry_proto_depIdxs = []int32{
-	19, // 0: headwater.v1.DefinitionSource.file:type_name -> headwater.v1.DefinitionFile
+	20, // 0: headwater.v1.DefinitionSource.file:type_name -> headwater.v1.DefinitionFile
 	3,  // 1: headwater.v1.PlanRequest.files:type_name -> headwater.v1.DefinitionSource
 	6,  // 2: headwater.v1.PlanResponse.changes:type_name -> headwater.v1.Change
 	1,  // 3: headwater.v1.Change.kind:type_name -> headwater.v1.ChangeKind
 	0,  // 4: headwater.v1.Change.definition_kind:type_name -> headwater.v1.DefinitionKind
 	7,  // 5: headwater.v1.Change.data_work:type_name -> headwater.v1.DataWork
-	20, // 6: headwater.v1.DataWork.from:type_name -> google.protobuf.Timestamp
-	20, // 7: headwater.v1.DataWork.to:type_name -> google.protobuf.Timestamp
+	21, // 6: headwater.v1.DataWork.from:type_name -> google.protobuf.Timestamp
+	21, // 7: headwater.v1.DataWork.to:type_name -> google.protobuf.Timestamp
 	3,  // 8: headwater.v1.ApplyRequest.files:type_name -> headwater.v1.DefinitionSource
 	6,  // 9: headwater.v1.ApplyResponse.changes:type_name -> headwater.v1.Change
 	0,  // 10: headwater.v1.ListDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
 	12, // 11: headwater.v1.ListDefinitionsResponse.definitions:type_name -> headwater.v1.DefinitionSummary
 	0,  // 12: headwater.v1.DefinitionSummary.kind:type_name -> headwater.v1.DefinitionKind
-	20, // 13: headwater.v1.DefinitionSummary.applied_at:type_name -> google.protobuf.Timestamp
-	21, // 14: headwater.v1.DefinitionSummary.deprecated:type_name -> headwater.v1.Deprecation
+	21, // 13: headwater.v1.DefinitionSummary.applied_at:type_name -> google.protobuf.Timestamp
+	22, // 14: headwater.v1.DefinitionSummary.deprecated:type_name -> headwater.v1.Deprecation
 	0,  // 15: headwater.v1.GetDefinitionRequest.kind:type_name -> headwater.v1.DefinitionKind
 	12, // 16: headwater.v1.GetDefinitionResponse.summary:type_name -> headwater.v1.DefinitionSummary
-	19, // 17: headwater.v1.GetDefinitionResponse.definition:type_name -> headwater.v1.DefinitionFile
-	18, // 18: headwater.v1.GetDefinitionResponse.view_state:type_name -> headwater.v1.ViewState
-	15, // 19: headwater.v1.GetDefinitionResponse.column_inputs:type_name -> headwater.v1.ColumnInput
-	2,  // 20: headwater.v1.ColumnInput.kind:type_name -> headwater.v1.ColumnInputKind
-	0,  // 21: headwater.v1.DiffDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
-	12, // 22: headwater.v1.DiffDefinitionsResponse.before:type_name -> headwater.v1.DefinitionSummary
-	12, // 23: headwater.v1.DiffDefinitionsResponse.after:type_name -> headwater.v1.DefinitionSummary
-	20, // 24: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
-	20, // 25: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
-	20, // 26: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
-	4,  // 27: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
-	8,  // 28: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
-	10, // 29: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
-	13, // 30: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
-	5,  // 31: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
-	9,  // 32: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
-	11, // 33: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
-	14, // 34: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
-	31, // [31:35] is the sub-list for method output_type
-	27, // [27:31] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	20, // 17: headwater.v1.GetDefinitionResponse.definition:type_name -> headwater.v1.DefinitionFile
+	19, // 18: headwater.v1.GetDefinitionResponse.view_state:type_name -> headwater.v1.ViewState
+	16, // 19: headwater.v1.GetDefinitionResponse.column_inputs:type_name -> headwater.v1.ColumnInput
+	15, // 20: headwater.v1.GetDefinitionResponse.source_state:type_name -> headwater.v1.SourceState
+	21, // 21: headwater.v1.SourceState.newest_row:type_name -> google.protobuf.Timestamp
+	23, // 22: headwater.v1.SourceState.age:type_name -> google.protobuf.Duration
+	2,  // 23: headwater.v1.ColumnInput.kind:type_name -> headwater.v1.ColumnInputKind
+	0,  // 24: headwater.v1.DiffDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
+	12, // 25: headwater.v1.DiffDefinitionsResponse.before:type_name -> headwater.v1.DefinitionSummary
+	12, // 26: headwater.v1.DiffDefinitionsResponse.after:type_name -> headwater.v1.DefinitionSummary
+	21, // 27: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
+	21, // 28: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
+	21, // 29: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
+	4,  // 30: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
+	8,  // 31: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
+	10, // 32: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
+	13, // 33: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
+	5,  // 34: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
+	9,  // 35: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
+	11, // 36: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
+	14, // 37: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
+	34, // [34:38] is the sub-list for method output_type
+	30, // [30:34] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_registry_proto_init() }
@@ -1568,7 +1673,7 @@ func file_headwater_v1_registry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_registry_proto_rawDesc), len(file_headwater_v1_registry_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

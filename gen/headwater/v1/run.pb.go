@@ -560,9 +560,15 @@ type RunInput struct {
 	Loads    []*RunInput_Load `protobuf:"bytes,5,rep,name=loads,proto3" json:"loads,omitempty"`
 	RowsRead int64            `protobuf:"varint,6,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
 	// The view version that was read, and its sequence. Empty for a source.
-	View          string `protobuf:"bytes,7,opt,name=view,proto3" json:"view,omitempty"`
-	ViewVersion   int32  `protobuf:"varint,8,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
-	ViewSeq       int64  `protobuf:"varint,9,opt,name=view_seq,json=viewSeq,proto3" json:"view_seq,omitempty"`
+	View        string `protobuf:"bytes,7,opt,name=view,proto3" json:"view,omitempty"`
+	ViewVersion int32  `protobuf:"varint,8,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
+	ViewSeq     int64  `protobuf:"varint,9,opt,name=view_seq,json=viewSeq,proto3" json:"view_seq,omitempty"`
+	// Where others keep the source's rows: `SCHEMA.TABLE`, or `DATABASE:SCHEMA.TABLE`. Empty for landing, and for a view.
+	Relation string `protobuf:"bytes,10,opt,name=relation,proto3" json:"relation,omitempty"`
+	// Of the rows read from there, order-free; hex. Empty where loads say what was read.
+	RowsDigest string `protobuf:"bytes,11,opt,name=rows_digest,json=rowsDigest,proto3" json:"rows_digest,omitempty"`
+	// Of rows_read, those that were left out as duplicates.
+	Duplicates    int64 `protobuf:"varint,12,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -656,6 +662,27 @@ func (x *RunInput) GetViewVersion() int32 {
 func (x *RunInput) GetViewSeq() int64 {
 	if x != nil {
 		return x.ViewSeq
+	}
+	return 0
+}
+
+func (x *RunInput) GetRelation() string {
+	if x != nil {
+		return x.Relation
+	}
+	return ""
+}
+
+func (x *RunInput) GetRowsDigest() string {
+	if x != nil {
+		return x.RowsDigest
+	}
+	return ""
+}
+
+func (x *RunInput) GetDuplicates() int64 {
+	if x != nil {
+		return x.Duplicates
 	}
 	return 0
 }
@@ -1645,7 +1672,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x0eonline_written\x18\x16 \x01(\x03R\ronlineWritten\x12!\n" +
 	"\fonline_stale\x18\x17 \x01(\x03R\vonlineStale\x12+\n" +
 	"\x11online_tombstones\x18\x18 \x01(\x03R\x10onlineTombstones\x12\x1a\n" +
-	"\bwarnings\x18\x19 \x03(\tR\bwarnings\"\xa5\x03\n" +
+	"\bwarnings\x18\x19 \x03(\tR\bwarnings\"\x82\x04\n" +
 	"\bRunInput\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12%\n" +
 	"\x0esource_version\x18\x02 \x01(\x05R\rsourceVersion\x12-\n" +
@@ -1656,7 +1683,14 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\trows_read\x18\x06 \x01(\x03R\browsRead\x12\x12\n" +
 	"\x04view\x18\a \x01(\tR\x04view\x12!\n" +
 	"\fview_version\x18\b \x01(\x05R\vviewVersion\x12\x19\n" +
-	"\bview_seq\x18\t \x01(\x03R\aviewSeq\x1ah\n" +
+	"\bview_seq\x18\t \x01(\x03R\aviewSeq\x12\x1a\n" +
+	"\brelation\x18\n" +
+	" \x01(\tR\brelation\x12\x1f\n" +
+	"\vrows_digest\x18\v \x01(\tR\n" +
+	"rowsDigest\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\f \x01(\x03R\n" +
+	"duplicates\x1ah\n" +
 	"\x04Load\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x1b\n" +
 	"\tfile_name\x18\x02 \x01(\tR\bfileName\x12\x1f\n" +

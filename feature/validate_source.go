@@ -1,0 +1,117 @@
+package feature
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func (v *validation) source(s *Source) {
+	if strings.HasPrefix(s.Name, "pg_") {
+		v.add("name", "found a source called %s, expected a name that does not begin with pg_: those are Postgres's own tables, which "+
+			"SQL would read instead", s.Name)
+	}
+	if len(s.Columns) == 0 {
+		v.add("columns", "found no columns, expected at least the event time")
+	}
+	var allowed []string
+	if s.EventTime == columnEventTime {
+		allowed = append(allowed, columnEventTime)
+	}
+	if s.ArrivalColumn == columnAvailableAt {
+		allowed = append(allowed, columnAvailableAt)
+	}
+	v.columns("columns", "column", s.Columns, map[string]string{}, allowed...)
+	if s.EventTime == "" {
+		v.add("event_time", "found no event time, expected the name of a timestamp column")
+	} else {
+		v.clock("event_time", s, s.EventTime)
+	}
+	switch {
+	case s.ArrivalColumn != "" && s.ArrivalExpression != "":
+		v.add("arrival_time", "found a column and an expression, expected one of them")
+	case s.ArrivalColumn != "":
+		v.clock("arrival_time.column", s, s.ArrivalColumn)
+	case s.ArrivalExpression != "":
+		_, problems := ParseExpression(s.ArrivalExpression)
+		v.addSQL("arrival_time.expression", problems)
+	}
+	v.uniqueKey(s)
+	v.duration("freshness", s.Freshness)
+	if s.Postgres != nil {
+		v.postgres(s)
+	}
+	if s.Corrections != Restate {
+		v.add("corrections", "found arrive, which is not available in this version, expected restate; "+
+			"leave it out, and a replaced row counts as having always been so")
+	}
+}
+
+// clock checks that a source's clock is one of its timestamp columns.
+func (v *validation) clock(field string, s *Source, name string) {
+	switch c := s.Column(name); {
+	case c == nil:
+		v.add(field, "found no column called %s in source %s%s", name, s.Name, didYouMean(name, timestampColumns(s)))
+	case c.Type != TypeTimestamp && c.Type != TypeInvalid:
+		v.add(field, "found column %s of type %s, expected one of type timestamp", name, c.Type)
+	}
+}
+
+func timestampColumns(s *Source) []string {
+	var names []string
+	for i := range s.Columns {
+		if s.Columns[i].Type == TypeTimestamp {
+			names = append(names, s.Columns[i].Name)
+		}
+	}
+	return names
+}
+
+// uniqueKey checks the key and what becomes of rows that share one.
+func (v *validation) uniqueKey(s *Source) {
+	for i, name := range s.UniqueKey {
+		field := fmt.Sprintf("unique_key[%d]", i)
+		if s.Column(name) == nil {
+			v.add(field, "found no column called %s in source %s%s", name, s.Name, didYouMean(name, columnNames(s.Columns)))
+		}
+		if slices.Contains(s.UniqueKey[:i], name) {
+			v.add(field, "found column %s a second time, expected each once", name)
+		}
+	}
+	if len(s.UniqueKey) == 0 && (s.Exact != DropExact || s.Conflicting != FailConflicting) {
+		v.add("duplicates", "%s", NoKeyForDuplicates)
+	}
+	if s.Postgres != nil && s.Conflicting != FailConflicting {
+		v.add("duplicates.conflicting", "found %s for a table that others keep, expected fail: its rows have no order of arrival; "+
+			"let a view of the database pick one row per key, and name that", s.Conflicting)
+	}
+}
+
+// NoKeyForDuplicates is what is wrong with rules for duplicates of a source whose rows nothing tells apart.
+const NoKeyForDuplicates = "found rules for duplicates without a unique_key, expected both: name the columns that tell one row from " +
+	"another, or leave duplicates out"
+
+// postgres checks where others keep the source's rows.
+func (v *validation) postgres(s *Source) {
+	o := s.Postgres
+	if message := checkName(o.Database); o.Database != "" && message != "" {
+		v.add("postgres.database", "%s", message)
+	}
+	if o.Table == "" {
+		v.add("postgres.table", "found no table, expected the name of a table or view")
+	}
+	if SystemSchema(o.Schema) {
+		v.add("postgres.schema", "found schema %s, which is Postgres's or Headwater's own, expected one with tables of others; a source "+
+			"may not read those", o.Schema)
+	}
+	for _, name := range []string{o.Schema, o.Table} {
+		if strings.ContainsRune(name, 0) {
+			v.add("postgres.table", "found a name with NUL in it, expected the name of a table or view")
+		}
+	}
+}
+
+// SystemSchema reports whether a schema of a Postgres is its own or Headwater's, so that no source may read it.
+func SystemSchema(name string) bool {
+	return strings.HasPrefix(name, "pg_") || name == "information_schema" || name == "headwater" || strings.HasPrefix(name, "headwater_")
+}
