@@ -119,6 +119,24 @@ func List(ctx context.Context, q database.Querier, name string) ([]*Manifest, er
 	})
 }
 
+// Sources is a dataset by what it was built from.
+type Sources struct {
+	ID, Name, Service string
+	// ViewIDs are the view versions whose rows it can hold, in order.
+	ViewIDs []int64
+}
+
+// ListSources reads what each dataset was built from, by id.
+func ListSources(ctx context.Context, q database.Querier) ([]Sources, error) {
+	rows, err := q.Query(ctx, `
+		SELECT d.id, d.name, d.service, array(SELECT v.view_id FROM headwater.dataset_view v WHERE v.dataset_id = d.id ORDER BY 1)
+		FROM headwater.dataset d ORDER BY d.id`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Sources])
+}
+
 // insert commits the dataset: manifest, spine and what it reads. Its version is the next of its name.
 func insert(ctx context.Context, tx pgx.Tx, m *Manifest, views []offline.AsOf, spine *spool) error {
 	// Two builds of one name take their versions one after the other.

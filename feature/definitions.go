@@ -23,6 +23,12 @@ var kindNames = [...]string{"invalid", "entity", "source", "view", "service", "r
 // String is the kind's name in nodes and grants: `view` in `view:airport_delays`.
 func (k Kind) String() string { return kindNames[k] }
 
+// ParseKind reads what String writes, of a kind that there is.
+func ParseKind(s string) (Kind, bool) {
+	i := slices.Index(kindNames[1:], s)
+	return Kind(i + 1), i >= 0
+}
+
 // Definitions is what the files of one repository declare, before names are resolved.
 type Definitions struct {
 	Entities []Entity
@@ -337,6 +343,14 @@ type Aggregate struct {
 	Where string
 	// Quantile and RelativeError are those of a percentile; RelativeError zero: DefaultRelativeError.
 	Quantile, RelativeError float64
+}
+
+// relativeError is that of a percentile with the default filled in, and 0 for other functions.
+func (a *Aggregate) relativeError() float64 {
+	if a.Function == Percentile && a.RelativeError == 0 {
+		return DefaultRelativeError
+	}
+	return a.RelativeError
 }
 
 // DefaultRelativeError is how far a percentile may be from the exact one, as a share of it.

@@ -1,7 +1,9 @@
 package feature
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -57,45 +59,6 @@ func DiffSource(before, after *SourceVersion) Difference {
 	return d
 }
 
-// DiffView is what differs from before to after, what they read included.
-func DiffView(before, after *ViewVersion) Difference {
-	d := Difference{WordsOnly: before.Fingerprint == after.Fingerprint}
-	d.field("entity", before.Entity, after.Entity)
-	if before.Entity == after.Entity && before.EntityVersion.Fingerprint != after.EntityVersion.Fingerprint {
-		d.line("entity %s: version %d -> %d", after.Entity, before.EntityVersion.Version, after.EntityVersion.Version)
-	}
-	d.columns("feature", before.Features, after.Features)
-	d.columns("attribute", before.Attributes, after.Attributes)
-	d.field("ttl", durationText(before.TTL), durationText(after.TTL))
-	d.field("grain", durationText(before.Grain), durationText(after.Grain))
-	d.field("lookback", durationText(before.Lookback), durationText(after.Lookback))
-	for _, s := range before.SourceVersions {
-		switch now := findSource(after.SourceVersions, s.Name); {
-		case now == nil:
-			d.line("source %s: no longer read", s.Name)
-		case now.Fingerprint != s.Fingerprint:
-			d.line("source %s: version %d -> %d", s.Name, s.Version, now.Version)
-		}
-	}
-	for _, s := range after.SourceVersions {
-		if findSource(before.SourceVersions, s.Name) == nil {
-			d.line("source %s: read now", s.Name)
-		}
-	}
-	if before.SQL != nil && after.SQL != nil {
-		d.sql("sql.query", before.SQL.Query, after.SQL.Query)
-	}
-	d.docs(&before.Docs, &after.Docs)
-	return d
-}
-
-func findSource(list []*SourceVersion, name string) *SourceVersion {
-	if i := slices.IndexFunc(list, func(s *SourceVersion) bool { return s.Name == name }); i >= 0 {
-		return list[i]
-	}
-	return nil
-}
-
 // DiffService is what differs from before to after, pins included.
 func DiffService(before, after *ServiceVersion) Difference {
 	d := Difference{WordsOnly: before.Fingerprint == after.Fingerprint}
@@ -113,9 +76,18 @@ func DiffService(before, after *ServiceVersion) Difference {
 		}
 		d.names("features of "+old.View.Name, old.names(), now.names())
 	}
+	for i := range before.Views {
+		old := &before.Views[i]
+		if now := findServiceView(after.Views, old.View); now != nil {
+			d.serviceView(old, now, samePin(before, after, old.View))
+		}
+	}
 	for i := range after.Pins {
 		if now := &after.Pins[i]; findPin(before.Pins, now.View.Name) == nil {
 			d.line("view %s: read now, at version %d: %s", now.View.Name, now.View.Version, strings.Join(now.names(), ", "))
+			if sv := findServiceView(after.Views, now.View.Name); sv != nil {
+				d.serviceView(&ServiceView{View: sv.View}, sv, false)
+			}
 		}
 	}
 	if len(d.Lines) == 0 && !d.WordsOnly {
@@ -140,6 +112,56 @@ func findPin(pins []ServicePin, view string) *ServicePin {
 		}
 	}
 	return nil
+}
+
+func samePin(before, after *ServiceVersion, view string) bool {
+	a, b := findPin(before.Pins, view), findPin(after.Pins, view)
+	return a != nil && b != nil && a.View.Version == b.View.Version
+}
+
+// serviceView is what differs in how a service shows a view, besides the pin and its features. pinned says that the pin is
+// the same.
+func (d *Difference) serviceView(before, after *ServiceView, pinned bool) {
+	switch {
+	case after.Published && !before.Published:
+		d.line("view %s: follows the newest published version now", after.View)
+	case before.Published && !after.Published:
+		d.line("view %s: no longer follows the newest published version", after.View)
+	case before.Version == after.Version || !pinned:
+	case after.Version == 0:
+		d.line("view %s: written without a version; it stays where it is pinned", after.View)
+	case before.Version == 0:
+		d.line("view %s: written as %s@%d", after.View, after.View, after.Version)
+	}
+	for _, feature := range unionOfKeys(before.Rename, after.Rename) {
+		d.field("rename of "+after.View+"."+feature, before.Rename[feature], after.Rename[feature])
+	}
+	for _, feature := range unionOfKeys(before.Defaults, after.Defaults) {
+		d.field("default of "+after.View+"."+feature, literalText(before.Defaults, feature), literalText(after.Defaults, feature))
+	}
+}
+
+func findServiceView(list []ServiceView, view string) *ServiceView {
+	for i := range list {
+		if list[i].View == view {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+func literalText(literals map[string]Literal, name string) string {
+	literal, ok := literals[name]
+	if !ok {
+		return ""
+	}
+	// What a YAML file holds has a JSON form.
+	text, _ := json.Marshal(literal)
+	return string(text)
+}
+
+func unionOfKeys[V any](a, b map[string]V) []string {
+	return sortedSet(slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b)))
 }
 
 // DiffRole is what differs from before to after.
@@ -191,6 +213,7 @@ func (d *Difference) columns(what string, before, after []Column) {
 			d.line("%s %s: description", what, old.Name)
 		}
 		d.names("tags of "+what+" "+old.Name, old.Tags, now.Tags)
+		d.field("deprecated of "+what+" "+old.Name, old.Deprecated.text(), now.Deprecated.text())
 	}
 	for i := range after {
 		if now := &after[i]; findColumn(before, now.Name) == nil {
@@ -213,6 +236,18 @@ func (d *Difference) docs(before, after *Docs) {
 	}
 	d.field("owner", before.Owner, after.Owner)
 	d.names("tags", before.Tags, after.Tags)
+	d.field("deprecated", before.Deprecated.text(), after.Deprecated.text())
+}
+
+// text is the deprecation in words, "" for nil.
+func (d *Deprecation) text() string {
+	switch {
+	case d == nil:
+		return ""
+	case d.Replacement == "":
+		return "from " + d.Date + " on"
+	}
+	return "from " + d.Date + " on, in favour of " + d.Replacement
 }
 
 // sql tells where two SQL texts begin to differ.

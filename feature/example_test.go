@@ -50,9 +50,7 @@ func flights() *Definitions {
 
 // fingerprints resolves the definitions of flights() against each other.
 func fingerprints(d *Definitions) map[Kind]Digest {
-	view := &d.Views[0]
-	v := &ViewVersion{Version: 1, View: *view}
-	v.Fingerprint = view.Fingerprint(d.Entities[0].Fingerprint(), []Digest{d.Sources[0].Fingerprint()})
+	v := viewVersion(d)
 	pin, problems := d.Services[0].Views[0].ResolvePin(v)
 	if len(problems) > 0 {
 		panic(problems[0].Message)

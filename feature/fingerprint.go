@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,11 @@ import (
 
 // A fingerprint is SHA-256 over a canonical encoding of what a definition means: not of its description, owner or tags,
 // nor of how it is laid out. It is drawn in docs/format/fingerprint.md, and golden vectors keep it from drifting.
-const fingerprintDomain = "headwater.fingerprint.v1"
+const (
+	fingerprintDomain = "headwater.fingerprint.v1"
+	// viewDomain is that of views, which used to hold their sources whole.
+	viewDomain = "headwater.fingerprint.v2"
+)
 
 type encoding struct{ bytes []byte }
 
@@ -26,6 +31,10 @@ func newEncoding(k Kind, name string) *encoding {
 func (e *encoding) text(s string) { e.bytes = AppendCanonicalString(e.bytes, s) }
 
 func (e *encoding) number(n int64) { e.bytes = binary.BigEndian.AppendUint64(e.bytes, uint64(n)) }
+
+func (e *encoding) float(f float64) {
+	e.bytes = binary.BigEndian.AppendUint64(e.bytes, math.Float64bits(f))
+}
 
 func (e *encoding) flag(b bool) {
 	if b {
@@ -77,14 +86,18 @@ func (e *Entity) Fingerprint() Digest {
 func (s *Source) Fingerprint() Digest {
 	enc := newEncoding(KindSource, s.Name)
 	enc.columns(s.Columns)
-	enc.text(s.EventTime)
-	enc.text(s.ArrivalColumn)
-	expression, _ := parseSQL(s.ArrivalExpression)
-	enc.tokens(expression)
-	enc.number(int64(s.Corrections))
+	enc.clocks(s)
 	enc.origin(s)
 	enc.uniqueKey(s)
 	return enc.sum()
+}
+
+func (e *encoding) clocks(s *Source) {
+	e.text(s.EventTime)
+	e.text(s.ArrivalColumn)
+	expression, _ := parseSQL(s.ArrivalExpression)
+	e.tokens(expression)
+	e.number(int64(s.Corrections))
 }
 
 // origin is where the source's rows are.
@@ -109,32 +122,219 @@ func (e *encoding) uniqueKey(s *Source) {
 	e.number(int64(s.Conflicting))
 }
 
-// Fingerprint is the view's fingerprint, given those of its entity and, in the order of SQL.Sources, of its sources. The
-// view must be valid.
-func (v *View) Fingerprint(entity Digest, sources []Digest) Digest {
+// part is the digest of what a view uses of the source: the columns that it uses and those that the source's clocks and
+// unique key are made of, by name, and the clocks, origin and rules. Everything else about the source can change without the
+// view's rows changing. all takes every column as used.
+func (s *Source) part(used []string, all bool) Digest {
+	enc := newEncoding(KindSource, s.Name)
+	var columns []Column
+	for i := range s.Columns {
+		if c := &s.Columns[i]; all || slices.Contains(used, c.Name) || s.needs(c.Name) {
+			columns = append(columns, *c)
+		}
+	}
+	slices.SortFunc(columns, func(a, b Column) int { return strings.Compare(a.Name, b.Name) })
+	enc.columns(columns)
+	enc.clocks(s)
+	enc.origin(s)
+	enc.uniqueKey(s)
+	return enc.sum()
+}
+
+// needs says that a column is part of the source's clocks or unique key, or may be.
+func (s *Source) needs(column string) bool {
+	if column == s.EventTime || column == s.ArrivalColumn || slices.Contains(s.UniqueKey, column) {
+		return true
+	}
+	expression, _ := parseSQL(s.ArrivalExpression)
+	tokens := expression.Tokens()
+	for i := range tokens {
+		switch t := &tokens[i]; t.Kind {
+		case SQLWord:
+			// The source's name alone is the whole row; before a point it says whose column follows.
+			whole := t.Canonical() == s.Name && (i+2 >= len(tokens) || tokens[i+1].Text != "." || tokens[i+2].Text == "*")
+			if whole || t.Canonical() == column {
+				return true
+			}
+		case SQLQuotedName:
+			if t.Text == `"`+column+`"` || t.Text == `"`+s.Name+`"` || t.Text[0] != '"' {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Meaning is the view's fingerprint, computed from its definition, the versions it is resolved to and its analysis. Without
+// an analysis it uses all of its sources. The view must be valid. The field Fingerprint, which a version keeps for good, may
+// be of an earlier format.
+func (v *ViewVersion) Meaning() Digest { return v.meaning(v.Analysis) }
+
+// SameMeaning reports whether the view means what the version before it does, whose fingerprint may be of an earlier format:
+// then both are held to today's, and it counts as using what this one uses.
+func (v *ViewVersion) SameMeaning(before *ViewVersion) bool {
+	if before.Fingerprint != before.Meaning() && before.Fingerprint == before.firstMeaning() {
+		return v.Meaning() == before.meaning(v.Analysis)
+	}
+	// Of neither format: it was made under other settings of sessions.
+	return v.Meaning() == before.Fingerprint
+}
+
+// Unchanged reports whether the view has the definition of the version before it, words apart, and reads the same, so that
+// the two mean the same without a look at its analysis. What functions of users do can change in Postgres, so that a view
+// which calls some is never known to be unchanged.
+func (v *ViewVersion) Unchanged(before *ViewVersion) bool {
+	if v.SQL != nil && len(v.SQL.Functions) > 0 || v.meaning(nil) != before.meaning(nil) {
+		return false
+	}
+	return before.Fingerprint == before.Meaning() || before.Fingerprint == before.firstMeaning()
+}
+
+// firstMeaning is the fingerprint of a view in the first format, which held its sources whole.
+func (v *ViewVersion) firstMeaning() Digest {
+	if v.SQL == nil || v.EntityVersion == nil || len(v.ViewVersions) > 0 {
+		return Digest{}
+	}
 	enc := newEncoding(KindView, v.Name)
-	enc.digest(entity)
+	enc.digest(v.EntityVersion.Fingerprint)
 	enc.columns(v.Features)
 	enc.columns(v.Attributes)
 	enc.duration(v.TTL)
 	enc.duration(v.Grain)
 	enc.duration(v.Lookback)
 	enc.text("sql")
-	// The order in which sources are declared says nothing.
-	sorted := slices.Clone(sources)
-	slices.SortFunc(sorted, func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
-	enc.number(int64(len(sorted)))
-	for _, s := range sorted {
-		enc.digest(s)
+	var sources []Digest
+	for _, s := range v.SourceVersions {
+		sources = append(sources, s.Fingerprint)
 	}
+	enc.digests(sources)
 	query, _ := parseSQL(v.SQL.Query)
 	enc.tokens(query)
-	enc.number(int64(len(SessionSettings)))
-	for _, s := range SessionSettings {
-		enc.text(s.Name)
-		enc.text(s.Value)
+	enc.settings()
+	return enc.sum()
+}
+
+func (v *ViewVersion) meaning(analysis *Analysis) Digest {
+	enc := &encoding{}
+	enc.text(viewDomain)
+	enc.text(KindView.String())
+	enc.text(v.Name)
+	if v.EntityVersion != nil {
+		enc.digest(v.EntityVersion.Fingerprint)
+	} else {
+		enc.digest(Digest{})
+	}
+	enc.columns(v.Features)
+	enc.columns(v.Attributes)
+	enc.duration(v.TTL)
+	enc.duration(v.Grain)
+	enc.duration(v.Lookback)
+	enc.text(v.kind())
+	// The order in which sources and views are declared says nothing.
+	var inputs []Digest
+	for _, s := range v.SourceVersions {
+		used, known := []string(nil), false
+		if analysis != nil {
+			used, known = analysis.Uses[s.Name]
+		}
+		inputs = append(inputs, s.part(used, !known))
+	}
+	enc.digests(inputs)
+	inputs = nil
+	for _, w := range v.ViewVersions {
+		inputs = append(inputs, w.Fingerprint)
+	}
+	enc.digests(inputs)
+	switch {
+	case v.SQL != nil:
+		enc.sqlView(v.SQL, analysis)
+	case v.Aggregation != nil:
+		enc.aggregation(v.Aggregation)
+	case v.OnDemand != nil:
+		enc.onDemand(v.OnDemand)
 	}
 	return enc.sum()
+}
+
+func (e *encoding) digests(list []Digest) {
+	sorted := slices.Clone(list)
+	slices.SortFunc(sorted, func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
+	e.number(int64(len(sorted)))
+	for _, d := range sorted {
+		e.digest(d)
+	}
+}
+
+func (e *encoding) settings() {
+	e.number(int64(len(SessionSettings)))
+	for _, s := range SessionSettings {
+		e.text(s.Name)
+		e.text(s.Value)
+	}
+}
+
+func (e *encoding) sqlView(t *SQLTransform, analysis *Analysis) {
+	query, _ := parseSQL(t.Query)
+	e.tokens(query)
+	// What a function does is in its body; an allowance that is not used means nothing.
+	var functions []FunctionBody
+	if analysis != nil {
+		functions = analysis.Functions
+	}
+	e.number(int64(len(functions)))
+	for _, f := range functions {
+		e.text(f.Function)
+		e.digest(f.Body)
+	}
+	e.settings()
+}
+
+func (e *encoding) aggregation(a *Aggregation) {
+	e.text(a.Source)
+	var keys []string
+	for _, k := range unionOfKeys(a.Keys, nil) {
+		// A key that is written as the column of its own name says what saying nothing does.
+		if a.Keys[k] != k {
+			var pair encoding
+			pair.text(k)
+			pair.text(a.Keys[k])
+			keys = append(keys, string(pair.bytes))
+		}
+	}
+	e.texts(keys)
+	e.duration(a.Hop)
+	where, _ := parseSQL(a.Where)
+	e.tokens(where)
+	aggregates := make([]string, len(a.Aggregates))
+	for i := range a.Aggregates {
+		g := &a.Aggregates[i]
+		var one encoding
+		one.text(g.Feature)
+		one.text(g.Function.String())
+		one.text(g.Column)
+		one.duration(g.Window)
+		where, _ := parseSQL(g.Where)
+		one.tokens(where)
+		one.float(g.Quantile)
+		one.float(g.relativeError())
+		aggregates[i] = string(one.bytes)
+	}
+	e.texts(sortedSet(aggregates))
+	e.settings()
+}
+
+func (e *encoding) onDemand(o *OnDemand) {
+	inputs := slices.Clone(o.Inputs)
+	slices.SortFunc(inputs, func(a, b Column) int { return strings.Compare(a.Name, b.Name) })
+	e.columns(inputs)
+	expressions := make([]string, len(o.Expressions))
+	for i, x := range o.Expressions {
+		var one encoding
+		one.text(x.Feature)
+		one.text(strings.TrimSpace(x.CEL))
+		expressions[i] = string(one.bytes)
+	}
+	e.texts(sortedSet(expressions))
 }
 
 // Fingerprint is the service's fingerprint, given what it is pinned to: each view's fingerprint with the features in the

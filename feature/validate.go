@@ -75,6 +75,8 @@ func (v *validation) run() {
 		v.begin(KindView, i, d.Views[i].Name, func(j int) string { return d.Views[j].Name })
 		v.view(&d.Views[i])
 	}
+	_, cycles := OrderViews(d.Views, nil)
+	v.problems = append(v.problems, cycles...)
 	for i := range d.Services {
 		v.begin(KindService, i, d.Services[i].Name, func(j int) string { return d.Services[j].Name })
 		v.service(&d.Services[i])
@@ -230,6 +232,7 @@ func (v *validation) view(w *View) {
 	}
 	if w.OnDemand != nil {
 		kinds++
+		v.viewRefs("on_demand.views", w.OnDemand.Views)
 		v.add("on_demand", "found on-demand features, which are not available in this version; compute them as sql, "+
 			"or where the features are used")
 	}
@@ -260,6 +263,7 @@ func (v *validation) sql(t *SQLTransform) {
 			v.add(at, "found no source called %s%s", name, didYouMean(name, v.sourceNames()))
 		}
 	}
+	v.viewRefs("sql.views", t.Views)
 	v.unavailableInSQL(t)
 	_, problems := ParseQuery(t.Query)
 	v.addSQL("sql.query", problems)

@@ -34,6 +34,8 @@ type ViewVersion struct {
 	// SourceVersions are in the order of SourceNames, ViewVersions in that of ViewRefs.
 	SourceVersions []*SourceVersion
 	ViewVersions   []*ViewVersion
+	// Analysis is what Postgres made of its SQL. nil for views without SQL, and for versions from before it was kept.
+	Analysis *Analysis
 }
 
 // Ref is `NAME@VERSION`.

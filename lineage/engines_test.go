@@ -77,7 +77,7 @@ func start(t *testing.T) *engines {
 func (e *engines) apply(d *feature.Definitions) {
 	e.t.Helper()
 	_, _, err := e.registry.Apply(context.Background(), registry.ApplyRequest{
-		Files:     []*headwaterv1.DefinitionSource{{Path: "defs.yaml", File: definition.ToProto(d)}},
+		Request:   registry.Request{Files: []*headwaterv1.DefinitionSource{{Path: "defs.yaml", File: definition.ToProto(d)}}},
 		Principal: "ada", Origin: "commit 1",
 	})
 	if err != nil {

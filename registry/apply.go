@@ -14,13 +14,36 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
+// Request is definitions to be planned or applied.
+type Request struct {
+	Files []*headwaterv1.DefinitionSource
+	// Prune says that the files are all there is: what the registry has and they do not is removed. Retire, which needs
+	// Prune, retires what would be removed and is still used; without it that is refused.
+	Prune, Retire bool
+	// MayEnd decides on removing or retiring a definition; its error ends the request. nil: all may.
+	MayEnd func(kind feature.Kind, name string) error
+	// Shows says whether whoever asks may know of a definition or, by the kind `dataset`, of a dataset. What they may not
+	// know of is left out of dependents. nil: all.
+	Shows func(kind, name string) bool
+}
+
+// ApplyRequest is definitions to be applied.
+type ApplyRequest struct {
+	Request
+	// ExpectedRevision is that of the plan. nil: whatever it is.
+	ExpectedRevision *int64
+	// Origin says where the definitions come from, such as a commit. Principal says who applies.
+	Origin, Principal string
+}
+
 // Plan says what Apply would do with the files, and the revision it was found at. Nothing is changed, and no lock of the
 // registry is taken.
 //
 // Definitions that cannot be are an INVALID_DEFINITION fault, or INVALID_SQL when all that is wrong is what Postgres says
-// of the SQL. Its violations name fields of the whole list of definitions; see package definition.
-func (r *Registry) Plan(ctx context.Context, files []*headwaterv1.DefinitionSource) ([]Change, int64, error) {
-	d, origins, err := read(files)
+// of the SQL. Its violations name fields of the whole list of definitions; see package definition. Removing what is still
+// used is a FAILED_PRECONDITION fault, whose violations have nodes for fields.
+func (r *Registry) Plan(ctx context.Context, request Request) ([]Change, int64, error) {
+	d, origins, err := read(request.Files)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -29,25 +52,16 @@ func (r *Registry) Plan(ctx context.Context, files []*headwaterv1.DefinitionSour
 		return nil, 0, database.Fault(err)
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	p, err := r.propose(ctx, tx, d, origins)
+	p, err := r.propose(ctx, tx, d, origins, request)
 	if err != nil {
 		return nil, 0, database.Fault(err)
 	}
 	return p.list(), p.base.revision, nil
 }
 
-// ApplyRequest is definitions to be applied.
-type ApplyRequest struct {
-	Files []*headwaterv1.DefinitionSource
-	// ExpectedRevision is that of the plan. nil: whatever it is.
-	ExpectedRevision *int64
-	// Origin says where the definitions come from, such as a commit. Principal says who applies.
-	Origin, Principal string
-}
-
 // Apply makes the registry hold the definitions, in one transaction, and returns what that changed and the revision after
-// it. Definitions that are not in the files are left alone. Applying the same again changes nothing, the revision
-// included. When it returns, Catalog shows the change.
+// it. Definitions that are not in the files are left alone, unless they are pruned. Applying the same again changes nothing,
+// the revision included. When it returns, Catalog shows the change.
 //
 // A registry that has moved past the expected revision is a STALE_PLAN fault; other faults are those of Plan.
 func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, int64, error) {
@@ -66,7 +80,7 @@ func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, i
 			return fault.New(fault.StalePlan, "the plan was made at revision %d of the registry, which is at %d now; plan again, and apply that",
 				*request.ExpectedRevision, revision).With("revision", fmt.Sprint(revision))
 		}
-		if p, err = r.propose(ctx, tx, d, origins); err != nil || len(p.changes) == 0 {
+		if p, err = r.propose(ctx, tx, d, origins, request.Request); err != nil || len(p.changes) == 0 {
 			return err
 		}
 		revision++
@@ -108,16 +122,50 @@ func invalid(reason fault.Reason, violations []fault.Violation) *fault.Fault {
 }
 
 // propose finds what applying would change, and checks with the engines that it can be.
-func (r *Registry) propose(ctx context.Context, tx pgx.Tx, d *feature.Definitions, origins *definition.Origins) (*proposal, error) {
+func (r *Registry) propose(ctx context.Context, tx pgx.Tx, d *feature.Definitions, origins *definition.Origins, request Request) (*proposal, error) {
 	base, err := r.catalogIn(ctx, tx)
 	if err != nil {
 		return nil, fmt.Errorf("read the registry: %w", err)
 	}
-	p := propose(base, d)
-	if len(p.problems) > 0 {
-		return nil, invalid(fault.InvalidDefinition, definition.Violations(p.problems, origins))
+	p := propose(base, d, r.checksIn(ctx, tx))
+	if p.err != nil {
+		return nil, p.err
 	}
-	return p, r.check(ctx, tx, p)
+	if request.Prune && len(p.problems)+len(p.violations) == 0 {
+		datasets, err := r.datasets(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.prune(datasets, request); err != nil {
+			return nil, err
+		}
+	}
+	if violations := append(definition.Violations(p.problems, origins), p.violations...); len(violations) > 0 {
+		if len(p.problems) > 0 {
+			p.reason = fault.InvalidDefinition
+		}
+		return nil, invalid(p.reason, violations)
+	}
+	return p, r.explain(ctx, tx, p, request)
+}
+
+// checksIn asks the engines in the transaction. What they make there is undone.
+func (r *Registry) checksIn(ctx context.Context, tx pgx.Tx) (c checks) {
+	if r.config.CheckSource != nil {
+		c.source = func(s *feature.SourceVersion) error {
+			return rolledBack(ctx, tx, func(tx pgx.Tx) error { return r.config.CheckSource(ctx, tx, s) })
+		}
+	}
+	if r.config.CheckView != nil {
+		c.view = func(v *feature.ViewVersion) (analysis *feature.Analysis, err error) {
+			err = rolledBack(ctx, tx, func(tx pgx.Tx) error {
+				analysis, err = r.config.CheckView(ctx, tx, v)
+				return err
+			})
+			return analysis, err
+		}
+	}
+	return c
 }
 
 // catalogIn is the catalog that the transaction sees, read anew only when the one at hand is of another revision.
@@ -130,51 +178,6 @@ func (r *Registry) catalogIn(ctx context.Context, tx pgx.Tx) (*Catalog, error) {
 		return c, nil
 	}
 	return readCatalog(ctx, tx)
-}
-
-// check asks the engines about all that is new, so that everything that is wrong is told at once.
-func (r *Registry) check(ctx context.Context, tx pgx.Tx, p *proposal) error {
-	var violations []fault.Violation
-	reason := fault.InvalidSQL
-	for _, c := range p.changes {
-		err, standard := error(nil), ""
-		switch {
-		case c.source != nil && r.config.CheckSource != nil:
-			standard = "arrival_time.expression"
-			err = rolledBack(ctx, tx, func(tx pgx.Tx) error { return r.config.CheckSource(ctx, tx, c.source) })
-		case c.view != nil && r.config.CheckView != nil:
-			standard = "sql.query"
-			err = rolledBack(ctx, tx, func(tx pgx.Tx) error {
-				_, err := r.config.CheckView(ctx, tx, c.view)
-				return err
-			})
-		}
-		if err == nil {
-			continue
-		}
-		f := fault.As(err)
-		if f == nil || f.Reason != fault.InvalidSQL && f.Reason != fault.InvalidDefinition {
-			return fmt.Errorf("check %s %s: %w", c.change.DefinitionKind, c.change.Name, err)
-		}
-		if f.Reason != fault.InvalidSQL {
-			reason = f.Reason
-		}
-		found := f.Violations
-		if len(found) == 0 {
-			found = []fault.Violation{{Description: f.Message}}
-		}
-		for _, v := range found {
-			if v.Field == "" {
-				v.Field = standard
-			}
-			v.Field = c.field + "." + v.Field
-			violations = append(violations, v)
-		}
-	}
-	if len(violations) > 0 {
-		return invalid(reason, violations)
-	}
-	return nil
 }
 
 // rolledBack runs do behind a savepoint and goes back to it, so that neither what do makes nor an error of Postgres in it
@@ -206,8 +209,14 @@ func (r *Registry) write(ctx context.Context, tx pgx.Tx, p *proposal, revision i
 }
 
 func (r *Registry) writeOne(ctx context.Context, tx pgx.Tx, c *proposed, revision int64, request ApplyRequest) error {
-	if c.change.Kind == Update {
-		return c.updateWords(ctx, tx, revision)
+	if err := c.record(ctx, tx, revision, request.Principal, request.Origin); err != nil {
+		return err
+	}
+	if c.rewritten {
+		return c.update(ctx, tx, revision)
+	}
+	if !c.fresh {
+		return nil
 	}
 	id, err := c.insert(ctx, tx, revision, request.Principal, request.Origin)
 	if err != nil {

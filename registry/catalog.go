@@ -23,6 +23,8 @@ type Catalog struct {
 	viewByID map[int64]*feature.ViewVersion
 	// ids and applied are by kind, then name, then version - 1.
 	entries map[feature.Kind]map[string][]entry
+	// ends holds the names that are removed or retired.
+	ends map[nameOf]*End
 }
 
 // entry is what the registry keeps of a version beside the definition.
@@ -44,35 +46,47 @@ func newCatalog(revision int64) *Catalog {
 		roles:    history[feature.RoleVersion]{},
 		viewByID: map[int64]*feature.ViewVersion{},
 		entries:  map[feature.Kind]map[string][]entry{},
+		ends:     map[nameOf]*End{},
 	}
 }
 
 // Revision counts the changes of the registry. 0: nothing was ever applied.
 func (c *Catalog) Revision() int64 { return c.revision }
 
-// Entity finds an entity by NAME (the newest version) or NAME@VERSION. The error is a NOT_FOUND fault.
+// Entity finds an entity by NAME (the newest version) or NAME@VERSION. The error is a NOT_FOUND fault, also for what was
+// removed.
 func (c *Catalog) Entity(ref string) (*feature.EntityVersion, error) {
-	return find(c.entities, feature.KindEntity, ref)
+	return find(c, c.entities, feature.KindEntity, ref)
 }
 
 // Source finds a source as Entity finds an entity.
 func (c *Catalog) Source(ref string) (*feature.SourceVersion, error) {
-	return find(c.sources, feature.KindSource, ref)
+	return find(c, c.sources, feature.KindSource, ref)
 }
 
 // View finds a view as Entity finds an entity.
 func (c *Catalog) View(ref string) (*feature.ViewVersion, error) {
-	return find(c.views, feature.KindView, ref)
+	return find(c, c.views, feature.KindView, ref)
 }
 
 // Service finds a service as Entity finds an entity.
 func (c *Catalog) Service(ref string) (*feature.ServiceVersion, error) {
-	return find(c.services, feature.KindService, ref)
+	return find(c, c.services, feature.KindService, ref)
 }
 
 // Role finds a role as Entity finds an entity.
 func (c *Catalog) Role(ref string) (*feature.RoleVersion, error) {
-	return find(c.roles, feature.KindRole, ref)
+	return find(c, c.roles, feature.KindRole, ref)
+}
+
+// PastView finds a view as View does, one that was removed too: for what was made of it, not for new use of it.
+func (c *Catalog) PastView(ref string) (*feature.ViewVersion, error) {
+	return findPast(c.views, feature.KindView, ref)
+}
+
+// PastService finds a service as PastView finds a view.
+func (c *Catalog) PastService(ref string) (*feature.ServiceVersion, error) {
+	return findPast(c.services, feature.KindService, ref)
 }
 
 // ViewByID finds a version of a view by its ID. The error is a NOT_FOUND fault.
@@ -83,23 +97,37 @@ func (c *Catalog) ViewByID(id int64) (*feature.ViewVersion, error) {
 	return nil, fault.New(fault.NotFound, "found no version of a view with the id %d", id)
 }
 
-// Entities are the newest versions, by name.
-func (c *Catalog) Entities() []*feature.EntityVersion { return c.entities.newest() }
+// Entities are the newest versions, by name, without those that were removed.
+func (c *Catalog) Entities() []*feature.EntityVersion {
+	return inUse(c, c.entities, feature.KindEntity)
+}
 
-// Sources are the newest versions, by name.
-func (c *Catalog) Sources() []*feature.SourceVersion { return c.sources.newest() }
+// Sources are the newest versions, as Entities are.
+func (c *Catalog) Sources() []*feature.SourceVersion { return inUse(c, c.sources, feature.KindSource) }
 
-// Views are the newest versions, by name.
-func (c *Catalog) Views() []*feature.ViewVersion { return c.views.newest() }
+// Views are the newest versions, as Entities are.
+func (c *Catalog) Views() []*feature.ViewVersion { return inUse(c, c.views, feature.KindView) }
 
-// ViewVersions are all versions of all views, by name and version.
+// ViewVersions are all versions of all views, by name and version, those that were removed too.
 func (c *Catalog) ViewVersions() []*feature.ViewVersion { return c.views.all() }
 
-// Services are the newest versions, by name.
-func (c *Catalog) Services() []*feature.ServiceVersion { return c.services.newest() }
+// Services are the newest versions, as Entities are.
+func (c *Catalog) Services() []*feature.ServiceVersion {
+	return inUse(c, c.services, feature.KindService)
+}
 
-// Roles are the newest versions, by name: the ones in effect.
-func (c *Catalog) Roles() []*feature.RoleVersion { return c.roles.newest() }
+// Roles are the newest versions, as Entities are: the ones in effect.
+func (c *Catalog) Roles() []*feature.RoleVersion { return inUse(c, c.roles, feature.KindRole) }
+
+func inUse[V any](c *Catalog, h history[V], kind feature.Kind) []*V {
+	var list []*V
+	for _, name := range h.names() {
+		if c.removed(kind, name) == nil {
+			list = append(list, h.last(name))
+		}
+	}
+	return list
+}
 
 func (h history[V]) names() []string {
 	names := make([]string, 0, len(h))
@@ -108,14 +136,6 @@ func (h history[V]) names() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-func (h history[V]) newest() []*V {
-	var list []*V
-	for _, name := range h.names() {
-		list = append(list, h.last(name))
-	}
-	return list
 }
 
 func (h history[V]) all() []*V {
@@ -141,7 +161,16 @@ func (h history[V]) at(name string, version int) *V {
 	return h[name][version-1]
 }
 
-func find[V any](h history[V], kind feature.Kind, ref string) (*V, error) {
+func find[V any](c *Catalog, h history[V], kind feature.Kind, ref string) (*V, error) {
+	name, _, _ := strings.Cut(ref, "@")
+	if e := c.removed(kind, name); e != nil {
+		return nil, e.gone(kind, name)
+	}
+	return findPast(h, kind, ref)
+}
+
+// findPast finds also what was removed.
+func findPast[V any](h history[V], kind feature.Kind, ref string) (*V, error) {
 	name, version, err := splitRef(h, kind, ref)
 	if err != nil {
 		return nil, err
@@ -184,17 +213,30 @@ type Summary struct {
 	AppliedAt time.Time
 	AppliedBy string
 	Origin    string
+	// Deprecated is nil unless the version says that it is.
+	Deprecated *feature.Deprecation
+	// Retired and Removed are those of the name.
+	Retired, Removed bool
 }
 
-// Summaries lists all versions of a kind, by name and version.
+// Summaries lists all versions of a kind, by name and version, without names that were removed.
 func (c *Catalog) Summaries(kind feature.Kind) []Summary {
 	var list []Summary
 	for _, versions := range sortedEntries(c.entries[kind]) {
 		for _, e := range versions {
-			list = append(list, e.summary)
+			if s := c.summary(e); !s.Removed {
+				list = append(list, s)
+			}
 		}
 	}
 	return list
+}
+
+// summary is what is known of a version, with what became of its name since.
+func (c *Catalog) summary(e entry) Summary {
+	s := e.summary
+	s.Removed, s.Retired = c.removed(s.Kind, s.Name) != nil, c.retired(s.Kind, s.Name) != nil
+	return s
 }
 
 func sortedEntries(m map[string][]entry) [][]entry {
@@ -205,103 +247,3 @@ func sortedEntries(m map[string][]entry) [][]entry {
 	slices.SortFunc(list, func(a, b []entry) int { return strings.Compare(a[0].summary.Name, b[0].summary.Name) })
 	return list
 }
-
-// Definition is one version of a definition with its neighbours.
-type Definition struct {
-	Summary
-	// Definitions holds it alone.
-	Definitions feature.Definitions
-	// Inputs are the nodes it reads from, Dependents those that read from it: `view:NAME@VERSION`, `service:NAME`,
-	// `source:NAME`, `entity:NAME`.
-	Inputs, Dependents []string
-}
-
-// Definition finds a definition by NAME (the newest version) or NAME@VERSION. The error is a NOT_FOUND fault.
-func (c *Catalog) Definition(kind feature.Kind, ref string) (*Definition, error) {
-	d := &Definition{}
-	version := 0
-	switch kind {
-	case feature.KindEntity:
-		e, err := c.Entity(ref)
-		if err != nil {
-			return nil, err
-		}
-		d.Name, version, d.Definitions.Entities = e.Name, e.Version, []feature.Entity{e.Entity}
-	case feature.KindSource:
-		s, err := c.Source(ref)
-		if err != nil {
-			return nil, err
-		}
-		d.Name, version, d.Definitions.Sources = s.Name, s.Version, []feature.Source{s.Source}
-	case feature.KindView:
-		v, err := c.View(ref)
-		if err != nil {
-			return nil, err
-		}
-		d.Name, version, d.Definitions.Views = v.Name, v.Version, []feature.View{v.View}
-	case feature.KindService:
-		s, err := c.Service(ref)
-		if err != nil {
-			return nil, err
-		}
-		d.Name, version, d.Definitions.Services = s.Name, s.Version, []feature.Service{s.Service}
-	case feature.KindRole:
-		r, err := c.Role(ref)
-		if err != nil {
-			return nil, err
-		}
-		d.Name, version, d.Definitions.Roles = r.Name, r.Version, []feature.Role{r.Role}
-	default:
-		return nil, fault.New(fault.InvalidArgument, "found no kind of definitions, expected entity, source, view, service or role")
-	}
-	d.Summary = c.entries[kind][d.Name][version-1].summary
-	d.Inputs = c.inputs(kind, d.Name, version)
-	d.Dependents = c.Dependents(kind, d.Name, version)
-	return d, nil
-}
-
-func (c *Catalog) inputs(kind feature.Kind, name string, version int) []string {
-	var nodes []string
-	switch kind {
-	case feature.KindView:
-		v := c.views.at(name, version)
-		nodes = append(nodes, node(feature.KindEntity, v.Entity))
-		for _, s := range v.SourceVersions {
-			nodes = append(nodes, node(feature.KindSource, s.Name))
-		}
-	case feature.KindService:
-		for _, p := range c.services.at(name, version).Pins {
-			nodes = append(nodes, node(feature.KindView, p.View.Ref()))
-		}
-	}
-	return nodes
-}
-
-// Dependents are the nodes that read from a version of a definition, by what they are now: versions of views, and services
-// whose newest version is pinned to it.
-func (c *Catalog) Dependents(kind feature.Kind, name string, version int) []string {
-	var nodes []string
-	switch kind {
-	case feature.KindEntity, feature.KindSource:
-		for _, v := range c.views.all() {
-			reads := kind == feature.KindEntity && v.Entity == name && v.EntityVersion.Version == version ||
-				kind == feature.KindSource && slices.ContainsFunc(v.SourceVersions, func(s *feature.SourceVersion) bool {
-					return s.Name == name && s.Version == version
-				})
-			if reads {
-				nodes = append(nodes, node(feature.KindView, v.Ref()))
-			}
-		}
-	case feature.KindView:
-		for _, s := range c.services.newest() {
-			if slices.ContainsFunc(s.Pins, func(p feature.ServicePin) bool {
-				return p.View.Name == name && p.View.Version == version
-			}) {
-				nodes = append(nodes, node(feature.KindService, s.Name))
-			}
-		}
-	}
-	return nodes
-}
-
-func node(kind feature.Kind, name string) string { return kind.String() + ":" + name }

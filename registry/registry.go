@@ -37,13 +37,19 @@ type Config struct {
 	// CheckSource says whether a new version of a source can be, as far as only Postgres can tell. It is called for plans
 	// too, and what it does is rolled back. A violation's field is `arrival_time.expression` by default.
 	CheckSource func(ctx context.Context, tx pgx.Tx, s *feature.SourceVersion) error
-	// CheckView does the same for a view, whose sources may be as new: no table has been made for them, and the view has
-	// no ID. A violation's field is `sql.query` by default. It returns what the view is made of.
+	// CheckView does the same for a view, whose sources and views may be as new: no table has been made for them, and they
+	// have no ID. A violation's field is `sql.query` by default. The analysis says what the view uses of what it reads; it
+	// is nil for a view that has no SQL, which then counts as using all of it.
 	CheckView func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error)
 	// CreateSource makes what a new version of a source needs. old is the version before, or nil.
 	CreateSource func(ctx context.Context, tx pgx.Tx, old, new *feature.SourceVersion) error
 	// CreateView makes what a new version of a view needs, after CreateSource of its sources.
 	CreateView func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error
+
+	// Reach is what there is to read for a view that may be new.
+	Reach func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (Reach, error)
+	// Datasets lists those that were built, by id.
+	Datasets func(ctx context.Context, tx pgx.Tx) ([]Dataset, error)
 }
 
 // Registry is the registry of one database. It is safe for concurrent use.

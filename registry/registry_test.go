@@ -64,7 +64,7 @@ func open(t *testing.T, pool *pgxpool.Pool, config Config) *Registry {
 
 func apply(t *testing.T, r *Registry, d *feature.Definitions) []Change {
 	t.Helper()
-	changes, revision, err := r.Apply(t.Context(), ApplyRequest{Files: files(d), Principal: "ada", Origin: "commit 1"})
+	changes, revision, err := r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(d)}, Principal: "ada", Origin: "commit 1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func faultOf(t *testing.T, err error, reason fault.Reason) *fault.Fault {
 
 func TestApplyFirst(t *testing.T) {
 	r := open(t, testenv.Postgres(t), Config{})
-	planned, revision, err := r.Plan(t.Context(), files(flights()))
+	planned, revision, err := r.Plan(t.Context(), Request{Files: files(flights())})
 	if err != nil || revision != 0 {
 		t.Fatalf("found revision %d, %v", revision, err)
 	}
@@ -232,7 +232,7 @@ func TestPinnedServiceAsksForFeatureOfNewerVersion(t *testing.T) {
 	d := flights()
 	d.Views[0].Features = append(d.Views[0].Features, feature.Column{Name: "late_share", Type: feature.TypeFloat64})
 	d.Services[0].Views[0].Features = []string{"late_share"}
-	_, _, err := r.Apply(t.Context(), ApplyRequest{Files: files(d)})
+	_, _, err := r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(d)}})
 	v := faultOf(t, err, fault.InvalidDefinition).Violations[0]
 	if v.Field != "feature_services[0].views[0].features[0]" ||
 		!strings.Contains(v.Description, "found no feature called late_share in view delays@1") ||
@@ -243,7 +243,7 @@ func TestPinnedServiceAsksForFeatureOfNewerVersion(t *testing.T) {
 		t.Error("a refused apply changed the registry")
 	}
 	d.Services[0].Views[0].Version = 3
-	_, _, err = r.Plan(t.Context(), files(d))
+	_, _, err = r.Plan(t.Context(), Request{Files: files(d)})
 	if v := faultOf(t, err, fault.InvalidDefinition).Violations[0]; !strings.Contains(v.Description, "found no version 3 of view delays, expected one of 1 to 2") {
 		t.Fatalf("found %+v", v)
 	}
@@ -280,14 +280,14 @@ func TestStalePlan(t *testing.T) {
 	apply(t, r, flights())
 	d := flights()
 	d.Roles[0].Grants[0].Deny = true
-	_, revision, err := r.Plan(t.Context(), files(d))
+	_, revision, err := r.Plan(t.Context(), Request{Files: files(d)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := flights()
 	other.Roles[0].Owner = "x"
 	apply(t, r, other)
-	_, _, err = r.Apply(t.Context(), ApplyRequest{Files: files(d), ExpectedRevision: &revision})
+	_, _, err = r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(d)}, ExpectedRevision: &revision})
 	f := faultOf(t, err, fault.StalePlan)
 	if !strings.Contains(f.Message, "the plan was made at revision 1 of the registry, which is at 2 now; plan again") {
 		t.Errorf("found %s", f.Message)
@@ -303,8 +303,11 @@ func TestRefusedDefinitions(t *testing.T) {
 	d.Views[0].Entity = "airprot"
 	d.Entities[0].Name = "Airport"
 	for name, call := range map[string]func() error{
-		"plan":  func() error { _, _, err := r.Plan(t.Context(), files(d)); return err },
-		"apply": func() error { _, _, err := r.Apply(t.Context(), ApplyRequest{Files: files(d)}); return err },
+		"plan": func() error { _, _, err := r.Plan(t.Context(), Request{Files: files(d)}); return err },
+		"apply": func() error {
+			_, _, err := r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(d)}})
+			return err
+		},
 	} {
 		f := faultOf(t, call(), fault.InvalidDefinition)
 		if f.Violations[0].Field != "entities[0].name" {
@@ -312,9 +315,9 @@ func TestRefusedDefinitions(t *testing.T) {
 		}
 	}
 	d.Entities[0].Name = "airport"
-	_, _, err := r.Plan(t.Context(), append(files(&feature.Definitions{Views: flights().Views[:0], Entities: []feature.Entity{
+	_, _, err := r.Plan(t.Context(), Request{Files: append(files(&feature.Definitions{Views: flights().Views[:0], Entities: []feature.Entity{
 		{Name: "port", JoinKeys: []feature.Column{{Name: "k", Type: feature.TypeInt64}}},
-	}}), files(d)...))
+	}}), files(d)...)})
 	if v := faultOf(t, err, fault.InvalidDefinition).Violations[0]; v.Field != "feature_views[0].entity" || !strings.Contains(v.Description, "did you mean airport?") {
 		t.Errorf("found %+v", v)
 	}
@@ -326,7 +329,7 @@ func TestViolationsToldAreLimited(t *testing.T) {
 	for range maxViolations + 10 {
 		d.Roles = append(d.Roles, feature.Role{Name: "admin"})
 	}
-	_, _, err := r.Plan(t.Context(), files(d))
+	_, _, err := r.Plan(t.Context(), Request{Files: files(d)})
 	f := faultOf(t, err, fault.InvalidDefinition)
 	if len(f.Violations) != maxViolations || !strings.HasSuffix(f.Message, "problems in the definitions; these are the first 50") {
 		t.Errorf("found %d violations: %s", len(f.Violations), f.Message)
@@ -389,7 +392,7 @@ func TestEnginesTakePart(t *testing.T) {
 		},
 	}
 	r := open(t, pool, config)
-	if _, _, err := r.Plan(t.Context(), files(flights())); err != nil {
+	if _, _, err := r.Plan(t.Context(), Request{Files: files(flights())}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "plan", calls, "check flights", "check delays@1")
@@ -426,7 +429,7 @@ func TestFaultsOfChecksAreToldTogether(t *testing.T) {
 	second := d.Views[0]
 	second.Name = "late"
 	d.Views = append(d.Views, second)
-	_, _, err := r.Apply(t.Context(), ApplyRequest{Files: files(d)})
+	_, _, err := r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(d)}})
 	f := faultOf(t, err, fault.InvalidSQL)
 	got := map[string]int{}
 	for _, v := range f.Violations {
@@ -450,7 +453,7 @@ func TestFailedCreationChangesNothing(t *testing.T) {
 	r := open(t, testenv.Postgres(t), Config{
 		CreateView: func(context.Context, pgx.Tx, *feature.ViewVersion) error { return broken },
 	})
-	_, _, err := r.Apply(t.Context(), ApplyRequest{Files: files(flights())})
+	_, _, err := r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(flights())}})
 	if !errors.Is(err, broken) || fault.ReasonOf(err) != fault.Internal {
 		t.Fatalf("found %v", err)
 	}
@@ -542,7 +545,7 @@ func TestRegistryFollowsOverBrokenConnections(t *testing.T) {
 	var revision int64
 	await(t, "an apply", func() bool {
 		var err error
-		_, revision, err = r.Apply(t.Context(), ApplyRequest{Files: files(flights())})
+		_, revision, err = r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(flights())}})
 		return err == nil
 	})
 	await(t, "the registry follows", func() bool { return follower.Catalog().Revision() == revision })
@@ -559,7 +562,7 @@ func TestConcurrentApplies(t *testing.T) {
 			for n := range each {
 				d := flights()
 				d.Views[0].TTL = time.Duration(i*each+n+1) * time.Hour
-				if _, _, err := r.Apply(t.Context(), ApplyRequest{Files: files(d)}); err != nil {
+				if _, _, err := r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(d)}}); err != nil {
 					errs <- err
 					return
 				}
@@ -586,7 +589,7 @@ func TestCatalogIsWhatWasApplied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := r.Apply(t.Context(), ApplyRequest{Files: set.Files}); err != nil {
+	if _, _, err := r.Apply(t.Context(), ApplyRequest{Request: Request{Files: set.Files}}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := open(t, pool, Config{}).Catalog()
@@ -594,7 +597,7 @@ func TestCatalogIsWhatWasApplied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := set.Definitions.Views[0].Fingerprint(v.EntityVersion.Fingerprint, []feature.Digest{v.SourceVersions[0].Fingerprint}); v.Fingerprint != want {
+	if want := v.Meaning(); v.Fingerprint != want {
 		t.Errorf("found fingerprint %s, expected %s", v.Fingerprint, want)
 	}
 	got, _ := json.Marshal(v.View)

@@ -39,7 +39,7 @@ func readCatalog(ctx context.Context, tx pgx.Tx) (*Catalog, error) {
 	c := newCatalog(revision)
 	// What a definition is resolved to was there before it, and so has a smaller id.
 	rows, err := tx.Query(ctx, `
-		SELECT id, kind, name, version, fingerprint, body, resolved, applied_at, applied_by, origin
+		SELECT id, kind, name, version, fingerprint, body, resolved, analysis, applied_at, applied_by, origin
 		FROM headwater.definition ORDER BY id`)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,8 @@ func readCatalog(ctx context.Context, tx pgx.Tx) (*Catalog, error) {
 	defer rows.Close()
 	for rows.Next() {
 		var r stored
-		err := rows.Scan(&r.id, &r.kind, &r.name, &r.version, &r.fingerprint, &r.body, &r.resolved, &r.appliedAt, &r.appliedBy, &r.origin)
+		err := rows.Scan(&r.id, &r.kind, &r.name, &r.version, &r.fingerprint, &r.body, &r.resolved, &r.analysis, &r.appliedAt,
+			&r.appliedBy, &r.origin)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +56,10 @@ func readCatalog(ctx context.Context, tx pgx.Tx) (*Catalog, error) {
 			return nil, fmt.Errorf("headwater.definition %d (%s %s@%d): %w", r.id, r.kind, r.name, r.version, err)
 		}
 	}
-	return c, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return c, c.readEnds(ctx, tx)
 }
 
 // stored is a row of headwater.definition.
@@ -65,6 +69,7 @@ type stored struct {
 	version           int
 	fingerprint       []byte
 	body, resolved    []byte
+	analysis          []byte
 	appliedAt         time.Time
 	appliedBy, origin string
 }
@@ -95,18 +100,7 @@ func (c *Catalog) add(r *stored) error {
 	case r.kind == "source" && len(d.Sources) == 1:
 		return c.addSource(&feature.SourceVersion{Version: r.version, Fingerprint: fingerprint, Source: d.Sources[0]}, e)
 	case r.kind == "view" && len(d.Views) == 1:
-		v := &feature.ViewVersion{ID: r.id, Version: r.version, Fingerprint: fingerprint, View: d.Views[0]}
-		if v.EntityVersion = c.entities.at(v.Entity, to.Entity); v.EntityVersion == nil {
-			return fmt.Errorf("entity %s@%d is not there", v.Entity, to.Entity)
-		}
-		for _, name := range v.SourceNames() {
-			s := c.sources.at(name, to.Sources[name])
-			if s == nil {
-				return fmt.Errorf("source %s@%d is not there", name, to.Sources[name])
-			}
-			v.SourceVersions = append(v.SourceVersions, s)
-		}
-		return c.addView(v, e)
+		return c.addViewOf(&feature.ViewVersion{ID: r.id, Version: r.version, Fingerprint: fingerprint, View: d.Views[0]}, &to, r.analysis, e)
 	case r.kind == "service" && len(d.Services) == 1:
 		s := &feature.ServiceVersion{Version: r.version, Fingerprint: fingerprint, Service: d.Services[0]}
 		for i := range s.Views {
@@ -126,6 +120,36 @@ func (c *Catalog) add(r *stored) error {
 		return c.addRole(&feature.RoleVersion{Version: r.version, Fingerprint: fingerprint, Role: d.Roles[0]}, e)
 	}
 	return fmt.Errorf("the body does not hold one %s", r.kind)
+}
+
+// addViewOf links a view to what it is resolved to.
+func (c *Catalog) addViewOf(v *feature.ViewVersion, to *resolution, analysis []byte, e entry) error {
+	if v.Entity != "" {
+		if v.EntityVersion = c.entities.at(v.Entity, to.Entity); v.EntityVersion == nil {
+			return fmt.Errorf("entity %s@%d is not there", v.Entity, to.Entity)
+		}
+	}
+	for _, name := range v.SourceNames() {
+		s := c.sources.at(name, to.Sources[name])
+		if s == nil {
+			return fmt.Errorf("source %s@%d is not there", name, to.Sources[name])
+		}
+		v.SourceVersions = append(v.SourceVersions, s)
+	}
+	for _, r := range v.ViewRefs() {
+		w := c.views.at(r.Name, to.Views[r.Name])
+		if w == nil {
+			return fmt.Errorf("view %s@%d is not there", r.Name, to.Views[r.Name])
+		}
+		v.ViewVersions = append(v.ViewVersions, w)
+	}
+	if analysis != nil {
+		var err error
+		if v.Analysis, err = decodeAnalysis(analysis); err != nil {
+			return fmt.Errorf("the analysis: %w", err)
+		}
+	}
+	return c.addView(v, e)
 }
 
 func (c *Catalog) addEntity(v *feature.EntityVersion, e entry) error {
@@ -163,40 +187,110 @@ func (c *Catalog) enter(kind feature.Kind, name string, docs *feature.Docs, e en
 	if e.summary.Version != len(entries)+1 || e.summary.Name != name {
 		return fmt.Errorf("found %s@%d, expected %s@%d", e.summary.Name, e.summary.Version, name, len(entries)+1)
 	}
-	e.summary.Kind, e.summary.Description, e.summary.Owner = kind, docs.Description, docs.Owner
+	e.summary.Kind, e.summary.Description, e.summary.Owner, e.summary.Deprecated = kind, docs.Description, docs.Owner, docs.Deprecated
 	c.entries[kind][name] = append(entries, e)
 	return nil
 }
 
+// readEnds reads which names are removed or retired.
+func (c *Catalog) readEnds(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT ON (kind, name) kind, name, change, changed_at, changed_by, origin
+		FROM headwater.definition_change WHERE change IN ('remove', 'retire', 'revive') ORDER BY kind, name, id DESC`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var kind, name, change string
+		var e End
+		if err := rows.Scan(&kind, &name, &change, &e.At, &e.By, &e.Origin); err != nil {
+			return err
+		}
+		e.At = e.At.UTC()
+		switch change {
+		case Remove.String():
+			e.Removed = true
+		case Retire.String():
+		default:
+			continue
+		}
+		k, ok := feature.ParseKind(kind)
+		if !ok {
+			return fmt.Errorf("headwater.definition_change: found the kind %q", kind)
+		}
+		c.ends[nameOf{k, name}] = &e
+	}
+	return rows.Err()
+}
+
 // insert writes a version and returns its id.
 func (p *proposed) insert(ctx context.Context, tx pgx.Tx, revision int64, principal, origin string) (id int64, err error) {
-	body, err := protojson.Marshal(definition.ToProto(&p.body))
-	if err != nil {
-		return 0, err
-	}
-	resolved, err := json.Marshal(p.resolved)
+	stored, err := p.encode()
 	if err != nil {
 		return 0, err
 	}
 	err = tx.QueryRow(ctx, `
-		INSERT INTO headwater.definition (kind, name, version, fingerprint, body, resolved, revision, applied_at, applied_by, origin)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, now(), $8, $9) RETURNING id`,
-		p.change.DefinitionKind.String(), p.change.Name, p.change.Version, p.change.Fingerprint[:], string(body), string(resolved),
+		INSERT INTO headwater.definition (kind, name, version, fingerprint, body, resolved, analysis, revision, applied_at, applied_by, origin)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), $9, $10) RETURNING id`,
+		p.change.DefinitionKind.String(), p.change.Name, p.change.Version, p.change.Fingerprint[:], stored.body, stored.resolved, stored.analysis,
 		revision, principal, origin).Scan(&id)
 	return id, err
 }
 
-// updateWords writes the words of a version that is there.
-func (p *proposed) updateWords(ctx context.Context, tx pgx.Tx, revision int64) error {
-	body, err := protojson.Marshal(definition.ToProto(&p.body))
+// update writes the words of a version that is there, and where it is resolved to anew.
+func (p *proposed) update(ctx context.Context, tx pgx.Tx, revision int64) error {
+	stored, err := p.encode()
 	if err != nil {
 		return err
 	}
+	if !p.moved {
+		stored.resolved, stored.analysis = nil, nil
+	}
 	tag, err := tx.Exec(ctx, `
-		UPDATE headwater.definition SET body = $4, revision = $5 WHERE kind = $1 AND name = $2 AND version = $3`,
-		p.change.DefinitionKind.String(), p.change.Name, p.change.Version, string(body), revision)
+		UPDATE headwater.definition SET body = $4, revision = $5, resolved = coalesce($6, resolved), analysis = coalesce($7, analysis)
+		WHERE kind = $1 AND name = $2 AND version = $3`,
+		p.change.DefinitionKind.String(), p.change.Name, p.change.Version, stored.body, revision, stored.resolved, stored.analysis)
 	if err == nil && tag.RowsAffected() != 1 {
 		return fmt.Errorf("%s %s@%d is not there", p.change.DefinitionKind, p.change.Name, p.change.Version)
 	}
+	return err
+}
+
+// encoded is the JSON columns of headwater.definition.
+type encoded struct {
+	body               string
+	resolved, analysis *string
+}
+
+func (p *proposed) encode() (e encoded, err error) {
+	body, err := protojson.Marshal(definition.ToProto(&p.body))
+	if err != nil {
+		return e, err
+	}
+	e.body = string(body)
+	resolved, err := json.Marshal(p.resolved)
+	if err != nil {
+		return e, err
+	}
+	text := string(resolved)
+	e.resolved = &text
+	if p.view != nil && p.view.Analysis != nil {
+		analysis, err := encodeAnalysis(p.view.Analysis)
+		if err != nil {
+			return e, err
+		}
+		text := string(analysis)
+		e.analysis = &text
+	}
+	return e, nil
+}
+
+// record keeps who made a change, and from where.
+func (p *proposed) record(ctx context.Context, tx pgx.Tx, revision int64, principal, origin string) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO headwater.definition_change (kind, name, version, change, revision, changed_at, changed_by, origin)
+		VALUES ($1, $2, $3, $4, $5, now(), $6, $7)`,
+		p.change.DefinitionKind.String(), p.change.Name, p.change.Version, p.change.Kind.String(), revision, principal, origin)
 	return err
 }

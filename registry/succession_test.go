@@ -19,8 +19,11 @@ func TestASourceCannotBecomeAnother(t *testing.T) {
 	apply(t, r, d)
 	s.EventTime = "later"
 	for name, call := range map[string]func() error{
-		"plan":  func() error { _, _, err := r.Plan(t.Context(), files(d)); return err },
-		"apply": func() error { _, _, err := r.Apply(t.Context(), ApplyRequest{Files: files(d)}); return err },
+		"plan": func() error { _, _, err := r.Plan(t.Context(), Request{Files: files(d)}); return err },
+		"apply": func() error {
+			_, _, err := r.Apply(t.Context(), ApplyRequest{Request: Request{Files: files(d)}})
+			return err
+		},
 	} {
 		f := faultOf(t, call(), fault.InvalidDefinition)
 		if v := f.Violations[0]; v.Field != "sources[0].event_time" || !strings.Contains(v.Description, "to later, by which rows that are kept were not loaded") {

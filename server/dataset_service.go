@@ -108,7 +108,7 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 	if err != nil {
 		return nil, nil, missing(ctx, access.ActionReadOffline, access.KindService, err)
 	}
-	service, err := s.registry.Catalog().Service(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion))
+	service, err := s.registry.Catalog().PastService(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion))
 	if err != nil {
 		return nil, nil, err
 	}

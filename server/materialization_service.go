@@ -97,7 +97,7 @@ func (s *materializationService) listableViews(ctx context.Context, one string) 
 		if err := access.Require(ctx, access.ActionList, access.KindView, one); err != nil {
 			return nil, err
 		}
-		view, err := s.registry.Catalog().View(one)
+		view, err := s.registry.Catalog().PastView(one)
 		if err != nil {
 			return nil, err
 		}

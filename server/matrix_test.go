@@ -78,6 +78,10 @@ var matrix = map[string]matrixRow{
 	"RegistryService/ListDefinitions": {
 		&headwaterv1.ListDefinitionsRequest{Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW}, access.ActionList, "view:*", "engineer scientist",
 	},
+	"RegistryService/DiffDefinitions": {
+		&headwaterv1.DiffDefinitionsRequest{Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW, Before: "v@1", After: "v@2"},
+		access.ActionList, "view:v", "engineer scientist",
+	},
 	"RegistryService/GetDefinition": {
 		&headwaterv1.GetDefinitionRequest{Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW, Name: "v"},
 		access.ActionList, "view:v", "engineer scientist",

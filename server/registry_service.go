@@ -42,7 +42,11 @@ func (s *registryService) Plan(ctx context.Context, req *headwaterv1.PlanRequest
 	if err := requireRegister(ctx, req.GetFiles()); err != nil {
 		return nil, err
 	}
-	changes, revision, err := s.registry.Plan(ctx, req.GetFiles())
+	request, err := pruning(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	changes, revision, err := s.registry.Plan(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -53,14 +57,42 @@ func (s *registryService) Apply(ctx context.Context, req *headwaterv1.ApplyReque
 	if err := requireRegister(ctx, req.GetFiles()); err != nil {
 		return nil, err
 	}
+	request, err := pruning(ctx, req)
+	if err != nil {
+		return nil, err
+	}
 	changes, revision, err := s.registry.Apply(ctx, registry.ApplyRequest{
-		Files: req.GetFiles(), ExpectedRevision: req.ExpectedRegistryRevision, Origin: req.GetOrigin(),
-		Principal: access.PrincipalFrom(ctx).Name,
+		Request: request, ExpectedRevision: req.ExpectedRegistryRevision, Origin: req.GetOrigin(), Principal: access.PrincipalFrom(ctx).Name,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &headwaterv1.ApplyResponse{Changes: changesOf(changes), RegistryRevision: revision}, nil
+}
+
+// pruning is a plan or an apply for the registry, with the caller's right to end what is not in the files, and to know of
+// what depends on them.
+func pruning(ctx context.Context, req interface {
+	GetFiles() []*headwaterv1.DefinitionSource
+	GetPrune() bool
+	GetRetire() bool
+}) (registry.Request, error) {
+	if req.GetRetire() && !req.GetPrune() {
+		return registry.Request{}, fault.New(fault.InvalidArgument, "found retire without prune, expected both: it says what becomes of "+
+			"what pruning cannot remove").Violating(fault.Violation{Field: "retire", Description: "found retire without prune, expected both"})
+	}
+	return registry.Request{
+		Files: req.GetFiles(), Prune: req.GetPrune(), Retire: req.GetRetire(),
+		MayEnd: func(kind feature.Kind, name string) error {
+			err := access.Require(ctx, access.ActionRegister, kindResources[kind], name)
+			if err != nil && !access.Allows(ctx, access.ActionList, kindResources[kind], name) {
+				return fault.New(fault.PermissionDenied, "the registry has definitions that are not in the files and that %s may neither "+
+					"register nor list, so --prune cannot end them; leave it out, or ask whoever may", access.PrincipalFrom(ctx).Name)
+			}
+			return err
+		},
+		Shows: func(kind, name string) bool { return access.Allows(ctx, access.ActionList, access.Kind(kind), name) },
+	}, nil
 }
 
 // requireRegister decides on every definition in the files, whether it would change or not.
@@ -137,6 +169,13 @@ func changesOf(changes []registry.Change) []*headwaterv1.Change {
 		out[i] = &headwaterv1.Change{
 			Kind: headwaterv1.ChangeKind(c.Kind), DefinitionKind: headwaterv1.DefinitionKind(c.DefinitionKind), Name: c.Name,
 			Version: int32(c.Version), Fingerprint: c.Fingerprint.String(), Details: c.Details, Dependents: c.Dependents,
+			Warnings: c.Warnings,
+		}
+		if w := c.DataWork; w != nil {
+			out[i].DataWork = &headwaterv1.DataWork{SourceRows: w.Rows, PreviousRows: w.PreviousRows}
+			if !w.From.IsZero() {
+				out[i].DataWork.From, out[i].DataWork.To = timestamppb.New(w.From), timestamppb.New(w.To)
+			}
 		}
 	}
 	return out
@@ -160,7 +199,31 @@ func summaryOf(d *registry.Summary) *headwaterv1.DefinitionSummary {
 	return &headwaterv1.DefinitionSummary{
 		Kind: headwaterv1.DefinitionKind(d.Kind), Name: d.Name, Version: int32(d.Version), Fingerprint: d.Fingerprint.String(),
 		Description: d.Description, Owner: d.Owner, AppliedAt: timestamppb.New(d.AppliedAt), AppliedBy: d.AppliedBy,
+		Origin: d.Origin, Retired: d.Retired, Deprecated: deprecationOf(d.Deprecated),
 	}
+}
+
+func deprecationOf(d *feature.Deprecation) *headwaterv1.Deprecation {
+	if d == nil {
+		return nil
+	}
+	return &headwaterv1.Deprecation{Date: d.Date, Replacement: d.Replacement}
+}
+
+func (s *registryService) DiffDefinitions(ctx context.Context, req *headwaterv1.DiffDefinitionsRequest) (*headwaterv1.DiffDefinitionsResponse, error) {
+	kind := feature.Kind(req.GetKind())
+	for _, ref := range []string{req.GetBefore(), req.GetAfter()} {
+		if err := access.Require(ctx, access.ActionList, kindResources[kind], ref); err != nil {
+			return nil, err
+		}
+	}
+	before, after, difference, err := s.registry.Catalog().Diff(kind, req.GetBefore(), req.GetAfter())
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.DiffDefinitionsResponse{
+		Before: summaryOf(&before.Summary), After: summaryOf(&after.Summary), Details: difference.Lines, WordsOnly: difference.WordsOnly,
+	}, nil
 }
 
 func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.GetDefinitionRequest) (*headwaterv1.GetDefinitionResponse, error) {
@@ -174,6 +237,11 @@ func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.Ge
 	}
 	resp := &headwaterv1.GetDefinitionResponse{
 		Summary: summaryOf(&d.Summary), Definition: definition.ToProto(&d.Definitions), Inputs: d.Inputs,
+	}
+	for _, in := range d.ColumnInputs {
+		resp.ColumnInputs = append(resp.ColumnInputs, &headwaterv1.ColumnInput{
+			Column: in.Column, Kind: headwaterv1.ColumnInputKind(in.Kind), Input: in.Relation, InputColumn: in.InputColumn,
+		})
 	}
 	// Its inputs are in the definition itself; what others made of it is theirs.
 	for _, node := range d.Dependents {

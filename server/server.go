@@ -106,7 +106,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.registry, err = registry.Open(ctx, s.pool, registry.Config{
 		Logger: config.Log, CheckSource: s.databases.CheckSource, CheckView: offline.CheckView,
-		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory,
+		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory, Reach: reach, Datasets: datasets,
 	})
 	if err != nil {
 		return nil, err
@@ -134,6 +134,25 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	return s, nil
 }
 
+// reach is what there is to read for a view that may be new, for plans.
+func reach(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (registry.Reach, error) {
+	rows, span, err := offline.Reach(ctx, tx, v)
+	if err != nil || span.IsEmpty() {
+		return registry.Reach{Rows: rows}, err
+	}
+	return registry.Reach{Rows: rows, From: span.Start.Time(), To: span.End.Time()}, nil
+}
+
+// datasets are those that were built, for plans.
+func datasets(ctx context.Context, tx pgx.Tx) ([]registry.Dataset, error) {
+	built, err := dataset.ListSources(ctx, tx)
+	list := make([]registry.Dataset, len(built))
+	for i, b := range built {
+		list[i] = registry.Dataset(b)
+	}
+	return list, err
+}
+
 // view finds a view version by id in the newest catalog, or nil.
 func (s *Server) view(id int64) *feature.ViewVersion {
 	v, err := s.registry.Catalog().ViewByID(id)
@@ -143,9 +162,9 @@ func (s *Server) view(id int64) *feature.ViewVersion {
 	return v
 }
 
-// service finds an applied service, or nil.
+// service finds an applied service, or nil. One that was removed has datasets still.
 func (s *Server) service(ref string) *feature.ServiceVersion {
-	v, err := s.registry.Catalog().Service(ref)
+	v, err := s.registry.Catalog().PastService(ref)
 	if err != nil {
 		return nil
 	}

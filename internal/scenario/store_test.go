@@ -92,7 +92,7 @@ func newStore(t *testing.T) *store {
 }
 
 func (s *store) Define(set *definition.Set) error {
-	_, _, err := s.registry.Apply(context.Background(), registry.ApplyRequest{Files: set.Files, Principal: "test"})
+	_, _, err := s.registry.Apply(context.Background(), registry.ApplyRequest{Request: registry.Request{Files: set.Files}, Principal: "test"})
 	return err
 }
 

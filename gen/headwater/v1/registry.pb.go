@@ -1281,7 +1281,8 @@ type DiffDefinitionsResponse struct {
 	// The two, with the versions found.
 	Before *DefinitionSummary `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
 	After  *DefinitionSummary `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
-	// What differs, one line each. None: nothing does.
+	// What differs, one line each. None: nothing does. Of SQL that differs, the lines that were there begin with
+	// `sql.query | - `, those that are with `sql.query | + `, and those around them with `sql.query |   `.
 	Details []string `protobuf:"bytes,3,rep,name=details,proto3" json:"details,omitempty"`
 	// They mean the same: only descriptions, owners, tags and deprecations differ, or nothing does.
 	WordsOnly     bool `protobuf:"varint,4,opt,name=words_only,json=wordsOnly,proto3" json:"words_only,omitempty"`
@@ -1566,11 +1567,12 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x18COLUMN_INPUT_KIND_FILTER\x10\x02\x12\x1a\n" +
 	"\x16COLUMN_INPUT_KIND_JOIN\x10\x03\x12\x1b\n" +
 	"\x17COLUMN_INPUT_KIND_GROUP\x10\x04\x12\x1b\n" +
-	"\x17COLUMN_INPUT_KIND_ORDER\x10\x052\xf4\x02\n" +
+	"\x17COLUMN_INPUT_KIND_ORDER\x10\x052\xde\x03\n" +
 	"\x0fRegistryService\x12G\n" +
 	"\x04Plan\x12\x19.headwater.v1.PlanRequest\x1a\x1a.headwater.v1.PlanResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12J\n" +
 	"\x05Apply\x12\x1a.headwater.v1.ApplyRequest\x1a\x1b.headwater.v1.ApplyResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12h\n" +
-	"\x0fListDefinitions\x12$.headwater.v1.ListDefinitionsRequest\x1a%.headwater.v1.ListDefinitionsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12b\n" +
+	"\x0fListDefinitions\x12$.headwater.v1.ListDefinitionsRequest\x1a%.headwater.v1.ListDefinitionsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12h\n" +
+	"\x0fDiffDefinitions\x12$.headwater.v1.DiffDefinitionsRequest\x1a%.headwater.v1.DiffDefinitionsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12b\n" +
 	"\rGetDefinition\x12\".headwater.v1.GetDefinitionRequest\x1a#.headwater.v1.GetDefinitionResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1647,13 +1649,15 @@ var file_headwater_v1_registry_proto_depIdxs = []int32{
 	4,  // 30: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
 	8,  // 31: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
 	10, // 32: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
-	13, // 33: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
-	5,  // 34: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
-	9,  // 35: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
-	11, // 36: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
-	14, // 37: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
-	34, // [34:38] is the sub-list for method output_type
-	30, // [30:34] is the sub-list for method input_type
+	17, // 33: headwater.v1.RegistryService.DiffDefinitions:input_type -> headwater.v1.DiffDefinitionsRequest
+	13, // 34: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
+	5,  // 35: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
+	9,  // 36: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
+	11, // 37: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
+	18, // 38: headwater.v1.RegistryService.DiffDefinitions:output_type -> headwater.v1.DiffDefinitionsResponse
+	14, // 39: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
+	35, // [35:40] is the sub-list for method output_type
+	30, // [30:35] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name

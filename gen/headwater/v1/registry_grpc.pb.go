@@ -22,6 +22,7 @@ const (
 	RegistryService_Plan_FullMethodName            = "/headwater.v1.RegistryService/Plan"
 	RegistryService_Apply_FullMethodName           = "/headwater.v1.RegistryService/Apply"
 	RegistryService_ListDefinitions_FullMethodName = "/headwater.v1.RegistryService/ListDefinitions"
+	RegistryService_DiffDefinitions_FullMethodName = "/headwater.v1.RegistryService/DiffDefinitions"
 	RegistryService_GetDefinition_FullMethodName   = "/headwater.v1.RegistryService/GetDefinition"
 )
 
@@ -37,6 +38,8 @@ type RegistryServiceClient interface {
 	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (*ApplyResponse, error)
 	// Lists the definitions of one kind that the caller may list, by name and version.
 	ListDefinitions(ctx context.Context, in *ListDefinitionsRequest, opts ...grpc.CallOption) (*ListDefinitionsResponse, error)
+	// What differs between two definitions of one kind, such as two versions of a view.
+	DiffDefinitions(ctx context.Context, in *DiffDefinitionsRequest, opts ...grpc.CallOption) (*DiffDefinitionsResponse, error)
 	// One definition, whole.
 	GetDefinition(ctx context.Context, in *GetDefinitionRequest, opts ...grpc.CallOption) (*GetDefinitionResponse, error)
 }
@@ -79,6 +82,16 @@ func (c *registryServiceClient) ListDefinitions(ctx context.Context, in *ListDef
 	return out, nil
 }
 
+func (c *registryServiceClient) DiffDefinitions(ctx context.Context, in *DiffDefinitionsRequest, opts ...grpc.CallOption) (*DiffDefinitionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiffDefinitionsResponse)
+	err := c.cc.Invoke(ctx, RegistryService_DiffDefinitions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *registryServiceClient) GetDefinition(ctx context.Context, in *GetDefinitionRequest, opts ...grpc.CallOption) (*GetDefinitionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetDefinitionResponse)
@@ -101,6 +114,8 @@ type RegistryServiceServer interface {
 	Apply(context.Context, *ApplyRequest) (*ApplyResponse, error)
 	// Lists the definitions of one kind that the caller may list, by name and version.
 	ListDefinitions(context.Context, *ListDefinitionsRequest) (*ListDefinitionsResponse, error)
+	// What differs between two definitions of one kind, such as two versions of a view.
+	DiffDefinitions(context.Context, *DiffDefinitionsRequest) (*DiffDefinitionsResponse, error)
 	// One definition, whole.
 	GetDefinition(context.Context, *GetDefinitionRequest) (*GetDefinitionResponse, error)
 	mustEmbedUnimplementedRegistryServiceServer()
@@ -121,6 +136,9 @@ func (UnimplementedRegistryServiceServer) Apply(context.Context, *ApplyRequest) 
 }
 func (UnimplementedRegistryServiceServer) ListDefinitions(context.Context, *ListDefinitionsRequest) (*ListDefinitionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDefinitions not implemented")
+}
+func (UnimplementedRegistryServiceServer) DiffDefinitions(context.Context, *DiffDefinitionsRequest) (*DiffDefinitionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiffDefinitions not implemented")
 }
 func (UnimplementedRegistryServiceServer) GetDefinition(context.Context, *GetDefinitionRequest) (*GetDefinitionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDefinition not implemented")
@@ -200,6 +218,24 @@ func _RegistryService_ListDefinitions_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegistryService_DiffDefinitions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiffDefinitionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).DiffDefinitions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_DiffDefinitions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).DiffDefinitions(ctx, req.(*DiffDefinitionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RegistryService_GetDefinition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetDefinitionRequest)
 	if err := dec(in); err != nil {
@@ -236,6 +272,10 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDefinitions",
 			Handler:    _RegistryService_ListDefinitions_Handler,
+		},
+		{
+			MethodName: "DiffDefinitions",
+			Handler:    _RegistryService_DiffDefinitions_Handler,
 		},
 		{
 			MethodName: "GetDefinition",
