@@ -97,5 +97,5 @@ func (w *walker) describeInputs(ctx context.Context, runs []int64, described map
 		p.number("load_number."+source, r.LoadNumber)
 		p.number("rows_read."+source, r.Rows)
 	}
-	return nil
+	return w.describeViewInputs(ctx, runs, described)
 }

@@ -7,7 +7,8 @@
 //
 // Invariants:
 //   - A run is behind a view version at sequence s when it is the last one published by s, or when rows that it wrote are
-//     visible at s. A view is asked at its newest published sequence, a dataset at the one that it was built at. So a run
+//     visible at s. A view is asked at its newest published sequence, a dataset at the one that it was built at, and a run that
+//     read the view at the one that it read. So a run
 //     all of whose rows were corrected is behind the view no longer, and is behind an older dataset for good; and a run
 //     that is not published is behind nothing.
 //   - Every edge that a walk down follows, a walk up from its far end follows too.

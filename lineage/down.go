@@ -61,7 +61,8 @@ func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 	return nil
 }
 
-// runsDown goes from runs to the view versions that they are behind now, and to the datasets that they are behind for good.
+// runsDown goes from runs to the view versions that they are behind now, and to the datasets and the runs of other views that
+// they are behind for good.
 func (w *walker) runsDown(ctx context.Context, runs []node) error {
 	spans, err := w.runSpans(ctx, ids(runs))
 	if err != nil {
@@ -91,7 +92,7 @@ func (w *walker) runsDown(ctx context.Context, runs []node) error {
 	for _, d := range datasets {
 		w.follow(node{kind: Run, id: runOf[viewSeq{d.View, d.Seq}]}, node{kind: Dataset, name: d.Dataset}, Read, 0)
 	}
-	return nil
+	return w.readsDown(ctx, spans)
 }
 
 func (w *walker) viewsDown(ctx context.Context, views []node) error {
@@ -102,6 +103,9 @@ func (w *walker) viewsDown(ctx context.Context, views []node) error {
 		for _, name := range w.definitions[v.id].featureNames() {
 			w.follow(v, node{kind: Feature, id: v.id, name: name}, Definition, 0)
 		}
+	}
+	if err := w.viewsOfViews(ctx, `AND i.id = ANY ($1)`, views); err != nil {
+		return err
 	}
 	pins, err := w.pinsTo(ctx, ids(views))
 	if err != nil {

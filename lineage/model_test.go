@@ -29,6 +29,7 @@ type modelView struct {
 	version  int
 	features []string
 	sources  []string
+	reads    []*modelView
 	seq      int64
 	// published is the newest sequence that is.
 	published int64
@@ -59,6 +60,8 @@ type modelRun struct {
 	seq       int64
 	published bool
 	loads     []*modelLoad
+	// reads is the sequences of other views.
+	reads map[*modelView]int64
 }
 
 type modelDataset struct {
@@ -99,6 +102,9 @@ func (m *model) edges(seqOf func(*modelView) int64) []Edge {
 		for _, s := range v.sources {
 			add("source:"+s, "view:"+v.ref(), Definition)
 		}
+		for _, input := range v.reads {
+			add("view:"+input.ref(), "view:"+v.ref(), Definition)
+		}
 		for _, f := range v.features {
 			add("view:"+v.ref(), "feature:"+v.ref()+"."+f, Definition)
 		}
@@ -133,6 +139,11 @@ func (m *model) edges(seqOf func(*modelView) int64) []Edge {
 				add("source:"+s, r.node(), Read)
 			}
 		}
+		for _, reader := range m.runs {
+			if seq, reads := reader.reads[r.view]; reads && reader.published && r.behind(seq, m.runs) {
+				add(r.node(), reader.node(), Read)
+			}
+		}
 		if r.behind(seqOf(r.view), m.runs) {
 			add(r.node(), "view:"+r.view.ref(), Wrote)
 		}
@@ -158,7 +169,7 @@ func (m *model) walk(root string, dir Direction, depth int) (nodes []string, edg
 				if seq, reads := d.at[v]; reads {
 					return seq
 				}
-				return v.published
+				return 0
 			}
 		}
 	}
@@ -215,11 +226,17 @@ func drawModel(t *rapid.T, tx pgx.Tx) *model {
 	for _, s := range sources {
 		m.seed.source(s)
 	}
-	for _, name := range []string{"v", "w"} {
+	for _, name := range []string{"v", "w", "z"} {
 		for version := range rapid.IntRange(1, 2).Draw(t, "versions of "+name) {
 			v := &modelView{name: name, version: version + 1, features: []string{"x", "y"}[:rapid.IntRange(1, 2).Draw(t, "features")]}
 			v.sources = sources[rapid.IntRange(0, 1).Draw(t, "first source"):]
-			v.id = m.seed.view(v.name, v.version, v.features, v.sources...)
+			inputs := map[string]int{}
+			for _, input := range m.views {
+				if _, twice := inputs[input.name]; !twice && input.name != name && rapid.Bool().Draw(t, "reads a view") {
+					v.reads, inputs[input.name] = append(v.reads, input), input.version
+				}
+			}
+			v.id = m.seed.viewOver(v.name, v.version, v.features, inputs, v.sources...)
 			m.views = append(m.views, v)
 		}
 	}
@@ -307,7 +324,15 @@ func (m *model) drawRun(t *rapid.T) {
 			v.rows = append(v.rows, &modelRow{r.seq, live})
 		}
 	}
-	m.seed.run(v.id, r.seq, state, 0, 0, v.sources, reads)
+	run := m.seed.run(v.id, r.seq, state, 0, 0, v.sources, reads)
+	r.reads = map[*modelView]int64{}
+	for _, input := range v.reads {
+		if r.published && input.published > 0 {
+			r.reads[input] = input.published
+			m.seed.exec(`INSERT INTO headwater.run_view_input (run_id, view_id, seq, rows_read) VALUES ($1, $2, $3, 7)`,
+				run, input.id, input.published)
+		}
+	}
 	if r.published {
 		v.published = r.seq
 	}

@@ -81,16 +81,25 @@ func (s *seed) source(name string) {
 // view makes a view version with an empty history table.
 func (s *seed) view(name string, version int, features []string, sources ...string) int64 {
 	s.t.Helper()
+	return s.viewOver(name, version, features, nil, sources...)
+}
+
+// viewOver is view, for one that reads other views too.
+func (s *seed) viewOver(name string, version int, features []string, views map[string]int, sources ...string) int64 {
+	s.t.Helper()
 	view := &headwaterv1.FeatureView{Name: name, Entity: "airport"}
 	for _, f := range features {
 		view.Features = append(view.Features, &headwaterv1.Feature{Name: f, Type: "float64", Description: "The " + f + "."})
 	}
 	resolved := map[string]int{}
+	if views == nil {
+		views = map[string]int{}
+	}
 	for _, source := range sources {
 		resolved[source] = 1
 	}
 	id := s.definition("view", name, version, &headwaterv1.DefinitionFile{FeatureViews: []*headwaterv1.FeatureView{view}},
-		map[string]any{"entity": 1, "sources": resolved})
+		map[string]any{"entity": 1, "sources": resolved, "views": views})
 	s.exec(`INSERT INTO headwater.view_state (view_id) VALUES ($1)`, id)
 	s.exec(fmt.Sprintf(`CREATE TABLE headwater_history."%s_v%d" (seq_from bigint, seq_to bigint)`, name, version))
 	return id

@@ -1,6 +1,9 @@
 package lineage
 
-import "context"
+import (
+	"context"
+	"maps"
+)
 
 func (w *walker) loadsUp(ctx context.Context, loads []node) error {
 	type row struct {
@@ -22,8 +25,8 @@ func (w *walker) loadsUp(ctx context.Context, loads []node) error {
 	return nil
 }
 
-// runsUp goes from runs to the loads that they read, and to the sources in which they found no row. Only published runs
-// have either.
+// runsUp goes from runs to the loads that they read, to the sources in which they found no row, and to the runs behind the
+// views that they read. Only published runs have any of these.
 func (w *walker) runsUp(ctx context.Context, runs []node) error {
 	type read struct{ Run, Load, Rows int64 }
 	reads, err := collect[read](ctx, w.q, `
@@ -35,7 +38,10 @@ func (w *walker) runsUp(ctx context.Context, runs []node) error {
 	for _, r := range reads {
 		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, r.Rows)
 	}
-	return w.emptyInputs(ctx, `i.run_id = ANY ($1)`, ids(runs))
+	if err := w.emptyInputs(ctx, `i.run_id = ANY ($1)`, ids(runs)); err != nil {
+		return err
+	}
+	return w.readsUp(ctx, runs)
 }
 
 // emptyInputs follows the edges between runs and the sources in which they found no row.
@@ -59,7 +65,7 @@ func (w *walker) emptyInputs(ctx context.Context, where string, arg any) error {
 	return nil
 }
 
-// viewsUp goes from views to their sources and to the runs behind them.
+// viewsUp goes from views to their sources, to the views that they read and to the runs behind them.
 func (w *walker) viewsUp(ctx context.Context, views []node) error {
 	type row struct {
 		View   int64
@@ -74,9 +80,17 @@ func (w *walker) viewsUp(ctx context.Context, views []node) error {
 	for _, r := range rows {
 		w.follow(node{kind: Source, name: r.Source}, node{kind: View, id: r.View}, Definition, 0)
 	}
+	if err := w.viewsOfViews(ctx, `AND v.id = ANY ($1)`, views); err != nil {
+		return err
+	}
 	at, err := w.publishedSeqs(ctx, ids(views))
 	if err != nil {
 		return err
+	}
+	if w.root.kind == Dataset {
+		// A view that a dataset does not read itself stands above it at the sequences that runs of others read, and not at its
+		// newest.
+		maps.DeleteFunc(at, func(view, _ int64) bool { _, read := w.asOf[view]; return !read })
 	}
 	for view, seq := range w.asOf {
 		if _, asked := at[view]; asked {

@@ -39,6 +39,9 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, covered offline.Span) error
 	if err := insertInputs(ctx, tx, r); err != nil {
 		return err
 	}
+	if err := insertViewInputs(ctx, tx, r); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `
 		UPDATE headwater.view_state SET published_seq = $2, live_rows = $3, covered_from = $4, covered_to = $5
 		WHERE view_id = $1`,

@@ -68,6 +68,8 @@ type Run struct {
 	Phases   []Phase
 	Warnings []string
 	Inputs   []Input
+	// ViewInputs are by the name of the view.
+	ViewInputs []ViewInput
 
 	OnlineState                                  OnlineState
 	OnlineWritten, OnlineStale, OnlineTombstones int64
@@ -212,7 +214,10 @@ func getRun(ctx context.Context, q database.Querier, ref, where string, args ...
 	if err != nil {
 		return nil, err
 	}
-	r.Inputs, err = listInputs(ctx, q, r.ID)
+	if r.Inputs, err = listInputs(ctx, q, r.ID); err != nil {
+		return nil, err
+	}
+	r.ViewInputs, err = listViewInputs(ctx, q, r.ID)
 	return r, err
 }
 

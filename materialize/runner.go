@@ -207,6 +207,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	}
 	exact, conflicting := t.Duplicates()
 	accepted := t.RowsRead() - exact - conflicting
+	r.ViewInputs = describeViewInputs(t.ViewInputs)
 	r.Ledger = Ledger{
 		Read: t.RowsRead(), Duplicate: exact + conflicting, Accepted: accepted, Unaccounted: accepted,
 		Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,

@@ -39,12 +39,11 @@ func checkView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature
 	if err := limitAnalysis(ctx, tx); err != nil {
 		return nil, err
 	}
-	in := analysis.Input{Functions: v.SQL.Functions, Clocks: true, Grain: v.Grain, Lookback: v.Lookback}
-	for _, src := range v.SourceVersions {
-		if err := createEmptyInput(ctx, tx, src); err != nil {
-			return nil, err
-		}
-		in.Relations = append(in.Relations, sourceRelation(src))
+	if err := createEmptyInputs(ctx, tx, v); err != nil {
+		return nil, err
+	}
+	in := analysis.Input{
+		Relations: inputRelations(v), Functions: v.SQL.Functions, Clocks: true, Grain: v.Grain, Lookback: v.Lookback,
 	}
 	statement, err := outputStatement(v, Span{Start: 0, End: 1})
 	if err != nil {

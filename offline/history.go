@@ -118,7 +118,7 @@ func apply(ctx context.Context, tx pgx.Tx, t *Transform, staging string, seq int
 	for _, c := range t.View.Stored() {
 		same = append(same, fmt.Sprintf("s.%[1]s IS NOT DISTINCT FROM h.%[1]s", quote(c.Name)))
 	}
-	grain := t.View.Grain
+	grain := t.View.RunGrain()
 	owned := fmt.Sprintf("h.seq_to = %d AND h.event_time >= %s AND h.event_time < %s",
 		int64(SeqLive), timeLiteral(t.Owned.Start.Add(grain)), timeLiteral(t.Owned.End.Add(grain)))
 

@@ -122,6 +122,9 @@ func inputNames(v *feature.ViewVersion) []string {
 	for _, src := range v.SourceVersions {
 		names = append(names, src.Name)
 	}
+	for _, input := range v.ViewVersions {
+		names = append(names, input.Name)
+	}
 	return names
 }
 

@@ -38,6 +38,8 @@ type Transform struct {
 	Inputs []*Input
 	// Now is when the snapshot was taken.
 	Now feature.Time
+	// ViewInputs are the views that it reads, in the order of View.ViewVersions.
+	ViewInputs []*ViewInput
 
 	tx     pgx.Tx
 	conn   *pgx.Conn
@@ -80,6 +82,14 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 		t.Inputs = append(t.Inputs, in)
 		reach = reach.Union(span)
 	}
+	for _, view := range t.View.ViewVersions {
+		in, err := openViewInput(ctx, t.tx, t.View, view)
+		if err != nil {
+			return err
+		}
+		t.ViewInputs = append(t.ViewInputs, in)
+		reach = reach.Union(in.reach(t.View))
+	}
 	var now time.Time
 	if err := t.tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
 		return err
@@ -102,6 +112,14 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 			return arrivalFault(in.Source, err)
 		}
 	}
+	for _, in := range t.ViewInputs {
+		if err := in.createView(ctx, t.tx, t.View, read); err != nil {
+			return err
+		}
+		if err := in.count(ctx, t.tx); err != nil {
+			return err
+		}
+	}
 	if err := t.bounds.set(ctx, t.tx); err != nil {
 		return err
 	}
@@ -110,7 +128,7 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 
 // own works out the span that the run owns.
 func (t *Transform) own(scope Scope, reach Span, now feature.Time) error {
-	grain := t.View.Grain
+	grain := t.View.RunGrain()
 	reach = Span{Start: reach.Start.Floor(grain), End: reach.End.Ceil(grain)}
 	if grain > 0 {
 		reach.End = min(reach.End, now.Floor(grain))
@@ -126,7 +144,8 @@ func (t *Transform) own(scope Scope, reach Span, now feature.Time) error {
 		}
 	}
 	if t.Owned.IsEmpty() && scope.From == nil && scope.To == nil && reach.IsEmpty() {
-		if src := t.View.SourceVersions[0]; src.Postgres != nil {
+		if sources := t.View.SourceVersions; len(sources) > 0 && sources[0].Postgres != nil {
+			src := sources[0]
 			return fault.New(fault.FailedPrecondition, "view %s: source %s has no rows, and no run covered anything yet; "+
 				"wait until there are rows in %s", t.View.Ref(), src.Name, src.Postgres)
 		}
@@ -144,6 +163,9 @@ func (t *Transform) own(scope Scope, reach Span, now feature.Time) error {
 func (t *Transform) RowsRead() int64 {
 	var n int64
 	for _, in := range t.Inputs {
+		n += in.Rows
+	}
+	for _, in := range t.ViewInputs {
 		n += in.Rows
 	}
 	return n
@@ -215,10 +237,10 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 			return t.refuse("found a row (%s) with %d bytes of text, bytes, lists and vectors in its features and attributes, expected at most %d; cut it down",
 				describeRow(columns[:keys+2], values), text, feature.MaxRowText)
 		}
-		if at := row.EventTime.Add(-t.View.Grain); at < t.Owned.Start || at >= t.Owned.End {
+		if at := row.EventTime.Add(-t.View.RunGrain()); at < t.Owned.Start || at >= t.Owned.End {
 			return t.refuse("found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
 				"a run writes only what it owns: check the grain, or leave other groups out with {{interval.start}} and "+
-				"{{interval.end}}", describeRow(columns[:keys+2], values), t.View.Grain, t.Owned.Start, t.Owned.End)
+				"{{interval.end}}", describeRow(columns[:keys+2], values), t.View.RunGrain(), t.Owned.Start, t.Owned.End)
 		}
 		return emit(&row)
 	})

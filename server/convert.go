@@ -137,6 +137,11 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 		}
 		out.Inputs = append(out.Inputs, input)
 	}
+	for _, in := range r.ViewInputs {
+		out.Inputs = append(out.Inputs, &headwaterv1.RunInput{
+			View: in.View, ViewVersion: int32(in.Version), ViewSeq: in.Seq, RowsRead: in.Rows,
+		})
+	}
 	return out
 }
 

@@ -79,6 +79,11 @@ func runSections(r *headwaterv1.Run) []section {
 	}
 	inputs := section{title: "inputs", table: table{header: []string{"SOURCE", "LOAD#", "FILE", "SHA256", "ROWS#"}}}
 	for _, in := range r.Inputs {
+		if in.View != "" {
+			// Which publication it was: rows that an earlier run wrote may be made of an earlier one.
+			inputs.add("view "+in.View+"@"+number(in.ViewVersion)+" as of its run "+number(in.ViewSeq), "", "", "", number(in.RowsRead))
+			continue
+		}
 		inputs.add(in.Source+"@"+number(in.SourceVersion)+" up to load number "+number(in.LoadNumber), "", "", short(in.SourceFingerprint), number(in.RowsRead))
 		for _, load := range in.Loads {
 			inputs.add("", number(load.Id), load.FileName, short(load.FileSha256), number(load.Rows))
