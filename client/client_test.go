@@ -307,8 +307,8 @@ func TestLargeBatchesAreCut(t *testing.T) {
 			t.Errorf("found a piece of %d rows and %d bytes", piece.NumRows(), n)
 		}
 		for i := range int(piece.NumRows()) {
-			if got := tabular.ValueAt(piece.Column(0), i).Int64(); got != next {
-				t.Fatalf("found row %d, expected %d", got, next)
+			if got, err := tabular.ValueAt(piece.Column(0), i); err != nil || got.Int64() != next {
+				t.Fatalf("found row %d, %v; expected %d", got.Int64(), err, next)
 			}
 			next++
 		}

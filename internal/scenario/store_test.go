@@ -294,7 +294,10 @@ func rowsOf(stream *bytes.Buffer) ([][]feature.Value, error) {
 		for i := range int(batch.NumRows()) {
 			row := make([]feature.Value, batch.NumCols())
 			for c := range row {
-				row[c] = tabular.ValueAt(batch.Column(c), i)
+				var err error
+				if row[c], err = tabular.ValueAt(batch.Column(c), i); err != nil {
+					return nil, err
+				}
 			}
 			rows = append(rows, row)
 		}

@@ -132,15 +132,15 @@ func TestBadColumns(t *testing.T) {
 			expectFault(t, err, fault.InvalidRows, path+": "+c.want)
 		})
 	}
-	path := write(t, "f.parquet", string(one(arrow.ListOf(arrow.PrimitiveTypes.Int64), null).parquet(t)))
+	path := write(t, "f.parquet", string(one(arrow.StructOf(arrow.Field{Name: "a", Type: arrow.PrimitiveTypes.Int64, Nullable: true}), null).parquet(t)))
 	f, err := Open(path, nil, FormatUnknown)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	_, err = f.Columns(nil)
-	expectFault(t, err, fault.InvalidRows, path+": column c: found type list<element: int64, nullable>, expected a bool, an integer, "+
-		"a floating point number, text, a date or a timestamp; convert the column or take it out")
+	expectFault(t, err, fault.InvalidRows, path+": column c: found type struct<a: int64 nullable>, expected a bool, an integer, "+
+		"a floating point number, a decimal, text, binary, a date, a timestamp or a list of these; convert the column or take it out")
 	_, err = f.Read([]feature.Column{{Name: "origin", Type: feature.TypeString}})
 	expectFault(t, err, fault.InvalidRows, path+": found no column origin, expected it; the file has c")
 }

@@ -30,6 +30,8 @@ const (
 	fieldCustomMetadata = 6
 
 	typeTimestamp     = 10
+	typeList          = 12
+	typeFixedSizeList = 16
 	timestampTimezone = 1
 
 	keyValueKey   = 0
@@ -83,7 +85,7 @@ func (t table) text(slot int) string {
 }
 
 // checkSchemaTable refuses a schema in which things lie over each other, and unless nested ones are allowed, one with columns
-// that have children or dictionaries.
+// that have dictionaries, or children that are not the elements of a list, or have some themselves.
 func checkSchemaTable(meta []byte, nested bool) error {
 	message := table{meta, table{bytes: meta}.uint32(0)}
 	schema, ok := message.table(messageHeader)
@@ -98,7 +100,7 @@ func checkSchemaTable(meta []byte, nested bool) error {
 		return badStream("found a schema without columns, expected some")
 	}
 	for i := range n {
-		if err := sum.field(schema, first, i, nested); err != nil {
+		if err := sum.field(schema, first, i, nested, true); err != nil {
 			return err
 		}
 	}
@@ -132,26 +134,30 @@ func (b *budget) string(t table, slot int) {
 	b.take(n)
 }
 
-// field takes the i-th of a vector of fields, with all below it.
-func (b *budget) field(of table, first, i int, nested bool) error {
+// field takes the i-th of a vector of fields, with all below it. list is whether it may be one.
+func (b *budget) field(of table, first, i int, nested, list bool) error {
 	b.take(4)
 	field := of.element(first, i)
 	b.string(field, fieldName)
 	b.pairs(field, fieldCustomMetadata)
-	if at := field.field(fieldTypeType); at > 0 && field.bytes[at] == typeTimestamp {
+	kind := byte(0)
+	if at := field.field(fieldTypeType); at > 0 {
+		kind = field.bytes[at]
+	}
+	if kind == typeTimestamp {
 		if timestamp, ok := field.table(fieldType); ok {
 			b.string(timestamp, timestampTimezone)
 		}
 	}
 	children, n := field.vector(fieldChildren)
 	switch {
-	case n > 0 && !nested:
+	case n > 0 && !nested && !(list && n == 1 && (kind == typeList || kind == typeFixedSizeList)):
 		return badStream("column %s: found a nested type, expected %s", quote(field.text(fieldName)), streamTypes)
 	case field.field(fieldDictionary) != 0 && !nested:
 		return badStream("column %s: found a dictionary, expected plain values of %s", quote(field.text(fieldName)), streamTypes)
 	}
 	for i := range n {
-		if err := b.field(field, children, i, nested); err != nil {
+		if err := b.field(field, children, i, nested, false); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -17,7 +16,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 )
 
-// jsonLines yields the objects of an NDJSON file, flat, key by key. Blank lines are no rows.
+// jsonLines yields the objects of an NDJSON file, key by key. Blank lines are no rows.
 type jsonLines struct {
 	file   *File
 	reader *bufio.Reader
@@ -32,7 +31,7 @@ func (f *File) jsonLines() *jsonLines {
 }
 
 // next reads one line and calls member for each key of its object, with a token that is nil (null), bool, json.Number
-// or string.
+// or string, or a jsonArray of such.
 func (j *jsonLines) next(member func(key string, value json.Token) error) error {
 	for {
 		if err := j.readLine(); err != nil {
@@ -98,13 +97,19 @@ func (j *jsonLines) object(member func(string, json.Token) error) error {
 		if err != nil {
 			return j.badJSON()
 		}
-		if _, nested := value.(json.Delim); nested {
-			return j.badValue(name, "found %s, expected a single value; flatten it", describe(value))
-		}
-		if s, ok := value.(string); ok {
-			if err := j.checkString(s); err != nil {
-				return j.badValue(name, "%s", err)
+		switch v := value.(type) {
+		case json.Delim:
+			if v != '[' {
+				return j.badValue(name, "found %s, expected a single value; flatten it", describe(value))
 			}
+			if value, err = readArray(d, j.text); err == errNoJSON {
+				return j.badJSON()
+			}
+		case string:
+			err = checkJSONString(v, j.text)
+		}
+		if err != nil {
+			return j.badValue(name, "%s", err)
 		}
 		if err := member(name, value); err != nil {
 			return err
@@ -121,67 +126,6 @@ func (j *jsonLines) object(member func(string, json.Token) error) error {
 
 func (j *jsonLines) badJSON() error {
 	return j.bad("found %s, which is not JSON; expected one whole JSON object a line", quote(strings.TrimSpace(string(j.text))))
-}
-
-// checkString refuses what the decoder repairs without a word: an escaped half of a surrogate pair becomes U+FFFD.
-func (j *jsonLines) checkString(s string) error {
-	if err := checkText(s); err != nil {
-		return err
-	}
-	if strings.ContainsRune(s, utf8.RuneError) && !bytes.Contains(j.text, []byte(string(utf8.RuneError))) &&
-		!bytes.Contains(bytes.ToLower(j.text), []byte(`\ufffd`)) {
-		return fmt.Errorf("found half of a surrogate pair in %s, expected whole characters", quote(s))
-	}
-	return nil
-}
-
-func describe(t json.Token) string {
-	switch t := t.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return fmt.Sprint(t)
-	case json.Number:
-		return "the number " + t.String()
-	case string:
-		return "the text " + quote(t)
-	case json.Delim:
-		if t == '[' {
-			return "an array"
-		}
-		return "an object"
-	}
-	return fmt.Sprint(t)
-}
-
-// jsonValue is a token as a value of type t. Numbers and bools are themselves, text is text or a timestamp; floats that
-// JSON has no number for are the texts NaN, Infinity and -Infinity.
-func jsonValue(t feature.Type, token json.Token) (feature.Value, error) {
-	switch token := token.(type) {
-	case nil:
-		return feature.Null(), nil
-	case bool:
-		if t == feature.TypeBool {
-			return feature.Bool(token), nil
-		}
-	case json.Number:
-		if t == feature.TypeInt64 || t == feature.TypeFloat64 {
-			return parseText(t, token.String())
-		}
-	case string:
-		if t == feature.TypeString || t == feature.TypeTimestamp || (t == feature.TypeFloat64 && isSpecialFloat(token)) {
-			return parseText(t, token)
-		}
-	}
-	return feature.Null(), fmt.Errorf("found %s, expected %s", describe(token), jsonForm[t])
-}
-
-var jsonForm = map[feature.Type]string{
-	feature.TypeBool:      "a bool: true or false",
-	feature.TypeInt64:     "an int64: a whole number without quotes",
-	feature.TypeFloat64:   "a float64: a number without quotes",
-	feature.TypeString:    "text in quotes",
-	feature.TypeTimestamp: timestampForms,
 }
 
 type jsonBatches struct {
@@ -306,6 +250,10 @@ func (f *File) inferNDJSON(typed []feature.Column) ([]feature.Column, error) {
 					k.fits(feature.TypeTimestamp)
 				} else {
 					k.fits()
+				}
+			case jsonArray:
+				if _, given := typedAs(typed, key); !given {
+					return lines.badValue(key, "found an array, expected a single value; flatten it")
 				}
 			}
 			if _, given := typedAs(typed, key); !given && k.kind != "" && k.kind != kind {

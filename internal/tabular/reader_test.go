@@ -63,7 +63,10 @@ func rowsOf(r *Reader) ([]string, error) {
 		for row := range int(batch.NumRows()) {
 			var cells []string
 			for _, a := range batch.Columns() {
-				v := ValueAt(a, row)
+				v, err := ValueAt(a, row)
+				if err != nil {
+					return nil, err
+				}
 				if v.IsNull() {
 					cells = append(cells, "∅")
 				} else {

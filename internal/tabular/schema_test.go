@@ -8,11 +8,12 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/anyvalue"
 )
 
 func TestColumnsOfIsTheInverseOfArrowSchema(t *testing.T) {
 	var columns []feature.Column
-	for _, typ := range feature.PlainTypes()[:5] {
+	for _, typ := range anyvalue.Kinds() {
 		columns = append(columns, feature.Column{Name: "c_" + typ.String(), Type: typ})
 	}
 	got, err := ColumnsOf(ArrowSchema(columns))
@@ -33,11 +34,27 @@ func TestColumnsOfRefusesOtherTypes(t *testing.T) {
 	}{
 		"narrow": {
 			[]arrow.Field{{Name: "ok", Type: arrow.PrimitiveTypes.Int64}, {Name: "delay", Type: arrow.PrimitiveTypes.Int16}},
-			"column delay: found Arrow type int16, expected bool, int64, float64, utf8 or timestamp[us, tz=UTC]",
+			"column delay: found Arrow type int16, expected bool, int64, float64, utf8, timestamp[us, tz=UTC], decimal128, binary, a list of one of these, or a fixed_size_list of float",
 		},
 		"another unit": {
 			[]arrow.Field{{Name: "at", Type: arrow.FixedWidthTypes.Timestamp_ns}},
-			"column at: found Arrow type timestamp[ns, tz=UTC], expected bool, int64, float64, utf8 or timestamp[us, tz=UTC]",
+			"column at: found Arrow type timestamp[ns, tz=UTC], expected bool, int64, float64, utf8, timestamp[us, tz=UTC], decimal128, binary, a list of one of these, or a fixed_size_list of float",
+		},
+		"a decimal of 256 bits": {
+			[]arrow.Field{{Name: "p", Type: &arrow.Decimal256Type{Precision: 5, Scale: 2}}},
+			"column p: found Arrow type decimal256(5, 2), expected " + streamTypes,
+		},
+		"a scale below zero": {
+			[]arrow.Field{{Name: "p", Type: &arrow.Decimal128Type{Precision: 5, Scale: -2}}},
+			"column p: found Arrow type decimal(5, -2), expected " + streamTypes,
+		},
+		"a list of lists": {
+			[]arrow.Field{{Name: "l", Type: arrow.ListOf(arrow.ListOf(arrow.PrimitiveTypes.Int64))}},
+			"column l: found Arrow type list<item: list<item: int64, nullable>, nullable>, expected " + streamTypes,
+		},
+		"a vector of float64": {
+			[]arrow.Field{{Name: "v", Type: arrow.FixedSizeListOf(3, arrow.PrimitiveTypes.Float64)}},
+			"column v: found Arrow type fixed_size_list<item: float64, nullable>[3], expected " + streamTypes,
 		},
 		"twice": {
 			[]arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int64}, {Name: "a", Type: arrow.PrimitiveTypes.Int64}},
@@ -62,11 +79,11 @@ func TestAppendAndValueAt(t *testing.T) {
 		Append(b, v)
 		Append(b, feature.Null())
 		a := b.NewArray()
-		if got := ValueAt(a, 0); !got.Equal(v) {
-			t.Errorf("found %s %q, expected %s %q", got.Type(), got.Text(), v.Type(), v.Text())
+		if got, err := ValueAt(a, 0); err != nil || !got.Equal(v) {
+			t.Errorf("found %s %q, %v; expected %s %q", got.Type(), got.Text(), err, v.Type(), v.Text())
 		}
-		if got := ValueAt(a, 1); !got.IsNull() {
-			t.Errorf("found %q, expected NULL", got.Text())
+		if got, err := ValueAt(a, 1); err != nil || !got.IsNull() {
+			t.Errorf("found %q, %v; expected NULL", got.Text(), err)
 		}
 	}
 }

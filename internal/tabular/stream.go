@@ -24,7 +24,7 @@ type StreamReader struct {
 }
 
 // NewStreamReader reads the schema of a stream that may come from anyone. Its batches are at most MaxBatchBytes long and not
-// compressed, its columns have distinct names, and neither dictionaries nor children.
+// compressed, its columns have distinct names, no dictionaries, and no children but a list's elements.
 func NewStreamReader(r io.Reader) (*StreamReader, error) {
 	return newStreamReader(&messages{r: r, maxBody: MaxBatchBytes})
 }
@@ -51,7 +51,7 @@ func newStreamReader(from *messages) (s *StreamReader, err error) {
 }
 
 // Rows are the stream's rows, a value per column: text is valid UTF-8 without NUL, and times lie in the years 1 to 9999. A
-// row is used only until the next; its strings may be kept no longer either. It can be ranged over once.
+// row is used only until the next; what its values hold may be kept no longer either. It can be ranged over once.
 func (s *StreamReader) Rows() iter.Seq2[[]feature.Value, error] {
 	return func(yield func([]feature.Value, error) bool) {
 		defer s.r.Release()
@@ -68,8 +68,11 @@ func (s *StreamReader) Rows() iter.Seq2[[]feature.Value, error] {
 			for i := range int(batch.NumRows()) {
 				number++
 				for c := range row {
-					row[c] = ValueAt(batch.Column(c), i)
-					if err := checkStored(row[c]); err != nil {
+					var err error
+					if row[c], err = ValueAt(batch.Column(c), i); err == nil {
+						err = checkStored(row[c])
+					}
+					if err != nil {
 						yield(nil, badStream("row %d: column %s: %s", number, s.Columns[c].Name, err))
 						return
 					}
@@ -124,15 +127,11 @@ func checkBatch(batch arrow.RecordBatch, bodyLen int64, compressed bool) error {
 		if int64(a.Len()) != batch.NumRows() {
 			return fmt.Errorf("found an array of %d values in a batch of %d", a.Len(), batch.NumRows())
 		}
-		buffers := a.Data().Buffers()
-		for _, b := range buffers {
-			if b != nil {
-				sum += int64(b.Len())
-			}
-		}
-		if err := checkBuffers(a, buffers); err != nil {
+		n, err := checkArray(a)
+		if err != nil {
 			return err
 		}
+		sum += n
 	}
 	if sum > bodyLen && !compressed {
 		return errors.New("buffers lie over each other")
@@ -140,43 +139,67 @@ func checkBatch(batch arrow.RecordBatch, bodyLen int64, compressed bool) error {
 	return nil
 }
 
-func checkBuffers(a arrow.Array, buffers []*memory.Buffer) error {
+// checkArray makes sure of one array and, where it is of lists, of their elements. size is the bytes of all its buffers.
+func checkArray(a arrow.Array) (size int64, err error) {
+	buffers := a.Data().Buffers()
+	for _, b := range buffers {
+		size += int64(lengthOf(b))
+	}
 	n := a.Len()
 	bitmap := lengthOf(buffers[0])
 	if bitmap < (n+7)/8 && (bitmap > 0 || a.Data().NullN() > 0) {
-		return fmt.Errorf("found %d bytes of validity for %d values", bitmap, n)
+		return 0, fmt.Errorf("found %d bytes of validity for %d values", bitmap, n)
 	}
 	held := 0
 	switch a := a.(type) {
 	case *array.String:
-		return checkOffsets(a, buffers)
+		return size, checkOffsets(a, buffers[1], a.ValueOffsets, lengthOf(buffers[2]))
+	case *array.Binary:
+		return size, checkOffsets(a, buffers[1], a.ValueOffsets, lengthOf(buffers[2]))
+	case *array.List:
+		below, err := checkArray(a.ListValues())
+		if err != nil {
+			return 0, err
+		}
+		return size + below, checkOffsets(a, buffers[1], a.Offsets, a.ListValues().Len())
+	case *array.FixedSizeList:
+		below, err := checkArray(a.ListValues())
+		if each := int(a.DataType().(*arrow.FixedSizeListType).Len()); err == nil && a.ListValues().Len()/each < n {
+			err = fmt.Errorf("found %d elements for %d lists of %d", a.ListValues().Len(), n, each)
+		}
+		return size + below, err
 	case *array.Boolean:
 		held = 8 * lengthOf(buffers[1])
+	case *array.Decimal128:
+		held = lengthOf(buffers[1]) / 16
+	case *array.Float32:
+		held = lengthOf(buffers[1]) / 4
 	default:
 		held = lengthOf(buffers[1]) / 8
 	}
 	if held < n && !allNull(a) {
-		return fmt.Errorf("found room for %d values in an array of %d", held, n)
+		return 0, fmt.Errorf("found room for %d values in an array of %d", held, n)
 	}
-	return nil
+	return size, nil
 }
 
-func checkOffsets(a *array.String, buffers []*memory.Buffer) error {
+// checkOffsets makes sure that an array's offsets go up, and no further than what they point into.
+func checkOffsets(a arrow.Array, buffer *memory.Buffer, read func() []int32, held int) error {
 	n := a.Len()
-	if lengthOf(buffers[1])/4 < n+1 {
+	if lengthOf(buffer)/4 < n+1 {
 		if n == 0 || allNull(a) {
 			return nil
 		}
-		return fmt.Errorf("found %d bytes of offsets for %d values", lengthOf(buffers[1]), n)
+		return fmt.Errorf("found %d bytes of offsets for %d values", lengthOf(buffer), n)
 	}
-	offsets := a.ValueOffsets()
+	offsets := read()
 	for i := range n {
 		if offsets[i] < 0 || offsets[i+1] < offsets[i] {
 			return fmt.Errorf("found offset %d after %d", offsets[i+1], offsets[i])
 		}
 	}
-	if int(offsets[n]) > lengthOf(buffers[2]) {
-		return fmt.Errorf("found offset %d in %d bytes", offsets[n], lengthOf(buffers[2]))
+	if int(offsets[n]) > held {
+		return fmt.Errorf("found offset %d in %d", offsets[n], held)
 	}
 	return nil
 }
@@ -205,9 +228,15 @@ var (
 
 // checkStored reports a value that a store or a message could not hold.
 func checkStored(v feature.Value) error {
-	switch v.Type() {
+	switch v.Type().Kind() {
 	case feature.TypeString:
 		return checkText(v.Str())
+	case feature.TypeList:
+		for i, e := range v.Elements() {
+			if err := checkStored(e); err != nil {
+				return fmt.Errorf("element %d: %w", i+1, err)
+			}
+		}
 	case feature.TypeTimestamp:
 		if at := v.Timestamp(); at < firstTime || at >= endTime {
 			return fmt.Errorf("found a time %d µs from 1970-01-01, expected one in the years 1 to 9999", int64(at))
@@ -228,7 +257,7 @@ type StreamWriter struct {
 const (
 	// StreamBatchRows is the most rows of a batch of a StreamWriter.
 	StreamBatchRows = 8192
-	// StreamBatchBytes is what ends a batch earlier: its text, and eight bytes for each value.
+	// StreamBatchBytes is what ends a batch earlier: what its values take, and eight bytes for each.
 	StreamBatchBytes = 8 << 20
 )
 
@@ -249,7 +278,10 @@ func NewStreamWriter(w io.Writer, columns []feature.Column, compressed bool) *St
 func (s *StreamWriter) Append(row []feature.Value) error {
 	for i, v := range row {
 		Append(s.builder.Field(i), v)
-		s.bytes += 8 + len(v.Str())
+		s.bytes += 8 + v.Size()
+		if v.Type().Kind() == feature.TypeVector {
+			s.bytes += 4 * v.Type().Dimension()
+		}
 	}
 	if s.rows++; s.rows == StreamBatchRows || s.bytes >= StreamBatchBytes {
 		return s.flush()

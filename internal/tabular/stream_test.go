@@ -15,6 +15,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/endian"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -25,7 +26,9 @@ import (
 // everyType is a column of each type.
 var everyType = []feature.Column{
 	{Name: "b", Type: feature.TypeBool}, {Name: "i", Type: feature.TypeInt64}, {Name: "f", Type: feature.TypeFloat64},
-	{Name: "s", Type: feature.TypeString}, {Name: "t", Type: feature.TypeTimestamp},
+	{Name: "s", Type: feature.TypeString}, {Name: "t", Type: feature.TypeTimestamp}, {Name: "y", Type: feature.TypeBytes},
+	{Name: "d", Type: feature.DecimalType(12, 2)}, {Name: "l", Type: feature.ListType(feature.TypeString)},
+	{Name: "n", Type: feature.ListType(feature.DecimalType(3, 1))}, {Name: "v", Type: feature.VectorType(3)},
 }
 
 func everyRow(n int) []feature.Value {
@@ -34,8 +37,19 @@ func everyRow(n int) []feature.Value {
 	}
 	return []feature.Value{
 		feature.Bool(n%2 == 0), feature.Int64(int64(n) - 3), feature.Float64(float64(n) / 3), feature.String(strings.Repeat("é", n%7)),
-		feature.Timestamp(feature.Time(n) * 1_000_003),
+		feature.Timestamp(feature.Time(n) * 1_000_003), feature.Bytes(strings.Repeat("\xff", n%3)),
+		must(feature.Decimal(everyType[6].Type, feature.Int128Of(int64(n)-3))),
+		must(feature.List(everyType[7].Type, []feature.Value{feature.String("a"), feature.String(strings.Repeat("é", n%5))}[:n%3])),
+		must(feature.List(everyType[8].Type, []feature.Value{must(feature.ParseDecimal(everyType[8].Type.Elem(), "-12.5"))}[:n%2])),
+		must(feature.Vector(everyType[9].Type, []float32{float32(n), 0.1, -1})),
 	}
+}
+
+func must(v feature.Value, err error) feature.Value {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // streamOf is rows as a StreamWriter writes them.
@@ -219,7 +233,7 @@ func badStreams(t testing.TB) map[string]struct {
 		put64(batch.bytes[first+16*i+8*field:], n)
 	}
 	const whole = ", expected an Arrow IPC stream; send it again as it was written"
-	const types = "bool, int64, float64, utf8 or timestamp[us, tz=UTC]"
+	const types = streamTypes
 	withMetadata := arrow.NewMetadata([]string{strings.Repeat("k", maxMetadataBytes)}, []string{""})
 	return map[string]struct {
 		stream []byte
@@ -261,8 +275,16 @@ func badStreams(t testing.TB) map[string]struct {
 			"found a compressed record batch, expected plain buffers; write the stream without compression"},
 		"a dictionary column": {libraryStream(t, one("d", &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}), appendNull),
 			`column "d": found a dictionary, expected plain values of ` + types},
-		"a list column": {libraryStream(t, one("l", arrow.ListOf(arrow.PrimitiveTypes.Int64)), appendNull),
+		"a list of lists": {libraryStream(t, one("l", arrow.ListOf(arrow.ListOf(arrow.PrimitiveTypes.Int64))), appendNull),
+			`column "item": found a nested type, expected ` + types},
+		"a struct column": {libraryStream(t, one("l", arrow.StructOf(arrow.Field{Name: "a", Type: arrow.PrimitiveTypes.Int64})), appendNull),
 			`column "l": found a nested type, expected ` + types},
+		"a map column": {libraryStream(t, one("l", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64)), appendNull),
+			`column "l": found a nested type, expected ` + types},
+		"a list of dictionaries": {libraryStream(t, one("l", arrow.ListOf(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String})), appendNull),
+			`column "item": found a dictionary, expected plain values of ` + types},
+		"a list of narrow integers": {libraryStream(t, one("l", arrow.ListOf(arrow.PrimitiveTypes.Int32)), appendNull),
+			`column l: found Arrow type list<item: int32, nullable>, expected ` + types},
 		"no columns": {libraryStream(t, arrow.NewSchema(nil, nil), func(*array.RecordBuilder) {}), "found a schema without columns, expected some"},
 		"no name":    {libraryStream(t, one("", arrow.PrimitiveTypes.Int64), appendNull), "column 1: found no name, expected one"},
 		"a NUL in a name": {libraryStream(t, one("a\x00b", arrow.PrimitiveTypes.Int64), appendNull),
@@ -284,12 +306,31 @@ func badStreams(t testing.TB) map[string]struct {
 			`row 2: column s: found a NUL character in "a\x00", expected text without one`},
 		"not UTF-8": {streamOf(t, everyType[3:4], false, []feature.Value{feature.String(strings.Repeat("é", 100) + "\xff")}),
 			`row 1: column s: found bytes that are not UTF-8 in "` + strings.Repeat("é", 30) + `"…, expected UTF-8; convert the file`},
-		"year 0": {streamOf(t, everyType[4:], false, []feature.Value{feature.Timestamp(firstTime - 1)}),
+		"year 0": {streamOf(t, everyType[4:5], false, []feature.Value{feature.Timestamp(firstTime - 1)}),
 			"row 1: column t: found a time -62135596800000001 µs from 1970-01-01, expected one in the years 1 to 9999"},
-		"year 10000": {streamOf(t, everyType[4:], false, []feature.Value{feature.Timestamp(endTime)}),
+		"year 10000": {streamOf(t, everyType[4:5], false, []feature.Value{feature.Timestamp(endTime)}),
 			"row 1: column t: found a time 253402300800000000 µs from 1970-01-01, expected one in the years 1 to 9999"},
-		"infinity": {streamOf(t, everyType[4:], false, []feature.Value{feature.Timestamp(math.MaxInt64)}),
+		"infinity": {streamOf(t, everyType[4:5], false, []feature.Value{feature.Timestamp(math.MaxInt64)}),
 			"row 1: column t: found a time 9223372036854775807 µs from 1970-01-01, expected one in the years 1 to 9999"},
+
+		"NULL in a list": {libraryStream(t, one("l", arrow.ListOf(arrow.PrimitiveTypes.Int64)), func(b *array.RecordBuilder) {
+			b.Field(0).(*array.ListBuilder).Append(true)
+			b.Field(0).(*array.ListBuilder).ValueBuilder().AppendNull()
+		}), "row 1: column l: found NULL as element 1 of a list, expected none: lists hold no NULL; leave it out"},
+		"NULL in a vector": {libraryStream(t, one("v", arrow.FixedSizeListOf(1, arrow.PrimitiveTypes.Float32)), func(b *array.RecordBuilder) {
+			b.Field(0).(*array.FixedSizeListBuilder).Append(true)
+			b.Field(0).(*array.FixedSizeListBuilder).ValueBuilder().AppendNull()
+		}), "row 1: column v: found NULL as element 1 of a vector, expected none: vectors hold no NULL; write 0, or leave the vector out"},
+		"NUL in a list": {streamOf(t, everyType[7:8], false, []feature.Value{must(feature.List(everyType[7].Type, []feature.Value{feature.String(""), feature.String("\x00")}))}),
+			`row 1: column l: element 2: found a NUL character in "\x00", expected text without one`},
+		"too many digits": {libraryStream(t, one("d", &arrow.Decimal128Type{Precision: 3, Scale: 1}), func(b *array.RecordBuilder) {
+			b.Field(0).(*array.Decimal128Builder).Append(decimal128.FromI64(1000))
+		}), "row 1: column d: found 100.0, expected at most 2 digits before the point, as decimal(3, 1) has"},
+		"list offsets beyond": {change(lists2(t), func(b []byte) { body(t, b, 1)[4] = 3; body(t, b, 1)[8] = 3 }), "found record batch 1 damaged" + whole},
+		"few elements":        {change(lists2(t), func(b []byte) { node(b, 1, 0, 1) }), "found record batch 1 damaged" + whole},
+		"many elements":       {change(lists2(t), func(b []byte) { node(b, 1, 0, 1<<40) }), "found record batch 1 damaged" + whole},
+		"few floats":          {change(vectors2(t), func(b []byte) { node(b, 1, 0, 3) }), "found record batch 1 damaged" + whole},
+		"a short vector":      {change(vectors2(t), func(b []byte) { buffer(b, 2, 1, 12) }), "found record batch 1 damaged" + whole},
 
 		"more rows than values": {change(good, func(b []byte) {
 			batch := batchTable(t, b)
@@ -317,12 +358,25 @@ func badStreams(t testing.TB) map[string]struct {
 		"negative offsets": {change(strings3(t), func(b []byte) { binary.LittleEndian.PutUint32(body(t, b, 1), 1<<31) }),
 			"found record batch 1 damaged" + whole},
 		"buffers over each other": {change(good, func(b []byte) {
-			for i := range 11 {
+			for i := range 26 {
 				buffer(b, i, 0, 0)
 				buffer(b, i, 1, 128)
 			}
 		}), "found record batch 1 damaged" + whole},
 	}
+}
+
+// lists2 is two lists of one integer each, vectors2 two vectors of two floats.
+func lists2(t testing.TB) []byte {
+	typ := feature.ListType(feature.TypeInt64)
+	one := must(feature.List(typ, []feature.Value{feature.Int64(1)}))
+	return streamOf(t, []feature.Column{{Name: "l", Type: typ}}, false, []feature.Value{one}, []feature.Value{one})
+}
+
+func vectors2(t testing.TB) []byte {
+	typ := feature.VectorType(2)
+	one := must(feature.Vector(typ, []float32{1, 2}))
+	return streamOf(t, []feature.Column{{Name: "v", Type: typ}}, false, []feature.Value{one}, []feature.Value{one})
 }
 
 // schemaTable is the Schema, over the stream's own bytes.

@@ -1,6 +1,7 @@
 package tabular
 
 import (
+	"encoding/base64"
 	"fmt"
 	"math"
 	"strconv"
@@ -33,9 +34,10 @@ func shorten(name string) string {
 }
 
 // parseText reads the text of one value: `true` or `false` (any case; also t, f, 1, 0), a decimal integer, a decimal
-// number or NaN, Inf, -Inf, any text, or a timestamp. The error says what was found and what was expected.
+// number or NaN, Inf, -Inf, any text, a timestamp, bytes in base64, or a list or vector as JSON. The error says what was found
+// and what was expected.
 func parseText(t feature.Type, s string) (feature.Value, error) {
-	switch t {
+	switch t.Kind() {
 	case feature.TypeBool:
 		switch {
 		case strings.EqualFold(s, "true"), strings.EqualFold(s, "t"), s == "1":
@@ -65,6 +67,16 @@ func parseText(t feature.Type, s string) (feature.Value, error) {
 	case feature.TypeTimestamp:
 		at, err := ParseTimestamp(s)
 		return feature.Timestamp(at), err
+	case feature.TypeDecimal:
+		return feature.ParseDecimal(t, s)
+	case feature.TypeBytes:
+		b, err := base64.StdEncoding.Strict().DecodeString(s)
+		if err != nil || strings.ContainsAny(s, "\r\n") {
+			return feature.Null(), fmt.Errorf("found %s, expected bytes in base64, such as AP8=", quote(s))
+		}
+		return feature.Bytes(string(b)), nil
+	case feature.TypeList, feature.TypeVector:
+		return parseArray(t, s)
 	}
 	panic("tabular: no text of type " + t.String())
 }

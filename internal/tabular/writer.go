@@ -4,7 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io"
-	"math"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -38,7 +38,8 @@ type encoder interface {
 }
 
 // NewWriter writes rows of a schema that ArrowSchema made, in a format other than FormatUnknown, to w. In CSV NULL and the
-// empty string are both an empty cell; in NDJSON a NULL is null, and NaN and the infinities are text.
+// empty string are both an empty cell; in NDJSON a NULL is null, and NaN and the
+// infinities are text. Bytes are in base64; lists and vectors are JSON arrays in both.
 func NewWriter(w io.Writer, format Format, schema *arrow.Schema) (*Writer, error) {
 	columns, err := ColumnsOf(schema)
 	if err != nil {
@@ -52,11 +53,11 @@ func NewWriter(w io.Writer, format Format, schema *arrow.Schema) (*Writer, error
 		properties := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(3),
 			parquet.WithCreatedBy("headwater"), parquet.WithMaxRowGroupLength(groupRows), parquet.WithVersion(parquet.V2_LATEST))
 		// Closing the Parquet writer closes what it writes to, if that can be closed.
-		file, err := pqarrow.NewFileWriter(schema, onlyWriter{w}, properties, pqarrow.NewArrowWriterProperties())
+		file, err := pqarrow.NewFileWriter(listedSchema(columns), onlyWriter{w}, properties, pqarrow.NewArrowWriterProperties())
 		if err != nil {
 			return nil, err
 		}
-		result.encode = parquetEncoder{file}
+		result.encode = parquetEncoder{file, listedSchema(columns)}
 	case FormatArrow:
 		file, err := ipc.NewFileWriter(w, ipc.WithSchema(schema))
 		if err != nil {
@@ -143,10 +144,46 @@ func (w *Writer) Close() error {
 	return w.encode.close()
 }
 
-type parquetEncoder struct{ file *pqarrow.FileWriter }
+// parquetEncoder writes vectors as lists of floats: Parquet has no lists of fixed size.
+type parquetEncoder struct {
+	file   *pqarrow.FileWriter
+	schema *arrow.Schema
+}
 
-func (e parquetEncoder) write(r arrow.RecordBatch) error { return e.file.Write(r) }
-func (e parquetEncoder) close() error                    { return e.file.Close() }
+func listedSchema(columns []feature.Column) *arrow.Schema {
+	fields := ArrowSchema(columns).Fields()
+	for i := range fields {
+		if columns[i].Type.Kind() == feature.TypeVector {
+			fields[i].Type = arrow.ListOf(arrow.PrimitiveTypes.Float32)
+		}
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
+func (e parquetEncoder) write(r arrow.RecordBatch) error {
+	columns := slices.Clone(r.Columns())
+	for i, a := range columns {
+		vectors, ok := a.(*array.FixedSizeList)
+		if !ok {
+			continue
+		}
+		b := array.NewListBuilder(memory.DefaultAllocator, arrow.PrimitiveTypes.Float32)
+		floats := vectors.ListValues().(*array.Float32).Float32Values()
+		for row := range vectors.Len() {
+			if vectors.IsNull(row) {
+				b.AppendNull()
+				continue
+			}
+			begin, end := vectors.ValueOffsets(row)
+			b.Append(true)
+			b.ValueBuilder().(*array.Float32Builder).AppendValues(floats[begin:end], nil)
+		}
+		columns[i] = b.NewArray()
+	}
+	return e.file.Write(array.NewRecordBatch(e.schema, columns, r.NumRows()))
+}
+
+func (e parquetEncoder) close() error { return e.file.Close() }
 
 type arrowEncoder struct {
 	file interface {
@@ -167,7 +204,11 @@ func (e *csvEncoder) write(r arrow.RecordBatch) error {
 	cells := make([]string, r.NumCols())
 	for row := range int(r.NumRows()) {
 		for i := range cells {
-			cells[i] = ValueAt(r.Column(i), row).Text()
+			v, err := ValueAt(r.Column(i), row)
+			if err != nil {
+				return err
+			}
+			cells[i] = v.Text()
 		}
 		if len(cells) == 1 && cells[0] == "" {
 			// encoding/csv would write a blank line, which readers drop.
@@ -200,9 +241,12 @@ func (e *jsonEncoder) write(r arrow.RecordBatch) error {
 	for row := range int(r.NumRows()) {
 		e.line = e.line[:0]
 		for i, key := range e.keys {
-			var err error
+			v, err := ValueAt(r.Column(i), row)
+			if err != nil {
+				return err
+			}
 			e.line = append(e.line, key...)
-			if e.line, err = appendJSON(e.line, ValueAt(r.Column(i), row)); err != nil {
+			if e.line, err = appendJSON(e.line, v); err != nil {
 				return err
 			}
 		}
@@ -219,23 +263,12 @@ func (e *jsonEncoder) write(r arrow.RecordBatch) error {
 
 func (e *jsonEncoder) close() error { return nil }
 
+// appendJSON is feature.Value.AppendJSON, but that text is written as encoding/json does: the bytes of a dataset's file are
+// promised to stay as they are.
 func appendJSON(dst []byte, v feature.Value) ([]byte, error) {
-	switch v.Type() {
-	case feature.TypeInvalid:
-		return append(dst, "null"...), nil
-	case feature.TypeFloat64:
-		switch f := v.Float64(); {
-		case math.IsNaN(f):
-			return append(dst, `"NaN"`...), nil
-		case math.IsInf(f, 1):
-			return append(dst, `"Infinity"`...), nil
-		case math.IsInf(f, -1):
-			return append(dst, `"-Infinity"`...), nil
-		}
-		return append(dst, v.Text()...), nil
-	case feature.TypeString, feature.TypeTimestamp:
-		text, err := json.Marshal(v.Text())
+	if v.Type() == feature.TypeString {
+		text, err := json.Marshal(v.Str())
 		return append(dst, text...), err
 	}
-	return append(dst, v.Text()...), nil
+	return v.AppendJSON(dst), nil
 }
