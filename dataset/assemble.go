@@ -230,6 +230,17 @@ func (st *stage) next(ctx context.Context, number int64) ([]read.Winner, error) 
 	return winners, nil
 }
 
+// inputs are the positions of the plan's inputs in the spine, and that of the time.
+func (a *assembly) inputs() (inputs []int, at int) {
+	position := func(name string) int {
+		return slices.IndexFunc(a.spine.columns, func(c feature.Column) bool { return c.Name == name })
+	}
+	for i := range a.plan.Inputs {
+		inputs = append(inputs, position(a.plan.Inputs[i].Name))
+	}
+	return inputs, position(a.timestamp)
+}
+
 // zip writes one row per spine row: the spine's columns, then the plan's.
 func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*result, error) {
 	columns := slices.Clone(a.spine.columns)
@@ -241,7 +252,9 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 	bytesHash := sha256.New()
 	writer := tabular.NewStreamWriter(io.MultiWriter(out, bytesHash), columns, false)
 	content := newContentHash(columns)
-	winners := make([]read.Winner, len(a.plan.Views))
+	answers := a.plan.NewRow()
+	given, at := a.inputs()
+	inputs := make([]feature.Value, len(given))
 	row := make([]feature.Value, len(columns))
 	for spineRow, err := range a.spine.rowsOf() {
 		if err != nil {
@@ -253,18 +266,22 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 				return nil, err
 			}
 			for i, v := range st.views {
+				w := answers.Winner(v)
 				if found == nil {
-					winners[v] = read.Winner{Status: read.NoKey}
+					*w = read.Winner{Status: read.NoKey}
 					continue
 				}
-				winners[v] = found[i]
-				a.plan.Views[v].Admit(&winners[v])
+				*w = found[i]
+				a.plan.Views[v].Admit(w)
 			}
 		}
+		for i, column := range given {
+			inputs[i] = spineRow[column]
+		}
+		answers.Compute(inputs, spineRow[at].Timestamp())
 		copy(row, spineRow)
 		for i := range a.plan.Columns {
-			c := &a.plan.Columns[i]
-			value, status := c.Value(&winners[c.View])
+			value, status := answers.Value(&a.plan.Columns[i])
 			row[len(spineRow)+i] = value
 			statuses[i][status]++
 		}

@@ -86,6 +86,9 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 			CoveredFrom: &from, CoveredTo: &to,
 		})
 	}
+	for _, v := range req.Plan.OnDemand {
+		m.OnDemand = append(m.OnDemand, ManifestView{View: v.Name, Version: v.Version, Fingerprint: v.Fingerprint.String()})
+	}
 	if a.spine, err = takeSpine(spine, req.Plan, req.TimestampColumn); err != nil {
 		return nil, err
 	}
@@ -161,6 +164,17 @@ func checkSpine(columns []feature.Column, plan *read.Plan, timestamp string) err
 				return fault.New(fault.InvalidSpine, "spine: column %s: found %s, expected %s, the type of join key %s of entity %s",
 					name, t, key.Type, key.Name, v.Version.Entity)
 			}
+		}
+	}
+	for i := range plan.Inputs {
+		in := &plan.Inputs[i]
+		switch t, ok := byName[in.Name]; {
+		case !ok:
+			return fault.New(fault.InvalidSpine, "spine: found no column %s, expected one of type %s: the input of that name of on-demand "+
+				"features of service %s; the spine has %s. Add the column, NULL where it is not known", in.Name, in.Type, plan.Service.Name, has)
+		case t != in.Type:
+			return fault.New(fault.InvalidSpine, "spine: column %s: found %s, expected %s, the type of the input of that name of on-demand "+
+				"features of service %s", in.Name, t, in.Type, plan.Service.Name)
 		}
 	}
 	for _, c := range plan.Columns {
@@ -243,6 +257,15 @@ func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out i
 				v.Version.Ref(), v.Version.Fingerprint, ref, kept.Fingerprint))
 		}
 		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: kept.Seq, TTL: v.TTL})
+	}
+	if len(plan.OnDemand) != len(m.OnDemand) {
+		return nil, nil, fmt.Errorf("dataset %s: the plan has %d on-demand views, the manifest %d", m.ID, len(plan.OnDemand), len(m.OnDemand))
+	}
+	for i, v := range plan.OnDemand {
+		if kept := &m.OnDemand[i]; v.Ref() != fmt.Sprintf("%s@%d", kept.View, kept.Version) || v.Fingerprint.String() != kept.Fingerprint {
+			differences = append(differences, fmt.Sprintf("view: found %s with fingerprint %s, expected %s@%d with %s",
+				v.Ref(), v.Fingerprint, kept.View, kept.Version, kept.Fingerprint))
+		}
 	}
 	spine, difference, err := loadSpine(ctx, b.pool, m)
 	if err != nil {

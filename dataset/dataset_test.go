@@ -21,7 +21,6 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
-	"github.com/headwaterhq/headwater/read"
 )
 
 var origins = []string{"ORD", "JFK", "A|1", `A\`, "Zürich", "A", ""}
@@ -259,7 +258,7 @@ func TestKeyMapping(t *testing.T) {
 	}
 	// The mapping is part of what is had again.
 	var again bytes.Buffer
-	if _, err := w.builder.Fetch(context.Background(), mapped, read.NewPlan(w.service, mapped.KeyMapping, ""), &again); err != nil || !bytes.Equal(again.Bytes(), out) {
+	if _, err := w.builder.Fetch(context.Background(), mapped, planOf(w.service, mapped.KeyMapping), &again); err != nil || !bytes.Equal(again.Bytes(), out) {
 		t.Errorf("fetched other bytes, %v", err)
 	}
 }

@@ -36,6 +36,10 @@ type Manifest struct {
 	ServiceVersion     int            `json:"service_version"`
 	ServiceFingerprint string         `json:"service_fingerprint"`
 	Views              []ManifestView `json:"views"`
+	// OnDemand are the views whose features are computed of those of Views and of the spine; they have no sequence.
+	OnDemand []ManifestView `json:"on_demand,omitempty"`
+	// Followed are the versions that were read of the views that the service follows as published.
+	Followed map[string]int `json:"followed,omitempty"`
 	// Position in the publish log that the views are read at.
 	Position        int64             `json:"position"`
 	TimestampColumn string            `json:"timestamp_column"`
@@ -174,10 +178,7 @@ func describeColumns(spine []feature.Column, plan *read.Plan) []ManifestColumn {
 		columns = append(columns, ManifestColumn{Name: c.Name, Type: c.Type.String(), Origin: "spine"})
 	}
 	for _, c := range plan.Columns {
-		v := plan.Views[c.View].Version
-		columns = append(columns, ManifestColumn{
-			Name: c.Name, Type: c.Type.String(), Origin: "feature:" + v.Ref() + "." + v.Features[c.Slot].Name,
-		})
+		columns = append(columns, ManifestColumn{Name: c.Name, Type: c.Type.String(), Origin: "feature:" + c.Ref()})
 	}
 	return columns
 }

@@ -103,7 +103,15 @@ func (w *world) view(name string) *feature.ViewVersion {
 	panic("no view " + name)
 }
 
-func (w *world) plan() *read.Plan { return read.NewPlan(w.service, nil, "") }
+func (w *world) plan() *read.Plan { return planOf(w.service, nil) }
+
+func planOf(service *feature.ServiceVersion, mapping map[string]string) *read.Plan {
+	plan, err := read.NewPlan(service, mapping, "")
+	if err != nil {
+		panic(err)
+	}
+	return plan
+}
 
 func row(key string, event, available feature.Time, values ...feature.Value) feature.Row {
 	return feature.Row{Key: key, EventTime: event, AvailableAt: available, Values: values}
@@ -262,7 +270,7 @@ func (w *world) build(t testing.TB, s spine, asOf string) (*Manifest, []byte) {
 
 func (w *world) tryBuild(spine []byte, r Request) (*Manifest, []byte, error) {
 	if r.Plan == nil {
-		r.Plan = read.NewPlan(w.service, r.KeyMapping, "")
+		r.Plan = planOf(w.service, r.KeyMapping)
 	}
 	r.Principal = "test"
 	var out bytes.Buffer

@@ -337,22 +337,6 @@ func (e *encoding) onDemand(o *OnDemand) {
 	e.texts(sortedSet(expressions))
 }
 
-// Fingerprint is the service's fingerprint, given what it is pinned to: each view's fingerprint with the features in the
-// order of the output.
-func (s *Service) Fingerprint(pins []ServicePin) Digest {
-	enc := newEncoding(KindService, s.Name)
-	enc.flag(s.ServesAsGrant)
-	enc.number(int64(len(pins)))
-	for _, p := range pins {
-		enc.digest(p.View.Fingerprint)
-		enc.number(int64(len(p.Features)))
-		for _, i := range p.Features {
-			enc.text(p.View.Features[i].Name)
-		}
-	}
-	return enc.sum()
-}
-
 // Fingerprint is the role's fingerprint: its name and the set of its grants, each the sets of its actions and resources.
 func (r *Role) Fingerprint() Digest {
 	enc := newEncoding(KindRole, r.Name)

@@ -16,15 +16,3 @@ func (v *validation) unavailableInSQL(t *SQLTransform) {
 		v.add("sql.functions", "found functions of users, which are not available in this version; use Postgres's own")
 	}
 }
-
-func (v *validation) unavailableInServiceView(field string, sv *ServiceView) {
-	if sv.Published {
-		v.add(field+".view", "found @published, which is not available in this version; name a version, or none")
-	}
-	if len(sv.Rename) > 0 {
-		v.add(field+".rename", "found other names for features, which are not available in this version; leave them out")
-	}
-	if len(sv.Defaults) > 0 {
-		v.add(field+".defaults", "found defaults, which are not available in this version; leave them out")
-	}
-}

@@ -233,8 +233,7 @@ func (v *validation) view(w *View) {
 	if w.OnDemand != nil {
 		kinds++
 		v.viewRefs("on_demand.views", w.OnDemand.Views)
-		v.add("on_demand", "found on-demand features, which are not available in this version; compute them as sql, "+
-			"or where the features are used")
+		v.onDemand(w)
 	}
 	if kinds != 1 {
 		v.add("sql", "found %d of sql, aggregation and on_demand, expected exactly one", kinds)
@@ -267,45 +266,6 @@ func (v *validation) sql(t *SQLTransform) {
 	v.unavailableInSQL(t)
 	_, problems := ParseQuery(t.Query)
 	v.addSQL("sql.query", problems)
-}
-
-func (v *validation) service(s *Service) {
-	if len(s.Views) == 0 {
-		v.add("views", "found no views, expected at least one")
-	}
-	for i := range s.Views {
-		sv := &s.Views[i]
-		at := fmt.Sprintf("views[%d]", i)
-		for j := range i {
-			if s.Views[j].View == sv.View {
-				v.add(at+".view", "found view %s a second time, expected each once; put its features together", sv.View)
-			}
-		}
-		v.unavailableInServiceView(at, sv)
-		for j, name := range sv.Features {
-			if slices.Contains(sv.Features[:j], name) {
-				v.add(fmt.Sprintf("%s.features[%d]", at, j), "found feature %s a second time, expected each once", name)
-			}
-		}
-		view := v.findView(sv.View)
-		if view == nil && !v.known.Views[sv.View] {
-			v.add(at+".view", "found no view called %s%s", sv.View, didYouMean(sv.View, v.viewNames()))
-			continue
-		}
-		if v.whole && sv.Version == 0 {
-			_, problems := sv.features(view, view.Name)
-			for _, p := range problems {
-				v.add(at+"."+p.Field, "%s", p.Message)
-			}
-		}
-	}
-}
-
-// ResolvePin pins the service's view to a version: the positions of the features it picks. Fields of the problems are
-// paths from the service's view on, such as `features[1]`.
-func (sv *ServiceView) ResolvePin(view *ViewVersion) (ServicePin, []Problem) {
-	features, problems := sv.features(&view.View, view.Ref())
-	return ServicePin{View: view, Features: features}, problems
 }
 
 func (sv *ServiceView) features(view *View, ref string) ([]int, []Problem) {

@@ -56,13 +56,6 @@ type ServiceVersion struct {
 // Ref is `NAME@VERSION`.
 func (s *ServiceVersion) Ref() string { return s.Name + "@" + strconv.Itoa(s.Version) }
 
-// ServicePin is one view of a service at the version it is pinned to.
-type ServicePin struct {
-	View *ViewVersion
-	// Features are positions in View.Features, in the order of the output.
-	Features []int
-}
-
 // RoleVersion is an applied role.
 type RoleVersion struct {
 	Version     int

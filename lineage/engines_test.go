@@ -158,8 +158,12 @@ func (e *engines) build(name string) *dataset.Manifest {
 	if err := w.Close(); err != nil {
 		e.t.Fatal(err)
 	}
+	plan, err := read.NewPlan(service, nil, "")
+	if err != nil {
+		e.t.Fatal(err)
+	}
 	m, err := dataset.NewBuilder(e.pool, "test").Build(context.Background(), dataset.Request{
-		Plan: read.NewPlan(service, nil, ""), Name: name, Principal: "ada",
+		Plan: plan, Name: name, Principal: "ada",
 	}, &spine, &out)
 	if err != nil {
 		e.t.Fatal(err)

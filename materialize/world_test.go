@@ -329,7 +329,10 @@ func describe(rows []reference.HistoryRow) string {
 // online is what a read at now says of keys.
 func (w *world) online(t testing.TB, v *feature.ViewVersion, keys ...string) []read.Winner {
 	t.Helper()
-	plan := read.NewPlan(&feature.ServiceVersion{Pins: []feature.ServicePin{{View: v, Features: []int{0}}}}, nil, "")
+	plan, err := read.NewPlan(&feature.ServiceVersion{Pins: []feature.ServicePin{{View: v, Features: []int{0}}}}, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	asked := make([]online.Key, len(keys))
 	for i, k := range keys {
 		asked[i] = online.Key{Text: k, OK: true}

@@ -1,26 +1,40 @@
-// Package read owns the compiled read plan that both stores follow (columns, keys, mapping, filter, masks, defaults,
-// purpose) and the statuses a value can have.
+// Package read owns the compiled read plan that both stores follow (columns, keys, mapping, inputs, filter, masks, defaults,
+// on-demand features, purpose) and the statuses a value can have.
 //
-// It may import feature and nothing else of ours. Invariant: the two stores only find the winner of the point-in-time
-// rule; what becomes of a winner (row filter, then masks, then defaults) is decided here, once, so training data and
-// online reads cannot disagree.
+// It may import feature and expr and nothing else of ours. Invariant: the two stores only find the winner of the
+// point-in-time rule; what becomes of a winner (row filter, then masks, then defaults, then on-demand features of what is
+// left, then masks and defaults of those) is decided here, once, so training data and online reads cannot disagree.
 package read
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
+	"github.com/headwaterhq/headwater/expr"
 	"github.com/headwaterhq/headwater/feature"
 )
 
-// Plan is all that a read needs, made once per service version, role set and policy version. Immutable.
+// Plan is all that a read needs, made once per service version, versions that it follows, role set and policy version.
+// Immutable.
 type Plan struct {
 	Service *feature.ServiceVersion
-	// Views are read once each, in the service's order.
+	// Views are those with a history, read once each: the service's in its order, then those that only its on-demand features
+	// read.
 	Views []View
 	// Columns are the output, in order.
 	Columns []Column
+	// OnDemand are the views whose expressions are evaluated.
+	OnDemand []*feature.ViewVersion
+	// Inputs are what the caller gives with each entity or spine row, each name once.
+	Inputs []feature.Column
 	// Purpose is what the caller stated, recorded with the read.
 	Purpose string
+
+	// reads are the features that on-demand features read, as those see them.
+	reads []Column
+	// computed are the on-demand features, each behind those that it reads.
+	computed []computed
 }
 
 // View is one view of a plan.
@@ -36,41 +50,167 @@ type View struct {
 
 // Column is one output column.
 type Column struct {
-	// Name is `VIEW__FEATURE`.
+	// Name is `VIEW__FEATURE`, or what the service calls it.
 	Name string
-	// View is a position in Plan.Views, Slot one in the view's stored columns.
+	// Version and Feature say which feature it is: a position in Version.Features.
+	Version *feature.ViewVersion
+	Feature int
+	Type    feature.Type
+	// View is a position in Plan.Views, Slot one in the view's stored columns. View is Computed for on-demand features.
 	View, Slot int
-	Type       feature.Type
 	// Mask changes what the caller sees. nil: nothing does.
 	Mask func(feature.Value) feature.Value
 	// Default stands in for a missing value. nil: none does.
 	Default *feature.Value
+
+	// computed is a position in Plan.computed, of on-demand features.
+	computed int
 }
 
-// ColumnName is the name of a feature in every output. Names of views and features hold no double underscore, so no two
-// features share one.
-func ColumnName(view, name string) string { return view + "__" + name }
+// Computed is the View of columns that are computed when they are read.
+const Computed = -1
+
+// Ref is `VIEW@VERSION.FEATURE`.
+func (c *Column) Ref() string { return c.Version.Ref() + "." + c.Version.Features[c.Feature].Name }
+
+// ColumnName is feature.OutputName.
+func ColumnName(view, name string) string { return feature.OutputName(view, name) }
 
 // NewPlan is the plan of a service without policies. keyMapping gives, for a join key on the left, the caller's column
-// on the right; a key that is absent is taken from the column of its own name.
-func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, purpose string) *Plan {
-	p := &Plan{Service: s, Purpose: purpose}
-	for i, pin := range s.Pins {
-		v := View{Version: pin.View, TTL: pin.View.TTL}
-		for _, k := range pin.View.EntityVersion.JoinKeys {
-			name := k.Name
-			if mapped, ok := keyMapping[name]; ok {
-				name = mapped
-			}
-			v.KeyColumns = append(v.KeyColumns, name)
-		}
-		p.Views = append(p.Views, v)
-		for _, slot := range pin.Features {
-			f := &pin.View.Features[slot]
-			p.Columns = append(p.Columns, Column{
-				Name: ColumnName(pin.View.Name, f.Name), View: i, Slot: slot, Type: f.Type,
-			})
+// on the right; a key that is absent is taken from the column of its own name. The error is of an on-demand view whose
+// expressions this version of Headwater cannot compile.
+func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, purpose string) (*Plan, error) {
+	b := builder{plan: &Plan{Service: s, Purpose: purpose}, mapping: keyMapping, views: map[string]int{}, computed: map[string]int{}}
+	for i := range s.Pins {
+		if v := s.Pins[i].View; v.OnDemand == nil {
+			b.view(v)
 		}
 	}
-	return p
+	for i := range s.Pins {
+		pin := &s.Pins[i]
+		for j, at := range pin.Features {
+			c, err := b.column(pin.View, at)
+			if err != nil {
+				return nil, err
+			}
+			c.Name = pin.Name(j)
+			if d := pin.Default(j); !d.IsNull() {
+				c.Default = &d
+			}
+			b.plan.Columns = append(b.plan.Columns, c)
+		}
+	}
+	return b.plan, nil
+}
+
+// builder makes a plan.
+type builder struct {
+	plan    *Plan
+	mapping map[string]string
+	// views and computed are positions in the plan's lists, by VIEW@VERSION and VIEW@VERSION.FEATURE.
+	views, computed map[string]int
+}
+
+// view is the position of a view with a history.
+func (b *builder) view(version *feature.ViewVersion) int {
+	if i, ok := b.views[version.Ref()]; ok {
+		return i
+	}
+	v := View{Version: version, TTL: version.TTL}
+	for _, k := range version.EntityVersion.JoinKeys {
+		name := k.Name
+		if mapped, ok := b.mapping[name]; ok {
+			name = mapped
+		}
+		v.KeyColumns = append(v.KeyColumns, name)
+	}
+	i := len(b.plan.Views)
+	b.views[version.Ref()] = i
+	b.plan.Views = append(b.plan.Views, v)
+	return i
+}
+
+// column is a feature of a view as it is without a name and a default of the service's.
+func (b *builder) column(v *feature.ViewVersion, at int) (Column, error) {
+	f := &v.Features[at]
+	c := Column{Name: ColumnName(v.Name, f.Name), Version: v, Feature: at, Type: f.Type, View: Computed}
+	if v.OnDemand == nil {
+		c.View, c.Slot = b.view(v), at
+		return c, nil
+	}
+	var err error
+	c.computed, err = b.compute(v, at)
+	return c, err
+}
+
+// compute is the position of an on-demand feature, after those it reads.
+func (b *builder) compute(v *feature.ViewVersion, at int) (int, error) {
+	ref := v.Ref() + "." + v.Features[at].Name
+	if i, ok := b.computed[ref]; ok {
+		return i, nil
+	}
+	compiled, err := expr.Of(v)
+	if err != nil {
+		return 0, err
+	}
+	if !slices.ContainsFunc(b.plan.OnDemand, func(w *feature.ViewVersion) bool { return w.Ref() == v.Ref() }) {
+		b.plan.OnDemand = append(b.plan.OnDemand, v)
+	}
+	e := compiled.Features[at]
+	c := computed{expression: e}
+	for _, r := range e.Reads {
+		a := argument{read: -1, input: -1}
+		if r.View == "" {
+			a.input, err = b.input(v, r.Name)
+		} else {
+			a.read, err = b.read(v, r)
+		}
+		if err != nil {
+			return 0, err
+		}
+		c.arguments = append(c.arguments, a)
+	}
+	i := len(b.plan.computed)
+	b.computed[ref] = i
+	b.plan.computed = append(b.plan.computed, c)
+	return i, nil
+}
+
+// input is the position of a request input.
+func (b *builder) input(v *feature.ViewVersion, name string) (int, error) {
+	if i := slices.IndexFunc(b.plan.Inputs, func(c feature.Column) bool { return c.Name == name }); i >= 0 {
+		return i, nil
+	}
+	i := slices.IndexFunc(v.OnDemand.Inputs, func(c feature.Column) bool { return c.Name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("view %s has no input %s", v.Ref(), name)
+	}
+	b.plan.Inputs = append(b.plan.Inputs, v.OnDemand.Inputs[i])
+	return len(b.plan.Inputs) - 1, nil
+}
+
+// read is the position of a feature that an on-demand feature reads. It is seen as the service shows it, default included,
+// when the service picks it of the same version.
+func (b *builder) read(v *feature.ViewVersion, r expr.Ref) (int, error) {
+	from := slices.IndexFunc(v.ViewVersions, func(w *feature.ViewVersion) bool { return w.Name == r.View })
+	if from < 0 || v.ViewVersions[from].FeatureIndex(r.Name) < 0 {
+		return 0, fmt.Errorf("view %s reads %s, which it is not resolved to", v.Ref(), r)
+	}
+	of := v.ViewVersions[from]
+	c, err := b.column(of, of.FeatureIndex(r.Name))
+	if err != nil {
+		return 0, err
+	}
+	if i := slices.IndexFunc(b.plan.reads, func(o Column) bool { return o.Ref() == c.Ref() }); i >= 0 {
+		return i, nil
+	}
+	for i := range b.plan.Service.Pins {
+		pin := &b.plan.Service.Pins[i]
+		if j := slices.Index(pin.Features, c.Feature); pin.View.Ref() == of.Ref() && j >= 0 && !pin.Default(j).IsNull() {
+			d := pin.Default(j)
+			c.Default = &d
+		}
+	}
+	b.plan.reads = append(b.plan.reads, c)
+	return len(b.plan.reads) - 1, nil
 }

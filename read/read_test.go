@@ -30,7 +30,10 @@ func service() *feature.ServiceVersion {
 }
 
 func TestNewPlan(t *testing.T) {
-	p := read.NewPlan(service(), map[string]string{"team": "home_team"}, "training")
+	p, err := read.NewPlan(service(), map[string]string{"team": "home_team"}, "training")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if p.Purpose != "training" || len(p.Views) != 2 || len(p.Columns) != 3 {
 		t.Fatalf("plan %+v", p)
 	}

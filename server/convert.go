@@ -156,11 +156,12 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 	if m.State == dataset.Released {
 		out.State = headwaterv1.DatasetState_DATASET_STATE_RELEASED
 	}
-	for _, v := range m.Views {
-		out.Views = append(out.Views, &headwaterv1.ManifestView{
-			View: v.View, Version: int32(v.Version), Fingerprint: v.Fingerprint, Seq: v.Seq,
-			CoveredFrom: timestampOf(v.CoveredFrom), CoveredTo: timestampOf(v.CoveredTo),
-		})
+	out.Views, out.OnDemand = manifestViews(m.Views), manifestViews(m.OnDemand)
+	for name, version := range m.Followed {
+		if out.Followed == nil {
+			out.Followed = map[string]int32{}
+		}
+		out.Followed[name] = int32(version)
 	}
 	for _, c := range m.Columns {
 		t, _ := feature.ParseType(c.Type)
@@ -175,6 +176,17 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 		}
 		sortStatuses(column.Statuses)
 		out.Columns = append(out.Columns, column)
+	}
+	return out
+}
+
+func manifestViews(views []dataset.ManifestView) []*headwaterv1.ManifestView {
+	var out []*headwaterv1.ManifestView
+	for _, v := range views {
+		out = append(out, &headwaterv1.ManifestView{
+			View: v.View, Version: int32(v.Version), Fingerprint: v.Fingerprint, Seq: v.Seq,
+			CoveredFrom: timestampOf(v.CoveredFrom), CoveredTo: timestampOf(v.CoveredTo),
+		})
 	}
 	return out
 }

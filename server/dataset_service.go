@@ -51,8 +51,12 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	out := &chunkWriter{send: func(b []byte) error {
 		return stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Arrow{Arrow: b}})
 	}}
+	plan, err := planOf(service, header.GetKeyMapping(), header.GetPurpose())
+	if err != nil {
+		return err
+	}
 	manifest, err := s.builder.Build(ctx, dataset.Request{
-		Plan: read.NewPlan(service, header.GetKeyMapping(), header.GetPurpose()),
+		Plan: plan,
 		Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Principal: access.PrincipalFrom(ctx).Name,
 	}, spine, out)
@@ -119,7 +123,8 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 		}
 		return nil, nil, err
 	}
-	return m, read.NewPlan(service, m.KeyMapping, m.Purpose), nil
+	plan, err := planOf(service, m.KeyMapping, m.Purpose)
+	return m, plan, err
 }
 
 func (s *datasetService) GetDataset(ctx context.Context, req *headwaterv1.GetDatasetRequest) (*headwaterv1.GetDatasetResponse, error) {

@@ -46,21 +46,38 @@ type serviceKey struct {
 	version int
 }
 
-func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string) *compiledPlan {
+func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string) (*compiledPlan, error) {
 	if len(mapping) > 0 {
 		return compilePlan(s, mapping)
 	}
 	key := serviceKey{s.Name, s.Version}
 	if p, ok := c.plans.Load(key); ok {
-		return p.(*compiledPlan)
+		return p.(*compiledPlan), nil
 	}
-	p, _ := c.plans.LoadOrStore(key, compilePlan(s, nil))
-	return p.(*compiledPlan)
+	compiled, err := compilePlan(s, nil)
+	if err != nil {
+		return nil, err
+	}
+	p, _ := c.plans.LoadOrStore(key, compiled)
+	return p.(*compiledPlan), nil
 }
 
-func compilePlan(s *feature.ServiceVersion, mapping map[string]string) *compiledPlan {
-	p := read.NewPlan(s, mapping, "")
-	return &compiledPlan{read: p, online: online.NewPlan(p)}
+func compilePlan(s *feature.ServiceVersion, mapping map[string]string) (*compiledPlan, error) {
+	p, err := planOf(s, mapping, "")
+	if err != nil {
+		return nil, err
+	}
+	return &compiledPlan{read: p, online: online.NewPlan(p)}, nil
+}
+
+// planOf is read.NewPlan with its error for a caller.
+func planOf(s *feature.ServiceVersion, mapping map[string]string, purpose string) (*read.Plan, error) {
+	p, err := read.NewPlan(s, mapping, purpose)
+	if err != nil {
+		return nil, fault.New(fault.FailedPrecondition, "service %s cannot be read by this version of Headwater: %v; apply a new version of "+
+			"the view", s.Ref(), err)
+	}
+	return p, nil
 }
 
 func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error) {
@@ -68,15 +85,18 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 	if err != nil {
 		return nil, err
 	}
-	if len(req.GetInputs()) > 0 {
-		return nil, fault.New(fault.Unimplemented, "inputs: found request inputs; features computed when they are read are not "+
-			"available in this version")
-	}
 	if err := checkMapping(service, req.GetKeyMapping(), "key_mapping"); err != nil {
 		return nil, err
 	}
-	plan := o.plans.get(service, req.GetKeyMapping())
-	keys, n, err := encodeKeys(plan.read, req.GetKeys())
+	plan, err := o.plans.get(service, req.GetKeyMapping())
+	if err != nil {
+		return nil, err
+	}
+	inputs, n, err := takeInputs(plan.read, req.GetInputs(), countOf(req.GetKeys()))
+	if err != nil {
+		return nil, err
+	}
+	keys, err := encodeKeys(plan.read, req.GetKeys(), n)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +110,10 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 			plan.read.Views[v].Admit(&winners[v][i])
 		}
 	}
+	computed, err := compute(ctx, plan.read, winners, inputs, n, feature.TimeOf(now))
+	if err != nil {
+		return nil, err
+	}
 	resp := &headwaterv1.GetFeaturesResponse{
 		ReadId:         access.SessionFrom(ctx).ReadID(),
 		Service:        service.Name,
@@ -100,7 +124,14 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 	}
 	for i := range plan.read.Columns {
 		c := &plan.read.Columns[i]
-		resp.Features[i] = &headwaterv1.FeatureVector{Name: c.Name, Values: vectorOf(c, winners[c.View], n)}
+		value := func(row int) (feature.Value, read.Status) { return c.Value(&winners[c.View][row]) }
+		if c.View == read.Computed {
+			value = computed.column(i)
+		}
+		resp.Features[i] = &headwaterv1.FeatureVector{
+			Name: c.Name, Values: vectorOf(c, value, n),
+			View: c.Version.Name, ViewVersion: int32(c.Version.Version), Feature: c.Version.Features[c.Feature].Name,
+		}
 	}
 	if req.GetWithProvenance() {
 		for v := range plan.read.Views {
@@ -111,7 +142,7 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 }
 
 // vectorOf is one column of the answer.
-func vectorOf(c *read.Column, winners []read.Winner, n int) *headwaterv1.ValueVector {
+func vectorOf(c *read.Column, value func(row int) (feature.Value, read.Status), n int) *headwaterv1.ValueVector {
 	out := &headwaterv1.ValueVector{
 		Type: headwaterv1.ValueType(c.Type), Status: make([]headwaterv1.ValueStatus, n),
 	}
@@ -127,8 +158,8 @@ func vectorOf(c *read.Column, winners []read.Winner, n int) *headwaterv1.ValueVe
 	case feature.TypeTimestamp:
 		out.Timestamps = make([]int64, n)
 	}
-	for i := range winners {
-		v, status := c.Value(&winners[i])
+	for i := range n {
+		v, status := value(i)
 		out.Status[i] = headwaterv1.ValueStatus(status)
 		if v.IsNull() {
 			continue
@@ -170,7 +201,9 @@ func checkMapping(service *feature.ServiceVersion, mapping map[string]string, fi
 			return badMapping(field, key, "found no column for it, expected the name of one")
 		}
 		if !slices.ContainsFunc(service.Pins, func(p feature.ServicePin) bool {
-			return slices.ContainsFunc(p.View.EntityVersion.JoinKeys, func(c feature.Column) bool { return c.Name == key })
+			return slices.ContainsFunc(p.View.Histories(), func(v *feature.ViewVersion) bool {
+				return slices.ContainsFunc(v.EntityVersion.JoinKeys, func(c feature.Column) bool { return c.Name == key })
+			})
 		}) {
 			return badMapping(field, key, fmt.Sprintf("no view of service %s has a join key of this name; leave it out, or correct it: "+
 				"a join key stands on the left, the column to take on the right", service.Name))
@@ -185,24 +218,30 @@ func badMapping(field, key, description string) error {
 		Violating(fault.Violation{Field: fmt.Sprintf("%s[%q]", field, key), Description: description})
 }
 
-// encodeKeys checks the request's key columns against the plan and encodes, for each view, the key of each entity.
-func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn) (keys [][]online.Key, n int, err error) {
+// countOf is how many entities the columns of keys are of: as the first of them by name says; 0 without any.
+func countOf(columns map[string]*headwaterv1.KeyColumn) int {
+	names := slices.Sorted(maps.Keys(columns))
+	if len(names) == 0 {
+		return 0
+	}
+	return len(columns[names[0]].GetValues())
+}
+
+// encodeKeys checks the request's key columns against the plan and encodes, for each view, the key of each of n entities.
+func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n int) (keys [][]online.Key, err error) {
 	// In the order of their names, so that the same request gets the same answer.
 	names := slices.Sorted(maps.Keys(columns))
-	for i, name := range names {
+	for _, name := range names {
 		if !slices.ContainsFunc(plan.Views, func(v read.View) bool { return slices.Contains(v.KeyColumns, name) }) {
-			return nil, 0, badKey(name, "no view of service %s has a join key of this name; leave it out, or map a join key to it "+
+			return nil, badKey(name, "no view of service %s has a join key of this name; leave it out, or map a join key to it "+
 				"in key_mapping", plan.Service.Name)
 		}
 		found := len(columns[name].GetValues())
-		if i == 0 {
-			n = found
-		}
 		if found != n {
-			return nil, 0, badKey(name, "found %d values, expected as many as in %s, %d", found, names[0], n)
+			return nil, badKey(name, "found %d values, expected as many as in %s, %d", found, names[0], n)
 		}
 		if n < 1 || n > maxEntities {
-			return nil, 0, badKey(name, "found %d values, expected 1 to %d", n, maxEntities)
+			return nil, badKey(name, "found %d values, expected 1 to %d", n, maxEntities)
 		}
 	}
 	keys = make([][]online.Key, len(plan.Views))
@@ -214,12 +253,12 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn) (key
 		for k, name := range view.KeyColumns {
 			key := &entity.JoinKeys[k]
 			if columns[name] == nil {
-				return nil, 0, badKey(name, "found none, expected the join key %s of entity %s, which view %s needs",
+				return nil, badKey(name, "found none, expected the join key %s of entity %s, which view %s needs",
 					key.Name, entity.Name, view.Version.Name)
 			}
 			for i, value := range columns[name].GetValues() {
 				if err := checkKey(key, valueOf(value)); err != nil {
-					return nil, 0, badKey(name, "value %d: %v, the type of join key %s of entity %s", i+1, err, key.Name, entity.Name)
+					return nil, badKey(name, "value %d: %v, the type of join key %s of entity %s", i+1, err, key.Name, entity.Name)
 				}
 			}
 		}
@@ -231,14 +270,14 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn) (key
 			}
 			var ok bool
 			if buf, ok, err = entity.AppendKey(buf[:0], values); err != nil {
-				return nil, 0, fault.New(fault.InvalidArgument, "keys: entity %d: %v", i+1, err)
+				return nil, fault.New(fault.InvalidArgument, "keys: entity %d: %v", i+1, err)
 			}
 			if ok {
 				keys[v][i] = online.Key{Text: string(buf), OK: true}
 			}
 		}
 	}
-	return keys, n, nil
+	return keys, nil
 }
 
 func checkKey(key *feature.Column, v feature.Value) error {

@@ -192,7 +192,11 @@ func planOf(view *feature.ViewVersion) *read.Plan {
 	for i := range view.Features {
 		pin.Features = append(pin.Features, i)
 	}
-	return read.NewPlan(&feature.ServiceVersion{Service: feature.Service{Name: "all"}, Version: 1, Pins: []feature.ServicePin{pin}}, nil, "")
+	plan, err := read.NewPlan(&feature.ServiceVersion{Service: feature.Service{Name: "all"}, Version: 1, Pins: []feature.ServicePin{pin}}, nil, "")
+	if err != nil {
+		panic(err)
+	}
+	return plan
 }
 
 func (s *store) askOffline(view *feature.ViewVersion, a *scenario.Ask) ([]read.Winner, error) {

@@ -325,6 +325,10 @@ type Manifest struct {
 	Principal     string                 `protobuf:"bytes,19,opt,name=principal,proto3" json:"principal,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	ServerVersion string                 `protobuf:"bytes,21,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
+	// The views whose features are computed of the others' and of the spine. They have no sequence, and cover nothing.
+	OnDemand []*ManifestView `protobuf:"bytes,22,rep,name=on_demand,json=onDemand,proto3" json:"on_demand,omitempty"`
+	// The versions that were read of the views that the service follows as published.
+	Followed      map[string]int32 `protobuf:"bytes,23,rep,name=followed,proto3" json:"followed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -506,6 +510,20 @@ func (x *Manifest) GetServerVersion() string {
 	return ""
 }
 
+func (x *Manifest) GetOnDemand() []*ManifestView {
+	if x != nil {
+		return x.OnDemand
+	}
+	return nil
+}
+
+func (x *Manifest) GetFollowed() map[string]int32 {
+	if x != nil {
+		return x.Followed
+	}
+	return nil
+}
+
 type ManifestView struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
@@ -595,7 +613,7 @@ type ManifestColumn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Type  ValueType              `protobuf:"varint,2,opt,name=type,proto3,enum=headwater.v1.ValueType" json:"type,omitempty"`
-	// Where it comes from: `spine`, or `feature:VIEW.NAME`.
+	// Where it comes from: `spine`, or `feature:VIEW@VERSION.NAME`.
 	Origin string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
 	// Of the result's rows.
 	Nulls int64 `protobuf:"varint,4,opt,name=nulls,proto3" json:"nulls,omitempty"`
@@ -1170,7 +1188,7 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x14BuildDatasetResponse\x12\x16\n" +
 	"\x05arrow\x18\x01 \x01(\fH\x00R\x05arrow\x124\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x16.headwater.v1.ManifestH\x00R\bmanifestB\x06\n" +
-	"\x04part\"\xe5\x06\n" +
+	"\x04part\"\x9d\b\n" +
 	"\bManifest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1195,10 +1213,15 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\tprincipal\x18\x13 \x01(\tR\tprincipal\x129\n" +
 	"\n" +
 	"created_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12%\n" +
-	"\x0eserver_version\x18\x15 \x01(\tR\rserverVersion\x1a=\n" +
+	"\x0eserver_version\x18\x15 \x01(\tR\rserverVersion\x127\n" +
+	"\ton_demand\x18\x16 \x03(\v2\x1a.headwater.v1.ManifestViewR\bonDemand\x12@\n" +
+	"\bfollowed\x18\x17 \x03(\v2$.headwater.v1.Manifest.FollowedEntryR\bfollowed\x1a=\n" +
 	"\x0fKeyMappingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xea\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
+	"\rFollowedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xea\x01\n" +
 	"\fManifestView\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12 \n" +
@@ -1263,7 +1286,7 @@ func file_headwater_v1_dataset_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_dataset_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_headwater_v1_dataset_proto_goTypes = []any{
 	(DatasetState)(0),             // 0: headwater.v1.DatasetState
 	(*BuildDatasetRequest)(nil),   // 1: headwater.v1.BuildDatasetRequest
@@ -1283,9 +1306,10 @@ var file_headwater_v1_dataset_proto_goTypes = []any{
 	(*ListDatasetsResponse)(nil),  // 15: headwater.v1.ListDatasetsResponse
 	nil,                           // 16: headwater.v1.BuildDatasetHeader.KeyMappingEntry
 	nil,                           // 17: headwater.v1.Manifest.KeyMappingEntry
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(ValueType)(0),                // 19: headwater.v1.ValueType
-	(ValueStatus)(0),              // 20: headwater.v1.ValueStatus
+	nil,                           // 18: headwater.v1.Manifest.FollowedEntry
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(ValueType)(0),                // 20: headwater.v1.ValueType
+	(ValueStatus)(0),              // 21: headwater.v1.ValueStatus
 }
 var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	2,  // 0: headwater.v1.BuildDatasetRequest.header:type_name -> headwater.v1.BuildDatasetHeader
@@ -1295,31 +1319,33 @@ var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	5,  // 4: headwater.v1.Manifest.views:type_name -> headwater.v1.ManifestView
 	17, // 5: headwater.v1.Manifest.key_mapping:type_name -> headwater.v1.Manifest.KeyMappingEntry
 	6,  // 6: headwater.v1.Manifest.columns:type_name -> headwater.v1.ManifestColumn
-	18, // 7: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
-	18, // 8: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
-	18, // 9: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
-	19, // 10: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
-	7,  // 11: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
-	20, // 12: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
-	4,  // 13: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	4,  // 14: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	4,  // 15: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	4,  // 16: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
-	1,  // 17: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
-	8,  // 18: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
-	10, // 19: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
-	12, // 20: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
-	14, // 21: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
-	3,  // 22: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
-	9,  // 23: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
-	11, // 24: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
-	13, // 25: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
-	15, // 26: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
-	22, // [22:27] is the sub-list for method output_type
-	17, // [17:22] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	19, // 7: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
+	5,  // 8: headwater.v1.Manifest.on_demand:type_name -> headwater.v1.ManifestView
+	18, // 9: headwater.v1.Manifest.followed:type_name -> headwater.v1.Manifest.FollowedEntry
+	19, // 10: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
+	19, // 11: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
+	20, // 12: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
+	7,  // 13: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
+	21, // 14: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
+	4,  // 15: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	4,  // 16: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	4,  // 17: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	4,  // 18: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
+	1,  // 19: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
+	8,  // 20: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
+	10, // 21: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
+	12, // 22: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
+	14, // 23: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
+	3,  // 24: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
+	9,  // 25: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
+	11, // 26: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
+	13, // 27: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
+	15, // 28: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
+	24, // [24:29] is the sub-list for method output_type
+	19, // [19:24] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_dataset_proto_init() }
@@ -1343,7 +1369,7 @@ func file_headwater_v1_dataset_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_dataset_proto_rawDesc), len(file_headwater_v1_dataset_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,13 +28,14 @@ type GetFeaturesRequest struct {
 	// `NAME` (newest version) or `NAME@VERSION`.
 	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	// Columns of join keys, all of one length: entity i is the i-th value of each. A key that several views need is given
-	// once.
+	// once. None where the service has on-demand features alone that read no view.
 	Keys map[string]*KeyColumn `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Why the values are wanted. Recorded.
 	Purpose string `protobuf:"bytes,3,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// A view's join key on the left, the name of the key column to take on the right. Absent: the same name.
 	KeyMapping map[string]string `protobuf:"bytes,4,rep,name=key_mapping,json=keyMapping,proto3" json:"key_mapping,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Inputs of on-demand features. Refused until there are any.
+	// What on-demand features take of the caller, by name: all of those of the service and no others, each with a value, or
+	// NULL, for each entity.
 	Inputs map[string]*KeyColumn `protobuf:"bytes,5,rep,name=inputs,proto3" json:"inputs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Ask for event time, availability and run of each value too.
 	WithProvenance bool `protobuf:"varint,6,opt,name=with_provenance,json=withProvenance,proto3" json:"with_provenance,omitempty"`
@@ -164,9 +165,10 @@ type GetFeaturesResponse struct {
 	ReadId         string `protobuf:"bytes,1,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
 	Service        string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	ServiceVersion int32  `protobuf:"varint,3,opt,name=service_version,json=serviceVersion,proto3" json:"service_version,omitempty"`
-	// One for each feature of the service, in its order.
+	// One for each feature of the service, in its order. On-demand features are computed at served_at.
 	Features []*FeatureVector `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty"`
-	// Only when asked for: one for each view of the service, in its order.
+	// Only when asked for: one for each view with a history, the service's in its order, then those that only its on-demand
+	// features read.
 	Provenance []*ViewProvenance      `protobuf:"bytes,5,rep,name=provenance,proto3" json:"provenance,omitempty"`
 	ServedAt   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=served_at,json=servedAt,proto3" json:"served_at,omitempty"`
 	// The newest position in the publish log that the server knew of: what was published by then and loaded is in the
@@ -257,9 +259,13 @@ func (x *GetFeaturesResponse) GetPosition() int64 {
 
 type FeatureVector struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `VIEW__FEATURE`.
-	Name          string       `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Values        *ValueVector `protobuf:"bytes,2,opt,name=values,proto3" json:"values,omitempty"`
+	// `VIEW__FEATURE`, or what the service calls it.
+	Name   string       `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Values *ValueVector `protobuf:"bytes,2,opt,name=values,proto3" json:"values,omitempty"`
+	// Which feature it is.
+	View          string `protobuf:"bytes,3,opt,name=view,proto3" json:"view,omitempty"`
+	ViewVersion   int32  `protobuf:"varint,4,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
+	Feature       string `protobuf:"bytes,5,opt,name=feature,proto3" json:"feature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +312,27 @@ func (x *FeatureVector) GetValues() *ValueVector {
 		return x.Values
 	}
 	return nil
+}
+
+func (x *FeatureVector) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *FeatureVector) GetViewVersion() int32 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *FeatureVector) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
 }
 
 // Where the values of one view come from: entry i belongs to entity i, and is 0 where there is no row.
@@ -391,10 +418,10 @@ var File_headwater_v1_online_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_online_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/online.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xcc\x04\n" +
+	"\x19headwater/v1/online.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xc2\x04\n" +
 	"\x12GetFeaturesRequest\x12!\n" +
-	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aservice\x12H\n" +
-	"\x04keys\x18\x02 \x03(\v2*.headwater.v1.GetFeaturesRequest.KeysEntryB\b\xbaH\x05\x9a\x01\x02\b\x01R\x04keys\x12\"\n" +
+	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aservice\x12>\n" +
+	"\x04keys\x18\x02 \x03(\v2*.headwater.v1.GetFeaturesRequest.KeysEntryR\x04keys\x12\"\n" +
 	"\apurpose\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\x12Q\n" +
 	"\vkey_mapping\x18\x04 \x03(\v20.headwater.v1.GetFeaturesRequest.KeyMappingEntryR\n" +
 	"keyMapping\x12D\n" +
@@ -420,10 +447,13 @@ const file_headwater_v1_online_proto_rawDesc = "" +
 	"provenance\x18\x05 \x03(\v2\x1c.headwater.v1.ViewProvenanceR\n" +
 	"provenance\x127\n" +
 	"\tserved_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bservedAt\x12\x1a\n" +
-	"\bposition\x18\a \x01(\x03R\bposition\"V\n" +
+	"\bposition\x18\a \x01(\x03R\bposition\"\xa7\x01\n" +
 	"\rFeatureVector\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x121\n" +
-	"\x06values\x18\x02 \x01(\v2\x19.headwater.v1.ValueVectorR\x06values\"\xa8\x01\n" +
+	"\x06values\x18\x02 \x01(\v2\x19.headwater.v1.ValueVectorR\x06values\x12\x12\n" +
+	"\x04view\x18\x03 \x01(\tR\x04view\x12!\n" +
+	"\fview_version\x18\x04 \x01(\x05R\vviewVersion\x12\x18\n" +
+	"\afeature\x18\x05 \x01(\tR\afeature\"\xa8\x01\n" +
 	"\x0eViewProvenance\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
 	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x1f\n" +
