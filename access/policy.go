@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -177,6 +178,27 @@ func (p *Policy) DecideAny(roles []string, action Action, kind Kind) Verdict {
 	return Verdict{Reason: fmt.Sprintf("no grant of %s on any %s in roles %v", action, kind, roles)}
 }
 
+// viewsRead are the names of the views whose values reading a service takes, each once: its own, and those that its on-demand
+// features are computed of, for whoever sees what was computed of a value may learn it.
+func viewsRead(s *feature.ServiceVersion) []string {
+	var names []string
+	var add func(v *feature.ViewVersion)
+	add = func(v *feature.ViewVersion) {
+		if !slices.Contains(names, v.Name) {
+			names = append(names, v.Name)
+		}
+		if v.OnDemand != nil {
+			for _, w := range v.ViewVersions {
+				add(w)
+			}
+		}
+	}
+	for i := range s.Pins {
+		add(s.Pins[i].View)
+	}
+	return names
+}
+
 // DecideService decides on a service and, for the two reading actions, on each view that it reads: the action must be
 // allowed on the view too, unless the service is declared to serve as the grant. A deny on a view holds even then.
 func (p *Policy) DecideService(roles []string, action Action, s *feature.ServiceVersion) Verdict {
@@ -184,17 +206,17 @@ func (p *Policy) DecideService(roles []string, action Action, s *feature.Service
 	if !v.Allowed || action != ActionReadOnline && action != ActionReadOffline {
 		return v
 	}
-	for _, pin := range s.Pins {
+	for _, name := range viewsRead(s) {
 		var view Verdict
 		if s.ServesAsGrant {
-			denial, denied := p.denied(roles, action, KindView, pin.View.Name)
+			denial, denied := p.denied(roles, action, KindView, name)
 			view = Verdict{Allowed: !denied, Reason: denial.Reason}
 		} else {
-			view = p.Decide(roles, action, KindView, pin.View.Name)
+			view = p.Decide(roles, action, KindView, name)
 		}
 		if !view.Allowed {
 			return Verdict{Reason: fmt.Sprintf("%s reads %s: %s",
-				resource(KindService, s.Name), resource(KindView, pin.View.Name), view.Reason)}
+				resource(KindService, s.Name), resource(KindView, name), view.Reason)}
 		}
 	}
 	if s.ServesAsGrant {

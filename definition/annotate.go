@@ -39,7 +39,11 @@ func (s *Set) annotate(v *fault.Violation) {
 	}
 	line, column, exact := s.documents[file].place(local, v.Line, v.Column)
 	if v.Line > 0 && !exact {
-		v.Description += fmt.Sprintf(" (line %d, column %d of the SQL)", v.Line, v.Column)
+		language := "SQL"
+		if strings.HasSuffix(local, ".cel") {
+			language = "CEL"
+		}
+		v.Description += fmt.Sprintf(" (line %d, column %d of the %s)", v.Line, v.Column, language)
 	}
 	v.File, v.Field, v.Line, v.Column = path, local, line, column
 }

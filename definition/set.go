@@ -31,7 +31,8 @@ func Load(paths []string) (*Set, error) {
 	if set.empty() && len(set.tests) == 0 {
 		return nil, invalid(nothing(paths))
 	}
-	for _, p := range set.Definitions.Validate(nil) {
+	problems := append(set.Definitions.Validate(nil), expressionProblems(&set.Definitions)...)
+	for _, p := range problems {
 		known := func(v fault.Violation) bool { return covers(v.Field, p.Field) }
 		if !slices.ContainsFunc(violations, known) {
 			violations = append(violations, set.violation(&p))

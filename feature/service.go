@@ -152,6 +152,7 @@ func (v *validation) service(s *Service) {
 			}
 		}
 		v.outputNames(at, sv)
+		v.unavailableInServiceView(at, sv)
 		view := v.findView(sv.View)
 		if view == nil && !v.known.Views[sv.View] {
 			v.add(at+".view", "found no view called %s%s", sv.View, didYouMean(sv.View, v.viewNames()))

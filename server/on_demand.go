@@ -34,7 +34,7 @@ func takeInputs(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 	}
 	for i := range plan.Inputs {
 		if in := &plan.Inputs[i]; columns[in.Name] == nil {
-			return nil, 0, badInput(in.Name, "found none, expected a %s, which on-demand features of service %s take", in.Type, plan.Service.Name)
+			return nil, 0, badInput(in.Name, "found none, expected values of type %s, which on-demand features of service %s take", in.Type, plan.Service.Name)
 		}
 	}
 	if len(plan.Inputs) == 0 {

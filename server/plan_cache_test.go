@@ -21,7 +21,11 @@ func TestPlanCacheTellsVersionsOfOneFingerprintApart(t *testing.T) {
 	}
 	var cache planCache
 	for _, c := range []struct{ service, view int }{{1, 1}, {3, 3}, {1, 1}} {
-		if got := cache.get(pinnedTo(c.service, c.view), nil).read.Views[0].Version.Version; got != c.view {
+		plan, err := cache.get(pinnedTo(c.service, c.view), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := plan.read.Views[0].Version.Version; got != c.view {
 			t.Errorf("service version %d reads version %d of its view, expected the %d that it is pinned to", c.service, got, c.view)
 		}
 	}

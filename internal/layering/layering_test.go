@@ -44,7 +44,7 @@ var layers = []layer{
 		knows:   []string{"domain", "plan", "contract", "internal", "files", "engine", "orchestration", "server", "client"},
 	},
 	{name: "internal", folders: []string{"internal"}, knows: []string{"domain", "plan", "contract"}},
-	{name: "files", folders: []string{"definition"}, knows: []string{"domain", "contract", "internal"}},
+	{name: "files", folders: []string{"definition"}, knows: []string{"domain", "plan", "contract", "internal"}},
 	{
 		name:    "engine",
 		folders: []string{"registry", "offline", "online", "access", "lineage", "quality"},
