@@ -281,7 +281,7 @@ func (p *parser) scalar(n *yaml.Node, field protoreflect.FieldDescriptor) {
 	case protoreflect.StringKind:
 		switch {
 		case n.Kind == yaml.ScalarNode && (n.Tag == "!!str" || n.Tag == "!!timestamp" && isDate(n, field)):
-		case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
+		case n.Kind == yaml.ScalarNode && n.Value != "":
 			p.at(n, "found %s for %s, expected text; put it in quotes", describe(n), field.Name())
 		default:
 			p.at(n, "found %s for %s, expected text", describe(n), field.Name())
@@ -329,6 +329,8 @@ func describe(n *yaml.Node) string {
 		return "a list"
 	case n.Kind == yaml.MappingNode:
 		return "keys and values"
+	case n.Tag == "!!null" && n.Value != "":
+		return n.Value
 	case n.Tag == "!!null":
 		return "nothing"
 	case strings.Contains(n.Value, "\n") || len(n.Value) > 60:

@@ -55,11 +55,11 @@ type Holding struct {
 // Answer is what a service is to answer for one entity at one time.
 type Answer struct {
 	Service *feature.Service
-	// Keys are the join keys of the service's views, and the inputs of those on demand, in the order of their names; Entity
-	// has a value for each.
-	Keys   []feature.Column
-	Entity map[string]feature.Value
-	At     feature.Time
+	// Keys are the join keys of the service's views, and Inputs what those on demand ask for, each in the order of their
+	// names. Entity has a value for each.
+	Keys, Inputs []feature.Column
+	Entity       map[string]feature.Value
+	At           feature.Time
 	// Features and Statuses hold what is looked at, by the feature's name in the output.
 	Features map[string]feature.Value
 	Statuses map[string]string
@@ -385,12 +385,12 @@ func (r *testReader) answers() {
 				suggestion(e.GetService(), d.Services, func(s *feature.Service) string { return s.Name }))
 			continue
 		}
-		answer := Answer{
-			Service: service, Keys: serviceKeys(d, service), At: feature.TimeOf(e.GetAt().AsTime()), Statuses: e.GetStatuses(),
-		}
+		answer := Answer{Service: service, At: feature.TimeOf(e.GetAt().AsTime()), Statuses: e.GetStatuses()}
+		answer.Keys, answer.Inputs = serviceKeys(d, service)
 		of := "service " + service.Name
-		answer.Entity = r.values(at+".entity", e.GetEntity(), answer.Keys, of)
-		for _, k := range answer.Keys {
+		asked := slices.Concat(answer.Keys, answer.Inputs)
+		answer.Entity = r.values(at+".entity", e.GetEntity(), asked, of)
+		for _, k := range asked {
 			if _, ok := e.GetEntity().GetFields()[k.Name]; !ok {
 				r.add(at+".entity", "found no %s, which %s reads by, expected each key, and null for none", k.Name, of)
 			}
@@ -415,9 +415,9 @@ func (r *testReader) answers() {
 	}
 }
 
-// serviceKeys are what one entity of a service's answers is told by, in the order of their names.
-func serviceKeys(d *feature.Definitions, s *feature.Service) []feature.Column {
-	keys := map[string]feature.Column{}
+// serviceKeys are what one entity of a service's answers is told by: join keys, and inputs of on-demand features.
+func serviceKeys(d *feature.Definitions, s *feature.Service) (joinKeys, inputs []feature.Column) {
+	keys, asked := map[string]feature.Column{}, map[string]feature.Column{}
 	seen := map[string]bool{}
 	var add func(view string)
 	add = func(view string) {
@@ -435,7 +435,7 @@ func serviceKeys(d *feature.Definitions, s *feature.Service) []feature.Column {
 			return
 		}
 		for _, c := range v.OnDemand.Inputs {
-			keys[c.Name] = c
+			asked[c.Name] = c
 		}
 		for _, ref := range v.OnDemand.Views {
 			add(ref.Name)
@@ -444,11 +444,15 @@ func serviceKeys(d *feature.Definitions, s *feature.Service) []feature.Column {
 	for _, sv := range s.Views {
 		add(sv.View)
 	}
-	var columns []feature.Column
-	for _, name := range slices.Sorted(maps.Keys(keys)) {
-		columns = append(columns, keys[name])
+	return byName(keys), byName(asked)
+}
+
+func byName(columns map[string]feature.Column) []feature.Column {
+	var list []feature.Column
+	for _, name := range slices.Sorted(maps.Keys(columns)) {
+		list = append(list, columns[name])
 	}
-	return columns
+	return list
 }
 
 // serviceOutputs are the features of a service, under their names in the output.
@@ -492,6 +496,20 @@ func suggestion[T any](name string, list []T, nameOf func(*T) string) string {
 		return "; did you mean " + near + "?"
 	}
 	return ""
+}
+
+// Column finds a column by name, or nil.
+func Column(columns []feature.Column, name string) *feature.Column {
+	return find(columns, name, func(c *feature.Column) string { return c.Name })
+}
+
+// Invalid is the fault of what Validate found in the definitions of the set, with its places.
+func (s *Set) Invalid(problems []feature.Problem) error {
+	var violations []fault.Violation
+	for i := range problems {
+		violations = append(violations, s.violation(&problems[i]))
+	}
+	return Annotate(s, invalid(violations))
 }
 
 // Reach is the latest instant that a test speaks of: event times, and when it asks.

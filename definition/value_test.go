@@ -74,7 +74,7 @@ func TestValuesThatAreAmbiguousAreRefused(t *testing.T) {
 		{"{a: 1}", "{a: !!binary YQ==}", "a.yaml:13:23: found a value with the tag !!binary, expected a boolean, a number, a text, a list of these, or null"},
 		{"{a: 1}", "{a: !x y}", "a.yaml:13:23: found a value with the tag !x, expected a boolean, a number, a text, a list of these, or null"},
 		{"{a: 1}", "{1: 1}", "a.yaml:13:20: found the number 1 as a key, expected text; put it in quotes"},
-		{"{a: 1}", "{null: 1}", "a.yaml:13:20: found nothing as a key, expected text; put it in quotes"},
+		{"{a: 1}", "{null: 1}", "a.yaml:13:20: found null as a key, expected text; put it in quotes"},
 		{"{a: 1}", "{[a]: 1}", "a.yaml:13:20: found a list as a key, expected text; put it in quotes"},
 		{"{a: 1}", "{a: 1, a: 2}", "a.yaml:13:26: found a a second time (the first is in line 13), expected each key once"},
 		{"{a: 1}", "[a]", "a.yaml:13:19: found a list for defaults, expected keys and values"},

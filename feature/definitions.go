@@ -38,6 +38,16 @@ type Definitions struct {
 	Roles    []Role
 }
 
+// View finds a view by name, or nil.
+func (d *Definitions) View(name string) *View {
+	for i := range d.Views {
+		if d.Views[i].Name == name {
+			return &d.Views[i]
+		}
+	}
+	return nil
+}
+
 // Docs are the words of a definition. They never change its meaning, and so never its fingerprint.
 type Docs struct {
 	Description string

@@ -26,15 +26,15 @@ type app struct {
 func newRoot(s streams) *cobra.Command {
 	a := &app{streams: s}
 	root := group("headwater", "A feature store: point-in-time training data, online features, and where both come from",
-		newDev(a), newServe(a), newMigrate(a), newValidate(a), newSchema(a), newPlan(a), newApply(a), newList(a), newDescribe(a),
+		newDev(a), newServe(a), newMigrate(a), newValidate(a), newTest(a), newSchema(a), newPlan(a), newApply(a), newList(a), newDescribe(a),
 		newIngest(a), newLoads(a), newMaterialize(a), newRuns(a),
 		newGet(a), newDataset(a), newOnline(a), newLineage(a), newToken(a), newAudit(a), newVersion(a),
 	)
 	root.Long = `Headwater keeps features: it computes them from sources, joins them to training data as they were known at each row's
 time, serves the newest ones online, and records where every value comes from.
 
-Begin with a server of your own: headwater dev. Every command but dev, serve, migrate, validate, schema and version calls a
-server, with a token. Results go to standard output, messages and progress to standard error.
+Begin with a server of your own: headwater dev. Every command but dev, serve, migrate, validate, test, schema and version
+calls a server, with a token. Results go to standard output, messages and progress to standard error.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 unauthenticated or denied, 4 not found, 5 a verification did not hold,
 6 plan found changes.`
