@@ -355,8 +355,8 @@ type Aggregate struct {
 	Quantile, RelativeError float64
 }
 
-// relativeError is that of a percentile with the default filled in, and 0 for other functions.
-func (a *Aggregate) relativeError() float64 {
+// ResolvedError is the relative error: that of a percentile with the default filled in, and 0 for other functions.
+func (a *Aggregate) ResolvedError() float64 {
 	if a.Function == Percentile && a.RelativeError == 0 {
 		return DefaultRelativeError
 	}

@@ -170,7 +170,7 @@ func (d *Difference) aggregation(before, after *ViewVersion) {
 func (a *Aggregate) text() string {
 	text := fmt.Sprintf("%s(%s) over %s", a.Function, a.Column, durationText(a.Window))
 	if a.Function == Percentile {
-		text += fmt.Sprintf(", quantile %g, relative error %g", a.Quantile, a.relativeError())
+		text += fmt.Sprintf(", quantile %g, relative error %g", a.Quantile, a.ResolvedError())
 	}
 	return text
 }

@@ -316,7 +316,7 @@ func (e *encoding) aggregation(a *Aggregation) {
 		where, _ := parseSQL(g.Where)
 		one.tokens(where)
 		one.float(g.Quantile)
-		one.float(g.relativeError())
+		one.float(g.ResolvedError())
 		aggregates[i] = string(one.bytes)
 	}
 	e.texts(sortedSet(aggregates))

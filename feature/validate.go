@@ -25,8 +25,9 @@ type Problem struct {
 // Known is what exists beside the definitions that are validated.
 type Known struct {
 	Entities map[string]*Entity
-	// Sources and Views hold the names that exist.
-	Sources, Views map[string]bool
+	Sources  map[string]*Source
+	// Views holds the names that exist.
+	Views map[string]bool
 }
 
 // lists are the names of Definitions' lists in files.
@@ -228,7 +229,7 @@ func (v *validation) view(w *View) {
 	}
 	if w.Aggregation != nil {
 		kinds++
-		v.add("aggregation", "found an aggregation, which is not available in this version; write it as sql")
+		v.aggregation(w)
 	}
 	if w.OnDemand != nil {
 		kinds++
@@ -259,7 +260,7 @@ func (v *validation) sql(t *SQLTransform) {
 		if slices.Contains(t.Sources[:i], name) {
 			v.add(at, "found source %s a second time, expected each once", name)
 		}
-		if !v.sourceExists(name) {
+		if v.findSource(name) == nil {
 			v.add(at, "found no source called %s%s", name, didYouMean(name, v.sourceNames()))
 		}
 	}
@@ -350,10 +351,10 @@ func (v *validation) findEntity(name string) *Entity {
 	return v.known.Entities[name]
 }
 
-func (v *validation) sourceExists(name string) bool {
+func (v *validation) findSource(name string) *Source {
 	for i := range v.definitions.Sources {
-		if v.definitions.Sources[i].Name == name {
-			return true
+		if s := &v.definitions.Sources[i]; s.Name == name {
+			return s
 		}
 	}
 	return v.known.Sources[name]

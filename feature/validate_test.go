@@ -89,8 +89,6 @@ func TestValidateProblems(t *testing.T) {
 			"feature_views[0].attributes[0].name", "there is a feature of that name"},
 		{"two kinds", func(d *Definitions) { d.Views[0].OnDemand = &OnDemand{} }, "feature_views[0].on_demand", "not available in this version"},
 		{"no kind", func(d *Definitions) { d.Views[0].SQL = nil }, "feature_views[0].sql", "found 0 of sql, aggregation and on_demand"},
-		{"aggregation", func(d *Definitions) { d.Views[0].SQL, d.Views[0].Aggregation = nil, &Aggregation{} },
-			"feature_views[0].aggregation", "not available in this version"},
 		{"nanoseconds", func(d *Definitions) { d.Views[0].Grain = 1500 }, "feature_views[0].grain", "found 1.5µs, expected whole microseconds"},
 		{"negative", func(d *Definitions) { d.Views[0].TTL = -time.Second }, "feature_views[0].ttl", "found -1s, expected a duration that is not negative"},
 		{"view of nothing", func(d *Definitions) { d.Services[0].Views[0].View = "route_delay" },
@@ -173,7 +171,7 @@ func TestValidateAgainstKnown(t *testing.T) {
 		t.Fatalf("alone: found %+v, expected its entity and its source to be missing", problems)
 	}
 	known := &Known{
-		Entities: map[string]*Entity{"route": &all.Entities[0]}, Sources: map[string]bool{"flights": true},
+		Entities: map[string]*Entity{"route": &all.Entities[0]}, Sources: map[string]*Source{"flights": &all.Sources[0]},
 		Views: map[string]bool{"other_view": true},
 	}
 	if problems := part.Validate(known); len(problems) > 0 {

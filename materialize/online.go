@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
 	"github.com/headwaterhq/headwater/read"
@@ -48,6 +49,9 @@ func (ld *loader) load(ctx context.Context, id int64) error {
 		if err != nil {
 			return err
 		}
+		if err := cover(ctx, conn, view, state); err != nil {
+			return err
+		}
 		_, err = conn.Exec(ctx, `
 			UPDATE headwater.run SET online_state = 'loaded', online_written = $2, online_stale = $3, online_tombstones = $4
 			WHERE id = $1`, id, n.written, n.stale, n.tombstones)
@@ -79,6 +83,9 @@ func (ld *loader) rebuild(ctx context.Context, view *feature.ViewVersion) (*Rebu
 			return err
 		}
 		n, err := ld.offer(ctx, conn, view, state, 0, state.PublishedSeq)
+		if err == nil {
+			err = cover(ctx, conn, view, state)
+		}
 		result = &Rebuild{
 			View: view, Epoch: state.OnlineEpoch, Seq: state.PublishedSeq,
 			Written: n.written, Stale: n.stale, Tombstones: n.tombstones,
@@ -86,6 +93,35 @@ func (ld *loader) rebuild(ctx context.Context, view *feature.ViewVersion) (*Rebu
 		return err
 	})
 	return result, err
+}
+
+// cover notes up to when the online rows of a view with a hop are known, now that those of state are loaded.
+func cover(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion, state viewState) error {
+	if view.Aggregation == nil || state.Covered.IsEmpty() {
+		return nil
+	}
+	_, err := conn.Exec(ctx, `
+		INSERT INTO headwater.online_coverage AS c (view_id, covered_to) VALUES ($1, $2)
+		ON CONFLICT (view_id) DO UPDATE SET covered_to = greatest(c.covered_to, excluded.covered_to)`,
+		view.ID, state.Covered.End.Time())
+	return err
+}
+
+// OnlineCoverage is up to when the online rows are known, for each view version with a hop, by its id: its values at a
+// point of the grid after that are stale.
+func OnlineCoverage(ctx context.Context, q database.Querier) (map[int64]feature.Time, error) {
+	rows, err := q.Query(ctx, `SELECT view_id, covered_to FROM headwater.online_coverage`)
+	if err != nil {
+		return nil, err
+	}
+	covered := map[int64]feature.Time{}
+	var id int64
+	var to time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &to}, func() error {
+		covered[id] = feature.TimeOf(to)
+		return nil
+	})
+	return covered, err
 }
 
 // alone calls do on a connection that holds the view version's load lock: a second load would do the first one's work

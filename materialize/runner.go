@@ -213,10 +213,17 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
 		LiveBefore: state.LiveRows, LiveAfter: w.Live,
 	}
+	r.Reasons = duplicateReasons(exact, conflicting)
+	if t.Accounted {
+		r.Ledger.Unaccounted, r.Ledger.Used = 0, t.Used
+		for _, f := range t.Filtered {
+			r.Ledger.Filtered += f.Rows
+			r.Reasons = append(r.Reasons, LedgerReason{Bucket: "filtered", Reason: f.Reason, Rows: f.Rows})
+		}
+	}
 	if w.Live < 0 {
 		r.Ledger.LiveAfter = state.LiveRows
 	}
-	r.Reasons = duplicateReasons(exact, conflicting)
 	r.Warnings = append(r.Warnings, lateSources(t)...)
 	if err := r.Ledger.check(); err != nil {
 		return fault.New(fault.RunRefused, "view %s: the ledger does not balance: %v; nothing was published", l.view.Ref(), err)

@@ -136,18 +136,24 @@ func (w *world) newTextView(t testing.TB, src *feature.SourceVersion, query stri
 
 func (w *world) newViewOf(t testing.TB, value feature.Type, src *feature.SourceVersion, query string, grain time.Duration) *feature.ViewVersion {
 	t.Helper()
-	name := fmt.Sprintf("view%d", worldCounter.Add(1))
+	return w.add(t, src, feature.View{
+		Grain:      grain,
+		Features:   []feature.Column{{Name: "value", Type: value}},
+		Attributes: []feature.Column{{Name: "rows", Type: feature.TypeInt64}},
+		SQL:        &feature.SQLTransform{Sources: []string{src.Name}, Query: fmt.Sprintf(query, src.Name)},
+	})
+}
+
+// add makes a view of sensors over src, with a name of its own.
+func (w *world) add(t testing.TB, src *feature.SourceVersion, view feature.View) *feature.ViewVersion {
+	t.Helper()
+	view.Name, view.Entity = fmt.Sprintf("view%d", worldCounter.Add(1)), "sensor"
 	v := &feature.ViewVersion{
-		Version: 1, Fingerprint: sha256.Sum256([]byte(name)), SourceVersions: []*feature.SourceVersion{src},
+		Version: 1, Fingerprint: sha256.Sum256([]byte(view.Name)), SourceVersions: []*feature.SourceVersion{src},
 		EntityVersion: &feature.EntityVersion{Version: 1, Entity: feature.Entity{Name: "sensor", JoinKeys: []feature.Column{
 			{Name: "name", Type: feature.TypeString}, {Name: "room", Type: feature.TypeInt64},
 		}}},
-		View: feature.View{
-			Name: name, Entity: "sensor", Grain: grain,
-			Features:   []feature.Column{{Name: "value", Type: value}},
-			Attributes: []feature.Column{{Name: "rows", Type: feature.TypeInt64}},
-			SQL:        &feature.SQLTransform{Sources: []string{src.Name}, Query: fmt.Sprintf(query, src.Name)},
-		},
+		View: view,
 	}
 	w.createView(t, v)
 	return v

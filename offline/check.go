@@ -33,6 +33,9 @@ func CheckView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature
 }
 
 func checkView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error) {
+	if v.Aggregation != nil {
+		return AnalyseAggregation(v), checkAggregation(ctx, tx, v)
+	}
 	if err := pinSession(ctx, tx); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,11 @@ type Transform struct {
 	Now feature.Time
 	// ViewInputs are the views that it reads, in the order of View.ViewVersions.
 	ViewInputs []*ViewInput
+	// Accounted says, when Rows is done, that of each row that was read it is known what became of it: Used of them are in
+	// the output, the others are in Filtered.
+	Accounted bool
+	Used      int64
+	Filtered  []Reason
 
 	tx     pgx.Tx
 	conn   *pgx.Conn
@@ -47,6 +52,10 @@ type Transform struct {
 	// databases are those that sources may name, remotes the snapshots of those that the run has looked into.
 	databases *Databases
 	remotes   map[string]remoteSnapshot
+	// aggregating is nil for SQL.
+	aggregating *aggregating
+	// vectorBytes is what each row takes for its vectors.
+	vectorBytes int
 }
 
 // BeginTransform takes the snapshot on conn: which loads, which span, how many rows. The caller calls Close.
@@ -95,7 +104,11 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 		return err
 	}
 	t.Now = feature.TimeOf(now)
-	if err := t.own(scope, reach, t.Now); err != nil {
+	own := t.own
+	if t.View.Aggregation != nil {
+		own = t.ownWindows
+	}
+	if err := own(scope, reach, t.Now); err != nil {
 		return err
 	}
 	// Duplicates are found by hashes and sorts as large as the SQL's may be.
@@ -103,7 +116,7 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 	if _, err := t.tx.Exec(ctx, `SELECT set_config('work_mem', $1, true)`, memory); err != nil {
 		return err
 	}
-	read := Span{Start: t.Owned.Start.Add(-t.View.Lookback), End: t.Owned.End}
+	read := t.reads()
 	for _, in := range t.Inputs {
 		if err := in.read(ctx, t, read); err != nil {
 			return err
@@ -181,13 +194,64 @@ func (t *Transform) Duplicates() (exact, conflicting int64) {
 	return exact, conflicting
 }
 
-// Rows runs the query and calls emit for each row of its output. A row that breaks a rule of the view is a RUN_REFUSED
-// fault. The row is valid only during the call.
+// Rows computes the output and calls emit for each row of it. A row that breaks a rule of the view is a RUN_REFUSED fault.
+// The row is valid only during the call.
 func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) error {
+	t.vectorBytes = t.View.VectorBytes()
+	checked := func(r *feature.Row) error {
+		if err := t.checkRow(r); err != nil {
+			return err
+		}
+		return emit(r)
+	}
+	if t.aggregating != nil {
+		return t.windowRows(ctx, checked)
+	}
+	return t.queryRows(ctx, checked)
+}
+
+// checkRow refuses a row that no store can hold, or that the run does not own.
+func (t *Transform) checkRow(r *feature.Row) error {
+	if len(r.Key) > feature.MaxKeyBytes {
+		return t.refuseKey([]byte(r.Key))
+	}
+	size := t.vectorBytes
+	for _, v := range r.Values {
+		size += v.Size()
+	}
+	if size > feature.MaxRowText {
+		return t.refuse("found a row (%s) with %d bytes of text, bytes, lists and vectors in its features and attributes, expected at most %d; cut it down",
+			t.describe(r), size, feature.MaxRowText)
+	}
+	grain := t.View.RunGrain()
+	if at := r.EventTime.Add(-grain); at < t.Owned.Start || at >= t.Owned.End {
+		return t.refuse("found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
+			"a run writes only what it owns: check the grain, or leave other groups out with {{interval.start}} and "+
+			"{{interval.end}}", t.describe(r), grain, t.Owned.Start, t.Owned.End)
+	}
+	return nil
+}
+
+func (t *Transform) refuseKey(key []byte) error {
+	return t.refuse("found join keys of %d bytes, which begin with %q, expected at most %d; make a shorter key of them, such "+
+		"as a hash", len(key), key[:40], feature.MaxKeyBytes)
+}
+
+// describe is the row's keys and times for a message.
+func (t *Transform) describe(r *feature.Row) string {
+	columns := outputColumns(t.View)[:len(t.View.EntityVersion.JoinKeys)+2]
+	values, err := t.View.EntityVersion.ParseKey(r.Key)
+	if err != nil {
+		return r.Key
+	}
+	return describeRow(columns, append(values, feature.Timestamp(r.EventTime), feature.Timestamp(r.AvailableAt)))
+}
+
+// queryRows runs the view's SQL.
+func (t *Transform) queryRows(ctx context.Context, emit func(*feature.Row) error) error {
 	columns := outputColumns(t.View)
 	keys := len(t.View.EntityVersion.JoinKeys)
 	values := make([]feature.Value, len(columns))
-	vectorBytes := t.View.VectorBytes()
 	var row feature.Row
 	var key []byte
 	query, problems := feature.ParseQuery(t.View.SQL.Query)
@@ -198,7 +262,6 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 	from := "(" + query.Render(t.Owned.Start, t.Owned.End) + "\n) AS " + outputView
 	began := time.Now()
 	err := copyOut(ctx, t.conn, outputSelect(t.View, from), func(fields [][]byte) error {
-		text := vectorBytes
 		for i, f := range fields {
 			values[i] = feature.Null()
 			if f == nil {
@@ -212,9 +275,6 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 				return err
 			}
 			values[i] = v
-			if i >= keys {
-				text += v.Size()
-			}
 		}
 		var ok bool
 		var err error
@@ -229,19 +289,6 @@ func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) err
 		row.Key = string(key)
 		row.EventTime, row.AvailableAt = values[keys].Timestamp(), values[keys+1].Timestamp()
 		row.Values = values[keys+2:]
-		if len(key) > feature.MaxKeyBytes {
-			return t.refuse("found join keys of %d bytes, which begin with %q, expected at most %d; make a shorter key of them, such "+
-				"as a hash", len(key), key[:40], feature.MaxKeyBytes)
-		}
-		if text > feature.MaxRowText {
-			return t.refuse("found a row (%s) with %d bytes of text, bytes, lists and vectors in its features and attributes, expected at most %d; cut it down",
-				describeRow(columns[:keys+2], values), text, feature.MaxRowText)
-		}
-		if at := row.EventTime.Add(-t.View.RunGrain()); at < t.Owned.Start || at >= t.Owned.End {
-			return t.refuse("found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
-				"a run writes only what it owns: check the grain, or leave other groups out with {{interval.start}} and "+
-				"{{interval.end}}", describeRow(columns[:keys+2], values), t.View.RunGrain(), t.Owned.Start, t.Owned.End)
-		}
 		return emit(&row)
 	})
 	if f := t.beyondBounds(ctx, err, time.Since(began)); f != nil {

@@ -28,7 +28,7 @@ func (s Status) String() string { return statusNames[s] }
 
 // Winner is the row that the point-in-time rule chose for one view and one entity, or why there is none.
 type Winner struct {
-	// Status is Present when there is a row, else NoKey, NoRow, Expired, NotYetKnown or Unavailable.
+	// Status is Present when there is a row, Stale when it may be another by now, else NoKey, NoRow, Expired, NotYetKnown or Unavailable.
 	Status Status
 	// EventTime, AvailableAt and RunSeq (the run that wrote the row) are zero without a row.
 	EventTime, AvailableAt feature.Time

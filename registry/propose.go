@@ -123,12 +123,12 @@ func (p *proposal) give(kind feature.Kind, name string, i int) (field string) {
 
 // known is what definitions may refer to.
 func (c *Catalog) known() *feature.Known {
-	k := &feature.Known{Entities: map[string]*feature.Entity{}, Sources: map[string]bool{}, Views: map[string]bool{}}
+	k := &feature.Known{Entities: map[string]*feature.Entity{}, Sources: map[string]*feature.Source{}, Views: map[string]bool{}}
 	for _, e := range c.Entities() {
 		k.Entities[e.Name] = &e.Entity
 	}
 	for _, s := range c.Sources() {
-		k.Sources[s.Name] = true
+		k.Sources[s.Name] = &s.Source
 	}
 	for _, v := range c.Views() {
 		k.Views[v.Name] = true

@@ -8,27 +8,29 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 )
 
 // headEvery is how often the publish log is looked at.
 const headEvery = time.Second
 
-// head follows the newest position of the publish log, so that a read can name it without asking Postgres. While Postgres
-// is away it stays where it was.
+// head follows the newest position of the publish log, and up to when the online rows of aggregations are known, so that a
+// read can tell without asking Postgres. While Postgres is away both stay where they were.
 type head struct {
 	position atomic.Int64
-	stop     context.CancelFunc
-	stopped  chan struct{}
+	// covered is by the id of the view version; see materialize.OnlineCoverage.
+	covered atomic.Pointer[map[int64]feature.Time]
+	stop    context.CancelFunc
+	stopped chan struct{}
 }
 
 func followHead(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) (*head, error) {
 	h := &head{stopped: make(chan struct{})}
-	position, err := offline.Head(ctx, pool)
-	if err != nil {
+	if err := h.look(ctx, pool); err != nil {
 		return nil, err
 	}
-	h.position.Store(position)
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(h.stopped)
@@ -38,15 +40,35 @@ func followHead(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) (*hea
 				return
 			case <-time.After(headEvery):
 			}
-			position, err := offline.Head(ctx, pool)
-			if err != nil {
+			if err := h.look(ctx, pool); err != nil {
 				log.DebugContext(ctx, "reading the publish log's head", "error", err)
-				continue
 			}
-			h.position.Store(position)
 		}
 	}()
 	return h, nil
+}
+
+func (h *head) look(ctx context.Context, pool *pgxpool.Pool) error {
+	position, err := offline.Head(ctx, pool)
+	if err != nil {
+		return err
+	}
+	covered, err := materialize.OnlineCoverage(ctx, pool)
+	if err != nil {
+		return err
+	}
+	h.position.Store(position)
+	h.covered.Store(&covered)
+	return nil
+}
+
+// isStale reports whether what is online of a view version may not be its values at now: those of the grid point before now
+// were not computed yet.
+func (h *head) isStale(v *feature.ViewVersion, now feature.Time) bool {
+	if v.Aggregation == nil {
+		return false
+	}
+	return now.Floor(v.Aggregation.Hop) > (*h.covered.Load())[v.ID]
 }
 
 func (h *head) close() {

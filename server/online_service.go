@@ -106,8 +106,12 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 		return nil, err
 	}
 	for v := range plan.read.Views {
+		stale := o.head.isStale(plan.read.Views[v].Version, feature.TimeOf(now))
 		for i := range winners[v] {
 			plan.read.Views[v].Admit(&winners[v][i])
+			if stale && winners[v][i].Status == read.Present {
+				winners[v][i].Status = read.Stale
+			}
 		}
 	}
 	computed, err := compute(ctx, plan.read, winners, inputs, n, feature.TimeOf(now))
@@ -186,7 +190,7 @@ func provenanceOf(v *read.View, winners []read.Winner) *headwaterv1.ViewProvenan
 		EventTimes: make([]int64, len(winners)), AvailableAts: make([]int64, len(winners)), RunSeqs: make([]int64, len(winners)),
 	}
 	for i := range winners {
-		if winners[i].Status == read.Present {
+		if s := winners[i].Status; s == read.Present || s == read.Stale {
 			p.EventTimes[i], p.AvailableAts[i] = int64(winners[i].EventTime), int64(winners[i].AvailableAt)
 			p.RunSeqs[i] = winners[i].RunSeq
 		}

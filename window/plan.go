@@ -114,7 +114,7 @@ func (g *group) cell(column int, a *feature.Aggregate) (at, sketch int) {
 	case feature.CountDistinct:
 		c.set = true
 	case feature.Percentile:
-		r := resolution(a.RelativeError)
+		r := resolution(a.ResolvedError())
 		if sketch = slices.Index(c.sketches, r); sketch < 0 {
 			sketch = len(c.sketches)
 			c.sketches = append(c.sketches, r)

@@ -1,0 +1,353 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/window"
+)
+
+// An aggregation's transform reads the source's rows out of Postgres, in which its conditions are computed, and has package
+// window make the history of them.
+
+// aggregating is what a transform of an aggregation has besides.
+type aggregating struct {
+	plan   *window.Plan
+	within window.Range
+}
+
+// Reason is how many rows were left out for one reason.
+type Reason struct {
+	Reason string
+	Rows   int64
+}
+
+// ownWindows works out the grid points that the run owns: those g for which g less the hop lies in Owned. Coverage has no
+// gaps, and where it begins each entity has a row, so that a run that begins before it writes its old beginning anew.
+func (t *Transform) ownWindows(scope Scope, reach Span, now feature.Time) error {
+	hop := t.View.Aggregation.Hop
+	plan := window.NewPlan(&t.View.View, &t.View.SourceVersions[0].Source)
+	covered := scope.Covered
+	if !reach.IsEmpty() {
+		// From the first row's point to that at which the last row has left every window.
+		reach = Span{Start: reach.Start.Ceil(hop).Add(-hop), End: min((reach.End - 1).Add(plan.Longest).Ceil(hop), now.Floor(hop))}
+	}
+	t.Owned = reach.Union(covered)
+	if scope.From != nil {
+		t.Owned.Start = scope.From.Floor(hop)
+	}
+	if scope.To != nil {
+		t.Owned.End = min(scope.To.Floor(hop), now.Floor(hop))
+	}
+	switch {
+	case t.Owned.IsEmpty() && scope.From == nil && scope.To == nil:
+		return fault.New(fault.FailedPrecondition, "view %s: no row of its source's live loads is of the past, and no run covered anything "+
+			"yet; send rows first: headwater ingest %s FILE", t.View.Ref(), t.View.SourceVersions[0].Name)
+	case t.Owned.IsEmpty():
+		return fault.New(fault.InvalidArgument, "view %s: the interval [%s, %s) holds no step of %s that has passed; ask for a later end",
+			t.View.Ref(), t.Owned.Start, t.Owned.End, hop)
+	}
+	begins := true
+	if !covered.IsEmpty() {
+		t.Owned.Start = min(t.Owned.Start, covered.End)
+		if begins = t.Owned.Start <= covered.Start; t.Owned.Start < covered.Start {
+			t.Owned.End = max(t.Owned.End, covered.Start.Add(hop))
+		}
+	}
+	t.aggregating = &aggregating{plan: plan, within: window.Range{Start: t.Owned.Start, End: t.Owned.End, Begins: begins}}
+	return nil
+}
+
+// reads is the event times of the rows that the run reads.
+func (t *Transform) reads() Span {
+	if a := t.aggregating; a != nil {
+		after, last := a.plan.Reads(a.within)
+		return Span{Start: after + 1, End: last + 1}
+	}
+	return Span{Start: t.Owned.Start.Add(-t.View.Lookback), End: t.Owned.End}
+}
+
+// windowRows emits what the windows make of the source's rows.
+func (t *Transform) windowRows(ctx context.Context, emit func(*feature.Row) error) error {
+	a := t.aggregating
+	engine := window.New(a.plan, a.within, window.Options{})
+	defer engine.Close()
+	var unknown int64
+	r := windowReader{view: t.View, plan: a.plan}
+	r.prepare()
+	began := time.Now()
+	err := copyOut(ctx, t.conn, r.query(), func(fields [][]byte) error {
+		known, err := r.read(fields)
+		bad := badValue("")
+		switch {
+		case errors.As(err, &bad):
+			return t.refuse("a row of its source: %v", bad)
+		case err != nil:
+			return err
+		case !known:
+			unknown++
+			return nil
+		case len(r.row.Key) > feature.MaxKeyBytes:
+			return t.refuseKey(r.row.Key)
+		}
+		return engine.Add(&r.row)
+	})
+	if f := t.beyondBounds(ctx, err, time.Since(began)); f != nil {
+		return f
+	}
+	if pg := lasting(err); pg != nil {
+		return fault.New(fault.RunRefused, "view %s: its where failed on the rows of this run: %s; let it cope with such rows "+
+			"(NULLIF, CASE, AND), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
+	}
+	if err != nil {
+		return err
+	}
+	counts, err := engine.Run(ctx, emit)
+	var refusal *window.Refusal
+	if errors.As(err, &refusal) {
+		return t.refuse("%v", refusal)
+	}
+	t.account(counts, unknown)
+	return err
+}
+
+// account tells what became of the rows that were read.
+func (t *Transform) account(counts window.Counts, unknown int64) {
+	t.Accounted = true
+	t.Used = counts.Used
+	for _, r := range []Reason{
+		{"join key is NULL", counts.NoKey},
+		{"where is not true", counts.NotKept},
+		{"no aggregate's where is true", counts.NoFilter},
+		{"available at is NULL", unknown},
+		{"available too late for every window", counts.TooLate},
+		{"not available by the end of the run", counts.NotYet},
+		{"before every window of the run", counts.Before},
+	} {
+		if r.Rows > 0 {
+			t.Filtered = append(t.Filtered, r)
+		}
+	}
+}
+
+// windowReader decodes the rows of a source for package window.
+type windowReader struct {
+	view *feature.ViewVersion
+	plan *window.Plan
+	row  window.Row
+
+	keys []feature.Value
+	// encoded holds the encodings of keys by their fields, as long as they are few.
+	encoded map[string][]byte
+	raw     []byte
+	key     []byte
+}
+
+const maxEncoded = 1 << 16
+
+func (r *windowReader) prepare() {
+	r.keys = make([]feature.Value, len(r.view.EntityVersion.JoinKeys))
+	r.encoded = map[string][]byte{}
+	r.row.Kept = true
+	r.row.Filters = make([]bool, len(r.plan.Filters))
+	r.row.Values = make([]feature.Value, len(r.plan.Columns))
+}
+
+// query selects the join keys, both times, the conditions, and the columns that are aggregated.
+func (r *windowReader) query() string {
+	a := r.view.Aggregation
+	var selects []string
+	for _, k := range r.view.EntityVersion.JoinKeys {
+		selects = append(selects, quote(a.KeyColumn(k.Name)))
+	}
+	selects = append(selects, eventTimeColumn, availableAtColumn)
+	if a.Where != "" {
+		selects = append(selects, condition(a.Where))
+	}
+	for _, f := range r.plan.Filters {
+		selects = append(selects, condition(f))
+	}
+	for _, c := range r.plan.Columns {
+		selects = append(selects, quote(c.Name))
+	}
+	return "SELECT " + strings.Join(selects, ", ") + " FROM " + temporary(a.Source)
+}
+
+// condition is an expression as one that is never NULL. The line break ends a comment at its end.
+func condition(sql string) string { return "((" + sql + "\n)) IS TRUE" }
+
+// read decodes a row. known is false when it is not known when the row was available.
+func (r *windowReader) read(fields [][]byte) (known bool, err error) {
+	n := len(r.keys)
+	if err := r.readKey(fields[:n]); err != nil {
+		return false, err
+	}
+	if r.row.EventTime, err = decodeTime(fields[n]); err != nil || fields[n+1] == nil {
+		return false, err
+	}
+	if r.row.AvailableAt, err = decodeTime(fields[n+1]); err != nil {
+		return false, err
+	}
+	fields = fields[n+2:]
+	if r.view.Aggregation.Where != "" {
+		r.row.Kept = isTrue(fields[0])
+		fields = fields[1:]
+	}
+	for i := range r.row.Filters {
+		r.row.Filters[i] = isTrue(fields[i])
+	}
+	fields = fields[len(r.row.Filters):]
+	for i := range r.row.Values {
+		r.row.Values[i] = feature.Null()
+		if fields[i] != nil {
+			if r.row.Values[i], err = decodeValue(r.plan.Columns[i].Type, fields[i]); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+func isTrue(field []byte) bool { return len(field) == 1 && field[0] != 0 }
+
+// readKey encodes the join keys, or makes the row one without a key.
+func (r *windowReader) readKey(fields [][]byte) error {
+	r.row.Key = nil
+	raw := r.raw[:0]
+	for _, f := range fields {
+		if f == nil {
+			return nil
+		}
+		raw = append(raw, byte(len(f)), byte(len(f)>>8), byte(len(f)>>16), byte(len(f)>>24))
+		raw = append(raw, f...)
+	}
+	r.raw = raw
+	if key, ok := r.encoded[string(raw)]; ok {
+		r.row.Key = key
+		return nil
+	}
+	for i, f := range fields {
+		var err error
+		if r.keys[i], err = decodeValue(r.view.EntityVersion.JoinKeys[i].Type, f); err != nil {
+			return err
+		}
+	}
+	key, _, err := r.view.EntityVersion.AppendKey(r.key[:0], r.keys)
+	if err != nil {
+		return err
+	}
+	r.key = key
+	if len(r.encoded) < maxEncoded {
+		key = slices.Clone(key)
+		r.encoded[string(raw)] = key
+	}
+	r.row.Key = key
+	return nil
+}
+
+// checkAggregation has Postgres analyse the conditions of an aggregation.
+func checkAggregation(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+	check := func(field, sql string) error {
+		if sql == "" {
+			return nil
+		}
+		err := CheckExpression(ctx, tx, v.SourceVersions[0], field, sql, "bool")
+		if f := fault.As(err); f != nil && len(f.Violations) == 1 {
+			return fault.New(fault.InvalidSQL, "view %s: %s: %s", v.Name, field, f.Violations[0].Description).Because(err).Violating(f.Violations...)
+		}
+		return err
+	}
+	if err := check("aggregation.where", v.Aggregation.Where); err != nil {
+		return err
+	}
+	for i := range v.Aggregation.Aggregates {
+		if err := check(fmt.Sprintf("aggregation.aggregates[%d].where", i), v.Aggregation.Aggregates[i].Where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AnalyseAggregation is what each column of a view of aggregations is made of. Postgres need not be asked: conditions are
+// taken to depend on every column that they name.
+func AnalyseAggregation(v *feature.ViewVersion) *feature.Analysis {
+	a, src := v.Aggregation, v.SourceVersions[0]
+	an := &feature.Analysis{Uses: map[string][]string{}}
+	add := func(column string, kind feature.InputKind, input string) {
+		in := feature.ColumnInput{Column: column, Kind: kind, Relation: src.Name, InputColumn: input}
+		if !slices.Contains(an.Inputs, in) {
+			an.Inputs = append(an.Inputs, in)
+		}
+		if !slices.Contains(an.Uses[src.Name], input) {
+			an.Uses[src.Name] = append(an.Uses[src.Name], input)
+		}
+	}
+	clocks := []string{eventTimeColumn, availableAtColumn}
+	where := namedColumns(src, a.Where)
+	for _, k := range v.EntityVersion.JoinKeys {
+		add(k.Name, feature.InputValue, a.KeyColumn(k.Name))
+	}
+	var all []string
+	for i := range a.Aggregates {
+		g := &a.Aggregates[i]
+		if g.Column != "" {
+			add(g.Feature, feature.InputValue, g.Column)
+		}
+		filters := slices.Concat(where, namedColumns(src, g.Where), clocks)
+		for _, c := range filters {
+			add(g.Feature, feature.InputFilter, c)
+		}
+		for _, k := range v.EntityVersion.JoinKeys {
+			add(g.Feature, feature.InputGroup, a.KeyColumn(k.Name))
+		}
+		if g.Function == feature.First || g.Function == feature.Last {
+			for _, c := range append(slices.Clone(clocks), g.Column) {
+				add(g.Feature, feature.InputOrder, c)
+			}
+		}
+		all = append(append(all, filters...), g.Column)
+	}
+	// A row begins wherever a value changes, and so where any of what they are made of does.
+	for _, at := range clocks {
+		add(at, feature.InputValue, eventTimeColumn)
+		add(at, feature.InputValue, availableAtColumn)
+		for _, c := range all {
+			if c != "" {
+				add(at, feature.InputFilter, c)
+			}
+		}
+	}
+	slices.SortFunc(an.Inputs, compareInputs)
+	slices.Sort(an.Uses[src.Name])
+	return an
+}
+
+func compareInputs(a, b feature.ColumnInput) int {
+	return strings.Compare(fmt.Sprintf("%s\x00%d\x00%s\x00%s", a.Column, a.Kind, a.Relation, a.InputColumn),
+		fmt.Sprintf("%s\x00%d\x00%s\x00%s", b.Column, b.Kind, b.Relation, b.InputColumn))
+}
+
+// namedColumns is the columns of the source, its clocks included, that an expression names.
+func namedColumns(src *feature.SourceVersion, sql string) []string {
+	expression, _ := feature.ParseExpression(sql)
+	var names []string
+	for _, t := range expression.Tokens() {
+		name := strings.ToLower(t.Text)
+		if t.Kind == feature.SQLQuotedName {
+			name = strings.Trim(t.Text, `"`)
+		}
+		if (t.Kind == feature.SQLWord || t.Kind == feature.SQLQuotedName) &&
+			(src.Column(name) != nil || name == eventTimeColumn || name == availableAtColumn) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
