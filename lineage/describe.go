@@ -78,6 +78,14 @@ func (w *walker) describeSources(ctx context.Context, nodes []node, described ma
 		s := bySource[d.Name]
 		p := d.properties(d.source.Description, d.source.Owner)
 		p.text("event_time", d.source.EventTime)
+		if o := d.source.GetPostgres(); o != nil {
+			origin := feature.PostgresOrigin{Database: o.Database, Schema: o.Schema, Table: o.Table}
+			p.text("relation", origin.String())
+			described[node{kind: Source, name: d.Name}] = &Node{
+				ID: NodeRef{Kind: Source, Name: d.Name}.String(), Title: "table " + origin.String() + " of others", Properties: p,
+			}
+			continue
+		}
 		p.number("loads", s.Loads)
 		p.number("live_loads", s.Live)
 		p.number("live_rows", s.Rows)

@@ -77,16 +77,20 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 	return w.describeInputs(ctx, ids(nodes), described)
 }
 
-// describeInputs adds to runs which version of each source they read, and up to which of its loads.
+// describeInputs adds to runs which version of each source they read, and up to which of its loads or, of a table of
+// others, which rows.
 func (w *walker) describeInputs(ctx context.Context, runs []int64, described map[node]*Node) error {
 	type row struct {
 		Run              int64
 		Source           string
 		Version          int
 		LoadNumber, Rows int64
+		Relation         string
+		Digest           []byte
 	}
 	rows, err := collect[row](ctx, w.q, `
-		SELECT run_id, source, source_version, load_number, rows_read FROM headwater.run_input WHERE run_id = ANY ($1)`, runs)
+		SELECT run_id, source, source_version, load_number, rows_read, coalesce(relation, ''), rows_digest FROM headwater.run_input
+		WHERE run_id = ANY ($1)`, runs)
 	if err != nil {
 		return err
 	}
@@ -94,7 +98,12 @@ func (w *walker) describeInputs(ctx context.Context, runs []int64, described map
 		p := properties(described[node{kind: Run, id: r.Run}].Properties)
 		source := NodeRef{Kind: Source, Name: r.Source}.String()
 		p.number("version."+source, int64(r.Version))
-		p.number("load_number."+source, r.LoadNumber)
+		if r.Relation == "" {
+			p.number("load_number."+source, r.LoadNumber)
+		} else {
+			p.text("relation."+source, r.Relation)
+			p.text("rows_digest."+source, hex.EncodeToString(r.Digest))
+		}
 		p.number("rows_read."+source, r.Rows)
 	}
 	return w.describeViewInputs(ctx, runs, described)

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// sourcesDown goes from sources to their loads, to the views that read any version of them, and to the runs that found no
-// row in them.
+// sourcesDown goes from sources to their loads, to the views that read any version of them, and to the runs that read none of
+// their loads.
 func (w *walker) sourcesDown(ctx context.Context, sources []node) error {
 	type load struct {
 		ID     int64
@@ -33,7 +33,7 @@ func (w *walker) sourcesDown(ctx context.Context, sources []node) error {
 	for _, v := range views {
 		w.follow(node{kind: Source, name: v.Source}, node{kind: View, id: v.ID}, Definition, 0)
 	}
-	return w.emptyInputs(ctx, `i.source = ANY ($1)`, names(sources))
+	return w.inputsWithoutLoads(ctx, `i.source = ANY ($1)`, names(sources))
 }
 
 // loadsDown goes from loads to what replaced them and to the published runs that read them. A load that was met as the

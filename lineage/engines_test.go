@@ -45,7 +45,7 @@ func start(t *testing.T) *engines {
 	log := slog.New(slog.DiscardHandler)
 	var err error
 	e.registry, err = registry.Open(ctx, e.pool, registry.Config{
-		Logger: log, CheckSource: offline.CheckSource, CheckView: offline.CheckView, CreateSource: offline.CreateSource,
+		Logger: log, CheckSource: (*offline.Databases)(nil).CheckSource, CheckView: offline.CheckView, CreateSource: offline.CreateSource,
 		CreateView: offline.CreateHistory,
 	})
 	if err != nil {
@@ -253,5 +253,50 @@ func TestEngines(t *testing.T) {
 	g, err := lineage.Walk(context.Background(), e.pool, "run:delays@2/1", lineage.Up, 0)
 	if err != nil || !strings.HasPrefix(g.Nodes[0].Title, "failed, ") {
 		t.Errorf("found %+v, %v, expected a title that says why it failed", g, err)
+	}
+}
+
+// A table of others has no loads: a run read of the source itself, and says of what rows.
+func TestTablesOfOthersInLineage(t *testing.T) {
+	e := start(t)
+	if _, err := e.pool.Exec(context.Background(), `CREATE TABLE public.flown (date timestamptz, origin text, delay int);
+		INSERT INTO public.flown VALUES ('2001-01-01Z', 'JFK', 10), ('2001-01-02Z', 'JFK', 20)`); err != nil {
+		t.Fatal(err)
+	}
+	e.apply(&feature.Definitions{
+		Entities: []feature.Entity{{Name: "airport", JoinKeys: []feature.Column{{Name: "origin", Type: feature.TypeString}}}},
+		Sources: []feature.Source{{
+			Name: "flights", EventTime: "date", Postgres: &feature.PostgresOrigin{Schema: "public", Table: "flown"},
+			Columns: []feature.Column{
+				{Name: "date", Type: feature.TypeTimestamp}, {Name: "origin", Type: feature.TypeString}, {Name: "delay", Type: feature.TypeInt64},
+			},
+		}},
+		Views: []feature.View{{
+			Name: "delays", Entity: "airport", Features: []feature.Column{{Name: "delay", Type: feature.TypeInt64}},
+			SQL: &feature.SQLTransform{Sources: []string{"flights"}, Query: "SELECT origin, event_time, available_at, delay FROM flights"},
+		}},
+	})
+	if r := e.materialize("delays"); r.State != materialize.Published {
+		t.Fatalf("the run is %s: %s", r.State, r.Error)
+	}
+	e.expect("view:delays", lineage.Up, "view:delays@1", "run:delays@1/1", "source:flights")
+	e.expect("source:flights", lineage.Down, "source:flights", "view:delays@1", "feature:delays@1.delay", "run:delays@1/1")
+	g, err := lineage.Walk(context.Background(), e.pool, "run:delays@1/1", lineage.Up, 0)
+	if err != nil || len(g.Nodes) != 2 || len(g.Edges) != 1 {
+		t.Fatalf("found %+v, %v", g, err)
+	}
+	for _, n := range g.Nodes {
+		p := n.Properties
+		switch n.ID {
+		case "source:flights":
+			if n.Title != "table public.flown of others" || p["relation"] != "public.flown" {
+				t.Errorf("found %s, %v", n.Title, p)
+			}
+		default:
+			_, numbered := p["load_number.source:flights"]
+			if p["rows_read.source:flights"] != "2" || p["relation.source:flights"] != "public.flown" || len(p["rows_digest.source:flights"]) != 64 || numbered {
+				t.Errorf("found %v", p)
+			}
+		}
 	}
 }

@@ -25,8 +25,8 @@ func (w *walker) loadsUp(ctx context.Context, loads []node) error {
 	return nil
 }
 
-// runsUp goes from runs to the loads that they read, to the sources in which they found no row, and to the runs behind the
-// views that they read. Only published runs have any of these.
+// runsUp goes from runs to the loads that they read, to the sources of which they read none, and to the runs behind the views
+// that they read. Only published runs have any of these.
 func (w *walker) runsUp(ctx context.Context, runs []node) error {
 	type read struct{ Run, Load, Rows int64 }
 	reads, err := collect[read](ctx, w.q, `
@@ -38,20 +38,22 @@ func (w *walker) runsUp(ctx context.Context, runs []node) error {
 	for _, r := range reads {
 		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, r.Rows)
 	}
-	if err := w.emptyInputs(ctx, `i.run_id = ANY ($1)`, ids(runs)); err != nil {
+	if err := w.inputsWithoutLoads(ctx, `i.run_id = ANY ($1)`, ids(runs)); err != nil {
 		return err
 	}
 	return w.readsUp(ctx, runs)
 }
 
-// emptyInputs follows the edges between runs and the sources in which they found no row.
-func (w *walker) emptyInputs(ctx context.Context, where string, arg any) error {
+// inputsWithoutLoads follows the edges between runs and the sources of whose loads they read no row: there was none in the
+// interval, or the rows are those of a table of others.
+func (w *walker) inputsWithoutLoads(ctx context.Context, where string, arg any) error {
 	type input struct {
 		Run    int64
 		Source string
+		Rows   int64
 	}
 	inputs, err := collect[input](ctx, w.q, `
-		SELECT i.run_id, i.source FROM headwater.run_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
+		SELECT i.run_id, i.source, CASE WHEN i.relation IS NULL THEN 0 ELSE i.rows_read END FROM headwater.run_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
 		WHERE `+where+` AND NOT EXISTS (
 			SELECT 1 FROM headwater.run_load rl JOIN headwater.load l ON l.id = rl.load_id
 			WHERE rl.run_id = i.run_id AND l.source = i.source)
@@ -60,7 +62,7 @@ func (w *walker) emptyInputs(ctx context.Context, where string, arg any) error {
 		return err
 	}
 	for _, in := range inputs {
-		w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, 0)
+		w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, in.Rows)
 	}
 	return nil
 }

@@ -40,6 +40,8 @@ type Load struct {
 	EventTimeMin, EventTimeMax *time.Time
 	Principal                  string
 	CommittedAt                time.Time
+	// IgnoredColumns are those of the file that the source does not have, and that were left out.
+	IgnoredColumns []string
 }
 
 // LoadRequest is what is known of a load before its rows.
@@ -51,6 +53,8 @@ type LoadRequest struct {
 	// Replaces is the id of the load that this one ends, or 0.
 	Replaces  int64
 	Principal string
+	// IgnoredColumns are those of the file that are left out.
+	IgnoredColumns []string
 }
 
 // AppendLoad puts rows into a landing table as one load: all of them or none. Each row holds a value per column of the
@@ -83,10 +87,10 @@ func AppendLoad(ctx context.Context, db beginner, req LoadRequest, rows iter.Seq
 		}
 		_, err = tx.Exec(ctx, `
 			INSERT INTO headwater.load (id, source, number, ends, file_name, file_size, file_sha256, rows,
-				event_time_min, event_time_max, principal, committed_at)
-			VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, $6, $7, $8, $9, $10, $11, clock_timestamp())`,
+				event_time_min, event_time_max, principal, ignored_columns, committed_at)
+			VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, $6, $7, $8, $9, $10, $11, coalesce($12::text[], '{}'), clock_timestamp())`,
 			id, req.Source.Name, number, req.Replaces, req.FileName, req.FileSize, req.FileSHA256[:], count,
-			first.Time(), last.Time(), req.Principal)
+			first.Time(), last.Time(), req.Principal, req.IgnoredColumns)
 		if err != nil {
 			return err
 		}
@@ -189,7 +193,8 @@ func RetractLoad(ctx context.Context, pool *pgxpool.Pool, id int64, reason, prin
 const selectLoad = `
 	SELECT l.id, l.source, l.number, coalesce(l.ends, 0), coalesce(l.retract_reason, ''),
 		coalesce(e.id, 0), e.retract_reason IS NOT NULL, coalesce(e.retract_reason, ''),
-		l.file_name, l.file_size, l.file_sha256, l.rows, l.event_time_min, l.event_time_max, l.principal, l.committed_at
+		l.file_name, l.file_size, l.file_sha256, l.rows, l.event_time_min, l.event_time_max, l.principal, l.committed_at,
+		l.ignored_columns
 	FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id`
 
 func scanLoad(row pgx.CollectableRow) (*Load, error) {
@@ -197,7 +202,7 @@ func scanLoad(row pgx.CollectableRow) (*Load, error) {
 	var sum []byte
 	err := row.Scan(&l.ID, &l.Source, &l.Number, &l.Replaces, &l.RetractReason, &l.EndedBy, &l.EndedByRetraction,
 		&l.EndedReason, &l.FileName, &l.FileSize, &sum, &l.Rows, &l.EventTimeMin, &l.EventTimeMax, &l.Principal,
-		&l.CommittedAt)
+		&l.CommittedAt, &l.IgnoredColumns)
 	copy(l.FileSHA256[:], sum)
 	return &l, err
 }

@@ -60,6 +60,7 @@ func loadOf(l *offline.Load) *headwaterv1.Load {
 		EventTimeMin: timestampOf(l.EventTimeMin), EventTimeMax: timestampOf(l.EventTimeMax),
 		Replaces: l.Replaces, RetractReason: l.RetractReason,
 		Principal: l.Principal, CommittedAt: timestamppb.New(l.CommittedAt),
+		IgnoredColumns: l.IgnoredColumns,
 	}
 	switch {
 	case l.EndedByRetraction:

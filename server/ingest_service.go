@@ -63,7 +63,11 @@ func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.Ing
 		}
 		return m.GetArrow(), err
 	}}
-	rows, err := landingRows(source, in, header.GetFileName())
+	ignored := header.GetIgnoredColumns()
+	if len(ignored) > 0 && !source.IgnoreNewColumns {
+		return undeclared(source, header.GetFileName(), ignored[0])
+	}
+	rows, others, err := landingRows(source, in, header.GetFileName())
 	if err != nil {
 		return err
 	}
@@ -74,7 +78,7 @@ func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.Ing
 	defer done()
 	load, err := offline.AppendLoad(ctx, conn, offline.LoadRequest{
 		Source: source, FileName: header.GetFileName(), FileSize: header.GetFileSize(), FileSHA256: sum,
-		Replaces: header.GetReplaces(), Principal: access.PrincipalFrom(ctx).Name,
+		Replaces: header.GetReplaces(), Principal: access.PrincipalFrom(ctx).Name, IgnoredColumns: append(ignored, others...),
 	}, rows)
 	if err != nil {
 		return err
@@ -119,8 +123,14 @@ func (s *ingestService) connect(ctx context.Context) (conn *pgx.Conn, done func(
 // maxShownName bounds what messages repeat of a name of the caller's choosing.
 const maxShownName = 64
 
-// landingRows decodes the Arrow stream of an ingest, which must have the source's columns, in any order.
-func landingRows(source *feature.SourceVersion, in io.Reader, file string) (iter.Seq2[[]feature.Value, error], error) {
+func undeclared(source *feature.SourceVersion, file, column string) error {
+	return fault.New(fault.InvalidRows, "%s: found column %s, which source %s does not declare; declare it, leave it out of the file, or have "+
+		"such columns left out (schema_changes: ignore_new_columns)", file, shorten(column, maxShownName), source.Name)
+}
+
+// landingRows decodes the Arrow stream of an ingest, which must have the source's columns, in any order. others is the columns
+// that it has beside them, when the source lets those be left out.
+func landingRows(source *feature.SourceVersion, in io.Reader, file string) (rows iter.Seq2[[]feature.Value, error], others []string, err error) {
 	// What is wrong with the rows is told from what the sender's side of the stream failed with.
 	bad := func(err error) error {
 		var wrong *tabular.StreamError
@@ -131,24 +141,29 @@ func landingRows(source *feature.SourceVersion, in io.Reader, file string) (iter
 	}
 	r, err := tabular.NewStreamReader(in)
 	if err != nil {
-		return nil, bad(err)
+		return nil, nil, bad(err)
 	}
 	at := make([]int, len(source.Columns))
 	byName := map[string]int{}
 	for i, c := range r.Columns {
 		byName[c.Name] = i
-		if source.Column(c.Name) == nil {
-			return nil, fault.New(fault.InvalidRows, "%s: found column %s, which source %s does not declare; declare it or leave it out",
-				file, shorten(c.Name, maxShownName), source.Name)
+		if source.Column(c.Name) != nil {
+			continue
 		}
+		if !source.IgnoreNewColumns {
+			return nil, nil, undeclared(source, file, c.Name)
+		}
+		others = append(others, c.Name)
 	}
 	for i, c := range source.Columns {
 		j, ok := byName[c.Name]
 		if !ok {
-			return nil, fault.New(fault.InvalidRows, "%s: found no column %s, expected one of type %s", file, c.Name, c.Type)
+			return nil, nil, fault.New(fault.InvalidRows, "%s: found no column %s, expected one of type %s; add it to the file, with NULL where "+
+				"there is no value", file, c.Name, c.Type)
 		}
 		if found := r.Columns[j].Type; found != c.Type {
-			return nil, fault.New(fault.InvalidRows, "%s: column %s: found %s, expected %s", file, c.Name, found, c.Type)
+			return nil, nil, fault.New(fault.InvalidRows, "%s: column %s: found %s, expected %s; convert it in the file, or declare a source of "+
+				"another name", file, c.Name, found, c.Type)
 		}
 		at[i] = j
 	}
@@ -166,7 +181,7 @@ func landingRows(source *feature.SourceVersion, in io.Reader, file string) (iter
 				return
 			}
 		}
-	}, nil
+	}, others, nil
 }
 
 func (s *ingestService) ListLoads(ctx context.Context, req *headwaterv1.ListLoadsRequest) (*headwaterv1.ListLoadsResponse, error) {

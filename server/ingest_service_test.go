@@ -101,13 +101,15 @@ func TestIngestRefuses(t *testing.T) {
 		message string
 	}{
 		"another column": {change(func(s *table) { s.columns[5].Name = "word" }), fault.InvalidRows,
-			"flights.csv: found column word, which source flights does not declare; declare it or leave it out"},
+			"flights.csv: found column word, which source flights does not declare; declare it, leave it out of the file, or have such " +
+				"columns left out (schema_changes: ignore_new_columns)"},
 		"a column too few": {table{columns: good.columns[:5], rows: [][]feature.Value{good.rows[0][:5]}}.arrow(t), fault.InvalidRows,
-			"flights.csv: found no column words, expected one of type string"},
+			"flights.csv: found no column words, expected one of type string; add it to the file, with NULL where there is no value"},
 		"another type": {change(func(s *table) {
 			s.columns[4].Type = feature.TypeString
 			s.rows[0][4] = feature.String("1")
-		}), fault.InvalidRows, "flights.csv: column delay: found string, expected float64"},
+		}), fault.InvalidRows, "flights.csv: column delay: found string, expected float64; convert it in the file, or declare a " +
+			"source of another name"},
 		"no rows": {change(func(s *table) { s.rows = nil }), fault.InvalidRows,
 			"flights.csv: found no rows, expected at least one; to withdraw a load without putting another in its place, use `headwater loads retract`"},
 		"no event time": {change(func(s *table) { s.rows[1][0] = feature.Null() }), fault.InvalidRows,
@@ -212,4 +214,30 @@ func TestIngestsThatDoNotEnd(t *testing.T) {
 	if load, err := p.send(p.admin, "flights", p.header(content, 0), content, 1000); err != nil || load.GetNumber() != 1 {
 		t.Errorf("found %v, %v", load, err)
 	}
+}
+
+// Columns that a source leaves out are named in the load, whether the client left them out or sent them.
+func TestIngestLeavesColumnsOut(t *testing.T) {
+	p := newProduct(t)
+	d := definitions()
+	d.Sources[0].IgnoreNewColumns = true
+	d.Sources = append(d.Sources, feature.Source{Name: "strict", EventTime: "date", Columns: d.Sources[0].Columns[:1]})
+	p.apply(d)
+	rows := flights(flight("ORD", 7, time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC), feature.Float64(1)))
+	rows.columns = append([]feature.Column{{Name: "tail", Type: feature.TypeString}}, rows.columns...)
+	rows.rows[0] = append([]feature.Value{feature.String("N1")}, rows.rows[0]...)
+	content := rows.arrow(t)
+	header := p.header(content, 0)
+	header.IgnoredColumns = []string{"gate"}
+	load, err := p.send(p.admin, "flights", header, content, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.loads.GetLoad(p.admin, &headwaterv1.GetLoadRequest{Id: load.GetId()})
+	if err != nil || fmt.Sprint(load.GetIgnoredColumns()) != "[gate tail]" || fmt.Sprint(got.GetLoad().GetIgnoredColumns()) != "[gate tail]" {
+		t.Errorf("found %v, %v, %v", load, got, err)
+	}
+	_, err = p.send(p.admin, "strict", header, content, 1000)
+	wantFault(t, err, fault.InvalidRows, "flights.csv: found column gate, which source strict does not declare; declare it, leave it out of the file, "+
+		"or have such columns left out (schema_changes: ignore_new_columns)")
 }

@@ -51,6 +51,12 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	var sources sourceConfig
+	sources.readEnvironment()
+	databases, err := sources.databases()
+	if err != nil {
+		return err
+	}
 	dir, err := filepath.Abs(o.dataDir)
 	if err != nil {
 		return err
@@ -76,7 +82,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	}
 	s, err := server.Open(ctx, server.Config{
 		PostgresURL: stores.postgres.URL(), RedisURL: stores.redis.URL(), AuditDir: filepath.Join(dir, "audit"),
-		Version: version(), Log: log, ViewBounds: bounds,
+		Version: version(), Log: log, ViewBounds: bounds, SourceDatabases: databases,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"time"
 
 	"buf.build/go/protoyaml"
 	"github.com/spf13/cobra"
@@ -79,6 +80,9 @@ func newDescribe(a *app) *cobra.Command {
 			if v := d.ViewState; v != nil {
 				facts.add("published", viewState(v))
 			}
+			if st := d.SourceState; st != nil {
+				sourceFacts(&facts, st, d.GetDefinition().GetSources())
+			}
 			if err := a.printDocument(d, facts); err != nil || a.output != "table" {
 				return err
 			}
@@ -90,6 +94,34 @@ func newDescribe(a *app) *cobra.Command {
 			return err
 		}),
 	}
+}
+
+// sourceFacts adds where a source's rows are, what tells them apart, and how new they are.
+func sourceFacts(facts *section, st *headwaterv1.SourceState, sources []*headwaterv1.Source) {
+	facts.add("origin", st.Origin)
+	expected := ""
+	if len(sources) == 1 {
+		s := sources[0]
+		facts.add("unique key", none(strings.Join(s.UniqueKey, ", ")))
+		if len(s.UniqueKey) > 0 {
+			facts.add("duplicates", "exact: "+first(s.GetDuplicates().GetExact(), "drop")+", conflicting: "+
+				first(s.GetDuplicates().GetConflicting(), "fail"))
+		}
+		if s.Freshness != nil {
+			expected = ", expected at most " + duration(s.Freshness.AsDuration())
+		}
+	}
+	age := "no rows"
+	switch {
+	case st.Problem != "":
+		age = "unknown: " + st.Problem
+	case st.NewestRow != nil:
+		age = instant(st.NewestRow) + ", " + duration(st.Age.AsDuration().Round(time.Second)) + " old"
+	}
+	if st.Late {
+		age = "LATE: " + age
+	}
+	facts.add("newest row", age+expected)
 }
 
 func viewState(v *headwaterv1.ViewState) string {

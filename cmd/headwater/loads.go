@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/spf13/cobra"
 
 	"github.com/headwaterhq/headwater/client"
@@ -20,7 +21,7 @@ func newIngest(a *app) *cobra.Command {
 		Use: "ingest SOURCE FILE…", Short: "Load files into a source, one load each, in order; - is standard input",
 		Long: `Sends files to a landing source. Each file becomes one load, whole or not at all, in the order given. A file must have the
 source's columns, by name; those of CSV and NDJSON are read as the types that the source declares, and an empty cell of CSV
-is NULL.
+is NULL. Columns that the source does not have are refused, or left out where it says so (schema_changes).
 
 The same file (by its SHA-256) is taken once. --replaces loads one file in the place of an earlier load, whose rows count no
 longer.`,
@@ -40,7 +41,7 @@ longer.`,
 					return err
 				}
 			}
-			if in.columns, in.eventTime, err = sourceColumns(cmd.Context(), c, args[0]); err != nil {
+			if err := in.askSource(cmd.Context()); err != nil {
 				return err
 			}
 			done := &headwaterv1.ListLoadsResponse{}
@@ -69,37 +70,45 @@ longer.`,
 	return cmd
 }
 
-// sourceColumns asks the server what rows of a source are.
-func sourceColumns(ctx context.Context, c *client.Client, name string) (columns []feature.Column, eventTime string, err error) {
-	d, err := c.Registry.GetDefinition(ctx, &headwaterv1.GetDefinitionRequest{
-		Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_SOURCE, Name: name,
+// askSource asks the server what rows of a source are.
+func (in *ingestion) askSource(ctx context.Context) error {
+	d, err := in.client.Registry.GetDefinition(ctx, &headwaterv1.GetDefinitionRequest{
+		Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_SOURCE, Name: in.source,
 	})
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	sources := d.GetDefinition().GetSources()
 	if len(sources) != 1 {
-		return nil, "", fault.New(fault.Internal, "the server described source %s by %s, expected one", name, counted(len(sources), "source"))
+		return fault.New(fault.Internal, "the server described source %s by %s, expected one", in.source, counted(len(sources), "source"))
 	}
-	for _, c := range sources[0].Columns {
+	source := sources[0]
+	for _, c := range source.Columns {
 		t, err := feature.ParseType(c.Type)
 		if err != nil {
-			return nil, "", fault.New(fault.Unimplemented, "column %s of source %s: %s; this client is older than the server", c.Name, name, err)
+			return fault.New(fault.Unimplemented, "column %s of source %s: %s; this client is older than the server", c.Name, in.source, err)
 		}
-		columns = append(columns, feature.Column{Name: c.Name, Type: t})
+		in.columns = append(in.columns, feature.Column{Name: c.Name, Type: t})
 	}
-	return columns, sources[0].EventTime, nil
+	in.notNull = append([]string{source.EventTime}, source.UniqueKey...)
+	in.leaveOut = source.SchemaChanges == "ignore_new_columns"
+	in.foreign = source.GetPostgres() != nil
+	return nil
 }
 
 // ingestion is one command's loads.
 type ingestion struct {
 	*app
-	client    *client.Client
-	source    string
-	format    tabular.Format
-	columns   []feature.Column
-	eventTime string
-	replaces  int64
+	client   *client.Client
+	source   string
+	format   tabular.Format
+	columns  []feature.Column
+	notNull  []string
+	replaces int64
+	// leaveOut says that columns of files which the source does not have are left out.
+	leaveOut bool
+	// foreign says that others keep the rows, so that the server takes none.
+	foreign bool
 }
 
 func (in *ingestion) load(ctx context.Context, path string) (*headwaterv1.Load, error) {
@@ -108,15 +117,30 @@ func (in *ingestion) load(ctx context.Context, path string) (*headwaterv1.Load, 
 		return nil, err
 	}
 	defer file.Close()
-	rows, err := file.Read(in.columns, in.eventTime)
+	header := &headwaterv1.IngestHeader{FileName: file.Name, FileSize: file.Size, FileSha256: file.SHA256.String(), Replaces: in.replaces}
+	if in.foreign {
+		// The server says so, whatever is in the file.
+		none := func(func(arrow.RecordBatch, error) bool) {}
+		return in.client.Ingest(ctx, in.source, header, client.Rows{Schema: tabular.ArrowSchema(in.columns), Batches: none})
+	}
+	if in.leaveOut {
+		file.LeaveOut = true
+		if header.IgnoredColumns, err = file.Others(in.columns); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := file.Read(in.columns, in.notNull...)
 	if err != nil {
 		return nil, err
 	}
 	bar := in.progress("ingest " + file.Name)
 	defer bar.clear()
-	return in.client.Ingest(ctx, in.source, &headwaterv1.IngestHeader{
-		FileName: file.Name, FileSize: file.Size, FileSha256: file.SHA256.String(), Replaces: in.replaces,
-	}, client.Rows{Schema: rows.Schema(), Batches: watched(rows, bar)})
+	load, err := in.client.Ingest(ctx, in.source, header, client.Rows{Schema: rows.Schema(), Batches: watched(rows, bar)})
+	if err == nil && len(load.IgnoredColumns) > 0 {
+		bar.clear()
+		in.notef("%s: left out, as source %s has no such columns: %s", file.Path, in.source, strings.Join(load.IgnoredColumns, ", "))
+	}
+	return load, err
 }
 
 func newLoads(a *app) *cobra.Command {
@@ -206,6 +230,9 @@ func loadFacts(l *headwaterv1.Load) section {
 	}
 	if l.GetEventTimeMin() != nil {
 		s.add("event times", instant(l.EventTimeMin)+" to "+instant(l.EventTimeMax))
+	}
+	if len(l.GetIgnoredColumns()) > 0 {
+		s.add("left out", strings.Join(l.IgnoredColumns, ", "))
 	}
 	if l.GetReplaces() != 0 {
 		ends := "replaces"

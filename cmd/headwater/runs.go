@@ -84,7 +84,12 @@ func runSections(r *headwaterv1.Run) []section {
 			inputs.add("view "+in.View+"@"+number(in.ViewVersion)+" as of its run "+number(in.ViewSeq), "", "", "", number(in.RowsRead))
 			continue
 		}
-		inputs.add(in.Source+"@"+number(in.SourceVersion)+" up to load number "+number(in.LoadNumber), "", "", short(in.SourceFingerprint), number(in.RowsRead))
+		what := in.Source + "@" + number(in.SourceVersion)
+		if in.Relation != "" {
+			inputs.add(what, "", in.Relation, short(in.RowsDigest), number(in.RowsRead))
+			continue
+		}
+		inputs.add(what+" up to load number "+number(in.LoadNumber), "", "", short(in.SourceFingerprint), number(in.RowsRead))
 		for _, load := range in.Loads {
 			inputs.add("", number(load.Id), load.FileName, short(load.FileSha256), number(load.Rows))
 		}

@@ -28,8 +28,9 @@ type serveConfig struct {
 	// Listen is the address to answer on (HEADWATER_LISTEN).
 	Listen string `yaml:"listen"`
 	// AuditDir is a folder of this process's own for audit records on their way to Postgres (HEADWATER_AUDIT_DIR).
-	AuditDir   string `yaml:"audit_dir"`
-	viewConfig `yaml:",inline"`
+	AuditDir     string `yaml:"audit_dir"`
+	viewConfig   `yaml:",inline"`
+	sourceConfig `yaml:",inline"`
 }
 
 func loadServeConfig(file string) (serveConfig, error) {
@@ -43,7 +44,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, view_timeout, view_work_mem and view_temp_files", file, err)
+				"listen, audit_dir, view_timeout, view_work_mem, view_temp_files and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -58,6 +59,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		}
 	}
 	c.viewConfig.readEnvironment()
+	c.sourceConfig.readEnvironment()
 	return c, nil
 }
 
@@ -87,6 +89,8 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_VIEW_TIMEOUT     view_timeout     how long the SQL of a view may run, each time (default 1h)
   HEADWATER_VIEW_WORK_MEM    view_work_mem    memory of each of its sorts and hashes, before they go to disk (default 64MB)
   HEADWATER_VIEW_TEMP_FILES  view_temp_files  room on disk for them (default: as Postgres is configured)
+  HEADWATER_SOURCE_NAME_URL  source_databases a Postgres that sources may name; in the file a map from names to URLs. The user
+                                              of the URL reads their tables
 
 Calls are not encrypted: let a proxy that speaks TLS stand before an address that others reach.`,
 		Args: takesNone,
@@ -105,12 +109,16 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, view_timeout, "+
-		"view_work_mem, view_temp_files")
+		"view_work_mem, view_temp_files, source_databases")
 	return cmd
 }
 
 func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	bounds, err := c.viewConfig.bounds()
+	if err != nil {
+		return err
+	}
+	databases, err := c.sourceConfig.databases()
 	if err != nil {
 		return err
 	}
@@ -122,7 +130,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	log := slog.New(slog.NewJSONHandler(a.err, nil))
 	s, err := server.Open(ctx, server.Config{
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
-		Log: log, ViewBounds: bounds,
+		Log: log, ViewBounds: bounds, SourceDatabases: databases,
 	})
 	if err != nil {
 		return err

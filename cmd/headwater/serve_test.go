@@ -16,7 +16,7 @@ import (
 )
 
 // startServe starts a `headwater serve` on given stores, with an administrator's token that migrate made.
-func startServe(t *testing.T, postgres, redis string) *serverProcess {
+func startServe(t *testing.T, postgres, redis string, environment ...string) *serverProcess {
 	t.Helper()
 	folder := t.TempDir()
 	token := filepath.Join(folder, "admin.token")
@@ -25,8 +25,8 @@ func startServe(t *testing.T, postgres, redis string) *serverProcess {
 		t.Fatalf("migrate: found status %d and %s", r.code, r.err)
 	}
 	address := freeAddress(t)
-	cmd := program(t, []string{"HEADWATER_POSTGRES_URL=" + postgres, "HEADWATER_REDIS_URL=" + redis, "HEADWATER_LISTEN=" + address,
-		"HEADWATER_AUDIT_DIR=" + filepath.Join(folder, "audit")}, "serve")
+	cmd := program(t, append(environment, "HEADWATER_POSTGRES_URL="+postgres, "HEADWATER_REDIS_URL="+redis, "HEADWATER_LISTEN="+address,
+		"HEADWATER_AUDIT_DIR="+filepath.Join(folder, "audit")), "serve")
 	secret := strings.TrimSpace(string(readFile(t, token)))
 	s := launch(t, cmd, func() bool {
 		return headwater("list", "roles", "--server", address, "--token", secret).code == exitDone

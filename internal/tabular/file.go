@@ -24,6 +24,8 @@ type File struct {
 	// Size is in bytes.
 	Size   int64
 	SHA256 feature.Digest
+	// LeaveOut has Read leave out the columns that it is not asked for, which it refuses otherwise. Others tells which they are.
+	LeaveOut bool
 
 	file *os.File
 	// spooled is set when file is a private copy of something that can only be read once.

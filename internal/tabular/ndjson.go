@@ -24,6 +24,8 @@ type jsonLines struct {
 	text   []byte
 	// offset counts the bytes of the lines read.
 	offset int64
+	// skip is of keys whose values, of whatever kind, are passed over. nil: of none.
+	skip func(key string) bool
 }
 
 func (f *File) jsonLines() *jsonLines {
@@ -93,6 +95,13 @@ func (j *jsonLines) object(member func(string, json.Token) error) error {
 			return j.badJSON()
 		}
 		name, _ := key.(string)
+		if j.skip != nil && j.skip(name) {
+			var any json.RawMessage
+			if d.Decode(&any) != nil {
+				return j.badJSON()
+			}
+			continue
+		}
 		value, err := d.Token()
 		if err != nil {
 			return j.badJSON()
@@ -150,6 +159,12 @@ func (f *File) readNDJSON(columns []feature.Column, notNull []int) (batches, err
 	}
 	for i, c := range columns {
 		b.index[c.Name] = i
+	}
+	if f.LeaveOut {
+		b.lines.skip = func(key string) bool {
+			_, wanted := b.index[key]
+			return !wanted
+		}
 	}
 	return b, nil
 }
@@ -215,6 +230,32 @@ func (b *jsonBatches) checkGiven() error {
 		}
 	}
 	return b.lines.file.checkMissing(b.columns, found)
+}
+
+// jsonKeys is the keys of the file's objects that are none of columns, in the order in which they come first.
+func (f *File) jsonKeys(columns []feature.Column) ([]string, error) {
+	lines := f.jsonLines()
+	seen := map[string]bool{}
+	for i := range columns {
+		seen[columns[i].Name] = true
+	}
+	var keys []string
+	lines.skip = func(key string) bool {
+		if !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+		return true
+	}
+	for {
+		err := lines.next(func(string, json.Token) error { return nil })
+		if err == io.EOF {
+			return keys, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (f *File) inferNDJSON(typed []feature.Column) ([]feature.Column, error) {

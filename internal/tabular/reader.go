@@ -83,6 +83,37 @@ func (f *File) Columns(typed []feature.Column) ([]feature.Column, error) {
 	return found, f.checkMissing(typed, namesOf(found))
 }
 
+// Others is the names of the file's columns that are none of columns, in its order. NDJSON is read to its end for it.
+func (f *File) Others(columns []feature.Column) ([]string, error) {
+	var found []string
+	switch f.Format {
+	case FormatCSV:
+		records, err := f.csv()
+		if err != nil {
+			return nil, err
+		}
+		found = records.header
+	case FormatNDJSON:
+		var err error
+		if found, err = f.jsonKeys(columns); err != nil {
+			return nil, err
+		}
+	default:
+		source, err := f.records()
+		if err != nil {
+			return nil, err
+		}
+		found = fieldNames(source.Schema())
+	}
+	var others []string
+	for _, name := range found {
+		if !slices.ContainsFunc(columns, func(c feature.Column) bool { return c.Name == name }) {
+			others = append(others, name)
+		}
+	}
+	return others, nil
+}
+
 // Schema is that of every batch.
 func (r *Reader) Schema() *arrow.Schema { return r.schema }
 
@@ -178,7 +209,7 @@ func (f *File) checkNames(wanted []feature.Column, found []string) error {
 		return err
 	}
 	for _, name := range found {
-		if !slices.ContainsFunc(wanted, func(c feature.Column) bool { return c.Name == name }) {
+		if !f.LeaveOut && !slices.ContainsFunc(wanted, func(c feature.Column) bool { return c.Name == name }) {
 			return f.badExtra(place{}, name, wanted)
 		}
 	}
@@ -186,7 +217,8 @@ func (f *File) checkNames(wanted []feature.Column, found []string) error {
 }
 
 func (f *File) badExtra(p place, name string, wanted []feature.Column) error {
-	return f.badAt(p, "found column %s, expected only %s; take it out of the file, or declare it",
+	return f.badAt(p, "found column %s, expected only %s; take it out of the file, declare it, or have such columns left out "+
+		"(schema_changes: ignore_new_columns)",
 		listNames([]string{name}), listNames(namesOf(wanted))).With("column", name)
 }
 
