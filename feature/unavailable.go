@@ -17,11 +17,6 @@ func (v *validation) unavailableInSQL(t *SQLTransform) {
 	}
 }
 
-func (v *validation) unavailableOnDemand() {
-	v.add("on_demand", "found on-demand features, which are not available in this version; compute them as sql, "+
-		"or where the features are used")
-}
-
 func (v *validation) unavailableInServiceView(field string, sv *ServiceView) {
 	if sv.Published {
 		v.add(field+".view", "found @published, which is not available in this version; name a version, or none")

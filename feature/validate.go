@@ -235,7 +235,6 @@ func (v *validation) view(w *View) {
 		kinds++
 		v.viewRefs("on_demand.views", w.OnDemand.Views)
 		v.onDemand(w)
-		v.unavailableOnDemand()
 	}
 	if kinds != 1 {
 		v.add("sql", "found %d of sql, aggregation and on_demand, expected exactly one", kinds)

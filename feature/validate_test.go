@@ -87,7 +87,7 @@ func TestValidateProblems(t *testing.T) {
 			"feature_views[0].features[0].name", "found a second column called origin (there is a join key of that name)"},
 		{"attribute like a feature", func(d *Definitions) { d.Views[0].Attributes[0].Name = "departures" },
 			"feature_views[0].attributes[0].name", "there is a feature of that name"},
-		{"two kinds", func(d *Definitions) { d.Views[0].OnDemand = &OnDemand{} }, "feature_views[0].on_demand", "not available in this version"},
+		{"two kinds", func(d *Definitions) { d.Views[0].OnDemand = &OnDemand{} }, "feature_views[0].sql", "found 2 of sql, aggregation and on_demand, expected exactly one"},
 		{"no kind", func(d *Definitions) { d.Views[0].SQL = nil }, "feature_views[0].sql", "found 0 of sql, aggregation and on_demand"},
 		{"nanoseconds", func(d *Definitions) { d.Views[0].Grain = 1500 }, "feature_views[0].grain", "found 1.5µs, expected whole microseconds"},
 		{"negative", func(d *Definitions) { d.Views[0].TTL = -time.Second }, "feature_views[0].ttl", "found -1s, expected a duration that is not negative"},

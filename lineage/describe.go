@@ -195,14 +195,18 @@ func (w *walker) describeViews(ctx context.Context, nodes []node, described map[
 	for _, n := range nodes {
 		d, s := w.definitions[n.id], states[n.id]
 		p := d.properties(d.view.Description, d.view.Owner)
-		p.text("entity", d.view.Entity)
-		p.number("entity_version", int64(d.EntityVersion))
+		if d.view.Entity != "" {
+			p.text("entity", d.view.Entity)
+			p.number("entity_version", int64(d.EntityVersion))
+		}
 		p.duration("ttl", d.view.Ttl)
 		p.duration("grain", d.view.Grain)
 		p.duration("lookback", d.view.Lookback)
 		p.number("features", int64(len(d.view.Features)))
 		title := fmt.Sprintf("%s of %s, ", count(int64(len(d.view.Features)), "feature"), d.view.Entity)
-		if s.Published == 0 {
+		if d.view.GetOnDemand() != nil {
+			title = count(int64(len(d.view.Features)), "feature") + " computed when read"
+		} else if s.Published == 0 {
 			title += "not materialized"
 		} else {
 			p.number("published_seq", s.Published)

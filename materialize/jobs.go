@@ -141,6 +141,10 @@ func (m *Materializer) Enqueue(ctx context.Context, requests []Request) ([]*Run,
 	ids := make([]int64, len(requests))
 	err := pgx.BeginFunc(ctx, m.config.Pool, func(tx pgx.Tx) error {
 		for i, req := range requests {
+			if !req.View.Materialized() {
+				return fault.New(fault.InvalidArgument, "view %s: found on-demand features, which are computed when they are read, expected a view "+
+					"with a history; materialize the views that it reads", req.View.Ref())
+			}
 			if req.From != nil && req.To != nil && !req.From.Before(*req.To) {
 				return fault.New(fault.InvalidArgument, "interval: found from %s and to %s, expected from before to",
 					req.From.Format(time.RFC3339), req.To.Format(time.RFC3339))

@@ -227,6 +227,10 @@ func (r *Registry) writeOne(ctx context.Context, tx pgx.Tx, c *proposed, revisio
 		return r.config.CreateSource(ctx, tx, c.oldSource, c.source)
 	case c.view != nil:
 		c.view.ID = id
+		if !c.view.Materialized() {
+			// It has no runs, and nothing is stored of it.
+			return nil
+		}
 		if _, err := tx.Exec(ctx, "INSERT INTO headwater.view_state (view_id) VALUES ($1)", id); err != nil {
 			return err
 		}

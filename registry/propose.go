@@ -286,6 +286,13 @@ func (p *proposal) service(field string, w *feature.Service) {
 	if len(p.problems) > wrong {
 		return
 	}
+	for _, problem := range v.OutputProblems() {
+		problem.Field = field + "." + problem.Field
+		p.problems = append(p.problems, problem)
+	}
+	if len(p.problems) > wrong {
+		return
+	}
 	v.Fingerprint = w.Fingerprint(v.Pins)
 	s := settling{
 		nameOf: name, field: field, difference: func() feature.Difference { return feature.DiffService(old, v) },

@@ -43,7 +43,8 @@ type Config struct {
 	CheckView func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error)
 	// CreateSource makes what a new version of a source needs. old is the version before, or nil.
 	CreateSource func(ctx context.Context, tx pgx.Tx, old, new *feature.SourceVersion) error
-	// CreateView makes what a new version of a view needs, after CreateSource of its sources.
+	// CreateView makes what a new version of a view needs, after CreateSource of its sources. It is not called for on-demand
+	// features, of which nothing is stored.
 	CreateView func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error
 
 	// Reach is what there is to read for a view that may be new.

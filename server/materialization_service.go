@@ -193,7 +193,9 @@ func (s *materializationService) viewsToRebuild(ctx context.Context, refs []stri
 			return nil, err
 		}
 		for _, v := range catalog.Views() {
-			refs = append(refs, v.Name)
+			if v.Materialized() {
+				refs = append(refs, v.Name)
+			}
 		}
 	}
 	chosen := map[int64]bool{}
@@ -205,8 +207,12 @@ func (s *materializationService) viewsToRebuild(ctx context.Context, refs []stri
 		if err != nil {
 			return nil, err
 		}
+		if !view.Materialized() {
+			return nil, fault.New(fault.InvalidArgument, "view %s: found on-demand features, which are computed when they are read, expected a "+
+				"view with online rows", view.Ref())
+		}
 		for _, v := range catalog.ViewVersions() {
-			if v.ID == view.ID || v.Name == ref {
+			if (v.ID == view.ID || v.Name == ref) && v.Materialized() {
 				chosen[v.ID] = true
 			}
 		}

@@ -252,7 +252,9 @@ func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.Ge
 	}
 	switch kind {
 	case feature.KindView:
-		resp.ViewState, err = s.viewState(ctx, d.Name, d.Version)
+		if d.Definitions.Views[0].Materialized() {
+			resp.ViewState, err = s.viewState(ctx, d.Name, d.Version)
+		}
 	case feature.KindSource:
 		resp.SourceState, err = s.sourceState(ctx, &feature.SourceVersion{Version: d.Version, Source: d.Definitions.Sources[0]})
 	}

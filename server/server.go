@@ -105,7 +105,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.registry, err = registry.Open(ctx, s.pool, registry.Config{
-		Logger: config.Log, CheckSource: s.databases.CheckSource, CheckView: offline.CheckView,
+		Logger: config.Log, CheckSource: s.databases.CheckSource, CheckView: checkView,
 		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory, Reach: reach, Datasets: datasets,
 	})
 	if err != nil {

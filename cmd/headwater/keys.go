@@ -36,7 +36,7 @@ func lookUpKeys(ctx context.Context, c *client.Client, service string) ([]featur
 			return nil, err
 		}
 		for _, view := range v.GetDefinition().GetFeatureViews() {
-			if seen[view.Entity] {
+			if view.Entity == "" || seen[view.Entity] {
 				continue
 			}
 			seen[view.Entity] = true
