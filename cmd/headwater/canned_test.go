@@ -184,8 +184,21 @@ func (c *canned) Apply(_ context.Context, r *headwaterv1.ApplyRequest) (*headwat
 func (c *canned) ListDefinitions(_ context.Context, r *headwaterv1.ListDefinitionsRequest) (*headwaterv1.ListDefinitionsResponse, error) {
 	return &headwaterv1.ListDefinitionsResponse{Definitions: []*headwaterv1.DefinitionSummary{
 		{Kind: r.Kind, Name: "airport", Version: 1, Fingerprint: strings.Repeat("ab", 32), Owner: "ops", AppliedAt: at("2001-02-03T04:05:06Z"), AppliedBy: "ann", Description: "An airport.\nBy its code."},
-		{Kind: r.Kind, Name: "route", Version: 12, Fingerprint: strings.Repeat("cd", 32), AppliedAt: at("2001-02-03T04:05:06Z"), AppliedBy: "ann"},
+		{Kind: r.Kind, Name: "route", Version: 12, Fingerprint: strings.Repeat("cd", 32), AppliedAt: at("2001-02-03T04:05:06Z"), AppliedBy: "ann",
+			Origin: "git:0123456789abcdef0123 with changes", Deprecated: &headwaterv1.Deprecation{Date: "2027-01-31", Replacement: "airport_pair"}},
 	}}, nil
+}
+
+func (c *canned) DiffDefinitions(_ context.Context, r *headwaterv1.DiffDefinitionsRequest) (*headwaterv1.DiffDefinitionsResponse, error) {
+	before := &headwaterv1.DefinitionSummary{Kind: r.Kind, Name: "delays", Version: 1}
+	if r.Before == r.After {
+		return &headwaterv1.DiffDefinitionsResponse{Before: before, After: before, WordsOnly: true}, nil
+	}
+	return &headwaterv1.DiffDefinitionsResponse{
+		Before: before, After: &headwaterv1.DefinitionSummary{Kind: r.Kind, Name: "delays", Version: 2},
+		Details:   []string{"asked for " + r.Before + " and " + r.After + " of " + kindName(r.Kind), "sql.query |   SELECT", "sql.query | -   a\x1b"},
+		WordsOnly: strings.HasSuffix(r.After, "@2"),
+	}, nil
 }
 
 func (c *canned) GetDefinition(_ context.Context, r *headwaterv1.GetDefinitionRequest) (*headwaterv1.GetDefinitionResponse, error) {
@@ -194,6 +207,7 @@ func (c *canned) GetDefinition(_ context.Context, r *headwaterv1.GetDefinitionRe
 	}
 	name, _, _ := strings.Cut(r.Name, "@")
 	definition, inputs := &headwaterv1.DefinitionFile{}, []string(nil)
+	var columns []*headwaterv1.ColumnInput
 	switch name {
 	case "flights":
 		definition.Sources = []*headwaterv1.Source{{Name: name, EventTime: "date", Columns: []*headwaterv1.Column{
@@ -206,6 +220,11 @@ func (c *canned) GetDefinition(_ context.Context, r *headwaterv1.GetDefinitionRe
 		definition.FeatureViews = []*headwaterv1.FeatureView{{Name: name, Entity: "airport"}}
 	case "gate_delays":
 		definition.FeatureViews = []*headwaterv1.FeatureView{{Name: name, Entity: "gate"}}
+		columns = []*headwaterv1.ColumnInput{
+			{Column: "late", Kind: headwaterv1.ColumnInputKind_COLUMN_INPUT_KIND_VALUE, Input: "source:flights", InputColumn: "delay"},
+			{Column: "late", Kind: headwaterv1.ColumnInputKind_COLUMN_INPUT_KIND_FILTER, Input: "source:flights", InputColumn: "date"},
+			{Column: "late", Kind: headwaterv1.ColumnInputKind_COLUMN_INPUT_KIND_FILTER, Input: "view:delays@2", InputColumn: "mean"},
+		}
 	case "airport":
 		definition.Entities = []*headwaterv1.Entity{{Name: name, JoinKeys: []*headwaterv1.JoinKey{{Name: "origin", Type: "string"}}}}
 	case "gate":
@@ -216,7 +235,7 @@ func (c *canned) GetDefinition(_ context.Context, r *headwaterv1.GetDefinitionRe
 	return &headwaterv1.GetDefinitionResponse{
 		Summary: &headwaterv1.DefinitionSummary{Kind: r.Kind, Name: name, Version: 1, Fingerprint: strings.Repeat("ab", 32),
 			AppliedAt: at("2001-02-03T04:05:06Z"), AppliedBy: "ann"},
-		Definition: definition, Inputs: inputs,
+		Definition: definition, Inputs: inputs, ColumnInputs: columns,
 	}, nil
 }
 

@@ -1,14 +1,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,23 +56,48 @@ func counted[T int | int64](n T, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// ending are the flags that say what becomes of what the files do not have.
+type ending struct{ prune, retire bool }
+
+func (e *ending) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&e.prune, "prune", false, "the files are all there is: remove what the server has and they do not")
+	cmd.Flags().BoolVar(&e.retire, "retire", false, "with --prune: retire what would be removed and is still used")
+}
+
+func (e *ending) check() error {
+	if e.retire && !e.prune {
+		return usagef("found --retire without --prune, expected both: it says what becomes of what cannot be removed")
+	}
+	return nil
+}
+
+const endingHelp = `Definitions that are not in the files are left alone. With --prune the files are all there is: what the server has and they do
+not is removed, unless a view, a service or a dataset that stays uses it; then it is refused, or retired with --retire: it goes
+on serving what uses it, and nothing new may use it. Applying a definition again brings it back.`
+
 func newPlan(a *app) *cobra.Command {
 	var out string
+	var end ending
 	cmd := &cobra.Command{
 		Use: "plan PATH…", Short: "Show what apply would change; exit status 6 when there is something", Args: takes(1, 0, "PATH…"),
 		Long: `Shows what apply would do with the same files, after all its checks, and changes nothing. The exit status is 6 when
-something would change, and 0 when nothing would.`,
+something would change, and 0 when nothing would.
+
+` + endingHelp,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, paths []string) error {
+			if err := end.check(); err != nil {
+				return err
+			}
 			set, err := definition.Read(paths)
 			if err != nil {
 				return err
 			}
-			plan, err := c.Registry.Plan(cmd.Context(), &headwaterv1.PlanRequest{Files: set.Files})
+			plan, err := c.Registry.Plan(cmd.Context(), &headwaterv1.PlanRequest{Files: set.Files, Prune: end.prune, Retire: end.retire})
 			if err != nil {
 				return located(set, err)
 			}
 			if out != "" {
-				if err := writePlan(out, set, plan); err != nil {
+				if err := writePlan(out, set, end, plan); err != nil {
 					return err
 				}
 			}
@@ -93,28 +112,39 @@ something would change, and 0 when nothing would.`,
 		}),
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file to keep the plan in, for apply --plan")
+	end.flags(cmd)
 	return cmd
 }
 
 func newApply(a *app) *cobra.Command {
-	var from string
+	var from, where string
+	var end ending
 	cmd := &cobra.Command{
 		Use: "apply PATH…", Short: "Make the server hold these definitions", Args: takes(1, 0, "PATH…"),
 		Long: `Makes the server hold the definitions, all or none. A change of meaning makes a new version and leaves the old one in
-service; a change of words alone (description, owner, tags) does not. Definitions that are not in the files are left alone.
-Services stay pinned to the versions they have, until they name another: view: NAME@VERSION.`,
+service; a change of words alone (description, owner, tags, deprecation) does not. Services stay pinned to the versions they
+have, until they name another: view: NAME@VERSION. Kept with each change are who made it and where from: --origin, else the
+commit of the git work tree that holds the files, and whether they differ from it.
+
+` + endingHelp,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, paths []string) error {
+			if err := end.check(); err != nil {
+				return err
+			}
 			set, err := definition.Read(paths)
 			if err != nil {
 				return err
 			}
-			request := &headwaterv1.ApplyRequest{Files: set.Files, Origin: origin(cmd.Context(), paths[0])}
+			request := &headwaterv1.ApplyRequest{Files: set.Files, Origin: where, Prune: end.prune, Retire: end.retire}
+			if !cmd.Flags().Changed("origin") {
+				request.Origin = origin(cmd.Context(), paths)
+			}
 			if from != "" {
 				plan, err := readPlan(from)
 				if err != nil {
 					return err
 				}
-				if err := plan.check(from, set); err != nil {
+				if err := plan.check(from, set, end); err != nil {
 					return err
 				}
 				request.ExpectedRegistryRevision = &plan.RegistryRevision
@@ -133,6 +163,8 @@ Services stay pinned to the versions they have, until they name another: view: N
 		}),
 	}
 	cmd.Flags().StringVar(&from, "plan", "", "plan to carry out; refused when the definitions or the registry changed since")
+	cmd.Flags().StringVar(&where, "origin", "", "where the definitions come from, in place of the git commit")
+	end.flags(cmd)
 	return cmd
 }
 
@@ -142,55 +174,4 @@ func located(set *definition.Set, err error) error {
 		return definition.Annotate(set, f)
 	}
 	return err
-}
-
-var changeSigns = map[headwaterv1.ChangeKind]string{
-	headwaterv1.ChangeKind_CHANGE_KIND_ADD:         "add",
-	headwaterv1.ChangeKind_CHANGE_KIND_NEW_VERSION: "new version",
-	headwaterv1.ChangeKind_CHANGE_KIND_UPDATE:      "update words",
-}
-
-func (a *app) printChanges(m protoMessage, changes []*headwaterv1.Change) error {
-	t := table{header: []string{"CHANGE", "DEFINITION", "VERSION#", "DETAILS"}}
-	if len(changes) == 0 && a.output == "table" {
-		return nil
-	}
-	for _, c := range changes {
-		name := kindName(c.DefinitionKind) + ":" + c.Name
-		details := c.Details
-		if len(c.Dependents) > 0 {
-			details = append(details[:len(details):len(details)], "read by "+strings.Join(c.Dependents, ", "))
-		}
-		if a.output == "csv" {
-			t.add(changeSigns[c.Kind], name, number(c.Version), strings.Join(details, "; "))
-			continue
-		}
-		t.add(changeSigns[c.Kind], name, number(c.Version), first(details...))
-		for _, d := range details[min(1, len(details)):] {
-			t.add("", "", "", d)
-		}
-	}
-	return a.print(m, t)
-}
-
-// origin says where definitions come from: the commit of the folder they are in, or nothing.
-func origin(ctx context.Context, path string) string {
-	folder := path
-	if info, err := os.Stat(path); err == nil && !info.IsDir() {
-		folder = filepath.Dir(path)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	git := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", folder}, args...)...).Output()
-		return strings.TrimSpace(string(out)), err
-	}
-	commit, err := git("rev-parse", "HEAD")
-	if err != nil || commit == "" {
-		return ""
-	}
-	if changed, err := git("status", "--porcelain", "--", "."); err != nil || changed != "" {
-		return "git:" + commit + " with changes"
-	}
-	return "git:" + commit
 }

@@ -47,9 +47,10 @@ func newList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := table{header: []string{"NAME", "VERSION#", "FINGERPRINT", "OWNER", "APPLIED AT", "APPLIED BY", "DESCRIPTION"}}
+			t := table{header: []string{"NAME", "VERSION#", "FINGERPRINT", "OWNER", "APPLIED AT", "APPLIED BY", "ORIGIN", "STATE", "DESCRIPTION"}}
 			for _, d := range list.Definitions {
-				t.add(d.Name, number(d.Version), short(d.Fingerprint), d.Owner, moment(d.AppliedAt), d.AppliedBy, d.Description)
+				t.add(d.Name, number(d.Version), short(d.Fingerprint), d.Owner, moment(d.AppliedAt), d.AppliedBy, shortOrigin(d.Origin),
+					definitionState(d), d.Description)
 			}
 			return a.print(list, t)
 		}),
@@ -74,7 +75,14 @@ func newDescribe(a *app) *cobra.Command {
 			facts.add("kind", kindName(s.GetKind()))
 			facts.add("version", number(s.GetVersion()))
 			facts.add("fingerprint", s.GetFingerprint())
-			facts.add("applied", moment(s.GetAppliedAt())+" by "+s.GetAppliedBy())
+			applied := moment(s.GetAppliedAt()) + " by " + s.GetAppliedBy()
+			if s.GetOrigin() != "" {
+				applied += " from " + s.GetOrigin()
+			}
+			facts.add("applied", applied)
+			if state := definitionState(s); state != "" {
+				facts.add("state", state)
+			}
 			facts.add("reads", none(strings.Join(d.Inputs, ", ")))
 			facts.add("read by", none(strings.Join(d.Dependents, ", ")))
 			if v := d.ViewState; v != nil {
@@ -83,7 +91,7 @@ func newDescribe(a *app) *cobra.Command {
 			if st := d.SourceState; st != nil {
 				sourceFacts(&facts, st, d.GetDefinition().GetSources())
 			}
-			if err := a.printDocument(d, facts); err != nil || a.output != "table" {
+			if err := a.printDocument(d, facts, columnInputs(d.ColumnInputs)); err != nil || a.output != "table" {
 				return err
 			}
 			text, err := protoyaml.MarshalOptions{Indent: 2, UseProtoNames: true}.Marshal(d.Definition)
@@ -122,6 +130,58 @@ func sourceFacts(facts *section, st *headwaterv1.SourceState, sources []*headwat
 		age = "LATE: " + age
 	}
 	facts.add("newest row", age+expected)
+}
+
+// definitionState says that a definition is retired or deprecated.
+func definitionState(s *headwaterv1.DefinitionSummary) string {
+	var parts []string
+	if s.GetRetired() {
+		parts = append(parts, "retired: it serves what uses it, and nothing new may use it")
+	}
+	if d := s.GetDeprecated(); d != nil {
+		text := "deprecated from " + d.GetDate() + " on"
+		if d.GetReplacement() != "" {
+			text += ", in favour of " + d.GetReplacement()
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// shortOrigin is an origin with its commits cut to what tells them apart by eye.
+func shortOrigin(origin string) string {
+	words := strings.Fields(origin)
+	for i, w := range words {
+		if commit, ok := strings.CutPrefix(w, "git:"); ok {
+			tail := ""
+			if strings.HasSuffix(commit, ",") {
+				commit, tail = strings.TrimSuffix(commit, ","), ","
+			}
+			words[i] = "git:" + short(commit) + tail
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// columnInputs is what each output column of a view is made of: a row for each way in which it depends on something.
+func columnInputs(inputs []*headwaterv1.ColumnInput) section {
+	s := section{title: "columns", table: table{header: []string{"COLUMN", "DEPENDS BY", "ON"}}}
+	type key struct {
+		column string
+		kind   headwaterv1.ColumnInputKind
+	}
+	rows := map[key]int{}
+	for _, in := range inputs {
+		k := key{in.Column, in.Kind}
+		on := in.Input + "#" + in.InputColumn
+		if at, ok := rows[k]; ok {
+			s.rows[at][2] += ", " + on
+			continue
+		}
+		rows[k] = len(s.rows)
+		s.add(in.Column, enumName(in.Kind, "COLUMN_INPUT_KIND_"), on)
+	}
+	return s
 }
 
 func viewState(v *headwaterv1.ViewState) string {

@@ -148,7 +148,10 @@ func (t *table) write(out io.Writer, indent string) error {
 }
 
 // oneLine keeps a cell from breaking the table, and what others wrote from commanding the terminal.
-func oneLine(s string) string {
+func oneLine(s string) string { return printable(strings.TrimSpace(s)) }
+
+// printable is oneLine with the white space around it.
+func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t' || r == '\n':
@@ -159,7 +162,7 @@ func oneLine(s string) string {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, strings.TrimSpace(s))
+	}, s)
 }
 
 // notef tells standard error something that is not the result.

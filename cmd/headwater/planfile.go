@@ -20,17 +20,19 @@ import (
 // planFile is what `plan --out` keeps: enough to refuse an apply of anything else.
 type planFile struct {
 	RegistryRevision int64 `json:"registry_revision"`
-	// Definitions is the digest of what the files define, wherever they are and however they are laid out.
+	// Definitions is the digest of what the files define, wherever they are and however they are laid out, and of the flags.
 	Definitions string   `json:"definitions_sha256"`
+	Prune       bool     `json:"prune,omitempty"`
+	Retire      bool     `json:"retire,omitempty"`
 	Changes     []string `json:"changes"`
 }
 
-func writePlan(path string, set *definition.Set, plan *headwaterv1.PlanResponse) error {
-	digest, err := digestOf(set)
+func writePlan(path string, set *definition.Set, end ending, plan *headwaterv1.PlanResponse) error {
+	digest, err := digestOf(set, end)
 	if err != nil {
 		return err
 	}
-	p := planFile{RegistryRevision: plan.RegistryRevision, Definitions: digest, Changes: []string{}}
+	p := planFile{RegistryRevision: plan.RegistryRevision, Definitions: digest, Prune: end.prune, Retire: end.retire, Changes: []string{}}
 	for _, c := range plan.Changes {
 		p.Changes = append(p.Changes, changeSigns[c.Kind]+" "+kindName(c.DefinitionKind)+":"+c.Name+"@"+number(c.Version))
 	}
@@ -63,8 +65,12 @@ func readPlan(path string) (*planFile, error) {
 	return &p, nil
 }
 
-func (p *planFile) check(path string, set *definition.Set) error {
-	found, err := digestOf(set)
+func (p *planFile) check(path string, set *definition.Set, end ending) error {
+	if planned := (ending{p.Prune, p.Retire}); planned != end {
+		return fault.New(fault.StalePlan, "%s: found an apply %s, expected one %s as planned; give the same flags, or plan again",
+			path, end.text(), planned.text())
+	}
+	found, err := digestOf(set, end)
 	if err != nil {
 		return err
 	}
@@ -75,8 +81,19 @@ func (p *planFile) check(path string, set *definition.Set) error {
 	return nil
 }
 
+// text is the flags in words.
+func (e ending) text() string {
+	switch {
+	case e.retire:
+		return "with --prune --retire"
+	case e.prune:
+		return "with --prune"
+	}
+	return "without --prune"
+}
+
 // digestOf does not depend on the files' paths nor on their order.
-func digestOf(set *definition.Set) (string, error) {
+func digestOf(set *definition.Set, end ending) (string, error) {
 	var parts [][]byte
 	for _, f := range set.Files {
 		encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(f.File)
@@ -91,6 +108,9 @@ func digestOf(set *definition.Set) (string, error) {
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(parts))))
 	for _, p := range parts {
 		h.Write(p)
+	}
+	if end.prune {
+		h.Write([]byte(end.text()))
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

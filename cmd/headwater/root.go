@@ -26,7 +26,7 @@ type app struct {
 func newRoot(s streams) *cobra.Command {
 	a := &app{streams: s}
 	root := group("headwater", "A feature store: point-in-time training data, online features, and where both come from",
-		newDev(a), newServe(a), newMigrate(a), newValidate(a), newTest(a), newSchema(a), newPlan(a), newApply(a), newList(a), newDescribe(a),
+		newDev(a), newServe(a), newMigrate(a), newValidate(a), newTest(a), newSchema(a), newPlan(a), newApply(a), newList(a), newDescribe(a), newDiff(a),
 		newIngest(a), newLoads(a), newMaterialize(a), newRuns(a),
 		newGet(a), newDataset(a), newOnline(a), newLineage(a), newToken(a), newAudit(a), newVersion(a),
 	)
