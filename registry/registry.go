@@ -17,7 +17,10 @@ import (
 )
 
 const (
-	defaultPollInterval = 5 * time.Second
+	defaultPollInterval = time.Second
+	// refreshTimeout ends a reading that gets no answer, so that another connection is tried: the other side of one can be
+	// gone without a word.
+	refreshTimeout = 10 * time.Second
 	// listenerName is what Postgres calls the connection that listens.
 	listenerName = "headwater registry"
 )
@@ -31,7 +34,8 @@ const (
 type Config struct {
 	// Logger is for what no caller hears of. nil: slog.Default().
 	Logger *slog.Logger
-	// PollInterval is how often the revision is read when no notification comes. Zero: 5 s.
+	// PollInterval is how often the revision is read when no notification comes, and so how late a lost one makes a
+	// change. Zero: 1 s.
 	PollInterval time.Duration
 
 	// CheckSource says whether a new version of a source can be, as far as only Postgres can tell. It is called for plans
@@ -158,11 +162,14 @@ func (r *Registry) listen(ctx context.Context) error {
 	}
 	for {
 		// A notification from before LISTEN is lost, so the first refresh waits for none.
-		if err := r.refresh(ctx, conn); err != nil {
+		reading, cancel := context.WithTimeout(ctx, refreshTimeout)
+		err := r.refresh(reading, conn)
+		cancel()
+		if err != nil {
 			return err
 		}
 		wait, cancel := context.WithTimeout(ctx, r.config.PollInterval)
-		_, err := conn.WaitForNotification(wait)
+		_, err = conn.WaitForNotification(wait)
 		cancel()
 		if err != nil && (ctx.Err() != nil || conn.IsClosed() || !errors.Is(err, context.DeadlineExceeded)) {
 			return err
