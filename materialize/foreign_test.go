@@ -177,7 +177,7 @@ func TestTablesOfOthersThatCannotBeRead(t *testing.T) {
 		fails(`UPDATE plant.readings SET at = 'infinity'`, fmt.Sprintf("source %s: %s, column at: found an infinite timestamp, or one that is not "+
 			"within the years 4001 BC to 293999, expected an instant; correct the row, or name a view that leaves it out", src.Name, relation))
 		fails(`UPDATE plant.readings SET at = '2024-01-01Z', seen = '-infinity'`, "source "+src.Name+": "+relation+", column seen: found an infinite "+
-			"timestamp, or one that is not within the years 4001 BC to 293999, expected an instant; correct the row, or name a view that leaves it out")
+			"timestamp, or one that is not within the years 4001 BC to 293999, expected an instant; correct it there, or name a view that does")
 		fails(`ALTER TABLE plant.readings RENAME TO stored;
 			CREATE VIEW plant.readings AS SELECT at, at AS seen, 'secret' || name AS name, 1 / (room - 1) AS room, value FROM plant.stored`,
 			fmt.Sprintf("source %s: reading %s failed (SQLSTATE 22012); the log of its database says why, such as a row that the view divides by "+
@@ -204,5 +204,49 @@ func TestTablesOfOthersThatCannotBeRead(t *testing.T) {
 	}
 	if r := w.get(t, r.ID); r.State != Queued {
 		t.Errorf("found the run %s, expected it queued", r.State)
+	}
+}
+
+// Every type of a source is read of tables of others, and none is rounded to fit.
+func TestTypesOfTablesOfOthers(t *testing.T) {
+	w := newWorld(t)
+	other, _ := w.elsewhere(t, "plant_db")
+	const query = `SELECT name, room, event_time, available_at, (price + 1)::float8 AS value,
+		(cardinality(tags) + length(blob) + cardinality(spot) + cardinality(prices))::bigint AS rows FROM %s`
+	var digests []feature.Digest
+	for name, pool := range map[string]*pgxpool.Pool{"": w.pool, "plant_db": other} {
+		execute(t, pool, makeReadings+`;
+			CREATE DOMAIN plant.price AS numeric(20, 6);
+			ALTER TABLE plant.readings ADD price plant.price, ADD blob bytea, ADD tags varchar(9)[], ADD spot real[], ADD prices numeric[];
+			INSERT INTO plant.readings VALUES
+				('a', 1, 1, 'x', '2024-01-01Z', '2024-01-01Z', 1.25, '\x00ff', '{b,a}', '{1.5,-0}', '{1.10,2}'),
+				('a', 1, 1, 'x', '2024-01-01Z', '2024-01-01Z', 1.250000, '\x00ff', '{b,a}', '{1.5,0}', '{1.1,2.00}'),
+				('b', 1, 1, 'x', '2024-01-02Z', '2024-01-02Z', NULL, NULL, '{}', NULL, NULL)`)
+		src := w.foreignSource(t, name, func(s *feature.Source) {
+			s.UniqueKey = []string{"name", "price"}
+			s.Columns = append(s.Columns, feature.Column{Name: "price", Type: feature.DecimalType(12, 2)}, feature.Column{Name: "blob", Type: feature.TypeBytes},
+				feature.Column{Name: "tags", Type: feature.ListType(feature.TypeString)}, feature.Column{Name: "spot", Type: feature.VectorType(2)},
+				feature.Column{Name: "prices", Type: feature.ListType(feature.DecimalType(12, 2))})
+		})
+		view := w.newView(t, src, query, 0)
+		execute(t, pool, `UPDATE plant.readings SET price = 0 WHERE name = 'b'`)
+		r := w.published(t, view, nil)
+		if r.Ledger.Duplicate != 1 || r.Ledger.Produced != 2 {
+			t.Errorf("found %+v", r.Ledger)
+		}
+		digests = append(digests, *r.Inputs[0].RowsDigest, r.Digest)
+		for change, want := range map[string]string{
+			"price = 1.005": "price: found 1.005, with 3 digits behind the point, expected at most 2, as decimal(12, 2) has", "spot = '{1}'": "spot: found 1 floats, expected 2",
+			"tags = '{a,NULL}'": "tags: found NULL as element 2 of an array, expected none",
+		} {
+			execute(t, pool, `UPDATE plant.readings SET `+change+` WHERE name = 'b'`)
+			if r := w.run(t, view, nil); r.State != Failed || !strings.Contains(r.Error, "column "+want) {
+				t.Errorf("%s: found run %s: %s", change, r.State, r.Error)
+			}
+			execute(t, pool, `UPDATE plant.readings SET price = 0, spot = NULL, tags = '{}' WHERE name = 'b'`)
+		}
+	}
+	if digests[0] != digests[2] || digests[1] != digests[3] {
+		t.Errorf("found other digests for the same rows elsewhere: %v", digests)
 	}
 }

@@ -58,12 +58,10 @@ func (t *Transform) closeRemotes(ctx context.Context) {
 // readForeign reads the rows of the interval once, for their number and digest. Those of another database are copied on the
 // way into a table that lives as long as the run's snapshot.
 func (in *Input) readForeign(ctx context.Context, t *Transform, read Span) error {
-	if err := in.foreignDuplicates(ctx, t, read); err != nil {
-		return err
-	}
 	r := in.foreign
 	table := in.table
-	query := fmt.Sprintf("SELECT %s FROM %s AS _rows WHERE %s", quoteAll("", columnNames(in.Source.Columns)), in.table, inside(in.Source, read))
+	query := fmt.Sprintf("SELECT %s FROM %s AS _rows WHERE %s", quoteAll("", columnNames(in.Source.Columns)), r.asTheyAre(),
+		inside(in.Source, read))
 	counter := rowCounter{relation: r}
 	var err error
 	if !r.remote {
@@ -73,6 +71,9 @@ func (in *Input) readForeign(ctx context.Context, t *Transform, read Span) error
 		err = r.copyHere(ctx, t, query, &counter)
 	}
 	if err != nil {
+		return err
+	}
+	if err := in.foreignDuplicates(ctx, t, read); err != nil {
 		return err
 	}
 	digest := counter.digest.Digest()
@@ -98,9 +99,13 @@ func (c *rowCounter) add(fields [][]byte) error {
 		if f != nil {
 			var err error
 			src := c.relation.source
-			if v, err = decodeValue(src.Columns[i].Type, f); err != nil {
-				return fault.New(fault.RunRefused, "source %s: %s, column %s: %v; correct the row, or name a view that leaves it out",
-					src.Name, c.relation.name(), src.Columns[i].Name, err)
+			var bad badValue
+			if v, err = decodeValue(src.Columns[i].Type, f); err != nil && !errors.As(err, &bad) {
+				return err
+			}
+			if err != nil {
+				return fault.New(fault.RunRefused, "source %s: %s, column %s: %s; correct it there, or name a view that does",
+					src.Name, c.relation.name(), src.Columns[i].Name, bad)
 			}
 		}
 		c.buffer = v.AppendCanonical(c.buffer)

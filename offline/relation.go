@@ -27,22 +27,31 @@ type relation struct {
 }
 
 // rows is what stands after FROM for the relation's rows: the declared columns, in the types that columnType has for them.
-func (r *relation) rows() string {
+// What a column cannot hold without loss is for asTheyAre to find.
+func (r *relation) rows() string { return r.rowsOf(columnType) }
+
+// asTheyAre is rows in types without limits, so that no value was rounded to fit.
+func (r *relation) asTheyAre() string { return r.rowsOf(castType) }
+
+func (r *relation) rowsOf(typeOf func(feature.Type) string) string {
 	columns := make([]string, len(r.source.Columns))
 	for i, c := range r.source.Columns {
-		columns[i] = quote(c.Name) + "::" + columnType(c.Type) + " AS " + quote(c.Name)
+		columns[i] = quote(c.Name) + "::" + typeOf(c.Type) + " AS " + quote(c.Name)
 	}
 	return "(SELECT " + strings.Join(columns, ", ") + " FROM " + quote(r.source.Postgres.Schema, r.source.Postgres.Table) + ")"
 }
 
-// relationTypes lists, for each feature type, the Postgres types that a column of others may have: those that become it
-// without loss, the same in every session. A domain counts as the type it is made of.
-var relationTypes = map[feature.Type][]string{
-	feature.TypeBool:      {"bool"},
-	feature.TypeInt64:     {"int8", "int4", "int2"},
-	feature.TypeFloat64:   {"float8", "float4"},
-	feature.TypeString:    {"text", "varchar", "bpchar", "name", "uuid", enumType},
-	feature.TypeTimestamp: {"timestamptz"},
+// relationTypes lists, for a feature type, the Postgres types that a column of others may have: those that become it without
+// loss, the same in every session, and numeric, of which a run refuses what does not fit. A domain counts as the type it is
+// made of.
+func relationTypes(t feature.Type) []string {
+	switch {
+	case t == feature.TypeString:
+		return []string{"text", "varchar", "bpchar", "name", "uuid", enumType}
+	case t == feature.ListType(feature.TypeString):
+		return []string{"_text", "_varchar", "_bpchar", "_name", "_uuid"}
+	}
+	return outputTypes(t)
 }
 
 // enumType stands for every type of enumerated labels.
@@ -170,9 +179,9 @@ func (r *relation) compare(found []relationColumn, usage bool) []fault.Violation
 		switch {
 		case j < 0:
 			add(field+".name", "found no column %s in %s, expected one of type %s; it has %s", c.Name, r.name(), c.Type, shownNames(names))
-		case !slices.Contains(relationTypes[c.Type], found[j].Base):
+		case !slices.Contains(relationTypes(c.Type), found[j].Base):
 			add(field+".type", "found column %s of %s of type %s, expected one that is %s without loss (%s); declare another type, or name a "+
-				"view that casts it", c.Name, r.name(), found[j].Type, c.Type, strings.Join(relationTypes[c.Type], ", "))
+				"view that casts it", c.Name, r.name(), found[j].Type, c.Type, shownTypes(relationTypes(c.Type)))
 		case !found[j].Readable:
 			hidden = append(hidden, c.Name)
 		}
@@ -199,6 +208,14 @@ func (r *relation) compare(found []relationColumn, usage bool) []fault.Violation
 			r.name(), shownNames(extra))
 	}
 	return violations
+}
+
+func shownTypes(types []string) string {
+	shown := make([]string, len(types))
+	for i, t := range types {
+		shown[i] = typeShown(t)
+	}
+	return strings.Join(shown, ", ")
 }
 
 // maxShownNames is how many names a message lists.
