@@ -9,9 +9,6 @@ func (v *validation) unavailableType(at string, t Type) {
 }
 
 func (v *validation) unavailableInSQL(t *SQLTransform) {
-	if len(t.Views) > 0 {
-		v.add("sql.views", "found views that the SQL reads, which are not available in this version; read sources only")
-	}
 	if len(t.Functions) > 0 {
 		v.add("sql.functions", "found functions of users, which are not available in this version; use Postgres's own")
 	}

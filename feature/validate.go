@@ -251,9 +251,6 @@ func (v *validation) duration(field string, d time.Duration) {
 }
 
 func (v *validation) sql(t *SQLTransform) {
-	if len(t.Sources) == 0 {
-		v.add("sql.sources", "found no sources, expected at least one")
-	}
 	for i, name := range t.Sources {
 		at := fmt.Sprintf("sql.sources[%d]", i)
 		if slices.Contains(t.Sources[:i], name) {
@@ -264,6 +261,7 @@ func (v *validation) sql(t *SQLTransform) {
 		}
 	}
 	v.viewRefs("sql.views", t.Views)
+	v.sqlViews(t)
 	v.unavailableInSQL(t)
 	_, problems := ParseQuery(t.Query)
 	v.addSQL("sql.query", problems)

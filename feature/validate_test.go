@@ -88,6 +88,30 @@ func TestValidateProblems(t *testing.T) {
 		{"attribute like a feature", func(d *Definitions) { d.Views[0].Attributes[0].Name = "departures" },
 			"feature_views[0].attributes[0].name", "there is a feature of that name"},
 		{"two kinds", func(d *Definitions) { d.Views[0].OnDemand = &OnDemand{} }, "feature_views[0].sql", "found 2 of sql, aggregation and on_demand, expected exactly one"},
+		{"neither sources nor views", func(d *Definitions) { d.Views[0].SQL.Sources = nil },
+			"feature_views[0].sql.sources", "found no sources and no views, expected at least one of them"},
+		{"view of nothing", func(d *Definitions) { d.Views[0].SQL.Views = []ViewRef{{Name: "nothing"}} },
+			"feature_views[0].sql.views[0]", "found no view called nothing"},
+		{"view and source of one name", func(d *Definitions) {
+			d.Views = append(d.Views, d.Views[0])
+			d.Views[1].Name = "flights"
+			sql := *d.Views[0].SQL
+			sql.Views = []ViewRef{{Name: "flights"}}
+			d.Views[0].SQL = &sql
+		}, "feature_views[0].sql.views[0]", "found view flights beside source flights, expected names that differ: in SQL each is the relation of " +
+			"its name; rename one, or read one of them only"},
+		{"view with a name of Postgres's", func(d *Definitions) {
+			d.Views = append(d.Views, d.Views[0])
+			d.Views[1].Name = "pg_class"
+			sql := *d.Views[0].SQL
+			sql.Views = []ViewRef{{Name: "pg_class"}}
+			d.Views[0].SQL = &sql
+		}, "feature_views[0].sql.views[0]", "found view pg_class, expected a name that does not begin with pg_"},
+		{"view that is computed when it is read", func(d *Definitions) {
+			d.Views = append(d.Views, View{Name: "ratio", OnDemand: &OnDemand{}, Features: []Column{{Name: "r", Type: TypeInt64}}})
+			d.Views[0].SQL.Views = []ViewRef{{Name: "ratio"}}
+		}, "feature_views[0].sql.views[0]", "found view ratio, whose features are computed when they are read, expected a view with a history; " +
+			"compute them in this SQL, or read what they are made of"},
 		{"no kind", func(d *Definitions) { d.Views[0].SQL = nil }, "feature_views[0].sql", "found 0 of sql, aggregation and on_demand"},
 		{"nanoseconds", func(d *Definitions) { d.Views[0].Grain = 1500 }, "feature_views[0].grain", "found 1.5µs, expected whole microseconds"},
 		{"negative", func(d *Definitions) { d.Views[0].TTL = -time.Second }, "feature_views[0].ttl", "found -1s, expected a duration that is not negative"},

@@ -118,20 +118,35 @@ func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource)
 	return nil
 }
 
-// requireUse decides on what the services of a file would open: who applies one that serves as the grant of its views
-// gives away what is in them, and must be able to read it.
+// requireUse decides on what the definitions of a file would open: who applies a service that serves as the grant of its
+// views, or a view whose SQL reads others, gives away what is in them, and must be able to read it.
 func requireUse(ctx context.Context, f *headwaterv1.DefinitionFile) error {
+	for _, v := range f.GetFeatureViews() {
+		for _, ref := range v.GetSql().GetViews() {
+			if err := requireRead(ctx, ref); err != nil {
+				return err
+			}
+		}
+	}
 	for _, service := range f.GetFeatureServices() {
 		if !service.GetServesAsGrant() {
 			continue
 		}
 		for _, v := range service.GetViews() {
-			name, _, _ := strings.Cut(v.GetView(), "@")
-			for _, action := range []access.Action{access.ActionReadOnline, access.ActionReadOffline} {
-				if err := access.Require(ctx, action, access.KindView, name); err != nil {
-					return err
-				}
+			if err := requireRead(ctx, v.GetView()); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+// requireRead decides on both ways to read a view, NAME or NAME@VERSION.
+func requireRead(ctx context.Context, ref string) error {
+	name, _, _ := strings.Cut(ref, "@")
+	for _, action := range []access.Action{access.ActionReadOnline, access.ActionReadOffline} {
+		if err := access.Require(ctx, action, access.KindView, name); err != nil {
+			return err
 		}
 	}
 	return nil
