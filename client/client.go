@@ -1,7 +1,7 @@
 // Package client is the Go client of a Headwater server: the generated stubs over one connection, and what is more than
 // one message long (loads, datasets, watched runs).
 //
-// It may import the generated code, feature and internal/fault. Invariant: every error a method returns, of a stub too,
+// It may import the generated code, feature, internal/fault and internal/wire. Invariant: every error a method returns, of a stub too,
 // is a *fault.Fault whose message a user can act on; what is not there, or not a Headwater server, is named by its
 // address.
 package client

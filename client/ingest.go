@@ -107,10 +107,29 @@ func cutInto(batch arrow.RecordBatch, limit int64, yield func(arrow.RecordBatch)
 // bytesOf is about the size of a batch on the wire.
 func bytesOf(batch arrow.RecordBatch) (n int64) {
 	for _, column := range batch.Columns() {
-		n += 9 * int64(column.Len())
-		if text, ok := column.(*array.String); ok && text.Len() > 0 {
-			n += int64(len(text.ValueBytes()))
-		}
+		n += arrayBytes(column)
+	}
+	return n
+}
+
+func arrayBytes(a arrow.Array) int64 {
+	n := 9 * int64(a.Len())
+	if a.Len() == 0 {
+		return n
+	}
+	switch a := a.(type) {
+	case *array.String:
+		n += int64(len(a.ValueBytes()))
+	case *array.Binary:
+		n += int64(len(a.ValueBytes()))
+	case *array.Decimal128:
+		n += 8 * int64(a.Len())
+	case array.ListLike:
+		begin, _ := a.ValueOffsets(0)
+		_, end := a.ValueOffsets(a.Len() - 1)
+		elements := array.NewSlice(a.ListValues(), begin, end)
+		defer elements.Release()
+		n += arrayBytes(elements)
 	}
 	return n
 }

@@ -53,7 +53,7 @@ func TestBadSpines(t *testing.T) {
 	}
 	us := arrow.Field{Name: "timestamp", Type: arrow.FixedWidthTypes.Timestamp_us}
 	origin := arrow.Field{Name: "origin", Type: arrow.BinaryTypes.String}
-	const types = "bool, int64, float64, utf8 or timestamp[us, tz=UTC]"
+	const types = "bool, int64, float64, utf8, timestamp[us, tz=UTC], decimal128, binary, a list of one of these, or a fixed_size_list of float"
 	for name, c := range map[string]struct {
 		stream []byte
 		want   string

@@ -2,12 +2,6 @@ package feature
 
 // What the language has and this version cannot do yet is refused here, by name.
 
-func (v *validation) unavailableType(at string, t Type) {
-	if t.Kind() > TypeTimestamp {
-		v.add(at+".type", "found type %s, which is not available in this version, expected bool, int64, float64, string or timestamp", t)
-	}
-}
-
 func (v *validation) unavailableInSQL(t *SQLTransform) {
 	if len(t.Functions) > 0 {
 		v.add("sql.functions", "found functions of users, which are not available in this version; use Postgres's own")

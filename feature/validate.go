@@ -179,7 +179,6 @@ func (v *validation) columns(field, what string, columns []Column, taken map[str
 		if !c.Type.IsValid() {
 			v.add(at+".type", "found no type, expected one of %s", TypeNames())
 		}
-		v.unavailableType(at, c.Type)
 	}
 }
 

@@ -10,26 +10,10 @@ import (
 	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/wire"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 )
-
-// valueOf is a value of the wire. A message without a kind is NULL.
-func valueOf(v *headwaterv1.Value) feature.Value {
-	switch k := v.GetKind().(type) {
-	case *headwaterv1.Value_BoolValue:
-		return feature.Bool(k.BoolValue)
-	case *headwaterv1.Value_Int64Value:
-		return feature.Int64(k.Int64Value)
-	case *headwaterv1.Value_Float64Value:
-		return feature.Float64(k.Float64Value)
-	case *headwaterv1.Value_StringValue:
-		return feature.String(k.StringValue)
-	case *headwaterv1.Value_TimestampValue:
-		return feature.Timestamp(feature.TimeOf(k.TimestampValue.AsTime()))
-	}
-	return feature.Null()
-}
 
 func timestampOf(t *time.Time) *timestamppb.Timestamp {
 	if t == nil {
@@ -167,7 +151,7 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 	for _, c := range m.Columns {
 		t, _ := feature.ParseType(c.Type)
 		column := &headwaterv1.ManifestColumn{
-			Name: c.Name, Type: headwaterv1.ValueType(t), Origin: c.Origin, Nulls: c.Nulls,
+			Name: c.Name, Type: wire.TypeOf(t), TypeName: c.Type, Origin: c.Origin, Nulls: c.Nulls,
 		}
 		for status := range headwaterv1.ValueStatus_name {
 			s := headwaterv1.ValueStatus(status)

@@ -10,6 +10,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/wire"
 	"github.com/headwaterhq/headwater/read"
 )
 
@@ -48,7 +49,7 @@ func takeInputs(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 	for k := range plan.Inputs {
 		in := &plan.Inputs[k]
 		for i, value := range columns[in.Name].GetValues() {
-			v, err := inputOf(value, in.Type)
+			v, err := wire.FromValue(in.Type, value)
 			if err != nil {
 				return nil, 0, badInput(in.Name, "value %d: %v", i+1, err)
 			}
@@ -56,23 +57,6 @@ func takeInputs(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 		}
 	}
 	return rows, n, nil
-}
-
-// inputOf is a value of the wire as an input of a type.
-func inputOf(value *headwaterv1.Value, t feature.Type) (feature.Value, error) {
-	if at := value.GetTimestampValue(); at != nil && at.CheckValid() != nil {
-		return feature.Null(), fmt.Errorf("found a time that is none, expected one in the years 1 to 9999")
-	}
-	v := valueOf(value)
-	switch {
-	case v.IsNull():
-		return v, nil
-	case v.Type() != t:
-		return v, fmt.Errorf("found %s, expected %s", v.Type(), t)
-	case v.Type() == feature.TypeString:
-		return v, feature.CheckText(v.Str())
-	}
-	return v, nil
 }
 
 func inputList(plan *read.Plan) string {

@@ -14,6 +14,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/wire"
 	"github.com/headwaterhq/headwater/online"
 	"github.com/headwaterhq/headwater/read"
 	"github.com/headwaterhq/headwater/registry"
@@ -147,39 +148,11 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 
 // vectorOf is one column of the answer.
 func vectorOf(c *read.Column, value func(row int) (feature.Value, read.Status), n int) *headwaterv1.ValueVector {
-	out := &headwaterv1.ValueVector{
-		Type: headwaterv1.ValueType(c.Type), Status: make([]headwaterv1.ValueStatus, n),
-	}
-	switch c.Type {
-	case feature.TypeBool:
-		out.Bools = make([]bool, n)
-	case feature.TypeInt64:
-		out.Int64S = make([]int64, n)
-	case feature.TypeFloat64:
-		out.Float64S = make([]float64, n)
-	case feature.TypeString:
-		out.Strings = make([]string, n)
-	case feature.TypeTimestamp:
-		out.Timestamps = make([]int64, n)
-	}
+	out := wire.NewVector(c.Type, n)
 	for i := range n {
 		v, status := value(i)
 		out.Status[i] = headwaterv1.ValueStatus(status)
-		if v.IsNull() {
-			continue
-		}
-		switch c.Type {
-		case feature.TypeBool:
-			out.Bools[i] = v.Bool()
-		case feature.TypeInt64:
-			out.Int64S[i] = v.Int64()
-		case feature.TypeFloat64:
-			out.Float64S[i] = v.Float64()
-		case feature.TypeString:
-			out.Strings[i] = v.Str()
-		case feature.TypeTimestamp:
-			out.Timestamps[i] = int64(v.Timestamp())
-		}
+		wire.SetVector(out, i, v)
 	}
 	return out
 }
@@ -261,7 +234,7 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 					key.Name, entity.Name, view.Version.Name)
 			}
 			for i, value := range columns[name].GetValues() {
-				if err := checkKey(key, valueOf(value)); err != nil {
+				if _, err := keyOf(key, value); err != nil {
 					return nil, badKey(name, "value %d: %v, the type of join key %s of entity %s", i+1, err, key.Name, entity.Name)
 				}
 			}
@@ -269,8 +242,10 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 		keys[v] = make([]online.Key, n)
 		for i := range n {
 			values = values[:0]
-			for _, name := range view.KeyColumns {
-				values = append(values, valueOf(columns[name].GetValues()[i]))
+			for k, name := range view.KeyColumns {
+				// Checked above.
+				value, _ := keyOf(&entity.JoinKeys[k], columns[name].GetValues()[i])
+				values = append(values, value)
 			}
 			var ok bool
 			if buf, ok, err = entity.AppendKey(buf[:0], values); err != nil {
@@ -284,11 +259,12 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 	return keys, nil
 }
 
-func checkKey(key *feature.Column, v feature.Value) error {
-	if !v.IsNull() && v.Type() != key.Type {
-		return fmt.Errorf("found %s, expected %s", v.Type(), key.Type)
+// keyOf is a value of a join key. What text may hold is for AppendKey to say.
+func keyOf(key *feature.Column, v *headwaterv1.Value) (feature.Value, error) {
+	if s, ok := v.GetKind().(*headwaterv1.Value_StringValue); ok && key.Type == feature.TypeString {
+		return feature.String(s.StringValue), nil
 	}
-	return nil
+	return wire.FromValue(key.Type, v)
 }
 
 func badKey(name, format string, args ...any) error {

@@ -357,7 +357,12 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 		for _, s := range c.Statuses {
 			statuses = append(statuses, number(s.Rows)+" "+strings.TrimPrefix(s.Status.String(), "VALUE_STATUS_"))
 		}
-		columns.add(c.Name, enumName(c.Type, "VALUE_TYPE_"), c.Origin, number(c.Nulls), strings.Join(statuses, ", "))
+		columns.add(c.Name, columnType(c), c.Origin, number(c.Nulls), strings.Join(statuses, ", "))
 	}
 	return []section{facts, views, columns}
+}
+
+// columnType is a column's type as definitions write it; an older server sends it without parameters.
+func columnType(c *headwaterv1.ManifestColumn) string {
+	return first(c.GetTypeName(), enumName(c.Type, "VALUE_TYPE_"))
 }

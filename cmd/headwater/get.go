@@ -15,6 +15,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 func newGet(a *app) *cobra.Command {
@@ -55,7 +56,11 @@ names the join keys of all the service's views; a key that is left out of one en
 			if a.output == "table" {
 				a.notef("read %s of service %s@%d at %s", response.ReadId, response.Service, response.ServiceVersion, instant(response.ServedAt))
 			}
-			return a.print(response, featureTable(request, response))
+			features, err := featureTable(request, response)
+			if err != nil {
+				return err
+			}
+			return a.print(response, features)
 		}),
 	}
 	flags := cmd.Flags()
@@ -186,7 +191,7 @@ func isInteger(s string) bool {
 	return err == nil && strconv.FormatInt(n, 10) == s
 }
 
-func featureTable(request *headwaterv1.GetFeaturesRequest, response *headwaterv1.GetFeaturesResponse) table {
+func featureTable(request *headwaterv1.GetFeaturesRequest, response *headwaterv1.GetFeaturesResponse) (table, error) {
 	t := table{header: []string{"ENTITY", "FEATURE", "VALUE", "STATUS", "EVENT TIME", "RUN"}}
 	entities := entityNames(request.Keys)
 	provenance := map[string]*headwaterv1.ViewProvenance{}
@@ -205,10 +210,14 @@ func featureTable(request *headwaterv1.GetFeaturesRequest, response *headwaterv1
 				at = feature.Time(p.EventTimes[i]).String()
 				run = view + "@" + number(p.ViewVersion) + "/" + number(p.RunSeqs[i])
 			}
-			t.add(entity, f.Name, vectorText(f.Values, i), strings.TrimPrefix(status.String(), "VALUE_STATUS_"), at, run)
+			value, err := client.Value(f.Values, i)
+			if err != nil {
+				return t, err
+			}
+			t.add(entity, f.Name, value.Text(), strings.TrimPrefix(status.String(), "VALUE_STATUS_"), at, run)
 		}
 	}
-	return t
+	return t, nil
 }
 
 // entityNames is k=v,k2=v2 of each entity of a request, keys in order of their names.
@@ -231,41 +240,12 @@ func entityNames(keys map[string]*headwaterv1.KeyColumn) []string {
 	return result
 }
 
+// valueText is a value of a key: of two types, and for what else a request file holds nothing.
 func valueText(v *headwaterv1.Value) string {
-	switch k := v.GetKind().(type) {
-	case *headwaterv1.Value_BoolValue:
-		return feature.Bool(k.BoolValue).Text()
-	case *headwaterv1.Value_Int64Value:
-		return feature.Int64(k.Int64Value).Text()
-	case *headwaterv1.Value_Float64Value:
-		return feature.Float64(k.Float64Value).Text()
-	case *headwaterv1.Value_StringValue:
-		return k.StringValue
-	case *headwaterv1.Value_TimestampValue:
-		return instant(k.TimestampValue)
-	}
-	return ""
-}
-
-// vectorText is the i-th value, "" where its status says that there is none.
-func vectorText(v *headwaterv1.ValueVector, i int) string {
-	switch v.Status[i] {
-	case headwaterv1.ValueStatus_VALUE_STATUS_PRESENT, headwaterv1.ValueStatus_VALUE_STATUS_DEFAULT,
-		headwaterv1.ValueStatus_VALUE_STATUS_STALE, headwaterv1.ValueStatus_VALUE_STATUS_MASKED:
-	default:
-		return ""
-	}
-	switch {
-	case i < len(v.Bools):
-		return feature.Bool(v.Bools[i]).Text()
-	case i < len(v.Int64S):
-		return feature.Int64(v.Int64S[i]).Text()
-	case i < len(v.Float64S):
-		return feature.Float64(v.Float64S[i]).Text()
-	case i < len(v.Strings):
-		return v.Strings[i]
-	case i < len(v.Timestamps):
-		return feature.Time(v.Timestamps[i]).String()
+	for _, t := range feature.PlainTypes() {
+		if value, err := wire.FromValue(t, v); err == nil {
+			return value.Text()
+		}
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/headwaterhq/headwater/client"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -97,7 +98,11 @@ func (w *shop) expectServed(t *testing.T, want ...string) {
 		for _, f := range read.Features {
 			value := "-"
 			if f.Values.Status[i] == headwaterv1.ValueStatus_VALUE_STATUS_PRESENT {
-				value = vectorText(f.Values, i)
+				v, err := client.Value(f.Values, i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				value = v.Text()
 			}
 			found = append(found, value)
 		}

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
+	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/definition"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 // compareRows holds the rows of a view to those expected, in any order; nil: they are the same. Of an expected row only the
@@ -269,13 +269,13 @@ func (t *testRun) dependsOnTheClock(s *feature.Service) bool {
 func (t *testRun) online(ctx context.Context, a *definition.Answer) (answered, error) {
 	request := &headwaterv1.GetFeaturesRequest{Service: a.Service.Name, Keys: map[string]*headwaterv1.KeyColumn{}}
 	for _, k := range a.Keys {
-		request.Keys[k.Name] = &headwaterv1.KeyColumn{Values: []*headwaterv1.Value{protoValue(a.Entity[k.Name])}}
+		request.Keys[k.Name] = &headwaterv1.KeyColumn{Values: []*headwaterv1.Value{wire.ToValue(a.Entity[k.Name])}}
 	}
 	for _, c := range a.Inputs {
 		if request.Inputs == nil {
 			request.Inputs = map[string]*headwaterv1.KeyColumn{}
 		}
-		request.Inputs[c.Name] = &headwaterv1.KeyColumn{Values: []*headwaterv1.Value{protoValue(a.Entity[c.Name])}}
+		request.Inputs[c.Name] = &headwaterv1.KeyColumn{Values: []*headwaterv1.Value{wire.ToValue(a.Entity[c.Name])}}
 	}
 	response, err := t.client.Online.GetFeatures(ctx, request)
 	if err != nil {
@@ -287,37 +287,12 @@ func (t *testRun) online(ctx context.Context, a *definition.Answer) (answered, e
 			continue
 		}
 		f := found[vector.Name]
-		f.text, f.status = vectorText(vector.Values, 0), statusName(vector.Values.Status[0])
+		value, err := client.Value(vector.Values, 0)
+		if err != nil {
+			return nil, err
+		}
+		f.text, f.status = value.Text(), statusName(vector.Values.Status[0])
 		found[vector.Name] = f
 	}
 	return found, nil
-}
-
-// protoValue is a value as requests have it.
-func protoValue(v feature.Value) *headwaterv1.Value {
-	switch v.Type().Kind() {
-	case feature.TypeBool:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_BoolValue{BoolValue: v.Bool()}}
-	case feature.TypeInt64:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_Int64Value{Int64Value: v.Int64()}}
-	case feature.TypeFloat64:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_Float64Value{Float64Value: v.Float64()}}
-	case feature.TypeString:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_StringValue{StringValue: v.Str()}}
-	case feature.TypeTimestamp:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_TimestampValue{TimestampValue: timestamppb.New(v.Timestamp().Time())}}
-	case feature.TypeDecimal:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_DecimalValue{DecimalValue: v.Text()}}
-	case feature.TypeBytes:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_BytesValue{BytesValue: []byte(v.Str())}}
-	case feature.TypeList:
-		list := &headwaterv1.ListValue{}
-		for _, e := range v.Elements() {
-			list.Values = append(list.Values, protoValue(e))
-		}
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_ListValue{ListValue: list}}
-	case feature.TypeVector:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_VectorValue{VectorValue: &headwaterv1.VectorValue{Values: v.AppendFloats(nil)}}}
-	}
-	return &headwaterv1.Value{}
 }

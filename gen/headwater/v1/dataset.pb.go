@@ -618,7 +618,9 @@ type ManifestColumn struct {
 	// Of the result's rows.
 	Nulls int64 `protobuf:"varint,4,opt,name=nulls,proto3" json:"nulls,omitempty"`
 	// Why the values of a feature are missing.
-	Statuses      []*StatusCount `protobuf:"bytes,5,rep,name=statuses,proto3" json:"statuses,omitempty"`
+	Statuses []*StatusCount `protobuf:"bytes,5,rep,name=statuses,proto3" json:"statuses,omitempty"`
+	// The type as definitions write it, with what `type` leaves open: `decimal(12, 2)`, `list(int64)`, `vector(128)`.
+	TypeName      string `protobuf:"bytes,6,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -686,6 +688,13 @@ func (x *ManifestColumn) GetStatuses() []*StatusCount {
 		return x.Statuses
 	}
 	return nil
+}
+
+func (x *ManifestColumn) GetTypeName() string {
+	if x != nil {
+		return x.TypeName
+	}
+	return ""
 }
 
 type StatusCount struct {
@@ -1229,13 +1238,14 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x03seq\x18\x04 \x01(\x03R\x03seq\x12=\n" +
 	"\fcovered_from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vcoveredFrom\x129\n" +
 	"\n" +
-	"covered_to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcoveredTo\"\xb6\x01\n" +
+	"covered_to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcoveredTo\"\xd3\x01\n" +
 	"\x0eManifestColumn\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x17.headwater.v1.ValueTypeR\x04type\x12\x16\n" +
 	"\x06origin\x18\x03 \x01(\tR\x06origin\x12\x14\n" +
 	"\x05nulls\x18\x04 \x01(\x03R\x05nulls\x125\n" +
-	"\bstatuses\x18\x05 \x03(\v2\x19.headwater.v1.StatusCountR\bstatuses\"T\n" +
+	"\bstatuses\x18\x05 \x03(\v2\x19.headwater.v1.StatusCountR\bstatuses\x12\x1b\n" +
+	"\ttype_name\x18\x06 \x01(\tR\btypeName\"T\n" +
 	"\vStatusCount\x121\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x19.headwater.v1.ValueStatusR\x06status\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\"8\n" +
