@@ -296,5 +296,39 @@ func ParseValue(t feature.Type, c Cell) (feature.Value, error) {
 		f, err := strconv.ParseFloat(c.Text, 64)
 		return feature.Float64(f), err
 	}
-	return feature.Null(), fmt.Errorf("found a column of type %s", t)
+	switch t.Kind() {
+	case feature.TypeBytes:
+		return feature.Bytes(c.Text), nil
+	case feature.TypeDecimal:
+		return feature.ParseDecimal(t, c.Text)
+	}
+	return parseElements(t, c.Text)
+}
+
+// parseElements reads the elements of a list or vector, each as a cell, between brackets.
+func parseElements(t feature.Type, text string) (feature.Value, error) {
+	inner, begins := strings.CutPrefix(text, "[")
+	inner, ends := strings.CutSuffix(inner, "]")
+	if !begins || !ends {
+		return feature.Null(), fmt.Errorf("found %q, expected elements in brackets", text)
+	}
+	list, err := cells(inner)
+	if err != nil {
+		return feature.Null(), err
+	}
+	elements, floats := make([]feature.Value, len(list)), make([]float32, len(list))
+	for i, c := range list {
+		elem := t.Elem()
+		if !t.IsList() {
+			elem = feature.TypeFloat64
+		}
+		if elements[i], err = ParseValue(elem, c); err != nil {
+			return feature.Null(), err
+		}
+		floats[i] = float32(elements[i].Float64())
+	}
+	if t.IsList() {
+		return feature.List(t, elements)
+	}
+	return feature.Vector(t, floats)
 }
