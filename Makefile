@@ -29,6 +29,13 @@ test: deps ## All tests, on servers of their own (RACE=1: with the race detector
 	@echo "==> go test$(if $(RACE), -race) $(PKGS)"
 	@.cache/bin/withservers $(if $(RACE),env CGO_ENABLED=1) go test $(if $(RACE),-race) $(TESTFLAGS) $(PKGS)
 
+.PHONY: bench-windows
+bench-windows: deps ## How fast windowed aggregations are computed, on a Postgres of its own
+	@mkdir -p .cache/bin
+	@go build -o .cache/bin/withservers ./internal/testenv/cmd/withservers
+	@go build -o .cache/bin/bench-windows ./bench/windows
+	@.cache/bin/withservers .cache/bin/bench-windows
+
 .PHONY: dev
 dev: deps build ## A server that stays, with its own Postgres and Redis
 	@bin/headwater dev
