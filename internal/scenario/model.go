@@ -33,6 +33,8 @@ type modelView struct {
 	entity  *feature.Entity
 	source  *feature.Source
 	compute function
+	// windows is set for a view of aggregations.
+	windows *reference.Aggregation
 	history reference.History
 	online  reference.Online
 	seq     int64
@@ -41,7 +43,7 @@ type modelView struct {
 
 var _ Engine = (*Model)(nil)
 
-// Define takes definitions in which each view reads one source, whose arrival time is a column or its event time.
+// Define takes definitions in which each view reads one source, by SQL or aggregations, whose arrival time is a column or its event time.
 func (m *Model) Define(set *definition.Set) error {
 	if m.definitions != nil {
 		return errors.New("found a second `definitions`, expected one")
@@ -57,15 +59,21 @@ func (m *Model) Define(set *definition.Set) error {
 	}
 	for i := range d.Views {
 		v := &d.Views[i]
-		if v.SQL == nil || len(v.SQL.Sources) != 1 || v.Lookback != 0 {
-			return fmt.Errorf("view %s: expected SQL over one source, without a lookback", v.Name)
+		if v.OnDemand != nil || len(v.SourceNames()) != 1 || v.Lookback != 0 {
+			return fmt.Errorf("view %s: expected SQL over one source, without a lookback, or an aggregation", v.Name)
 		}
 		_, entity, err := viewOf(d, v.Name)
 		if err != nil {
 			return err
 		}
-		src := slices.IndexFunc(d.Sources, func(s feature.Source) bool { return s.Name == v.SQL.Sources[0] })
-		m.views[v.Name] = &modelView{view: v, entity: entity, source: &d.Sources[src]}
+		src := slices.IndexFunc(d.Sources, func(s feature.Source) bool { return s.Name == v.SourceNames()[0] })
+		view := &modelView{view: v, entity: entity, source: &d.Sources[src]}
+		if v.Aggregation != nil {
+			if view.windows, err = windows(v, entity, view.source); err != nil {
+				return err
+			}
+		}
+		m.views[v.Name] = view
 	}
 	return nil
 }
@@ -129,7 +137,7 @@ func (m *Model) SetClock(now feature.Time) error {
 // Materialize computes the view over the interval, or as far as the source reaches and earlier runs did.
 func (m *Model) Materialize(run *Materialize) (Outcome, error) {
 	v := m.views[run.View]
-	if v == nil || v.compute == nil {
+	if v == nil || v.compute == nil && v.windows == nil {
 		return Outcome{}, fmt.Errorf("found view %s, expected one for which the file says how it is computed", run.View)
 	}
 	v.seq++
@@ -139,23 +147,9 @@ func (m *Model) Materialize(run *Materialize) (Outcome, error) {
 	}
 	src := m.sources[v.source.Name]
 	number := len(src.Loads)
-	grain := v.view.Grain
-	owned := reference.Interval{}
-	if run.From != nil {
-		owned = reference.Interval{Start: run.From.Floor(grain), End: run.To.Floor(grain)}
-	} else {
-		reach, ok := src.Reach(number)
-		switch {
-		case ok && v.covered != nil:
-			owned = union(reference.Interval{Start: reach.Start.Floor(grain), End: reach.End.Ceil(grain)}, *v.covered)
-		case ok:
-			owned = reference.Interval{Start: reach.Start.Floor(grain), End: reach.End.Ceil(grain)}
-		case v.covered != nil:
-			owned = *v.covered
-		}
-	}
-	inputs := src.Rows(number, owned)
-	ledger, err := v.history.ApplyRun(v.seq, owned, grain, v.compute(v, inputs))
+	owned, reads, output := v.own(src, run)
+	inputs := src.Rows(number, reads)
+	ledger, err := v.history.ApplyRun(v.seq, owned, v.view.RunGrain(), output(inputs))
 	if err != nil {
 		return Outcome{}, err
 	}
