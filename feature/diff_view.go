@@ -8,7 +8,7 @@ import (
 
 // DiffView is what differs from before to after, what they read included.
 func DiffView(before, after *ViewVersion) Difference {
-	d := Difference{WordsOnly: before.Fingerprint == after.Fingerprint || after.SameMeaning(before)}
+	d := Difference{WordsOnly: after.sameViews(before) && before.Fingerprint == after.Fingerprint || after.SameMeaning(before)}
 	d.field("entity", before.Entity, after.Entity)
 	if before.Entity == after.Entity && before.EntityVersion != nil && after.EntityVersion != nil &&
 		before.EntityVersion.Fingerprint != after.EntityVersion.Fingerprint {

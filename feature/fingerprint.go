@@ -173,6 +173,9 @@ func (v *ViewVersion) Meaning() Digest { return v.meaning(v.Analysis) }
 // SameMeaning reports whether the view means what the version before it does, whose fingerprint may be of an earlier format:
 // then both are held to today's, and it counts as using what this one uses.
 func (v *ViewVersion) SameMeaning(before *ViewVersion) bool {
+	if !v.sameViews(before) {
+		return false
+	}
 	if before.Fingerprint != before.Meaning() && before.Fingerprint == before.firstMeaning() {
 		return v.Meaning() == before.meaning(v.Analysis)
 	}
@@ -184,10 +187,22 @@ func (v *ViewVersion) SameMeaning(before *ViewVersion) bool {
 // the two mean the same without a look at its analysis. What functions of users do can change in Postgres, so that a view
 // which calls some is never known to be unchanged.
 func (v *ViewVersion) Unchanged(before *ViewVersion) bool {
-	if v.SQL != nil && len(v.SQL.Functions) > 0 || v.meaning(nil) != before.meaning(nil) {
+	if v.SQL != nil && len(v.SQL.Functions) > 0 || !v.sameViews(before) || v.meaning(nil) != before.meaning(nil) {
 		return false
 	}
 	return before.Fingerprint == before.Meaning() || before.Fingerprint == before.firstMeaning()
+}
+
+// sameViews reports whether both read the same versions of views. One that has the fingerprint of an earlier one has rows of
+// its own all the same.
+func (v *ViewVersion) sameViews(before *ViewVersion) bool {
+	same := func(a, b *ViewVersion) bool { return a.Name == b.Name && a.Version == b.Version }
+	for _, w := range v.ViewVersions {
+		if !slices.ContainsFunc(before.ViewVersions, func(b *ViewVersion) bool { return same(w, b) }) {
+			return false
+		}
+	}
+	return len(v.ViewVersions) == len(before.ViewVersions)
 }
 
 // firstMeaning is the fingerprint of a view in the first format, which held its sources whole.

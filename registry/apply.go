@@ -70,6 +70,7 @@ func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, i
 		return nil, 0, err
 	}
 	var p *proposal
+	var catalog *Catalog
 	var revision int64
 	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, "SELECT revision FROM headwater.registry_head FOR UPDATE").Scan(&revision)
@@ -84,15 +85,18 @@ func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, i
 			return err
 		}
 		revision++
-		return r.write(ctx, tx, p, revision, request)
+		if err := r.write(ctx, tx, p, revision, request); err != nil {
+			return err
+		}
+		// What cannot be read back is not committed.
+		catalog, err = readCatalog(ctx, tx)
+		return err
 	})
 	if err != nil {
 		return nil, 0, database.Fault(err)
 	}
-	if len(p.changes) > 0 {
-		if err := r.refresh(ctx, r.pool); err != nil {
-			r.config.Logger.WarnContext(ctx, "reading the registry after an apply failed; its next poll will", "error", err)
-		}
+	if catalog != nil {
+		r.replace(catalog)
 	}
 	return p.list(), revision, nil
 }

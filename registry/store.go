@@ -37,10 +37,11 @@ func readCatalog(ctx context.Context, tx pgx.Tx) (*Catalog, error) {
 		return nil, err
 	}
 	c := newCatalog(revision)
-	// What a definition is resolved to was there before it, and so has a smaller id.
+	// What a definition is resolved to is of a kind before its own or, for views over views, was there before it, and so has a
+	// smaller id.
 	rows, err := tx.Query(ctx, `
 		SELECT id, kind, name, version, fingerprint, body, resolved, analysis, applied_at, applied_by, origin
-		FROM headwater.definition ORDER BY id`)
+		FROM headwater.definition ORDER BY array_position(ARRAY['entity', 'source', 'view', 'service', 'role'], kind), id`)
 	if err != nil {
 		return nil, err
 	}
