@@ -41,6 +41,9 @@ func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
 type Request struct {
 	// Plan is that of the service, for the caller.
 	Plan *read.Plan
+	// Follow is set for a service that follows views as published: it makes the plan of what is published at the position
+	// that AsOf stands for, and takes Plan's place.
+	Follow func(ctx context.Context, position int64) (*read.Plan, error)
 	// Name of the dataset; empty: the service's.
 	Name string
 	// TimestampColumn of the spine; empty: DefaultTimestampColumn.
@@ -71,6 +74,17 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	var err error
 	if m.Position, err = offline.ResolveAsOf(ctx, b.pool, req.AsOf); err != nil {
 		return nil, err
+	}
+	if req.Follow != nil {
+		if req.Plan, err = req.Follow(ctx, m.Position); err != nil {
+			return nil, err
+		}
+		m.Followed = map[string]int{}
+		for i := range req.Plan.Service.Pins {
+			if pin := &req.Plan.Service.Pins[i]; pin.Published {
+				m.Followed[pin.View.Name] = pin.View.Version
+			}
+		}
 	}
 	a := &assembly{plan: req.Plan, timestamp: req.TimestampColumn}
 	for i := range req.Plan.Views {

@@ -70,7 +70,8 @@ func DiffService(before, after *ServiceVersion) Difference {
 			d.line("view %s: no longer read", old.View.Name)
 			continue
 		}
-		if old.View.Version != now.View.Version {
+		// Where a service follows a view, versions come and go without it.
+		if old.View.Version != now.View.Version && !(old.Published && now.Published) {
 			d.line("view %s: version %d -> %d", old.View.Name, old.View.Version, now.View.Version)
 			d.WordsOnly = false
 		}

@@ -41,13 +41,47 @@ func (p *ServicePin) Default(i int) Value {
 	return Null()
 }
 
+// Follows reports whether the service follows a view as published.
+func (s *ServiceVersion) Follows() bool {
+	return slices.ContainsFunc(s.Pins, func(p ServicePin) bool { return p.Published })
+}
+
+// Follow is the service with each view that it follows at the newest version that fits and is published; while there is none,
+// at the version of its pin. versions are those of a view by name, from 1 on. The error is published's.
+//
+// A model that is registered on a service must get what it was trained on, so such a service follows nothing: what registers
+// models refuses one whose Follows is true, and an apply that would make it true.
+func (s *ServiceVersion) Follow(versions func(view string) []*ViewVersion, published func(*ViewVersion) (bool, error)) (*ServiceVersion, error) {
+	followed := *s
+	followed.Pins = slices.Clone(s.Pins)
+	for i := range followed.Pins {
+		pin := &followed.Pins[i]
+		if !pin.Published {
+			continue
+		}
+		list := versions(pin.View.Name)
+		for k := len(list) - 1; k >= 0; k-- {
+			moved, fits := pin.At(list[k])
+			if !fits {
+				continue
+			}
+			is, err := published(list[k])
+			if err != nil {
+				return nil, err
+			}
+			if is {
+				*pin = moved
+				break
+			}
+		}
+	}
+	return &followed, nil
+}
+
 // At is the pin with another version of its view, and ok whether that one fits: it has every feature that is picked, of
 // the same type, and the same keys.
 func (p *ServicePin) At(view *ViewVersion) (_ ServicePin, ok bool) {
-	if view == p.View {
-		return *p, true
-	}
-	if (view.OnDemand != nil) != (p.View.OnDemand != nil) || !sameKeys(view.EntityVersion, p.View.EntityVersion) {
+	if p.Misfit(view) != "" {
 		return *p, false
 	}
 	moved := *p
@@ -55,13 +89,30 @@ func (p *ServicePin) At(view *ViewVersion) (_ ServicePin, ok bool) {
 	moved.Names = make([]string, len(p.Features))
 	for i, at := range p.Features {
 		picked := &p.View.Features[at]
-		found := view.FeatureIndex(picked.Name)
-		if found < 0 || view.Features[found].Type != picked.Type {
-			return *p, false
-		}
-		moved.Features[i], moved.Names[i] = found, p.Name(i)
+		moved.Features[i], moved.Names[i] = view.FeatureIndex(picked.Name), p.Name(i)
 	}
 	return moved, true
+}
+
+// Misfit is why another version of the view cannot be read in the place of the pin's, or "".
+func (p *ServicePin) Misfit(view *ViewVersion) string {
+	if view.OnDemand != nil || p.View.OnDemand != nil {
+		if view.OnDemand == nil || p.View.OnDemand == nil {
+			return "it is computed otherwise: on demand, or not"
+		}
+	} else if !sameKeys(view.EntityVersion, p.View.EntityVersion) {
+		return "it has other keys"
+	}
+	for _, at := range p.Features {
+		picked := &p.View.Features[at]
+		switch found := findColumn(view.Features, picked.Name); {
+		case found == nil:
+			return "it has no feature " + picked.Name
+		case found.Type != picked.Type:
+			return fmt.Sprintf("its feature %s is %s, not %s", picked.Name, found.Type, picked.Type)
+		}
+	}
+	return ""
 }
 
 func sameKeys(a, b *EntityVersion) bool {
@@ -152,7 +203,6 @@ func (v *validation) service(s *Service) {
 			}
 		}
 		v.outputNames(at, sv)
-		v.unavailableInServiceView(at, sv)
 		view := v.findView(sv.View)
 		if view == nil && !v.known.Views[sv.View] {
 			v.add(at+".view", "found no view called %s%s", sv.View, didYouMean(sv.View, v.viewNames()))

@@ -108,6 +108,9 @@ func (c *Catalog) Sources() []*feature.SourceVersion { return inUse(c, c.sources
 // Views are the newest versions, as Entities are.
 func (c *Catalog) Views() []*feature.ViewVersion { return inUse(c, c.views, feature.KindView) }
 
+// VersionsOf are all versions of a view, from 1 on, also of one that was removed.
+func (c *Catalog) VersionsOf(view string) []*feature.ViewVersion { return c.views[view] }
+
 // ViewVersions are all versions of all views, by name and version, those that were removed too.
 func (c *Catalog) ViewVersions() []*feature.ViewVersion { return c.views.all() }
 

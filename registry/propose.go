@@ -319,7 +319,8 @@ func (p *proposal) pin(service *feature.ServiceVersion, sv *feature.ServiceView)
 	}
 	if service != nil {
 		i := slices.IndexFunc(service.Pins, func(pin feature.ServicePin) bool { return pin.View.Name == sv.View })
-		if i >= 0 && service.Pins[i].View.Version != newest.Version {
+		// A pin that was followed is where no reader has been for long.
+		if i >= 0 && !sv.Published && !service.Pins[i].Published && service.Pins[i].View.Version != newest.Version {
 			return service.Pins[i].View, fmt.Sprintf("; the service is pinned to that version: write %s to move it to the newest", newest.Ref())
 		}
 	}

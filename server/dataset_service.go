@@ -56,7 +56,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		return err
 	}
 	manifest, err := s.builder.Build(ctx, dataset.Request{
-		Plan: plan,
+		Plan: plan, Follow: s.follow(service, header.GetKeyMapping(), header.GetPurpose()),
 		Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Principal: access.PrincipalFrom(ctx).Name,
 	}, spine, out)
@@ -121,6 +121,9 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 		if fault.ReasonOf(err) == fault.PermissionDenied && !access.Allows(ctx, access.ActionList, access.KindDataset, m.Name) {
 			err = missing(ctx, access.ActionReadOffline, access.KindService, dataset.Missing(ref))
 		}
+		return nil, nil, err
+	}
+	if service, err = s.followed(service, m); err != nil {
 		return nil, nil, err
 	}
 	plan, err := planOf(service, m.KeyMapping, m.Purpose)

@@ -58,7 +58,9 @@ func onDemand() *feature.Definitions {
 	return d
 }
 
-func given(values ...*headwaterv1.Value) *headwaterv1.KeyColumn { return &headwaterv1.KeyColumn{Values: values} }
+func given(values ...*headwaterv1.Value) *headwaterv1.KeyColumn {
+	return &headwaterv1.KeyColumn{Values: values}
+}
 
 func TestOnDemandFeatures(t *testing.T) {
 	p := newProduct(t)
@@ -189,7 +191,9 @@ func TestOnDemandDefinitionsAreChecked(t *testing.T) {
 		change func(*feature.Definitions)
 		want   string
 	}{
-		"an expression": {func(d *feature.Definitions) { d.Views[4].OnDemand.Expressions[0].CEL = "traffic.delay /\n traffic.dely" },
+		"an expression": {func(d *feature.Definitions) {
+			d.Views[4].OnDemand.Expressions[0].CEL = "traffic.delay /\n traffic.dely"
+		},
 			"found no feature called dely in view traffic; did you mean traffic.delay?"},
 		"a cycle": {func(d *feature.Definitions) {
 			d.Views[4].OnDemand.Views = append(d.Views[4].OnDemand.Views, feature.ViewRef{Name: "verdict"})

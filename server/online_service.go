@@ -29,6 +29,7 @@ type onlineService struct {
 	registry *registry.Registry
 	reader   *online.Reader
 	head     *head
+	served   *served
 	plans    planCache
 }
 
@@ -45,13 +46,15 @@ type planCache struct{ plans sync.Map }
 type serviceKey struct {
 	name    string
 	version int
+	// followed are the versions of the views that the service follows.
+	followed string
 }
 
 func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string) (*compiledPlan, error) {
 	if len(mapping) > 0 {
 		return compilePlan(s, mapping)
 	}
-	key := serviceKey{s.Name, s.Version}
+	key := serviceKey{s.Name, s.Version, followedVersions(s)}
 	if p, ok := c.plans.Load(key); ok {
 		return p.(*compiledPlan), nil
 	}
@@ -87,6 +90,9 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 		return nil, err
 	}
 	if err := checkMapping(service, req.GetKeyMapping(), "key_mapping"); err != nil {
+		return nil, err
+	}
+	if service, err = o.served.follow(o.registry.Catalog(), service); err != nil {
 		return nil, err
 	}
 	plan, err := o.plans.get(service, req.GetKeyMapping())

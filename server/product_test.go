@@ -23,6 +23,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
 	"github.com/headwaterhq/headwater/internal/testenv"
 )
@@ -169,7 +170,7 @@ func (p *product) apply(d *feature.Definitions) *headwaterv1.ApplyResponse {
 	p.t.Helper()
 	r, err := p.registry.Apply(p.admin, &headwaterv1.ApplyRequest{Files: []*headwaterv1.DefinitionSource{{Path: "all.yaml", File: definition.ToProto(d)}}})
 	if err != nil {
-		p.t.Fatal(err)
+		p.t.Fatal(fault.FromError(err))
 	}
 	return r
 }

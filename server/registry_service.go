@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +29,7 @@ type registryService struct {
 	registry  *registry.Registry
 	pool      *pgxpool.Pool
 	databases *offline.Databases
+	served    *served
 }
 
 // kindResources are the kinds of definitions as grants name them.
@@ -39,7 +42,7 @@ var kindResources = map[feature.Kind]access.Kind{
 }
 
 func (s *registryService) Plan(ctx context.Context, req *headwaterv1.PlanRequest) (*headwaterv1.PlanResponse, error) {
-	if err := requireRegister(ctx, req.GetFiles()); err != nil {
+	if err := s.requireRegister(ctx, req.GetFiles()); err != nil {
 		return nil, err
 	}
 	request, err := pruning(ctx, req)
@@ -54,7 +57,7 @@ func (s *registryService) Plan(ctx context.Context, req *headwaterv1.PlanRequest
 }
 
 func (s *registryService) Apply(ctx context.Context, req *headwaterv1.ApplyRequest) (*headwaterv1.ApplyResponse, error) {
-	if err := requireRegister(ctx, req.GetFiles()); err != nil {
+	if err := s.requireRegister(ctx, req.GetFiles()); err != nil {
 		return nil, err
 	}
 	request, err := pruning(ctx, req)
@@ -96,7 +99,7 @@ func pruning(ctx context.Context, req interface {
 }
 
 // requireRegister decides on every definition in the files, whether it would change or not.
-func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource) error {
+func (s *registryService) requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource) error {
 	named := false
 	for _, f := range files {
 		for _, d := range definedNames(f.GetFile()) {
@@ -105,7 +108,7 @@ func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource)
 				return err
 			}
 		}
-		if err := requireUse(ctx, f.GetFile()); err != nil {
+		if err := s.requireUse(ctx, files, f.GetFile()); err != nil {
 			return err
 		}
 	}
@@ -120,7 +123,7 @@ func requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource)
 
 // requireUse decides on what the definitions of a file would open: who applies a service that serves as the grant of its
 // views, or a view whose SQL reads others, gives away what is in them, and must be able to read it.
-func requireUse(ctx context.Context, f *headwaterv1.DefinitionFile) error {
+func (s *registryService) requireUse(ctx context.Context, files []*headwaterv1.DefinitionSource, f *headwaterv1.DefinitionFile) error {
 	for _, v := range f.GetFeatureViews() {
 		for _, ref := range v.GetSql().GetViews() {
 			if err := requireRead(ctx, ref); err != nil {
@@ -133,8 +136,10 @@ func requireUse(ctx context.Context, f *headwaterv1.DefinitionFile) error {
 			continue
 		}
 		for _, v := range service.GetViews() {
-			if err := requireRead(ctx, v.GetView()); err != nil {
-				return err
+			for _, name := range s.computedOf(files, v.GetView()) {
+				if err := requireRead(ctx, name); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -150,6 +155,41 @@ func requireRead(ctx context.Context, ref string) error {
 		}
 	}
 	return nil
+}
+
+// computedOf is a view and those that its on-demand features are computed of, by name, in the files and in all versions
+// of the registry, one of which the service may name: whoever reads what is computed of a value may learn the value.
+func (s *registryService) computedOf(files []*headwaterv1.DefinitionSource, view string) []string {
+	name, _, _ := strings.Cut(view, "@")
+	names := []string{name}
+	for i := 0; i < len(names); i++ {
+		for _, read := range s.onDemandReads(files, names[i]) {
+			if name, _, _ := strings.Cut(read, "@"); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// onDemandReads are the views that a view of on-demand features reads, as it is written and as it was applied.
+func (s *registryService) onDemandReads(files []*headwaterv1.DefinitionSource, view string) []string {
+	var reads []string
+	for _, f := range files {
+		for _, v := range f.GetFile().GetFeatureViews() {
+			if v.GetName() == view {
+				reads = append(reads, v.GetOnDemand().GetViews()...)
+			}
+		}
+	}
+	for _, v := range s.registry.Catalog().VersionsOf(view) {
+		if v.OnDemand != nil {
+			for _, r := range v.OnDemand.Views {
+				reads = append(reads, r.Name)
+			}
+		}
+	}
+	return reads
 }
 
 type definedName struct {
@@ -269,6 +309,10 @@ func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.Ge
 	case feature.KindView:
 		if d.Definitions.Views[0].Materialized() {
 			resp.ViewState, err = s.viewState(ctx, d.Name, d.Version)
+		}
+	case feature.KindService:
+		for _, f := range s.served.describe(s.registry.Catalog(), fmt.Sprintf("%s@%d", d.Name, d.Version)) {
+			resp.Followed = append(resp.Followed, &headwaterv1.FollowedView{View: f.view, Version: int32(f.version), PassedOver: f.passedOver})
 		}
 	case feature.KindSource:
 		resp.SourceState, err = s.sourceState(ctx, &feature.SourceVersion{Version: d.Version, Source: d.Definitions.Sources[0]})

@@ -67,6 +67,7 @@ type Server struct {
 	grpc         *grpc.Server
 	health       *health.Server
 	head         *head
+	served       *served
 	// closing is closed once, by Close.
 	closing chan struct{}
 	closed  sync.Once
@@ -116,6 +117,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.auth = access.NewAuthenticator(s.pool)
 	if s.head, err = followHead(ctx, s.pool, config.Log); err != nil {
+		return nil, err
+	}
+	if s.served, err = followServed(ctx, s.pool, config.Log); err != nil {
 		return nil, err
 	}
 	s.materializer, err = materialize.New(materialize.Config{
@@ -193,7 +197,7 @@ func (s *Server) serve() error {
 	}
 	s.grpc = grpc.NewServer(append(guard.Options(), grpc.MaxRecvMsgSize(maxMessage))...)
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
-		registry: s.registry, pool: s.pool, databases: s.databases,
+		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
 	})
 	headwaterv1.RegisterIngestServiceServer(s.grpc, newIngestService(s.registry, s.pool))
 	headwaterv1.RegisterMaterializationServiceServer(s.grpc, &materializationService{
@@ -201,6 +205,7 @@ func (s *Server) serve() error {
 	})
 	headwaterv1.RegisterOnlineServiceServer(s.grpc, &onlineService{
 		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
+		served: s.served,
 	})
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{
 		registry: s.registry, pool: s.pool, builder: dataset.NewBuilder(s.pool, s.config.Version),
@@ -259,6 +264,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.head != nil {
 		s.head.close()
+	}
+	if s.served != nil {
+		s.served.close()
 	}
 	if s.audit != nil {
 		errs = append(errs, s.audit.Close())

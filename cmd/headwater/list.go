@@ -88,6 +88,12 @@ func newDescribe(a *app) *cobra.Command {
 			if v := d.ViewState; v != nil {
 				facts.add("published", viewState(v))
 			}
+			for _, f := range d.Followed {
+				facts.add("follows "+f.View, f.View+"@"+number(f.Version))
+				for _, why := range f.PassedOver {
+					facts.add("not yet", why)
+				}
+			}
 			if st := d.SourceState; st != nil {
 				sourceFacts(&facts, st, d.GetDefinition().GetSources())
 			}

@@ -978,7 +978,9 @@ type GetDefinitionResponse struct {
 	// Only for SQL and aggregation views: what each output column is made of.
 	ColumnInputs []*ColumnInput `protobuf:"bytes,6,rep,name=column_inputs,json=columnInputs,proto3" json:"column_inputs,omitempty"`
 	// Only for sources: how new their rows are.
-	SourceState   *SourceState `protobuf:"bytes,8,opt,name=source_state,json=sourceState,proto3" json:"source_state,omitempty"`
+	SourceState *SourceState `protobuf:"bytes,8,opt,name=source_state,json=sourceState,proto3" json:"source_state,omitempty"`
+	// Only for services: where the views stand that it follows as published.
+	Followed      []*FollowedView `protobuf:"bytes,10,rep,name=followed,proto3" json:"followed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1062,6 +1064,76 @@ func (x *GetDefinitionResponse) GetSourceState() *SourceState {
 	return nil
 }
 
+func (x *GetDefinitionResponse) GetFollowed() []*FollowedView {
+	if x != nil {
+		return x.Followed
+	}
+	return nil
+}
+
+// Which version of a view is read online by a service that follows it as published.
+type FollowedView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	View  string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	// What is read now.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Newer versions that are not read, and why.
+	PassedOver    []string `protobuf:"bytes,3,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowedView) Reset() {
+	*x = FollowedView{}
+	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowedView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowedView) ProtoMessage() {}
+
+func (x *FollowedView) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowedView.ProtoReflect.Descriptor instead.
+func (*FollowedView) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *FollowedView) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *FollowedView) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *FollowedView) GetPassedOver() []string {
+	if x != nil {
+		return x.PassedOver
+	}
+	return nil
+}
+
 // How new the rows of a source are, measured when it was asked for.
 type SourceState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1081,7 +1153,7 @@ type SourceState struct {
 
 func (x *SourceState) Reset() {
 	*x = SourceState{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	mi := &file_headwater_v1_registry_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1165,7 @@ func (x *SourceState) String() string {
 func (*SourceState) ProtoMessage() {}
 
 func (x *SourceState) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	mi := &file_headwater_v1_registry_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1178,7 @@ func (x *SourceState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceState.ProtoReflect.Descriptor instead.
 func (*SourceState) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SourceState) GetOrigin() string {
@@ -1159,7 +1231,7 @@ type ColumnInput struct {
 
 func (x *ColumnInput) Reset() {
 	*x = ColumnInput{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[13]
+	mi := &file_headwater_v1_registry_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1243,7 @@ func (x *ColumnInput) String() string {
 func (*ColumnInput) ProtoMessage() {}
 
 func (x *ColumnInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[13]
+	mi := &file_headwater_v1_registry_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1256,7 @@ func (x *ColumnInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnInput.ProtoReflect.Descriptor instead.
 func (*ColumnInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ColumnInput) GetColumn() string {
@@ -1227,7 +1299,7 @@ type DiffDefinitionsRequest struct {
 
 func (x *DiffDefinitionsRequest) Reset() {
 	*x = DiffDefinitionsRequest{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[14]
+	mi := &file_headwater_v1_registry_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1311,7 @@ func (x *DiffDefinitionsRequest) String() string {
 func (*DiffDefinitionsRequest) ProtoMessage() {}
 
 func (x *DiffDefinitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[14]
+	mi := &file_headwater_v1_registry_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1324,7 @@ func (x *DiffDefinitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDefinitionsRequest.ProtoReflect.Descriptor instead.
 func (*DiffDefinitionsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DiffDefinitionsRequest) GetKind() DefinitionKind {
@@ -1292,7 +1364,7 @@ type DiffDefinitionsResponse struct {
 
 func (x *DiffDefinitionsResponse) Reset() {
 	*x = DiffDefinitionsResponse{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[15]
+	mi := &file_headwater_v1_registry_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1376,7 @@ func (x *DiffDefinitionsResponse) String() string {
 func (*DiffDefinitionsResponse) ProtoMessage() {}
 
 func (x *DiffDefinitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[15]
+	mi := &file_headwater_v1_registry_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1389,7 @@ func (x *DiffDefinitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDefinitionsResponse.ProtoReflect.Descriptor instead.
 func (*DiffDefinitionsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DiffDefinitionsResponse) GetBefore() *DefinitionSummary {
@@ -1362,7 +1434,7 @@ type ViewState struct {
 
 func (x *ViewState) Reset() {
 	*x = ViewState{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[16]
+	mi := &file_headwater_v1_registry_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1446,7 @@ func (x *ViewState) String() string {
 func (*ViewState) ProtoMessage() {}
 
 func (x *ViewState) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[16]
+	mi := &file_headwater_v1_registry_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1459,7 @@ func (x *ViewState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewState.ProtoReflect.Descriptor instead.
 func (*ViewState) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ViewState) GetLastSeq() int64 {
@@ -1500,7 +1572,7 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x14GetDefinitionRequest\x12<\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1b\n" +
-	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\xfe\x02\n" +
+	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\xb6\x03\n" +
 	"\x15GetDefinitionResponse\x129\n" +
 	"\asummary\x18\x01 \x01(\v2\x1f.headwater.v1.DefinitionSummaryR\asummary\x12<\n" +
 	"\n" +
@@ -1513,7 +1585,14 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\n" +
 	"view_state\x18\x05 \x01(\v2\x17.headwater.v1.ViewStateR\tviewState\x12>\n" +
 	"\rcolumn_inputs\x18\x06 \x03(\v2\x19.headwater.v1.ColumnInputR\fcolumnInputs\x12<\n" +
-	"\fsource_state\x18\b \x01(\v2\x19.headwater.v1.SourceStateR\vsourceState\"\xbb\x01\n" +
+	"\fsource_state\x18\b \x01(\v2\x19.headwater.v1.SourceStateR\vsourceState\x126\n" +
+	"\bfollowed\x18\n" +
+	" \x03(\v2\x1a.headwater.v1.FollowedViewR\bfollowed\"]\n" +
+	"\fFollowedView\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x1f\n" +
+	"\vpassed_over\x18\x03 \x03(\tR\n" +
+	"passedOver\"\xbb\x01\n" +
 	"\vSourceState\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x129\n" +
 	"\n" +
@@ -1588,7 +1667,7 @@ func file_headwater_v1_registry_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_registry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_headwater_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_headwater_v1_registry_proto_goTypes = []any{
 	(DefinitionKind)(0),             // 0: headwater.v1.DefinitionKind
 	(ChangeKind)(0),                 // 1: headwater.v1.ChangeKind
@@ -1605,62 +1684,64 @@ var file_headwater_v1_registry_proto_goTypes = []any{
 	(*DefinitionSummary)(nil),       // 12: headwater.v1.DefinitionSummary
 	(*GetDefinitionRequest)(nil),    // 13: headwater.v1.GetDefinitionRequest
 	(*GetDefinitionResponse)(nil),   // 14: headwater.v1.GetDefinitionResponse
-	(*SourceState)(nil),             // 15: headwater.v1.SourceState
-	(*ColumnInput)(nil),             // 16: headwater.v1.ColumnInput
-	(*DiffDefinitionsRequest)(nil),  // 17: headwater.v1.DiffDefinitionsRequest
-	(*DiffDefinitionsResponse)(nil), // 18: headwater.v1.DiffDefinitionsResponse
-	(*ViewState)(nil),               // 19: headwater.v1.ViewState
-	(*DefinitionFile)(nil),          // 20: headwater.v1.DefinitionFile
-	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
-	(*Deprecation)(nil),             // 22: headwater.v1.Deprecation
-	(*durationpb.Duration)(nil),     // 23: google.protobuf.Duration
+	(*FollowedView)(nil),            // 15: headwater.v1.FollowedView
+	(*SourceState)(nil),             // 16: headwater.v1.SourceState
+	(*ColumnInput)(nil),             // 17: headwater.v1.ColumnInput
+	(*DiffDefinitionsRequest)(nil),  // 18: headwater.v1.DiffDefinitionsRequest
+	(*DiffDefinitionsResponse)(nil), // 19: headwater.v1.DiffDefinitionsResponse
+	(*ViewState)(nil),               // 20: headwater.v1.ViewState
+	(*DefinitionFile)(nil),          // 21: headwater.v1.DefinitionFile
+	(*timestamppb.Timestamp)(nil),   // 22: google.protobuf.Timestamp
+	(*Deprecation)(nil),             // 23: headwater.v1.Deprecation
+	(*durationpb.Duration)(nil),     // 24: google.protobuf.Duration
 }
 var file_headwater_v1_registry_proto_depIdxs = []int32{
-	20, // 0: headwater.v1.DefinitionSource.file:type_name -> headwater.v1.DefinitionFile
+	21, // 0: headwater.v1.DefinitionSource.file:type_name -> headwater.v1.DefinitionFile
 	3,  // 1: headwater.v1.PlanRequest.files:type_name -> headwater.v1.DefinitionSource
 	6,  // 2: headwater.v1.PlanResponse.changes:type_name -> headwater.v1.Change
 	1,  // 3: headwater.v1.Change.kind:type_name -> headwater.v1.ChangeKind
 	0,  // 4: headwater.v1.Change.definition_kind:type_name -> headwater.v1.DefinitionKind
 	7,  // 5: headwater.v1.Change.data_work:type_name -> headwater.v1.DataWork
-	21, // 6: headwater.v1.DataWork.from:type_name -> google.protobuf.Timestamp
-	21, // 7: headwater.v1.DataWork.to:type_name -> google.protobuf.Timestamp
+	22, // 6: headwater.v1.DataWork.from:type_name -> google.protobuf.Timestamp
+	22, // 7: headwater.v1.DataWork.to:type_name -> google.protobuf.Timestamp
 	3,  // 8: headwater.v1.ApplyRequest.files:type_name -> headwater.v1.DefinitionSource
 	6,  // 9: headwater.v1.ApplyResponse.changes:type_name -> headwater.v1.Change
 	0,  // 10: headwater.v1.ListDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
 	12, // 11: headwater.v1.ListDefinitionsResponse.definitions:type_name -> headwater.v1.DefinitionSummary
 	0,  // 12: headwater.v1.DefinitionSummary.kind:type_name -> headwater.v1.DefinitionKind
-	21, // 13: headwater.v1.DefinitionSummary.applied_at:type_name -> google.protobuf.Timestamp
-	22, // 14: headwater.v1.DefinitionSummary.deprecated:type_name -> headwater.v1.Deprecation
+	22, // 13: headwater.v1.DefinitionSummary.applied_at:type_name -> google.protobuf.Timestamp
+	23, // 14: headwater.v1.DefinitionSummary.deprecated:type_name -> headwater.v1.Deprecation
 	0,  // 15: headwater.v1.GetDefinitionRequest.kind:type_name -> headwater.v1.DefinitionKind
 	12, // 16: headwater.v1.GetDefinitionResponse.summary:type_name -> headwater.v1.DefinitionSummary
-	20, // 17: headwater.v1.GetDefinitionResponse.definition:type_name -> headwater.v1.DefinitionFile
-	19, // 18: headwater.v1.GetDefinitionResponse.view_state:type_name -> headwater.v1.ViewState
-	16, // 19: headwater.v1.GetDefinitionResponse.column_inputs:type_name -> headwater.v1.ColumnInput
-	15, // 20: headwater.v1.GetDefinitionResponse.source_state:type_name -> headwater.v1.SourceState
-	21, // 21: headwater.v1.SourceState.newest_row:type_name -> google.protobuf.Timestamp
-	23, // 22: headwater.v1.SourceState.age:type_name -> google.protobuf.Duration
-	2,  // 23: headwater.v1.ColumnInput.kind:type_name -> headwater.v1.ColumnInputKind
-	0,  // 24: headwater.v1.DiffDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
-	12, // 25: headwater.v1.DiffDefinitionsResponse.before:type_name -> headwater.v1.DefinitionSummary
-	12, // 26: headwater.v1.DiffDefinitionsResponse.after:type_name -> headwater.v1.DefinitionSummary
-	21, // 27: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
-	21, // 28: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
-	21, // 29: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
-	4,  // 30: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
-	8,  // 31: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
-	10, // 32: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
-	17, // 33: headwater.v1.RegistryService.DiffDefinitions:input_type -> headwater.v1.DiffDefinitionsRequest
-	13, // 34: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
-	5,  // 35: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
-	9,  // 36: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
-	11, // 37: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
-	18, // 38: headwater.v1.RegistryService.DiffDefinitions:output_type -> headwater.v1.DiffDefinitionsResponse
-	14, // 39: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
-	35, // [35:40] is the sub-list for method output_type
-	30, // [30:35] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	21, // 17: headwater.v1.GetDefinitionResponse.definition:type_name -> headwater.v1.DefinitionFile
+	20, // 18: headwater.v1.GetDefinitionResponse.view_state:type_name -> headwater.v1.ViewState
+	17, // 19: headwater.v1.GetDefinitionResponse.column_inputs:type_name -> headwater.v1.ColumnInput
+	16, // 20: headwater.v1.GetDefinitionResponse.source_state:type_name -> headwater.v1.SourceState
+	15, // 21: headwater.v1.GetDefinitionResponse.followed:type_name -> headwater.v1.FollowedView
+	22, // 22: headwater.v1.SourceState.newest_row:type_name -> google.protobuf.Timestamp
+	24, // 23: headwater.v1.SourceState.age:type_name -> google.protobuf.Duration
+	2,  // 24: headwater.v1.ColumnInput.kind:type_name -> headwater.v1.ColumnInputKind
+	0,  // 25: headwater.v1.DiffDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
+	12, // 26: headwater.v1.DiffDefinitionsResponse.before:type_name -> headwater.v1.DefinitionSummary
+	12, // 27: headwater.v1.DiffDefinitionsResponse.after:type_name -> headwater.v1.DefinitionSummary
+	22, // 28: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
+	22, // 29: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
+	22, // 30: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
+	4,  // 31: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
+	8,  // 32: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
+	10, // 33: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
+	18, // 34: headwater.v1.RegistryService.DiffDefinitions:input_type -> headwater.v1.DiffDefinitionsRequest
+	13, // 35: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
+	5,  // 36: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
+	9,  // 37: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
+	11, // 38: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
+	19, // 39: headwater.v1.RegistryService.DiffDefinitions:output_type -> headwater.v1.DiffDefinitionsResponse
+	14, // 40: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
+	36, // [36:41] is the sub-list for method output_type
+	31, // [31:36] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_registry_proto_init() }
@@ -1677,7 +1758,7 @@ func file_headwater_v1_registry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_registry_proto_rawDesc), len(file_headwater_v1_registry_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
