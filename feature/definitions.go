@@ -189,7 +189,7 @@ type Corrections uint8
 const (
 	// Restate: the fact was always so. Arrival is kept, and spines of any time see the correction.
 	Restate Corrections = iota
-	// Arrive: it became known with the load. Not available yet.
+	// Arrive: it became known with the load. Spines before that see what was known then.
 	Arrive
 )
 

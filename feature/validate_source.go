@@ -41,9 +41,11 @@ func (v *validation) source(s *Source) {
 	if s.Postgres != nil {
 		v.postgres(s)
 	}
-	if s.Corrections != Restate {
-		v.add("corrections", "found arrive, which is not available in this version, expected restate; "+
-			"leave it out, and a replaced row counts as having always been so")
+	if s.Corrections == Arrive && s.Postgres != nil {
+		v.add("corrections", "found arrive for a table that others keep, expected restate: it has no loads that a correction could arrive "+
+			"with; leave it out")
+	} else if s.Corrections == Arrive && len(s.UniqueKey) > 0 {
+		v.add("corrections", "found arrive beside a unique_key, which is not available in this version; leave one of them out")
 	}
 }
 

@@ -48,7 +48,13 @@ func TestValidateProblems(t *testing.T) {
 		{"two arrivals", func(d *Definitions) { d.Sources[0].ArrivalColumn = "landed" }, "sources[0].arrival_time", "expected one of them"},
 		{"arrival with placeholder", func(d *Definitions) { d.Sources[0].ArrivalExpression = "{{interval.end}}" },
 			"sources[0].arrival_time.expression", "expected none: this expression is over one row"},
-		{"arrive", func(d *Definitions) { d.Sources[0].Corrections = Arrive }, "sources[0].corrections", "not available in this version"},
+		{"arrive with a key", func(d *Definitions) {
+			d.Sources[0].Corrections, d.Sources[0].UniqueKey = Arrive, []string{"origin"}
+		}, "sources[0].corrections", "found arrive beside a unique_key, which is not available in this version; leave one of them out"},
+		{"arrive of others", func(d *Definitions) {
+			d.Sources[0].Corrections, d.Sources[0].Postgres = Arrive, &PostgresOrigin{Schema: "public", Table: "t"}
+		}, "sources[0].corrections", "found arrive for a table that others keep, expected restate: it has no loads that a correction could " +
+			"arrive with; leave it out"},
 		{"key of nothing", func(d *Definitions) { d.Sources[0].UniqueKey = []string{"orgin"} },
 			"sources[0].unique_key[0]", "found no column called orgin in source flights; did you mean origin?"},
 		{"key column twice", func(d *Definitions) { d.Sources[0].UniqueKey = []string{"origin", "date", "origin"} },

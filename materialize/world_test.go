@@ -301,10 +301,13 @@ func (w *world) history(t testing.TB, v *feature.ViewVersion) []reference.Histor
 	history, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r reference.HistoryRow, err error) {
 		var event, available time.Time
 		var value *float64
-		var count int64
+		var count *int64
 		err = row.Scan(&r.Key, &event, &available, &r.SeqFrom, &r.SeqTo, &value, &count)
 		r.EventTime, r.AvailableAt = feature.TimeOf(event), feature.TimeOf(available)
-		r.Values = []feature.Value{feature.Null(), feature.Int64(count)}
+		r.Values = []feature.Value{feature.Null(), feature.Null()}
+		if count != nil {
+			r.Values[1] = feature.Int64(*count)
+		}
 		if value != nil {
 			r.Values[0] = feature.Float64(*value)
 		}

@@ -33,6 +33,9 @@ func CheckView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature
 }
 
 func checkView(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*feature.Analysis, error) {
+	if err := refuseArrivingWindows(v); err != nil {
+		return nil, err
+	}
 	if v.Aggregation != nil {
 		return AnalyseAggregation(v), checkAggregation(ctx, tx, v)
 	}

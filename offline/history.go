@@ -73,21 +73,28 @@ func stage(ctx context.Context, tx pgx.Tx, t *Transform, seq int64, w *Written) 
 	var digest feature.SetDigest
 	var encoding []byte
 	columns := historyColumns(t.View)
-	err = copyIn(ctx, tx.Conn(), table, columns, func(e *copyEncoder) error {
-		return t.Rows(ctx, func(r *feature.Row) error {
-			encoding = r.AppendCanonical(encoding[:0])
-			digest.Add(encoding)
-			w.Produced++
-			e.beginRow(len(columns))
-			e.text(r.Key)
-			e.time(r.EventTime)
-			e.time(r.AvailableAt)
-			for _, v := range r.Values {
-				e.value(v)
-			}
-			return e.err
+	added := func(r *feature.Row) {
+		encoding = r.AppendCanonical(encoding[:0])
+		digest.Add(encoding)
+		w.Produced++
+	}
+	if len(t.corrections) > 0 {
+		err = stageStates(ctx, tx, t, table, seq, added)
+	} else {
+		err = copyIn(ctx, tx.Conn(), table, columns, func(e *copyEncoder) error {
+			return t.Rows(ctx, func(r *feature.Row) error {
+				added(r)
+				e.beginRow(len(columns))
+				e.text(r.Key)
+				e.time(r.EventTime)
+				e.time(r.AvailableAt)
+				for _, v := range r.Values {
+					e.value(v)
+				}
+				return e.err
+			})
 		})
-	})
+	}
 	if err != nil {
 		return "", err
 	}

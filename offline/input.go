@@ -71,6 +71,8 @@ type Input struct {
 	Newest *feature.Time
 
 	live []int64
+	// arriving are the loads of a source whose corrections arrive; live is all of them.
+	arriving []arrivingLoad
 	// table is what stands after FROM for the rows that a query sees of the source in the run's snapshot.
 	table string
 	// counts is a condition beside the interval's that rows meet which count, or empty.
@@ -113,6 +115,10 @@ func liveLoads(ctx context.Context, q database.Querier, src *feature.SourceVersi
 	loads, err := ListLoads(ctx, q, src.Name)
 	if err != nil {
 		return nil, span, err
+	}
+	if src.Corrections == feature.Arrive {
+		in, span = arrivingLoads(src, loads)
+		return in, span, nil
 	}
 	for _, l := range loads {
 		in.LoadNumber = l.Number

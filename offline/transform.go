@@ -46,6 +46,9 @@ type Transform struct {
 	Used      int64
 	Filtered  []Reason
 
+	// corrections are the times at which states of knowledge begin after the first.
+	corrections []feature.Time
+
 	tx     pgx.Tx
 	conn   *pgx.Conn
 	bounds Bounds
@@ -117,9 +120,17 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 		return err
 	}
 	read := t.reads()
+	var err error
+	if t.corrections, err = t.corrected(read); err != nil {
+		return err
+	}
 	for _, in := range t.Inputs {
 		if err := in.read(ctx, t, read); err != nil {
 			return err
+		}
+		if len(t.corrections) > 0 && len(in.arriving) > 0 {
+			// What it shows is another thing in each state.
+			continue
 		}
 		if err := in.createView(ctx, t.tx, read); err != nil {
 			return arrivalFault(in.Source, err)
@@ -135,6 +146,9 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 	}
 	if err := t.bounds.set(ctx, t.tx); err != nil {
 		return err
+	}
+	if len(t.corrections) > 0 {
+		return nil
 	}
 	return become(ctx, t.tx, t.View)
 }

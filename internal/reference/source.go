@@ -20,6 +20,8 @@ type Load struct {
 	Ends int
 	// Rows is empty for a retraction.
 	Rows []SourceRow
+	// At is when it was committed. Only corrections that arrive ask for it.
+	At feature.Time
 }
 
 // Source is the loads of one source. A load's number is its place, counted from 1.
