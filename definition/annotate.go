@@ -73,7 +73,17 @@ func (s *Set) violation(p *feature.Problem) fault.Violation {
 }
 
 func violationOf(p *feature.Problem) fault.Violation {
-	return fault.Violation{Field: p.Field, Description: p.Message, Line: p.Line, Column: p.Column}
+	return fault.Violation{Field: p.Field, Description: bounded(p.Message), Line: p.Line, Column: p.Column}
+}
+
+// maxDescription is how many bytes of a violation are told: names that it repeats may be of any length.
+const maxDescription = 1000
+
+func bounded(s string) string {
+	if len(s) <= maxDescription {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxDescription], "") + "…"
 }
 
 // covers says that a violation of field a makes one of field b no news: it is of the same, or of a part.
@@ -84,6 +94,10 @@ func covers(a, b string) bool {
 
 // invalid is the fault of definitions that are wrong.
 func invalid(violations []fault.Violation) *fault.Fault {
+	if n := len(violations); n > maxViolations {
+		return fault.New(fault.InvalidDefinition, "found %d problems in the definitions, of which these are %d", n, maxViolations).
+			Violating(violations[:maxViolations]...)
+	}
 	if len(violations) == 1 {
 		return fault.New(fault.InvalidDefinition, "found 1 problem in the definitions").Violating(violations...)
 	}

@@ -10,8 +10,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protoyaml"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -22,7 +24,14 @@ import (
 // maxDepth is how deep a file may nest. The deepest definition is at 9.
 const maxDepth = 32
 
-// maxViolations is how many violations are told of one file.
+// maxNodes is how many keys and values a file may have, and maxDocuments how many empty documents beside the one that is
+// not. Reading takes time in proportion to them.
+const (
+	maxNodes     = 200_000
+	maxDocuments = 100
+)
+
+// maxViolations is how many violations are told at once.
 const maxViolations = 50
 
 // document is one YAML file: its tree for positions, its message for meaning.
@@ -79,7 +88,7 @@ func (p *parser) at(n *yaml.Node, format string, args ...any) {
 
 func (p *parser) parse(data []byte) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	for {
+	for documents := 0; ; documents++ {
 		var tree yaml.Node
 		err := decoder.Decode(&tree)
 		if errors.Is(err, io.EOF) {
@@ -87,6 +96,10 @@ func (p *parser) parse(data []byte) {
 		}
 		if err != nil {
 			p.syntax(err)
+			return
+		}
+		if documents == maxDocuments {
+			p.at(&tree, "found more than %d documents, expected one per file; split the file", maxDocuments)
 			return
 		}
 		if len(tree.Content) != 1 || tree.Content[0].Tag == "!!null" && tree.Content[0].Value == "" {
@@ -101,6 +114,10 @@ func (p *parser) parse(data []byte) {
 	if p.root == nil {
 		return
 	}
+	if beyond := nodeBeyond(p.root, maxNodes); beyond != nil {
+		p.at(beyond, "found more than %d keys and values, expected fewer; split the file", maxNodes)
+		return
+	}
 	p.message(p.root, p.file.ProtoReflect().Descriptor(), 0)
 	if len(p.violations) > 0 {
 		return
@@ -110,6 +127,25 @@ func (p *parser) parse(data []byte) {
 	if err := (protoyaml.UnmarshalOptions{}).Unmarshal([]byte(content), p.file); err != nil {
 		p.unmarshalling(err)
 	}
+}
+
+// nodeBeyond is the node after the first most of a tree, or nil. The parser of YAML bounds how deep a tree is.
+func nodeBeyond(n *yaml.Node, most int) *yaml.Node {
+	left := most
+	var visit func(n *yaml.Node) *yaml.Node
+	visit = func(n *yaml.Node) *yaml.Node {
+		if left == 0 {
+			return n
+		}
+		left--
+		for _, inner := range n.Content {
+			if beyond := visit(inner); beyond != nil {
+				return beyond
+			}
+		}
+		return nil
+	}
+	return visit(n)
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
@@ -179,7 +215,7 @@ func (p *parser) message(n *yaml.Node, m protoreflect.MessageDescriptor, depth i
 	}
 	seen := map[string]int{}
 	oneofs := map[protoreflect.FullName]string{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && len(p.violations) < maxViolations; i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if !p.plain(key, depth+1) {
 			continue
@@ -253,7 +289,15 @@ func (p *parser) field(n *yaml.Node, field protoreflect.FieldDescriptor, depth i
 		p.at(n, "found %s for %s, expected a list: each item on a line of its own after `- `, or all in [ ]", describe(n), field.Name())
 		return
 	}
+	rules, _ := proto.GetExtension(field.Options(), validate.E_Field).(*validate.FieldRules)
+	if most := rules.GetRepeated().GetMaxItems(); most > 0 && uint64(len(n.Content)) > most {
+		p.at(n.Content[most], "found more than %d %s, expected at most %d", most, field.Name(), most)
+		return
+	}
 	for _, item := range n.Content {
+		if len(p.violations) == maxViolations {
+			return
+		}
 		p.single(item, field, depth+1)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// maxFileSize is how many bytes one file of definitions may have.
-const maxFileSize = 5 << 20
+// maxFileSize is how many bytes one file of definitions may have: room for a query of the longest and more.
+const maxFileSize = 2 << 20
 
 // collect lists the files that paths stand for: a file stands for itself, a folder for the .yaml and .yml files in it
 // and in its folders, in order of their names. What begins with a dot is left alone in folders. No file is listed twice.

@@ -18,12 +18,15 @@ import (
 // yet: that is for Definitions.Validate. Violations name their fields from the whole list on and have no places; with
 // any, the definitions are of use only for finding more.
 func FromProto(files []*headwaterv1.DefinitionSource) (feature.Definitions, *Origins, []fault.Violation) {
-	c := fromProto{origins: originsOf(files)}
+	c := fromProto{origins: originsOf(files), seen: map[string]bool{}}
+	if c.tooMany(files) {
+		return c.definitions, c.origins, c.violations
+	}
 	for i, f := range files {
 		c.file = i
 		for _, v := range checkRules(f.GetFile()) {
 			v.Field = c.origins.whole(i, v.Field)
-			c.violations = append(c.violations, v)
+			c.tell(v)
 		}
 		c.convert(f.GetFile())
 	}
@@ -35,17 +38,50 @@ type fromProto struct {
 	file        int
 	definitions feature.Definitions
 	violations  []fault.Violation
+	// seen are the fields of the violations.
+	seen map[string]bool
+}
+
+const (
+	// maxDefinitions is how many definitions of one kind, or tests, are read together: the work of checking references grows
+	// with their square.
+	maxDefinitions = 10_000
+	// maxTold bounds the violations that are collected; fewer are shown.
+	maxTold = 1000
+)
+
+// tooMany refuses more definitions of one kind than are read together.
+func (c *fromProto) tooMany(files []*headwaterv1.DefinitionSource) bool {
+	for i, f := range files {
+		found := c.origins.counts[i]
+		after := originsOf([]*headwaterv1.DefinitionSource{f}).total
+		for list, n := range after {
+			if found[list]+n > maxDefinitions {
+				c.violations = append(c.violations, fault.Violation{
+					Field:       indexed(list, maxDefinitions),
+					Description: fmt.Sprintf("found more than %d %s, expected fewer; apply them in parts", maxDefinitions, list),
+				})
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *fromProto) tell(v fault.Violation) {
+	if len(c.violations) < maxTold {
+		v.Description = bounded(v.Description)
+		c.violations = append(c.violations, v)
+		c.seen[v.Field] = true
+	}
 }
 
 // add adds a violation of a field of the file at hand, unless a rule of the proto has one for it.
 func (c *fromProto) add(field, format string, args ...any) {
 	field = c.origins.whole(c.file, field)
-	for i := range c.violations {
-		if c.violations[i].Field == field {
-			return
-		}
+	if !c.seen[field] {
+		c.tell(fault.Violation{Field: field, Description: fmt.Sprintf(format, args...)})
 	}
-	c.violations = append(c.violations, fault.Violation{Field: field, Description: fmt.Sprintf(format, args...)})
 }
 
 func (c *fromProto) convert(f *headwaterv1.DefinitionFile) {

@@ -24,11 +24,13 @@ type Origins struct {
 	paths []string
 	// counts says, for each file, how many items of each list are in the files before it.
 	counts []map[string]int
+	// total is how many items of each list there are.
+	total map[string]int
 }
 
 func originsOf(files []*headwaterv1.DefinitionSource) *Origins {
-	o := &Origins{}
 	total := map[string]int{}
+	o := &Origins{total: total}
 	for _, f := range files {
 		before := map[string]int{}
 		for k, n := range total {

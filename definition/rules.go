@@ -23,7 +23,7 @@ func checkRules(file *headwaterv1.DefinitionFile) []fault.Violation {
 		return []fault.Violation{{Description: "cannot be held to the rules of definitions: " + err.Error()}}
 	}
 	var violations []fault.Violation
-	for _, v := range broken.Violations {
+	for _, v := range broken.Violations[:min(len(broken.Violations), maxTold)] {
 		violations = append(violations, fault.Violation{
 			Field: protovalidate.FieldPathString(v.Proto.GetField()), Description: describeRule(v),
 		})
@@ -58,6 +58,8 @@ func describeRule(v *protovalidate.Violation) string {
 	case rule == "repeated.min_items":
 		return fmt.Sprintf("found no %s, expected at least %s", name, limit)
 	case rule == "repeated.max_items":
+		return fmt.Sprintf("found more than %s %s, expected at most %s", limit, name, limit)
+	case rule == "map.max_pairs":
 		return fmt.Sprintf("found more than %s %s, expected at most %s", limit, name, limit)
 	case rule == "repeated.unique":
 		return fmt.Sprintf("found one of the %s a second time, expected each once", name)

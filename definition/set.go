@@ -28,11 +28,13 @@ func Load(paths []string) (*Set, error) {
 	if set == nil {
 		return nil, invalid(violations)
 	}
-	if set.empty() && len(set.tests) == 0 {
+	if set.empty() && len(set.tests)+len(violations) == 0 {
 		return nil, invalid(nothing(paths))
 	}
-	problems := append(set.Definitions.Validate(nil), expressionProblems(&set.Definitions)...)
-	for _, p := range problems {
+	if len(violations) >= maxViolations {
+		return nil, Annotate(set, invalid(violations))
+	}
+	for _, p := range set.problems() {
 		known := func(v fault.Violation) bool { return covers(v.Field, p.Field) }
 		if !slices.ContainsFunc(violations, known) {
 			violations = append(violations, set.violation(&p))
@@ -45,6 +47,11 @@ func Load(paths []string) (*Set, error) {
 	return set, nil
 }
 
+// problems are what is wrong with the definitions as all there is.
+func (s *Set) problems() []feature.Problem {
+	return append(s.Definitions.Validate(nil), expressionProblems(&s.Definitions)...)
+}
+
 // Read is Load for definitions that are not all there is: names may stand for what a registry has. What is wrong across
 // definitions is then for the server to find, and tests are left alone.
 func Read(paths []string) (*Set, error) {
@@ -52,10 +59,10 @@ func Read(paths []string) (*Set, error) {
 	switch {
 	case set == nil:
 		return nil, invalid(violations)
-	case set.empty():
-		return nil, invalid(nothing(paths))
 	case len(violations) > 0:
 		return nil, Annotate(set, invalid(violations))
+	case set.empty():
+		return nil, invalid(nothing(paths))
 	}
 	return set, nil
 }

@@ -259,7 +259,7 @@ func TestLoadPaths(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"nowhere": "nowhere: found no such file or folder", "empty": "empty: found no .yaml or .yml file in this folder",
-		"big.yaml": "big.yaml: found a file of more than 5 MB", "nothing.yaml": "nothing.yaml: found no definition, expected entities",
+		"big.yaml": "big.yaml: found a file of more than 2 MB, expected definitions of less; split it", "nothing.yaml": "nothing.yaml: found no definition, expected entities",
 	} {
 		if got := refused(t, path).Error(); !strings.Contains(got, want) {
 			t.Errorf("found %s, expected %s", got, want)
@@ -362,6 +362,9 @@ func FuzzParse(f *testing.F) {
 	f.Add("\r\u2028\u0085---\r\nroles: []")
 	f.Add("? [a]\n: b\n")
 	f.Add("--- |\n x\n--- >\n y")
+	f.Add(tested)
+	f.Add(values)
+	f.Add("tests: [{name: a, loads: [{source: s, rows: [{x: [1, 017, .nan, ~, 2001-01-01]}]}], definitions: {roles: []}}]")
 	f.Fuzz(func(t *testing.T, text string) {
 		d, violations := parse("a.yaml", []byte(text))
 		if len(violations) > 0 {
@@ -370,9 +373,13 @@ func FuzzParse(f *testing.F) {
 		files := []*headwaterv1.DefinitionSource{{Path: "a.yaml", File: d.file}}
 		set := &Set{Files: files, documents: []*document{d}}
 		set.Definitions, set.origins, violations = FromProto(files)
-		for _, p := range set.Definitions.Validate(nil) {
+		set.tests = d.file.Tests
+		d.file.Tests = nil
+		for _, p := range set.problems() {
 			violations = append(violations, set.violation(&p))
 		}
+		_, wrong := set.readTests()
+		violations = append(violations, wrong...)
 		for _, v := range Annotate(set, invalid(violations)).Violations {
 			if v.File == "" || v.Line == 0 {
 				t.Fatalf("a violation without a place: %+v", v)

@@ -79,8 +79,12 @@ func (s *Set) readTests() ([]*Test, []fault.Violation) {
 	var tests []*Test
 	var violations []fault.Violation
 	seen := map[string]int{}
+	problems := s.problems()
 	for i, m := range s.tests {
-		r := testReader{set: s, at: indexed(testList, i), message: m, test: &Test{
+		if len(violations) >= maxTold {
+			break
+		}
+		r := testReader{set: s, problems: problems, at: indexed(testList, i), message: m, test: &Test{
 			Name: m.GetName(), Description: m.GetDescription(), Refused: m.GetRefused(), Set: s,
 		}}
 		file, path, local, _ := s.origins.Resolve(r.at)
@@ -104,9 +108,11 @@ func (s *Set) readTests() ([]*Test, []fault.Violation) {
 
 // testReader reads one test.
 type testReader struct {
-	set     *Set
-	message *headwaterv1.DefinitionTest
-	test    *Test
+	set *Set
+	// problems are those of the set.
+	problems []feature.Problem
+	message  *headwaterv1.DefinitionTest
+	test     *Test
 	// at is the test's field in the whole list, local that in its document.
 	at, local  string
 	document   *document
@@ -141,7 +147,10 @@ func (r *testReader) read() {
 	case m.GetRefused() == "" && expects == 0:
 		r.add("", "found a test that expects nothing, expected views, answers or refused")
 	}
-	problems := r.test.Set.Definitions.Validate(nil)
+	problems := r.problems
+	if m.GetDefinitions() != nil {
+		problems = r.test.Set.problems()
+	}
 	switch {
 	case m.GetRefused() != "" && len(problems) > 0:
 		// The refusal that is expected; the rest of the test is not come to.
@@ -503,8 +512,12 @@ func Column(columns []feature.Column, name string) *feature.Column {
 	return find(columns, name, func(c *feature.Column) string { return c.Name })
 }
 
-// Invalid is the fault of what Validate found in the definitions of the set, with its places.
-func (s *Set) Invalid(problems []feature.Problem) error {
+// Check is the fault of what is wrong with the definitions of the set as all there is, with its places, or nil.
+func (s *Set) Check() error {
+	problems := s.problems()
+	if len(problems) == 0 {
+		return nil
+	}
 	var violations []fault.Violation
 	for i := range problems {
 		violations = append(violations, s.violation(&problems[i]))

@@ -38,7 +38,7 @@ func (p *parser) values(n *yaml.Node, field protoreflect.FieldDescriptor, depth 
 // entries checks that each key of a mapping is a text, and there once, and has each value checked.
 func (p *parser) entries(n *yaml.Node, depth int, check func(value *yaml.Node)) {
 	seen := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && len(p.violations) < maxViolations; i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if !p.plain(key, depth+1) {
 			continue

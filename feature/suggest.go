@@ -1,11 +1,21 @@
 package feature
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
+
+// maxSuggested is how long a name may be that others are compared to, and that is shown: twice as long as names are. The
+// work grows with the square of it.
+const maxSuggested = 100
 
 // Nearest is the candidate that a reader would most likely have meant by name, and whether there is one: its distance in
 // letters put in, left out, changed or swapped is at most a third of the name's length. Of equals, the first.
 func Nearest(name string, candidates []string) (string, bool) {
 	best, limit := "", max(1, len(name)/3)
+	if len(name) > maxSuggested {
+		return "", false
+	}
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), strings.ToLower(c), limit); d <= limit {
 			best, limit = c, d-1
@@ -50,8 +60,9 @@ func didYouMean(name string, candidates []string) string {
 	if near, ok := Nearest(name, candidates); ok {
 		return "; did you mean " + near + "?"
 	}
+	tooLong := func(c string) bool { return len(c) > maxSuggested }
 	switch n := len(candidates); {
-	case n == 0:
+	case n == 0, slices.ContainsFunc(candidates, tooLong):
 		return ""
 	case n <= 8:
 		return "; there is " + strings.Join(candidates, ", ")

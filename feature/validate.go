@@ -53,6 +53,9 @@ func (d *Definitions) Validate(known *Known) []Problem {
 	return v.problems
 }
 
+// maxProblems is where Validate has found enough: what is wrong with so much is seldom as much.
+const maxProblems = 1000
+
 type validation struct {
 	definitions *Definitions
 	known       *Known
@@ -60,46 +63,56 @@ type validation struct {
 	problems    []Problem
 	kind        Kind
 	name, path  string
+	// first are the positions of the definitions that have a name first, by kind and name.
+	first map[Kind]map[string]int
 }
+
+// enough reports whether there are problems enough to stop.
+func (v *validation) enough() bool { return len(v.problems) >= maxProblems }
 
 func (v *validation) run() {
 	d := v.definitions
-	for i := range d.Entities {
-		v.begin(KindEntity, i, d.Entities[i].Name, func(j int) string { return d.Entities[j].Name })
+	for i := 0; i < len(d.Entities) && !v.enough(); i++ {
+		v.begin(KindEntity, i, d.Entities[i].Name)
 		v.entity(&d.Entities[i])
 	}
-	for i := range d.Sources {
-		v.begin(KindSource, i, d.Sources[i].Name, func(j int) string { return d.Sources[j].Name })
+	for i := 0; i < len(d.Sources) && !v.enough(); i++ {
+		v.begin(KindSource, i, d.Sources[i].Name)
 		v.source(&d.Sources[i])
 	}
-	for i := range d.Views {
-		v.begin(KindView, i, d.Views[i].Name, func(j int) string { return d.Views[j].Name })
+	for i := 0; i < len(d.Views) && !v.enough(); i++ {
+		v.begin(KindView, i, d.Views[i].Name)
 		v.view(&d.Views[i])
 	}
 	_, cycles := OrderViews(d.Views, nil)
 	v.problems = append(v.problems, cycles...)
-	for i := range d.Services {
-		v.begin(KindService, i, d.Services[i].Name, func(j int) string { return d.Services[j].Name })
+	for i := 0; i < len(d.Services) && !v.enough(); i++ {
+		v.begin(KindService, i, d.Services[i].Name)
 		v.service(&d.Services[i])
 	}
-	for i := range d.Roles {
-		v.begin(KindRole, i, d.Roles[i].Name, func(j int) string { return d.Roles[j].Name })
+	for i := 0; i < len(d.Roles) && !v.enough(); i++ {
+		v.begin(KindRole, i, d.Roles[i].Name)
 		v.role(&d.Roles[i])
 	}
 }
 
-// begin turns to the i-th definition of a kind and checks its name; nameOf gives the names of those before it.
-func (v *validation) begin(k Kind, i int, name string, nameOf func(int) string) {
+// begin turns to the i-th definition of a kind and checks its name.
+func (v *validation) begin(k Kind, i int, name string) {
 	v.kind, v.name, v.path = k, name, k.Path(i)
 	if message := checkName(name); message != "" {
 		v.add("name", "%s", message)
 	}
-	for j := range i {
-		if nameOf(j) == name && name != "" {
-			v.add("name", "found a second %s called %s, expected one of each name; rename or remove one", k, name)
-			v.problems[len(v.problems)-1].Also = k.Path(j) + ".name"
-			return
-		}
+	if v.first == nil {
+		v.first = map[Kind]map[string]int{}
+	}
+	if v.first[k] == nil {
+		v.first[k] = map[string]int{}
+	}
+	if j, ok := v.first[k][name]; !ok {
+		v.first[k][name] = i
+	} else if name != "" {
+		v.add("name", "found a second %s called %s, expected one of each name; rename or remove one", k, name)
+		v.problems[len(v.problems)-1].Also = k.Path(j) + ".name"
 	}
 }
 

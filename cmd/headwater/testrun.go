@@ -146,8 +146,8 @@ func indented(message string) string { return strings.ReplaceAll(message, "\n", 
 
 // act applies the definitions, loads and materializes. An error is a refusal, of what is told.
 func (t *testRun) act(ctx context.Context) (what string, err error) {
-	if problems := t.Set.Definitions.Validate(nil); len(problems) > 0 {
-		return "the definitions", t.Set.Invalid(problems)
+	if err := t.Set.Check(); err != nil {
+		return "the definitions", err
 	}
 	if _, err := t.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: t.Set.Files}); err != nil {
 		return "the definitions", located(t.Set, err)
