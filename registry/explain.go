@@ -41,11 +41,26 @@ func (r *Registry) explain(ctx context.Context, tx pgx.Tx, p *proposal, request 
 		if c.view == nil || !c.fresh || !c.view.Materialized() {
 			continue
 		}
+		if s := ofOthers(c.view); s != "" {
+			c.change.Warnings = append(c.change.Warnings, fmt.Sprintf("the data work is not known: source %s is a table of others, whose rows are "+
+				"counted when a run reads them", s))
+			continue
+		}
 		if c.change.DataWork, err = r.dataWork(ctx, tx, p, c.view); err != nil {
 			return fmt.Errorf("find what view %s has to be filled with: %w", c.view.Ref(), err)
 		}
 	}
 	return nil
+}
+
+// ofOthers is the first source of a view that is a table of others, or "".
+func ofOthers(v *feature.ViewVersion) string {
+	for _, s := range v.SourceVersions {
+		if s.Postgres != nil {
+			return s.Name
+		}
+	}
+	return ""
 }
 
 // dependents are what reads from the newest version of a name.

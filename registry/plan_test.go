@@ -189,6 +189,17 @@ func TestPlanTellsTheDataWork(t *testing.T) {
 		t.Errorf("found %+v", w)
 	}
 	expect(t, "warnings", changes[0].Warnings, "service model stays pinned to delays@1; write delays@2 there to move it")
+
+	// Rows that others keep are not counted for a plan.
+	d.Sources = append(d.Sources, d.Sources[0])
+	d.Sources[1].Name, d.Sources[1].Postgres = "theirs", &feature.PostgresOrigin{Schema: "public", Table: "t"}
+	d.Views[0].SQL.Sources = []string{"theirs"}
+	changes = apply(t, r, d)
+	expect(t, "of others", told(changes), "add source:theirs@1", "new_version view:delays@3")
+	if changes[1].DataWork != nil || changes[1].Warnings[1] != "the data work is not known: source theirs is a table of others, whose rows are "+
+		"counted when a run reads them" {
+		t.Errorf("found %+v", changes[1])
+	}
 }
 
 // overViews is views that read views, each `NAME: SOURCES AND VIEWS`.

@@ -254,7 +254,7 @@ func summaryOf(d *registry.Summary) *headwaterv1.DefinitionSummary {
 	return &headwaterv1.DefinitionSummary{
 		Kind: headwaterv1.DefinitionKind(d.Kind), Name: d.Name, Version: int32(d.Version), Fingerprint: d.Fingerprint.String(),
 		Description: d.Description, Owner: d.Owner, AppliedAt: timestamppb.New(d.AppliedAt), AppliedBy: d.AppliedBy,
-		Origin: d.Origin, Retired: d.Retired, Deprecated: deprecationOf(d.Deprecated),
+		Origin: d.Origin, Retired: d.Retired, Removed: d.Removed, Deprecated: deprecationOf(d.Deprecated),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 func TestPlanAndApply(t *testing.T) {
@@ -100,6 +101,39 @@ removed
 	if want := taken + ":2:"; r.code != exitFailed || !strings.Contains(r.err, want) {
 		t.Errorf("found status %d and %s, expected the place %s", r.code, r.err, want)
 	}
+}
+
+func TestARefusedRemovalNamesWhatItIsOf(t *testing.T) {
+	c := &canned{refuse: fault.New(fault.FailedPrecondition, "--prune would remove 2 definitions that are used; nothing was changed").Violating(
+		fault.Violation{Field: "service:old", Description: "found it used by dataset:ds_1"}, fault.Violation{Field: "view:past", Description: "found it used by service:old"})}
+	do := c.serve(t)
+	path := file(t, "a.yaml", fmt.Sprintf(entities, "airport"))
+	for _, command := range []string{"plan", "apply"} {
+		do(command, path, "--prune").expect(t, exitFailed, "", "headwater: --prune would remove 2 definitions that are used; nothing was changed\n"+
+			"  service:old: found it used by dataset:ds_1\n  view:past: found it used by service:old\n")
+	}
+}
+
+func TestValidateTellsOfCycles(t *testing.T) {
+	path := file(t, "views.yaml", `entities:
+  - name: shop
+    join_keys: [{name: shop, type: string}]
+feature_views:
+  - name: a
+    entity: shop
+    features: [{name: f, type: int64}]
+    sql:
+      views: [b]
+      query: SELECT shop, event_time, available_at, f FROM b
+  - name: b
+    entity: shop
+    features: [{name: f, type: int64}]
+    sql:
+      views: [a]
+      query: SELECT shop, event_time, available_at, f FROM a
+`)
+	headwater("validate", path).expect(t, exitFailed, "", "headwater: found 1 problem in the definitions\n  "+path+":9:15: found a cycle: a reads b "+
+		"reads a; a view cannot be made of itself: take one of these references out, or name a version that is there already: NAME@VERSION\n")
 }
 
 func TestDiff(t *testing.T) {

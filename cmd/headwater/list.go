@@ -144,6 +144,9 @@ func definitionState(s *headwaterv1.DefinitionSummary) string {
 	if s.GetRetired() {
 		parts = append(parts, "retired: it serves what uses it, and nothing new may use it")
 	}
+	if s.GetRemoved() {
+		parts = append(parts, "removed")
+	}
 	if d := s.GetDeprecated(); d != nil {
 		text := "deprecated from " + d.GetDate() + " on"
 		if d.GetReplacement() != "" {

@@ -90,7 +90,8 @@ const (
 	ChangeKind_CHANGE_KIND_ADD ChangeKind = 1
 	// The meaning changes: a new version.
 	ChangeKind_CHANGE_KIND_NEW_VERSION ChangeKind = 2
-	// Only words change (description, owner, tags): the version stays.
+	// Only words change (description, owner, tags, deprecation), or a view is resolved to a newer version of a source of which
+	// it uses nothing that changed: the version stays.
 	ChangeKind_CHANGE_KIND_UPDATE ChangeKind = 3
 	// It is there no longer. Nothing depends on it, and what it left is kept.
 	ChangeKind_CHANGE_KIND_REMOVE ChangeKind = 4
@@ -495,7 +496,8 @@ func (x *Change) GetWarnings() []string {
 	return nil
 }
 
-// What a new version of a view has to be filled with.
+// What a new version of a view has to be filled with. Absent for on-demand features, and for a view that reads a table of
+// others, whose rows nobody has counted.
 type DataWork struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rows of its sources that are there, over the interval.
@@ -799,8 +801,10 @@ type DefinitionSummary struct {
 	// Where it was applied from, such as a commit.
 	Origin string `protobuf:"bytes,9,opt,name=origin,proto3" json:"origin,omitempty"`
 	// It serves what uses it already, and nothing new may use it.
-	Retired       bool         `protobuf:"varint,10,opt,name=retired,proto3" json:"retired,omitempty"`
-	Deprecated    *Deprecation `protobuf:"bytes,11,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	Retired    bool         `protobuf:"varint,10,opt,name=retired,proto3" json:"retired,omitempty"`
+	Deprecated *Deprecation `protobuf:"bytes,11,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	// It is in use no longer. Only of one that was asked for by its version.
+	Removed       bool `protobuf:"varint,12,opt,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -910,6 +914,13 @@ func (x *DefinitionSummary) GetDeprecated() *Deprecation {
 		return x.Deprecated
 	}
 	return nil
+}
+
+func (x *DefinitionSummary) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
 }
 
 type GetDefinitionRequest struct {
@@ -1551,7 +1562,7 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\"\\\n" +
 	"\x17ListDefinitionsResponse\x12A\n" +
-	"\vdefinitions\x18\x01 \x03(\v2\x1f.headwater.v1.DefinitionSummaryR\vdefinitions\"\x94\x03\n" +
+	"\vdefinitions\x18\x01 \x03(\v2\x1f.headwater.v1.DefinitionSummaryR\vdefinitions\"\xae\x03\n" +
 	"\x11DefinitionSummary\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1568,7 +1579,8 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	" \x01(\bR\aretired\x129\n" +
 	"\n" +
 	"deprecated\x18\v \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecated\"q\n" +
+	"deprecated\x12\x18\n" +
+	"\aremoved\x18\f \x01(\bR\aremoved\"q\n" +
 	"\x14GetDefinitionRequest\x12<\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1b\n" +
