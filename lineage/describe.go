@@ -202,6 +202,7 @@ func (w *walker) describeViews(ctx context.Context, nodes []node, described map[
 		p.duration("ttl", d.view.Ttl)
 		p.duration("grain", d.view.Grain)
 		p.duration("lookback", d.view.Lookback)
+		p.duration("hop", d.view.GetAggregation().GetHop())
 		p.number("features", int64(len(d.view.Features)))
 		title := fmt.Sprintf("%s of %s, ", count(int64(len(d.view.Features)), "feature"), d.view.Entity)
 		if d.view.GetOnDemand() != nil {

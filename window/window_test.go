@@ -89,7 +89,7 @@ func drawView(t *rapid.T) *feature.View {
 			Window:        rapid.SampledFrom([]time.Duration{7 * time.Minute, 10 * time.Minute, time.Hour}).Draw(t, "window"),
 			Where:         rapid.SampledFrom([]string{"", "", "n > 0"}).Draw(t, "filter"),
 			Quantile:      rapid.SampledFrom([]float64{0.01, 0.5, 0.9}).Draw(t, "quantile"),
-			RelativeError: rapid.SampledFrom([]float64{0.01, 0.2}).Draw(t, "error"),
+			RelativeError: rapid.SampledFrom([]float64{0, 0.01, 0.2}).Draw(t, "error"),
 		})
 	}
 	return view

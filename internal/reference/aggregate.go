@@ -147,7 +147,7 @@ func (a *Aggregation) value(agg *feature.Aggregate, typ feature.Type, rows []Sou
 	case feature.Max:
 		return sorted[len(sorted)-1]
 	case feature.Percentile:
-		return feature.Float64(approximate(number(sorted[int(agg.Quantile*float64(len(sorted)-1))]), agg.RelativeError))
+		return feature.Float64(approximate(number(sorted[int(agg.Quantile*float64(len(sorted)-1))]), agg.ResolvedError()))
 	}
 	return moment(agg.Function, typ, values)
 }
