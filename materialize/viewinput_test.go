@@ -176,6 +176,35 @@ func TestLookbackOverAView(t *testing.T) {
 	}
 }
 
+// A look-back over a source: a run of a part writes what a run of the whole wrote there.
+func TestLookbackOverASource(t *testing.T) {
+	w := newWorld(t)
+	src := w.newSource(t)
+	rises := &feature.ViewVersion{
+		Version: 1, Fingerprint: sha256.Sum256([]byte("rises")), SourceVersions: []*feature.SourceVersion{src},
+		EntityVersion: &feature.EntityVersion{Version: 1, Entity: *sensor},
+		View: feature.View{
+			Name: "rises", Entity: "sensor", Lookback: 2 * time.Hour,
+			Features:   []feature.Column{{Name: "value", Type: feature.TypeFloat64}},
+			Attributes: []feature.Column{{Name: "rows", Type: feature.TypeInt64}},
+			SQL: &feature.SQLTransform{Sources: []string{src.Name}, Query: fmt.Sprintf(risen,
+				"(SELECT name, room, event_time, max(available_at) AS available_at, max(value) AS value, count(*) AS rows FROM "+src.Name+
+					" GROUP BY name, room, event_time) r")},
+		},
+	}
+	w.createView(t, rises)
+	w.load(t, src, 0, reading("a", 1, hours(1), 1), reading("a", 1, hours(2), 3), reading("a", 1, hours(3.5), 7))
+	w.published(t, rises, nil)
+	whole := []string{"a|1 01:00 known 01:00:  1", "a|1 02:00 known 02:00: 2 1", "a|1 03:30 known 03:30: 4 1"}
+	expectLive(t, w, rises, whole...)
+	for _, part := range []reference.Interval{{Start: hours(2), End: hours(3)}, {Start: hours(3), End: hours(4)}, {Start: hours(1), End: hours(3)}} {
+		if r := w.published(t, rises, &part); r.Ledger.Produced != r.Ledger.Unchanged || r.Ledger.Produced == 0 {
+			t.Errorf("the run of %v found %+v", part, r.Ledger)
+		}
+	}
+	expectLive(t, w, rises, whole...)
+}
+
 // A row-wise view over one with a grain reads what became true in its interval: the groups that ended there.
 func TestARowWiseViewOverOneWithAGrain(t *testing.T) {
 	w := newWorld(t)

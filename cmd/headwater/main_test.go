@@ -187,7 +187,8 @@ func published() *headwaterv1.Run {
 		Ledger: &headwaterv1.Ledger{Read: 100, Accepted: 98, Quarantined: 2, Used: 90, Filtered: 8, Produced: 10, Inserted: 4, Unchanged: 6,
 			Withdrawn: 1, LiveBefore: 20, LiveAfter: 23, Reasons: []*headwaterv1.LedgerReason{{Bucket: "quarantined", Reason: "delay below -1000", Rows: 2}}},
 		Inputs: []*headwaterv1.RunInput{{Source: "flights", SourceVersion: 1, SourceFingerprint: "5f", LoadNumber: 1, RowsRead: 100,
-			Loads: []*headwaterv1.RunInput_Load{{Id: 11, FileName: "jan.csv", FileSha256: "abcdefabcdefabcdef", Rows: 100}}}},
+			Loads: []*headwaterv1.RunInput_Load{{Id: 11, FileName: "jan.csv", FileSha256: "abcdefabcdefabcdef", Rows: 100}}},
+			{View: "hourly", ViewVersion: 2, ViewSeq: 7, RowsRead: 12}},
 		Phases: []*headwaterv1.Phase{{Name: "transform", DurationMicros: 1_234_567}},
 		Gates:  []*headwaterv1.Gate{{Name: "ledger balances", Passed: true}},
 	}
@@ -212,6 +213,7 @@ func TestRuns(t *testing.T) {
 		"  SOURCE                         LOAD  FILE     SHA256        ROWS\n" +
 		"  flights@1 up to load number 1                 5f             100\n" +
 		"                                   11  jan.csv  abcdefabcdef   100\n" +
+		"  view hourly@2 as of its run 7                                 12\n" +
 		"\ngates\n  GATE             PASSED  DETAIL\n  ledger balances  yes\n" +
 		"\nphases\n  PHASE       TOOK\n  transform  1.23s\n"
 	do("runs", "show", "run:delays@1/2").expect(t, exitDone, shown, "")
