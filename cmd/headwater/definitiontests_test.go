@@ -14,7 +14,7 @@ import (
 // The tests of the examples hold.
 func TestExamplesHold(t *testing.T) {
 	r := headwater("test", "../../examples")
-	if r.code != exitDone || strings.Contains(r.out, "FAILED") || strings.Count(r.out, "holds") < 6 ||
+	if r.code != exitDone || strings.Contains(r.out, "FAILED") || strings.Count(r.out, "holds") < 11 ||
 		!regexp.MustCompile(`^\d+ tests, all hold \([0-9.ms]+\)\n$`).MatchString(r.err) {
 		t.Errorf("found status %d, %s%s", r.code, r.out, r.err)
 	}
