@@ -73,6 +73,8 @@ type Input struct {
 	live []int64
 	// arriving are the loads of a source whose corrections arrive; live is all of them.
 	arriving []arrivingLoad
+	// total is the number of rows of the live loads, inside of the interval or not. 0: it is not known.
+	total int64
 	// table is what stands after FROM for the rows that a query sees of the source in the run's snapshot.
 	table string
 	// counts is a condition beside the interval's that rows meet which count, or empty.
@@ -126,6 +128,7 @@ func liveLoads(ctx context.Context, q database.Querier, src *feature.SourceVersi
 			continue
 		}
 		in.live = append(in.live, l.ID)
+		in.total += l.Rows
 		// The end is open, so the last row lies before it.
 		span = span.Union(Span{Start: feature.TimeOf(*l.EventTimeMin), End: feature.TimeOf(*l.EventTimeMax) + 1})
 	}

@@ -72,7 +72,9 @@ func TestSourcesWithKeysAndOfOthers(t *testing.T) {
 	}
 	onYard(`CREATE SCHEMA yard; CREATE TABLE yard.depots (depot varchar(8), gates smallint, opened timestamptz, note text);
 		INSERT INTO yard.depots VALUES ('north', 3, '2001-01-01Z', 'x'), ('south', 5, '2001-01-02Z', NULL)`)
-	s := startServe(t, testenv.PostgresURL(t), testenv.RedisURL(t), "HEADWATER_SOURCE_YARD_URL="+yard)
+	nobody := freeAddress(t)
+	s := startServe(t, testenv.PostgresURL(t), testenv.RedisURL(t), "HEADWATER_SOURCE_YARD_URL="+yard,
+		"HEADWATER_SOURCE_AWAY_URL=postgres://clerk:hush@"+nobody+"/yard")
 
 	// What the table does not have is told at its place, and what the server does not know of too.
 	path := file(t, "yard.yaml", strings.Replace(yardDefinitions, "{name: gates, type: int64}\n    event_time", "{name: gates, type: float64}\n    event_time", 1))
@@ -82,8 +84,11 @@ func TestSourcesWithKeysAndOfOthers(t *testing.T) {
 		"(…)::bigint AS gates, or declare another type\n")
 	path = file(t, "yard.yaml", strings.Replace(yardDefinitions, "database: yard", "database: depot", 1))
 	s.run("plan", path).expect(t, exitFailed, "", "headwater: found 1 problem in the definitions\n  "+path+":26:26: "+
-		"found database depot, which the server's configuration does not name, expected one of yard; give the server its URL in "+
+		"found database depot, which the server's configuration does not name, expected one of away, yard; give the server its URL in "+
 		"HEADWATER_SOURCE_DEPOT_URL, or correct the name\n")
+	path = file(t, "yard.yaml", strings.Replace(yardDefinitions, "database: yard", "database: away", 1))
+	s.run("plan", path).expect(t, exitFailed, "", "headwater: database away (HEADWATER_SOURCE_AWAY_URL): Postgres at "+nobody+" cannot be "+
+		"reached; check that the server runs, listens there and is not behind a firewall, and that the connection URL is right\n")
 	s.must(t, "apply", file(t, "yard.yaml", yardDefinitions))
 
 	// A parcel that is weighed again is the same parcel, and a column more is left out.
