@@ -35,7 +35,7 @@ var drawKeyed = rapid.Custom(func(t *rapid.T) []reference.SourceRow {
 // reference has it, and their ledgers say what became of the others.
 func TestDuplicatesAreTheReference(t *testing.T) {
 	w := newWorld(t)
-	setChecks(t, "12")
+	setChecks(t, "6")
 	for _, c := range []struct {
 		exact       feature.ExactDuplicates
 		conflicting feature.ConflictingDuplicates
