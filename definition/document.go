@@ -225,7 +225,9 @@ func (p *parser) message(n *yaml.Node, m protoreflect.MessageDescriptor, depth i
 			field = m.Fields().ByName(protoreflect.Name(key.Value))
 		}
 		if field == nil {
-			p.unknownKey(key, m)
+			if i == 0 || !p.cutValue(n.Content[i-1], key) {
+				p.unknownKey(key, m)
+			}
 			continue
 		}
 		if line, ok := seen[key.Value]; ok {
@@ -242,6 +244,17 @@ func (p *parser) message(n *yaml.Node, m protoreflect.MessageDescriptor, depth i
 		}
 		p.field(value, field, depth+1)
 	}
+}
+
+// cutValue reports whether a key is the end of the value before it, which a comma in it ended: `{type: decimal(12, 2)}`.
+func (p *parser) cutValue(before, key *yaml.Node) bool {
+	if key.Kind != yaml.ScalarNode || before.Kind != yaml.ScalarNode || !strings.HasSuffix(key.Value, ")") ||
+		strings.Count(before.Value, "(") <= strings.Count(before.Value, ")") {
+		return false
+	}
+	p.at(key, "found %.60q behind a comma, which ends a value in {…}, expected a key; write the value in quotes: \"%.60s, %.60s\"",
+		key.Value, before.Value, key.Value)
+	return true
 }
 
 func (p *parser) unknownKey(key *yaml.Node, m protoreflect.MessageDescriptor) {

@@ -138,6 +138,7 @@ func TestLoadTellsPlaceAndRemedy(t *testing.T) {
 	}{
 		{"unknown key", "event_time: date", "event_tim: date", `a.yaml:7:5: found the unknown key "event_tim"; did you mean event_time?`},
 		{"strange key", "event_time: date", "zzz: date", `a.yaml:7:5: found the unknown key "zzz", expected keys out of name, columns, event_time`},
+		{"a type that a comma cuts", "departures, type: int64", "departures, type: decimal(12, 2)", `a.yaml:16:46: found "2)" behind a comma, which ends a value in {…}, expected a key; write the value in quotes: "decimal(12, 2)"`},
 		{"key in another spelling", "feature_views:", "featureViews:", `found the unknown key "featureViews"; did you mean feature_views?`},
 		{"field number", "entities:", "1:", `a.yaml:1:1: found the unknown key "1", expected keys out of entities`},
 		{"number for text", "name: airport", "name: 5", "a.yaml:2:11: found the number 5 for name, expected text; put it in quotes"},

@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,14 @@ func TestValidateProblems(t *testing.T) {
 		{"freshness", func(d *Definitions) { d.Sources[0].Freshness = 1500 }, "sources[0].freshness", "expected whole microseconds"},
 		{"no type", func(d *Definitions) { d.Views[0].Features[0].Type = TypeInvalid },
 			"feature_views[0].features[0].type", "expected one of bool, int64, float64, decimal(p, s), string, bytes, timestamp, list(T), vector(n)"},
+		{"a decimal as key", func(d *Definitions) { d.Entities[0].JoinKeys[0].Type = DecimalType(9, 0) },
+			"entities[0].join_keys[0].type", "found a join key of type decimal(9, 0), expected string or int64: only their values have one spelling"},
+		{"more vectors than a row holds", func(d *Definitions) {
+			d.Views[0].Attributes = nil
+			for i := range 262 {
+				d.Views[0].Attributes = append(d.Views[0].Attributes, Column{Name: fmt.Sprintf("v%d", i), Type: VectorType(MaxDimension)})
+			}
+		}, "feature_views[0].features", "found vectors of 16768000 bytes in each row, four for each of their floats, expected at most 16711680; make several views of them"},
 		{"entity of nothing", func(d *Definitions) { d.Views[0].Entity = "rout" },
 			"feature_views[0].entity", "found no entity called rout; did you mean route?"},
 		{"source of nothing", func(d *Definitions) { d.Views[0].SQL.Sources = []string{"flihgts"} },
