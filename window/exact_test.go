@@ -112,3 +112,29 @@ func TestMiddleIsNear(t *testing.T) {
 		}
 	})
 }
+
+// A tie is one only when nothing is below it, however far.
+func TestSumsRoundTiesToEven(t *testing.T) {
+	const big = 1 << 53
+	for _, c := range []struct {
+		terms []float64
+		want  float64
+	}{
+		{[]float64{big, 1}, big},
+		{[]float64{big, 1, 0x1p-40}, big + 2},
+		{[]float64{big, 1, 5e-324}, big + 2},
+		{[]float64{big, 1, -5e-324}, big},
+		{[]float64{-big, -1, -0x1p-40}, -big - 2},
+		{[]float64{big + 2, 1}, big + 4},
+		{[]float64{math.MaxFloat64, math.MaxFloat64, -math.MaxFloat64}, math.MaxFloat64},
+		{[]float64{math.MaxFloat64, math.MaxFloat64}, math.Inf(1)},
+	} {
+		x := newSum()
+		for _, f := range c.terms {
+			x.add(f, false)
+		}
+		if got := x.over(1); got != c.want {
+			t.Errorf("the sum of %v is %v, want %v", c.terms, got, c.want)
+		}
+	}
+}
