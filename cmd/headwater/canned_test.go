@@ -321,9 +321,9 @@ func (c *canned) GetFeatures(_ context.Context, r *headwaterv1.GetFeaturesReques
 	return &headwaterv1.GetFeaturesResponse{
 		ReadId: "r-1", Service: "delays", ServiceVersion: 3, ServedAt: at("2001-02-03T04:05:06Z"),
 		Features: []*headwaterv1.FeatureVector{
-			{Name: "airport_delays__departures", Values: &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_INT64,
+			{Name: "airport_delays__departures", View: "airport_delays", ViewVersion: 1, Feature: "departures", Values: &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_INT64,
 				Status: []headwaterv1.ValueStatus{present, missing}, Int64S: []int64{41, 0}}},
-			{Name: "airport_delays__mean_delay", Values: &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_FLOAT64,
+			{Name: "airport_delays__mean_delay", View: "airport_delays", ViewVersion: 1, Feature: "mean_delay", Values: &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_FLOAT64,
 				Status: []headwaterv1.ValueStatus{present, missing}, Float64S: []float64{7.25, 0}}},
 		},
 		Provenance: []*headwaterv1.ViewProvenance{{View: "airport_delays", ViewVersion: 1,

@@ -82,10 +82,11 @@ type spineFile struct {
 	format tabular.Format
 }
 
-// open reads a spine's columns: its timestamp as a timestamp, its keys as the service's entities have them, and the rest
+// open reads a spine's columns: its timestamp as a timestamp, its keys as the service's entities have them, its
+// inputs as on-demand features take them, and the rest
 // as the file has it.
 func (s spineFile) open(ctx context.Context, a *app, c *client.Client, service string, header *headwaterv1.BuildDatasetHeader) (*tabular.File, *tabular.Reader, error) {
-	keys, _, err := serviceKeys(ctx, c, service)
+	keys, inputs, _, err := serviceColumns(ctx, c, service)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,6 +98,11 @@ func (s spineFile) open(ctx context.Context, a *app, c *client.Client, service s
 	}
 	for _, k := range keys {
 		typed = append(typed, feature.Column{Name: first(header.KeyMapping[k.Name], k.Name), Type: k.Type})
+	}
+	for _, in := range inputs {
+		if _, ok := keyType(typed, in.Name); !ok {
+			typed = append(typed, in)
+		}
 	}
 	file, err := tabular.Open(s.path, a.in, s.format)
 	if err != nil {

@@ -20,19 +20,20 @@ import (
 
 func newGet(a *app) *cobra.Command {
 	var service, file, purpose string
-	var entities []string
+	var entities, inputs []string
 	cmd := &cobra.Command{
 		Use: "get --service S --entity k=v…", Short: "Read the newest features of entities, as a model would", Args: takesNone,
 		Long: `Reads the features of a service for one or more entities, with the status, event time and run of each value. An entity
-names the join keys of all the service's views; a key that is left out of one entity, and not of others, is NULL.`,
+names the join keys of all the service's views; a key that is left out of one entity, and not of others, is NULL. Inputs of
+on-demand features are given once for all entities, or once for each; one that is left out is NULL.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			request := &headwaterv1.GetFeaturesRequest{WithProvenance: true}
 			if file != "" {
 				if err := readRequest(file, request); err != nil {
 					return err
 				}
-				if len(entities) > 0 {
-					return usagef("found --entity beside --request-file, expected one of them")
+				if len(entities) > 0 || len(inputs) > 0 {
+					return usagef("found --entity or --input beside --request-file, expected one of them")
 				}
 			}
 			request.Service = first(service, request.Service)
@@ -41,11 +42,16 @@ names the join keys of all the service's views; a key that is left out of one en
 				return require(cmd, "service")
 			}
 			if file == "" {
-				if err := require(cmd, "entity"); err != nil {
-					return err
+				if len(inputs) == 0 {
+					if err := require(cmd, "entity"); err != nil {
+						return err
+					}
 				}
 				var err error
 				if request.Keys, err = keyColumns(cmd.Context(), c, request.Service, entities); err != nil {
+					return err
+				}
+				if request.Inputs, err = inputColumns(cmd.Context(), c, request.Service, inputs, len(entities)); err != nil {
 					return err
 				}
 			}
@@ -66,6 +72,7 @@ names the join keys of all the service's views; a key that is left out of one en
 	flags := cmd.Flags()
 	flags.StringVar(&service, "service", "", "the service to read, NAME or NAME@VERSION")
 	flags.StringArrayVar(&entities, "entity", nil, `join keys of one entity, k=v[,k2=v2]; again for more (a comma in a value is written \,)`)
+	flags.StringArrayVar(&inputs, "input", nil, "inputs of on-demand features, k=v[,k2=v2]: once for all entities, or again for each")
 	flags.StringVar(&file, "request-file", "", "file with a GetFeaturesRequest in protobuf's JSON form, instead of --entity")
 	flags.StringVar(&purpose, "purpose", "", "why, kept with the read")
 	return cmd
@@ -90,8 +97,13 @@ func readRequest(path string, request *headwaterv1.GetFeaturesRequest) error {
 
 type keyValue struct{ key, value string }
 
-// parseEntity reads k=v[,k2=v2], where a backslash takes the meaning from the comma or backslash after it.
+// parseEntity reads the value of --entity.
 func parseEntity(s string) ([]keyValue, error) {
+	return parsePairs("entity", "origin=ORD,destination=LAX", s)
+}
+
+// parsePairs reads k=v[,k2=v2] of a flag, where a backslash takes the meaning from the comma or backslash after it.
+func parsePairs(flag, example, s string) ([]keyValue, error) {
 	var parts []string
 	var part strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -111,10 +123,10 @@ func parseEntity(s string) ([]keyValue, error) {
 	for i, p := range parts {
 		key, value, ok := strings.Cut(p, "=")
 		if !ok || key == "" {
-			return nil, usagef("found --entity %q, expected k=v[,k2=v2] such as origin=ORD,destination=LAX", s)
+			return nil, usagef("found --%s %q, expected k=v[,k2=v2] such as %s", flag, s, example)
 		}
 		if slices.ContainsFunc(pairs[:i], func(kv keyValue) bool { return kv.key == key }) {
-			return nil, usagef("found key %s twice in --entity %q, expected each once", key, s)
+			return nil, usagef("found key %s twice in --%s %q, expected each once", key, flag, s)
 		}
 		pairs[i] = keyValue{key, value}
 	}
@@ -139,7 +151,7 @@ func keyColumns(ctx context.Context, c *client.Client, service string, entities 
 	known := false
 	if numeric {
 		var err error
-		if types, known, err = serviceKeys(ctx, c, service); err != nil {
+		if types, _, known, err = serviceColumns(ctx, c, service); err != nil {
 			return nil, err
 		}
 	}
@@ -194,9 +206,12 @@ func isInteger(s string) bool {
 func featureTable(request *headwaterv1.GetFeaturesRequest, response *headwaterv1.GetFeaturesResponse) (table, error) {
 	t := table{header: []string{"ENTITY", "FEATURE", "VALUE", "STATUS", "EVENT TIME", "RUN"}}
 	entities := entityNames(request.Keys)
+	if len(entities) == 0 {
+		entities = entityNames(request.Inputs)
+	}
 	provenance := map[string]*headwaterv1.ViewProvenance{}
 	for _, p := range response.Provenance {
-		provenance[p.View] = p
+		provenance[p.View+"@"+number(p.ViewVersion)] = p
 	}
 	for i, entity := range entities {
 		for _, f := range response.Features {
@@ -204,11 +219,11 @@ func featureTable(request *headwaterv1.GetFeaturesRequest, response *headwaterv1
 				continue
 			}
 			status := f.Values.Status[i]
-			view, _, _ := strings.Cut(f.Name, "__")
+			view := f.View + "@" + number(f.ViewVersion)
 			at, run := "", ""
 			if p := provenance[view]; p != nil && i < len(p.RunSeqs) && i < len(p.EventTimes) && p.RunSeqs[i] > 0 {
 				at = feature.Time(p.EventTimes[i]).String()
-				run = view + "@" + number(p.ViewVersion) + "/" + number(p.RunSeqs[i])
+				run = view + "/" + number(p.RunSeqs[i])
 			}
 			value, err := client.Value(f.Values, i)
 			if err != nil {
@@ -242,6 +257,13 @@ func entityNames(keys map[string]*headwaterv1.KeyColumn) []string {
 
 // valueText is a value of a key: of two types, and for what else a request file holds nothing.
 func valueText(v *headwaterv1.Value) string {
+	if list := v.GetListValue(); list != nil {
+		parts := make([]string, len(list.GetValues()))
+		for i, element := range list.GetValues() {
+			parts[i] = valueText(element)
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	}
 	for _, t := range feature.PlainTypes() {
 		if value, err := wire.FromValue(t, v); err == nil {
 			return value.Text()

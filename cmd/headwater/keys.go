@@ -10,54 +10,101 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// serviceKeys asks the server for the join keys of a service's entities, each once, by name. A caller who may read the
-// service need not be allowed to look at its definitions: then known is false.
-func serviceKeys(ctx context.Context, c *client.Client, service string) (keys []feature.Column, known bool, err error) {
-	keys, err = lookUpKeys(ctx, c, service)
+// serviceColumns asks the server for what readers of a service hand in: the join keys of its entities and the inputs of its
+// on-demand features, each once, by name. A caller who may read the service need not be allowed to look at its definitions:
+// then known is false.
+func serviceColumns(ctx context.Context, c *client.Client, service string) (keys, inputs []feature.Column, known bool, err error) {
+	l := lookUp{ctx: ctx, client: c, seen: map[string]bool{}}
+	err = l.service(service)
 	if fault.ReasonOf(err) == fault.PermissionDenied {
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
-	return keys, err == nil, err
+	return l.keys, l.inputs, err == nil, err
 }
 
-func lookUpKeys(ctx context.Context, c *client.Client, service string) ([]feature.Column, error) {
-	get := func(kind headwaterv1.DefinitionKind, name string) (*headwaterv1.GetDefinitionResponse, error) {
-		return c.Registry.GetDefinition(ctx, &headwaterv1.GetDefinitionRequest{Kind: kind, Name: name})
-	}
-	d, err := get(headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE, service)
+// lookUp reads definitions.
+type lookUp struct {
+	ctx          context.Context
+	client       *client.Client
+	seen         map[string]bool
+	keys, inputs []feature.Column
+}
+
+func (l *lookUp) get(kind headwaterv1.DefinitionKind, name string) (*headwaterv1.GetDefinitionResponse, error) {
+	return l.client.Registry.GetDefinition(l.ctx, &headwaterv1.GetDefinitionRequest{Kind: kind, Name: name})
+}
+
+func (l *lookUp) service(name string) error {
+	d, err := l.get(headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var keys []feature.Column
-	seen := map[string]bool{}
 	for _, view := range viewsOf(d) {
-		v, err := get(headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW, view)
-		if err != nil {
-			return nil, err
+		if err := l.view(view); err != nil {
+			return err
 		}
-		for _, view := range v.GetDefinition().GetFeatureViews() {
-			if view.Entity == "" || seen[view.Entity] {
-				continue
+	}
+	return nil
+}
+
+func (l *lookUp) view(ref string) error {
+	if l.seen["view:"+ref] {
+		return nil
+	}
+	l.seen["view:"+ref] = true
+	d, err := l.get(headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW, ref)
+	if err != nil {
+		return err
+	}
+	for _, view := range d.GetDefinition().GetFeatureViews() {
+		for _, in := range view.GetOnDemand().GetInputs() {
+			if err := l.add(&l.inputs, in.Name, in.Type, "input "+in.Name+" of view "+ref); err != nil {
+				return err
 			}
-			seen[view.Entity] = true
-			e, err := get(headwaterv1.DefinitionKind_DEFINITION_KIND_ENTITY, view.Entity)
-			if err != nil {
-				return nil, err
-			}
-			for _, entity := range e.GetDefinition().GetEntities() {
-				for _, k := range entity.JoinKeys {
-					t, err := feature.ParseType(k.Type)
-					if err != nil {
-						return nil, fault.New(fault.Unimplemented, "join key %s of entity %s: %s; this client is older than the server", k.Name, entity.Name, err)
-					}
-					if _, ok := keyType(keys, k.Name); !ok {
-						keys = append(keys, feature.Column{Name: k.Name, Type: t})
-					}
+		}
+		if view.GetOnDemand() != nil {
+			for _, read := range viewsOf(d) {
+				if err := l.view(read); err != nil {
+					return err
 				}
 			}
+			continue
+		}
+		if err := l.entity(view.Entity); err != nil {
+			return err
 		}
 	}
-	return keys, nil
+	return nil
+}
+
+func (l *lookUp) entity(name string) error {
+	if l.seen["entity:"+name] {
+		return nil
+	}
+	l.seen["entity:"+name] = true
+	d, err := l.get(headwaterv1.DefinitionKind_DEFINITION_KIND_ENTITY, name)
+	if err != nil {
+		return err
+	}
+	for _, e := range d.GetDefinition().GetEntities() {
+		for _, k := range e.JoinKeys {
+			if err := l.add(&l.keys, k.Name, k.Type, "join key "+k.Name+" of entity "+e.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *lookUp) add(to *[]feature.Column, name, typ, what string) error {
+	t, err := feature.ParseType(typ)
+	if err != nil {
+		return fault.New(fault.Unimplemented, "%s: %s; this client is older than the server", what, err)
+	}
+	if _, ok := keyType(*to, name); !ok {
+		*to = append(*to, feature.Column{Name: name, Type: t})
+	}
+	return nil
 }
 
 // viewsOf is the views a service reads: at the versions it is pinned to where the server says so.
