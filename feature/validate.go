@@ -187,12 +187,19 @@ func (v *validation) columns(field, what string, columns []Column, taken map[str
 		if other, ok := taken[c.Name]; ok && c.Name != "" {
 			v.add(at+".name", "found a second column called %s (there is %s of that name), expected each name once", c.Name, other)
 		} else {
-			taken[c.Name] = "a " + what
+			taken[c.Name] = article(what) + what
 		}
 		if !c.Type.IsValid() {
 			v.add(at+".type", "found no type, expected one of %s", TypeNames())
 		}
 	}
+}
+
+func article(what string) string {
+	if strings.ContainsRune("aeiou", rune(what[0])) {
+		return "an "
+	}
+	return "a "
 }
 
 func (v *validation) entity(e *Entity) {
