@@ -135,6 +135,9 @@ func (q *Query) Render(start, end Time) string {
 	return b.String()
 }
 
+// Text is the query as written between two byte offsets, as of its tokens.
+func (q *Query) Text(from, to int) string { return q.text[from:to] }
+
 // Locate is the line and column in the query as written of a byte offset into Render(start, end). An offset inside a
 // constant that Render put in is that of its placeholder. Both count from 1, columns in characters.
 func (q *Query) Locate(start, end Time, offset int) (line, column int) {

@@ -281,7 +281,6 @@ func (v *validation) sql(t *SQLTransform) {
 	}
 	v.viewRefs("sql.views", t.Views)
 	v.sqlViews(t)
-	v.unavailableInSQL(t)
 	_, problems := ParseQuery(t.Query)
 	v.addSQL("sql.query", problems)
 }

@@ -87,7 +87,7 @@ func (a *analyser) lookThrough(ctx context.Context, root *allowance, f *function
 	}
 	if f.builtIn() {
 		if rule := hiddenRule(f); rule != "" {
-			refuse(Refusal{Rule: rule, Found: "a call of " + f.Identity + " in " + root.function.Identity, Expected: nothingElse, Remedy: remedies[rule]})
+			refuse(Refusal{Rule: rule, Found: "a call of " + f.Identity + ", of which " + root.function.Identity + " is made", Expected: nothingElse, Remedy: remedies[rule]})
 		}
 		return nil
 	}
@@ -122,7 +122,7 @@ func (a *analyser) lookThrough(ctx context.Context, root *allowance, f *function
 	var called []*function
 	tree.nodes(func(n *Node) {
 		a.checkTree(n, c, func(r Refusal, _ int, _ ...string) {
-			r.Found += " in " + f.Identity
+			r.Found += ", in the body of " + f.Identity
 			refuse(r)
 		})
 		n.walk(nil, func(n *Node, _ []*Node) bool {
@@ -153,6 +153,10 @@ func (a *analyser) bodyOf(ctx context.Context, f *function) (tree Value, c *cata
 			return err
 		}
 		if text == nil {
+			if !oneStatement(source) {
+				tree, c, problem = Value{}, nil, "it is not one SELECT"
+				return nil
+			}
 			_, err = tx.Exec(ctx, "CREATE FUNCTION pg_temp._headwater_body("+arguments+") RETURNS "+result+" LANGUAGE sql BEGIN ATOMIC "+source+"\n;END")
 			if err != nil {
 				return err
@@ -171,7 +175,18 @@ func (a *analyser) bodyOf(ctx context.Context, f *function) (tree Value, c *cata
 	if pg := failed(err); pg != nil {
 		return Value{}, nil, pg.Message, nil
 	}
-	return tree, c, "", err
+	return tree, c, problem, err
+}
+
+// oneStatement says that text is one SQL statement: what is put around it is sent with it.
+func oneStatement(text string) bool {
+	tokens, problem := feature.LexSQL(text)
+	for i := range tokens {
+		if tokens[i].Text == ";" && i < len(tokens)-1 {
+			return false
+		}
+	}
+	return problem == nil && len(tokens) > 0
 }
 
 // lookThroughAggregate does the same for an aggregate: its definition is that of the functions that it is made of.

@@ -87,6 +87,13 @@ type analyser struct {
 	catalog   *catalog
 	tree      *Node
 	refusals  []Refusal
+	demand    *demand
+	// subqueries are what the queries in expressions show, judged once each.
+	subqueries map[*Node]*relation
+	// top is the outermost query, once it is judged.
+	top *scope
+	// read are the declared relations that the SQL reads.
+	read map[string]bool
 	// functions are those of users that may be called, by oid.
 	functions map[uint32]*allowance
 }
@@ -103,7 +110,8 @@ func TooLarge(query *feature.Query) *Refusal {
 // Analyse reads the view that a statement made. It refuses, in the order of the SQL, or says what the view is made of. tx is
 // left as it was, and is in the settings that runs are pinned to.
 func Analyse(ctx context.Context, tx pgx.Tx, in Input) (*feature.Analysis, []Refusal, error) {
-	a := &analyser{Input: in, statement: &in.Statement, tx: tx, functions: map[uint32]*allowance{}}
+	a := &analyser{Input: in, statement: &in.Statement, tx: tx, functions: map[uint32]*allowance{}, read: map[string]bool{},
+		subqueries: map[*Node]*relation{}}
 	tree, err := a.readTree(ctx, tx, viewName(in.Statement.Name))
 	if errors.Is(err, errTooDeep) || errors.Is(err, errTooLarge) {
 		return nil, []Refusal{tooDeep}, nil
@@ -122,10 +130,19 @@ func Analyse(ctx context.Context, tx pgx.Tx, in Input) (*feature.Analysis, []Ref
 	if err := a.checkConstants(ctx); err != nil {
 		return nil, nil, err
 	}
-	analysis := &feature.Analysis{Uses: map[string][]string{}}
+	// What is not Postgres's own, or is not declared, is not looked at more closely.
+	if len(a.refusals) > 0 || a.OneRow {
+		return nil, sorted(a.refusals), nil
+	}
+	a.demand = demandsOf(tree)
+	output := a.evaluate(tree, nil, false)
+	if a.Clocks {
+		a.checkClocks(output)
+	}
 	if len(a.refusals) > 0 {
 		return nil, sorted(a.refusals), nil
 	}
+	analysis := a.analysisOf(targetsOf(tree), output)
 	for _, f := range a.functions {
 		if f.called {
 			analysis.Functions = append(analysis.Functions, f.bodies...)
@@ -206,14 +223,19 @@ func (s *Statement) Failed(err error) *Refusal {
 	}
 	const one, remedy = "one SELECT that only reads", "keep the SELECT; what is to be kept is written by the run"
 	switch {
-	case pg.Code == "54001" || pg.Code == "57014":
-		*r = tooDeep
+	case pg.Code == "54001" || pg.Code == "57014" || strings.HasPrefix(pg.Message, "memory exhausted"):
+		deep := tooDeep
+		deep.Line, deep.Column = r.Line, r.Column
+		*r = deep
 	case strings.Contains(pg.Message, "must not contain SELECT INTO"):
 		*r = Refusal{Rule: RuleStatement, Found: "SELECT INTO, which makes a table", Expected: one, Remedy: remedy}
 		keyword("into")
 	case strings.Contains(pg.Message, "must not contain data-modifying statements"):
 		*r = Refusal{Rule: RuleStatement, Found: "a part of the WITH that changes rows", Expected: one, Remedy: remedy}
 		keyword("insert", "update", "delete", "merge")
+	case strings.HasPrefix(pg.Message, "TABLESAMPLE clause can only"):
+		*r = sampled
+		keyword("tablesample")
 	case pg.Code == "42601" && len(s.Query.Tokens()) > 0 && s.Before == "" && !slices.Contains(beginnings, s.Query.Tokens()[0].Canonical()):
 		first := s.Query.Tokens()[0]
 		*r = Refusal{Rule: RuleStatement, Line: first.Line, Column: first.Column, Found: strings.ToUpper(first.Text) + " (" + pg.Message + ")", Expected: one, Remedy: remedy}

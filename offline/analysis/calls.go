@@ -12,7 +12,7 @@ var hidden = []struct {
 	rule  Rule
 	names *regexp.Regexp
 }{
-	{RuleClock, regexp.MustCompile(`^(now|clock_timestamp|timeofday|(transaction|statement)_timestamp|pg_postmaster_start_time|pg_conf_load_time|mxid_age|pg_sleep.*)$`)},
+	{RuleClock, regexp.MustCompile(`^(now|clock_timestamp|timeofday|(transaction|statement)_timestamp|pg_postmaster_start_time|pg_conf_load_time|mxid_age)$`)},
 	{RuleRandom, regexp.MustCompile(`^(random|random_normal|setseed|gen_random_uuid|uuidv[47])$`)},
 	{RuleSequence, regexp.MustCompile(`^(nextval|currval|lastval|setval|pg_sequence_.*|pg_get_sequence_data)$`)},
 	{RuleFile, regexp.MustCompile(`^(pg_read_.*|pg_ls_.*|pg_stat_file|pg_current_logfile)$`)},
@@ -54,6 +54,9 @@ func hiddenRule(f *function) Rule {
 	}
 	for _, h := range hidden {
 		if h.names.MatchString(f.Name) {
+			if h.rule == RuleCatalog && f.Volatility == "v" && strings.HasPrefix(f.Name, "pg_") {
+				return RuleVolatile
+			}
 			return h.rule
 		}
 	}
@@ -87,6 +90,7 @@ func (a *analyser) checkTree(tree *Node, c *catalog, refuse report) {
 		a.checkNode(n, at, c, refuse)
 		a.checkCalls(n, at, c, refuse)
 		a.checkTypes(n, at, c, types, refuse)
+		a.checkCollation(n, at, c, refuse)
 		return true
 	})
 }
@@ -118,8 +122,7 @@ func (a *analyser) checkNode(n *Node, at int, c *catalog, refuse report) {
 	case "NEXTVALUEEXPR":
 		refuse(Refusal{Rule: RuleSequence, Found: "the next value of a sequence", Expected: nothingElse, Remedy: remedies[RuleSequence]}, at)
 	case "TABLESAMPLECLAUSE":
-		refuse(Refusal{Rule: RuleSample, Found: "TABLESAMPLE, which picks rows by where they lie", Expected: "all rows, or a choice by their columns",
-			Remedy: "write a condition on a hash of the key: WHERE hashtext(key) % 10 = 0"}, a.keywordBefore(n.place(), "tablesample"), "TABLESAMPLE")
+		refuse(sampled, a.keywordBefore(n.place(), "tablesample"), "TABLESAMPLE")
 	case "COERCEVIAIO":
 		a.checkTextToTime(n, at, c, refuse)
 	case "RANGETBLFUNCTION":
@@ -128,6 +131,9 @@ func (a *analyser) checkNode(n *Node, at int, c *catalog, refuse report) {
 		}
 	}
 }
+
+var sampled = Refusal{Rule: RuleSample, Found: "TABLESAMPLE, which picks rows by where they lie", Expected: "all rows, or a choice by their columns",
+	Remedy: "write a condition on a hash of the key: WHERE hashtext(key) % 10 = 0"}
 
 // lockPlace is where FOR UPDATE or one of its kind stands.
 func (a *analyser) lockPlace() int {

@@ -103,6 +103,8 @@ func (a *analyser) refuseConstant(at int, typ uint32) {
 	switch typ {
 	case 1082, 1114:
 		remedy = "write it as YEAR-MONTH-DAY: '2024-01-31'"
+	case 0:
+		remedy = "write it as YEAR-MONTH-DAY, and a time with its offset: '2024-01-31 08:00+00'"
 	case 1186:
 		remedy = "write a sign before each of its parts: '-1 day -2 hours'"
 	}

@@ -37,6 +37,7 @@ const (
 	RuleLimit       Rule = "limit-order"
 	RuleDistinctOn  Rule = "distinct-on-order"
 	RuleArray       Rule = "array-order"
+	RuleEqual       Rule = "equal-values"
 	RuleAvailable   Rule = "available-at"
 	RuleEventTime   Rule = "event-time"
 )
@@ -46,7 +47,7 @@ func Rules() []Rule {
 	return []Rule{
 		RuleRelation, RuleStatement, RuleLock, RuleSize, RuleClock, RuleRandom, RuleSequence, RuleSession, RuleCatalog, RuleFile,
 		RuleLargeObject, RuleVolatile, RuleFunction, RuleType, RuleConstant, RuleTextToTime, RuleCollation, RuleSample,
-		RuleAggregate, RuleFloat, RuleWindow, RuleLimit, RuleDistinctOn, RuleArray, RuleAvailable, RuleEventTime,
+		RuleAggregate, RuleFloat, RuleWindow, RuleLimit, RuleDistinctOn, RuleArray, RuleEqual, RuleAvailable, RuleEventTime,
 	}
 }
 
