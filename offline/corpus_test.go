@@ -29,12 +29,12 @@ var update = flag.Bool("update", false, "write what is found into the corpus")
 
 // snippet is one view of the corpus.
 type snippet struct {
-	file, name       string
-	head, sql        []string
-	verdict          []string
-	grain, lookback  time.Duration
-	functions        []feature.FunctionAllowance
-	inputs, unstable bool
+	file, name      string
+	head, sql       []string
+	verdict         []string
+	grain, lookback time.Duration
+	functions       []feature.FunctionAllowance
+	inputs          bool
 }
 
 const (
