@@ -182,6 +182,16 @@ func (e *copyEncoder) value(v feature.Value) {
 	}
 }
 
+// row writes the columns of historyColumns.
+func (e *copyEncoder) row(r *feature.Row) {
+	e.text(r.Key)
+	e.time(r.EventTime)
+	e.time(r.AvailableAt)
+	for _, v := range r.Values {
+		e.value(v)
+	}
+}
+
 // close writes the trailer and what is buffered.
 func (e *copyEncoder) close() error {
 	e.buf = append(e.buf, 0xff, 0xff)

@@ -174,12 +174,7 @@ func stageStates(ctx context.Context, tx pgx.Tx, t *Transform, staging string, s
 			return t.stateRows(ctx, state, func(r *feature.Row) error {
 				e.beginRow(len(names))
 				e.int64(int64(state))
-				e.text(r.Key)
-				e.time(r.EventTime)
-				e.time(r.AvailableAt)
-				for _, v := range r.Values {
-					e.value(v)
-				}
+				e.row(r)
 				return e.err
 			})
 		})

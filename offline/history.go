@@ -85,12 +85,7 @@ func stage(ctx context.Context, tx pgx.Tx, t *Transform, seq int64, w *Written) 
 			return t.Rows(ctx, func(r *feature.Row) error {
 				added(r)
 				e.beginRow(len(columns))
-				e.text(r.Key)
-				e.time(r.EventTime)
-				e.time(r.AvailableAt)
-				for _, v := range r.Values {
-					e.value(v)
-				}
+				e.row(r)
 				return e.err
 			})
 		})

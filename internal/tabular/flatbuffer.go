@@ -100,7 +100,7 @@ func checkSchemaTable(meta []byte, nested bool) error {
 		return badStream("found a schema without columns, expected some")
 	}
 	for i := range n {
-		if err := sum.field(schema, first, i, nested, true); err != nil {
+		if err := sum.field(schema, first, i, nested); err != nil {
 			return err
 		}
 	}
@@ -134,8 +134,9 @@ func (b *budget) string(t table, slot int) {
 	b.take(n)
 }
 
-// field takes the i-th of a vector of fields, with all below it. list is whether it may be one.
-func (b *budget) field(of table, first, i int, nested, list bool) error {
+// field takes the i-th of a vector of fields, with all below it. within names the columns that hold it: none for a column
+// itself, which may be a list.
+func (b *budget) field(of table, first, i int, nested bool, within ...string) error {
 	b.take(4)
 	field := of.element(first, i)
 	b.string(field, fieldName)
@@ -150,14 +151,15 @@ func (b *budget) field(of table, first, i int, nested, list bool) error {
 		}
 	}
 	children, n := field.vector(fieldChildren)
+	column := append(within, field.text(fieldName))
 	switch {
-	case n > 0 && !nested && !(list && n == 1 && (kind == typeList || kind == typeFixedSizeList)):
-		return badStream("column %s: found a nested type, expected %s", quote(field.text(fieldName)), streamTypes)
+	case n > 0 && !nested && !(len(within) == 0 && n == 1 && (kind == typeList || kind == typeFixedSizeList)):
+		return badStream("column %s: found a nested type, expected %s", quote(column[0]), streamTypes)
 	case field.field(fieldDictionary) != 0 && !nested:
-		return badStream("column %s: found a dictionary, expected plain values of %s", quote(field.text(fieldName)), streamTypes)
+		return badStream("column %s: found a dictionary, expected plain values of %s", quote(column[0]), streamTypes)
 	}
 	for i := range n {
-		if err := b.field(field, children, i, nested, false); err != nil {
+		if err := b.field(field, children, i, nested, column...); err != nil {
 			return err
 		}
 	}
