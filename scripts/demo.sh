@@ -110,11 +110,14 @@ step 0 "export HEADWATER_SERVER=$HEADWATER_SERVER HEADWATER_TOKEN=\$(cat $HEADWA
 
 say 'Definitions are YAML files: entities, a source, two views, a service that a model reads, and roles.'
 step 0 "headwater validate $flights/definitions"
+say 'Tests stand beside them: rows that arrive, and what comes of them. Each runs on servers of its own.'
+step 0 "headwater test $flights"
+expect 1 '^6 tests, all hold '
 say 'What would they change? The exit status of a plan with changes is 6, for scripts.'
 step 6 "headwater plan $flights/definitions"
-expect 9 '^add '
+expect 9 '^(├|└)─ [a-z]+:[a-z0-9_]+@1$'
 step 0 "headwater apply $flights/definitions"
-expect 9 '^add '
+expect 9 '^(├|└)─ [a-z]+:[a-z0-9_]+@1$'
 
 say 'A month of real flights, in four files. Each becomes a load, kept with its name, size and SHA-256.'
 step 0 "headwater ingest flights $flights/data/flights-2001-01-week[1-4].parquet"
