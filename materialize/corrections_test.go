@@ -80,6 +80,29 @@ func TestCorrectionsThatArrive(t *testing.T) {
 	}
 }
 
+// What a correction took away counts for nothing in a view of the view, while a NULL that there is counts.
+func TestAViewOverCorrectionsThatArrive(t *testing.T) {
+	w := newWorld(t)
+	src := w.newArrivingSource(t)
+	base := w.newView(t, src, latest, 0)
+	counted := w.newViewOver(t, base, `SELECT name, room, date_trunc('day', event_time) + interval '1 day' AS event_time,
+		greatest(max(available_at), date_trunc('day', event_time) + interval '1 day') AS available_at, max(value) AS value, count(*) AS rows
+		FROM %s GROUP BY name, room, date_trunc('day', event_time)`, 24*time.Hour, 0)
+	first := w.load(t, src, 0, reading("a", 1, hours(1), 1), reading("a", 1, hours(2), 9), lateReading("a", 1, hours(3), hours(3), feature.Null()),
+		reading("b", 1, hours(1), 4))
+	w.commit(t, src, 1, hours(2))
+	w.published(t, base, nil)
+	w.published(t, counted, nil)
+	expectLive(t, w, counted, "a|1 24:00 known 24:00: 9 3", "b|1 24:00 known 24:00: 4 1")
+	w.load(t, src, first, reading("a", 1, hours(1), 1), lateReading("a", 1, hours(3), hours(3), feature.Null()))
+	w.commit(t, src, 2, hours(5))
+	w.published(t, base, nil)
+	expectLive(t, w, base, "a|1 01:00 known 01:00: 1 1", "a|1 02:00 known 02:00: 9 1", "a|1 02:00 known 05:00:  ", "a|1 03:00 known 03:00:  1",
+		"b|1 01:00 known 01:00: 4 1", "b|1 01:00 known 05:00:  ")
+	w.published(t, counted, nil)
+	expectLive(t, w, counted, "a|1 24:00 known 24:00: 1 2")
+}
+
 // known is what the rule says of a key and an instant: of the rows in the state of knowledge of that instant the one with the
 // greatest event time, then the one known last; the values are NULL where there was a row of a later event time in an earlier
 // state, which has gone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,8 +77,22 @@ func (in *ViewInput) createView(ctx context.Context, tx pgx.Tx, reader *feature.
 		WHERE seq_from <= %d AND seq_to > %d AND event_time >= %s AND event_time < %s
 		ORDER BY entity_key DESC, event_time DESC, available_at DESC)`,
 		historyTable(in.View), in.Seq, in.Seq, timeLiteral(read.Start.Add(shift)), timeLiteral(read.End.Add(shift)))
-	_, err := tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(in.View.Name)+" AS "+viewSelect(in.View, newest))
+	_, err := tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(in.View.Name)+" AS "+viewSelect(in.View, newest)+in.withoutGone())
 	return err
+}
+
+// withoutGone is the WHERE that leaves out the rows without values, where they may be what corrections left of rows that they
+// took away: those count for nothing, as if they were not there.
+func (in *ViewInput) withoutGone() string {
+	arrives := func(src *feature.SourceVersion) bool { return src.Corrections == feature.Arrive }
+	if !slices.ContainsFunc(in.View.SourceVersions, arrives) {
+		return ""
+	}
+	var values []string
+	for _, c := range in.View.Stored() {
+		values = append(values, quote(c.Name)+" IS NOT NULL")
+	}
+	return " WHERE " + strings.Join(values, " OR ")
 }
 
 // count fills Rows.
