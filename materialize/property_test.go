@@ -13,6 +13,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/reference"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/read"
 )
 
 // model is a world's source and view, as the reference has them.
@@ -111,7 +112,7 @@ func (m *model) reads(owned reference.Interval) reference.Interval {
 
 func (m *model) output(owned reference.Interval, rows []reference.SourceRow) []feature.Row {
 	if m.windows != nil {
-		return m.windows.Rows(rows, owned, m.begins)
+		return m.windows.Rows(rows, owned, m.begins, m.history.LiveRows())
 	}
 	return m.transform(rows)
 }
@@ -297,7 +298,26 @@ func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 			rt.Fatalf("sequence %d reads otherwise after run %d", seq, r.Seq)
 		}
 	}
+	if m.windows != nil {
+		m.checkWindows(rt, owned, inputs)
+	}
 	m.checkOnline(rt, w, t, view, r)
+}
+
+// checkWindows holds what readers get at each point that the run owned to what its rows make there, whatever the runs
+// before it left.
+func (m *model) checkWindows(rt *rapid.T, owned reference.Interval, rows []reference.SourceRow) {
+	for _, last := range m.history.LiveRows() {
+		for g := owned.Start.Add(m.grain); g <= owned.End; g = g.Add(m.grain) {
+			found, want := m.history.PointInTime(last.Key, g, 0, m.seq), m.windows.At(rows, last.Key, g)
+			if found.Status == read.NoRow {
+				found.Values = m.windows.At(nil, last.Key, g)
+			}
+			if !slices.EqualFunc(found.Values, want, feature.Value.Equal) {
+				rt.Fatalf("%q at %s: found %v, expected %v", last.Key, g, found.Values, want)
+			}
+		}
+	}
 }
 
 func (m *model) checkOnline(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersion, r *Run) {

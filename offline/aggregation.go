@@ -22,6 +22,7 @@ import (
 type aggregating struct {
 	plan   *window.Plan
 	within window.Range
+	engine *window.Engine
 }
 
 // Reason is how many rows were left out for one reason.
@@ -31,7 +32,8 @@ type Reason struct {
 }
 
 // ownWindows works out the grid points that the run owns: those g for which g less the hop lies in Owned. Coverage has no
-// gaps, and where it begins each entity has a row, so that a run that begins before it writes its old beginning anew.
+// gaps, and where it begins each entity has a row, so that a run that begins before it writes its old beginning anew. What a
+// row changes, it changes until it leaves the windows, so a run goes on to the end of what was covered.
 func (t *Transform) ownWindows(scope Scope, reach Span, now feature.Time) error {
 	hop := t.View.Aggregation.Hop
 	plan := window.NewPlan(&t.View.View, &t.View.SourceVersions[0].Source)
@@ -58,9 +60,8 @@ func (t *Transform) ownWindows(scope Scope, reach Span, now feature.Time) error 
 	begins := true
 	if !covered.IsEmpty() {
 		t.Owned.Start = min(t.Owned.Start, covered.End)
-		if begins = t.Owned.Start <= covered.Start; t.Owned.Start < covered.Start {
-			t.Owned.End = max(t.Owned.End, covered.Start.Add(hop))
-		}
+		begins = t.Owned.Start <= covered.Start
+		t.Owned.End = max(t.Owned.End, covered.End)
 	}
 	t.aggregating = &aggregating{plan: plan, within: window.Range{Start: t.Owned.Start, End: t.Owned.End, Begins: begins}}
 	return nil
@@ -75,10 +76,41 @@ func (t *Transform) reads() Span {
 	return Span{Start: t.Owned.Start.Add(-t.View.Lookback), End: t.Owned.End}
 }
 
+// recall makes ready to compute the windows: it reads what the history has at the run's start, on the connection that
+// writes it.
+func (t *Transform) recall(ctx context.Context, conn *pgx.Conn) error {
+	a := t.aggregating
+	a.engine = window.New(a.plan, a.within, window.Options{})
+	if a.within.Begins {
+		return nil
+	}
+	stored := t.View.Stored()
+	columns := make([]string, len(stored))
+	for i, c := range stored {
+		columns[i] = quote(c.Name)
+	}
+	values := make([]feature.Value, len(stored))
+	query := fmt.Sprintf("SELECT DISTINCT ON (entity_key) entity_key, %s FROM %s WHERE seq_to = %d AND event_time <= %s "+
+		"ORDER BY entity_key, event_time DESC, available_at DESC",
+		strings.Join(columns, ", "), historyTable(t.View), int64(SeqLive), timeLiteral(a.within.Start))
+	return copyOut(ctx, conn, query, func(fields [][]byte) error {
+		for i, f := range fields[1:] {
+			values[i] = feature.Null()
+			if f != nil {
+				var err error
+				if values[i], err = decodeValue(stored[i].Type, f); err != nil {
+					return err
+				}
+			}
+		}
+		return a.engine.Recall(fields[0], values)
+	})
+}
+
 // windowRows emits what the windows make of the source's rows.
 func (t *Transform) windowRows(ctx context.Context, emit func(*feature.Row) error) error {
 	a := t.aggregating
-	engine := window.New(a.plan, a.within, window.Options{})
+	engine := a.engine
 	defer engine.Close()
 	var unknown int64
 	r := windowReader{view: t.View, plan: a.plan}

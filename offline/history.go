@@ -78,6 +78,11 @@ func stage(ctx context.Context, tx pgx.Tx, t *Transform, seq int64, w *Written) 
 		digest.Add(encoding)
 		w.Produced++
 	}
+	if t.aggregating != nil {
+		if err := t.recall(ctx, tx.Conn()); err != nil {
+			return "", err
+		}
+	}
 	if len(t.corrections) > 0 {
 		err = stageStates(ctx, tx, t, table, seq, added)
 	} else {

@@ -25,11 +25,15 @@ type batch struct {
 	texts   [][][]byte
 	starts  []uint32 // where the rows of each entity begin in order
 	order   []uint32
+
+	// recalled is where in rawRecalled the values of each entity are, by its number; entities beyond it have none.
+	rawRecalled []byte
+	recalled    map[uint32]int
 }
 
 func newBatch(p *Plan) *batch {
 	return &batch{
-		plan: p, byKey: map[string]uint32{}, filters: make([][]bool, len(p.Filters)), null: make([][]bool, len(p.Columns)),
+		plan: p, byKey: map[string]uint32{}, recalled: map[uint32]int{}, filters: make([][]bool, len(p.Filters)), null: make([][]bool, len(p.Columns)),
 		codes: make([][]uint64, len(p.Columns)), texts: make([][][]byte, len(p.Columns)),
 	}
 }
@@ -67,13 +71,7 @@ func (b *batch) decode(rows int, within Range, counts *Counts) {
 		enters = point
 		use := b.classify(at, enters, filters, within, counts)
 		if use {
-			number, ok := b.byKey[string(key)]
-			if !ok {
-				number = uint32(len(b.keys))
-				b.keys = append(b.keys, string(key))
-				b.byKey[b.keys[number]] = number
-			}
-			b.entity = append(b.entity, number)
+			b.entity = append(b.entity, b.numberOf(key))
 			b.times = append(b.times, at)
 			b.enters = append(b.enters, enters)
 			b.delays = append(b.delays, feature.Time(delay))
@@ -107,6 +105,16 @@ func (b *batch) decode(rows int, within Range, counts *Counts) {
 			}
 		}
 	}
+}
+
+func (b *batch) numberOf(key []byte) uint32 {
+	number, ok := b.byKey[string(key)]
+	if !ok {
+		number = uint32(len(b.keys))
+		b.keys = append(b.keys, string(key))
+		b.byKey[b.keys[number]] = number
+	}
+	return number
 }
 
 func flagBytes(n int) int { return (n + 7) / 8 }

@@ -4,6 +4,7 @@
 // values and quantiles, all of which rows can be added to and taken from. It imports feature and nothing else of ours.
 //
 // Invariant: what comes out depends on the set of rows that went in, and not on their order, on how they are split among
-// workers, or on where a run begins, but for the first point of a view's coverage. The cost of a row does not grow with the
+// workers, or on where a run begins, but for the first point of a view's coverage, and for a first point whose history has
+// values of other rows (Recall). The cost of a row does not grow with the
 // length of its windows: it enters each once, and leaves it once.
 package window

@@ -2,6 +2,7 @@ package window
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -17,7 +18,9 @@ type Engine struct {
 	within  Range
 	options Options
 	store   store
-	counts  Counts
+	// recalled holds what the history has at the start of the range, in the parts of store.
+	recalled store
+	counts   Counts
 }
 
 // Options is what an engine may use.
@@ -70,6 +73,7 @@ func New(plan *Plan, within Range, options Options) *Engine {
 	}
 	e := &Engine{plan: plan, within: within, options: options}
 	e.store.budget, e.store.folder = options.Memory, options.Folder
+	e.recalled.budget, e.recalled.folder = options.Memory, options.Folder
 	return e
 }
 
@@ -84,6 +88,13 @@ func (e *Engine) Add(r *Row) error {
 		return nil
 	}
 	return e.store.add(e.plan, r)
+}
+
+// Recall takes what the history has of an entity at the start of the range: the values of its last row by then, of which
+// nothing is kept that is the caller's. Changes are told from those, as rows that came or went since an earlier run may
+// have made them others. An entity that is not recalled has no row. Not for a range that begins the history.
+func (e *Engine) Recall(key []byte, values []feature.Value) error {
+	return e.recalled.recall(e.plan, key, values)
 }
 
 // outBatch is how many rows pass from a worker to the caller of Run at once.
@@ -128,7 +139,7 @@ func (e *Engine) Run(ctx context.Context, emit func(*feature.Row) error) (Counts
 }
 
 // Close lets go of the rows.
-func (e *Engine) Close() error { return e.store.close() }
+func (e *Engine) Close() error { return errors.Join(e.store.close(), e.recalled.close()) }
 
 // worker sweeps one part after another.
 type worker struct {
@@ -153,17 +164,22 @@ func (w *worker) run(next *atomic.Int64) (err error) {
 		if n >= partitions {
 			return w.flush()
 		}
-		rows := w.engine.store.parts[n].rows
-		if rows == 0 {
+		rows, recalled := w.engine.store.parts[n].rows, w.engine.recalled.parts[n].rows
+		if rows == 0 && recalled == 0 {
 			continue
 		}
 		if b.raw, err = w.engine.store.take(n, b.raw[:0]); err != nil {
 			return err
 		}
 		b.decode(rows, w.engine.within, &w.counts)
+		if b.rawRecalled, err = w.engine.recalled.take(n, b.rawRecalled[:0]); err != nil {
+			return err
+		}
+		b.recall(recalled)
 		b.group()
 		for i := range b.keys {
 			b.fill(i, s.entity)
+			b.recalledOf(i, s.recalled)
 			if err := s.run(); err != nil {
 				return err
 			}

@@ -53,23 +53,26 @@ type Row struct {
 
 // add appends a row to its part: its key, event time, delay, flags, and the codes of its values.
 func (s *store) add(p *Plan, r *Row) error {
-	pt := &s.parts[hash(r.Key)%partitions]
-	before := len(pt.buffer)
-	b := binary.AppendUvarint(pt.buffer, uint64(len(r.Key)))
-	b = append(b, r.Key...)
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.EventTime))
-	b = binary.AppendVarint(b, int64(r.AvailableAt-r.EventTime))
-	b = appendFlags(b, len(r.Filters), func(i int) bool { return r.Filters[i] })
-	b = appendFlags(b, len(r.Values), func(i int) bool { return r.Values[i].IsNull() })
-	for i := range r.Values {
-		switch v := r.Values[i]; {
-		case v.IsNull():
-		case numbered(p.Columns[i].Type):
-			b = appendText(b, v)
-		default:
-			b = binary.LittleEndian.AppendUint64(b, encode(v))
+	return s.write(r.Key, func(b []byte) []byte {
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.EventTime))
+		b = binary.AppendVarint(b, int64(r.AvailableAt-r.EventTime))
+		b = appendFlags(b, len(r.Filters), func(i int) bool { return r.Filters[i] })
+		b = appendFlags(b, len(r.Values), func(i int) bool { return r.Values[i].IsNull() })
+		for i := range r.Values {
+			if v := r.Values[i]; !v.IsNull() {
+				b = appendValue(b, p.Columns[i].Type, v)
+			}
 		}
-	}
+		return b
+	})
+}
+
+// write appends a key, and what is appended of it, to the key's part.
+func (s *store) write(key []byte, rest func([]byte) []byte) error {
+	pt := &s.parts[hash(key)%partitions]
+	before := len(pt.buffer)
+	b := binary.AppendUvarint(pt.buffer, uint64(len(key)))
+	b = rest(append(b, key...))
 	pt.buffer = b
 	pt.rows++
 	s.memory += int64(len(b) - before)

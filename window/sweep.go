@@ -15,13 +15,16 @@ type sweep struct {
 	groups []groupState
 	// values are the outputs at the point that the sweep has reached, before those at the point that was told last.
 	values, before []feature.Value
-	emit           func(key string, at feature.Time, values []feature.Value) error
+	// recalled is what the history has at the start of a range that does not begin it.
+	recalled []feature.Value
+	emit     func(key string, at feature.Time, values []feature.Value) error
 }
 
 func newSweep(p *Plan, within Range, emit func(key string, at feature.Time, values []feature.Value) error) *sweep {
 	return &sweep{
 		plan: p, within: within, entity: newEntity(p), groups: newStates(p),
-		values: make([]feature.Value, len(p.outputs)), before: make([]feature.Value, len(p.outputs)), emit: emit,
+		values: make([]feature.Value, len(p.outputs)), before: make([]feature.Value, len(p.outputs)),
+		recalled: make([]feature.Value, len(p.outputs)), emit: emit,
 	}
 }
 
@@ -36,12 +39,6 @@ func (s *sweep) run() error {
 	first := s.within.Start.Add(s.plan.Hop)
 	entered := 0
 	told := false
-	// tell is called before what happens after the range's start is applied, once: it makes the values at the start those
-	// that changes are told from.
-	tell := func() error {
-		told = true
-		return s.compute(s.within.Start, s.before)
-	}
 	begin := func(at feature.Time) error {
 		told = true
 		if err := s.compute(at, s.before); err != nil {
@@ -52,16 +49,34 @@ func (s *sweep) run() error {
 		}
 		return s.emit(e.key, at, s.before)
 	}
+	// change emits the values at a point where they are others than those told last.
+	change := func(at feature.Time) error {
+		copy(s.values, s.before)
+		if err := s.compute(at, s.values); err != nil {
+			return err
+		}
+		for i := range s.values {
+			if !s.values[i].Equal(s.before[i]) {
+				if err := s.emit(e.key, at, s.values); err != nil {
+					return err
+				}
+				s.values, s.before = s.before, s.values
+				break
+			}
+		}
+		return nil
+	}
 	for {
 		at := s.next(entered)
 		if !told && at > s.within.Start {
-			switch {
-			case !s.within.Begins:
-				if err := tell(); err != nil {
-					return err
-				}
-			case at > first && first <= s.within.End:
-				if err := begin(first); err != nil {
+			// No group was computed yet, so that whatever is told first is all of the values.
+			tell := begin
+			if !s.within.Begins {
+				told, tell = true, change
+				copy(s.before, s.recalled)
+			}
+			if at > first && first <= s.within.End {
+				if err := tell(first); err != nil {
 					return err
 				}
 			}
@@ -79,18 +94,8 @@ func (s *sweep) run() error {
 			}
 			continue
 		}
-		copy(s.values, s.before)
-		if err := s.compute(at, s.values); err != nil {
+		if err := change(at); err != nil {
 			return err
-		}
-		for i := range s.values {
-			if !s.values[i].Equal(s.before[i]) {
-				if err := s.emit(e.key, at, s.values); err != nil {
-					return err
-				}
-				s.values, s.before = s.before, s.values
-				break
-			}
 		}
 	}
 }

@@ -140,13 +140,18 @@ func drawRow(t *rapid.T) reference.SourceRow {
 }
 
 // compute is the engine's answer.
-func compute(t rapid.TB, view *feature.View, rows []reference.SourceRow, within window.Range, o window.Options) ([]feature.Row, window.Counts) {
+func compute(t rapid.TB, view *feature.View, rows []reference.SourceRow, within window.Range, o window.Options, live ...feature.Row) ([]feature.Row, window.Counts) {
 	t.Helper()
 	plan := window.NewPlan(view, source)
 	e := window.New(plan, within, o)
 	defer e.Close()
 	for _, r := range rows {
 		if err := e.Add(engineRow(plan, view, r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range live {
+		if err := e.Recall([]byte(r.Key), r.Values); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -223,9 +228,15 @@ func TestEqualsTheReference(t *testing.T) {
 		end := start + feature.Time(rapid.Int64Range(1, 90).Draw(t, "points"))*feature.Time(hop.Microseconds())
 		begins := rapid.Bool().Draw(t, "begins")
 		ref := &reference.Aggregation{View: view, Source: source, Entity: &sensor.Entity, Holds: holds}
-		want := ref.Rows(rows, reference.Interval{Start: start, End: end}, begins)
+		// What an earlier run left, of the rows that there were then.
+		var live []feature.Row
+		if !begins {
+			then := rapid.SliceOfN(rapid.Custom(drawRow), 0, 5).Draw(t, "rows then")
+			live = lastRows(ref.Rows(append(then, rows[:len(rows)/2]...), reference.Interval{Start: start - 90*minute, End: start}, true, nil))
+		}
+		want := ref.Rows(rows, reference.Interval{Start: start, End: end}, begins, live)
 
-		got, counts := compute(t, view, rows, window.Range{Start: start, End: end, Begins: begins}, window.Options{Workers: 1})
+		got, counts := compute(t, view, rows, window.Range{Start: start, End: end, Begins: begins}, window.Options{Workers: 1}, live...)
 		if d := difference(got, want); d != "" {
 			t.Fatalf("differs from the reference:\n%s", d)
 		}
@@ -240,7 +251,7 @@ func TestEqualsTheReference(t *testing.T) {
 		shuffled = slices.DeleteFunc(shuffled, func(r reference.SourceRow) bool { return r.EventTime <= from || r.EventTime > to })
 		again, _ := compute(t, view, shuffled, window.Range{Start: start, End: end, Begins: begins}, window.Options{
 			Workers: 3, Memory: int64(rapid.SampledFrom([]int{1, 100, 1 << 20}).Draw(t, "memory")),
-		})
+		}, live...)
 		if d := difference(again, want); d != "" {
 			t.Fatalf("another order of rows differs:\n%s", d)
 		}
@@ -250,10 +261,25 @@ func TestEqualsTheReference(t *testing.T) {
 		if middle == start {
 			return
 		}
-		first, _ := compute(t, view, rows, window.Range{Start: start, End: middle, Begins: begins}, window.Options{Workers: 1})
-		second, _ := compute(t, view, rows, window.Range{Start: middle, End: end}, window.Options{Workers: 1})
+		first, _ := compute(t, view, rows, window.Range{Start: start, End: middle, Begins: begins}, window.Options{Workers: 1}, live...)
+		second, _ := compute(t, view, rows, window.Range{Start: middle, End: end}, window.Options{Workers: 1}, lastRows(append(live, first...))...)
 		if d := difference(append(first, second...), want); d != "" {
 			t.Fatalf("two runs differ from one:\n%s", d)
 		}
 	})
+}
+
+// lastRows is the last row of each entity.
+func lastRows(rows []feature.Row) []feature.Row {
+	var last []feature.Row
+	for _, r := range rows {
+		i := slices.IndexFunc(last, func(l feature.Row) bool { return l.Key == r.Key })
+		switch {
+		case i < 0:
+			last = append(last, r)
+		case r.EventTime > last[i].EventTime:
+			last[i] = r
+		}
+	}
+	return last
 }

@@ -21,11 +21,16 @@ type Aggregation struct {
 }
 
 // Rows is the view's history over the grid points g for which g less the hop lies in owned: a row wherever a value of an
-// entity is another than at the point before. At the first point of the view's coverage it is a row for each entity that
-// has rows in a window.
-func (a *Aggregation) Rows(rows []SourceRow, owned Interval, begins bool) []feature.Row {
+// entity is another than at the point before, and at the first point another than live, the rows that the history has,
+// say at owned's start. At the first point of the view's coverage it is a row for each entity that has rows in a window.
+func (a *Aggregation) Rows(rows []SourceRow, owned Interval, begins bool, live []feature.Row) []feature.Row {
 	hop := a.View.Aggregation.Hop
 	var keys []string
+	for _, r := range live {
+		if !begins && !slices.Contains(keys, r.Key) {
+			keys = append(keys, r.Key)
+		}
+	}
 	for _, r := range rows {
 		if key, ok := a.key(r); ok && !slices.Contains(keys, key) {
 			keys = append(keys, key)
@@ -42,12 +47,29 @@ func (a *Aggregation) Rows(rows []SourceRow, owned Interval, begins bool) []feat
 				continue
 			}
 			before := feature.Row{Key: key, EventTime: g, AvailableAt: g, Values: a.At(rows, key, g.Add(-hop))}
+			if g == owned.Start.Add(hop) {
+				before.Values = a.last(live, key, owned.Start)
+			}
 			if !bytes.Equal(row.AppendCanonical(nil), before.AppendCanonical(nil)) {
 				out = append(out, row)
 			}
 		}
 	}
 	return out
+}
+
+// last is the values of an entity's last row by a grid point, those of no rows if it has none.
+func (a *Aggregation) last(live []feature.Row, key string, g feature.Time) []feature.Value {
+	var last *feature.Row
+	for i := range live {
+		if r := &live[i]; r.Key == key && r.EventTime <= g && (last == nil || r.EventTime > last.EventTime) {
+			last = r
+		}
+	}
+	if last == nil {
+		return a.At(nil, key, g)
+	}
+	return last.Values
 }
 
 // At is the view's values for an entity at a grid point.
@@ -309,8 +331,6 @@ func (a *Aggregation) AggregationRun(reach *Interval, from, to *feature.Time, co
 		return owned, true
 	}
 	owned.Start = min(owned.Start, covered.End)
-	if owned.Start < covered.Start {
-		owned.End = max(owned.End, covered.Start.Add(hop))
-	}
+	owned.End = max(owned.End, covered.End)
 	return owned, owned.Start <= covered.Start
 }

@@ -87,7 +87,9 @@ func (v *modelView) own(src *reference.Source, run *Materialize) (owned, reads r
 			longest = max(longest, v.view.Aggregation.Aggregates[i].Window)
 		}
 		reads = reference.Interval{Start: owned.Start.Add(-longest) + 1, End: owned.End + 1}
-		return owned, reads, func(rows []reference.SourceRow) []feature.Row { return v.windows.Rows(rows, owned, begins) }
+		return owned, reads, func(rows []reference.SourceRow) []feature.Row {
+			return v.windows.Rows(rows, owned, begins, v.history.LiveRows())
+		}
 	}
 	grain := v.view.Grain
 	reach = reference.Interval{Start: reach.Start.Floor(grain), End: reach.End.Ceil(grain)}
