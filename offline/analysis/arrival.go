@@ -121,7 +121,7 @@ func (s *scope) cover(n *Node) set {
 		if n.number("subLinkType") == sublinkExpr {
 			sub := s.subquery(n)
 			if len(sub.columns) == 1 && sub.columns[0].all {
-				return setOf(s.sublinkName(n)).add(sub.columns[0].covers)
+				return setOf(s.sublinkName(n) + s.sublinkPart(n)).add(sub.columns[0].covers)
 			}
 		}
 	}
@@ -173,10 +173,11 @@ func (s *scope) coverCase(n *Node, whens []*Node) set {
 			out = out.and(s.cover(w.node("result")))
 		}
 	}
-	if last != nil && !isNull(last) {
-		out = out.and(s.cover(last))
+	// Without an ELSE it may be NULL, which greatest and max pass over.
+	if last == nil || isNull(last) {
+		return nil
 	}
-	return out
+	return out.and(s.cover(last))
 }
 
 // windowReach says which rows of its partition a window function looks at: all, or those up to the row itself.
@@ -220,7 +221,8 @@ func (s *scope) windowName(f *Node) string {
 	name := fmt.Sprintf("w:%p:%s:%t", s.query, f.text("winref"), s.windowReach(f))
 	if function := s.a.catalog.functionName(f.oid("winfnoid")); slices.Contains(pointing, function) {
 		name += ":" + function
-		if args := f.nodes("args"); len(args) > 1 {
+		// lag(x) is lag(x, 1).
+		if args := f.nodes("args"); len(args) > 1 && !(function != "nth_value" && isOne(args[1])) {
 			name += s.canon(args[1])
 		}
 	}
@@ -248,12 +250,35 @@ func (s *scope) coverWindow(f, arg *Node) set {
 	whole := w.list("orderClause") == nil && frame&frameRows == 0 || frame&frameStartUnbounded != 0 && frame&frameEndUnbounded != 0
 	upToRow := frame&frameStartUnbounded != 0 && frame&(frameEndCurrent|frameEndUnbounded) != 0
 	if frame&frameExclusions != 0 || !whole && !upToRow {
-		return nil
+		return s.coverFrame(f, out)
 	}
 	for _, other := range s.windowFunctions() {
 		o := s.window(other)
 		if s.partitionName(w) == s.partitionName(o) && (whole || !s.windowReach(other) && s.orderName(w) == s.orderName(o)) {
 			out = out.add(setOf(s.windowName(other)))
+		}
+	}
+	return out
+}
+
+// framed says that a window function looks at the rows of its frame alone.
+func (s *scope) framed(f *Node) bool {
+	return !slices.Contains([]string{"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"},
+		s.a.catalog.functionName(f.oid("winfnoid")))
+}
+
+// coverFrame is what max(arrival) over a frame of other bounds is not before: all that looks at the very same frame, since a row
+// that becomes known later and changes the frame is in it. of is what the arrival of one of its rows is not before.
+func (s *scope) coverFrame(f *Node, of set) set {
+	frame := s.window(f).number("frameOptions")
+	out := set{}
+	if frame&frameExclusions == 0 && frame&(frameStartUnbounded|frameStartPreceding|frameStartCurrent) != 0 &&
+		frame&(frameEndUnbounded|frameEndFollowing|frameEndCurrent) != 0 {
+		out.add(of)
+	}
+	for _, other := range s.windowFunctions() {
+		if other.text("winref") == f.text("winref") && s.framed(other) {
+			out[s.windowName(other)] = true
 		}
 	}
 	return out
@@ -279,6 +304,34 @@ func (s *scope) sublinkName(n *Node) string {
 	s.writeCanonValue(&b, q.get("rtable"), 1)
 	s.writeCanonValue(&b, q.get("jointree"), 1)
 	return fmt.Sprintf("s:%p:%s", s.query, b.String())
+}
+
+// partOf stands between the name of a subquery's rows and that of the part of them which it looks at.
+const partOf = "\x00"
+
+// sublinkPart tells which part of its rows a subquery looks at: empty for all, else what picks them.
+func (s *scope) sublinkPart(n *Node) string {
+	q := n.node("subselect")
+	picks := q.node("limitCount") != nil || q.node("limitOffset") != nil || q.list("distinctClause") != nil
+	if !picks && q.list("groupClause") == nil && q.list("groupingSets") == nil && q.node("havingQual") == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(partOf)
+	for _, clause := range []string{"sortClause", "distinctClause", "groupClause"} {
+		for _, c := range q.nodes(clause) {
+			for _, e := range clauseExprs(q.nodes("targetList"), []*Node{c}) {
+				s.writeCanonValue(&b, Value{Node: e}, 1)
+			}
+			fmt.Fprintf(&b, " %s %s,", c.text("sortop"), c.text("nulls_first"))
+		}
+		b.WriteString(";")
+	}
+	for _, f := range []string{"groupingSets", "havingQual", "limitCount", "limitOffset", "limitOption"} {
+		s.writeCanonValue(&b, q.get(f), 1)
+		b.WriteString(";")
+	}
+	return b.String()
 }
 
 // needsOf are the windows and subqueries that a value is made of.
@@ -315,7 +368,7 @@ func (s *scope) sublinkNeeds(n *Node) set {
 	if sub.bound != nil {
 		return sub.bound
 	}
-	return setOf(s.sublinkName(n))
+	return setOf(s.sublinkName(n) + s.sublinkPart(n))
 }
 
 // rule says that what covers all of from covers to.
@@ -375,12 +428,23 @@ func (s *scope) findArrival(r *relation) {
 		}
 	}
 	if len(outer) > 0 {
-		var covered, bound set
-		for _, o := range outer {
-			covered, bound = covered.add(o.to), bound.add(o.from)
+		binds := func(outer []rule) bool {
+			var covered set
+			for _, o := range outer {
+				covered = covered.add(o.to)
+			}
+			return len(lacking(needs, closeOver(covered, rules))) == 0
 		}
-		if len(lacking(needs, closeOver(covered, rules))) == 0 {
-			r.bound = bound
+		if binds(outer) {
+			// Such as w.event_time <= f.event_time says nothing of arrivals, and is not asked for.
+			for i := len(outer) - 1; i >= 0; i-- {
+				if less := slices.Delete(slices.Clone(outer), i, i+1); len(less) > 0 && binds(less) {
+					outer = less
+				}
+			}
+			for _, o := range outer {
+				r.bound = r.bound.add(o.from)
+			}
 		}
 	}
 }
@@ -472,7 +536,7 @@ const timestamptz = 1184
 func (s *scope) boundRules() (local, outer []rule) {
 	for _, c := range s.conditions {
 		args := c.node.nodes("args")
-		if c.node.Tag != "OPEXPR" || len(args) != 2 {
+		if c.node.Tag != "OPEXPR" || len(args) != 2 || c.full {
 			continue
 		}
 		less, greater := bare(args[0]), bare(args[1])
@@ -491,6 +555,16 @@ func (s *scope) boundRules() (local, outer []rule) {
 			continue
 		}
 		covered := s.cover(less)
+		if c.outer != nil {
+			// A row that matched nothing stays, whatever the condition says of it: only what was matched is bound.
+			matched := set{}
+			for _, i := range c.outer {
+				if name := fmt.Sprintf("r:%d", i); covered[name] {
+					matched[name] = true
+				}
+			}
+			covered = matched
+		}
 		if greater.Tag != "VAR" || len(covered) == 0 {
 			continue
 		}
@@ -521,7 +595,8 @@ func closeOver(covered set, rules []rule) set {
 func lacking(needs, covered set) set {
 	out := set{}
 	for n := range needs {
-		if !covered[n] {
+		// Who covers all rows of a subquery covers each part of them.
+		if rows, _, part := strings.Cut(n, partOf); !covered[n] && !(part && covered[rows]) {
 			out[n] = true
 		}
 	}
@@ -557,6 +632,12 @@ func (s *scope) words(missing set) set {
 		}
 	}
 	return out
+}
+
+// isOne says that a node is the constant 1.
+func isOne(n *Node) bool {
+	d := n.get("constvalue").Datum
+	return n.Tag == "CONST" && len(d) > 0 && d[0] == 1 && !slices.ContainsFunc(d[1:], func(b byte) bool { return b != 0 })
 }
 
 // span is an interval as Postgres keeps it.

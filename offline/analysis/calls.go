@@ -125,8 +125,8 @@ func (a *analyser) checkNode(n *Node, at int, c *catalog, refuse report) {
 		refuse(sampled, a.keywordBefore(n.place(), "tablesample"), "TABLESAMPLE")
 	case "COERCEVIAIO":
 		a.checkTextToTime(n, at, c, refuse)
-	case "RANGETBLFUNCTION":
-		for _, t := range n.list("funccoltypes") {
+	case "RANGETBLFUNCTION", "TABLEFUNC":
+		for _, t := range append(slices.Clone(n.list("funccoltypes")), n.list("coltypes")...) {
 			a.refuseTextToTime(t.oid(), "a column of type ", at, c, refuse)
 		}
 	}

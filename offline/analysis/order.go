@@ -12,9 +12,11 @@ const (
 	frameRows           = 0x4
 	frameStartUnbounded = 0x20
 	frameEndUnbounded   = 0x100
+	frameStartCurrent   = 0x200
 	frameEndCurrent     = 0x400
 	frameStartPreceding = 0x800
 	frameEndPreceding   = 0x1000
+	frameEndFollowing   = 0x4000
 	frameExclusions     = 0x8000 | 0x10000 | 0x20000
 )
 

@@ -192,3 +192,120 @@ SELECT 'all' AS origin, timestamptz '2020-01-01 00:00Z' AS event_time, timestamp
 SELECT origin, event_time, timestamptz '2020-01-01 00:00Z' AS available_at, delay FROM flights
 -- > refused
 -- > 1:40 found an available_at that may be before that of flights, expected one that is before that of no row that counts; write available_at as it is, or what is later (rule available-at)
+
+-- == a rolling sum over a frame of days
+SELECT origin, event_time, max(available_at) OVER w AS available_at, sum(delay) OVER w AS s, first_value(delay) OVER w AS f
+FROM flights WINDOW w AS (PARTITION BY origin ORDER BY event_time, id ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
+-- > accepted
+
+-- == a rolling sum over a frame before the row
+SELECT origin, event_time, greatest(available_at, max(available_at) OVER w) AS available_at, sum(delay) OVER w AS s
+FROM flights WINDOW w AS (PARTITION BY origin ORDER BY event_time RANGE BETWEEN interval '7 days' PRECEDING AND interval '1 microsecond' PRECEDING)
+-- > accepted
+
+-- == a frame before the row, without the row's own time
+SELECT origin, event_time, max(available_at) OVER w AS available_at, sum(delay) OVER w AS s
+FROM flights WINDOW w AS (PARTITION BY origin ORDER BY event_time RANGE BETWEEN interval '7 days' PRECEDING AND interval '1 microsecond' PRECEDING)
+-- > refused
+-- > 1:28 found an available_at that may be before that of flights, expected one that is before that of no row that counts; write available_at as it is, or what is later (rule available-at)
+
+-- == the time of a shorter frame
+SELECT origin, event_time, max(available_at) OVER (PARTITION BY origin ORDER BY event_time RANGE BETWEEN interval '6 days' PRECEDING AND CURRENT ROW) AS available_at,
+  sum(delay) OVER (PARTITION BY origin ORDER BY event_time RANGE BETWEEN interval '7 days' PRECEDING AND CURRENT ROW) AS s
+FROM flights
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a window function looks at, expected one that is before that of no row that counts; write max(available_at) OVER the same window, without its ORDER BY where it looks ahead (rule available-at)
+
+-- == lag beside the time of a frame
+SELECT origin, event_time, max(available_at) OVER w AS available_at, lag(delay, 9) OVER w AS d
+FROM flights WINDOW w AS (PARTITION BY origin ORDER BY event_time, id ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a window function looks at, expected one that is before that of no row that counts; write max(available_at) OVER the same window, without its ORDER BY where it looks ahead (rule available-at)
+
+-- == days, then a rolling mean of them
+-- grain 24h
+-- lookback 168h
+WITH d AS (SELECT origin, date_trunc('day', event_time) AS day, count(*) AS n, max(available_at) AS known FROM flights GROUP BY 1, 2)
+SELECT origin, day + interval '1 day' AS event_time, max(known) OVER w AS available_at, avg(n) OVER w AS n7
+FROM d WINDOW w AS (PARTITION BY origin ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
+-- > accepted
+
+-- == lag with a default
+SELECT origin, event_time, greatest(available_at, lag(available_at) OVER w) AS available_at, lag(delay, 1, 0) OVER w AS d
+FROM flights WINDOW w AS (PARTITION BY origin ORDER BY event_time, id)
+-- > accepted
+
+-- == lag by more than its time
+SELECT origin, event_time, greatest(available_at, lag(available_at) OVER w) AS available_at, lag(delay, 2, 0) OVER w AS d
+FROM flights WINDOW w AS (PARTITION BY origin ORDER BY event_time, id)
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a window function looks at, expected one that is before that of no row that counts; write max(available_at) OVER the same window, without its ORDER BY where it looks ahead (rule available-at)
+
+-- == the newest that was true and known by the row's time
+SELECT f.id, f.event_time, f.available_at, w.temp
+FROM flights f LEFT JOIN LATERAL (
+  SELECT temp FROM weather w WHERE w.station = f.origin AND w.event_time <= f.event_time AND w.available_at <= f.available_at
+  ORDER BY w.event_time DESC LIMIT 1) w ON true
+-- > accepted
+
+-- == a time that is NULL for some rows of a group
+SELECT origin, max(event_time) AS event_time, max(CASE WHEN delay > 3 THEN available_at END) AS available_at, count(*) AS n FROM flights GROUP BY origin
+-- > refused
+-- > 1:47 found an available_at that may be before that of flights, expected one that is before that of no row that counts; write max(available_at) AS available_at (rule available-at)
+
+-- == a time that is NULL for some rows of a join
+SELECT f.id, f.event_time, greatest(f.available_at, CASE WHEN w.wind > 5 THEN w.available_at ELSE NULL END) AS available_at, w.temp
+FROM flights f LEFT JOIN weather w ON w.station = f.origin AND w.event_time = f.event_time
+-- > refused
+-- > 1:28 found an available_at that may be before that of w, expected one that is before that of no row that counts; write greatest(f.available_at, w.available_at) AS available_at (rule available-at)
+
+-- == the time of one row of those that a subquery counts
+SELECT f.id, f.event_time, greatest(f.available_at, (SELECT w.available_at FROM weather w WHERE w.station = f.origin ORDER BY w.event_time LIMIT 1)) AS available_at,
+  (SELECT count(*) FROM weather w WHERE w.station = f.origin) AS n
+FROM flights f
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a subquery looks at, expected one that is before that of no row that counts; write greatest(available_at, (SELECT max(available_at) FROM … of the same rows)), or let the subquery read only rows with available_at <= that of the row around it (rule available-at)
+
+-- == the time of the last row beside the first
+SELECT f.id, f.event_time, greatest(f.available_at, (SELECT w.available_at FROM weather w WHERE w.station = f.origin ORDER BY w.event_time DESC LIMIT 1)) AS available_at,
+  (SELECT w.temp FROM weather w WHERE w.station = f.origin ORDER BY w.event_time LIMIT 1) AS t
+FROM flights f
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a subquery looks at, expected one that is before that of no row that counts; write greatest(available_at, (SELECT max(available_at) FROM … of the same rows)), or let the subquery read only rows with available_at <= that of the row around it (rule available-at)
+
+-- == the time of the row that a subquery picks
+SELECT f.id, f.event_time, greatest(f.available_at, (SELECT w.available_at FROM weather w WHERE w.station = f.origin ORDER BY w.event_time LIMIT 1)) AS available_at,
+  (SELECT w.temp FROM weather w WHERE w.station = f.origin ORDER BY w.event_time LIMIT 1) AS t
+FROM flights f
+-- > accepted
+
+-- == the time of all rows of which a subquery picks one
+SELECT f.id, f.event_time, greatest(f.available_at, (SELECT max(w.available_at) FROM weather w WHERE w.station = f.origin)) AS available_at,
+  (SELECT w.temp FROM weather w WHERE w.station = f.origin ORDER BY w.event_time LIMIT 1) AS t
+FROM flights f
+-- > accepted
+
+-- == the time of groups that HAVING leaves out
+SELECT f.id, f.event_time, greatest(f.available_at, (SELECT max(w.available_at) FROM weather w WHERE w.station = f.origin HAVING count(*) > 3)) AS available_at,
+  (SELECT count(*) FROM weather w WHERE w.station = f.origin) AS n
+FROM flights f
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a subquery looks at, expected one that is before that of no row that counts; write greatest(available_at, (SELECT max(available_at) FROM … of the same rows)), or let the subquery read only rows with available_at <= that of the row around it (rule available-at)
+
+-- == an outer join that leaves in what was known later
+SELECT w.wind, w.event_time, greatest(f.available_at, '2000-01-01 00:00Z') AS available_at, w.temp
+FROM weather w LEFT JOIN flights f ON w.station = f.origin AND w.available_at <= f.available_at
+-- > refused
+-- > 1:30 found an available_at that may be before that of w, expected one that is before that of no row that counts; write greatest(w.available_at, f.available_at) AS available_at (rule available-at)
+
+-- == a FULL JOIN by the times
+SELECT f.id, greatest(f.event_time, w.event_time) AS event_time, greatest(f.available_at, '2000-01-01 00:00Z') AS available_at, w.temp
+FROM flights f FULL JOIN weather w ON w.available_at = f.available_at
+-- > refused
+-- > 1:66 found an available_at that may be before that of w, expected one that is before that of no row that counts; write greatest(f.available_at, w.available_at) AS available_at (rule available-at)
+
+-- == times out of XML
+SELECT f.id, f.event_time, f.available_at, t.x
+FROM flights f, XMLTABLE('/a' PASSING xmlparse(document '<a/>') COLUMNS x timestamptz PATH 'b') t
+-- > refused
+-- > 2:17 found a column of type timestamp with time zone while it runs, where a row that holds 'now' is the time of the run, expected a form that is told; write to_timestamp(text, 'YYYY-MM-DD HH24:MI:SS') or to_date(text, 'YYYY-MM-DD'), or give the source a column of type timestamp (rule text-to-time)
