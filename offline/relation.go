@@ -128,7 +128,8 @@ func (r *relation) look(ctx context.Context) ([]relationColumn, []fault.Violatio
 }
 
 // behind says what the relation reads, through views or as its partitions, that a source may not. Empty when there is
-// nothing. What a materialized view was made of is looked at for whose it is only: its rows are stored.
+// nothing. What a materialized view was made of is looked at for whose it is only: its rows are stored. The functions of a view
+// run as who reads it: in Headwater's own database that may do anything, so that none may be in the hands of others.
 func (r *relation) behind(ctx context.Context, oid uint32) (found string, err error) {
 	err = r.tx.QueryRow(ctx, `
 		WITH RECURSIVE reads (oid, stored) AS (
@@ -154,8 +155,15 @@ func (r *relation) behind(ctx context.Context, oid uint32) (found string, err er
 			FROM reads JOIN pg_class c USING (oid) JOIN pg_rewrite w ON w.ev_class = c.oid
 				CROSS JOIN LATERAL regexp_matches(w.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m
 				JOIN pg_proc p ON p.oid = m[1]::oid
-			WHERE c.relkind = 'v' AND NOT stored AND p.provolatile = 'v')
-		SELECT what FROM problem ORDER BY rank, name LIMIT 1`, oid).Scan(&found)
+			WHERE c.relkind = 'v' AND NOT stored AND p.provolatile = 'v'
+			UNION ALL
+			SELECT 4, 'it calls ' || p.oid::regprocedure::text || ', which ' || quote_ident(o.rolname) || ' may change and which runs with the rights '
+				'of the server''s user (materialize the view, or read it as another user, by a name and a URL for this database)', p.proname
+			FROM reads JOIN pg_class c USING (oid) JOIN pg_rewrite w ON w.ev_class = c.oid
+				CROSS JOIN LATERAL regexp_matches(w.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m
+				JOIN pg_proc p ON p.oid = m[1]::oid JOIN pg_roles o ON o.oid = p.proowner
+			WHERE c.relkind = 'v' AND NOT stored AND NOT $2 AND NOT o.rolsuper AND o.rolname <> current_user)
+		SELECT what FROM problem ORDER BY rank, name LIMIT 1`, oid, r.remote).Scan(&found)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}

@@ -43,6 +43,13 @@ const makeOrders = `
 	CREATE VIEW shop.over_rolling AS SELECT * FROM shop.rolling;
 	CREATE VIEW shop.catalog AS SELECT now() AS at, relname::text AS customer, relnatts AS pieces FROM pg_class;
 	CREATE FUNCTION shop.orders_of() RETURNS SETOF shop.orders LANGUAGE sql STABLE AS 'SELECT * FROM shop.orders';
+	DO $$ BEGIN CREATE ROLE headwater_test_maker; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+	CREATE FUNCTION shop.ours(text) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1';
+	CREATE FUNCTION shop.theirs(text) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1';
+	ALTER FUNCTION shop.theirs(text) OWNER TO headwater_test_maker;
+	CREATE VIEW shop.called AS SELECT at, shop.ours(customer) AS customer, pieces FROM shop.orders;
+	CREATE VIEW shop.handed AS SELECT at, shop.theirs(customer) AS customer, pieces FROM shop.orders;
+	CREATE MATERIALIZED VIEW shop.kept_handed AS SELECT * FROM shop.handed;
 	CREATE FOREIGN DATA WRAPPER far; CREATE SERVER away FOREIGN DATA WRAPPER far;
 	CREATE FOREIGN TABLE shop.abroad (at timestamptz, customer text, pieces int) SERVER away;
 	CREATE VIEW shop.over_abroad AS SELECT * FROM shop.abroad;
@@ -76,7 +83,9 @@ func TestTablesOfOthersAreLookedAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for table, want := range map[string]string{
-		"orders": "", "coded": "", "sized": "", "parted": "", "seen": "", "kept": "",
+		"orders": "", "coded": "", "sized": "", "parted": "", "seen": "", "kept": "", "called": "", "kept_handed": "",
+		"handed": notTable("handed", "it calls shop.theirs(text), which headwater_test_maker may change and which runs with the rights of the "+
+			"server's user (materialize the view, or read it as another user, by a name and a URL for this database)"),
 		"more": "columns: found columns of shop.more that the source does not declare: price, note; declare them, or write schema_changes: " +
 			"ignore_new_columns",
 		"wrong": "columns[0].type: found column at of shop.wrong of type timestamp without time zone, expected one that is timestamp without loss " +
@@ -170,6 +179,7 @@ func TestOtherDatabases(t *testing.T) {
 	for _, c := range []struct{ database, schema, table, want string }{
 		{"warehouse", "shop", "orders", ""},
 		{"clerks", "shop", "seen", ""},
+		{"warehouse", "shop", "handed", ""},
 		{"clerks", "shop", "orders", `postgres.table: found clerks:shop.orders, of which the server's user may not read customer, expected that it ` +
 			`may: GRANT SELECT ON "shop"."orders" TO "headwater_test_clerk"`},
 		{"clerks", "locked", "orders", `postgres.schema: found schema locked of database clerks, which the server's user may not use, expected that ` +
