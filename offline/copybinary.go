@@ -174,7 +174,12 @@ func (e *copyEncoder) value(v feature.Value) {
 	case feature.TypeTimestamp:
 		e.time(v.Timestamp())
 	case feature.TypeFloat64:
-		e.int64(int64(math.Float64bits(v.Float64())))
+		f := v.Float64()
+		if f == 0 {
+			// Zero has no sign: rows that are equal are told apart by nothing that SQL may do with them.
+			f = 0
+		}
+		e.int64(int64(math.Float64bits(f)))
 	case feature.TypeInt64:
 		e.int64(v.Int64())
 	default:

@@ -270,3 +270,26 @@ func FuzzDecodeValue(f *testing.F) {
 		}
 	})
 }
+
+// Equal values have one text in tables, so that a view that reads them makes one thing of them.
+func TestZeroHasNoSignInTables(t *testing.T) {
+	columns := []feature.Column{{Name: "n", Type: feature.TypeFloat64}, {Name: "l", Type: feature.ListType(feature.TypeFloat64)},
+		{Name: "v", Type: feature.VectorType(1)}}
+	conn := connectWithTable(t, "zeros", columns)
+	zero := feature.Float64(math.Copysign(0, -1))
+	list, err := feature.List(columns[1].Type, []feature.Value{zero})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vector, err := feature.Vector(columns[2].Type, []float32{float32(math.Copysign(0, -1))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := copyRow(t.Context(), conn, "zeros", columns, []feature.Value{zero, list, vector}); err != nil {
+		t.Fatal(err)
+	}
+	var found string
+	if err := conn.QueryRow(t.Context(), "SELECT n::text || l::text || v::text FROM zeros").Scan(&found); err != nil || found != "0{0}{0}" {
+		t.Errorf("found %s, %v, expected zeros without a sign", found, err)
+	}
+}
