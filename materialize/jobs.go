@@ -136,11 +136,14 @@ type Request struct {
 	Principal string
 }
 
-// Enqueue records the runs as queued, with the jobs that carry them, in one transaction.
+// Enqueue records the runs as queued, with the jobs that carry them, in one transaction. It returns them in the order of
+// requests. A run waits for those that were queued before it of views that it reads; of the requests, those of views that
+// others read are queued first.
 func (m *Materializer) Enqueue(ctx context.Context, requests []Request) ([]*Run, error) {
 	ids := make([]int64, len(requests))
 	err := pgx.BeginFunc(ctx, m.config.Pool, func(tx pgx.Tx) error {
-		for i, req := range requests {
+		for _, i := range inOrderOfReading(requests) {
+			req := requests[i]
 			if !req.View.Materialized() {
 				return fault.New(fault.InvalidArgument, "view %s: found on-demand features, which are computed when they are read, expected a view "+
 					"with a history; materialize the views that it reads", req.View.Ref())
@@ -170,6 +173,30 @@ func (m *Materializer) Enqueue(ctx context.Context, requests []Request) ([]*Run,
 		}
 	}
 	return runs, nil
+}
+
+// inOrderOfReading is the indices of requests, each behind those of the views that its view reads, and else as they are.
+func inOrderOfReading(requests []Request) []int {
+	at := map[int64][]int{}
+	for i, req := range requests {
+		at[req.View.ID] = append(at[req.View.ID], i)
+	}
+	order, seen := make([]int, 0, len(requests)), map[int64]bool{}
+	var visit func(v *feature.ViewVersion)
+	visit = func(v *feature.ViewVersion) {
+		if seen[v.ID] {
+			return
+		}
+		seen[v.ID] = true
+		for _, input := range v.ViewVersions {
+			visit(input)
+		}
+		order = append(order, at[v.ID]...)
+	}
+	for _, req := range requests {
+		visit(req.View)
+	}
+	return order
 }
 
 // RebuildOnline loads view versions again from the history into the online store. One of which no run was published is left
@@ -276,7 +303,7 @@ type runWorker struct {
 
 func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	err := database.Fault(w.runner.run(ctx, job.Args.RunID))
-	if errors.Is(err, errLeaseHeld) {
+	if errors.Is(err, errLeaseHeld) || errors.Is(err, errInputsUnderWay) {
 		// Waiting in the queue, not in a worker, leaves the workers to runs of other views.
 		return river.JobSnooze(leaseRetry)
 	}

@@ -41,6 +41,9 @@ const (
 // errLeaseHeld means that another run of the view version is at work: this one stays queued.
 var errLeaseHeld = errors.New("another run of the view version holds its lease")
 
+// errInputsUnderWay means that runs of views that this one reads were asked for before it, and have not ended: it stays queued.
+var errInputsUnderWay = errors.New("runs of views that are read, which were asked for before, have not ended")
+
 // run carries one run to its end. Nothing is left to do when it returns nil: the run is published, or failed for a reason
 // that trying again would not change. An error means that it may be tried again.
 func (rn *runner) run(ctx context.Context, id int64) error {
@@ -51,6 +54,9 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 	view := rn.view(r.ViewID)
 	if view == nil {
 		return fmt.Errorf("view version %d of run %d is not in the catalog yet", r.ViewID, id)
+	}
+	if err := rn.inputsEnded(ctx, view, id); err != nil {
+		return err
 	}
 	// Connections of its own: a run holds three for as long as it takes, which a pool shared with readers is not for.
 	conn, err := connect(ctx, rn.pool)
@@ -76,6 +82,25 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 		return err
 	}
 	return rn.giveBack(ctx, l, r, err)
+}
+
+// inputsEnded returns errInputsUnderWay while a run of a view that view reads has not ended that was queued before run id: who
+// asks for both means the second to be made of the first. Runs wait only on older ones, so that none wait on each other.
+func (rn *runner) inputsEnded(ctx context.Context, view *feature.ViewVersion, id int64) error {
+	var inputs []int64
+	for _, v := range view.ViewVersions {
+		inputs = append(inputs, v.ID)
+	}
+	if len(inputs) == 0 {
+		return nil
+	}
+	var underWay bool
+	err := rn.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM headwater.run
+		WHERE view_id = ANY ($1) AND id < $2 AND state IN ('queued', 'running'))`, inputs, id).Scan(&underWay)
+	if err == nil && underWay {
+		err = errInputsUnderWay
+	}
+	return err
 }
 
 // giveBack undoes what the attempt wrote. A fault that another attempt would meet again ends the run.

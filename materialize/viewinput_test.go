@@ -3,6 +3,7 @@ package materialize
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -221,5 +222,41 @@ func TestARowWiseViewOverOneWithAGrain(t *testing.T) {
 	r = w.published(t, copied, &reference.Interval{Start: hours(3), End: hours(4)})
 	if r.Ledger.Read != 1 || r.Ledger.Produced != 1 {
 		t.Errorf("found %+v", r.Ledger)
+	}
+}
+
+// Who asks for a view and what it is made of gets the one made of the other, whichever is named first.
+func TestARunWaitsForOlderRunsOfWhatItReads(t *testing.T) {
+	w := newWorld(t)
+	src := w.newSource(t)
+	base := w.newView(t, src, hourly, time.Hour)
+	days := w.newViewOver(t, base, daily, 24*time.Hour, 0)
+	w.load(t, src, 0, reading("a", 1, hours(0), 1))
+	runs, err := w.m.Enqueue(context.Background(), []Request{{View: days, Principal: "p"}, {View: base, Principal: "p"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runs[0].View != days.Name || runs[1].View != base.Name || runs[0].ID < runs[1].ID {
+		t.Fatalf("found runs %d of %s and %d of %s, expected those of %s and %s, the second queued first", runs[0].ID, runs[0].View,
+			runs[1].ID, runs[1].View, days.Name, base.Name)
+	}
+	if err := w.m.runner.run(context.Background(), runs[0].ID); !errors.Is(err, errInputsUnderWay) {
+		t.Fatalf("found %v, expected %v", err, errInputsUnderWay)
+	}
+	for _, i := range []int{1, 0} {
+		if err := w.m.runner.run(context.Background(), runs[i].ID); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.get(t, runs[i].ID); r.State != Published {
+			t.Fatalf("found %s: %s", r.State, r.Error)
+		}
+	}
+	expectLive(t, w, days, "a|1 24:00 known 24:00: 1 1")
+
+	// A younger run of what is read is not waited for.
+	older := w.enqueue(t, days, nil)
+	w.enqueue(t, base, nil)
+	if err := w.m.runner.run(context.Background(), older.ID); err != nil {
+		t.Errorf("found %v", err)
 	}
 }

@@ -23,7 +23,8 @@ func newMaterialize(a *app) *cobra.Command {
 times, compares the result with what is there, and writes what differs; readers see all of it or none.
 
 Without --from and --to the interval is all that the sources hold and that earlier runs covered. Both are cut down to
-multiples of the view's grain, so that no unfinished group is computed.`,
+multiples of the view's grain, so that no unfinished group is computed. A run waits for those asked for before it, or with
+it, of views that its view reads.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, views []string) error {
 			request := &headwaterv1.MaterializeRequest{Views: views}
 			var err error

@@ -199,10 +199,13 @@ func (CheckState) EnumDescriptor() ([]byte, []int) {
 
 type MaterializeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `NAME` (newest version) or `NAME@VERSION`.
+	// `NAME` (newest version) or `NAME@VERSION`. A run waits for those that were asked for before it, or with it, of views that
+	// its view reads.
 	Views []string `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
-	// The interval of event times less grain, [from, to). Absent: from the first to the last row of the sources, the
-	// bounds cut at the view's grain.
+	// The interval of event times less grain, [from, to), the bounds cut at the view's grain. Absent: from the first to the
+	// last row of what the view reads, and over what earlier runs covered. Of windowed aggregations, whose grain is the hop, a
+	// bound that is absent is from the first point of the grid at which a row counts, and to the one at which the last has left
+	// every window, at most to now.
 	From          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	To            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
