@@ -116,6 +116,7 @@ func TestFilesOfOthersAreRefused(t *testing.T) {
 		"nested":            {[]*headwaterv1.DefinitionFile{deep}, ""},
 		"many":              {[]*headwaterv1.DefinitionFile{many}, "roles[10000]: found more than 10000 roles, expected fewer; apply them in parts"},
 		"many of two files": {[]*headwaterv1.DefinitionFile{half, half}, "roles[10000]: found more than 10000 roles, expected fewer; apply them in parts"},
+		"NUL":               {[]*headwaterv1.DefinitionFile{{Entities: []*headwaterv1.Entity{{Name: "a", Owner: "x\x00", JoinKeys: []*headwaterv1.JoinKey{{Name: "k", Type: "string"}}}}}}, `entities[0].owner: found a NUL character in "x\x00", expected text without one`},
 		"empty":             {[]*headwaterv1.DefinitionFile{nothing}, "entities[0].name: found no name, expected one"},
 	} {
 		var sources []*headwaterv1.DefinitionSource

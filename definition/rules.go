@@ -8,26 +8,71 @@ import (
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 // checkRules holds a file to the rules of the proto. Fields are those of the file.
 func checkRules(file *headwaterv1.DefinitionFile) []fault.Violation {
+	violations := checkTexts(nil, "", file.ProtoReflect())
 	err := protovalidate.Validate(file)
 	if err == nil {
-		return nil
+		return violations
 	}
 	var broken *protovalidate.ValidationError
 	if !errors.As(err, &broken) {
 		return []fault.Violation{{Description: "cannot be held to the rules of definitions: " + err.Error()}}
 	}
-	var violations []fault.Violation
 	for _, v := range broken.Violations[:min(len(broken.Violations), maxTold)] {
 		violations = append(violations, fault.Violation{
 			Field: protovalidate.FieldPathString(v.Proto.GetField()), Description: describeRule(v),
 		})
 	}
+	return violations
+}
+
+// checkTexts adds the texts of m that no store can hold, since Postgres has no NUL in text and in jsonb. at is the path of m,
+// or "". Values of any type are those of the key they stand for.
+func checkTexts(violations []fault.Violation, at string, m protoreflect.Message) []fault.Violation {
+	check := func(path string, of protoreflect.FieldDescriptor, v protoreflect.Value) {
+		switch {
+		case of.Kind() == protoreflect.StringKind:
+			if err := feature.CheckText(v.String()); err != nil && len(violations) < maxTold {
+				violations = append(violations, fault.Violation{Field: path, Description: err.Error()})
+			}
+		case of.Kind() == protoreflect.MessageKind && of.Message().ParentFile().Package() == "google.protobuf":
+			before := len(violations)
+			if violations = checkTexts(violations, path, v.Message()); len(violations) > before {
+				violations = violations[:before+1]
+				violations[before].Field = path
+			}
+		case of.Kind() == protoreflect.MessageKind:
+			violations = checkTexts(violations, path, v.Message())
+		}
+	}
+	if at != "" {
+		at += "."
+	}
+	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		path := at + string(field.Name())
+		switch {
+		case field.IsList():
+			for i := range v.List().Len() {
+				check(indexed(path, i), field, v.List().Get(i))
+			}
+		case field.IsMap():
+			v.Map().Range(func(key protoreflect.MapKey, v protoreflect.Value) bool {
+				entry := fmt.Sprintf("%s[%q]", path, key.String())
+				check(entry, field.MapKey(), key.Value())
+				check(entry, field.MapValue(), v)
+				return true
+			})
+		default:
+			check(path, field, v)
+		}
+		return true
+	})
 	return violations
 }
 

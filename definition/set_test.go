@@ -179,6 +179,14 @@ func TestLoadTellsPlaceAndRemedy(t *testing.T) {
 		{"tabs", "    entity: airport", "\tentity: airport", "a.yaml:13: found text that is not YAML: found a tab character that violates indentation"},
 		{"a tag", "name: airport", "name: !!binary YQ==", "found a value with the tag !!binary for name, expected text"},
 		{"arrival column", "    landing: {}", "    landing: {}\n    arrival_time: {column: \"\"}", "a.yaml:9:28: found no column"},
+		{"NUL", "name: airport", `owner: "a\0"
+    name: airport`, `a.yaml:2:12: found a NUL character in "a\x00", expected text without one`},
+		{"NUL in a list", "name: airport", `tags: [a, "\0"]
+    name: airport`, `a.yaml:2:15: found a NUL character in "\x00", expected text without one`},
+		{"NUL in a default", "- view: delays", `- view: delays
+        defaults: {departures: ["a\0", "\0"]}`, `:32: found a NUL character in "a\x00", expected text without one`},
+		{"NUL in a key", "- view: delays", `- view: delays
+        rename: {"a\0": b}`, `found a NUL character in "a\x00", expected text without one`},
 		{"corrections", "    landing: {}", "    landing: {}\n    corrections: replace", `a.yaml:9:18: found "replace", expected restate or arrive`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

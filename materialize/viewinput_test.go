@@ -139,12 +139,18 @@ func TestAViewShowsItsNewestRows(t *testing.T) {
 		}
 		return nil
 	}
+	reader := w.enqueue(t, copied, nil).ID
 	id := w.enqueue(t, base, nil).ID
 	if err := w.m.runner.run(context.Background(), id); err == nil {
 		t.Fatal("expected the run to be stopped")
 	}
 	w.reached = func(string) error { return nil }
-	w.published(t, copied, nil)
+	if err := w.m.runner.run(context.Background(), reader); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.get(t, reader); r.State != Published {
+		t.Fatalf("found %s: %s", r.State, r.Error)
+	}
 	expectLive(t, w, copied, "a|1 01:00 known 01:00: 1 1")
 }
 
