@@ -32,6 +32,7 @@ func (r *Registry) explain(ctx context.Context, tx pgx.Tx, p *proposal, request 
 	if err != nil {
 		return err
 	}
+	uncounted := map[string]bool{}
 	for _, c := range p.changes {
 		if c.change.Kind != Remove && c.change.Kind != Retire && c.change.Kind != Add {
 			c.users = p.base.dependents(nameOf{c.change.DefinitionKind, c.change.Name}, datasets)
@@ -41,13 +42,17 @@ func (r *Registry) explain(ctx context.Context, tx pgx.Tx, p *proposal, request 
 		if c.view == nil || !c.fresh || !c.view.Materialized() {
 			continue
 		}
-		if s := ofOthers(c.view); s != "" {
-			c.change.Warnings = append(c.change.Warnings, fmt.Sprintf("the data work is not known: source %s is a table of others, whose rows are "+
-				"counted when a run reads them", s))
-			continue
+		// What was slow for one view is not tried for others.
+		theirs := ofOthers(c.view)
+		if !uncounted[theirs] {
+			if c.change.DataWork, err = r.dataWork(ctx, tx, p, c.view); err != nil {
+				return fmt.Errorf("find what view %s has to be filled with: %w", c.view.Ref(), err)
+			}
 		}
-		if c.change.DataWork, err = r.dataWork(ctx, tx, p, c.view); err != nil {
-			return fmt.Errorf("find what view %s has to be filled with: %w", c.view.Ref(), err)
+		if c.change.DataWork == nil {
+			uncounted[theirs] = true
+			c.change.Warnings = append(c.change.Warnings, fmt.Sprintf("the data work is not known: the rows of source %s, which others keep, "+
+				"could not be counted in a moment; a run counts those that it reads", theirs))
 		}
 	}
 	return nil
@@ -84,14 +89,15 @@ func (c *Catalog) dependents(n nameOf, datasets []Dataset) []dependent {
 	return list
 }
 
-// dataWork is what a new version of a view has to be filled with. What it reads may have no rows, or no table yet.
+// dataWork is what a new version of a view has to be filled with, or nil when it is not known. What it reads may have no rows.
 func (r *Registry) dataWork(ctx context.Context, tx pgx.Tx, p *proposal, v *feature.ViewVersion) (*DataWork, error) {
 	work := &DataWork{}
 	if r.config.Reach != nil {
-		var err error
-		if work.Reach, err = r.config.Reach(ctx, tx, v); err != nil {
+		reach, err := r.config.Reach(ctx, tx, v)
+		if err != nil || reach == nil {
 			return nil, err
 		}
+		work.Reach = *reach
 	}
 	if old := p.base.views.last(v.Name); old != nil {
 		err := tx.QueryRow(ctx, "SELECT coalesce(sum(live_rows), 0) FROM headwater.view_state WHERE view_id = $1", old.ID).Scan(&work.PreviousRows)

@@ -160,11 +160,13 @@ func TestPlanWarnsOfWhatIsDeprecated(t *testing.T) {
 
 func TestPlanTellsTheDataWork(t *testing.T) {
 	from := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
-	r := open(t, testenv.Postgres(t), Config{Reach: func(_ context.Context, _ pgx.Tx, v *feature.ViewVersion) (Reach, error) {
+	asked := 0
+	r := open(t, testenv.Postgres(t), Config{Reach: func(_ context.Context, _ pgx.Tx, v *feature.ViewVersion) (*Reach, error) {
+		asked++
 		if v.SourceVersions[0].Name != "flights" {
-			t.Errorf("asked of %+v", v)
+			return nil, nil
 		}
-		return Reach{Rows: 7, From: from, To: from.Add(time.Hour)}, nil
+		return &Reach{Rows: 7, From: from, To: from.Add(time.Hour)}, nil
 	}})
 	changes := apply(t, r, flights())
 	if w := changes[2].DataWork; w == nil || *w != (DataWork{Reach: Reach{7, from, from.Add(time.Hour)}}) {
@@ -190,15 +192,23 @@ func TestPlanTellsTheDataWork(t *testing.T) {
 	}
 	expect(t, "warnings", changes[0].Warnings, "service model stays pinned to delays@1; write delays@2 there to move it")
 
-	// Rows that others keep are not counted for a plan.
+	// Rows that others keep may take too long to count, which is tried once.
 	d.Sources = append(d.Sources, d.Sources[0])
 	d.Sources[1].Name, d.Sources[1].Postgres = "theirs", &feature.PostgresOrigin{Schema: "public", Table: "t"}
 	d.Views[0].SQL.Sources = []string{"theirs"}
+	d.Views = append(d.Views, d.Views[0])
+	d.Views[1].Name = "again"
+	asked = 0
 	changes = apply(t, r, d)
-	expect(t, "of others", told(changes), "add source:theirs@1", "new_version view:delays@3")
-	if changes[1].DataWork != nil || changes[1].Warnings[1] != "the data work is not known: source theirs is a table of others, whose rows are "+
-		"counted when a run reads them" {
-		t.Errorf("found %+v", changes[1])
+	expect(t, "of others", told(changes), "add source:theirs@1", "new_version view:delays@3", "add view:again@1")
+	for _, c := range changes[1:] {
+		if n := len(c.Warnings); c.DataWork != nil || n == 0 || c.Warnings[n-1] != "the data work is not known: the rows of source theirs, which "+
+			"others keep, could not be counted in a moment; a run counts those that it reads" {
+			t.Errorf("found %+v", c)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times, expected once", asked)
 	}
 }
 

@@ -51,8 +51,8 @@ type Config struct {
 	// features, of which nothing is stored.
 	CreateView func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error
 
-	// Reach is what there is to read for a view that may be new.
-	Reach func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (Reach, error)
+	// Reach is what there is to read for a view that may be new. nil: tables of others that it reads were not counted.
+	Reach func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*Reach, error)
 	// Datasets lists those that were built, by id.
 	Datasets func(ctx context.Context, tx pgx.Tx) ([]Dataset, error)
 }

@@ -107,7 +107,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.registry, err = registry.Open(ctx, s.pool, registry.Config{
 		Logger: config.Log, CheckSource: s.databases.CheckSource, CheckView: checkView,
-		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory, Reach: reach, Datasets: datasets,
+		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory, Reach: s.reach, Datasets: datasets,
 	})
 	if err != nil {
 		return nil, err
@@ -139,12 +139,17 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 }
 
 // reach is what there is to read for a view that may be new, for plans.
-func reach(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (registry.Reach, error) {
-	rows, span, err := offline.Reach(ctx, tx, v)
-	if err != nil || span.IsEmpty() {
-		return registry.Reach{Rows: rows}, err
+func (s *Server) reach(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*registry.Reach, error) {
+	rows, span, err := s.databases.Reach(ctx, tx, v)
+	switch {
+	case errors.Is(err, offline.ErrNotCounted):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case span.IsEmpty():
+		return &registry.Reach{Rows: rows}, nil
 	}
-	return registry.Reach{Rows: rows, From: span.Start.Time(), To: span.End.Time()}, nil
+	return &registry.Reach{Rows: rows, From: span.Start.Time(), To: span.End.Time()}, nil
 }
 
 // datasets are those that were built, for plans.
