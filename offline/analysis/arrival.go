@@ -15,6 +15,8 @@ import (
 //	w:…   the rows that a window function looks at
 //	s:…   the rows that a subquery in an expression looks at
 //	n:…   rows that must not be there, of which some may become known later
+//	p:…   picked rows, whose place others may take later
+//	o:…   rows that OFFSET leaves out
 //	v:…   not rows, but a column of the query: what has it is not before it
 //	g:…   the same, of a query within
 //
@@ -43,6 +45,8 @@ type behind struct {
 	atoms bool
 	// anti says that rows are left out because of others, which may become known later than they.
 	anti bool
+	// picks are in what the rows that were picked are like those that take their place.
+	picks []pickedBy
 	// bound are columns of the query around it: no row behind was known later than they say. nil: no such columns.
 	bound set
 	// missing are what keeps a query from having a column that covers all, for messages.
@@ -352,6 +356,9 @@ func (s *scope) needsOf(n *Node) set {
 			out = out.add(setOf(s.windowName(n)))
 		case "SUBLINK":
 			out = out.add(s.sublinkNeeds(n))
+			if s.subquery(n).anti {
+				out = out.add(setOf(lost))
+			}
 		case "QUERY":
 			return false
 		}
@@ -387,6 +394,12 @@ func (s *scope) findArrival(r *relation) {
 	related := s.grouped() || len(s.windowFunctions()) > 0
 	needs, anti := s.rowNeeds(related)
 	r.anti = anti
+	for _, i := range s.findPicks(r, related) {
+		needs[fmt.Sprintf("p:%d", i)] = true
+	}
+	if s.skips() {
+		needs["o:"] = true
+	}
 	var rules []rule
 	for _, i := range s.leaves {
 		leaf := s.relations[i-1]
@@ -447,6 +460,7 @@ func (s *scope) findArrival(r *relation) {
 			}
 		}
 	}
+	s.findOwnPicks(r)
 }
 
 // rowNeeds is what the rows of the query are made of. related says that one row depends on others.
@@ -479,7 +493,15 @@ func (s *scope) rowNeeds(related bool) (needs set, anti bool) {
 			} else if len(missing) > 0 {
 				anti = true
 			}
+			if s.subquery(link).anti {
+				// A row that becomes known later may take away one that kept this one out.
+				needs.add(setOf(lost))
+			}
 			needs.add(s.needsOf(link.node("testexpr")))
+		case n.Tag == "SUBLINK" && !related:
+			needs.add(s.sublinkNeeds(n))
+			needs.add(s.needsOf(n.node("testexpr")))
+			anti = anti || s.subquery(n).anti
 		default:
 			needs.add(s.needsOf(n))
 		}
@@ -627,6 +649,11 @@ func (s *scope) words(missing set) set {
 			out[s.relations[i-1].name] = true
 		case 'w':
 			out["the rows that a window function looks at"] = true
+		case 'p':
+			i, _ := strconv.Atoi(n[2:])
+			out["the rows that take the place of others in "+s.relations[i-1].name] = true
+		case 'o':
+			out["the rows that OFFSET leaves out"] = true
 		default:
 			out["the rows that a subquery looks at"] = true
 		}

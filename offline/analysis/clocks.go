@@ -78,6 +78,13 @@ func (a *analyser) availableRemedy(missing []string) string {
 		parts = append(parts, "(SELECT max(available_at) FROM … of the same rows)")
 		return "greatest(" + strings.Join(parts, ", ") + "), or let the subquery read only rows with available_at <= that of the row around it"
 	}
+	if slices.ContainsFunc(missing, func(m string) bool { return strings.HasPrefix(m, "the rows that take the place") }) {
+		return "PARTITION BY or DISTINCT ON all columns that the rows are grouped, joined or filtered by afterwards, or pick what was known first: " +
+			"ORDER BY available_at; of rows that correct each other, let the source's unique_key pick"
+	}
+	if slices.Contains(missing, "the rows that OFFSET leaves out") {
+		return "it without OFFSET: number the rows by row_number(), with max(available_at) OVER the same window, and keep those that are meant"
+	}
 	switch len(parts) {
 	case 0:
 		return "in each part an available_at that is not before that of its own rows"

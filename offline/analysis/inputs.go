@@ -46,6 +46,9 @@ type column struct {
 	scope *scope
 	// rank says that it numbers the rows of a window: row_number, rank or dense_rank.
 	rank bool
+	// rankedBy are the columns in which the rows of one numbering are alike, firstKnown that they are numbered as they became known.
+	rankedBy   pickedBy
+	firstKnown bool
 	arrival
 }
 

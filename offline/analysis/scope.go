@@ -391,9 +391,15 @@ func (s *scope) target(t *Node) column {
 	case e == nil:
 	case e.Tag == "WINDOWFUNC":
 		c.rank = slices.Contains([]string{"row_number", "rank", "dense_rank"}, s.a.catalog.functionName(e.oid("winfnoid")))
+		if c.rank {
+			c.rankedBy, c.firstKnown = s.rankPick(e)
+		}
 	case e.Tag == "VAR":
-		if below := s.columnOf(e); below != nil {
-			c.rank = below.rank
+		if below := s.columnOf(e); below != nil && below.rank {
+			c.rank, c.firstKnown = true, below.firstKnown
+			if at, rte, _, expr := s.resolve(e); at == s && expr == nil {
+				c.rankedBy = s.passedOn(rte, below.rankedBy)
+			}
 		}
 	}
 	return c
@@ -472,6 +478,11 @@ func (s *scope) setOperation(n *Node) *relation {
 	op, all := n.number("op"), n.is("all")
 	r := &relation{row: inputs(nil).add(left.row).add(right.row)}
 	r.atoms, r.anti = left.atoms || op != except && right.atoms, left.anti || right.anti || op == except && right.atoms
+	if picks := slices.Concat(left.picks, right.picks); op == union {
+		r.picks = picks
+	} else {
+		r.anti = r.anti || len(picks) > 0
+	}
 	for i := range left.columns {
 		c := column{inputs: inputs(nil).add(left.columns[i].inputs)}
 		if i < len(right.columns) {
@@ -482,6 +493,8 @@ func (s *scope) setOperation(n *Node) *relation {
 			}
 			if op == except {
 				c.arrival = left.columns[i].arrival
+				// What is taken away there comes in here.
+				c.all = c.all && !right.anti && len(right.picks) == 0
 			} else {
 				c.arrival = left.columns[i].both(right.columns[i].arrival, left.atoms, right.atoms)
 			}

@@ -81,11 +81,13 @@ SELECT origin, event_time, available_at, delay FROM flights ORDER BY event_time
 -- == OFFSET
 SELECT origin, event_time, available_at, delay FROM flights ORDER BY event_time OFFSET 5
 -- > refused
+-- > 1:28 found an available_at that may be before that of the rows that OFFSET leaves out, expected one that is before that of no row that counts; write it without OFFSET: number the rows by row_number(), with max(available_at) OVER the same window, and keep those that are meant (rule available-at)
 -- > 1:81 found OFFSET of rows in an order that leaves ties, expected an order that tells all rows apart; add the columns of a unique key to the ORDER BY (flights: id) (rule limit-order)
 
 -- == OFFSET and ties kept
 SELECT origin, event_time, available_at, delay FROM flights ORDER BY event_time OFFSET 5 FETCH FIRST 10 ROWS WITH TIES
 -- > refused
+-- > 1:28 found an available_at that may be before that of the rows that OFFSET leaves out, expected one that is before that of no row that counts; write it without OFFSET: number the rows by row_number(), with max(available_at) OVER the same window, and keep those that are meant (rule available-at)
 -- > 1:81 found OFFSET of rows in an order that leaves ties, expected an order that tells all rows apart; add the columns of a unique key to the ORDER BY (flights: id) (rule limit-order)
 
 -- == LIMIT by all that is output
@@ -189,7 +191,8 @@ SELECT origin, event_time, available_at, delay FROM ranked WHERE rn <= 2
 SELECT destination, date_trunc('day', event_time) + interval '1 day' AS event_time, max(available_at) AS available_at, sum(delay) AS n
 FROM (SELECT DISTINCT ON (origin, destination) * FROM flights ORDER BY origin, destination, event_time DESC, id) f
 GROUP BY 1, 2
--- > accepted
+-- > refused
+-- > 1:85 found an available_at that may be before that of the rows that take the place of others in f, expected one that is before that of no row that counts; write PARTITION BY or DISTINCT ON all columns that the rows are grouped, joined or filtered by afterwards, or pick what was known first: ORDER BY available_at; of rows that correct each other, let the source's unique_key pick (rule available-at)
 
 -- == a key that WHERE makes of a rank
 SELECT origin, event_time, max(available_at) OVER w AS available_at, row_number() OVER w AS n
@@ -204,3 +207,124 @@ FROM flights f LEFT JOIN carriers c ON c.code = f.carrier AND c.rating > f.delay
 GROUP BY f.carrier
 -- > refused
 -- > 2:3 found array_agg of rows in no order, expected an order that is total for what it takes; write array_agg(x ORDER BY x), or order by the columns of a unique key; an ORDER BY of a subquery is not kept (rule aggregate-order)
+
+-- == picked rows in groups of what picks them
+-- grain 24h
+SELECT destination, d + interval '1 day' AS event_time, max(available_at) AS available_at, sum(delay) AS n
+FROM (SELECT DISTINCT ON (origin, destination, date_trunc('day', event_time)) *, date_trunc('day', event_time) AS d
+  FROM flights ORDER BY origin, destination, date_trunc('day', event_time), event_time DESC, id) f
+GROUP BY destination, d
+-- > accepted
+
+-- == rows picked by rank that move to another group
+-- grain 1h
+SELECT origin, date_trunc('hour', event_time) + interval '1 hour' AS event_time, max(available_at) AS available_at, count(*) AS n
+FROM (SELECT *, row_number() OVER (PARTITION BY carrier ORDER BY event_time DESC, id) AS rn FROM flights) x WHERE rn = 1
+GROUP BY origin, date_trunc('hour', event_time)
+-- > refused
+-- > 1:82 found an available_at that may be before that of the rows that take the place of others in x, expected one that is before that of no row that counts; write PARTITION BY or DISTINCT ON all columns that the rows are grouped, joined or filtered by afterwards, or pick what was known first: ORDER BY available_at; of rows that correct each other, let the source's unique_key pick (rule available-at)
+
+-- == rows picked by rank as they became known
+-- grain 1h
+SELECT origin, date_trunc('hour', event_time) + interval '1 hour' AS event_time, max(available_at) AS available_at, count(*) AS n
+FROM (SELECT *, row_number() OVER (PARTITION BY carrier ORDER BY available_at, id) AS rn FROM flights) x WHERE rn = 1
+GROUP BY origin, date_trunc('hour', event_time)
+-- > accepted
+
+-- == picked by rank, in groups of what picks them
+WITH latest AS (SELECT *, row_number() OVER (PARTITION BY origin, carrier ORDER BY event_time DESC, id DESC) AS rn FROM flights)
+SELECT origin, max(event_time) AS event_time, max(available_at) AS available_at, count(*) AS n FROM latest WHERE rn = 1 GROUP BY origin
+-- > accepted
+
+-- == picked by rank, filtered, in groups
+WITH latest AS (SELECT *, row_number() OVER (PARTITION BY origin, carrier ORDER BY event_time DESC, id DESC) AS rn FROM flights)
+SELECT origin, max(event_time) AS event_time, max(available_at) AS available_at, count(*) AS n FROM latest WHERE rn = 1 AND delay > 0 GROUP BY origin
+-- > refused
+-- > 2:47 found an available_at that may be before that of the rows that take the place of others in latest, expected one that is before that of no row that counts; write PARTITION BY or DISTINCT ON all columns that the rows are grouped, joined or filtered by afterwards, or pick what was known first: ORDER BY available_at; of rows that correct each other, let the source's unique_key pick (rule available-at)
+
+-- == picked by rank and filtered
+WITH latest AS (SELECT *, row_number() OVER (PARTITION BY origin, carrier ORDER BY event_time DESC, id DESC) AS rn FROM flights)
+SELECT origin, event_time, available_at, delay FROM latest WHERE rn = 1 AND delay > 0
+-- > accepted
+
+-- == the latest ten in groups
+-- grain 1h
+SELECT origin, date_trunc('hour', event_time) + interval '1 hour' AS event_time, max(available_at) AS available_at, count(*) AS n
+FROM (SELECT * FROM flights ORDER BY event_time DESC, id LIMIT 10) x GROUP BY origin, date_trunc('hour', event_time)
+-- > refused
+-- > 1:82 found an available_at that may be before that of the rows that take the place of others in x, expected one that is before that of no row that counts; write PARTITION BY or DISTINCT ON all columns that the rows are grouped, joined or filtered by afterwards, or pick what was known first: ORDER BY available_at; of rows that correct each other, let the source's unique_key pick (rule available-at)
+
+-- == a window over picked rows
+SELECT id, event_time, max(available_at) OVER w AS available_at, sum(delay) OVER w AS s
+FROM (SELECT DISTINCT ON (carrier) * FROM flights ORDER BY carrier, event_time DESC, id) x WINDOW w AS (PARTITION BY origin)
+-- > refused
+-- > 1:24 found an available_at that may be before that of the rows that take the place of others in x, expected one that is before that of no row that counts; write PARTITION BY or DISTINCT ON all columns that the rows are grouped, joined or filtered by afterwards, or pick what was known first: ORDER BY available_at; of rows that correct each other, let the source's unique_key pick (rule available-at)
+
+-- == a window over rows picked by what it parts
+SELECT id, event_time, max(available_at) OVER w AS available_at, sum(delay) OVER w AS s
+FROM (SELECT DISTINCT ON (origin, carrier) * FROM flights ORDER BY origin, carrier, event_time DESC, id) x WINDOW w AS (PARTITION BY origin)
+-- > accepted
+
+-- == a LEFT JOIN to the latest of each
+SELECT f.id, f.event_time, greatest(f.available_at, w.available_at) AS available_at, w.temp
+FROM flights f LEFT JOIN (SELECT DISTINCT ON (station) station, temp, available_at FROM weather ORDER BY station, event_time DESC) w ON w.station = f.origin
+-- > accepted
+
+-- == a LEFT JOIN to the latest of each, if it was before
+SELECT f.id, f.event_time, greatest(f.available_at, w.available_at) AS available_at, w.temp
+FROM flights f LEFT JOIN (SELECT DISTINCT ON (station) station, temp, event_time, available_at FROM weather ORDER BY station, event_time DESC) w
+  ON w.station = f.origin AND w.event_time <= f.event_time
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that take the place of others in w, expected one that is before that of no row that counts; write PARTITION BY or DISTINCT ON all columns that the rows are grouped, joined or filtered by afterwards, or pick what was known first: ORDER BY available_at; of rows that correct each other, let the source's unique_key pick (rule available-at)
+
+-- == a JOIN to the latest of each, if it was before
+SELECT f.id, f.event_time, greatest(f.available_at, w.available_at) AS available_at, w.temp
+FROM flights f JOIN (SELECT DISTINCT ON (station) station, temp, event_time, available_at FROM weather ORDER BY station, event_time DESC) w
+  ON w.station = f.origin AND w.event_time <= f.event_time
+-- > accepted
+
+-- == a subquery that looks for the latest, if it was known
+SELECT f.id, f.event_time, f.available_at, (SELECT w.temp FROM (SELECT DISTINCT ON (station) * FROM weather ORDER BY station, event_time DESC) w
+  WHERE w.station = f.origin AND w.available_at <= f.available_at) AS t
+FROM flights f
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a subquery looks at, expected one that is before that of no row that counts; write greatest(available_at, (SELECT max(available_at) FROM … of the same rows)), or let the subquery read only rows with available_at <= that of the row around it (rule available-at)
+
+-- == NOT EXISTS of rows that NOT EXISTS leaves out
+SELECT f.id, f.event_time, f.available_at FROM flights f
+WHERE NOT EXISTS (SELECT 1 FROM carriers c WHERE c.code = f.carrier AND NOT EXISTS (SELECT 1 FROM weather w WHERE w.station = c.label))
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a subquery looks at, expected one that is before that of no row that counts; write greatest(available_at, (SELECT max(available_at) FROM … of the same rows)), or let the subquery read only rows with available_at <= that of the row around it (rule available-at)
+
+-- == NOT EXISTS of what is the latest
+SELECT f.id, f.event_time, f.available_at FROM flights f
+WHERE NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT ON (carrier) * FROM flights ORDER BY carrier, event_time DESC, id) x WHERE x.id = f.id)
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that a subquery looks at, expected one that is before that of no row that counts; write greatest(available_at, (SELECT max(available_at) FROM … of the same rows)), or let the subquery read only rows with available_at <= that of the row around it (rule available-at)
+
+-- == EXISTS of what is the latest, known by then
+SELECT f.id, f.event_time, f.available_at FROM flights f
+WHERE EXISTS (SELECT 1 FROM (SELECT DISTINCT ON (carrier) * FROM flights ORDER BY carrier, event_time DESC, id) x
+  WHERE x.id = f.id AND x.available_at <= f.available_at)
+-- > accepted
+
+-- == EXCEPT of what is the latest
+SELECT id, event_time, available_at FROM flights
+EXCEPT SELECT id, event_time, available_at FROM (SELECT DISTINCT ON (carrier) * FROM flights ORDER BY carrier, event_time DESC, id) x
+-- > refused
+-- > 1:24 found an available_at that may be before that of the rows of another part of the UNION, expected one that is before that of no row that counts; write in each part an available_at that is not before that of its own rows (rule available-at)
+
+-- == all but the first
+SELECT id, event_time, available_at, delay FROM flights ORDER BY event_time DESC, id OFFSET 1
+-- > refused
+-- > 1:24 found an available_at that may be before that of the rows that OFFSET leaves out, expected one that is before that of no row that counts; write it without OFFSET: number the rows by row_number(), with max(available_at) OVER the same window, and keep those that are meant (rule available-at)
+
+-- == all but the first, numbered
+SELECT id, event_time, known AS available_at, delay
+FROM (SELECT *, row_number() OVER w AS rn, max(available_at) OVER w AS known FROM flights WINDOW w AS (ORDER BY event_time DESC, id)) x WHERE rn > 1
+-- > accepted
+
+-- == the latest of each that is in no list
+SELECT DISTINCT ON (f.carrier) f.carrier, f.event_time, f.available_at FROM flights f
+WHERE NOT EXISTS (SELECT 1 FROM carriers c WHERE c.code = f.carrier) ORDER BY f.carrier, f.event_time DESC, f.id
+-- > accepted
