@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -28,8 +29,10 @@ names the join keys of all the service's views; a key that is left out of one en
 on-demand features are given once for all entities, or once for each; one that is left out is NULL.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			request := &headwaterv1.GetFeaturesRequest{WithProvenance: true}
+			var rows []requestRow
 			if file != "" {
-				if err := readRequest(file, request); err != nil {
+				var err error
+				if rows, err = readRequest(file, service, request); err != nil {
 					return err
 				}
 				if len(entities) > 0 || len(inputs) > 0 {
@@ -40,6 +43,11 @@ on-demand features are given once for all entities, or once for each; one that i
 			request.Purpose = first(purpose, request.Purpose)
 			if request.Service == "" {
 				return require(cmd, "service")
+			}
+			if rows != nil {
+				if err := fillRequest(cmd.Context(), c, file, rows, request); err != nil {
+					return err
+				}
 			}
 			if file == "" {
 				if len(inputs) == 0 {
@@ -73,15 +81,24 @@ on-demand features are given once for all entities, or once for each; one that i
 	flags.StringVar(&service, "service", "", "the service to read, NAME or NAME@VERSION")
 	flags.StringArrayVar(&entities, "entity", nil, `join keys of one entity, k=v[,k2=v2]; again for more (a comma in a value is written \,)`)
 	flags.StringArrayVar(&inputs, "input", nil, "inputs of on-demand features, k=v[,k2=v2]: once for all entities, or again for each")
-	flags.StringVar(&file, "request-file", "", "file with a GetFeaturesRequest in protobuf's JSON form, instead of --entity")
+	flags.StringVar(&file, "request-file", "", "file with a JSON object for each entity, its join keys and inputs by name (or a GetFeaturesRequest in "+
+		"protobuf's JSON form), instead of --entity and --input; - is standard input")
 	flags.StringVar(&purpose, "purpose", "", "why, kept with the read")
 	return cmd
 }
 
-func readRequest(path string, request *headwaterv1.GetFeaturesRequest) error {
-	content, err := os.ReadFile(path)
+// readRequest reads a request file into request, or gives its rows.
+func readRequest(path, service string, request *headwaterv1.GetFeaturesRequest) ([]requestRow, error) {
+	read := func() ([]byte, error) { return os.ReadFile(path) }
+	if path == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(os.Stdin) }
+	}
+	content, err := read()
 	if err != nil {
-		return fault.New(fault.NotFound, "%s: the request cannot be read; check the path", path).Because(err)
+		return nil, fault.New(fault.NotFound, "%s: the request cannot be read; check the path", path).Because(err)
+	}
+	if hasRows(content, service) {
+		return parseRows(path, content)
 	}
 	if err := protojson.Unmarshal(content, request); err != nil {
 		// protojson's own words, less the prefix that it varies on purpose.
@@ -89,10 +106,11 @@ func readRequest(path string, request *headwaterv1.GetFeaturesRequest) error {
 		if i := strings.IndexByte(what, '('); i >= 0 {
 			what = what[i:]
 		}
-		return fault.New(fault.InvalidArgument, "%s: found %s; expected a GetFeaturesRequest in JSON, such as "+
-			`{"service": "NAME", "keys": {"origin": {"values": [{"string_value": "ORD"}]}}}`, path, what).Because(err)
+		return nil, fault.New(fault.InvalidArgument, "%s: found %s; expected a GetFeaturesRequest in JSON, such as "+
+			`{"service": "NAME", "keys": {"origin": {"values": [{"string_value": "ORD"}]}}}, or with --service an object of join keys and `+
+			`inputs for each entity, such as {"origin": "ORD"}`, path, what).Because(err)
 	}
-	return nil
+	return nil, nil
 }
 
 type keyValue struct{ key, value string }

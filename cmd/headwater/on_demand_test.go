@@ -50,6 +50,20 @@ func TestInputsOfOnDemandFeatures(t *testing.T) {
 		"headwater: found the input amont, expected one of service quote: amount, customer, rates\n")
 	d.run("get", "--service", "quote", "--input", "amount=two").expect(t, exitUsage, "",
 		"headwater: input amount: found \"two\", expected an int64: a whole number from -2^63 to 2^63-1\n")
+	rows := file(t, "rows.ndjson", "{\"amount\": 2, \"rates\": [1.5, 2], \"customer\": \"Ada\"}\n\n{\"rates\": [], \"amount\": 3, \"customer\": null}\n")
+	again := d.must(t, "get", "--service", "quote", "--request-file", rows)
+	if again = regexp.MustCompile(` +\n`).ReplaceAllString(again, "\n"); squeeze(again) != squeeze(want) {
+		t.Errorf("found\n%s\nexpected\n%s", again, want)
+	}
+	for content, want := range map[string]string{
+		`{"amont": 2}`:                 "1: found amont, expected a join key or an input of service quote: amount, customer, rates",
+		"{\"amount\": 2}\n\n[1]":       `3: found what is no JSON object, expected one for each entity, such as {"origin": "ORD", "forecast": 12.5}`,
+		"{\"amount\": 2}\n{\"amount\"": `2: found what is no JSON object, expected one for each entity, such as {"origin": "ORD", "forecast": 12.5}`,
+		`{"amount": 2.5}`:              "1: amount: found 2.5, expected a whole number",
+	} {
+		path := file(t, "rows.ndjson", content)
+		d.run("get", "--service", "quote", "--request-file", path).expect(t, exitUsage, "", "headwater: "+path+":"+want+"\n")
+	}
 	spine := file(t, "spine.csv", "timestamp,amount,rates,customer\n2026-01-01T00:00:00Z,4,\"[0.25]\",Bo\n")
 	out := spine + ".out.csv"
 	d.must(t, "dataset", "build", "--service", "quote", "--spine", spine, "--out", out)
