@@ -90,8 +90,8 @@ const (
 	ChangeKind_CHANGE_KIND_ADD ChangeKind = 1
 	// The meaning changes: a new version.
 	ChangeKind_CHANGE_KIND_NEW_VERSION ChangeKind = 2
-	// Only words change (description, owner, tags, deprecation), or a view is resolved to a newer version of a source of which
-	// it uses nothing that changed: the version stays.
+	// Only words change (description, owner, tags, deprecation), or what a source expects (schema_changes, freshness), or a view
+	// is resolved to a newer version of a source of which it uses nothing that changed: the version stays.
 	ChangeKind_CHANGE_KIND_UPDATE ChangeKind = 3
 	// It is there no longer. Nothing depends on it, and what it left is kept.
 	ChangeKind_CHANGE_KIND_REMOVE ChangeKind = 4
