@@ -202,8 +202,8 @@ func TestTablesOfOthersThatCannotBeRead(t *testing.T) {
 	if f == nil || f.Reason != fault.PostgresUnavailable || !strings.HasPrefix(f.Message, "database plant_db (HEADWATER_SOURCE_PLANT_DB_URL): Postgres at ") {
 		t.Errorf("found %v", err)
 	}
-	if r := w.get(t, r.ID); r.State != Queued {
-		t.Errorf("found the run %s, expected it queued", r.State)
+	if r := w.get(t, r.ID); r.State != Queued || r.Error != f.Message {
+		t.Errorf("found the run %s, %s, expected it queued, and why: %s", r.State, r.Error, f.Message)
 	}
 }
 

@@ -128,7 +128,13 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 		if final {
 			return fail(ctx, tx, r, fault.As(cause).Error())
 		}
-		_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL WHERE id = $1`, r.ID)
+		// Whoever looks at the run sees what it waits for.
+		var last *string
+		if f := fault.As(database.Fault(cause)); f != nil && !errors.Is(cause, context.Canceled) {
+			text := f.Error()
+			last = &text
+		}
+		_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL, error = $2 WHERE id = $1`, r.ID, last)
 		return err
 	})
 	if err != nil {

@@ -122,7 +122,10 @@ func runFacts(r *headwaterv1.Run) section {
 	s.add("run", runName(r))
 	s.add("id", number(r.GetId()))
 	s.add("state", enumName(r.State, "RUN_STATE_"))
-	if r.Error != "" {
+	switch {
+	case r.Error != "" && r.State == headwaterv1.RunState_RUN_STATE_QUEUED:
+		s.add("last attempt", r.Error)
+	case r.Error != "":
 		s.add("error", r.Error)
 	}
 	if r.State == headwaterv1.RunState_RUN_STATE_PUBLISHED {

@@ -333,7 +333,7 @@ type Run struct {
 	Phases    []*Phase               `protobuf:"bytes,17,rep,name=phases,proto3" json:"phases,omitempty"`
 	Checks    []*Check               `protobuf:"bytes,18,rep,name=checks,proto3" json:"checks,omitempty"`
 	Gates     []*Gate                `protobuf:"bytes,19,rep,name=gates,proto3" json:"gates,omitempty"`
-	// Why it failed: what a user can act on.
+	// Why it failed, or why an attempt did after which it is queued again: what a user can act on.
 	Error            string      `protobuf:"bytes,20,opt,name=error,proto3" json:"error,omitempty"`
 	OnlineState      OnlineState `protobuf:"varint,21,opt,name=online_state,json=onlineState,proto3,enum=headwater.v1.OnlineState" json:"online_state,omitempty"`
 	OnlineWritten    int64       `protobuf:"varint,22,opt,name=online_written,json=onlineWritten,proto3" json:"online_written,omitempty"`
