@@ -283,9 +283,17 @@ func excerpt(token string) string {
 	return "`" + token + "`"
 }
 
+// durationText is d as definitions write it: `24h`, not `24h0m0s`. "" for none.
 func durationText(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
-	return d.String()
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

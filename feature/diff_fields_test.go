@@ -27,7 +27,7 @@ func TestDiffSource(t *testing.T) {
 		}, false,
 			[]string{"unique_key: set to date, origin", "duplicates.exact: drop -> fail", "duplicates.conflicting: fail -> newest"}},
 		{"schema changes", func(s *Source) { s.IgnoreNewColumns = true }, true, []string{"schema_changes: refuse -> ignore_new_columns"}},
-		{"freshness", func(s *Source) { s.Freshness = time.Hour }, true, []string{"freshness: set to 1h0m0s"}},
+		{"freshness", func(s *Source) { s.Freshness = time.Hour }, true, []string{"freshness: set to 1h"}},
 		{"corrections", func(s *Source) { s.Corrections = Arrive }, false, []string{"corrections: restate -> arrive"}},
 		{"deprecation", func(s *Source) { s.Deprecated = &Deprecation{"2027-01-31", "flights_v2"} }, true,
 			[]string{"deprecated: set to from 2027-01-31 on, in favour of flights_v2"}},

@@ -41,7 +41,7 @@ func TestDiffView(t *testing.T) {
 		{"order", func(d *Definitions) { slices.Reverse(d.Views[0].Features) }, false,
 			[]string{"features: in another order: departures, mean_delay -> mean_delay, departures"}},
 		{"durations", func(d *Definitions) { d.Views[0].TTL, d.Views[0].Grain = 0, 2*time.Hour }, false,
-			[]string{"ttl: was 48h0m0s, now unset", "grain: 1h0m0s -> 2h0m0s"}},
+			[]string{"ttl: was 48h, now unset", "grain: 1h -> 2h"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := flights()
@@ -96,5 +96,17 @@ func TestDiffRole(t *testing.T) {
 	got = DiffRole(role(func(*Role) {}), role(func(r *Role) { slices.Reverse(r.Grants); r.Owner = "x" }))
 	if !got.WordsOnly || !slices.Equal(got.Lines, []string{"owner: set to x"}) {
 		t.Errorf("found %+v", got)
+	}
+}
+
+func TestDurationsAreToldAsTheyAreWritten(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "", time.Second: "1s", 90 * time.Second: "1m30s", time.Minute: "1m", 10 * time.Minute: "10m", time.Hour: "1h",
+		20 * time.Hour: "20h", 100 * time.Hour: "100h", 90 * time.Minute: "1h30m", time.Hour + 10*time.Second: "1h0m10s",
+		time.Hour + time.Microsecond: "1h0m0.000001s",
+	} {
+		if got := durationText(d); got != want {
+			t.Errorf("found %q, expected %q", got, want)
+		}
 	}
 }

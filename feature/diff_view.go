@@ -166,7 +166,7 @@ func (d *Difference) aggregation(before, after *ViewVersion) {
 	}
 }
 
-// text is the aggregate without its condition: `mean(delay) over 1h0m0s`.
+// text is the aggregate without its condition: `mean(delay) over 1h`.
 func (a *Aggregate) text() string {
 	text := fmt.Sprintf("%s(%s) over %s", a.Function, a.Column, durationText(a.Window))
 	if a.Function == Percentile {

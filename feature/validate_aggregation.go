@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -105,9 +106,9 @@ func (v *validation) aggregates(w *View, s *Source) {
 func (v *validation) window(at string, a *Aggregation, g *Aggregate) {
 	switch {
 	case g.Window < minWindow || g.Window > maxWindow:
-		v.add(at+".window", "found a window of %s, expected from %s to %d days", g.Window, minWindow, maxWindow/(24*time.Hour))
+		v.add(at+".window", "found a window of %s, expected from %s to %d days", cmp.Or(durationText(g.Window), "0s"), durationText(minWindow), maxWindow/(24*time.Hour))
 	case g.Window < a.Hop:
-		v.add(at+".window", "found a window of %s, expected at least the hop, %s: rows between two windows would count in none", g.Window, a.Hop)
+		v.add(at+".window", "found a window of %s, expected at least the hop, %s: rows between two windows would count in none", durationText(g.Window), durationText(a.Hop))
 	default:
 		v.duration(at+".window", g.Window)
 	}

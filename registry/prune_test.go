@@ -208,7 +208,7 @@ func TestRetire(t *testing.T) {
 	d.Views[0].TTL = time.Hour
 	changes = apply(t, r, d)
 	expect(t, "revived anew", told(changes), "revive view:delays@2", "revive service:model@1")
-	expect(t, "details", changes[0].Details, "was retired on "+today+" by eve", "ttl: set to 1h0m0s")
+	expect(t, "details", changes[0].Details, "was retired on "+today+" by eve", "ttl: set to 1h")
 
 	// Without anything that uses it, what was retired is removed.
 	if _, err := whole(t, r, rest, true); err != nil {
