@@ -346,7 +346,7 @@ func (e *encoding) onDemand(o *OnDemand) {
 	for i, x := range o.Expressions {
 		var one encoding
 		one.text(x.Feature)
-		one.text(strings.TrimSpace(x.CEL))
+		one.text(canonicalCEL(x.CEL))
 		expressions[i] = string(one.bytes)
 	}
 	e.texts(sortedSet(expressions))

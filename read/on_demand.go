@@ -77,7 +77,7 @@ func (r *Row) compute(c *computed, inputs []feature.Value, at feature.Time) answ
 	switch {
 	case failed:
 		return answer{feature.Null(), Error}
-	case v.IsNull():
+	case v.IsNull() && status != Stale:
 		return answer{feature.Null(), Null}
 	}
 	return answer{v, status}
@@ -89,8 +89,11 @@ func (r *Row) Value(c *Column) (feature.Value, Status) {
 		return c.Value(&r.winners[c.View])
 	}
 	a := r.computed[c.computed]
+	if a.status == Stale && a.value.IsNull() && c.Default != nil {
+		return *c.Default, Default
+	}
 	if a.status == Present || a.status == Stale || a.status == Masked {
-		if c.Mask != nil {
+		if c.Mask != nil && !a.value.IsNull() {
 			return c.Mask(a.value), Masked
 		}
 		return a.value, a.status

@@ -98,6 +98,10 @@ func TestOnDemandValues(t *testing.T) {
 			winner: read.Winner{Status: read.Stale, Values: []feature.Value{num(2), float(3)}}, stake: float(4),
 			want: "6 STALE, 2 STALE, 3 STALE, 12 STALE",
 		},
+		"a stale NULL": {
+			winner: read.Winner{Status: read.Stale, Values: []feature.Value{num(2), null}}, stake: float(4),
+			want: "-1 STALE, 2 STALE,  STALE,  STALE",
+		},
 		"a shard that did not answer": {
 			winner: read.Winner{Status: read.Unavailable}, wins: num(5), rate: float(10), stake: float(4),
 			want: " UNAVAILABLE,  UNAVAILABLE,  UNAVAILABLE,  UNAVAILABLE",

@@ -66,6 +66,10 @@ func TestAdmit(t *testing.T) {
 	if shown.Status != read.Present || shown.RunSeq != 7 {
 		t.Errorf("a row that passes became %+v", shown)
 	}
+	stale := read.Winner{Status: read.Stale, Values: []feature.Value{feature.Int64(3)}}
+	if seen.Admit(&stale); stale.Status != read.NoRow {
+		t.Errorf("a hidden row that is stale became %+v", stale)
+	}
 	missing := read.Winner{Status: read.Expired}
 	seen.Admit(&missing)
 	if missing.Status != read.Expired {
@@ -96,6 +100,9 @@ func TestColumnValue(t *testing.T) {
 		"default for expired":          {read.Column{Slot: 1, Default: &fallback}, read.Winner{Status: read.Expired}, fallback, read.Default},
 		"no default for what is there": {read.Column{Slot: 1, Default: &fallback}, winner(read.Present, feature.Int64(1)), feature.Int64(1), read.Present},
 		"no default for a lost shard":  {read.Column{Slot: 1, Default: &fallback}, read.Winner{Status: read.Unavailable}, feature.Null(), read.Unavailable},
+		"a stale null":                 {read.Column{Slot: 1}, winner(read.Stale, feature.Null()), feature.Null(), read.Stale},
+		"default for a stale null":     {read.Column{Slot: 1, Default: &fallback}, winner(read.Stale, feature.Null()), fallback, read.Default},
+		"masked, null":                 {read.Column{Slot: 1, Mask: mask}, winner(read.Present, feature.Null()), feature.Null(), read.Null},
 		"stale":                        {read.Column{Slot: 1}, winner(read.Stale, feature.Int64(9)), feature.Int64(9), read.Stale},
 	} {
 		value, status := c.column.Value(&c.winner)

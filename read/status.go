@@ -39,7 +39,7 @@ type Winner struct {
 
 // Admit applies the view's row filter: a winner that the caller may not see becomes a missing row.
 func (v *View) Admit(w *Winner) {
-	if w.Status == Present && v.Filter != nil && !v.Filter(w.Values) {
+	if (w.Status == Present || w.Status == Stale) && v.Filter != nil && !v.Filter(w.Values) {
 		*w = Winner{Status: NoRow}
 	}
 }
@@ -49,9 +49,10 @@ func (c *Column) Value(w *Winner) (feature.Value, Status) {
 	v, s := feature.Null(), w.Status
 	if s == Present || s == Stale {
 		v = w.Values[c.Slot]
-		if v.IsNull() {
+		// A NULL that is stale may be a value by now.
+		if v.IsNull() && (s == Present || c.Default != nil) {
 			s = Null
-		} else if c.Mask != nil {
+		} else if !v.IsNull() && c.Mask != nil {
 			v, s = c.Mask(v), Masked
 		}
 	}
