@@ -2,6 +2,7 @@ package offline_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -204,5 +205,46 @@ func TestCheckViewAsTheRole(t *testing.T) {
 	}
 	if _, err := offline.CheckView(t.Context(), tx, seenBy(`SELECT name, event_time, available_at FROM readings WHERE 1 / 0 = 1`, src)); err != nil {
 		t.Errorf("found %v, expected that to be for a run to tell", err)
+	}
+}
+
+// A function that is another one by now is not run under the fingerprint of what it was.
+func TestRunOfChangedFunctions(t *testing.T) {
+	src := readings()
+	pool := createSource(t, src)
+	if _, err := offline.AppendLoad(t.Context(), pool, request(src, "file", 0), oneRow); err != nil {
+		t.Fatal(err)
+	}
+	execute := func(statement string) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute(`CREATE FUNCTION public.cut(x text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT left(x, 9)';
+		CREATE FUNCTION public.loud(x text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper(public.cut(x))';
+		CREATE AGGREGATE public.longest(text) (sfunc = pg_catalog.text_larger, stype = text)`)
+	v := seenBy(`SELECT public.longest(public.loud(name)) AS name, max(event_time) AS event_time, max(available_at) AS available_at FROM readings GROUP BY name`, src)
+	for _, f := range []string{"public.loud(text)", "public.cut(text)", "public.longest(text)"} {
+		v.SQL.Functions = append(v.SQL.Functions, feature.FunctionAllowance{Function: f, Reason: "it is pure"})
+	}
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Analysis, err = offline.CheckView(t.Context(), tx, v)
+	if err := errors.Join(err, tx.Rollback(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := output(t, pool, v, offline.Bounds{}); err != nil || rows != 1 {
+		t.Fatalf("found %d rows, %v, expected one", rows, err)
+	}
+	execute(`CREATE OR REPLACE FUNCTION public.cut(x text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT left(x, 1)';
+		DROP AGGREGATE public.longest(text)`)
+	_, err = output(t, pool, v, offline.Bounds{})
+	want := "view seen@1: found another definition of public.cut(text), public.longest(text) than when it was applied, expected the one that is part " +
+		"of its fingerprint; apply its definition again, which makes a new version, or restore the function"
+	if fault.ReasonOf(err) != fault.RunRefused || err.Error() != want {
+		t.Errorf("found    %v\nexpected %s", err, want)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline/analysis"
 )
 
 // Scope is what a run is asked to do.
@@ -85,6 +86,9 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 	if err := pinSession(ctx, t.tx); err != nil {
 		return err
 	}
+	if err := t.checkFunctions(ctx); err != nil {
+		return err
+	}
 	var reach Span
 	for _, src := range t.View.SourceVersions {
 		in, span, err := t.openInput(ctx, src)
@@ -151,6 +155,19 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 		return nil
 	}
 	return become(ctx, t.tx, t.View)
+}
+
+// checkFunctions refuses a run whose functions of users are no longer those that the view's version means.
+func (t *Transform) checkFunctions(ctx context.Context) error {
+	if t.View.Analysis == nil {
+		return nil
+	}
+	changed, err := analysis.ChangedFunctions(ctx, t.tx, t.View.Analysis.Functions)
+	if err != nil || len(changed) == 0 {
+		return err
+	}
+	return t.refused(nil, "found another definition of %s than when it was applied, expected the one that is part of its fingerprint; "+
+		"apply its definition again, which makes a new version, or restore the function", strings.Join(changed, ", "))
 }
 
 // own works out the span that the run owns.

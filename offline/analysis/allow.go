@@ -98,7 +98,7 @@ func (a *analyser) lookThrough(ctx context.Context, root *allowance, f *function
 		return a.lookThroughAggregate(ctx, root, f, depth)
 	}
 	var definition string
-	if err := a.tx.QueryRow(ctx, `SELECT pg_get_functiondef($1)`, f.OID).Scan(&definition); err != nil {
+	if err := a.tx.QueryRow(ctx, `SELECT `+functionText+` FROM pg_proc WHERE oid = $1`, f.OID).Scan(&definition); err != nil {
 		return err
 	}
 	root.bodies = append(root.bodies, feature.FunctionBody{Function: f.Identity, Body: sha256.Sum256([]byte(definition))})
@@ -194,8 +194,7 @@ func (a *analyser) lookThroughAggregate(ctx context.Context, root *allowance, f 
 	var definition string
 	var parts []uint32
 	err := a.tx.QueryRow(ctx, `
-		SELECT concat_ws(' ', aggkind, aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn,
-				aggsortop, aggtranstype, agginitval),
+		SELECT `+aggregateText+`,
 			ARRAY(SELECT o FROM unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn,
 				aggmfinalfn]::oid[]) o WHERE o <> 0)
 		FROM pg_aggregate WHERE aggfnoid = $1`, f.OID).Scan(&definition, &parts)
@@ -214,6 +213,33 @@ func (a *analyser) lookThroughAggregate(ctx context.Context, root *allowance, f 
 		}
 	}
 	return nil
+}
+
+// What a function's hash is of: its definition, or what an aggregate is made of.
+const (
+	functionText  = `pg_get_functiondef(oid)`
+	aggregateText = `concat_ws(' ', aggkind, aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn,
+		aggsortop, aggtranstype, agginitval)`
+)
+
+// ChangedFunctions are those that are no longer what they were when their hashes were taken, or are gone. tx is in the settings
+// that runs are pinned to.
+func ChangedFunctions(ctx context.Context, tx pgx.Tx, bodies []feature.FunctionBody) ([]string, error) {
+	var changed []string
+	for _, b := range bodies {
+		var definition string
+		err := tx.QueryRow(ctx, `
+			SELECT coalesce((
+				SELECT CASE WHEN prokind = 'a' THEN (SELECT `+aggregateText+` FROM pg_aggregate WHERE aggfnoid = oid) ELSE `+functionText+` END
+				FROM pg_proc WHERE oid = to_regprocedure($1)), '')`, b.Function).Scan(&definition)
+		if err != nil {
+			return nil, err
+		}
+		if sha256.Sum256([]byte(definition)) != b.Body {
+			changed = append(changed, b.Function)
+		}
+	}
+	return changed, nil
 }
 
 // checkUserCall refuses a call of a function that is not Postgres's own and not let in.
