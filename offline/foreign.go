@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -25,8 +26,12 @@ func (t *Transform) openForeign(ctx context.Context, src *feature.SourceVersion)
 			}
 			remote = remoteSnapshot{conn: conn, tx: tx}
 			t.remotes[name] = remote
+			// A lock that nobody gives back must not hold the run, its view and a worker for ever.
+			if _, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true)`, strconv.FormatInt(t.bounds.Timeout.Milliseconds(), 10)); err != nil {
+				return nil, Span{}, databaseFault(name, err)
+			}
 		}
-		r.conn, r.tx, r.remote = remote.conn, remote.tx, true
+		r.conn, r.tx, r.remote, r.timeout = remote.conn, remote.tx, true, t.bounds.Timeout
 	}
 	columns, err := r.seen(ctx)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,6 +25,8 @@ type relation struct {
 	tx   pgx.Tx
 	// remote tells that it is in another database.
 	remote bool
+	// timeout is how long a statement of a run may take there. 0: no bound that messages tell of.
+	timeout time.Duration
 }
 
 // rows is what stands after FROM for the relation's rows: the declared columns, in the types that columnType has for them.
@@ -254,6 +257,12 @@ func (r *relation) user() string { return quote(r.conn.Config().User) }
 func (r *relation) failed(err error) error {
 	if fault.As(err) != nil {
 		return err
+	}
+	var late *pgconn.PgError
+	if errors.As(err, &late) && late.Code == queryCancelled && r.timeout > 0 {
+		return fault.New(fault.RunRefused, "source %s: reading %s was cancelled, by its database or after %s, which is all that a view may take "+
+			"on this server; see who locks it, run shorter intervals (--from, --to), or raise HEADWATER_VIEW_TIMEOUT where the server runs",
+			r.source.Name, r.name(), r.timeout).Because(err)
 	}
 	if pg := lasting(err); pg != nil {
 		return fault.New(fault.RunRefused, "source %s: reading %s failed (SQLSTATE %s); the log of its database says why, such as a row "+
