@@ -193,17 +193,20 @@ func (c *column) number() {
 	c.distinct = len(c.seen)
 }
 
+// float is the number of the row at a position, which is not NULL, or the float next to it.
+func (c *column) float(row uint32) float64 {
+	switch c.typ.Kind() {
+	case feature.TypeFloat64:
+		return floatOf(c.codes[row])
+	case feature.TypeDecimal:
+		return c.floatsOf[c.codes[row]]
+	}
+	return float64(intOf(c.codes[row]))
+}
+
 func (c *column) sketch(s *sketchColumn) {
 	s.buckets, s.of = s.buckets[:0], s.of[:0]
-	bucketOf := func(i int) uint64 {
-		switch c.typ.Kind() {
-		case feature.TypeFloat64:
-			return bucket(floatOf(c.codes[i]), s.bits)
-		case feature.TypeDecimal:
-			return bucket(c.floatsOf[c.codes[i]], s.bits)
-		}
-		return bucket(float64(intOf(c.codes[i])), s.bits)
-	}
+	bucketOf := func(i int) uint64 { return bucket(c.float(uint32(i)), s.bits) }
 	for i := range c.codes {
 		if !c.null[i] {
 			s.buckets = append(s.buckets, bucketOf(i))

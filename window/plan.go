@@ -114,6 +114,7 @@ func (g *group) cell(column int, a *feature.Aggregate) (at, sketch int) {
 	case feature.CountDistinct:
 		c.set = true
 	case feature.Percentile:
+		c.min, c.max = true, true
 		r := resolution(a.ResolvedError())
 		if sketch = slices.Index(c.sketches, r); sketch < 0 {
 			sketch = len(c.sketches)

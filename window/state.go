@@ -209,7 +209,17 @@ func (g *groupState) value(e *entity, out *output) (feature.Value, error) {
 	// The rank that the quantile falls on, as DDSketch has it.
 	k := int64(math.Floor(float64(out.quantile * float64(c.n-1))))
 	sk := col.sketchOf(c.plan.sketches[out.sketch])
-	return feature.Float64(middle(sk.buckets[c.sketches[out.sketch].find(k)], sk.bits)), nil
+	f := middle(sk.buckets[c.sketches[out.sketch].find(k)], sk.bits)
+	if f != 0 {
+		// A bucket's middle may lie beyond all values, such as when they are equal; zero stands for the smallest numbers too.
+		if least := col.float(c.min.first()); f < least {
+			f = least
+		}
+		if most := col.float(c.max.first()); f > most {
+			f = most
+		}
+	}
+	return feature.Float64(f), nil
 }
 
 // sum is the sum of values, of which there are some.

@@ -283,3 +283,22 @@ func lastRows(rows []feature.Row) []feature.Row {
 	}
 	return last
 }
+
+// What stands for a bucket is no number that lies beyond all of the window's.
+func TestPercentilesStayWithinTheValues(t *testing.T) {
+	view := &feature.View{Name: "v", Entity: "sensor", Aggregation: &feature.Aggregation{
+		Source: "readings", Hop: time.Minute,
+		Aggregates: []feature.Aggregate{{Feature: "median", Function: feature.Percentile, Column: "n", Window: time.Minute, Quantile: 0.5}},
+	}, Features: []feature.Column{{Name: "median", Type: feature.TypeFloat64}}}
+	for _, n := range []int64{1, -3, 1000} {
+		rows := make([]reference.SourceRow, 3)
+		for i := range rows {
+			rows[i] = reference.SourceRow{Values: make([]feature.Value, len(source.Columns))}
+			rows[i].Values[1], rows[i].Values[3] = feature.String("a"), feature.Int64(n)
+		}
+		got, _ := compute(t, view, rows, window.Range{Start: -minute, End: 0, Begins: true}, window.Options{Workers: 1})
+		if len(got) != 1 || got[0].Values[0].Float64() != float64(n) {
+			t.Errorf("found %v, expected the median %d", got, n)
+		}
+	}
+}

@@ -169,7 +169,13 @@ func (a *Aggregation) value(agg *feature.Aggregate, typ feature.Type, rows []Sou
 	case feature.Max:
 		return sorted[len(sorted)-1]
 	case feature.Percentile:
-		return feature.Float64(approximate(number(sorted[int(agg.Quantile*float64(len(sorted)-1))]), agg.ResolvedError()))
+		f := approximate(number(sorted[int(agg.Quantile*float64(len(sorted)-1))]), agg.ResolvedError())
+		if least, most := number(sorted[0]), number(sorted[len(sorted)-1]); f < least && f != 0 {
+			f = least
+		} else if f > most && f != 0 {
+			f = most
+		}
+		return feature.Float64(f)
 	}
 	return moment(agg.Function, typ, values)
 }
