@@ -14,7 +14,8 @@ import (
 //	r:2   the rows of the query's second entry of the range table that belong to it
 //	w:…   the rows that a window function looks at
 //	s:…   the rows that a subquery in an expression looks at
-//	n:…   rows that must not be there, of which some may become known later
+//	n:…   rows of an anti join that must not be there, of which some may become known later
+//	m:…   the same, within an entry of the range table
 //	p:…   picked rows, whose place others may take later
 //	o:…   rows that OFFSET leaves out
 //	v:…   not rows, but a column of the query: what has it is not before it
@@ -477,8 +478,9 @@ func (s *scope) rowNeeds(related bool) (needs set, anti bool) {
 		case leaf.atoms:
 			needs[fmt.Sprintf("r:%d", i)] = true
 		}
-		if leaf.anti && related {
-			needs[fmt.Sprintf("n:%d", i)] = true
+		// On the far side of an outer join, a row that is taken away leaves NULLs, or lets in what it kept out.
+		if leaf.anti && (related || s.nullable[i]) {
+			needs[fmt.Sprintf("m:%d", i)] = true
 		}
 		needs.add(leaf.needs)
 	}
@@ -583,6 +585,8 @@ func (s *scope) boundRules() (local, outer []rule) {
 			for _, i := range c.outer {
 				if name := fmt.Sprintf("r:%d", i); covered[name] {
 					matched[name] = true
+					// So are those that keep others out.
+					matched[fmt.Sprintf("n:%d", i)] = true
 				}
 			}
 			covered = matched
@@ -644,9 +648,12 @@ func (s *scope) words(missing set) set {
 	out := set{}
 	for n := range missing {
 		switch n[0] {
-		case 'r', 'n':
+		case 'r':
 			i, _ := strconv.Atoi(n[2:])
 			out[s.relations[i-1].name] = true
+		case 'n', 'm':
+			i, _ := strconv.Atoi(n[2:])
+			out["the rows that keep others out by "+s.relations[i-1].name] = true
 		case 'w':
 			out["the rows that a window function looks at"] = true
 		case 'p':

@@ -82,6 +82,9 @@ func (a *analyser) availableRemedy(missing []string) string {
 		return "PARTITION BY or DISTINCT ON all columns that the rows are grouped, joined or filtered by afterwards, or pick what was known first: " +
 			"ORDER BY available_at; of rows that correct each other, let the source's unique_key pick"
 	}
+	if slices.ContainsFunc(missing, func(m string) bool { return strings.HasPrefix(m, "the rows that keep others out") }) {
+		return "it as it is, and let only rows with available_at <= that of the row that they keep out do so"
+	}
 	if slices.Contains(missing, "the rows that OFFSET leaves out") {
 		return "it without OFFSET: number the rows by row_number(), with max(available_at) OVER the same window, and keep those that are meant"
 	}

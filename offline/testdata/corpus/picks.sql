@@ -328,3 +328,26 @@ FROM (SELECT *, row_number() OVER w AS rn, max(available_at) OVER w AS known FRO
 SELECT DISTINCT ON (f.carrier) f.carrier, f.event_time, f.available_at FROM flights f
 WHERE NOT EXISTS (SELECT 1 FROM carriers c WHERE c.code = f.carrier) ORDER BY f.carrier, f.event_time DESC, f.id
 -- > accepted
+
+-- == an anti join of what was known by then, in groups
+SELECT f.origin, max(f.event_time) AS event_time, max(f.available_at) AS available_at, count(*) AS n
+FROM flights f LEFT JOIN carriers c ON c.code = f.carrier AND c.available_at <= f.available_at WHERE c.code IS NULL GROUP BY f.origin
+-- > accepted
+
+-- == an anti join with its time, in groups
+SELECT f.origin, max(f.event_time) AS event_time, greatest(max(f.available_at), max(c.available_at)) AS available_at, count(*) AS n
+FROM flights f LEFT JOIN carriers c ON c.code = f.carrier WHERE c.code IS NULL GROUP BY f.origin
+-- > refused
+-- > 1:51 found an available_at that may be before that of the rows that keep others out by c, expected one that is before that of no row that counts; write it as it is, and let only rows with available_at <= that of the row that they keep out do so (rule available-at)
+
+-- == a LEFT JOIN to rows that NOT EXISTS leaves out
+SELECT f.id, f.event_time, greatest(f.available_at, c.available_at) AS available_at, c.rating
+FROM flights f LEFT JOIN (SELECT * FROM carriers c WHERE NOT EXISTS (SELECT 1 FROM weather w WHERE w.station = c.label)) c ON c.code = f.carrier
+-- > refused
+-- > 1:28 found an available_at that may be before that of the rows that keep others out by c, expected one that is before that of no row that counts; write it as it is, and let only rows with available_at <= that of the row that they keep out do so (rule available-at)
+
+-- == a LEFT JOIN to rows that NOT EXISTS of what was known by then leaves out
+SELECT f.id, f.event_time, greatest(f.available_at, c.available_at) AS available_at, c.rating
+FROM flights f LEFT JOIN (SELECT * FROM carriers c WHERE NOT EXISTS (SELECT 1 FROM weather w WHERE w.station = c.label AND w.available_at <= c.available_at)) c
+  ON c.code = f.carrier
+-- > accepted
