@@ -553,7 +553,10 @@ func (s *scope) picksByRank(n *Node) bool {
 	return c != nil && c.rank && (name == "<" || name == "<=" || name == "=" && one)
 }
 
-const timestamptz = 1184
+const (
+	dateType    = 1082
+	timestamptz = 1184
+)
 
 // boundRules reads, from conditions such as b.available_at <= a.available_at, that what is not before the one is not before
 // the other. outer are those with a column of a query around.
@@ -725,7 +728,7 @@ var units = map[string]span{
 	"decade": {months: 120}, "century": {months: 1200},
 }
 
-// truncated reads date_trunc(unit, of) and date_bin(unit, of, origin).
+// truncated reads date_trunc(unit, of), date_bin(unit, of, origin) and of::date.
 func (s *scope) truncated(n *Node) (of *Node, unit span, ok bool) {
 	n = bare(n)
 	if n == nil || n.Tag != "FUNCEXPR" {
@@ -733,6 +736,15 @@ func (s *scope) truncated(n *Node) (of *Node, unit span, ok bool) {
 	}
 	args := n.nodes("args")
 	switch s.a.catalog.functionName(n.oid("funcid")) {
+	case "timestamptz", "timestamp":
+		// A day as the instant at which it begins.
+		if len(args) == 1 && exprType(bare(args[0])) == dateType {
+			return s.truncated(args[0])
+		}
+	case "date":
+		if len(args) == 1 && slices.Contains([]uint32{1114, timestamptz}, exprType(bare(args[0]))) {
+			return args[0], units["day"], true
+		}
 	case "date_trunc":
 		if len(args) < 2 || args[0].Tag != "CONST" || len(args[0].get("constvalue").Datum) < 4 {
 			return nil, span{}, false

@@ -107,7 +107,8 @@ const maxResolved = 64
 // what may not be read early is held back by available_at.
 func (a *analyser) checkEventTime(t *Node, s *scope, n *Node, depth int) {
 	n = bare(n)
-	if n == nil || depth > maxResolved {
+	if n == nil || depth > maxResolved || depth == 0 && exprType(n) == dateType {
+		// That a date is no timestamp is told elsewhere.
 		return
 	}
 	refuse := func(found, expected, remedy string) {

@@ -309,3 +309,22 @@ SELECT f.id, f.event_time, f.available_at, t.x
 FROM flights f, XMLTABLE('/a' PASSING xmlparse(document '<a/>') COLUMNS x timestamptz PATH 'b') t
 -- > refused
 -- > 2:17 found a column of type timestamp with time zone while it runs, where a row that holds 'now' is the time of the run, expected a form that is told; write to_timestamp(text, 'YYYY-MM-DD HH24:MI:SS') or to_date(text, 'YYYY-MM-DD'), or give the source a column of type timestamp (rule text-to-time)
+
+-- == the start of a day by its date
+-- grain 24h
+SELECT origin, event_time::date::timestamptz AS event_time, max(available_at) AS available_at, count(*) AS n FROM flights GROUP BY origin, event_time::date
+-- > refused
+-- > 1:32 found an event_time at the start of a group of 1 day, expected its end: what is in the group is known by then only; add the group's length: it + interval '1 day' (rule event-time)
+
+-- == the end of a day by its date
+-- grain 24h
+SELECT origin, event_time::date::timestamptz + interval '1 day' AS event_time, max(available_at) AS available_at, count(*) AS n
+FROM flights GROUP BY origin, event_time::date
+-- > accepted
+
+-- == the end of a day by its date, with another grain
+-- grain 1h
+SELECT origin, event_time::date + interval '1 day' AS event_time, max(available_at) AS available_at, count(*) AS n
+FROM flights GROUP BY origin, event_time::date
+-- > refused
+-- > 1:33 found groups of 1 day in a view with a grain of 1h, expected the grain of its groups, or a look-back that reaches their start; declare grain: 24h, or lookback: 23h (rule event-time)
