@@ -16,7 +16,9 @@ import (
 
 // Limits of what is analysed: beyond, Postgres would take long, or much memory, to say no.
 const (
-	maxTokens    = 50_000
+	maxTokens = 50_000
+	// maxQueries bounds the queries and joins that SQL is put together of: the cost of an analysis grows faster than they do.
+	maxQueries   = 300
 	maxTreeBytes = 64 << 20
 )
 
@@ -104,8 +106,21 @@ func TooLarge(query *feature.Query) *Refusal {
 		return &Refusal{Rule: RuleSize, Found: fmt.Sprintf("SQL of %d words and signs", n), Expected: fmt.Sprintf("at most %d", maxTokens),
 			Remedy: "put long lists of constants into a source, and join it"}
 	}
+	parts := 0
+	for _, t := range query.Tokens() {
+		if t.Kind != feature.SQLWord || !slices.Contains(partWords, t.Canonical()) {
+			continue
+		}
+		if parts++; parts > maxQueries {
+			return &Refusal{Rule: RuleSize, Line: t.Line, Column: t.Column, Found: fmt.Sprintf("more than %d queries and joins", maxQueries),
+				Expected: "at most so many", Remedy: "part the SQL into several views, or put what it lists into a source"}
+		}
+	}
 	return nil
 }
+
+// partWords are the words that the parts of SQL begin with.
+var partWords = []string{"select", "values", "table", "join"}
 
 // Analyse reads the view that a statement made. It refuses, in the order of the SQL, or says what the view is made of. tx is
 // left as it was, and is in the settings that runs are pinned to.
