@@ -63,7 +63,8 @@ func (t *Transform) ownWindows(scope Scope, reach Span, now feature.Time) error 
 		begins = t.Owned.Start <= covered.Start
 		t.Owned.End = max(t.Owned.End, covered.End)
 	}
-	t.aggregating = &aggregating{plan: plan, within: window.Range{Start: t.Owned.Start, End: t.Owned.End, Begins: begins}}
+	within := window.Range{Start: t.Owned.Start, End: t.Owned.End, Begins: begins}
+	t.aggregating = &aggregating{plan: plan, within: within, engine: window.New(plan, within, window.Options{})}
 	return nil
 }
 
@@ -76,11 +77,10 @@ func (t *Transform) reads() Span {
 	return Span{Start: t.Owned.Start.Add(-t.View.Lookback), End: t.Owned.End}
 }
 
-// recall makes ready to compute the windows: it reads what the history has at the run's start, on the connection that
-// writes it.
+// recall reads what the history has at the run's start, on the connection that writes it. A run that begins coverage has
+// nothing to recall.
 func (t *Transform) recall(ctx context.Context, conn *pgx.Conn) error {
 	a := t.aggregating
-	a.engine = window.New(a.plan, a.within, window.Options{})
 	if a.within.Begins {
 		return nil
 	}
