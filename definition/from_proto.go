@@ -85,6 +85,7 @@ func (c *fromProto) add(field, format string, args ...any) {
 }
 
 func (c *fromProto) convert(f *headwaterv1.DefinitionFile) {
+	c.unbuilt(f)
 	d := &c.definitions
 	for i, e := range f.GetEntities() {
 		d.Entities = append(d.Entities, c.entity(feature.KindEntity.Path(i), e))

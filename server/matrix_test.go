@@ -72,9 +72,29 @@ var matrix = map[string]matrixRow{
 		&headwaterv1.RebuildOnlineRequest{Views: []string{"airport_delays"}}, access.ActionMaterialize, "view:v", "engineer",
 	},
 	"MaterializationService/WatchRun": {&headwaterv1.WatchRunRequest{Id: 1}, access.ActionList, "view:v", "engineer scientist"},
-	"OnlineService/GetFeatures":       {features("delay_model_v1"), access.ActionReadOnline, "service:delay_model_v1", "model"},
-	"RegistryService/Plan":            {&headwaterv1.PlanRequest{}, access.ActionRegister, "catalog:*", "engineer"},
-	"RegistryService/Apply":           {&headwaterv1.ApplyRequest{}, access.ActionRegister, "catalog:*", "engineer"},
+	"MaterializationService/CancelRuns": {
+		&headwaterv1.CancelRunsRequest{Runs: []string{"1"}}, access.ActionMaterialize, "view:v", "engineer",
+	},
+	"MaterializationService/VerifyRuns": {
+		&headwaterv1.VerifyRunsRequest{Runs: []string{"1"}}, access.ActionMaterialize, "view:v", "engineer",
+	},
+	"MaterializationService/RunStats": {&headwaterv1.RunStatsRequest{}, access.ActionList, "view:*", "engineer scientist"},
+	"MaterializationService/ListCheckResults": {
+		&headwaterv1.ListCheckResultsRequest{View: "v"}, access.ActionList, "view:v", "engineer scientist",
+	},
+	"MaterializationService/CheckOnline": {
+		&headwaterv1.CheckOnlineRequest{Views: []string{"airport_delays"}}, access.ActionMaterialize, "view:v", "engineer",
+	},
+	"QuarantineService/ListQuarantine": {&headwaterv1.ListQuarantineRequest{}, access.ActionList, "view:*", "engineer scientist"},
+	"QuarantineService/ShowQuarantine": {
+		&headwaterv1.ShowQuarantineRequest{Run: "1"}, access.ActionReadOffline, "source:flights", "",
+	},
+	"QuarantineService/ReplayQuarantine": {
+		&headwaterv1.ReplayQuarantineRequest{View: "v"}, access.ActionMaterialize, "view:v", "engineer",
+	},
+	"OnlineService/GetFeatures": {features("delay_model_v1"), access.ActionReadOnline, "service:delay_model_v1", "model"},
+	"RegistryService/Plan":      {&headwaterv1.PlanRequest{}, access.ActionRegister, "catalog:*", "engineer"},
+	"RegistryService/Apply":     {&headwaterv1.ApplyRequest{}, access.ActionRegister, "catalog:*", "engineer"},
 	"RegistryService/ListDefinitions": {
 		&headwaterv1.ListDefinitionsRequest{Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW}, access.ActionList, "view:*", "engineer scientist",
 	},

@@ -93,7 +93,7 @@ func (l *Language) sections() map[string]protoreflect.MessageDescriptor {
 }
 
 // shared are the messages that have one table for all places where they stand.
-var shared = map[protoreflect.Name]string{"DefinitionFile": "", "Deprecation": "deprecated"}
+var shared = map[protoreflect.Name]string{"DefinitionFile": "", "Deprecation": "deprecated", "Expectation": "expectations[]", "Bounds": "bounds"}
 
 // sectionOf is the path of the table of what a field holds.
 func sectionOf(path string, field protoreflect.FieldDescriptor) string {
@@ -137,7 +137,7 @@ func (l *Language) table(m protoreflect.MessageDescriptor, path string, anchors 
 		case k.Required:
 			standard = "required"
 		case standard == "" && oneof != nil && oneRequired(oneof):
-			standard = "one of " + oneofKeys(oneof)
+			standard = oneofKeys(oneof)
 		case standard == "":
 			standard = "none"
 		}
@@ -154,7 +154,10 @@ func oneofKeys(oneof protoreflect.OneofDescriptor) string {
 	for i := range oneof.Fields().Len() {
 		names = append(names, "`"+string(oneof.Fields().Get(i).Name())+"`")
 	}
-	return strings.Join(names, ", ")
+	if len(names) > 6 {
+		return "one of the kinds"
+	}
+	return "one of " + strings.Join(names, ", ")
 }
 
 // typeOf says in words what a key holds, and how much of it.
@@ -214,7 +217,7 @@ func kindOf(field protoreflect.FieldDescriptor) string {
 		return "bool"
 	case protoreflect.DoubleKind:
 		return "number"
-	case protoreflect.Int32Kind:
+	case protoreflect.Int32Kind, protoreflect.Int64Kind:
 		return "whole number"
 	case protoreflect.MessageKind:
 		switch field.Message().FullName() {
@@ -224,6 +227,8 @@ func kindOf(field protoreflect.FieldDescriptor) string {
 			return "time"
 		case structName:
 			return "map"
+		case valueName:
+			return "value"
 		}
 	}
 	panic(fmt.Sprintf("%s has a type that the page has no word for", field.FullName()))

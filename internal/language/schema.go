@@ -71,6 +71,9 @@ func (l *Language) message(m protoreflect.MessageDescriptor) (map[string]any, er
 		schema["type"] = []string{"object", "null"}
 	}
 	for i := range m.Oneofs().Len() {
+		if m.Oneofs().Get(i).IsSynthetic() {
+			continue
+		}
 		var choices []any
 		for j := range m.Oneofs().Get(i).Fields().Len() {
 			choices = append(choices, map[string]any{"required": []string{string(m.Oneofs().Get(i).Fields().Get(j).Name())}})
@@ -144,6 +147,8 @@ var words = map[protoreflect.FullName][]string{
 	"headwater.v1.Source.schema_changes":  {"refuse", "ignore_new_columns"},
 	"headwater.v1.Duplicates.exact":       {feature.DropExact.String(), feature.FailExact.String()},
 	"headwater.v1.Duplicates.conflicting": {feature.FailConflicting.String(), feature.KeepNewest.String(), feature.KeepOldest.String()},
+	"headwater.v1.Source.null_event_time": {"refuse", "quarantine", "drop"},
+	"headwater.v1.Expectation.on_failure": {"quarantine", "drop", "fail", "keep"},
 	"headwater.v1.Aggregate.function":     feature.AggregateFunctionNames(),
 	"headwater.v1.Grant.actions":          feature.Actions(),
 	"headwater.v1.Grant.effect":           {"allow", "deny"},
@@ -165,6 +170,8 @@ func single(field protoreflect.FieldDescriptor) (map[string]any, error) {
 		return map[string]any{"type": "boolean"}, nil
 	case protoreflect.DoubleKind:
 		return map[string]any{"type": "number"}, nil
+	case protoreflect.Int64Kind:
+		return map[string]any{"type": "integer", "minimum": 0}, nil
 	case protoreflect.Int32Kind:
 		return map[string]any{"type": "integer", "minimum": 0, "maximum": 1<<31 - 1}, nil
 	case protoreflect.MessageKind:

@@ -374,7 +374,20 @@ type Source struct {
 	// Its age is that of its event time when the run begins. Absent: any age.
 	Freshness *durationpb.Duration `protobuf:"bytes,14,opt,name=freshness,proto3" json:"freshness,omitempty"`
 	// That it is to be used no longer. Absent: not deprecated.
-	Deprecated    *Deprecation `protobuf:"bytes,15,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	Deprecated *Deprecation `protobuf:"bytes,15,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	// What its rows are held to, each time a run reads them.
+	Expectations []*Expectation `protobuf:"bytes,16,rep,name=expectations,proto3" json:"expectations,omitempty"`
+	// The share of the rows that a run reads above which quarantined ones fail it. Absent: 0.1.
+	MaxQuarantineRatio *float64 `protobuf:"fixed64,17,opt,name=max_quarantine_ratio,json=maxQuarantineRatio,proto3,oneof" json:"max_quarantine_ratio,omitempty"`
+	// How long after its event time a row may still arrive: later ones are left out, and counted as too late. Absent:
+	// however late.
+	AllowedLateness *durationpb.Duration `protobuf:"bytes,18,opt,name=allowed_lateness,json=allowedLateness,proto3" json:"allowed_lateness,omitempty"`
+	// What becomes of rows sent without an event time: `refuse`, the whole load is, `quarantine` or `drop`, the row is, and
+	// runs that read its load count it so. Absent: `refuse`. Only for landing sources.
+	NullEventTime string `protobuf:"bytes,19,opt,name=null_event_time,json=nullEventTime,proto3" json:"null_event_time,omitempty"`
+	// A column of type bool: a row in which it is true says that what its unique key stands for is gone from its event time
+	// on as known from its arrival on. Needs a unique key. Absent: no row says so.
+	DeleteMarker  string `protobuf:"bytes,20,opt,name=delete_marker,json=deleteMarker,proto3" json:"delete_marker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -525,6 +538,41 @@ func (x *Source) GetDeprecated() *Deprecation {
 	return nil
 }
 
+func (x *Source) GetExpectations() []*Expectation {
+	if x != nil {
+		return x.Expectations
+	}
+	return nil
+}
+
+func (x *Source) GetMaxQuarantineRatio() float64 {
+	if x != nil && x.MaxQuarantineRatio != nil {
+		return *x.MaxQuarantineRatio
+	}
+	return 0
+}
+
+func (x *Source) GetAllowedLateness() *durationpb.Duration {
+	if x != nil {
+		return x.AllowedLateness
+	}
+	return nil
+}
+
+func (x *Source) GetNullEventTime() string {
+	if x != nil {
+		return x.NullEventTime
+	}
+	return ""
+}
+
+func (x *Source) GetDeleteMarker() string {
+	if x != nil {
+		return x.DeleteMarker
+	}
+	return ""
+}
+
 type isSource_Origin interface {
 	isSource_Origin()
 }
@@ -543,6 +591,1279 @@ func (*Source_Landing) isSource_Origin() {}
 
 func (*Source_Postgres) isSource_Origin() {}
 
+// What rows are held to: each of them, by the kinds from `not_null` to `cel`, or all that a run reads or makes together, by
+// the others.
+type Expectation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique in its source or view. Absent: made of the column and the kind, as `revenue_range`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The column it is about; of a view an output column. Required, but for kinds that are about whole rows. A row in which
+	// it is NULL fails only `not_null`.
+	Column string `protobuf:"bytes,2,opt,name=column,proto3" json:"column,omitempty"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*Expectation_NotNull
+	//	*Expectation_Range
+	//	*Expectation_AcceptedValues
+	//	*Expectation_Regex
+	//	*Expectation_Length
+	//	*Expectation_Plausible
+	//	*Expectation_References
+	//	*Expectation_Cel
+	//	*Expectation_Unique
+	//	*Expectation_RowCount
+	//	*Expectation_RowCountRatio
+	//	*Expectation_Freshness
+	//	*Expectation_Completeness
+	//	*Expectation_CompletenessChange
+	//	*Expectation_DistinctRatio
+	//	*Expectation_Mean
+	//	*Expectation_Quantile
+	//	*Expectation_SchemaUnchanged
+	//	*Expectation_EntitiesKept
+	//	*Expectation_RowsKept
+	Kind isExpectation_Kind `protobuf_oneof:"kind"`
+	// Of kinds about each row, what becomes of one that fails: `quarantine`, it is left out and kept with its reasons; `drop`,
+	// it is left out and counted; `fail`, the run fails; `keep`, it is only counted. Absent: `fail`.
+	OnFailure string `protobuf:"bytes,40,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
+	// Of kinds about each row, the share of failing rows above which the check warns. Absent: 0, any.
+	WarnAbove float64 `protobuf:"fixed64,41,opt,name=warn_above,json=warnAbove,proto3" json:"warn_above,omitempty"`
+	// Of kinds about each row, the share of failing rows above which the check fails, and with it the run. Absent: 0 where
+	// `on_failure` is `fail`, else 1, never.
+	ErrorAbove *float64 `protobuf:"fixed64,42,opt,name=error_above,json=errorAbove,proto3,oneof" json:"error_above,omitempty"`
+	// Of the other kinds, the bounds outside of which the check warns.
+	Warn *Bounds `protobuf:"bytes,43,opt,name=warn,proto3" json:"warn,omitempty"`
+	// Of the other kinds, the bounds outside of which the check fails, and with it the run.
+	Error *Bounds `protobuf:"bytes,44,opt,name=error,proto3" json:"error,omitempty"`
+	// What it guards against, in words.
+	Description   string `protobuf:"bytes,45,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Expectation) Reset() {
+	*x = Expectation{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Expectation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Expectation) ProtoMessage() {}
+
+func (x *Expectation) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Expectation.ProtoReflect.Descriptor instead.
+func (*Expectation) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Expectation) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Expectation) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *Expectation) GetKind() isExpectation_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Expectation) GetNotNull() *NotNull {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_NotNull); ok {
+			return x.NotNull
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetRange() *ValueRange {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Range); ok {
+			return x.Range
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetAcceptedValues() *AcceptedValues {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_AcceptedValues); ok {
+			return x.AcceptedValues
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetRegex() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Regex); ok {
+			return x.Regex
+		}
+	}
+	return ""
+}
+
+func (x *Expectation) GetLength() *LengthRange {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Length); ok {
+			return x.Length
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetPlausible() *Plausible {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Plausible); ok {
+			return x.Plausible
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetReferences() *References {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_References); ok {
+			return x.References
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetCel() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Cel); ok {
+			return x.Cel
+		}
+	}
+	return ""
+}
+
+func (x *Expectation) GetUnique() *UniqueColumns {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Unique); ok {
+			return x.Unique
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetRowCount() *RowCount {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_RowCount); ok {
+			return x.RowCount
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetRowCountRatio() *AgainstEarlier {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_RowCountRatio); ok {
+			return x.RowCountRatio
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetFreshness() *Freshness {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Freshness); ok {
+			return x.Freshness
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetCompleteness() *Completeness {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Completeness); ok {
+			return x.Completeness
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetCompletenessChange() *AgainstEarlier {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_CompletenessChange); ok {
+			return x.CompletenessChange
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetDistinctRatio() *DistinctRatio {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_DistinctRatio); ok {
+			return x.DistinctRatio
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetMean() *Mean {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Mean); ok {
+			return x.Mean
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetQuantile() *Quantile {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_Quantile); ok {
+			return x.Quantile
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetSchemaUnchanged() *SchemaUnchanged {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_SchemaUnchanged); ok {
+			return x.SchemaUnchanged
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetEntitiesKept() *EntitiesKept {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_EntitiesKept); ok {
+			return x.EntitiesKept
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetRowsKept() *RowsKept {
+	if x != nil {
+		if x, ok := x.Kind.(*Expectation_RowsKept); ok {
+			return x.RowsKept
+		}
+	}
+	return nil
+}
+
+func (x *Expectation) GetOnFailure() string {
+	if x != nil {
+		return x.OnFailure
+	}
+	return ""
+}
+
+func (x *Expectation) GetWarnAbove() float64 {
+	if x != nil {
+		return x.WarnAbove
+	}
+	return 0
+}
+
+func (x *Expectation) GetErrorAbove() float64 {
+	if x != nil && x.ErrorAbove != nil {
+		return *x.ErrorAbove
+	}
+	return 0
+}
+
+func (x *Expectation) GetWarn() *Bounds {
+	if x != nil {
+		return x.Warn
+	}
+	return nil
+}
+
+func (x *Expectation) GetError() *Bounds {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *Expectation) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+type isExpectation_Kind interface {
+	isExpectation_Kind()
+}
+
+type Expectation_NotNull struct {
+	// There is a value: `not_null: {}`.
+	NotNull *NotNull `protobuf:"bytes,3,opt,name=not_null,json=notNull,proto3,oneof"`
+}
+
+type Expectation_Range struct {
+	// The value lies within bounds.
+	Range *ValueRange `protobuf:"bytes,4,opt,name=range,proto3,oneof"`
+}
+
+type Expectation_AcceptedValues struct {
+	// The value is one of a list.
+	AcceptedValues *AcceptedValues `protobuf:"bytes,5,opt,name=accepted_values,json=acceptedValues,proto3,oneof"`
+}
+
+type Expectation_Regex struct {
+	// The text matches somewhere, in the syntax of RE2 without word boundaries and flags; `^` and `$` are its ends.
+	Regex string `protobuf:"bytes,6,opt,name=regex,proto3,oneof"`
+}
+
+type Expectation_Length struct {
+	// Of a text its characters, of bytes their number, of a list its elements.
+	Length *LengthRange `protobuf:"bytes,7,opt,name=length,proto3,oneof"`
+}
+
+type Expectation_Plausible struct {
+	// Of a timestamp: it is not in the future, and not before a bound.
+	Plausible *Plausible `protobuf:"bytes,8,opt,name=plausible,proto3,oneof"`
+}
+
+type Expectation_References struct {
+	// The value, or those of several columns, are there in another source.
+	References *References `protobuf:"bytes,9,opt,name=references,proto3,oneof"`
+}
+
+type Expectation_Cel struct {
+	// An expression over the row that is true: `row.quantity * row.price >= 0.0`. NULL counts as true, a failure as false.
+	Cel string `protobuf:"bytes,10,opt,name=cel,proto3,oneof"`
+}
+
+type Expectation_Unique struct {
+	// No two rows share the values of these columns. Rows equal to one another and rows that differ are told apart.
+	Unique *UniqueColumns `protobuf:"bytes,11,opt,name=unique,proto3,oneof"`
+}
+
+type Expectation_RowCount struct {
+	// How many rows there are.
+	RowCount *RowCount `protobuf:"bytes,20,opt,name=row_count,json=rowCount,proto3,oneof"`
+}
+
+type Expectation_RowCountRatio struct {
+	// How many rows there are, divided by the median of earlier runs.
+	RowCountRatio *AgainstEarlier `protobuf:"bytes,21,opt,name=row_count_ratio,json=rowCountRatio,proto3,oneof"`
+}
+
+type Expectation_Freshness struct {
+	// How old the newest row is when the run begins.
+	Freshness *Freshness `protobuf:"bytes,22,opt,name=freshness,proto3,oneof"`
+}
+
+type Expectation_Completeness struct {
+	// The share of rows with a value, of all or of each time bucket.
+	Completeness *Completeness `protobuf:"bytes,23,opt,name=completeness,proto3,oneof"`
+}
+
+type Expectation_CompletenessChange struct {
+	// By how much that share differs from the median of earlier runs: 0.2 is twenty points less or more.
+	CompletenessChange *AgainstEarlier `protobuf:"bytes,24,opt,name=completeness_change,json=completenessChange,proto3,oneof"`
+}
+
+type Expectation_DistinctRatio struct {
+	// How many different values there are, divided by the rows with a value. Exact.
+	DistinctRatio *DistinctRatio `protobuf:"bytes,25,opt,name=distinct_ratio,json=distinctRatio,proto3,oneof"`
+}
+
+type Expectation_Mean struct {
+	// The mean of numbers.
+	Mean *Mean `protobuf:"bytes,26,opt,name=mean,proto3,oneof"`
+}
+
+type Expectation_Quantile struct {
+	// A quantile of numbers, exact.
+	Quantile *Quantile `protobuf:"bytes,27,opt,name=quantile,proto3,oneof"`
+}
+
+type Expectation_SchemaUnchanged struct {
+	// The columns of the source, with their types, are those of the run before.
+	SchemaUnchanged *SchemaUnchanged `protobuf:"bytes,28,opt,name=schema_unchanged,json=schemaUnchanged,proto3,oneof"`
+}
+
+type Expectation_EntitiesKept struct {
+	// Of a view: of the entities that its inputs had in what the run read, the share that the output has.
+	EntitiesKept *EntitiesKept `protobuf:"bytes,29,opt,name=entities_kept,json=entitiesKept,proto3,oneof"`
+}
+
+type Expectation_RowsKept struct {
+	// Of a view: the rows that the run made, divided by those of its input that it accepted.
+	RowsKept *RowsKept `protobuf:"bytes,30,opt,name=rows_kept,json=rowsKept,proto3,oneof"`
+}
+
+func (*Expectation_NotNull) isExpectation_Kind() {}
+
+func (*Expectation_Range) isExpectation_Kind() {}
+
+func (*Expectation_AcceptedValues) isExpectation_Kind() {}
+
+func (*Expectation_Regex) isExpectation_Kind() {}
+
+func (*Expectation_Length) isExpectation_Kind() {}
+
+func (*Expectation_Plausible) isExpectation_Kind() {}
+
+func (*Expectation_References) isExpectation_Kind() {}
+
+func (*Expectation_Cel) isExpectation_Kind() {}
+
+func (*Expectation_Unique) isExpectation_Kind() {}
+
+func (*Expectation_RowCount) isExpectation_Kind() {}
+
+func (*Expectation_RowCountRatio) isExpectation_Kind() {}
+
+func (*Expectation_Freshness) isExpectation_Kind() {}
+
+func (*Expectation_Completeness) isExpectation_Kind() {}
+
+func (*Expectation_CompletenessChange) isExpectation_Kind() {}
+
+func (*Expectation_DistinctRatio) isExpectation_Kind() {}
+
+func (*Expectation_Mean) isExpectation_Kind() {}
+
+func (*Expectation_Quantile) isExpectation_Kind() {}
+
+func (*Expectation_SchemaUnchanged) isExpectation_Kind() {}
+
+func (*Expectation_EntitiesKept) isExpectation_Kind() {}
+
+func (*Expectation_RowsKept) isExpectation_Kind() {}
+
+// Bounds of a number, both within. One of them at least.
+type Bounds struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent: none below.
+	Min *float64 `protobuf:"fixed64,1,opt,name=min,proto3,oneof" json:"min,omitempty"`
+	// Absent: none above.
+	Max           *float64 `protobuf:"fixed64,2,opt,name=max,proto3,oneof" json:"max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bounds) Reset() {
+	*x = Bounds{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bounds) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bounds) ProtoMessage() {}
+
+func (x *Bounds) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bounds.ProtoReflect.Descriptor instead.
+func (*Bounds) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Bounds) GetMin() float64 {
+	if x != nil && x.Min != nil {
+		return *x.Min
+	}
+	return 0
+}
+
+func (x *Bounds) GetMax() float64 {
+	if x != nil && x.Max != nil {
+		return *x.Max
+	}
+	return 0
+}
+
+type NotNull struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NotNull) Reset() {
+	*x = NotNull{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NotNull) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NotNull) ProtoMessage() {}
+
+func (x *NotNull) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NotNull.ProtoReflect.Descriptor instead.
+func (*NotNull) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{7}
+}
+
+// Bounds of a value, both within: a number, a text (also for int64 beyond 2^53, decimal and timestamp).
+type ValueRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent: none below.
+	Min *structpb.Value `protobuf:"bytes,1,opt,name=min,proto3" json:"min,omitempty"`
+	// Absent: none above.
+	Max           *structpb.Value `protobuf:"bytes,2,opt,name=max,proto3" json:"max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValueRange) Reset() {
+	*x = ValueRange{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValueRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValueRange) ProtoMessage() {}
+
+func (x *ValueRange) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValueRange.ProtoReflect.Descriptor instead.
+func (*ValueRange) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ValueRange) GetMin() *structpb.Value {
+	if x != nil {
+		return x.Min
+	}
+	return nil
+}
+
+func (x *ValueRange) GetMax() *structpb.Value {
+	if x != nil {
+		return x.Max
+	}
+	return nil
+}
+
+type AcceptedValues struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Each written as defaults of services are.
+	Values        []*structpb.Value `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptedValues) Reset() {
+	*x = AcceptedValues{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptedValues) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptedValues) ProtoMessage() {}
+
+func (x *AcceptedValues) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptedValues.ProtoReflect.Descriptor instead.
+func (*AcceptedValues) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AcceptedValues) GetValues() []*structpb.Value {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type LengthRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent: 0.
+	Min int64 `protobuf:"varint,1,opt,name=min,proto3" json:"min,omitempty"`
+	// Absent: any.
+	Max           *int64 `protobuf:"varint,2,opt,name=max,proto3,oneof" json:"max,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LengthRange) Reset() {
+	*x = LengthRange{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LengthRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LengthRange) ProtoMessage() {}
+
+func (x *LengthRange) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LengthRange.ProtoReflect.Descriptor instead.
+func (*LengthRange) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *LengthRange) GetMin() int64 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
+func (x *LengthRange) GetMax() int64 {
+	if x != nil && x.Max != nil {
+		return *x.Max
+	}
+	return 0
+}
+
+type Plausible struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far after the clock the time may lie: that of the load that brought the row, of tables of others that of the run.
+	// Absent: not at all.
+	Future *durationpb.Duration `protobuf:"bytes,1,opt,name=future,proto3" json:"future,omitempty"`
+	// Absent: any time before.
+	NotBefore     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Plausible) Reset() {
+	*x = Plausible{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Plausible) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Plausible) ProtoMessage() {}
+
+func (x *Plausible) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Plausible.ProtoReflect.Descriptor instead.
+func (*Plausible) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Plausible) GetFuture() *durationpb.Duration {
+	if x != nil {
+		return x.Future
+	}
+	return nil
+}
+
+func (x *Plausible) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+type References struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The other source, by name.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// A column of the row on the left, the other source's column on the right. Absent: the expectation's column, by its name.
+	Columns       map[string]string `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *References) Reset() {
+	*x = References{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *References) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*References) ProtoMessage() {}
+
+func (x *References) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use References.ProtoReflect.Descriptor instead.
+func (*References) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *References) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *References) GetColumns() map[string]string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+type UniqueColumns struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent: of a source its unique key, of a view its join keys, event_time and available_at.
+	Columns       []string `protobuf:"bytes,1,rep,name=columns,proto3" json:"columns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UniqueColumns) Reset() {
+	*x = UniqueColumns{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UniqueColumns) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UniqueColumns) ProtoMessage() {}
+
+func (x *UniqueColumns) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UniqueColumns.ProtoReflect.Descriptor instead.
+func (*UniqueColumns) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UniqueColumns) GetColumns() []string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+type RowCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RowCount) Reset() {
+	*x = RowCount{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RowCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RowCount) ProtoMessage() {}
+
+func (x *RowCount) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RowCount.ProtoReflect.Descriptor instead.
+func (*RowCount) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{14}
+}
+
+// Earlier runs of the same view version that were published, those with rows.
+type AgainstEarlier struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many, the newest first. Absent: 7.
+	Runs          int32 `protobuf:"varint,1,opt,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgainstEarlier) Reset() {
+	*x = AgainstEarlier{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgainstEarlier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgainstEarlier) ProtoMessage() {}
+
+func (x *AgainstEarlier) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgainstEarlier.ProtoReflect.Descriptor instead.
+func (*AgainstEarlier) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AgainstEarlier) GetRuns() int32 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+type Freshness struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The age beyond which the check warns. Absent: none.
+	WarnAfter *durationpb.Duration `protobuf:"bytes,1,opt,name=warn_after,json=warnAfter,proto3" json:"warn_after,omitempty"`
+	// The age beyond which the check fails. Absent: none.
+	ErrorAfter    *durationpb.Duration `protobuf:"bytes,2,opt,name=error_after,json=errorAfter,proto3" json:"error_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Freshness) Reset() {
+	*x = Freshness{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Freshness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Freshness) ProtoMessage() {}
+
+func (x *Freshness) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Freshness.ProtoReflect.Descriptor instead.
+func (*Freshness) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Freshness) GetWarnAfter() *durationpb.Duration {
+	if x != nil {
+		return x.WarnAfter
+	}
+	return nil
+}
+
+func (x *Freshness) GetErrorAfter() *durationpb.Duration {
+	if x != nil {
+		return x.ErrorAfter
+	}
+	return nil
+}
+
+type Completeness struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The length of the buckets of event time, counted from 1970-01-01T00:00:00Z: each is held to the bounds, so that a month
+	// without values is seen among years. Absent: all rows together.
+	Bucket        *durationpb.Duration `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Completeness) Reset() {
+	*x = Completeness{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Completeness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Completeness) ProtoMessage() {}
+
+func (x *Completeness) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Completeness.ProtoReflect.Descriptor instead.
+func (*Completeness) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Completeness) GetBucket() *durationpb.Duration {
+	if x != nil {
+		return x.Bucket
+	}
+	return nil
+}
+
+type DistinctRatio struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DistinctRatio) Reset() {
+	*x = DistinctRatio{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DistinctRatio) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DistinctRatio) ProtoMessage() {}
+
+func (x *DistinctRatio) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DistinctRatio.ProtoReflect.Descriptor instead.
+func (*DistinctRatio) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{18}
+}
+
+type Mean struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mean) Reset() {
+	*x = Mean{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mean) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mean) ProtoMessage() {}
+
+func (x *Mean) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mean.ProtoReflect.Descriptor instead.
+func (*Mean) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{19}
+}
+
+type Quantile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Between 0 and 1: 0.5 is the median.
+	Q             float64 `protobuf:"fixed64,1,opt,name=q,proto3" json:"q,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quantile) Reset() {
+	*x = Quantile{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quantile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quantile) ProtoMessage() {}
+
+func (x *Quantile) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quantile.ProtoReflect.Descriptor instead.
+func (*Quantile) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Quantile) GetQ() float64 {
+	if x != nil {
+		return x.Q
+	}
+	return 0
+}
+
+type SchemaUnchanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SchemaUnchanged) Reset() {
+	*x = SchemaUnchanged{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SchemaUnchanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SchemaUnchanged) ProtoMessage() {}
+
+func (x *SchemaUnchanged) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SchemaUnchanged.ProtoReflect.Descriptor instead.
+func (*SchemaUnchanged) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{21}
+}
+
+type EntitiesKept struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EntitiesKept) Reset() {
+	*x = EntitiesKept{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EntitiesKept) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EntitiesKept) ProtoMessage() {}
+
+func (x *EntitiesKept) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EntitiesKept.ProtoReflect.Descriptor instead.
+func (*EntitiesKept) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{22}
+}
+
+type RowsKept struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RowsKept) Reset() {
+	*x = RowsKept{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RowsKept) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RowsKept) ProtoMessage() {}
+
+func (x *RowsKept) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RowsKept.ProtoReflect.Descriptor instead.
+func (*RowsKept) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{23}
+}
+
 type LandingOrigin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -551,7 +1872,7 @@ type LandingOrigin struct {
 
 func (x *LandingOrigin) Reset() {
 	*x = LandingOrigin{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[5]
+	mi := &file_headwater_v1_definition_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +1884,7 @@ func (x *LandingOrigin) String() string {
 func (*LandingOrigin) ProtoMessage() {}
 
 func (x *LandingOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[5]
+	mi := &file_headwater_v1_definition_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +1897,7 @@ func (x *LandingOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LandingOrigin.ProtoReflect.Descriptor instead.
 func (*LandingOrigin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{24}
 }
 
 type PostgresOrigin struct {
@@ -588,14 +1909,24 @@ type PostgresOrigin struct {
 	// `headwater`, `headwater_…`). Absent: `public`.
 	Schema string `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
 	// A table, view or materialized view that has the columns that the source declares.
-	Table         string `protobuf:"bytes,3,opt,name=table,proto3" json:"table,omitempty"`
+	Table string `protobuf:"bytes,3,opt,name=table,proto3" json:"table,omitempty"`
+	// A column of type timestamp or int64 that grows whenever a row is added or changed. Runs then read again what it says has
+	// changed, and rows that were deleted only when they read all (`--full`). Absent: runs read all.
+	ChangeColumn string `protobuf:"bytes,4,opt,name=change_column,json=changeColumn,proto3" json:"change_column,omitempty"`
+	// How far before the greatest value seen it is read again, for changes that were committed out of order: a duration for a
+	// timestamp. Absent: not at all.
+	Reread *durationpb.Duration `protobuf:"bytes,5,opt,name=reread,proto3" json:"reread,omitempty"`
+	// The same for an int64 change column, as a number.
+	RereadRows int64 `protobuf:"varint,6,opt,name=reread_rows,json=rereadRows,proto3" json:"reread_rows,omitempty"`
+	// Keeps the rows that each run reads, so that the run can be verified when the table has changed. Absent: false.
+	Snapshot      bool `protobuf:"varint,7,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PostgresOrigin) Reset() {
 	*x = PostgresOrigin{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[6]
+	mi := &file_headwater_v1_definition_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +1938,7 @@ func (x *PostgresOrigin) String() string {
 func (*PostgresOrigin) ProtoMessage() {}
 
 func (x *PostgresOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[6]
+	mi := &file_headwater_v1_definition_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +1951,7 @@ func (x *PostgresOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostgresOrigin.ProtoReflect.Descriptor instead.
 func (*PostgresOrigin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PostgresOrigin) GetDatabase() string {
@@ -644,6 +1975,34 @@ func (x *PostgresOrigin) GetTable() string {
 	return ""
 }
 
+func (x *PostgresOrigin) GetChangeColumn() string {
+	if x != nil {
+		return x.ChangeColumn
+	}
+	return ""
+}
+
+func (x *PostgresOrigin) GetReread() *durationpb.Duration {
+	if x != nil {
+		return x.Reread
+	}
+	return nil
+}
+
+func (x *PostgresOrigin) GetRereadRows() int64 {
+	if x != nil {
+		return x.RereadRows
+	}
+	return 0
+}
+
+func (x *PostgresOrigin) GetSnapshot() bool {
+	if x != nil {
+		return x.Snapshot
+	}
+	return false
+}
+
 type Duplicates struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of rows equal in every declared column, one NaN and one zero and NULL equal to NULL: `drop`, one stays and the
@@ -659,7 +2018,7 @@ type Duplicates struct {
 
 func (x *Duplicates) Reset() {
 	*x = Duplicates{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[7]
+	mi := &file_headwater_v1_definition_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +2030,7 @@ func (x *Duplicates) String() string {
 func (*Duplicates) ProtoMessage() {}
 
 func (x *Duplicates) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[7]
+	mi := &file_headwater_v1_definition_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +2043,7 @@ func (x *Duplicates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Duplicates.ProtoReflect.Descriptor instead.
 func (*Duplicates) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Duplicates) GetExact() string {
@@ -714,7 +2073,7 @@ type ArrivalTime struct {
 
 func (x *ArrivalTime) Reset() {
 	*x = ArrivalTime{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[8]
+	mi := &file_headwater_v1_definition_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +2085,7 @@ func (x *ArrivalTime) String() string {
 func (*ArrivalTime) ProtoMessage() {}
 
 func (x *ArrivalTime) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[8]
+	mi := &file_headwater_v1_definition_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +2098,7 @@ func (x *ArrivalTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArrivalTime.ProtoReflect.Descriptor instead.
 func (*ArrivalTime) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ArrivalTime) GetKind() isArrivalTime_Kind {
@@ -805,7 +2164,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[9]
+	mi := &file_headwater_v1_definition_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +2176,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[9]
+	mi := &file_headwater_v1_definition_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +2189,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Column) GetName() string {
@@ -893,6 +2252,7 @@ type FeatureView struct {
 	//	*FeatureView_Sql
 	//	*FeatureView_Aggregation
 	//	*FeatureView_OnDemand
+	//	*FeatureView_Push
 	Kind isFeatureView_Kind `protobuf_oneof:"kind"`
 	// What it is, in words.
 	Description string `protobuf:"bytes,11,opt,name=description,proto3" json:"description,omitempty"`
@@ -901,14 +2261,20 @@ type FeatureView struct {
 	// Words that others sort by.
 	Tags []string `protobuf:"bytes,13,rep,name=tags,proto3" json:"tags,omitempty"`
 	// That it is to be used no longer. Absent: not deprecated.
-	Deprecated    *Deprecation `protobuf:"bytes,14,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	Deprecated *Deprecation `protobuf:"bytes,14,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	// What the rows that a run makes are held to.
+	Expectations []*Expectation `protobuf:"bytes,16,rep,name=expectations,proto3" json:"expectations,omitempty"`
+	// The share of the rows that a run makes above which quarantined ones fail it. Absent: 0.1.
+	MaxQuarantineRatio *float64 `protobuf:"fixed64,17,opt,name=max_quarantine_ratio,json=maxQuarantineRatio,proto3,oneof" json:"max_quarantine_ratio,omitempty"`
+	// When it is materialized by itself, and how its runs are treated. Absent: only when asked for.
+	Schedule      *Schedule `protobuf:"bytes,18,opt,name=schedule,proto3" json:"schedule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FeatureView) Reset() {
 	*x = FeatureView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[10]
+	mi := &file_headwater_v1_definition_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +2286,7 @@ func (x *FeatureView) String() string {
 func (*FeatureView) ProtoMessage() {}
 
 func (x *FeatureView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[10]
+	mi := &file_headwater_v1_definition_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +2299,7 @@ func (x *FeatureView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureView.ProtoReflect.Descriptor instead.
 func (*FeatureView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FeatureView) GetName() string {
@@ -1019,6 +2385,15 @@ func (x *FeatureView) GetOnDemand() *OnDemandTransform {
 	return nil
 }
 
+func (x *FeatureView) GetPush() *PushTransform {
+	if x != nil {
+		if x, ok := x.Kind.(*FeatureView_Push); ok {
+			return x.Push
+		}
+	}
+	return nil
+}
+
 func (x *FeatureView) GetDescription() string {
 	if x != nil {
 		return x.Description
@@ -1047,6 +2422,27 @@ func (x *FeatureView) GetDeprecated() *Deprecation {
 	return nil
 }
 
+func (x *FeatureView) GetExpectations() []*Expectation {
+	if x != nil {
+		return x.Expectations
+	}
+	return nil
+}
+
+func (x *FeatureView) GetMaxQuarantineRatio() float64 {
+	if x != nil && x.MaxQuarantineRatio != nil {
+		return *x.MaxQuarantineRatio
+	}
+	return 0
+}
+
+func (x *FeatureView) GetSchedule() *Schedule {
+	if x != nil {
+		return x.Schedule
+	}
+	return nil
+}
+
 type isFeatureView_Kind interface {
 	isFeatureView_Kind()
 }
@@ -1066,11 +2462,148 @@ type FeatureView_OnDemand struct {
 	OnDemand *OnDemandTransform `protobuf:"bytes,10,opt,name=on_demand,json=onDemand,proto3,oneof"`
 }
 
+type FeatureView_Push struct {
+	// Features computed elsewhere, and sent.
+	Push *PushTransform `protobuf:"bytes,15,opt,name=push,proto3,oneof"`
+}
+
 func (*FeatureView_Sql) isFeatureView_Kind() {}
 
 func (*FeatureView_Aggregation) isFeatureView_Kind() {}
 
 func (*FeatureView_OnDemand) isFeatureView_Kind() {}
+
+func (*FeatureView_Push) isFeatureView_Kind() {}
+
+type Schedule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Five fields, in UTC: `0 * * * *` is each full hour. Also `@hourly`, `@daily`, `@weekly`, `@monthly`. Absent: at no time
+	// of its own.
+	Cron string `protobuf:"bytes,1,opt,name=cron,proto3" json:"cron,omitempty"`
+	// A run is queued when a run of a view that it reads, or a load into a source that it reads, is published. Absent: false.
+	AfterInputs bool `protobuf:"varint,2,opt,name=after_inputs,json=afterInputs,proto3" json:"after_inputs,omitempty"`
+	// Of runs that wait, those of a smaller number begin first: 1 to 4. Absent: 2.
+	Priority int32 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	// How often a run is tried when a server or a database is away, before it fails. Absent: 8.
+	Attempts      int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Schedule) Reset() {
+	*x = Schedule{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Schedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Schedule) ProtoMessage() {}
+
+func (x *Schedule) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
+func (*Schedule) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Schedule) GetCron() string {
+	if x != nil {
+		return x.Cron
+	}
+	return ""
+}
+
+func (x *Schedule) GetAfterInputs() bool {
+	if x != nil {
+		return x.AfterInputs
+	}
+	return false
+}
+
+func (x *Schedule) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Schedule) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+// Takes the rows of a landing source as they are: each feature and attribute is the source's column of its name. A load into
+// the source queues a run, so that one recorded run brings the values into both stores.
+type PushTransform struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source, by name. Required.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// A join key of the entity on the left, the source's column that holds it on the right. Absent: the column of the
+	// key's own name.
+	Keys          map[string]string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushTransform) Reset() {
+	*x = PushTransform{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushTransform) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushTransform) ProtoMessage() {}
+
+func (x *PushTransform) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushTransform.ProtoReflect.Descriptor instead.
+func (*PushTransform) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *PushTransform) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *PushTransform) GetKeys() map[string]string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
 
 type Feature struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1091,7 +2624,7 @@ type Feature struct {
 
 func (x *Feature) Reset() {
 	*x = Feature{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[11]
+	mi := &file_headwater_v1_definition_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +2636,7 @@ func (x *Feature) String() string {
 func (*Feature) ProtoMessage() {}
 
 func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[11]
+	mi := &file_headwater_v1_definition_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +2649,7 @@ func (x *Feature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feature.ProtoReflect.Descriptor instead.
 func (*Feature) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Feature) GetName() string {
@@ -1174,7 +2707,7 @@ type SqlTransform struct {
 
 func (x *SqlTransform) Reset() {
 	*x = SqlTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[12]
+	mi := &file_headwater_v1_definition_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +2719,7 @@ func (x *SqlTransform) String() string {
 func (*SqlTransform) ProtoMessage() {}
 
 func (x *SqlTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[12]
+	mi := &file_headwater_v1_definition_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +2732,7 @@ func (x *SqlTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SqlTransform.ProtoReflect.Descriptor instead.
 func (*SqlTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SqlTransform) GetSources() []string {
@@ -1243,7 +2776,7 @@ type FunctionAllowance struct {
 
 func (x *FunctionAllowance) Reset() {
 	*x = FunctionAllowance{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[13]
+	mi := &file_headwater_v1_definition_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +2788,7 @@ func (x *FunctionAllowance) String() string {
 func (*FunctionAllowance) ProtoMessage() {}
 
 func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[13]
+	mi := &file_headwater_v1_definition_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +2801,7 @@ func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionAllowance.ProtoReflect.Descriptor instead.
 func (*FunctionAllowance) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FunctionAllowance) GetFunction() string {
@@ -1308,7 +2841,7 @@ type AggregationTransform struct {
 
 func (x *AggregationTransform) Reset() {
 	*x = AggregationTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[14]
+	mi := &file_headwater_v1_definition_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +2853,7 @@ func (x *AggregationTransform) String() string {
 func (*AggregationTransform) ProtoMessage() {}
 
 func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[14]
+	mi := &file_headwater_v1_definition_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +2866,7 @@ func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AggregationTransform.ProtoReflect.Descriptor instead.
 func (*AggregationTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AggregationTransform) GetSource() string {
@@ -1395,7 +2928,7 @@ type Aggregate struct {
 
 func (x *Aggregate) Reset() {
 	*x = Aggregate{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[15]
+	mi := &file_headwater_v1_definition_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +2940,7 @@ func (x *Aggregate) String() string {
 func (*Aggregate) ProtoMessage() {}
 
 func (x *Aggregate) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[15]
+	mi := &file_headwater_v1_definition_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +2953,7 @@ func (x *Aggregate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Aggregate.ProtoReflect.Descriptor instead.
 func (*Aggregate) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Aggregate) GetFeature() string {
@@ -1487,7 +3020,7 @@ type OnDemandTransform struct {
 
 func (x *OnDemandTransform) Reset() {
 	*x = OnDemandTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[16]
+	mi := &file_headwater_v1_definition_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +3032,7 @@ func (x *OnDemandTransform) String() string {
 func (*OnDemandTransform) ProtoMessage() {}
 
 func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[16]
+	mi := &file_headwater_v1_definition_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +3045,7 @@ func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandTransform.ProtoReflect.Descriptor instead.
 func (*OnDemandTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OnDemandTransform) GetInputs() []*RequestInput {
@@ -1552,7 +3085,7 @@ type RequestInput struct {
 
 func (x *RequestInput) Reset() {
 	*x = RequestInput{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[17]
+	mi := &file_headwater_v1_definition_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +3097,7 @@ func (x *RequestInput) String() string {
 func (*RequestInput) ProtoMessage() {}
 
 func (x *RequestInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[17]
+	mi := &file_headwater_v1_definition_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +3110,7 @@ func (x *RequestInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestInput.ProtoReflect.Descriptor instead.
 func (*RequestInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RequestInput) GetName() string {
@@ -1621,7 +3154,7 @@ type OnDemandExpression struct {
 
 func (x *OnDemandExpression) Reset() {
 	*x = OnDemandExpression{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[18]
+	mi := &file_headwater_v1_definition_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +3166,7 @@ func (x *OnDemandExpression) String() string {
 func (*OnDemandExpression) ProtoMessage() {}
 
 func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[18]
+	mi := &file_headwater_v1_definition_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +3179,7 @@ func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandExpression.ProtoReflect.Descriptor instead.
 func (*OnDemandExpression) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *OnDemandExpression) GetFeature() string {
@@ -1687,7 +3220,7 @@ type FeatureService struct {
 
 func (x *FeatureService) Reset() {
 	*x = FeatureService{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[19]
+	mi := &file_headwater_v1_definition_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +3232,7 @@ func (x *FeatureService) String() string {
 func (*FeatureService) ProtoMessage() {}
 
 func (x *FeatureService) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[19]
+	mi := &file_headwater_v1_definition_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +3245,7 @@ func (x *FeatureService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureService.ProtoReflect.Descriptor instead.
 func (*FeatureService) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FeatureService) GetName() string {
@@ -1782,7 +3315,7 @@ type ServiceView struct {
 
 func (x *ServiceView) Reset() {
 	*x = ServiceView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[20]
+	mi := &file_headwater_v1_definition_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +3327,7 @@ func (x *ServiceView) String() string {
 func (*ServiceView) ProtoMessage() {}
 
 func (x *ServiceView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[20]
+	mi := &file_headwater_v1_definition_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +3340,7 @@ func (x *ServiceView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceView.ProtoReflect.Descriptor instead.
 func (*ServiceView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ServiceView) GetView() string {
@@ -1859,7 +3392,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[21]
+	mi := &file_headwater_v1_definition_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +3404,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[21]
+	mi := &file_headwater_v1_definition_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +3417,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Role) GetName() string {
@@ -1945,7 +3478,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[22]
+	mi := &file_headwater_v1_definition_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +3490,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[22]
+	mi := &file_headwater_v1_definition_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +3503,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Grant) GetActions() []string {
@@ -2017,7 +3550,7 @@ type DefinitionTest struct {
 
 func (x *DefinitionTest) Reset() {
 	*x = DefinitionTest{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[23]
+	mi := &file_headwater_v1_definition_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +3562,7 @@ func (x *DefinitionTest) String() string {
 func (*DefinitionTest) ProtoMessage() {}
 
 func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[23]
+	mi := &file_headwater_v1_definition_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +3575,7 @@ func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionTest.ProtoReflect.Descriptor instead.
 func (*DefinitionTest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DefinitionTest) GetName() string {
@@ -2113,7 +3646,7 @@ type TestLoad struct {
 
 func (x *TestLoad) Reset() {
 	*x = TestLoad{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[24]
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +3658,7 @@ func (x *TestLoad) String() string {
 func (*TestLoad) ProtoMessage() {}
 
 func (x *TestLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[24]
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +3671,7 @@ func (x *TestLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestLoad.ProtoReflect.Descriptor instead.
 func (*TestLoad) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *TestLoad) GetSource() string {
@@ -2190,7 +3723,7 @@ type TestView struct {
 
 func (x *TestView) Reset() {
 	*x = TestView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[25]
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +3735,7 @@ func (x *TestView) String() string {
 func (*TestView) ProtoMessage() {}
 
 func (x *TestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[25]
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +3748,7 @@ func (x *TestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestView.ProtoReflect.Descriptor instead.
 func (*TestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TestView) GetView() string {
@@ -2251,7 +3784,7 @@ type TestAnswer struct {
 
 func (x *TestAnswer) Reset() {
 	*x = TestAnswer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[26]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +3796,7 @@ func (x *TestAnswer) String() string {
 func (*TestAnswer) ProtoMessage() {}
 
 func (x *TestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[26]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +3809,7 @@ func (x *TestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAnswer.ProtoReflect.Descriptor instead.
 func (*TestAnswer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *TestAnswer) GetService() string {
@@ -2343,7 +3876,7 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1b\n" +
 	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x12\n" +
-	"\x04tags\x18\x04 \x03(\tR\x04tags\"\xd9\x05\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags\"\xa9\b\n" +
 	"\x06Source\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12;\n" +
 	"\acolumns\x18\x02 \x03(\v2\x14.headwater.v1.ColumnB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x04R\acolumns\x12&\n" +
@@ -2367,13 +3900,111 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\tfreshness\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\tfreshness\x129\n" +
 	"\n" +
 	"deprecated\x18\x0f \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecatedB\x0f\n" +
-	"\x06origin\x12\x05\xbaH\x02\b\x01\"\x0f\n" +
-	"\rLandingOrigin\"w\n" +
+	"deprecated\x12H\n" +
+	"\fexpectations\x18\x10 \x03(\v2\x19.headwater.v1.ExpectationB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\fexpectations\x12N\n" +
+	"\x14max_quarantine_ratio\x18\x11 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\x12maxQuarantineRatio\x88\x01\x01\x12N\n" +
+	"\x10allowed_lateness\x18\x12 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x0fallowedLateness\x12&\n" +
+	"\x0fnull_event_time\x18\x13 \x01(\tR\rnullEventTime\x12#\n" +
+	"\rdelete_marker\x18\x14 \x01(\tR\fdeleteMarkerB\x0f\n" +
+	"\x06origin\x12\x05\xbaH\x02\b\x01B\x17\n" +
+	"\x15_max_quarantine_ratio\"\x81\f\n" +
+	"\vExpectation\x121\n" +
+	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18@2\x14^([a-z][a-z0-9_]*)?$R\x04name\x12\x1f\n" +
+	"\x06column\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x180R\x06column\x122\n" +
+	"\bnot_null\x18\x03 \x01(\v2\x15.headwater.v1.NotNullH\x00R\anotNull\x120\n" +
+	"\x05range\x18\x04 \x01(\v2\x18.headwater.v1.ValueRangeH\x00R\x05range\x12G\n" +
+	"\x0faccepted_values\x18\x05 \x01(\v2\x1c.headwater.v1.AcceptedValuesH\x00R\x0eacceptedValues\x12\x16\n" +
+	"\x05regex\x18\x06 \x01(\tH\x00R\x05regex\x123\n" +
+	"\x06length\x18\a \x01(\v2\x19.headwater.v1.LengthRangeH\x00R\x06length\x127\n" +
+	"\tplausible\x18\b \x01(\v2\x17.headwater.v1.PlausibleH\x00R\tplausible\x12:\n" +
+	"\n" +
+	"references\x18\t \x01(\v2\x18.headwater.v1.ReferencesH\x00R\n" +
+	"references\x12\x12\n" +
+	"\x03cel\x18\n" +
+	" \x01(\tH\x00R\x03cel\x125\n" +
+	"\x06unique\x18\v \x01(\v2\x1b.headwater.v1.UniqueColumnsH\x00R\x06unique\x125\n" +
+	"\trow_count\x18\x14 \x01(\v2\x16.headwater.v1.RowCountH\x00R\browCount\x12F\n" +
+	"\x0frow_count_ratio\x18\x15 \x01(\v2\x1c.headwater.v1.AgainstEarlierH\x00R\rrowCountRatio\x127\n" +
+	"\tfreshness\x18\x16 \x01(\v2\x17.headwater.v1.FreshnessH\x00R\tfreshness\x12@\n" +
+	"\fcompleteness\x18\x17 \x01(\v2\x1a.headwater.v1.CompletenessH\x00R\fcompleteness\x12O\n" +
+	"\x13completeness_change\x18\x18 \x01(\v2\x1c.headwater.v1.AgainstEarlierH\x00R\x12completenessChange\x12D\n" +
+	"\x0edistinct_ratio\x18\x19 \x01(\v2\x1b.headwater.v1.DistinctRatioH\x00R\rdistinctRatio\x12(\n" +
+	"\x04mean\x18\x1a \x01(\v2\x12.headwater.v1.MeanH\x00R\x04mean\x124\n" +
+	"\bquantile\x18\x1b \x01(\v2\x16.headwater.v1.QuantileH\x00R\bquantile\x12J\n" +
+	"\x10schema_unchanged\x18\x1c \x01(\v2\x1d.headwater.v1.SchemaUnchangedH\x00R\x0fschemaUnchanged\x12A\n" +
+	"\rentities_kept\x18\x1d \x01(\v2\x1a.headwater.v1.EntitiesKeptH\x00R\fentitiesKept\x125\n" +
+	"\trows_kept\x18\x1e \x01(\v2\x16.headwater.v1.RowsKeptH\x00R\browsKept\x12\x1d\n" +
+	"\n" +
+	"on_failure\x18( \x01(\tR\tonFailure\x126\n" +
+	"\n" +
+	"warn_above\x18) \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\twarnAbove\x12=\n" +
+	"\verror_above\x18* \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\n" +
+	"errorAbove\x88\x01\x01\x12(\n" +
+	"\x04warn\x18+ \x01(\v2\x14.headwater.v1.BoundsR\x04warn\x12*\n" +
+	"\x05error\x18, \x01(\v2\x14.headwater.v1.BoundsR\x05error\x12 \n" +
+	"\vdescription\x18- \x01(\tR\vdescriptionB\r\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01B\x0e\n" +
+	"\f_error_above\"F\n" +
+	"\x06Bounds\x12\x15\n" +
+	"\x03min\x18\x01 \x01(\x01H\x00R\x03min\x88\x01\x01\x12\x15\n" +
+	"\x03max\x18\x02 \x01(\x01H\x01R\x03max\x88\x01\x01B\x06\n" +
+	"\x04_minB\x06\n" +
+	"\x04_max\"\t\n" +
+	"\aNotNull\"`\n" +
+	"\n" +
+	"ValueRange\x12(\n" +
+	"\x03min\x18\x01 \x01(\v2\x16.google.protobuf.ValueR\x03min\x12(\n" +
+	"\x03max\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x03max\"M\n" +
+	"\x0eAcceptedValues\x12;\n" +
+	"\x06values\x18\x01 \x03(\v2\x16.google.protobuf.ValueB\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x06values\"P\n" +
+	"\vLengthRange\x12\x19\n" +
+	"\x03min\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x03min\x12\x1e\n" +
+	"\x03max\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\x03max\x88\x01\x01B\x06\n" +
+	"\x04_max\"\x83\x01\n" +
+	"\tPlausible\x12;\n" +
+	"\x06future\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x06future\x129\n" +
+	"\n" +
+	"not_before\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\"\xb4\x01\n" +
+	"\n" +
+	"References\x12\x1f\n" +
+	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06source\x12I\n" +
+	"\acolumns\x18\x02 \x03(\v2%.headwater.v1.References.ColumnsEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\acolumns\x1a:\n" +
+	"\fColumnsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"5\n" +
+	"\rUniqueColumns\x12$\n" +
+	"\acolumns\x18\x01 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x10\x18\x01R\acolumns\"\n" +
+	"\n" +
+	"\bRowCount\"0\n" +
+	"\x0eAgainstEarlier\x12\x1e\n" +
+	"\x04runs\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04runs\"\x95\x01\n" +
+	"\tFreshness\x12B\n" +
+	"\n" +
+	"warn_after\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\twarnAfter\x12D\n" +
+	"\verror_after\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\n" +
+	"errorAfter\"K\n" +
+	"\fCompleteness\x12;\n" +
+	"\x06bucket\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x06bucket\"\x0f\n" +
+	"\rDistinctRatio\"\x06\n" +
+	"\x04Mean\"1\n" +
+	"\bQuantile\x12%\n" +
+	"\x01q\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\x01q\"\x11\n" +
+	"\x0fSchemaUnchanged\"\x0e\n" +
+	"\fEntitiesKept\"\n" +
+	"\n" +
+	"\bRowsKept\"\x0f\n" +
+	"\rLandingOrigin\"\xa8\x02\n" +
 	"\x0ePostgresOrigin\x12#\n" +
 	"\bdatabase\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x180R\bdatabase\x12\x1f\n" +
 	"\x06schema\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06schema\x12\x1f\n" +
-	"\x05table\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05table\"D\n" +
+	"\x05table\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05table\x12,\n" +
+	"\rchange_column\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x180R\fchangeColumn\x12;\n" +
+	"\x06reread\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x06reread\x12(\n" +
+	"\vreread_rows\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\n" +
+	"rereadRows\x12\x1a\n" +
+	"\bsnapshot\x18\a \x01(\bR\bsnapshot\"D\n" +
 	"\n" +
 	"Duplicates\x12\x14\n" +
 	"\x05exact\x18\x01 \x01(\tR\x05exact\x12 \n" +
@@ -2391,7 +4022,7 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x04 \x03(\tR\x04tags\x129\n" +
 	"\n" +
 	"deprecated\x18\x05 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecated\"\xd8\x05\n" +
+	"deprecated\"\xf2\a\n" +
 	"\vFeatureView\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x16\n" +
 	"\x06entity\x18\x02 \x01(\tR\x06entity\x12>\n" +
@@ -2405,14 +4036,30 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x03sql\x18\b \x01(\v2\x1a.headwater.v1.SqlTransformH\x00R\x03sql\x12F\n" +
 	"\vaggregation\x18\t \x01(\v2\".headwater.v1.AggregationTransformH\x00R\vaggregation\x12>\n" +
 	"\ton_demand\x18\n" +
-	" \x01(\v2\x1f.headwater.v1.OnDemandTransformH\x00R\bonDemand\x12 \n" +
+	" \x01(\v2\x1f.headwater.v1.OnDemandTransformH\x00R\bonDemand\x121\n" +
+	"\x04push\x18\x0f \x01(\v2\x1b.headwater.v1.PushTransformH\x00R\x04push\x12 \n" +
 	"\vdescription\x18\v \x01(\tR\vdescription\x12\x14\n" +
 	"\x05owner\x18\f \x01(\tR\x05owner\x12\x12\n" +
 	"\x04tags\x18\r \x03(\tR\x04tags\x129\n" +
 	"\n" +
 	"deprecated\x18\x0e \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecatedB\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"\xc7\x01\n" +
+	"deprecated\x12H\n" +
+	"\fexpectations\x18\x10 \x03(\v2\x19.headwater.v1.ExpectationB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\fexpectations\x12N\n" +
+	"\x14max_quarantine_ratio\x18\x11 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\x12maxQuarantineRatio\x88\x01\x01\x122\n" +
+	"\bschedule\x18\x12 \x01(\v2\x16.headwater.v1.ScheduleR\bscheduleB\r\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01B\x17\n" +
+	"\x15_max_quarantine_ratio\"\x99\x01\n" +
+	"\bSchedule\x12\x1c\n" +
+	"\x04cron\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04cron\x12!\n" +
+	"\fafter_inputs\x18\x02 \x01(\bR\vafterInputs\x12%\n" +
+	"\bpriority\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x04(\x00R\bpriority\x12%\n" +
+	"\battempts\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\battempts\"\xae\x01\n" +
+	"\rPushTransform\x12\x1f\n" +
+	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x180R\x06source\x12C\n" +
+	"\x04keys\x18\x02 \x03(\v2%.headwater.v1.PushTransform.KeysEntryB\b\xbaH\x05\x9a\x01\x02\x10\x10R\x04keys\x1a7\n" +
+	"\tKeysEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x01\n" +
 	"\aFeature\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1b\n" +
 	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\x12 \n" +
@@ -2536,100 +4183,159 @@ func file_headwater_v1_definition_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_definition_proto_rawDescData
 }
 
-var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_headwater_v1_definition_proto_goTypes = []any{
 	(*DefinitionFile)(nil),        // 0: headwater.v1.DefinitionFile
 	(*Deprecation)(nil),           // 1: headwater.v1.Deprecation
 	(*Entity)(nil),                // 2: headwater.v1.Entity
 	(*JoinKey)(nil),               // 3: headwater.v1.JoinKey
 	(*Source)(nil),                // 4: headwater.v1.Source
-	(*LandingOrigin)(nil),         // 5: headwater.v1.LandingOrigin
-	(*PostgresOrigin)(nil),        // 6: headwater.v1.PostgresOrigin
-	(*Duplicates)(nil),            // 7: headwater.v1.Duplicates
-	(*ArrivalTime)(nil),           // 8: headwater.v1.ArrivalTime
-	(*Column)(nil),                // 9: headwater.v1.Column
-	(*FeatureView)(nil),           // 10: headwater.v1.FeatureView
-	(*Feature)(nil),               // 11: headwater.v1.Feature
-	(*SqlTransform)(nil),          // 12: headwater.v1.SqlTransform
-	(*FunctionAllowance)(nil),     // 13: headwater.v1.FunctionAllowance
-	(*AggregationTransform)(nil),  // 14: headwater.v1.AggregationTransform
-	(*Aggregate)(nil),             // 15: headwater.v1.Aggregate
-	(*OnDemandTransform)(nil),     // 16: headwater.v1.OnDemandTransform
-	(*RequestInput)(nil),          // 17: headwater.v1.RequestInput
-	(*OnDemandExpression)(nil),    // 18: headwater.v1.OnDemandExpression
-	(*FeatureService)(nil),        // 19: headwater.v1.FeatureService
-	(*ServiceView)(nil),           // 20: headwater.v1.ServiceView
-	(*Role)(nil),                  // 21: headwater.v1.Role
-	(*Grant)(nil),                 // 22: headwater.v1.Grant
-	(*DefinitionTest)(nil),        // 23: headwater.v1.DefinitionTest
-	(*TestLoad)(nil),              // 24: headwater.v1.TestLoad
-	(*TestView)(nil),              // 25: headwater.v1.TestView
-	(*TestAnswer)(nil),            // 26: headwater.v1.TestAnswer
-	nil,                           // 27: headwater.v1.AggregationTransform.KeysEntry
-	nil,                           // 28: headwater.v1.ServiceView.RenameEntry
-	nil,                           // 29: headwater.v1.ServiceView.DefaultsEntry
-	nil,                           // 30: headwater.v1.TestAnswer.StatusesEntry
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*structpb.Struct)(nil),       // 32: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
-	(*structpb.Value)(nil),        // 34: google.protobuf.Value
+	(*Expectation)(nil),           // 5: headwater.v1.Expectation
+	(*Bounds)(nil),                // 6: headwater.v1.Bounds
+	(*NotNull)(nil),               // 7: headwater.v1.NotNull
+	(*ValueRange)(nil),            // 8: headwater.v1.ValueRange
+	(*AcceptedValues)(nil),        // 9: headwater.v1.AcceptedValues
+	(*LengthRange)(nil),           // 10: headwater.v1.LengthRange
+	(*Plausible)(nil),             // 11: headwater.v1.Plausible
+	(*References)(nil),            // 12: headwater.v1.References
+	(*UniqueColumns)(nil),         // 13: headwater.v1.UniqueColumns
+	(*RowCount)(nil),              // 14: headwater.v1.RowCount
+	(*AgainstEarlier)(nil),        // 15: headwater.v1.AgainstEarlier
+	(*Freshness)(nil),             // 16: headwater.v1.Freshness
+	(*Completeness)(nil),          // 17: headwater.v1.Completeness
+	(*DistinctRatio)(nil),         // 18: headwater.v1.DistinctRatio
+	(*Mean)(nil),                  // 19: headwater.v1.Mean
+	(*Quantile)(nil),              // 20: headwater.v1.Quantile
+	(*SchemaUnchanged)(nil),       // 21: headwater.v1.SchemaUnchanged
+	(*EntitiesKept)(nil),          // 22: headwater.v1.EntitiesKept
+	(*RowsKept)(nil),              // 23: headwater.v1.RowsKept
+	(*LandingOrigin)(nil),         // 24: headwater.v1.LandingOrigin
+	(*PostgresOrigin)(nil),        // 25: headwater.v1.PostgresOrigin
+	(*Duplicates)(nil),            // 26: headwater.v1.Duplicates
+	(*ArrivalTime)(nil),           // 27: headwater.v1.ArrivalTime
+	(*Column)(nil),                // 28: headwater.v1.Column
+	(*FeatureView)(nil),           // 29: headwater.v1.FeatureView
+	(*Schedule)(nil),              // 30: headwater.v1.Schedule
+	(*PushTransform)(nil),         // 31: headwater.v1.PushTransform
+	(*Feature)(nil),               // 32: headwater.v1.Feature
+	(*SqlTransform)(nil),          // 33: headwater.v1.SqlTransform
+	(*FunctionAllowance)(nil),     // 34: headwater.v1.FunctionAllowance
+	(*AggregationTransform)(nil),  // 35: headwater.v1.AggregationTransform
+	(*Aggregate)(nil),             // 36: headwater.v1.Aggregate
+	(*OnDemandTransform)(nil),     // 37: headwater.v1.OnDemandTransform
+	(*RequestInput)(nil),          // 38: headwater.v1.RequestInput
+	(*OnDemandExpression)(nil),    // 39: headwater.v1.OnDemandExpression
+	(*FeatureService)(nil),        // 40: headwater.v1.FeatureService
+	(*ServiceView)(nil),           // 41: headwater.v1.ServiceView
+	(*Role)(nil),                  // 42: headwater.v1.Role
+	(*Grant)(nil),                 // 43: headwater.v1.Grant
+	(*DefinitionTest)(nil),        // 44: headwater.v1.DefinitionTest
+	(*TestLoad)(nil),              // 45: headwater.v1.TestLoad
+	(*TestView)(nil),              // 46: headwater.v1.TestView
+	(*TestAnswer)(nil),            // 47: headwater.v1.TestAnswer
+	nil,                           // 48: headwater.v1.References.ColumnsEntry
+	nil,                           // 49: headwater.v1.PushTransform.KeysEntry
+	nil,                           // 50: headwater.v1.AggregationTransform.KeysEntry
+	nil,                           // 51: headwater.v1.ServiceView.RenameEntry
+	nil,                           // 52: headwater.v1.ServiceView.DefaultsEntry
+	nil,                           // 53: headwater.v1.TestAnswer.StatusesEntry
+	(*durationpb.Duration)(nil),   // 54: google.protobuf.Duration
+	(*structpb.Value)(nil),        // 55: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 57: google.protobuf.Struct
 }
 var file_headwater_v1_definition_proto_depIdxs = []int32{
 	2,  // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
 	4,  // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
-	10, // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
-	19, // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
-	21, // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
-	23, // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
+	29, // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
+	40, // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
+	42, // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
+	44, // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
 	3,  // 6: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
 	1,  // 7: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
-	9,  // 8: headwater.v1.Source.columns:type_name -> headwater.v1.Column
-	8,  // 9: headwater.v1.Source.arrival_time:type_name -> headwater.v1.ArrivalTime
-	5,  // 10: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
-	6,  // 11: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
-	7,  // 12: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
-	31, // 13: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
+	28, // 8: headwater.v1.Source.columns:type_name -> headwater.v1.Column
+	27, // 9: headwater.v1.Source.arrival_time:type_name -> headwater.v1.ArrivalTime
+	24, // 10: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
+	25, // 11: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
+	26, // 12: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
+	54, // 13: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
 	1,  // 14: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
-	1,  // 15: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
-	11, // 16: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
-	11, // 17: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
-	31, // 18: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
-	31, // 19: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
-	31, // 20: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
-	12, // 21: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
-	14, // 22: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
-	16, // 23: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
-	1,  // 24: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
-	1,  // 25: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
-	13, // 26: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
-	27, // 27: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
-	31, // 28: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
-	15, // 29: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
-	31, // 30: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
-	17, // 31: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
-	18, // 32: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
-	20, // 33: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
-	1,  // 34: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
-	28, // 35: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
-	29, // 36: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
-	22, // 37: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
-	1,  // 38: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
-	24, // 39: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
-	25, // 40: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
-	26, // 41: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
-	0,  // 42: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
-	32, // 43: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
-	32, // 44: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
-	32, // 45: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
-	33, // 46: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
-	32, // 47: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
-	30, // 48: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
-	34, // 49: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	5,  // 15: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
+	54, // 16: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
+	7,  // 17: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
+	8,  // 18: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
+	9,  // 19: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
+	10, // 20: headwater.v1.Expectation.length:type_name -> headwater.v1.LengthRange
+	11, // 21: headwater.v1.Expectation.plausible:type_name -> headwater.v1.Plausible
+	12, // 22: headwater.v1.Expectation.references:type_name -> headwater.v1.References
+	13, // 23: headwater.v1.Expectation.unique:type_name -> headwater.v1.UniqueColumns
+	14, // 24: headwater.v1.Expectation.row_count:type_name -> headwater.v1.RowCount
+	15, // 25: headwater.v1.Expectation.row_count_ratio:type_name -> headwater.v1.AgainstEarlier
+	16, // 26: headwater.v1.Expectation.freshness:type_name -> headwater.v1.Freshness
+	17, // 27: headwater.v1.Expectation.completeness:type_name -> headwater.v1.Completeness
+	15, // 28: headwater.v1.Expectation.completeness_change:type_name -> headwater.v1.AgainstEarlier
+	18, // 29: headwater.v1.Expectation.distinct_ratio:type_name -> headwater.v1.DistinctRatio
+	19, // 30: headwater.v1.Expectation.mean:type_name -> headwater.v1.Mean
+	20, // 31: headwater.v1.Expectation.quantile:type_name -> headwater.v1.Quantile
+	21, // 32: headwater.v1.Expectation.schema_unchanged:type_name -> headwater.v1.SchemaUnchanged
+	22, // 33: headwater.v1.Expectation.entities_kept:type_name -> headwater.v1.EntitiesKept
+	23, // 34: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
+	6,  // 35: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
+	6,  // 36: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
+	55, // 37: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
+	55, // 38: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
+	55, // 39: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
+	54, // 40: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
+	56, // 41: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
+	48, // 42: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
+	54, // 43: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
+	54, // 44: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
+	54, // 45: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
+	54, // 46: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
+	1,  // 47: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
+	32, // 48: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
+	32, // 49: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
+	54, // 50: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
+	54, // 51: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
+	54, // 52: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
+	33, // 53: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
+	35, // 54: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
+	37, // 55: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
+	31, // 56: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
+	1,  // 57: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
+	5,  // 58: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
+	30, // 59: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
+	49, // 60: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
+	1,  // 61: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
+	34, // 62: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
+	50, // 63: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
+	54, // 64: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
+	36, // 65: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
+	54, // 66: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
+	38, // 67: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
+	39, // 68: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
+	41, // 69: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
+	1,  // 70: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
+	51, // 71: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
+	52, // 72: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
+	43, // 73: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
+	1,  // 74: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
+	45, // 75: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
+	46, // 76: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
+	47, // 77: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
+	0,  // 78: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
+	57, // 79: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
+	57, // 80: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
+	57, // 81: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
+	56, // 82: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
+	57, // 83: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
+	53, // 84: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
+	55, // 85: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
+	86, // [86:86] is the sub-list for method output_type
+	86, // [86:86] is the sub-list for method input_type
+	86, // [86:86] is the sub-list for extension type_name
+	86, // [86:86] is the sub-list for extension extendee
+	0,  // [0:86] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_definition_proto_init() }
@@ -2641,14 +4347,39 @@ func file_headwater_v1_definition_proto_init() {
 		(*Source_Landing)(nil),
 		(*Source_Postgres)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[8].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[5].OneofWrappers = []any{
+		(*Expectation_NotNull)(nil),
+		(*Expectation_Range)(nil),
+		(*Expectation_AcceptedValues)(nil),
+		(*Expectation_Regex)(nil),
+		(*Expectation_Length)(nil),
+		(*Expectation_Plausible)(nil),
+		(*Expectation_References)(nil),
+		(*Expectation_Cel)(nil),
+		(*Expectation_Unique)(nil),
+		(*Expectation_RowCount)(nil),
+		(*Expectation_RowCountRatio)(nil),
+		(*Expectation_Freshness)(nil),
+		(*Expectation_Completeness)(nil),
+		(*Expectation_CompletenessChange)(nil),
+		(*Expectation_DistinctRatio)(nil),
+		(*Expectation_Mean)(nil),
+		(*Expectation_Quantile)(nil),
+		(*Expectation_SchemaUnchanged)(nil),
+		(*Expectation_EntitiesKept)(nil),
+		(*Expectation_RowsKept)(nil),
+	}
+	file_headwater_v1_definition_proto_msgTypes[6].OneofWrappers = []any{}
+	file_headwater_v1_definition_proto_msgTypes[10].OneofWrappers = []any{}
+	file_headwater_v1_definition_proto_msgTypes[27].OneofWrappers = []any{
 		(*ArrivalTime_Column)(nil),
 		(*ArrivalTime_Expression)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[10].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[29].OneofWrappers = []any{
 		(*FeatureView_Sql)(nil),
 		(*FeatureView_Aggregation)(nil),
 		(*FeatureView_OnDemand)(nil),
+		(*FeatureView_Push)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2656,7 +4387,7 @@ func file_headwater_v1_definition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_definition_proto_rawDesc), len(file_headwater_v1_definition_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

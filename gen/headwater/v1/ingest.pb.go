@@ -83,9 +83,13 @@ func (LoadState) EnumDescriptor() ([]byte, []int) {
 type IngestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Set in the first message, and only there.
-	Source        string        `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	Header        *IngestHeader `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
-	Arrow         []byte        `protobuf:"bytes,3,opt,name=arrow,proto3" json:"arrow,omitempty"`
+	Source string        `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Header *IngestHeader `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
+	// Of a file: a part of its Arrow IPC stream, cut anywhere. Of a batch: a whole Arrow IPC stream.
+	Arrow []byte `protobuf:"bytes,3,opt,name=arrow,proto3" json:"arrow,omitempty"`
+	// Where the header says `batches`: a part of the load that counts once, however often it is sent. Its rows are `arrow` or
+	// `rows`.
+	Batch         *Batch `protobuf:"bytes,4,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -141,6 +145,119 @@ func (x *IngestRequest) GetArrow() []byte {
 	return nil
 }
 
+func (x *IngestRequest) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+type Batch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the sender's choosing. A batch whose key is in a live load of the source already is left out, and counted as such.
+	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The columns of the rows, in their order. Set where `rows` are.
+	Columns       []string     `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
+	Rows          []*IngestRow `protobuf:"bytes,3,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_headwater_v1_ingest_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_ingest_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Batch) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *Batch) GetColumns() []string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *Batch) GetRows() []*IngestRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+type IngestRow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []*Value               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngestRow) Reset() {
+	*x = IngestRow{}
+	mi := &file_headwater_v1_ingest_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngestRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngestRow) ProtoMessage() {}
+
+func (x *IngestRow) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_ingest_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngestRow.ProtoReflect.Descriptor instead.
+func (*IngestRow) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *IngestRow) GetValues() []*Value {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 type IngestHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the client read: a file's base name, or `-` for standard input.
@@ -153,13 +270,15 @@ type IngestHeader struct {
 	Replaces int64 `protobuf:"varint,4,opt,name=replaces,proto3" json:"replaces,omitempty"`
 	// Columns of the file that the source does not have, and that the client left out already. The source must allow it.
 	IgnoredColumns []string `protobuf:"bytes,5,rep,name=ignored_columns,json=ignoredColumns,proto3" json:"ignored_columns,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The rows come as batches with a key each. There is no file then: its size and SHA-256 are left out.
+	Batches       bool `protobuf:"varint,6,opt,name=batches,proto3" json:"batches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IngestHeader) Reset() {
 	*x = IngestHeader{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[1]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -171,7 +290,7 @@ func (x *IngestHeader) String() string {
 func (*IngestHeader) ProtoMessage() {}
 
 func (x *IngestHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[1]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -184,7 +303,7 @@ func (x *IngestHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngestHeader.ProtoReflect.Descriptor instead.
 func (*IngestHeader) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *IngestHeader) GetFileName() string {
@@ -222,16 +341,33 @@ func (x *IngestHeader) GetIgnoredColumns() []string {
 	return nil
 }
 
+func (x *IngestHeader) GetBatches() bool {
+	if x != nil {
+		return x.Batches
+	}
+	return false
+}
+
 type IngestResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Load          *Load                  `protobuf:"bytes,1,opt,name=load,proto3" json:"load,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent when every batch was there already.
+	Load *Load `protobuf:"bytes,1,opt,name=load,proto3" json:"load,omitempty"`
+	// Rows that were taken, the quarantined ones not among them.
+	Accepted int64 `protobuf:"varint,2,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// Rows of batches that were there already.
+	Duplicate int64 `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	// Rows that were set aside or left out, each reason within its bucket (`quarantined`, `dropped`).
+	Reasons []*LedgerReason `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Batches []*BatchResult  `protobuf:"bytes,5,rep,name=batches,proto3" json:"batches,omitempty"`
+	// Runs that the load queued, of views that take the source's rows as they come.
+	Runs          []int64 `protobuf:"varint,6,rep,packed,name=runs,proto3" json:"runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IngestResponse) Reset() {
 	*x = IngestResponse{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[2]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +379,7 @@ func (x *IngestResponse) String() string {
 func (*IngestResponse) ProtoMessage() {}
 
 func (x *IngestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[2]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +392,7 @@ func (x *IngestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngestResponse.ProtoReflect.Descriptor instead.
 func (*IngestResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *IngestResponse) GetLoad() *Load {
@@ -264,6 +400,110 @@ func (x *IngestResponse) GetLoad() *Load {
 		return x.Load
 	}
 	return nil
+}
+
+func (x *IngestResponse) GetAccepted() int64 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
+func (x *IngestResponse) GetDuplicate() int64 {
+	if x != nil {
+		return x.Duplicate
+	}
+	return 0
+}
+
+func (x *IngestResponse) GetReasons() []*LedgerReason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *IngestResponse) GetBatches() []*BatchResult {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
+}
+
+func (x *IngestResponse) GetRuns() []int64 {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+type BatchResult struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	IdempotencyKey string                 `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	Rows           int64                  `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	// The load that has it: this one, or the earlier one that had it already.
+	LoadId        int64 `protobuf:"varint,3,opt,name=load_id,json=loadId,proto3" json:"load_id,omitempty"`
+	Duplicate     bool  `protobuf:"varint,4,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchResult) Reset() {
+	*x = BatchResult{}
+	mi := &file_headwater_v1_ingest_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchResult) ProtoMessage() {}
+
+func (x *BatchResult) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_ingest_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchResult.ProtoReflect.Descriptor instead.
+func (*BatchResult) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BatchResult) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *BatchResult) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *BatchResult) GetLoadId() int64 {
+	if x != nil {
+		return x.LoadId
+	}
+	return 0
+}
+
+func (x *BatchResult) GetDuplicate() bool {
+	if x != nil {
+		return x.Duplicate
+	}
+	return false
 }
 
 type Load struct {
@@ -289,13 +529,16 @@ type Load struct {
 	CommittedAt   *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=committed_at,json=committedAt,proto3" json:"committed_at,omitempty"`
 	// Columns of the file that the source does not have, and that were left out.
 	IgnoredColumns []string `protobuf:"bytes,16,rep,name=ignored_columns,json=ignoredColumns,proto3" json:"ignored_columns,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Rows that were sent without what the source needs, and set aside or left out when they came.
+	Quarantined   int64 `protobuf:"varint,17,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Dropped       int64 `protobuf:"varint,18,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[3]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -307,7 +550,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[3]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -320,7 +563,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Load) GetId() int64 {
@@ -435,6 +678,20 @@ func (x *Load) GetIgnoredColumns() []string {
 	return nil
 }
 
+func (x *Load) GetQuarantined() int64 {
+	if x != nil {
+		return x.Quarantined
+	}
+	return 0
+}
+
+func (x *Load) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
 type ListLoadsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
@@ -444,7 +701,7 @@ type ListLoadsRequest struct {
 
 func (x *ListLoadsRequest) Reset() {
 	*x = ListLoadsRequest{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[4]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +713,7 @@ func (x *ListLoadsRequest) String() string {
 func (*ListLoadsRequest) ProtoMessage() {}
 
 func (x *ListLoadsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[4]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +726,7 @@ func (x *ListLoadsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLoadsRequest.ProtoReflect.Descriptor instead.
 func (*ListLoadsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListLoadsRequest) GetSource() string {
@@ -488,7 +745,7 @@ type ListLoadsResponse struct {
 
 func (x *ListLoadsResponse) Reset() {
 	*x = ListLoadsResponse{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[5]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +757,7 @@ func (x *ListLoadsResponse) String() string {
 func (*ListLoadsResponse) ProtoMessage() {}
 
 func (x *ListLoadsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[5]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +770,7 @@ func (x *ListLoadsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLoadsResponse.ProtoReflect.Descriptor instead.
 func (*ListLoadsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListLoadsResponse) GetLoads() []*Load {
@@ -532,7 +789,7 @@ type GetLoadRequest struct {
 
 func (x *GetLoadRequest) Reset() {
 	*x = GetLoadRequest{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[6]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +801,7 @@ func (x *GetLoadRequest) String() string {
 func (*GetLoadRequest) ProtoMessage() {}
 
 func (x *GetLoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[6]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +814,7 @@ func (x *GetLoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLoadRequest.ProtoReflect.Descriptor instead.
 func (*GetLoadRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetLoadRequest) GetId() int64 {
@@ -576,7 +833,7 @@ type GetLoadResponse struct {
 
 func (x *GetLoadResponse) Reset() {
 	*x = GetLoadResponse{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[7]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +845,7 @@ func (x *GetLoadResponse) String() string {
 func (*GetLoadResponse) ProtoMessage() {}
 
 func (x *GetLoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[7]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +858,7 @@ func (x *GetLoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLoadResponse.ProtoReflect.Descriptor instead.
 func (*GetLoadResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetLoadResponse) GetLoad() *Load {
@@ -621,7 +878,7 @@ type RetractLoadRequest struct {
 
 func (x *RetractLoadRequest) Reset() {
 	*x = RetractLoadRequest{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[8]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +890,7 @@ func (x *RetractLoadRequest) String() string {
 func (*RetractLoadRequest) ProtoMessage() {}
 
 func (x *RetractLoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[8]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +903,7 @@ func (x *RetractLoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetractLoadRequest.ProtoReflect.Descriptor instead.
 func (*RetractLoadRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RetractLoadRequest) GetId() int64 {
@@ -672,7 +929,7 @@ type RetractLoadResponse struct {
 
 func (x *RetractLoadResponse) Reset() {
 	*x = RetractLoadResponse{}
-	mi := &file_headwater_v1_ingest_proto_msgTypes[9]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +941,7 @@ func (x *RetractLoadResponse) String() string {
 func (*RetractLoadResponse) ProtoMessage() {}
 
 func (x *RetractLoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ingest_proto_msgTypes[9]
+	mi := &file_headwater_v1_ingest_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +954,7 @@ func (x *RetractLoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetractLoadResponse.ProtoReflect.Descriptor instead.
 func (*RetractLoadResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_ingest_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RetractLoadResponse) GetLoad() *Load {
@@ -711,21 +968,40 @@ var File_headwater_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/ingest.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\"q\n" +
+	"\x19headwater/v1/ingest.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x16headwater/v1/run.proto\x1a\x18headwater/v1/value.proto\"\x9c\x01\n" +
 	"\rIngestRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x122\n" +
 	"\x06header\x18\x02 \x01(\v2\x1a.headwater.v1.IngestHeaderR\x06header\x12\x14\n" +
-	"\x05arrow\x18\x03 \x01(\fR\x05arrow\"\xea\x01\n" +
+	"\x05arrow\x18\x03 \x01(\fR\x05arrow\x12)\n" +
+	"\x05batch\x18\x04 \x01(\v2\x13.headwater.v1.BatchR\x05batch\"\x8e\x01\n" +
+	"\x05Batch\x123\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x0eidempotencyKey\x12#\n" +
+	"\acolumns\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80 R\acolumns\x12+\n" +
+	"\x04rows\x18\x03 \x03(\v2\x17.headwater.v1.IngestRowR\x04rows\"8\n" +
+	"\tIngestRow\x12+\n" +
+	"\x06values\x18\x01 \x03(\v2\x13.headwater.v1.ValueR\x06values\"\x87\x02\n" +
 	"\fIngestHeader\x12%\n" +
 	"\tfile_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bfileName\x12$\n" +
-	"\tfile_size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bfileSize\x126\n" +
-	"\vfile_sha256\x18\x03 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\n" +
+	"\tfile_size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\bfileSize\x129\n" +
+	"\vfile_sha256\x18\x03 \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{64})?$R\n" +
 	"fileSha256\x12\x1a\n" +
 	"\breplaces\x18\x04 \x01(\x03R\breplaces\x129\n" +
 	"\x0fignored_columns\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x10\x80 \"\x05r\x03\x18\x80\bR\x0eignoredColumns\"8\n" +
+	"\x10\x80 \"\x05r\x03\x18\x80\bR\x0eignoredColumns\x12\x18\n" +
+	"\abatches\x18\x06 \x01(\bR\abatches\"\xf1\x01\n" +
 	"\x0eIngestResponse\x12&\n" +
-	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load\"\xd2\x04\n" +
+	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load\x12\x1a\n" +
+	"\baccepted\x18\x02 \x01(\x03R\baccepted\x12\x1c\n" +
+	"\tduplicate\x18\x03 \x01(\x03R\tduplicate\x124\n" +
+	"\areasons\x18\x04 \x03(\v2\x1a.headwater.v1.LedgerReasonR\areasons\x123\n" +
+	"\abatches\x18\x05 \x03(\v2\x19.headwater.v1.BatchResultR\abatches\x12\x12\n" +
+	"\x04runs\x18\x06 \x03(\x03R\x04runs\"\x81\x01\n" +
+	"\vBatchResult\x12'\n" +
+	"\x0fidempotency_key\x18\x01 \x01(\tR\x0eidempotencyKey\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x17\n" +
+	"\aload_id\x18\x03 \x01(\x03R\x06loadId\x12\x1c\n" +
+	"\tduplicate\x18\x04 \x01(\bR\tduplicate\"\x8e\x05\n" +
 	"\x04Load\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
@@ -745,7 +1021,9 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\x0eretract_reason\x18\r \x01(\tR\rretractReason\x12\x1c\n" +
 	"\tprincipal\x18\x0e \x01(\tR\tprincipal\x12=\n" +
 	"\fcommitted_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\x12'\n" +
-	"\x0fignored_columns\x18\x10 \x03(\tR\x0eignoredColumns\"3\n" +
+	"\x0fignored_columns\x18\x10 \x03(\tR\x0eignoredColumns\x12 \n" +
+	"\vquarantined\x18\x11 \x01(\x03R\vquarantined\x12\x18\n" +
+	"\adropped\x18\x12 \x01(\x03R\adropped\"3\n" +
 	"\x10ListLoadsRequest\x12\x1f\n" +
 	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06source\"=\n" +
 	"\x11ListLoadsResponse\x12(\n" +
@@ -785,44 +1063,54 @@ func file_headwater_v1_ingest_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_ingest_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_headwater_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_headwater_v1_ingest_proto_goTypes = []any{
 	(LoadState)(0),                // 0: headwater.v1.LoadState
 	(*IngestRequest)(nil),         // 1: headwater.v1.IngestRequest
-	(*IngestHeader)(nil),          // 2: headwater.v1.IngestHeader
-	(*IngestResponse)(nil),        // 3: headwater.v1.IngestResponse
-	(*Load)(nil),                  // 4: headwater.v1.Load
-	(*ListLoadsRequest)(nil),      // 5: headwater.v1.ListLoadsRequest
-	(*ListLoadsResponse)(nil),     // 6: headwater.v1.ListLoadsResponse
-	(*GetLoadRequest)(nil),        // 7: headwater.v1.GetLoadRequest
-	(*GetLoadResponse)(nil),       // 8: headwater.v1.GetLoadResponse
-	(*RetractLoadRequest)(nil),    // 9: headwater.v1.RetractLoadRequest
-	(*RetractLoadResponse)(nil),   // 10: headwater.v1.RetractLoadResponse
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*Batch)(nil),                 // 2: headwater.v1.Batch
+	(*IngestRow)(nil),             // 3: headwater.v1.IngestRow
+	(*IngestHeader)(nil),          // 4: headwater.v1.IngestHeader
+	(*IngestResponse)(nil),        // 5: headwater.v1.IngestResponse
+	(*BatchResult)(nil),           // 6: headwater.v1.BatchResult
+	(*Load)(nil),                  // 7: headwater.v1.Load
+	(*ListLoadsRequest)(nil),      // 8: headwater.v1.ListLoadsRequest
+	(*ListLoadsResponse)(nil),     // 9: headwater.v1.ListLoadsResponse
+	(*GetLoadRequest)(nil),        // 10: headwater.v1.GetLoadRequest
+	(*GetLoadResponse)(nil),       // 11: headwater.v1.GetLoadResponse
+	(*RetractLoadRequest)(nil),    // 12: headwater.v1.RetractLoadRequest
+	(*RetractLoadResponse)(nil),   // 13: headwater.v1.RetractLoadResponse
+	(*Value)(nil),                 // 14: headwater.v1.Value
+	(*LedgerReason)(nil),          // 15: headwater.v1.LedgerReason
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_headwater_v1_ingest_proto_depIdxs = []int32{
-	2,  // 0: headwater.v1.IngestRequest.header:type_name -> headwater.v1.IngestHeader
-	4,  // 1: headwater.v1.IngestResponse.load:type_name -> headwater.v1.Load
-	0,  // 2: headwater.v1.Load.state:type_name -> headwater.v1.LoadState
-	11, // 3: headwater.v1.Load.event_time_min:type_name -> google.protobuf.Timestamp
-	11, // 4: headwater.v1.Load.event_time_max:type_name -> google.protobuf.Timestamp
-	11, // 5: headwater.v1.Load.committed_at:type_name -> google.protobuf.Timestamp
-	4,  // 6: headwater.v1.ListLoadsResponse.loads:type_name -> headwater.v1.Load
-	4,  // 7: headwater.v1.GetLoadResponse.load:type_name -> headwater.v1.Load
-	4,  // 8: headwater.v1.RetractLoadResponse.load:type_name -> headwater.v1.Load
-	1,  // 9: headwater.v1.IngestService.Ingest:input_type -> headwater.v1.IngestRequest
-	5,  // 10: headwater.v1.IngestService.ListLoads:input_type -> headwater.v1.ListLoadsRequest
-	7,  // 11: headwater.v1.IngestService.GetLoad:input_type -> headwater.v1.GetLoadRequest
-	9,  // 12: headwater.v1.IngestService.RetractLoad:input_type -> headwater.v1.RetractLoadRequest
-	3,  // 13: headwater.v1.IngestService.Ingest:output_type -> headwater.v1.IngestResponse
-	6,  // 14: headwater.v1.IngestService.ListLoads:output_type -> headwater.v1.ListLoadsResponse
-	8,  // 15: headwater.v1.IngestService.GetLoad:output_type -> headwater.v1.GetLoadResponse
-	10, // 16: headwater.v1.IngestService.RetractLoad:output_type -> headwater.v1.RetractLoadResponse
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	4,  // 0: headwater.v1.IngestRequest.header:type_name -> headwater.v1.IngestHeader
+	2,  // 1: headwater.v1.IngestRequest.batch:type_name -> headwater.v1.Batch
+	3,  // 2: headwater.v1.Batch.rows:type_name -> headwater.v1.IngestRow
+	14, // 3: headwater.v1.IngestRow.values:type_name -> headwater.v1.Value
+	7,  // 4: headwater.v1.IngestResponse.load:type_name -> headwater.v1.Load
+	15, // 5: headwater.v1.IngestResponse.reasons:type_name -> headwater.v1.LedgerReason
+	6,  // 6: headwater.v1.IngestResponse.batches:type_name -> headwater.v1.BatchResult
+	0,  // 7: headwater.v1.Load.state:type_name -> headwater.v1.LoadState
+	16, // 8: headwater.v1.Load.event_time_min:type_name -> google.protobuf.Timestamp
+	16, // 9: headwater.v1.Load.event_time_max:type_name -> google.protobuf.Timestamp
+	16, // 10: headwater.v1.Load.committed_at:type_name -> google.protobuf.Timestamp
+	7,  // 11: headwater.v1.ListLoadsResponse.loads:type_name -> headwater.v1.Load
+	7,  // 12: headwater.v1.GetLoadResponse.load:type_name -> headwater.v1.Load
+	7,  // 13: headwater.v1.RetractLoadResponse.load:type_name -> headwater.v1.Load
+	1,  // 14: headwater.v1.IngestService.Ingest:input_type -> headwater.v1.IngestRequest
+	8,  // 15: headwater.v1.IngestService.ListLoads:input_type -> headwater.v1.ListLoadsRequest
+	10, // 16: headwater.v1.IngestService.GetLoad:input_type -> headwater.v1.GetLoadRequest
+	12, // 17: headwater.v1.IngestService.RetractLoad:input_type -> headwater.v1.RetractLoadRequest
+	5,  // 18: headwater.v1.IngestService.Ingest:output_type -> headwater.v1.IngestResponse
+	9,  // 19: headwater.v1.IngestService.ListLoads:output_type -> headwater.v1.ListLoadsResponse
+	11, // 20: headwater.v1.IngestService.GetLoad:output_type -> headwater.v1.GetLoadResponse
+	13, // 21: headwater.v1.IngestService.RetractLoad:output_type -> headwater.v1.RetractLoadResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_ingest_proto_init() }
@@ -831,13 +1119,15 @@ func file_headwater_v1_ingest_proto_init() {
 		return
 	}
 	file_headwater_v1_options_proto_init()
+	file_headwater_v1_run_proto_init()
+	file_headwater_v1_value_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_ingest_proto_rawDesc), len(file_headwater_v1_ingest_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -135,6 +135,120 @@ func (OnlineState) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_run_proto_rawDescGZIP(), []int{1}
 }
 
+type RunScope int32
+
+const (
+	RunScope_RUN_SCOPE_UNSPECIFIED RunScope = 0
+	RunScope_RUN_SCOPE_INCREMENTAL RunScope = 1
+	RunScope_RUN_SCOPE_INTERVAL    RunScope = 2
+	RunScope_RUN_SCOPE_FULL        RunScope = 3
+)
+
+// Enum value maps for RunScope.
+var (
+	RunScope_name = map[int32]string{
+		0: "RUN_SCOPE_UNSPECIFIED",
+		1: "RUN_SCOPE_INCREMENTAL",
+		2: "RUN_SCOPE_INTERVAL",
+		3: "RUN_SCOPE_FULL",
+	}
+	RunScope_value = map[string]int32{
+		"RUN_SCOPE_UNSPECIFIED": 0,
+		"RUN_SCOPE_INCREMENTAL": 1,
+		"RUN_SCOPE_INTERVAL":    2,
+		"RUN_SCOPE_FULL":        3,
+	}
+)
+
+func (x RunScope) Enum() *RunScope {
+	p := new(RunScope)
+	*p = x
+	return p
+}
+
+func (x RunScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RunScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_run_proto_enumTypes[2].Descriptor()
+}
+
+func (RunScope) Type() protoreflect.EnumType {
+	return &file_headwater_v1_run_proto_enumTypes[2]
+}
+
+func (x RunScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RunScope.Descriptor instead.
+func (RunScope) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{2}
+}
+
+// Why there is a run.
+type RunTrigger int32
+
+const (
+	RunTrigger_RUN_TRIGGER_UNSPECIFIED RunTrigger = 0
+	RunTrigger_RUN_TRIGGER_REQUEST     RunTrigger = 1
+	RunTrigger_RUN_TRIGGER_SCHEDULE    RunTrigger = 2
+	// A view or source that it reads has something new.
+	RunTrigger_RUN_TRIGGER_INPUTS RunTrigger = 3
+	// Rows were sent to a push source.
+	RunTrigger_RUN_TRIGGER_PUSH RunTrigger = 4
+	// Quarantined rows are tried again.
+	RunTrigger_RUN_TRIGGER_QUARANTINE RunTrigger = 5
+)
+
+// Enum value maps for RunTrigger.
+var (
+	RunTrigger_name = map[int32]string{
+		0: "RUN_TRIGGER_UNSPECIFIED",
+		1: "RUN_TRIGGER_REQUEST",
+		2: "RUN_TRIGGER_SCHEDULE",
+		3: "RUN_TRIGGER_INPUTS",
+		4: "RUN_TRIGGER_PUSH",
+		5: "RUN_TRIGGER_QUARANTINE",
+	}
+	RunTrigger_value = map[string]int32{
+		"RUN_TRIGGER_UNSPECIFIED": 0,
+		"RUN_TRIGGER_REQUEST":     1,
+		"RUN_TRIGGER_SCHEDULE":    2,
+		"RUN_TRIGGER_INPUTS":      3,
+		"RUN_TRIGGER_PUSH":        4,
+		"RUN_TRIGGER_QUARANTINE":  5,
+	}
+)
+
+func (x RunTrigger) Enum() *RunTrigger {
+	p := new(RunTrigger)
+	*p = x
+	return p
+}
+
+func (x RunTrigger) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RunTrigger) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_run_proto_enumTypes[3].Descriptor()
+}
+
+func (RunTrigger) Type() protoreflect.EnumType {
+	return &file_headwater_v1_run_proto_enumTypes[3]
+}
+
+func (x RunTrigger) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RunTrigger.Descriptor instead.
+func (RunTrigger) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{3}
+}
+
 type CheckState int32
 
 const (
@@ -181,11 +295,11 @@ func (x CheckState) String() string {
 }
 
 func (CheckState) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_run_proto_enumTypes[2].Descriptor()
+	return file_headwater_v1_run_proto_enumTypes[4].Descriptor()
 }
 
 func (CheckState) Type() protoreflect.EnumType {
-	return &file_headwater_v1_run_proto_enumTypes[2]
+	return &file_headwater_v1_run_proto_enumTypes[4]
 }
 
 func (x CheckState) Number() protoreflect.EnumNumber {
@@ -194,7 +308,66 @@ func (x CheckState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CheckState.Descriptor instead.
 func (CheckState) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{4}
+}
+
+type Verdict int32
+
+const (
+	Verdict_VERDICT_UNSPECIFIED Verdict = 0
+	// The same inputs gave the same output.
+	Verdict_VERDICT_SAME Verdict = 1
+	// What the run read is not there any more.
+	Verdict_VERDICT_SOURCE_CHANGED Verdict = 2
+	// The same inputs gave another output: an alarm.
+	Verdict_VERDICT_DIFFERENT Verdict = 3
+	// It could not be computed.
+	Verdict_VERDICT_ERRORED Verdict = 4
+)
+
+// Enum value maps for Verdict.
+var (
+	Verdict_name = map[int32]string{
+		0: "VERDICT_UNSPECIFIED",
+		1: "VERDICT_SAME",
+		2: "VERDICT_SOURCE_CHANGED",
+		3: "VERDICT_DIFFERENT",
+		4: "VERDICT_ERRORED",
+	}
+	Verdict_value = map[string]int32{
+		"VERDICT_UNSPECIFIED":    0,
+		"VERDICT_SAME":           1,
+		"VERDICT_SOURCE_CHANGED": 2,
+		"VERDICT_DIFFERENT":      3,
+		"VERDICT_ERRORED":        4,
+	}
+)
+
+func (x Verdict) Enum() *Verdict {
+	p := new(Verdict)
+	*p = x
+	return p
+}
+
+func (x Verdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Verdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_run_proto_enumTypes[5].Descriptor()
+}
+
+func (Verdict) Type() protoreflect.EnumType {
+	return &file_headwater_v1_run_proto_enumTypes[5]
+}
+
+func (x Verdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Verdict.Descriptor instead.
+func (Verdict) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5}
 }
 
 type MaterializeRequest struct {
@@ -202,12 +375,15 @@ type MaterializeRequest struct {
 	// `NAME` (newest version) or `NAME@VERSION`. A run waits for those that were asked for before it, or with it, of views that
 	// its view reads.
 	Views []string `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
-	// The interval of event times less grain, [from, to), the bounds cut at the view's grain. Absent: from the first to the
-	// last row of what the view reads, and over what earlier runs covered. Of windowed aggregations, whose grain is the hop, a
-	// bound that is absent is from the first point of the grid at which a row counts, and to the one at which the last has left
-	// every window, at most to now.
-	From          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
-	To            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// The interval of event times less grain, [from, to), the bounds cut at the view's grain. A bound that is absent, when the
+	// other is given or `full` is: from the first, or to the last row of what the view reads, and over what earlier runs
+	// covered. Of windowed aggregations, whose grain is the hop: from the first point of the grid at which a row counts, and to
+	// the one at which the last has left every window, at most to now. Without either bound and without `full` the run is
+	// incremental: it computes what no run covered yet, and what loads, replacements and retractions since the last one touch.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// All of it is computed again, in chunks.
+	Full          bool `protobuf:"varint,4,opt,name=full,proto3" json:"full,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,6 +437,13 @@ func (x *MaterializeRequest) GetTo() *timestamppb.Timestamp {
 		return x.To
 	}
 	return nil
+}
+
+func (x *MaterializeRequest) GetFull() bool {
+	if x != nil {
+		return x.Full
+	}
+	return false
 }
 
 type MaterializeResponse struct {
@@ -340,8 +523,24 @@ type Run struct {
 	OnlineStale      int64       `protobuf:"varint,23,opt,name=online_stale,json=onlineStale,proto3" json:"online_stale,omitempty"`
 	OnlineTombstones int64       `protobuf:"varint,24,opt,name=online_tombstones,json=onlineTombstones,proto3" json:"online_tombstones,omitempty"`
 	Warnings         []string    `protobuf:"bytes,25,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	Scope            RunScope    `protobuf:"varint,26,opt,name=scope,proto3,enum=headwater.v1.RunScope" json:"scope,omitempty"`
+	// The intervals of event times less grain that it computed, ascending and apart. None when nothing was new.
+	Intervals []*Interval `protobuf:"bytes,27,rep,name=intervals,proto3" json:"intervals,omitempty"`
+	Trigger   RunTrigger  `protobuf:"varint,28,opt,name=trigger,proto3,enum=headwater.v1.RunTrigger" json:"trigger,omitempty"`
+	// 1 for the first attempt. Of a run that waits to be tried again, the one that failed.
+	Attempt int32 `protobuf:"varint,29,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// What a queued run waits for, in words. Empty: for a worker.
+	WaitsFor string `protobuf:"bytes,30,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	// Of a queued run that is not to begin before a time.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,31,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// 1 first, 4 last.
+	Priority int32     `protobuf:"varint,32,opt,name=priority,proto3" json:"priority,omitempty"`
+	Progress *Progress `protobuf:"bytes,33,opt,name=progress,proto3" json:"progress,omitempty"`
+	// When it was asked to end.
+	CancelRequestedAt *timestamppb.Timestamp `protobuf:"bytes,34,opt,name=cancel_requested_at,json=cancelRequestedAt,proto3" json:"cancel_requested_at,omitempty"`
+	CancelledBy       string                 `protobuf:"bytes,35,opt,name=cancelled_by,json=cancelledBy,proto3" json:"cancelled_by,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Run) Reset() {
@@ -549,6 +748,215 @@ func (x *Run) GetWarnings() []string {
 	return nil
 }
 
+func (x *Run) GetScope() RunScope {
+	if x != nil {
+		return x.Scope
+	}
+	return RunScope_RUN_SCOPE_UNSPECIFIED
+}
+
+func (x *Run) GetIntervals() []*Interval {
+	if x != nil {
+		return x.Intervals
+	}
+	return nil
+}
+
+func (x *Run) GetTrigger() RunTrigger {
+	if x != nil {
+		return x.Trigger
+	}
+	return RunTrigger_RUN_TRIGGER_UNSPECIFIED
+}
+
+func (x *Run) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Run) GetWaitsFor() string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return ""
+}
+
+func (x *Run) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *Run) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Run) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *Run) GetCancelRequestedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CancelRequestedAt
+	}
+	return nil
+}
+
+func (x *Run) GetCancelledBy() string {
+	if x != nil {
+		return x.CancelledBy
+	}
+	return ""
+}
+
+// [start, end).
+type Interval struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Start         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	End           *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Interval) Reset() {
+	*x = Interval{}
+	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Interval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Interval) ProtoMessage() {}
+
+func (x *Interval) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Interval.ProtoReflect.Descriptor instead.
+func (*Interval) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Interval) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *Interval) GetEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+// How far a run is that has not ended. Counts are of the phase.
+type Progress struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Phase    string                 `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`
+	RowsDone int64                  `protobuf:"varint,2,opt,name=rows_done,json=rowsDone,proto3" json:"rows_done,omitempty"`
+	// 0: it is not known.
+	RowsTotal     int64                  `protobuf:"varint,3,opt,name=rows_total,json=rowsTotal,proto3" json:"rows_total,omitempty"`
+	ChunksDone    int32                  `protobuf:"varint,4,opt,name=chunks_done,json=chunksDone,proto3" json:"chunks_done,omitempty"`
+	ChunksTotal   int32                  `protobuf:"varint,5,opt,name=chunks_total,json=chunksTotal,proto3" json:"chunks_total,omitempty"`
+	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Progress) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *Progress) GetRowsDone() int64 {
+	if x != nil {
+		return x.RowsDone
+	}
+	return 0
+}
+
+func (x *Progress) GetRowsTotal() int64 {
+	if x != nil {
+		return x.RowsTotal
+	}
+	return 0
+}
+
+func (x *Progress) GetChunksDone() int32 {
+	if x != nil {
+		return x.ChunksDone
+	}
+	return 0
+}
+
+func (x *Progress) GetChunksTotal() int32 {
+	if x != nil {
+		return x.ChunksTotal
+	}
+	return 0
+}
+
+func (x *Progress) GetUpdatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
 // What a run read of one source or view.
 type RunInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -578,7 +986,7 @@ type RunInput struct {
 
 func (x *RunInput) Reset() {
 	*x = RunInput{}
-	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	mi := &file_headwater_v1_run_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +998,7 @@ func (x *RunInput) String() string {
 func (*RunInput) ProtoMessage() {}
 
 func (x *RunInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	mi := &file_headwater_v1_run_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +1011,7 @@ func (x *RunInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunInput.ProtoReflect.Descriptor instead.
 func (*RunInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RunInput) GetSource() string {
@@ -691,6 +1099,7 @@ func (x *RunInput) GetDuplicates() int64 {
 }
 
 // read = accepted + quarantined + duplicate + dropped + too_late. accepted = used + filtered + unaccounted.
+// computed = produced + output_quarantined + output_dropped. produced = unchanged + inserted.
 // live_after = live_before + inserted - withdrawn.
 type Ledger struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -705,20 +1114,24 @@ type Ledger struct {
 	// Accepted rows of which the query allows no count of what became of them.
 	Unaccounted int64 `protobuf:"varint,9,opt,name=unaccounted,proto3" json:"unaccounted,omitempty"`
 	// Each reason within its bucket.
-	Reasons       []*LedgerReason `protobuf:"bytes,10,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	Produced      int64           `protobuf:"varint,11,opt,name=produced,proto3" json:"produced,omitempty"`
-	Unchanged     int64           `protobuf:"varint,12,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
-	Inserted      int64           `protobuf:"varint,13,opt,name=inserted,proto3" json:"inserted,omitempty"`
-	Withdrawn     int64           `protobuf:"varint,14,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
-	LiveBefore    int64           `protobuf:"varint,15,opt,name=live_before,json=liveBefore,proto3" json:"live_before,omitempty"`
-	LiveAfter     int64           `protobuf:"varint,16,opt,name=live_after,json=liveAfter,proto3" json:"live_after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reasons    []*LedgerReason `protobuf:"bytes,10,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Produced   int64           `protobuf:"varint,11,opt,name=produced,proto3" json:"produced,omitempty"`
+	Unchanged  int64           `protobuf:"varint,12,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	Inserted   int64           `protobuf:"varint,13,opt,name=inserted,proto3" json:"inserted,omitempty"`
+	Withdrawn  int64           `protobuf:"varint,14,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	LiveBefore int64           `protobuf:"varint,15,opt,name=live_before,json=liveBefore,proto3" json:"live_before,omitempty"`
+	LiveAfter  int64           `protobuf:"varint,16,opt,name=live_after,json=liveAfter,proto3" json:"live_after,omitempty"`
+	// Rows that the view made, before those are left out that its expectations quarantine or drop.
+	Computed          int64 `protobuf:"varint,17,opt,name=computed,proto3" json:"computed,omitempty"`
+	OutputQuarantined int64 `protobuf:"varint,18,opt,name=output_quarantined,json=outputQuarantined,proto3" json:"output_quarantined,omitempty"`
+	OutputDropped     int64 `protobuf:"varint,19,opt,name=output_dropped,json=outputDropped,proto3" json:"output_dropped,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Ledger) Reset() {
 	*x = Ledger{}
-	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	mi := &file_headwater_v1_run_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +1143,7 @@ func (x *Ledger) String() string {
 func (*Ledger) ProtoMessage() {}
 
 func (x *Ledger) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	mi := &file_headwater_v1_run_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +1156,7 @@ func (x *Ledger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ledger.ProtoReflect.Descriptor instead.
 func (*Ledger) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Ledger) GetRead() int64 {
@@ -858,6 +1271,27 @@ func (x *Ledger) GetLiveAfter() int64 {
 	return 0
 }
 
+func (x *Ledger) GetComputed() int64 {
+	if x != nil {
+		return x.Computed
+	}
+	return 0
+}
+
+func (x *Ledger) GetOutputQuarantined() int64 {
+	if x != nil {
+		return x.OutputQuarantined
+	}
+	return 0
+}
+
+func (x *Ledger) GetOutputDropped() int64 {
+	if x != nil {
+		return x.OutputDropped
+	}
+	return 0
+}
+
 type LedgerReason struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The ledger's field: `quarantined`, `dropped` …
@@ -870,7 +1304,7 @@ type LedgerReason struct {
 
 func (x *LedgerReason) Reset() {
 	*x = LedgerReason{}
-	mi := &file_headwater_v1_run_proto_msgTypes[5]
+	mi := &file_headwater_v1_run_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +1316,7 @@ func (x *LedgerReason) String() string {
 func (*LedgerReason) ProtoMessage() {}
 
 func (x *LedgerReason) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[5]
+	mi := &file_headwater_v1_run_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +1329,7 @@ func (x *LedgerReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerReason.ProtoReflect.Descriptor instead.
 func (*LedgerReason) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LedgerReason) GetBucket() string {
@@ -929,7 +1363,7 @@ type Phase struct {
 
 func (x *Phase) Reset() {
 	*x = Phase{}
-	mi := &file_headwater_v1_run_proto_msgTypes[6]
+	mi := &file_headwater_v1_run_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1375,7 @@ func (x *Phase) String() string {
 func (*Phase) ProtoMessage() {}
 
 func (x *Phase) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[6]
+	mi := &file_headwater_v1_run_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1388,7 @@ func (x *Phase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phase.ProtoReflect.Descriptor instead.
 func (*Phase) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Phase) GetName() string {
@@ -972,18 +1406,29 @@ func (x *Phase) GetDurationMicros() int64 {
 }
 
 type Check struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	State         CheckState             `protobuf:"varint,2,opt,name=state,proto3,enum=headwater.v1.CheckState" json:"state,omitempty"`
-	Expected      string                 `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
-	Found         string                 `protobuf:"bytes,4,opt,name=found,proto3" json:"found,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	State    CheckState             `protobuf:"varint,2,opt,name=state,proto3,enum=headwater.v1.CheckState" json:"state,omitempty"`
+	Expected string                 `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
+	Found    string                 `protobuf:"bytes,4,opt,name=found,proto3" json:"found,omitempty"`
+	// What it is about: `source:NAME`, or `output`.
+	Subject string `protobuf:"bytes,5,opt,name=subject,proto3" json:"subject,omitempty"`
+	// What to look at, as a command or in words. Empty where nothing is wrong.
+	Where string `protobuf:"bytes,6,opt,name=where,proto3" json:"where,omitempty"`
+	// Up to five keys of rows that failed, as `COLUMN VALUE, …`, with values that the caller may not see left out.
+	Examples   []string `protobuf:"bytes,7,rep,name=examples,proto3" json:"examples,omitempty"`
+	RowsFailed int64    `protobuf:"varint,8,opt,name=rows_failed,json=rowsFailed,proto3" json:"rows_failed,omitempty"`
+	// What became of them: `quarantine`, `drop`, `fail` or `keep`. Empty for checks of all rows together.
+	Action string `protobuf:"bytes,9,opt,name=action,proto3" json:"action,omitempty"`
+	// What was measured; absent where it is no number.
+	Metric        *float64 `protobuf:"fixed64,10,opt,name=metric,proto3,oneof" json:"metric,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_headwater_v1_run_proto_msgTypes[7]
+	mi := &file_headwater_v1_run_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1440,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[7]
+	mi := &file_headwater_v1_run_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1453,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Check) GetName() string {
@@ -1039,6 +1484,48 @@ func (x *Check) GetFound() string {
 	return ""
 }
 
+func (x *Check) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Check) GetWhere() string {
+	if x != nil {
+		return x.Where
+	}
+	return ""
+}
+
+func (x *Check) GetExamples() []string {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
+func (x *Check) GetRowsFailed() int64 {
+	if x != nil {
+		return x.RowsFailed
+	}
+	return 0
+}
+
+func (x *Check) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Check) GetMetric() float64 {
+	if x != nil && x.Metric != nil {
+		return *x.Metric
+	}
+	return 0
+}
+
 // A condition that had to hold before the run was published.
 type Gate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1051,7 +1538,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_headwater_v1_run_proto_msgTypes[8]
+	mi := &file_headwater_v1_run_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1550,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[8]
+	mi := &file_headwater_v1_run_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1563,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Gate) GetName() string {
@@ -1114,7 +1601,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[9]
+	mi := &file_headwater_v1_run_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1613,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[9]
+	mi := &file_headwater_v1_run_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1626,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRunsRequest) GetView() string {
@@ -1172,7 +1659,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[10]
+	mi := &file_headwater_v1_run_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1671,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[10]
+	mi := &file_headwater_v1_run_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1684,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -1217,7 +1704,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[11]
+	mi := &file_headwater_v1_run_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1716,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[11]
+	mi := &file_headwater_v1_run_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1729,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetRunRequest) GetRun() string {
@@ -1261,7 +1748,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[12]
+	mi := &file_headwater_v1_run_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1760,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[12]
+	mi := &file_headwater_v1_run_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1773,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetRunResponse) GetRun() *Run {
@@ -1305,7 +1792,7 @@ type WatchRunRequest struct {
 
 func (x *WatchRunRequest) Reset() {
 	*x = WatchRunRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[13]
+	mi := &file_headwater_v1_run_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1317,7 +1804,7 @@ func (x *WatchRunRequest) String() string {
 func (*WatchRunRequest) ProtoMessage() {}
 
 func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[13]
+	mi := &file_headwater_v1_run_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1817,7 @@ func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunRequest.ProtoReflect.Descriptor instead.
 func (*WatchRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchRunRequest) GetId() int64 {
@@ -1349,7 +1836,7 @@ type WatchRunResponse struct {
 
 func (x *WatchRunResponse) Reset() {
 	*x = WatchRunResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[14]
+	mi := &file_headwater_v1_run_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1848,7 @@ func (x *WatchRunResponse) String() string {
 func (*WatchRunResponse) ProtoMessage() {}
 
 func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[14]
+	mi := &file_headwater_v1_run_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1861,7 @@ func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunResponse.ProtoReflect.Descriptor instead.
 func (*WatchRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchRunResponse) GetRun() *Run {
@@ -1394,7 +1881,7 @@ type RebuildOnlineRequest struct {
 
 func (x *RebuildOnlineRequest) Reset() {
 	*x = RebuildOnlineRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	mi := &file_headwater_v1_run_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1893,7 @@ func (x *RebuildOnlineRequest) String() string {
 func (*RebuildOnlineRequest) ProtoMessage() {}
 
 func (x *RebuildOnlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	mi := &file_headwater_v1_run_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1906,7 @@ func (x *RebuildOnlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildOnlineRequest.ProtoReflect.Descriptor instead.
 func (*RebuildOnlineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RebuildOnlineRequest) GetViews() []string {
@@ -1439,7 +1926,7 @@ type RebuildOnlineResponse struct {
 
 func (x *RebuildOnlineResponse) Reset() {
 	*x = RebuildOnlineResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[16]
+	mi := &file_headwater_v1_run_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1938,7 @@ func (x *RebuildOnlineResponse) String() string {
 func (*RebuildOnlineResponse) ProtoMessage() {}
 
 func (x *RebuildOnlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[16]
+	mi := &file_headwater_v1_run_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1951,7 @@ func (x *RebuildOnlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildOnlineResponse.ProtoReflect.Descriptor instead.
 func (*RebuildOnlineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RebuildOnlineResponse) GetRebuilds() []*OnlineRebuild {
@@ -1491,7 +1978,7 @@ type OnlineRebuild struct {
 
 func (x *OnlineRebuild) Reset() {
 	*x = OnlineRebuild{}
-	mi := &file_headwater_v1_run_proto_msgTypes[17]
+	mi := &file_headwater_v1_run_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1990,7 @@ func (x *OnlineRebuild) String() string {
 func (*OnlineRebuild) ProtoMessage() {}
 
 func (x *OnlineRebuild) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[17]
+	mi := &file_headwater_v1_run_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +2003,7 @@ func (x *OnlineRebuild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineRebuild.ProtoReflect.Descriptor instead.
 func (*OnlineRebuild) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OnlineRebuild) GetView() string {
@@ -1568,6 +2055,916 @@ func (x *OnlineRebuild) GetTombstones() int64 {
 	return 0
 }
 
+type CancelRunsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Each an id, or `VIEW@VERSION/SEQ`.
+	Runs          []string `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	Reason        string   `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRunsRequest) Reset() {
+	*x = CancelRunsRequest{}
+	mi := &file_headwater_v1_run_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRunsRequest) ProtoMessage() {}
+
+func (x *CancelRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRunsRequest.ProtoReflect.Descriptor instead.
+func (*CancelRunsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CancelRunsRequest) GetRuns() []string {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *CancelRunsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type CancelRunsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As they are when they were asked to end: those that were at work may take a moment.
+	Runs          []*Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRunsResponse) Reset() {
+	*x = CancelRunsResponse{}
+	mi := &file_headwater_v1_run_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRunsResponse) ProtoMessage() {}
+
+func (x *CancelRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRunsResponse.ProtoReflect.Descriptor instead.
+func (*CancelRunsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CancelRunsResponse) GetRuns() []*Run {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+type VerifyRunsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Each an id, or `VIEW@VERSION/SEQ`. Empty: those published since a time.
+	Runs          []string               `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyRunsRequest) Reset() {
+	*x = VerifyRunsRequest{}
+	mi := &file_headwater_v1_run_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyRunsRequest) ProtoMessage() {}
+
+func (x *VerifyRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyRunsRequest.ProtoReflect.Descriptor instead.
+func (*VerifyRunsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *VerifyRunsRequest) GetRuns() []string {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *VerifyRunsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+type VerifyRunsResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Run     *Run                   `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Verdict Verdict                `protobuf:"varint,2,opt,name=verdict,proto3,enum=headwater.v1.Verdict" json:"verdict,omitempty"`
+	// Of the output as computed now; hex.
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// What changed at the sources, or which rows differ, at most twenty lines.
+	Details        []string `protobuf:"bytes,4,rep,name=details,proto3" json:"details,omitempty"`
+	DurationMicros int64    `protobuf:"varint,5,opt,name=duration_micros,json=durationMicros,proto3" json:"duration_micros,omitempty"`
+	// How many runs are to be verified in all.
+	Total         int32 `protobuf:"varint,6,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyRunsResponse) Reset() {
+	*x = VerifyRunsResponse{}
+	mi := &file_headwater_v1_run_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyRunsResponse) ProtoMessage() {}
+
+func (x *VerifyRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyRunsResponse.ProtoReflect.Descriptor instead.
+func (*VerifyRunsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *VerifyRunsResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *VerifyRunsResponse) GetVerdict() Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return Verdict_VERDICT_UNSPECIFIED
+}
+
+func (x *VerifyRunsResponse) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *VerifyRunsResponse) GetDetails() []string {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *VerifyRunsResponse) GetDurationMicros() int64 {
+	if x != nil {
+		return x.DurationMicros
+	}
+	return 0
+}
+
+func (x *VerifyRunsResponse) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+type RunStatsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` or `NAME@VERSION`. Empty: of all views that the caller may list.
+	Views []string `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	// Absent: the last 30 days.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunStatsRequest) Reset() {
+	*x = RunStatsRequest{}
+	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunStatsRequest) ProtoMessage() {}
+
+func (x *RunStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunStatsRequest.ProtoReflect.Descriptor instead.
+func (*RunStatsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RunStatsRequest) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+func (x *RunStatsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+type RunStatsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Views         []*ViewStats           `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunStatsResponse) Reset() {
+	*x = RunStatsResponse{}
+	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunStatsResponse) ProtoMessage() {}
+
+func (x *RunStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunStatsResponse.ProtoReflect.Descriptor instead.
+func (*RunStatsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RunStatsResponse) GetViews() []*ViewStats {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+type ViewStats struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	ViewVersion int32                  `protobuf:"varint,2,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
+	Published   int64                  `protobuf:"varint,3,opt,name=published,proto3" json:"published,omitempty"`
+	Failed      int64                  `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	Cancelled   int64                  `protobuf:"varint,5,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// published / (published + failed). Absent without any.
+	SuccessRate *float64 `protobuf:"fixed64,6,opt,name=success_rate,json=successRate,proto3,oneof" json:"success_rate,omitempty"`
+	// From the first of failures in a row to the next published run, the mean. Absent without any.
+	RecoverSeconds *float64 `protobuf:"fixed64,7,opt,name=recover_seconds,json=recoverSeconds,proto3,oneof" json:"recover_seconds,omitempty"`
+	// The share of the time during which the newest published run was not older than the schedule, or the freshness declared
+	// for its sources, demands. Absent where neither does.
+	FreshnessKept *float64 `protobuf:"fixed64,8,opt,name=freshness_kept,json=freshnessKept,proto3,oneof" json:"freshness_kept,omitempty"`
+	// Of published runs.
+	DurationMedianSeconds *float64               `protobuf:"fixed64,9,opt,name=duration_median_seconds,json=durationMedianSeconds,proto3,oneof" json:"duration_median_seconds,omitempty"`
+	DurationP95Seconds    *float64               `protobuf:"fixed64,10,opt,name=duration_p95_seconds,json=durationP95Seconds,proto3,oneof" json:"duration_p95_seconds,omitempty"`
+	LastPublishedAt       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=last_published_at,json=lastPublishedAt,proto3" json:"last_published_at,omitempty"`
+	RowsRead              int64                  `protobuf:"varint,12,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
+	RowsQuarantined       int64                  `protobuf:"varint,13,opt,name=rows_quarantined,json=rowsQuarantined,proto3" json:"rows_quarantined,omitempty"`
+	// Why the last failed one failed.
+	LastError     string `protobuf:"bytes,14,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewStats) Reset() {
+	*x = ViewStats{}
+	mi := &file_headwater_v1_run_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewStats) ProtoMessage() {}
+
+func (x *ViewStats) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewStats.ProtoReflect.Descriptor instead.
+func (*ViewStats) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ViewStats) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *ViewStats) GetViewVersion() int32 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *ViewStats) GetPublished() int64 {
+	if x != nil {
+		return x.Published
+	}
+	return 0
+}
+
+func (x *ViewStats) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *ViewStats) GetCancelled() int64 {
+	if x != nil {
+		return x.Cancelled
+	}
+	return 0
+}
+
+func (x *ViewStats) GetSuccessRate() float64 {
+	if x != nil && x.SuccessRate != nil {
+		return *x.SuccessRate
+	}
+	return 0
+}
+
+func (x *ViewStats) GetRecoverSeconds() float64 {
+	if x != nil && x.RecoverSeconds != nil {
+		return *x.RecoverSeconds
+	}
+	return 0
+}
+
+func (x *ViewStats) GetFreshnessKept() float64 {
+	if x != nil && x.FreshnessKept != nil {
+		return *x.FreshnessKept
+	}
+	return 0
+}
+
+func (x *ViewStats) GetDurationMedianSeconds() float64 {
+	if x != nil && x.DurationMedianSeconds != nil {
+		return *x.DurationMedianSeconds
+	}
+	return 0
+}
+
+func (x *ViewStats) GetDurationP95Seconds() float64 {
+	if x != nil && x.DurationP95Seconds != nil {
+		return *x.DurationP95Seconds
+	}
+	return 0
+}
+
+func (x *ViewStats) GetLastPublishedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastPublishedAt
+	}
+	return nil
+}
+
+func (x *ViewStats) GetRowsRead() int64 {
+	if x != nil {
+		return x.RowsRead
+	}
+	return 0
+}
+
+func (x *ViewStats) GetRowsQuarantined() int64 {
+	if x != nil {
+		return x.RowsQuarantined
+	}
+	return 0
+}
+
+func (x *ViewStats) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
+type ListCheckResultsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without a version: of all.
+	View string `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	// The check's name. Empty: of all checks.
+	Check    string `protobuf:"bytes,2,opt,name=check,proto3" json:"check,omitempty"`
+	PageSize int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Of runs with a smaller id only. 0: from the newest.
+	BeforeId      int64 `protobuf:"varint,4,opt,name=before_id,json=beforeId,proto3" json:"before_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCheckResultsRequest) Reset() {
+	*x = ListCheckResultsRequest{}
+	mi := &file_headwater_v1_run_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCheckResultsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCheckResultsRequest) ProtoMessage() {}
+
+func (x *ListCheckResultsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCheckResultsRequest.ProtoReflect.Descriptor instead.
+func (*ListCheckResultsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListCheckResultsRequest) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *ListCheckResultsRequest) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *ListCheckResultsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCheckResultsRequest) GetBeforeId() int64 {
+	if x != nil {
+		return x.BeforeId
+	}
+	return 0
+}
+
+type ListCheckResultsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Results       []*CheckResult         `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCheckResultsResponse) Reset() {
+	*x = ListCheckResultsResponse{}
+	mi := &file_headwater_v1_run_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCheckResultsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCheckResultsResponse) ProtoMessage() {}
+
+func (x *ListCheckResultsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCheckResultsResponse.ProtoReflect.Descriptor instead.
+func (*ListCheckResultsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListCheckResultsResponse) GetResults() []*CheckResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+type CheckResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	RunId int64                  `protobuf:"varint,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// `VIEW@VERSION/SEQ`, or empty for a run that took no sequence.
+	Run           string                 `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	Check         *Check                 `protobuf:"bytes,4,opt,name=check,proto3" json:"check,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResult) Reset() {
+	*x = CheckResult{}
+	mi := &file_headwater_v1_run_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResult) ProtoMessage() {}
+
+func (x *CheckResult) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResult.ProtoReflect.Descriptor instead.
+func (*CheckResult) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *CheckResult) GetRunId() int64 {
+	if x != nil {
+		return x.RunId
+	}
+	return 0
+}
+
+func (x *CheckResult) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *CheckResult) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *CheckResult) GetCheck() *Check {
+	if x != nil {
+		return x.Check
+	}
+	return nil
+}
+
+type CheckOnlineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` (all its versions) or `NAME@VERSION`. Empty: all views.
+	Views []string `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	// How many differences are sent for each view version. 0: 20.
+	MaxDifferences int32 `protobuf:"varint,2,opt,name=max_differences,json=maxDifferences,proto3" json:"max_differences,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CheckOnlineRequest) Reset() {
+	*x = CheckOnlineRequest{}
+	mi := &file_headwater_v1_run_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckOnlineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckOnlineRequest) ProtoMessage() {}
+
+func (x *CheckOnlineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckOnlineRequest.ProtoReflect.Descriptor instead.
+func (*CheckOnlineRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CheckOnlineRequest) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+func (x *CheckOnlineRequest) GetMaxDifferences() int32 {
+	if x != nil {
+		return x.MaxDifferences
+	}
+	return 0
+}
+
+// One for each view version.
+type CheckOnlineResponse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	ViewVersion int32                  `protobuf:"varint,2,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
+	// The published sequence that it was held to.
+	Seq      int64 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	Entities int64 `protobuf:"varint,4,opt,name=entities,proto3" json:"entities,omitempty"`
+	// Entities of which the online store has nothing, another row, or one that the history does not have any more.
+	Missing     int64               `protobuf:"varint,5,opt,name=missing,proto3" json:"missing,omitempty"`
+	Different   int64               `protobuf:"varint,6,opt,name=different,proto3" json:"different,omitempty"`
+	Surplus     int64               `protobuf:"varint,7,opt,name=surplus,proto3" json:"surplus,omitempty"`
+	Differences []*OnlineDifference `protobuf:"bytes,8,rep,name=differences,proto3" json:"differences,omitempty"`
+	// Loads that have not ended: what they bring may be missing.
+	PendingLoads  int64 `protobuf:"varint,9,opt,name=pending_loads,json=pendingLoads,proto3" json:"pending_loads,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckOnlineResponse) Reset() {
+	*x = CheckOnlineResponse{}
+	mi := &file_headwater_v1_run_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckOnlineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckOnlineResponse) ProtoMessage() {}
+
+func (x *CheckOnlineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckOnlineResponse.ProtoReflect.Descriptor instead.
+func (*CheckOnlineResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *CheckOnlineResponse) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *CheckOnlineResponse) GetViewVersion() int32 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *CheckOnlineResponse) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *CheckOnlineResponse) GetEntities() int64 {
+	if x != nil {
+		return x.Entities
+	}
+	return 0
+}
+
+func (x *CheckOnlineResponse) GetMissing() int64 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *CheckOnlineResponse) GetDifferent() int64 {
+	if x != nil {
+		return x.Different
+	}
+	return 0
+}
+
+func (x *CheckOnlineResponse) GetSurplus() int64 {
+	if x != nil {
+		return x.Surplus
+	}
+	return 0
+}
+
+func (x *CheckOnlineResponse) GetDifferences() []*OnlineDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *CheckOnlineResponse) GetPendingLoads() int64 {
+	if x != nil {
+		return x.PendingLoads
+	}
+	return 0
+}
+
+type OnlineDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The join keys, as `COLUMN VALUE, …`.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// `missing`, `different` or `surplus`.
+	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Expected      string `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
+	Found         string `protobuf:"bytes,4,opt,name=found,proto3" json:"found,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OnlineDifference) Reset() {
+	*x = OnlineDifference{}
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OnlineDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OnlineDifference) ProtoMessage() {}
+
+func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OnlineDifference.ProtoReflect.Descriptor instead.
+func (*OnlineDifference) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *OnlineDifference) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *OnlineDifference) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *OnlineDifference) GetExpected() string {
+	if x != nil {
+		return x.Expected
+	}
+	return ""
+}
+
+func (x *OnlineDifference) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
 type RunInput_Load struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1580,7 +2977,7 @@ type RunInput_Load struct {
 
 func (x *RunInput_Load) Reset() {
 	*x = RunInput_Load{}
-	mi := &file_headwater_v1_run_proto_msgTypes[18]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +2989,7 @@ func (x *RunInput_Load) String() string {
 func (*RunInput_Load) ProtoMessage() {}
 
 func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[18]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +3002,7 @@ func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunInput_Load.ProtoReflect.Descriptor instead.
 func (*RunInput_Load) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{3, 0}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5, 0}
 }
 
 func (x *RunInput_Load) GetId() int64 {
@@ -1640,14 +3037,15 @@ var File_headwater_v1_run_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x16headwater/v1/run.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\"\x95\x01\n" +
+	"\x16headwater/v1/run.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\"\xa9\x01\n" +
 	"\x12MaterializeRequest\x12#\n" +
 	"\x05views\x18\x01 \x03(\tB\r\xbaH\n" +
 	"\x92\x01\a\b\x01\x10\x80\x02\x18\x01R\x05views\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
-	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"<\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x12\n" +
+	"\x04full\x18\x04 \x01(\bR\x04full\"<\n" +
 	"\x13MaterializeResponse\x12%\n" +
-	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xf6\a\n" +
+	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xbf\v\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\tR\x04view\x12!\n" +
@@ -1675,7 +3073,31 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x0eonline_written\x18\x16 \x01(\x03R\ronlineWritten\x12!\n" +
 	"\fonline_stale\x18\x17 \x01(\x03R\vonlineStale\x12+\n" +
 	"\x11online_tombstones\x18\x18 \x01(\x03R\x10onlineTombstones\x12\x1a\n" +
-	"\bwarnings\x18\x19 \x03(\tR\bwarnings\"\x82\x04\n" +
+	"\bwarnings\x18\x19 \x03(\tR\bwarnings\x12,\n" +
+	"\x05scope\x18\x1a \x01(\x0e2\x16.headwater.v1.RunScopeR\x05scope\x124\n" +
+	"\tintervals\x18\x1b \x03(\v2\x16.headwater.v1.IntervalR\tintervals\x122\n" +
+	"\atrigger\x18\x1c \x01(\x0e2\x18.headwater.v1.RunTriggerR\atrigger\x12\x18\n" +
+	"\aattempt\x18\x1d \x01(\x05R\aattempt\x12\x1b\n" +
+	"\twaits_for\x18\x1e \x01(\tR\bwaitsFor\x129\n" +
+	"\n" +
+	"not_before\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x12\x1a\n" +
+	"\bpriority\x18  \x01(\x05R\bpriority\x122\n" +
+	"\bprogress\x18! \x01(\v2\x16.headwater.v1.ProgressR\bprogress\x12J\n" +
+	"\x13cancel_requested_at\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\x11cancelRequestedAt\x12!\n" +
+	"\fcancelled_by\x18# \x01(\tR\vcancelledBy\"j\n" +
+	"\bInterval\x120\n" +
+	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
+	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\"\xdb\x01\n" +
+	"\bProgress\x12\x14\n" +
+	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x1b\n" +
+	"\trows_done\x18\x02 \x01(\x03R\browsDone\x12\x1d\n" +
+	"\n" +
+	"rows_total\x18\x03 \x01(\x03R\trowsTotal\x12\x1f\n" +
+	"\vchunks_done\x18\x04 \x01(\x05R\n" +
+	"chunksDone\x12!\n" +
+	"\fchunks_total\x18\x05 \x01(\x05R\vchunksTotal\x129\n" +
+	"\n" +
+	"updated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\x82\x04\n" +
 	"\bRunInput\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12%\n" +
 	"\x0esource_version\x18\x02 \x01(\x05R\rsourceVersion\x12-\n" +
@@ -1699,7 +3121,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\tfile_name\x18\x02 \x01(\tR\bfileName\x12\x1f\n" +
 	"\vfile_sha256\x18\x03 \x01(\tR\n" +
 	"fileSha256\x12\x12\n" +
-	"\x04rows\x18\x04 \x01(\x03R\x04rows\"\xe9\x03\n" +
+	"\x04rows\x18\x04 \x01(\x03R\x04rows\"\xdb\x04\n" +
 	"\x06Ledger\x12\x12\n" +
 	"\x04read\x18\x01 \x01(\x03R\x04read\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\x03R\baccepted\x12 \n" +
@@ -1719,19 +3141,31 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\vlive_before\x18\x0f \x01(\x03R\n" +
 	"liveBefore\x12\x1d\n" +
 	"\n" +
-	"live_after\x18\x10 \x01(\x03R\tliveAfter\"R\n" +
+	"live_after\x18\x10 \x01(\x03R\tliveAfter\x12\x1a\n" +
+	"\bcomputed\x18\x11 \x01(\x03R\bcomputed\x12-\n" +
+	"\x12output_quarantined\x18\x12 \x01(\x03R\x11outputQuarantined\x12%\n" +
+	"\x0eoutput_dropped\x18\x13 \x01(\x03R\routputDropped\"R\n" +
 	"\fLedgerReason\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04rows\x18\x03 \x01(\x03R\x04rows\"D\n" +
 	"\x05Phase\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
-	"\x0fduration_micros\x18\x02 \x01(\x03R\x0edurationMicros\"}\n" +
+	"\x0fduration_micros\x18\x02 \x01(\x03R\x0edurationMicros\"\xaa\x02\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.headwater.v1.CheckStateR\x05state\x12\x1a\n" +
 	"\bexpected\x18\x03 \x01(\tR\bexpected\x12\x14\n" +
-	"\x05found\x18\x04 \x01(\tR\x05found\"J\n" +
+	"\x05found\x18\x04 \x01(\tR\x05found\x12\x18\n" +
+	"\asubject\x18\x05 \x01(\tR\asubject\x12\x14\n" +
+	"\x05where\x18\x06 \x01(\tR\x05where\x12\x1a\n" +
+	"\bexamples\x18\a \x03(\tR\bexamples\x12\x1f\n" +
+	"\vrows_failed\x18\b \x01(\x03R\n" +
+	"rowsFailed\x12\x16\n" +
+	"\x06action\x18\t \x01(\tR\x06action\x12\x1b\n" +
+	"\x06metric\x18\n" +
+	" \x01(\x01H\x00R\x06metric\x88\x01\x01B\t\n" +
+	"\a_metric\"J\n" +
 	"\x04Gate\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x16\n" +
@@ -1764,7 +3198,82 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x05stale\x18\x06 \x01(\x03R\x05stale\x12\x1e\n" +
 	"\n" +
 	"tombstones\x18\a \x01(\x03R\n" +
-	"tombstones*\x9a\x01\n" +
+	"tombstones\"X\n" +
+	"\x11CancelRunsRequest\x12!\n" +
+	"\x04runs\x18\x01 \x03(\tB\r\xbaH\n" +
+	"\x92\x01\a\b\x01\x10\x80\x02\x18\x01R\x04runs\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\";\n" +
+	"\x12CancelRunsResponse\x12%\n" +
+	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"f\n" +
+	"\x11VerifyRunsRequest\x12\x1f\n" +
+	"\x04runs\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x04runs\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xdb\x01\n" +
+	"\x12VerifyRunsResponse\x12#\n" +
+	"\x03run\x18\x01 \x01(\v2\x11.headwater.v1.RunR\x03run\x12/\n" +
+	"\averdict\x18\x02 \x01(\x0e2\x15.headwater.v1.VerdictR\averdict\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12\x18\n" +
+	"\adetails\x18\x04 \x03(\tR\adetails\x12'\n" +
+	"\x0fduration_micros\x18\x05 \x01(\x03R\x0edurationMicros\x12\x14\n" +
+	"\x05total\x18\x06 \x01(\x05R\x05total\"f\n" +
+	"\x0fRunStatsRequest\x12!\n" +
+	"\x05views\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x05views\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"A\n" +
+	"\x10RunStatsResponse\x12-\n" +
+	"\x05views\x18\x01 \x03(\v2\x17.headwater.v1.ViewStatsR\x05views\"\xa8\x05\n" +
+	"\tViewStats\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
+	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x1c\n" +
+	"\tpublished\x18\x03 \x01(\x03R\tpublished\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\x03R\x06failed\x12\x1c\n" +
+	"\tcancelled\x18\x05 \x01(\x03R\tcancelled\x12&\n" +
+	"\fsuccess_rate\x18\x06 \x01(\x01H\x00R\vsuccessRate\x88\x01\x01\x12,\n" +
+	"\x0frecover_seconds\x18\a \x01(\x01H\x01R\x0erecoverSeconds\x88\x01\x01\x12*\n" +
+	"\x0efreshness_kept\x18\b \x01(\x01H\x02R\rfreshnessKept\x88\x01\x01\x12;\n" +
+	"\x17duration_median_seconds\x18\t \x01(\x01H\x03R\x15durationMedianSeconds\x88\x01\x01\x125\n" +
+	"\x14duration_p95_seconds\x18\n" +
+	" \x01(\x01H\x04R\x12durationP95Seconds\x88\x01\x01\x12F\n" +
+	"\x11last_published_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x0flastPublishedAt\x12\x1b\n" +
+	"\trows_read\x18\f \x01(\x03R\browsRead\x12)\n" +
+	"\x10rows_quarantined\x18\r \x01(\x03R\x0frowsQuarantined\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x0e \x01(\tR\tlastErrorB\x0f\n" +
+	"\r_success_rateB\x12\n" +
+	"\x10_recover_secondsB\x11\n" +
+	"\x0f_freshness_keptB\x1a\n" +
+	"\x18_duration_median_secondsB\x17\n" +
+	"\x15_duration_p95_seconds\"\x92\x01\n" +
+	"\x17ListCheckResultsRequest\x12\x1b\n" +
+	"\x04view\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04view\x12\x14\n" +
+	"\x05check\x18\x02 \x01(\tR\x05check\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12\x1b\n" +
+	"\tbefore_id\x18\x04 \x01(\x03R\bbeforeId\"O\n" +
+	"\x18ListCheckResultsResponse\x123\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.headwater.v1.CheckResultR\aresults\"\x91\x01\n" +
+	"\vCheckResult\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\x03R\x05runId\x12\x10\n" +
+	"\x03run\x18\x02 \x01(\tR\x03run\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12)\n" +
+	"\x05check\x18\x04 \x01(\v2\x13.headwater.v1.CheckR\x05check\"l\n" +
+	"\x12CheckOnlineRequest\x12!\n" +
+	"\x05views\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x05views\x123\n" +
+	"\x0fmax_differences\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x0emaxDifferences\"\xb3\x02\n" +
+	"\x13CheckOnlineResponse\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
+	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x03R\x03seq\x12\x1a\n" +
+	"\bentities\x18\x04 \x01(\x03R\bentities\x12\x18\n" +
+	"\amissing\x18\x05 \x01(\x03R\amissing\x12\x1c\n" +
+	"\tdifferent\x18\x06 \x01(\x03R\tdifferent\x12\x18\n" +
+	"\asurplus\x18\a \x01(\x03R\asurplus\x12@\n" +
+	"\vdifferences\x18\b \x03(\v2\x1e.headwater.v1.OnlineDifferenceR\vdifferences\x12#\n" +
+	"\rpending_loads\x18\t \x01(\x03R\fpendingLoads\"j\n" +
+	"\x10OnlineDifference\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
+	"\bexpected\x18\x03 \x01(\tR\bexpected\x12\x14\n" +
+	"\x05found\x18\x04 \x01(\tR\x05found*\x9a\x01\n" +
 	"\bRunState\x12\x19\n" +
 	"\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n" +
@@ -1776,7 +3285,20 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x18ONLINE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ONLINE_STATE_PENDING\x10\x01\x12\x17\n" +
 	"\x13ONLINE_STATE_LOADED\x10\x02\x12\x17\n" +
-	"\x13ONLINE_STATE_FAILED\x10\x03*\xc0\x01\n" +
+	"\x13ONLINE_STATE_FAILED\x10\x03*l\n" +
+	"\bRunScope\x12\x19\n" +
+	"\x15RUN_SCOPE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15RUN_SCOPE_INCREMENTAL\x10\x01\x12\x16\n" +
+	"\x12RUN_SCOPE_INTERVAL\x10\x02\x12\x12\n" +
+	"\x0eRUN_SCOPE_FULL\x10\x03*\xa6\x01\n" +
+	"\n" +
+	"RunTrigger\x12\x1b\n" +
+	"\x17RUN_TRIGGER_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13RUN_TRIGGER_REQUEST\x10\x01\x12\x18\n" +
+	"\x14RUN_TRIGGER_SCHEDULE\x10\x02\x12\x16\n" +
+	"\x12RUN_TRIGGER_INPUTS\x10\x03\x12\x14\n" +
+	"\x10RUN_TRIGGER_PUSH\x10\x04\x12\x1a\n" +
+	"\x16RUN_TRIGGER_QUARANTINE\x10\x05*\xc0\x01\n" +
 	"\n" +
 	"CheckState\x12\x1b\n" +
 	"\x17CHECK_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -1785,12 +3307,26 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x12CHECK_STATE_FAILED\x10\x03\x12\x17\n" +
 	"\x13CHECK_STATE_ERRORED\x10\x04\x12\x1b\n" +
 	"\x17CHECK_STATE_NO_BASELINE\x10\x05\x12\x17\n" +
-	"\x13CHECK_STATE_SKIPPED\x10\x062\xdc\x03\n" +
+	"\x13CHECK_STATE_SKIPPED\x10\x06*|\n" +
+	"\aVerdict\x12\x17\n" +
+	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fVERDICT_SAME\x10\x01\x12\x1a\n" +
+	"\x16VERDICT_SOURCE_CHANGED\x10\x02\x12\x15\n" +
+	"\x11VERDICT_DIFFERENT\x10\x03\x12\x13\n" +
+	"\x0fVERDICT_ERRORED\x10\x042\xbc\a\n" +
 	"\x16MaterializationService\x12c\n" +
 	"\vMaterialize\x12 .headwater.v1.MaterializeRequest\x1a!.headwater.v1.MaterializeResponse\"\x0f\x8a\xc9\x18\v\b\x05\x10\x04\x1a\x05views\x12S\n" +
 	"\bListRuns\x12\x1d.headwater.v1.ListRunsRequest\x1a\x1e.headwater.v1.ListRunsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12M\n" +
 	"\x06GetRun\x12\x1b.headwater.v1.GetRunRequest\x1a\x1c.headwater.v1.GetRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12U\n" +
-	"\bWatchRun\x12\x1d.headwater.v1.WatchRunRequest\x1a\x1e.headwater.v1.WatchRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x010\x01\x12b\n" +
+	"\bWatchRun\x12\x1d.headwater.v1.WatchRunRequest\x1a\x1e.headwater.v1.WatchRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x010\x01\x12Y\n" +
+	"\n" +
+	"CancelRuns\x12\x1f.headwater.v1.CancelRunsRequest\x1a .headwater.v1.CancelRunsResponse\"\b\x8a\xc9\x18\x04\b\x05 \x01\x12[\n" +
+	"\n" +
+	"VerifyRuns\x12\x1f.headwater.v1.VerifyRunsRequest\x1a .headwater.v1.VerifyRunsResponse\"\b\x8a\xc9\x18\x04\b\x05 \x010\x01\x12S\n" +
+	"\bRunStats\x12\x1d.headwater.v1.RunStatsRequest\x1a\x1e.headwater.v1.RunStatsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12q\n" +
+	"\x10ListCheckResults\x12%.headwater.v1.ListCheckResultsRequest\x1a&.headwater.v1.ListCheckResultsResponse\"\x0e\x8a\xc9\x18\n" +
+	"\b\x03\x10\x04\x1a\x04view\x12^\n" +
+	"\vCheckOnline\x12 .headwater.v1.CheckOnlineRequest\x1a!.headwater.v1.CheckOnlineResponse\"\b\x8a\xc9\x18\x04\b\x05 \x010\x01\x12b\n" +
 	"\rRebuildOnline\x12\".headwater.v1.RebuildOnlineRequest\x1a#.headwater.v1.RebuildOnlineResponse\"\b\x8a\xc9\x18\x04\b\x05 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1805,71 +3341,119 @@ func file_headwater_v1_run_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_run_proto_rawDescData
 }
 
-var file_headwater_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_headwater_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_headwater_v1_run_proto_goTypes = []any{
-	(RunState)(0),                 // 0: headwater.v1.RunState
-	(OnlineState)(0),              // 1: headwater.v1.OnlineState
-	(CheckState)(0),               // 2: headwater.v1.CheckState
-	(*MaterializeRequest)(nil),    // 3: headwater.v1.MaterializeRequest
-	(*MaterializeResponse)(nil),   // 4: headwater.v1.MaterializeResponse
-	(*Run)(nil),                   // 5: headwater.v1.Run
-	(*RunInput)(nil),              // 6: headwater.v1.RunInput
-	(*Ledger)(nil),                // 7: headwater.v1.Ledger
-	(*LedgerReason)(nil),          // 8: headwater.v1.LedgerReason
-	(*Phase)(nil),                 // 9: headwater.v1.Phase
-	(*Check)(nil),                 // 10: headwater.v1.Check
-	(*Gate)(nil),                  // 11: headwater.v1.Gate
-	(*ListRunsRequest)(nil),       // 12: headwater.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),      // 13: headwater.v1.ListRunsResponse
-	(*GetRunRequest)(nil),         // 14: headwater.v1.GetRunRequest
-	(*GetRunResponse)(nil),        // 15: headwater.v1.GetRunResponse
-	(*WatchRunRequest)(nil),       // 16: headwater.v1.WatchRunRequest
-	(*WatchRunResponse)(nil),      // 17: headwater.v1.WatchRunResponse
-	(*RebuildOnlineRequest)(nil),  // 18: headwater.v1.RebuildOnlineRequest
-	(*RebuildOnlineResponse)(nil), // 19: headwater.v1.RebuildOnlineResponse
-	(*OnlineRebuild)(nil),         // 20: headwater.v1.OnlineRebuild
-	(*RunInput_Load)(nil),         // 21: headwater.v1.RunInput.Load
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(RunState)(0),                    // 0: headwater.v1.RunState
+	(OnlineState)(0),                 // 1: headwater.v1.OnlineState
+	(RunScope)(0),                    // 2: headwater.v1.RunScope
+	(RunTrigger)(0),                  // 3: headwater.v1.RunTrigger
+	(CheckState)(0),                  // 4: headwater.v1.CheckState
+	(Verdict)(0),                     // 5: headwater.v1.Verdict
+	(*MaterializeRequest)(nil),       // 6: headwater.v1.MaterializeRequest
+	(*MaterializeResponse)(nil),      // 7: headwater.v1.MaterializeResponse
+	(*Run)(nil),                      // 8: headwater.v1.Run
+	(*Interval)(nil),                 // 9: headwater.v1.Interval
+	(*Progress)(nil),                 // 10: headwater.v1.Progress
+	(*RunInput)(nil),                 // 11: headwater.v1.RunInput
+	(*Ledger)(nil),                   // 12: headwater.v1.Ledger
+	(*LedgerReason)(nil),             // 13: headwater.v1.LedgerReason
+	(*Phase)(nil),                    // 14: headwater.v1.Phase
+	(*Check)(nil),                    // 15: headwater.v1.Check
+	(*Gate)(nil),                     // 16: headwater.v1.Gate
+	(*ListRunsRequest)(nil),          // 17: headwater.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),         // 18: headwater.v1.ListRunsResponse
+	(*GetRunRequest)(nil),            // 19: headwater.v1.GetRunRequest
+	(*GetRunResponse)(nil),           // 20: headwater.v1.GetRunResponse
+	(*WatchRunRequest)(nil),          // 21: headwater.v1.WatchRunRequest
+	(*WatchRunResponse)(nil),         // 22: headwater.v1.WatchRunResponse
+	(*RebuildOnlineRequest)(nil),     // 23: headwater.v1.RebuildOnlineRequest
+	(*RebuildOnlineResponse)(nil),    // 24: headwater.v1.RebuildOnlineResponse
+	(*OnlineRebuild)(nil),            // 25: headwater.v1.OnlineRebuild
+	(*CancelRunsRequest)(nil),        // 26: headwater.v1.CancelRunsRequest
+	(*CancelRunsResponse)(nil),       // 27: headwater.v1.CancelRunsResponse
+	(*VerifyRunsRequest)(nil),        // 28: headwater.v1.VerifyRunsRequest
+	(*VerifyRunsResponse)(nil),       // 29: headwater.v1.VerifyRunsResponse
+	(*RunStatsRequest)(nil),          // 30: headwater.v1.RunStatsRequest
+	(*RunStatsResponse)(nil),         // 31: headwater.v1.RunStatsResponse
+	(*ViewStats)(nil),                // 32: headwater.v1.ViewStats
+	(*ListCheckResultsRequest)(nil),  // 33: headwater.v1.ListCheckResultsRequest
+	(*ListCheckResultsResponse)(nil), // 34: headwater.v1.ListCheckResultsResponse
+	(*CheckResult)(nil),              // 35: headwater.v1.CheckResult
+	(*CheckOnlineRequest)(nil),       // 36: headwater.v1.CheckOnlineRequest
+	(*CheckOnlineResponse)(nil),      // 37: headwater.v1.CheckOnlineResponse
+	(*OnlineDifference)(nil),         // 38: headwater.v1.OnlineDifference
+	(*RunInput_Load)(nil),            // 39: headwater.v1.RunInput.Load
+	(*timestamppb.Timestamp)(nil),    // 40: google.protobuf.Timestamp
 }
 var file_headwater_v1_run_proto_depIdxs = []int32{
-	22, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
-	22, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
-	5,  // 2: headwater.v1.MaterializeResponse.runs:type_name -> headwater.v1.Run
+	40, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
+	40, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
+	8,  // 2: headwater.v1.MaterializeResponse.runs:type_name -> headwater.v1.Run
 	0,  // 3: headwater.v1.Run.state:type_name -> headwater.v1.RunState
-	22, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
-	22, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
-	6,  // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
-	7,  // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
-	22, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
-	22, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	22, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
-	9,  // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
-	10, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
-	11, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
+	40, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
+	40, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
+	11, // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
+	12, // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
+	40, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
+	40, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	40, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
+	14, // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
+	15, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
+	16, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
 	1,  // 14: headwater.v1.Run.online_state:type_name -> headwater.v1.OnlineState
-	21, // 15: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
-	8,  // 16: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
-	2,  // 17: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
-	5,  // 18: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
-	5,  // 19: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
-	5,  // 20: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
-	20, // 21: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
-	3,  // 22: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
-	12, // 23: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
-	14, // 24: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
-	16, // 25: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
-	18, // 26: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
-	4,  // 27: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
-	13, // 28: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
-	15, // 29: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
-	17, // 30: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
-	19, // 31: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	2,  // 15: headwater.v1.Run.scope:type_name -> headwater.v1.RunScope
+	9,  // 16: headwater.v1.Run.intervals:type_name -> headwater.v1.Interval
+	3,  // 17: headwater.v1.Run.trigger:type_name -> headwater.v1.RunTrigger
+	40, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
+	10, // 19: headwater.v1.Run.progress:type_name -> headwater.v1.Progress
+	40, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
+	40, // 21: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
+	40, // 22: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
+	40, // 23: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
+	39, // 24: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
+	13, // 25: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
+	4,  // 26: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
+	8,  // 27: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
+	8,  // 28: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
+	8,  // 29: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
+	25, // 30: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
+	8,  // 31: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
+	40, // 32: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
+	8,  // 33: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
+	5,  // 34: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
+	40, // 35: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
+	32, // 36: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
+	40, // 37: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
+	35, // 38: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
+	40, // 39: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
+	15, // 40: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
+	38, // 41: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
+	6,  // 42: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
+	17, // 43: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
+	19, // 44: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
+	21, // 45: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
+	26, // 46: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
+	28, // 47: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
+	30, // 48: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
+	33, // 49: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
+	36, // 50: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
+	23, // 51: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
+	7,  // 52: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
+	18, // 53: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
+	20, // 54: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
+	22, // 55: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
+	27, // 56: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
+	29, // 57: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
+	31, // 58: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
+	34, // 59: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
+	37, // 60: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
+	24, // 61: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
+	52, // [52:62] is the sub-list for method output_type
+	42, // [42:52] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_run_proto_init() }
@@ -1878,13 +3462,15 @@ func file_headwater_v1_run_proto_init() {
 		return
 	}
 	file_headwater_v1_options_proto_init()
+	file_headwater_v1_run_proto_msgTypes[9].OneofWrappers = []any{}
+	file_headwater_v1_run_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_run_proto_rawDesc), len(file_headwater_v1_run_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   19,
+			NumEnums:      6,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,11 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MaterializationService_Materialize_FullMethodName   = "/headwater.v1.MaterializationService/Materialize"
-	MaterializationService_ListRuns_FullMethodName      = "/headwater.v1.MaterializationService/ListRuns"
-	MaterializationService_GetRun_FullMethodName        = "/headwater.v1.MaterializationService/GetRun"
-	MaterializationService_WatchRun_FullMethodName      = "/headwater.v1.MaterializationService/WatchRun"
-	MaterializationService_RebuildOnline_FullMethodName = "/headwater.v1.MaterializationService/RebuildOnline"
+	MaterializationService_Materialize_FullMethodName      = "/headwater.v1.MaterializationService/Materialize"
+	MaterializationService_ListRuns_FullMethodName         = "/headwater.v1.MaterializationService/ListRuns"
+	MaterializationService_GetRun_FullMethodName           = "/headwater.v1.MaterializationService/GetRun"
+	MaterializationService_WatchRun_FullMethodName         = "/headwater.v1.MaterializationService/WatchRun"
+	MaterializationService_CancelRuns_FullMethodName       = "/headwater.v1.MaterializationService/CancelRuns"
+	MaterializationService_VerifyRuns_FullMethodName       = "/headwater.v1.MaterializationService/VerifyRuns"
+	MaterializationService_RunStats_FullMethodName         = "/headwater.v1.MaterializationService/RunStats"
+	MaterializationService_ListCheckResults_FullMethodName = "/headwater.v1.MaterializationService/ListCheckResults"
+	MaterializationService_CheckOnline_FullMethodName      = "/headwater.v1.MaterializationService/CheckOnline"
+	MaterializationService_RebuildOnline_FullMethodName    = "/headwater.v1.MaterializationService/RebuildOnline"
 )
 
 // MaterializationServiceClient is the client API for MaterializationService service.
@@ -38,6 +43,16 @@ type MaterializationServiceClient interface {
 	GetRun(ctx context.Context, in *GetRunRequest, opts ...grpc.CallOption) (*GetRunResponse, error)
 	// Sends the run when it changes, until it has ended and its online load has, too.
 	WatchRun(ctx context.Context, in *WatchRunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRunResponse], error)
+	// Ends runs that have not ended. What they wrote is undone.
+	CancelRuns(ctx context.Context, in *CancelRunsRequest, opts ...grpc.CallOption) (*CancelRunsResponse, error)
+	// Computes runs again on the inputs that they recorded, and sends what came of each. Nothing is written.
+	VerifyRuns(ctx context.Context, in *VerifyRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyRunsResponse], error)
+	// How reliable the runs of each view version were.
+	RunStats(ctx context.Context, in *RunStatsRequest, opts ...grpc.CallOption) (*RunStatsResponse, error)
+	// The results of one check over runs, newest first.
+	ListCheckResults(ctx context.Context, in *ListCheckResultsRequest, opts ...grpc.CallOption) (*ListCheckResultsResponse, error)
+	// Compares the online store with what the history says now, entity by entity, and sends what differs.
+	CheckOnline(ctx context.Context, in *CheckOnlineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CheckOnlineResponse], error)
 	// Loads the online store again from the history: after it lost data, or to be sure. Reads go on meanwhile.
 	RebuildOnline(ctx context.Context, in *RebuildOnlineRequest, opts ...grpc.CallOption) (*RebuildOnlineResponse, error)
 }
@@ -99,6 +114,74 @@ func (c *materializationServiceClient) WatchRun(ctx context.Context, in *WatchRu
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type MaterializationService_WatchRunClient = grpc.ServerStreamingClient[WatchRunResponse]
 
+func (c *materializationServiceClient) CancelRuns(ctx context.Context, in *CancelRunsRequest, opts ...grpc.CallOption) (*CancelRunsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelRunsResponse)
+	err := c.cc.Invoke(ctx, MaterializationService_CancelRuns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *materializationServiceClient) VerifyRuns(ctx context.Context, in *VerifyRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyRunsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &MaterializationService_ServiceDesc.Streams[1], MaterializationService_VerifyRuns_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[VerifyRunsRequest, VerifyRunsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type MaterializationService_VerifyRunsClient = grpc.ServerStreamingClient[VerifyRunsResponse]
+
+func (c *materializationServiceClient) RunStats(ctx context.Context, in *RunStatsRequest, opts ...grpc.CallOption) (*RunStatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RunStatsResponse)
+	err := c.cc.Invoke(ctx, MaterializationService_RunStats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *materializationServiceClient) ListCheckResults(ctx context.Context, in *ListCheckResultsRequest, opts ...grpc.CallOption) (*ListCheckResultsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCheckResultsResponse)
+	err := c.cc.Invoke(ctx, MaterializationService_ListCheckResults_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *materializationServiceClient) CheckOnline(ctx context.Context, in *CheckOnlineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CheckOnlineResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &MaterializationService_ServiceDesc.Streams[2], MaterializationService_CheckOnline_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CheckOnlineRequest, CheckOnlineResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type MaterializationService_CheckOnlineClient = grpc.ServerStreamingClient[CheckOnlineResponse]
+
 func (c *materializationServiceClient) RebuildOnline(ctx context.Context, in *RebuildOnlineRequest, opts ...grpc.CallOption) (*RebuildOnlineResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RebuildOnlineResponse)
@@ -121,6 +204,16 @@ type MaterializationServiceServer interface {
 	GetRun(context.Context, *GetRunRequest) (*GetRunResponse, error)
 	// Sends the run when it changes, until it has ended and its online load has, too.
 	WatchRun(*WatchRunRequest, grpc.ServerStreamingServer[WatchRunResponse]) error
+	// Ends runs that have not ended. What they wrote is undone.
+	CancelRuns(context.Context, *CancelRunsRequest) (*CancelRunsResponse, error)
+	// Computes runs again on the inputs that they recorded, and sends what came of each. Nothing is written.
+	VerifyRuns(*VerifyRunsRequest, grpc.ServerStreamingServer[VerifyRunsResponse]) error
+	// How reliable the runs of each view version were.
+	RunStats(context.Context, *RunStatsRequest) (*RunStatsResponse, error)
+	// The results of one check over runs, newest first.
+	ListCheckResults(context.Context, *ListCheckResultsRequest) (*ListCheckResultsResponse, error)
+	// Compares the online store with what the history says now, entity by entity, and sends what differs.
+	CheckOnline(*CheckOnlineRequest, grpc.ServerStreamingServer[CheckOnlineResponse]) error
 	// Loads the online store again from the history: after it lost data, or to be sure. Reads go on meanwhile.
 	RebuildOnline(context.Context, *RebuildOnlineRequest) (*RebuildOnlineResponse, error)
 	mustEmbedUnimplementedMaterializationServiceServer()
@@ -144,6 +237,21 @@ func (UnimplementedMaterializationServiceServer) GetRun(context.Context, *GetRun
 }
 func (UnimplementedMaterializationServiceServer) WatchRun(*WatchRunRequest, grpc.ServerStreamingServer[WatchRunResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchRun not implemented")
+}
+func (UnimplementedMaterializationServiceServer) CancelRuns(context.Context, *CancelRunsRequest) (*CancelRunsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelRuns not implemented")
+}
+func (UnimplementedMaterializationServiceServer) VerifyRuns(*VerifyRunsRequest, grpc.ServerStreamingServer[VerifyRunsResponse]) error {
+	return status.Error(codes.Unimplemented, "method VerifyRuns not implemented")
+}
+func (UnimplementedMaterializationServiceServer) RunStats(context.Context, *RunStatsRequest) (*RunStatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RunStats not implemented")
+}
+func (UnimplementedMaterializationServiceServer) ListCheckResults(context.Context, *ListCheckResultsRequest) (*ListCheckResultsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCheckResults not implemented")
+}
+func (UnimplementedMaterializationServiceServer) CheckOnline(*CheckOnlineRequest, grpc.ServerStreamingServer[CheckOnlineResponse]) error {
+	return status.Error(codes.Unimplemented, "method CheckOnline not implemented")
 }
 func (UnimplementedMaterializationServiceServer) RebuildOnline(context.Context, *RebuildOnlineRequest) (*RebuildOnlineResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RebuildOnline not implemented")
@@ -235,6 +343,82 @@ func _MaterializationService_WatchRun_Handler(srv interface{}, stream grpc.Serve
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type MaterializationService_WatchRunServer = grpc.ServerStreamingServer[WatchRunResponse]
 
+func _MaterializationService_CancelRuns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelRunsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MaterializationServiceServer).CancelRuns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MaterializationService_CancelRuns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MaterializationServiceServer).CancelRuns(ctx, req.(*CancelRunsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MaterializationService_VerifyRuns_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(VerifyRunsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(MaterializationServiceServer).VerifyRuns(m, &grpc.GenericServerStream[VerifyRunsRequest, VerifyRunsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type MaterializationService_VerifyRunsServer = grpc.ServerStreamingServer[VerifyRunsResponse]
+
+func _MaterializationService_RunStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RunStatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MaterializationServiceServer).RunStats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MaterializationService_RunStats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MaterializationServiceServer).RunStats(ctx, req.(*RunStatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MaterializationService_ListCheckResults_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCheckResultsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MaterializationServiceServer).ListCheckResults(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MaterializationService_ListCheckResults_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MaterializationServiceServer).ListCheckResults(ctx, req.(*ListCheckResultsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MaterializationService_CheckOnline_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CheckOnlineRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(MaterializationServiceServer).CheckOnline(m, &grpc.GenericServerStream[CheckOnlineRequest, CheckOnlineResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type MaterializationService_CheckOnlineServer = grpc.ServerStreamingServer[CheckOnlineResponse]
+
 func _MaterializationService_RebuildOnline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RebuildOnlineRequest)
 	if err := dec(in); err != nil {
@@ -273,6 +457,18 @@ var MaterializationService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _MaterializationService_GetRun_Handler,
 		},
 		{
+			MethodName: "CancelRuns",
+			Handler:    _MaterializationService_CancelRuns_Handler,
+		},
+		{
+			MethodName: "RunStats",
+			Handler:    _MaterializationService_RunStats_Handler,
+		},
+		{
+			MethodName: "ListCheckResults",
+			Handler:    _MaterializationService_ListCheckResults_Handler,
+		},
+		{
 			MethodName: "RebuildOnline",
 			Handler:    _MaterializationService_RebuildOnline_Handler,
 		},
@@ -281,6 +477,16 @@ var MaterializationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "WatchRun",
 			Handler:       _MaterializationService_WatchRun_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "VerifyRuns",
+			Handler:       _MaterializationService_VerifyRuns_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "CheckOnline",
+			Handler:       _MaterializationService_CheckOnline_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -1,0 +1,34 @@
+package definition
+
+import (
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+// unbuilt refuses the keys that the schema has and no part of the product follows yet.
+func (c *fromProto) unbuilt(f *headwaterv1.DefinitionFile) {
+	refuse := func(field string, set bool) {
+		if set {
+			c.add(field, "found a key that is not implemented yet, expected none; leave it out")
+		}
+	}
+	for i, s := range f.GetSources() {
+		at := feature.KindSource.Path(i)
+		refuse(at+".expectations", len(s.GetExpectations()) > 0)
+		refuse(at+".max_quarantine_ratio", s.MaxQuarantineRatio != nil)
+		refuse(at+".allowed_lateness", s.GetAllowedLateness() != nil)
+		refuse(at+".null_event_time", s.GetNullEventTime() != "")
+		refuse(at+".delete_marker", s.GetDeleteMarker() != "")
+		refuse(at+".postgres.change_column", s.GetPostgres().GetChangeColumn() != "")
+		refuse(at+".postgres.reread", s.GetPostgres().GetReread() != nil)
+		refuse(at+".postgres.reread_rows", s.GetPostgres().GetRereadRows() != 0)
+		refuse(at+".postgres.snapshot", s.GetPostgres().GetSnapshot())
+	}
+	for i, v := range f.GetFeatureViews() {
+		at := feature.KindView.Path(i)
+		refuse(at+".expectations", len(v.GetExpectations()) > 0)
+		refuse(at+".max_quarantine_ratio", v.MaxQuarantineRatio != nil)
+		refuse(at+".schedule", v.GetSchedule() != nil)
+		refuse(at+".push", v.GetPush() != nil)
+	}
+}
