@@ -46,6 +46,8 @@ type Config struct {
 	Now func() time.Time
 	// Bounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
 	Bounds offline.Bounds
+	// Metrics counts what runs do. nil: nothing does.
+	Metrics *Metrics
 
 	reached func(step string) error
 }
@@ -80,8 +82,8 @@ func New(config Config) (*Materializer, error) {
 	m.loader = &loader{pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now}
 	workers := river.NewWorkers()
 	err := errors.Join(
-		river.AddWorkerSafely(workers, &runWorker{runner: m.runner}),
-		river.AddWorkerSafely(workers, &loadWorker{loader: m.loader}),
+		river.AddWorkerSafely(workers, &runWorker{runner: m.runner, metrics: config.Metrics}),
+		river.AddWorkerSafely(workers, &loadWorker{loader: m.loader, metrics: config.Metrics}),
 	)
 	if err != nil {
 		return nil, err
@@ -298,11 +300,17 @@ func (runArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: qu
 
 type runWorker struct {
 	river.WorkerDefaults[runArgs]
-	runner *runner
+	runner  *runner
+	metrics *Metrics
 }
 
 func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
-	err := database.Fault(w.runner.run(ctx, job.Args.RunID))
+	r, err := Get(ctx, w.runner.pool, job.Args.RunID)
+	if err != nil || r.State.Ended() {
+		return database.Fault(err)
+	}
+	err = database.Fault(w.runner.run(ctx, job.Args.RunID))
+	defer w.count(context.WithoutCancel(ctx), job.Args.RunID, err)
 	if errors.Is(err, errLeaseHeld) || errors.Is(err, errInputsUnderWay) {
 		// Waiting in the queue, not in a worker, leaves the workers to runs of other views.
 		return river.JobSnooze(leaseRetry)
@@ -313,6 +321,25 @@ func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	}
 	return err
 }
+
+// count tells the metrics how a run, or an attempt at it, ended.
+func (w *runWorker) count(ctx context.Context, id int64, err error) {
+	if w.metrics == nil || errors.Is(err, errLeaseHeld) || errors.Is(err, errInputsUnderWay) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	switch r, readErr := Get(ctx, w.runner.pool, id); {
+	case readErr != nil:
+	case r.State.Ended():
+		w.metrics.runEnded(r)
+	default:
+		w.metrics.runInterrupted(r)
+	}
+}
+
+// countTimeout bounds reading a run for the metrics.
+const countTimeout = 5 * time.Second
 
 // NextRetry is seconds, not River's default that grows to hours: a run that waits for a server to come back is waited for.
 func (w *runWorker) NextRetry(job *river.Job[runArgs]) time.Time { return retryAt(job.JobRow) }
@@ -330,11 +357,22 @@ func (loadArgs) InsertOpts() river.InsertOpts {
 
 type loadWorker struct {
 	river.WorkerDefaults[loadArgs]
-	loader *loader
+	loader  *loader
+	metrics *Metrics
 }
 
 func (w *loadWorker) Work(ctx context.Context, job *river.Job[loadArgs]) error {
-	return database.Fault(w.loader.load(ctx, job.Args.RunID))
+	if err := w.loader.load(ctx, job.Args.RunID); err != nil {
+		return database.Fault(err)
+	}
+	if w.metrics == nil {
+		return nil
+	}
+	r, err := Get(ctx, w.loader.pool, job.Args.RunID)
+	if err == nil {
+		w.metrics.loadEnded(r)
+	}
+	return nil
 }
 
 func (w *loadWorker) NextRetry(job *river.Job[loadArgs]) time.Time { return retryAt(job.JobRow) }

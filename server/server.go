@@ -68,6 +68,7 @@ type Server struct {
 	health       *health.Server
 	head         *head
 	served       *served
+	metrics      *metrics
 	// closing is closed once, by Close.
 	closing chan struct{}
 	closed  sync.Once
@@ -116,6 +117,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.auth = access.NewAuthenticator(s.pool)
+	if s.metrics, err = newMetrics(s.pool); err != nil {
+		return nil, err
+	}
 	if s.head, err = followHead(ctx, s.pool, config.Log); err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
-		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds,
+		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds, Metrics: s.metrics.runs,
 	})
 	if err != nil {
 		return nil, err

@@ -70,6 +70,13 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	}
 	defer listener.Close()
 
+	var scrapes net.Listener
+	if address := os.Getenv(metricsListenVariable); address != "" {
+		if scrapes, err = listenForMetrics(address); err != nil {
+			return err
+		}
+		defer scrapes.Close()
+	}
 	stores, err := startStores(ctx, dir)
 	if err != nil {
 		return err
@@ -94,6 +101,9 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
+	if scrapes != nil {
+		defer serveMetrics(scrapes, s)()
+	}
 
 	address := listener.Addr().String()
 	if o.readyFile != "" {

@@ -35,7 +35,7 @@ func newRuns(a *app) *cobra.Command {
 			return a.printDocument(r, runSections(r.GetRun())...)
 		}),
 	}
-	return group("runs", "Runs: materializations of views", list, show)
+	return group("runs", "Runs: materializations of views", list, show, newRunStats(a))
 }
 
 // runName is VIEW@VERSION/SEQ, or VIEW@VERSION and the id while there is no sequence.

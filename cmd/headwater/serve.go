@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -28,9 +29,11 @@ type serveConfig struct {
 	// Listen is the address to answer on (HEADWATER_LISTEN).
 	Listen string `yaml:"listen"`
 	// AuditDir is a folder of this process's own for audit records on their way to Postgres (HEADWATER_AUDIT_DIR).
-	AuditDir     string `yaml:"audit_dir"`
-	viewConfig   `yaml:",inline"`
-	sourceConfig `yaml:",inline"`
+	AuditDir string `yaml:"audit_dir"`
+	// MetricsListen is the address to answer Prometheus on, at /metrics (HEADWATER_METRICS_LISTEN). Empty: none.
+	MetricsListen string `yaml:"metrics_listen"`
+	viewConfig    `yaml:",inline"`
+	sourceConfig  `yaml:",inline"`
 }
 
 func loadServeConfig(file string) (serveConfig, error) {
@@ -44,7 +47,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, view_timeout, view_work_mem, view_temp_files and source_databases", file, err)
+				"listen, audit_dir, metrics_listen, view_timeout, view_work_mem, view_temp_files and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -53,6 +56,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		"HEADWATER_REDIS_PREFIX": &c.RedisPrefix,
 		"HEADWATER_LISTEN":       &c.Listen,
 		"HEADWATER_AUDIT_DIR":    &c.AuditDir,
+		metricsListenVariable:    &c.MetricsListen,
 	} {
 		if v := os.Getenv(name); v != "" {
 			*field = v
@@ -86,6 +90,8 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_LISTEN        listen        address to answer on (default 127.0.0.1:7411)
   HEADWATER_AUDIT_DIR     audit_dir     folder of this process's own, which outlives it, for audit records on their way to
                                         Postgres (default headwater-audit)
+  HEADWATER_METRICS_LISTEN metrics_listen address to answer Prometheus on, at /metrics; anyone who reaches it may read the names of
+                                        views and how their runs fare (default none)
   HEADWATER_VIEW_TIMEOUT     view_timeout     how long the SQL of a view may run, each time (default 1h)
   HEADWATER_VIEW_WORK_MEM    view_work_mem    memory of each of its sorts and hashes, before they go to disk (default 64MB)
   HEADWATER_VIEW_TEMP_FILES  view_temp_files  room on disk for them (default: as Postgres is configured)
@@ -108,7 +114,7 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 			return runServe(cmd.Context(), a, c)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, view_timeout, "+
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, view_timeout, "+
 		"view_work_mem, view_temp_files, source_databases")
 	return cmd
 }
@@ -128,6 +134,13 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	}
 	defer listener.Close()
 	log := slog.New(slog.NewJSONHandler(a.err, nil))
+	var scrapes net.Listener
+	if c.MetricsListen != "" {
+		if scrapes, err = listenForMetrics(c.MetricsListen); err != nil {
+			return err
+		}
+		defer scrapes.Close()
+	}
 	s, err := server.Open(ctx, server.Config{
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
 		Log: log, ViewBounds: bounds, SourceDatabases: databases,
@@ -138,6 +151,10 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
+	if scrapes != nil {
+		defer serveMetrics(scrapes, s)()
+		log.InfoContext(ctx, "serving metrics", "address", scrapes.Addr().String())
+	}
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "version", version())
 	select {
 	case <-ctx.Done():

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/testenv"
+)
+
+// scrape reads the metrics of a server.
+func scrape(t *testing.T, address string) string {
+	t.Helper()
+	resp, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("found status %d, %v and %s", resp.StatusCode, err, body)
+	}
+	return string(body)
+}
+
+func TestRunsAreToldToPrometheusAndMeasured(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	w := openShop(t, startServe(t, testenv.EmptyPostgresURL(t), testenv.RedisURL(t), metricsListenVariable+"="+address))
+	// A row without a key: the run of ratios fails, and the next one without that load is published.
+	w.must(t, "ingest", "sales", file(t, "keyless.csv", "at,shop,amount,kind\n2001-01-01 12:05,a,1,keyless\n"))
+	w.run("materialize", "ratios", "--wait").expect(t, exitFailed, "*", "*")
+	w.must(t, "loads", "retract", "2", "--reason", "a sale of no shop")
+	w.must(t, "materialize", "ratios", "--wait")
+
+	text := scrape(t, address)
+	for _, line := range []string{
+		`headwater_runs_ended_total{state="failed",view="ratios@1"} 1`,
+		`headwater_runs_ended_total{state="published",view="ratios@1"} 2`,
+		`headwater_runs_ended_total{state="published",view="totals@1"} 1`,
+		`headwater_run_duration_seconds_count{state="published",view="ratios@1"} 2`,
+		`headwater_run_rows_total{bucket="read",view="totals@1"} 6`,
+		`headwater_run_rows_total{bucket="inserted",view="totals@1"} 4`,
+		`headwater_online_load_rows_total{result="written",view="totals@1"} 2`,
+		`headwater_view_live_rows{view="totals@1"} 4`,
+		`headwater_runs_queued{view="totals@1"} 0`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("found no line %s in\n%s", line, grepped(text, line[:strings.Index(line, "{")]))
+		}
+	}
+	for _, name := range []string{
+		`headwater_view_published_age_seconds{view="ratios@1"} `, `headwater_view_covered_lag_seconds{view="ratios@1"} `,
+		`headwater_run_phase_duration_seconds_sum{phase=`, `process_resident_memory_bytes `,
+	} {
+		if !strings.Contains(text, "\n"+name) {
+			t.Errorf("found no %s", name)
+		}
+	}
+
+	var stats headwaterv1.RunStatsResponse
+	w.ask(t, &stats, "runs", "stats", "--view", "ratios")
+	if len(stats.Views) != 1 {
+		t.Fatalf("found %v, expected one view", stats.Views)
+	}
+	s := stats.Views[0]
+	if s.Published != 2 || s.Failed != 1 || s.GetSuccessRate() < 0.66 || s.GetSuccessRate() > 0.67 || s.RecoverSeconds == nil ||
+		!strings.Contains(s.LastError, "join key") {
+		t.Errorf("found %v", s)
+	}
+	if out := w.must(t, "runs", "stats"); !strings.Contains(out, "totals@1") || !strings.Contains(out, "66.7%") {
+		t.Errorf("found\n%s", out)
+	}
+	w.run("runs", "stats", "--since", "2999-01-01").expect(t, exitUsage, "", "*")
+}
+
+// grepped is the lines of text that begin with name.
+func grepped(text, name string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, name) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
