@@ -48,8 +48,9 @@ type Config struct {
 	Bounds offline.Bounds
 	// Metrics counts what runs do. nil: nothing does.
 	Metrics *Metrics
-
-	reached func(step string) error
+	// Reached is called at each named step of runs and online loads, before it is taken: so that tests can stop the process
+	// there. An error ends the attempt. nil, as it is outside of tests: nothing is called.
+	Reached func(step string) error
 }
 
 // Materializer queues runs and works on them, beside any number of other processes on the same Postgres.
@@ -71,13 +72,13 @@ func New(config Config) (*Materializer, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	if config.reached == nil {
-		config.reached = func(string) error { return nil }
+	if config.Reached == nil {
+		config.Reached = func(string) error { return nil }
 	}
 	m := &Materializer{config: config}
 	m.runner = &runner{
 		pool: config.Pool, log: config.Log, databases: config.Databases, view: config.View, published: m.published,
-		reached: config.reached, bounds: config.Bounds,
+		reached: config.Reached, bounds: config.Bounds,
 	}
 	m.loader = &loader{pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now}
 	workers := river.NewWorkers()

@@ -57,7 +57,7 @@ func (w *world) materializer(t *testing.T) *Materializer {
 		View:    func(id int64) *feature.ViewVersion { return w.views[id] },
 		Audit:   func(_ context.Context, _ pgx.Tx, r *Run) error { return w.audit(r) },
 		Now:     func() time.Time { return w.now },
-		reached: func(step string) error { return w.reached(step) },
+		Reached: func(step string) error { return w.reached(step) },
 	})
 	if err != nil {
 		t.Fatal(err)

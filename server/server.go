@@ -45,6 +45,8 @@ type Config struct {
 	Version string
 	// Log is for what no caller hears of. Default slog.Default().
 	Log *slog.Logger
+	// Reached is for tests: see materialize.Config.
+	Reached func(step string) error
 }
 
 const (
@@ -128,7 +130,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
-		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds, Metrics: s.metrics.runs,
+		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds, Metrics: s.metrics.runs, Reached: config.Reached,
 	})
 	if err != nil {
 		return nil, err

@@ -119,6 +119,9 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 	return cmd
 }
 
+// reached is called at each step of a run, for tests of what a crash there leaves. nil outside of tests.
+var reached func(step string) error
+
 func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	bounds, err := c.viewConfig.bounds()
 	if err != nil {
@@ -143,7 +146,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	}
 	s, err := server.Open(ctx, server.Config{
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
-		Log: log, ViewBounds: bounds, SourceDatabases: databases,
+		Log: log, ViewBounds: bounds, SourceDatabases: databases, Reached: reached,
 	})
 	if err != nil {
 		return err

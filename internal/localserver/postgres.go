@@ -37,6 +37,8 @@ type PostgresConfig struct {
 	Dir string
 	// Durable servers lose no commit in a crash of the machine. Others are for tests: faster, and to be thrown away.
 	Durable bool
+	// Port is the one to listen on. 0: a free one, another at each start.
+	Port int
 }
 
 // Postgres is a running server. Its database `headwater` is there and empty at first.
@@ -66,7 +68,7 @@ func StartPostgres(ctx context.Context, config PostgresConfig) (*Postgres, error
 	if err != nil {
 		return nil, err
 	}
-	s := &postgresStart{dir: dir, durable: config.Durable, owner: owner, lock: l}
+	s := &postgresStart{dir: dir, durable: config.Durable, port: config.Port, owner: owner, lock: l}
 	p, err := s.start(ctx)
 	if err != nil {
 		l.release()
@@ -151,6 +153,7 @@ func canPass(info fs.FileInfo, owner *syscall.Credential) bool {
 type postgresStart struct {
 	dir      string
 	durable  bool
+	port     int
 	owner    *syscall.Credential
 	lock     *lock
 	programs programs
@@ -303,9 +306,12 @@ var recoveryStumble = regexp.MustCompile(`FATAL:  could not create file "base/[^
 
 // launch starts the server on a free port, and waits until it takes connections and has the database.
 func (s *postgresStart) launch(ctx context.Context) (*Postgres, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	port := s.port
+	if port == 0 {
+		var err error
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
 	}
 	args := []string{"-D", s.data(), "-p", strconv.Itoa(port)}
 	for _, setting := range s.settings() {

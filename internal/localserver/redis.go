@@ -30,6 +30,8 @@ type RedisConfig struct {
 	// Durable servers keep an append-only file, synced every second. Others keep nothing, and have 1024 logical databases
 	// instead of 16, so that as many tests can have one each.
 	Durable bool
+	// Port is the one to listen on. 0: a free one, another at each start.
+	Port int
 }
 
 // Redis is a running server.
@@ -58,7 +60,7 @@ func StartRedis(ctx context.Context, config RedisConfig) (*Redis, error) {
 		return nil, fault.New(fault.FailedPrecondition,
 			"cannot keep data directory %s from other users; check that it is yours", config.Dir).Because(err)
 	}
-	s := &redisStart{dir: dir, durable: config.Durable, lock: l}
+	s := &redisStart{dir: dir, durable: config.Durable, port: config.Port, lock: l}
 	r, err := s.start(ctx)
 	if err != nil {
 		l.release()
@@ -87,6 +89,7 @@ func (r *Redis) Stop() error {
 type redisStart struct {
 	dir      string
 	durable  bool
+	port     int
 	lock     *lock
 	program  string
 	password string
@@ -112,9 +115,12 @@ func (s *redisStart) start(ctx context.Context) (*Redis, error) {
 }
 
 func (s *redisStart) launch(ctx context.Context) (*Redis, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	port := s.port
+	if port == 0 {
+		var err error
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
 	}
 	// A file, because arguments are for every user of the machine to see.
 	if err := os.WriteFile(s.config(), []byte(s.settings(port)), 0o600); err != nil {
