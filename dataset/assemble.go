@@ -42,7 +42,7 @@ type assembly struct {
 	// views are those of the plan, in its order, at the dataset's position.
 	views []offline.AsOf
 	// covered is what the runs of each view covered by then; nil: it was looked at already.
-	covered []offline.Span
+	covered []offline.Spans
 	spine   *spool
 	// timestamp names the spine's column that says for when.
 	timestamp string
@@ -225,10 +225,12 @@ func (a *assembly) checkCovered(st *stage, row offline.SpineRow) error {
 		if v.Aggregation == nil {
 			continue
 		}
-		if point := row.At.Floor(v.Aggregation.Hop); point > a.covered[i].End {
+		covered := a.covered[i].Hull()
+		// What was covered begins behind its start: the value there is of the run before.
+		if point := row.At.Floor(v.Aggregation.Hop); point > covered.Start && !a.covered[i].Contains(point-1) {
 			return fault.New(fault.NotMaterialized, "spine: row %d is of %s, and the runs of view %s that were published by the dataset's "+
 				"position cover its windows up to %s; run `headwater materialize %s --to %s --wait` first, or leave later rows out",
-				row.Number+1, row.At, v.Ref(), a.covered[i].End, v.Ref(), point)
+				row.Number+1, row.At, v.Ref(), covered.End, v.Ref(), point)
 		}
 	}
 	return nil

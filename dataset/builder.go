@@ -95,7 +95,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		}
 		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: at.Seq, TTL: v.TTL})
 		a.covered = append(a.covered, at.Covered)
-		from, to := at.Covered.Start.Calendar(), at.Covered.End.Calendar()
+		from, to := at.Covered.Hull().Start.Calendar(), at.Covered.Hull().End.Calendar()
 		m.Views = append(m.Views, ManifestView{
 			View: v.Version.Name, Version: v.Version.Version, Fingerprint: v.Version.Fingerprint.String(), Seq: at.Seq,
 			CoveredFrom: &from, CoveredTo: &to,

@@ -133,8 +133,9 @@ func (w *world) publish(t testing.TB, name string, rows ...feature.Row) int64 {
 		}
 		var run int64
 		err := tx.QueryRow(ctx, `
-			INSERT INTO headwater.run (view_id, seq, state, position, fingerprint, digest, principal, queued_at, interval_start, interval_end)
-			VALUES ($1, $2, 'published', $3, $4, $4, 'test', clock_timestamp(), $5, $6) RETURNING id`,
+			INSERT INTO headwater.run (view_id, seq, state, position, fingerprint, digest, principal, queued_at, interval_start, interval_end,
+				scope, spans)
+			VALUES ($1, $2, 'published', $3, $4, $4, 'test', clock_timestamp(), $5, $6, 'interval', tstzmultirange(tstzrange($5, $6))) RETURNING id`,
 			v.ID, seq, position, v.Fingerprint[:], hours(0).Time(), hours(240).Time()).Scan(&run)
 		if err != nil {
 			return err

@@ -183,7 +183,7 @@ func (w *walker) describeViews(ctx context.Context, nodes []node, described map[
 		From, To              *time.Time
 	}
 	rows, err := collect[state](ctx, w.q, `
-		SELECT view_id, published_seq, live_rows, covered_from, covered_to FROM headwater.view_state WHERE view_id = ANY ($1)`,
+		SELECT view_id, published_seq, live_rows, lower(covered), upper(covered) FROM headwater.view_state WHERE view_id = ANY ($1)`,
 		ids(nodes))
 	if err != nil {
 		return err

@@ -146,8 +146,8 @@ func (s *seed) run(view, seq int64, state string, inserted, withdrawn int64, sou
 	s.t.Helper()
 	queued := s.now()
 	id := s.id(`
-		INSERT INTO headwater.run (view_id, seq, state, fingerprint, principal, queued_at, started_at)
-		VALUES ($1, $2, 'running', $3, 'grace', $4, $4) RETURNING id`, view, seq, digest("fingerprint"), queued)
+		INSERT INTO headwater.run (view_id, seq, state, scope, fingerprint, principal, queued_at, started_at)
+		VALUES ($1, $2, 'running', 'interval', $3, 'grace', $4, $4) RETURNING id`, view, seq, digest("fingerprint"), queued)
 	s.exec(`UPDATE headwater.view_state SET last_seq = $2 WHERE view_id = $1`, view, seq)
 	switch state {
 	case "failed":
@@ -170,10 +170,10 @@ func (s *seed) run(view, seq int64, state string, inserted, withdrawn int64, sou
 	s.exec(`INSERT INTO headwater.publish_log (position, view_id, seq, run_id, published_at) VALUES ($1, $2, $3, $4, $5)`,
 		position, view, seq, id, at)
 	s.exec(`
-		UPDATE headwater.run SET state = 'published', position = $2, interval_start = $3, interval_end = $4, digest = $5,
+		UPDATE headwater.run SET state = 'published', position = $2, interval_start = $3, interval_end = $4, digest = $5, spans = tstzmultirange(tstzrange($3, $4)),
 			ended_at = $4, produced = $6, inserted = $6, live_before = $7, withdrawn = $7, live_after = $6
 		WHERE id = $1`, id, position, at.Add(-24*time.Hour), at, digest(fmt.Sprint("run", view, seq)), inserted, withdrawn)
-	s.exec(`UPDATE headwater.view_state SET published_seq = $2, live_rows = live_rows + $3, covered_from = $4, covered_to = $5
+	s.exec(`UPDATE headwater.view_state SET published_seq = $2, live_rows = live_rows + $3, covered = tstzmultirange(tstzrange($4, $5))
 		WHERE view_id = $1`, view, seq, inserted-withdrawn, at.Add(-24*time.Hour), at)
 	return id
 }

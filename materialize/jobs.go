@@ -134,9 +134,21 @@ func (m *Materializer) Stop(ctx context.Context) error {
 // Request asks for one run.
 type Request struct {
 	View *feature.ViewVersion
-	// From and To bound the event times less grain, [From, To). nil: as far as the sources reach.
+	// From and To bound the event times less grain, [From, To). nil: as far as the sources reach. Without either the run is
+	// incremental, unless it is Full.
 	From, To  *time.Time
+	Full      bool
 	Principal string
+}
+
+func (r *Request) scope() offline.ScopeKind {
+	switch {
+	case r.Full:
+		return offline.Full
+	case r.From != nil || r.To != nil:
+		return offline.Interval
+	}
+	return offline.Incremental
 }
 
 // Enqueue records the runs as queued, with the jobs that carry them, in one transaction. It returns them in the order of
@@ -151,11 +163,15 @@ func (m *Materializer) Enqueue(ctx context.Context, requests []Request) ([]*Run,
 				return fault.New(fault.InvalidArgument, "view %s: found on-demand features, which are computed when they are read, expected a view "+
 					"with a history; materialize the views that it reads", req.View.Ref())
 			}
+			if req.Full && (req.From != nil || req.To != nil) {
+				return fault.New(fault.InvalidArgument, "materialize: found full together with from or to, expected one of them: a full run computes "+
+					"all that there is to read and all that was covered; leave out full to compute an interval")
+			}
 			if req.From != nil && req.To != nil && !req.From.Before(*req.To) {
 				return fault.New(fault.InvalidArgument, "interval: found from %s and to %s, expected from before to",
 					req.From.Format(time.RFC3339), req.To.Format(time.RFC3339))
 			}
-			id, err := insertQueued(ctx, tx, req.View, req.From, req.To, req.Principal)
+			id, err := insertQueued(ctx, tx, req)
 			if err != nil {
 				return err
 			}

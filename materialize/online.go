@@ -97,13 +97,13 @@ func (ld *loader) rebuild(ctx context.Context, view *feature.ViewVersion) (*Rebu
 
 // cover notes up to when the online rows of a view with a hop are known, now that those of state are loaded.
 func cover(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion, state viewState) error {
-	if view.Aggregation == nil || state.Covered.IsEmpty() {
+	if view.Aggregation == nil || len(state.Covered) == 0 {
 		return nil
 	}
 	_, err := conn.Exec(ctx, `
 		INSERT INTO headwater.online_coverage AS c (view_id, covered_to) VALUES ($1, $2)
 		ON CONFLICT (view_id) DO UPDATE SET covered_to = greatest(c.covered_to, excluded.covered_to)`,
-		view.ID, state.Covered.End.Time())
+		view.ID, state.Covered.Hull().End.Time())
 	return err
 }
 

@@ -6,17 +6,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/offline"
 )
 
 // insertQueued records that a run was asked for.
-func insertQueued(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, from, to *time.Time, principal string) (id int64, err error) {
+func insertQueued(ctx context.Context, tx pgx.Tx, req Request) (id int64, err error) {
 	err = tx.QueryRow(ctx, `
-		INSERT INTO headwater.run (view_id, state, asked_from, asked_to, fingerprint, principal, queued_at)
-		VALUES ($1, 'queued', $2, $3, $4, $5, clock_timestamp()) RETURNING id`,
-		v.ID, from, to, v.Fingerprint[:], principal).Scan(&id)
+		INSERT INTO headwater.run (view_id, state, scope, asked_from, asked_to, fingerprint, principal, queued_at)
+		VALUES ($1, 'queued', $2, $3, $4, $5, $6, clock_timestamp()) RETURNING id`,
+		req.View.ID, req.scope(), req.From, req.To, req.View.Fingerprint[:], req.Principal).Scan(&id)
 	return id, err
 }
 
@@ -33,9 +32,15 @@ func begin(ctx context.Context, tx pgx.Tx, r *Run) error {
 	return err
 }
 
+// planned keeps the run's plan with it.
+func planned(ctx context.Context, tx pgx.Tx, r *Run) error {
+	_, err := tx.Exec(ctx, `UPDATE headwater.run SET plan = $2 WHERE id = $1`, r.ID, r.Plan)
+	return err
+}
+
 // publish makes the run visible: position, record, inputs, the view version's state and the outbox message. The table's
 // constraints refuse a ledger that does not balance.
-func publish(ctx context.Context, tx pgx.Tx, r *Run, covered offline.Span) error {
+func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if err := insertInputs(ctx, tx, r); err != nil {
 		return err
 	}
@@ -43,9 +48,9 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, covered offline.Span) error
 		return err
 	}
 	_, err := tx.Exec(ctx, `
-		UPDATE headwater.view_state SET published_seq = $2, live_rows = $3, covered_from = $4, covered_to = $5
+		UPDATE headwater.view_state SET published_seq = $2, live_rows = $3, covered = $4::text::tstzmultirange, consumed = $5
 		WHERE view_id = $1`,
-		r.ViewID, r.Seq, r.Ledger.LiveAfter, covered.Start.Time(), covered.End.Time())
+		r.ViewID, r.Seq, r.Ledger.LiveAfter, state.Covered.Union(r.Spans).Multirange(), r.Plan.Consumed(state.Consumed))
 	if err != nil {
 		return err
 	}
@@ -54,17 +59,22 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, covered offline.Span) error
 		return err
 	}
 	l := r.Ledger
+	var start, end *time.Time
+	if !r.Interval.IsEmpty() {
+		from, to := r.Interval.Start.Time(), r.Interval.End.Time()
+		start, end = &from, &to
+	}
 	_, err = tx.Exec(ctx, `
 		UPDATE headwater.run SET state = 'published', position = $2, interval_start = $3, interval_end = $4, digest = $5,
 			ended_at = clock_timestamp(), rows_read = $6, accepted = $7, quarantined = $8, duplicate = $9, dropped = $10,
 			too_late = $11, used = $12, filtered = $13, unaccounted = $14, produced = $15, unchanged = $16, inserted = $17,
 			withdrawn = $18, live_before = $19, live_after = $20, reasons = $21, checks = $22, gates = $23, phases = $24,
-			warnings = $25, online_state = 'pending'
+			warnings = $25, online_state = 'pending', spans = $26::text::tstzmultirange
 		WHERE id = $1`,
-		r.ID, r.Position, r.Interval.Start.Time(), r.Interval.End.Time(), r.Digest[:], l.Read, l.Accepted, l.Quarantined,
+		r.ID, r.Position, start, end, r.Digest[:], l.Read, l.Accepted, l.Quarantined,
 		l.Duplicate, l.Dropped, l.TooLate, l.Used, l.Filtered, l.Unaccounted, l.Produced, l.Unchanged, l.Inserted,
 		l.Withdrawn, l.LiveBefore, l.LiveAfter, orEmpty(r.Reasons), orEmpty(r.Checks), orEmpty(r.Gates), orEmpty(r.Phases),
-		orEmpty(r.Warnings))
+		orEmpty(r.Warnings), r.Spans.Multirange())
 	if err != nil {
 		return err
 	}
@@ -128,17 +138,18 @@ func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 type viewState struct {
 	PublishedSeq int64
 	LiveRows     int64
-	Covered      offline.Span
-	OnlineEpoch  int64
+	Covered      offline.Spans
+	// Consumed is up to where everything that Covered could see is in the history. nil: nothing.
+	Consumed    *offline.Marks
+	OnlineEpoch int64
 }
 
 func getViewState(ctx context.Context, q database.Querier, viewID int64) (s viewState, err error) {
-	var from, to *time.Time
-	err = q.QueryRow(ctx, `
-		SELECT published_seq, live_rows, covered_from, covered_to, online_epoch FROM headwater.view_state WHERE view_id = $1`,
-		viewID).Scan(&s.PublishedSeq, &s.LiveRows, &from, &to, &s.OnlineEpoch)
-	if from != nil && to != nil {
-		s.Covered = offline.Span{Start: feature.TimeOf(*from), End: feature.TimeOf(*to)}
+	err = q.QueryRow(ctx, `SELECT published_seq, live_rows, consumed, online_epoch FROM headwater.view_state WHERE view_id = $1`,
+		viewID).Scan(&s.PublishedSeq, &s.LiveRows, &s.Consumed, &s.OnlineEpoch)
+	if err != nil {
+		return s, err
 	}
+	s.Covered, err = offline.ReadSpans(ctx, q, "covered", `FROM headwater.view_state WHERE view_id = $1`, viewID)
 	return s, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
@@ -51,8 +52,14 @@ type Run struct {
 	Seq      int64
 	State    State
 	Position int64
-	// AskedFrom and AskedTo are what the caller wanted, nil for as far as the sources reach. Interval is what it became.
+	// Scope is how it is decided what the run computes. AskedFrom and AskedTo are what the caller wanted, nil for as far as the
+	// sources reach.
+	Scope              offline.ScopeKind
 	AskedFrom, AskedTo *time.Time
+	// Plan is nil before the run has looked at what there is to read.
+	Plan *offline.Plan
+	// Spans is the event times less grain that it computed, and Interval where they begin and end. Empty when nothing was new.
+	Spans              offline.Spans
 	Interval           offline.Span
 	Fingerprint        feature.Digest
 	Digest             feature.Digest
@@ -159,25 +166,31 @@ type InputLoad struct {
 }
 
 const selectRun = `
-	SELECT r.id, r.view_id, d.name, d.version, coalesce(r.seq, 0), r.state, coalesce(r.position, 0), r.asked_from, r.asked_to,
+	SELECT r.id, r.view_id, d.name, d.version, coalesce(r.seq, 0), r.state, coalesce(r.position, 0), r.scope, r.asked_from, r.asked_to,
 		r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal, r.queued_at, r.started_at, r.ended_at,
 		coalesce(r.error, ''), r.rows_read, r.accepted, r.quarantined, r.duplicate, r.dropped, r.too_late, r.used, r.filtered,
 		r.unaccounted, r.produced, r.unchanged, r.inserted, r.withdrawn, r.live_before, r.live_after, r.reasons, r.checks,
-		r.gates, r.phases, r.warnings, coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones
+		r.gates, r.phases, r.warnings, coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones,
+		r.plan, r.spans
 	FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id`
 
 func scanRun(row pgx.CollectableRow) (*Run, error) {
 	var r Run
 	var start, end *time.Time
 	var fingerprint, digest []byte
+	var spans pgtype.Multirange[pgtype.Range[time.Time]]
 	l := &r.Ledger
-	err := row.Scan(&r.ID, &r.ViewID, &r.View, &r.ViewVersion, &r.Seq, &r.State, &r.Position, &r.AskedFrom, &r.AskedTo,
+	err := row.Scan(&r.ID, &r.ViewID, &r.View, &r.ViewVersion, &r.Seq, &r.State, &r.Position, &r.Scope, &r.AskedFrom, &r.AskedTo,
 		&start, &end, &fingerprint, &digest, &r.Principal, &r.QueuedAt, &r.StartedAt, &r.EndedAt,
 		&r.Error, &l.Read, &l.Accepted, &l.Quarantined, &l.Duplicate, &l.Dropped, &l.TooLate, &l.Used, &l.Filtered,
 		&l.Unaccounted, &l.Produced, &l.Unchanged, &l.Inserted, &l.Withdrawn, &l.LiveBefore, &l.LiveAfter, &r.Reasons, &r.Checks,
-		&r.Gates, &r.Phases, &r.Warnings, &r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones)
+		&r.Gates, &r.Phases, &r.Warnings, &r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones,
+		&r.Plan, &spans)
 	if start != nil && end != nil {
 		r.Interval = offline.Span{Start: feature.TimeOf(*start), End: feature.TimeOf(*end)}
+	}
+	for _, span := range spans {
+		r.Spans = append(r.Spans, offline.Span{Start: feature.TimeOf(span.Lower), End: feature.TimeOf(span.Upper)})
 	}
 	copy(r.Fingerprint[:], fingerprint)
 	copy(r.Digest[:], digest)

@@ -464,7 +464,7 @@ func TestTwoRunsOfOneViewStartedTogether(t *testing.T) {
 	// Two processes.
 	w.start(t)
 	w.start(t)
-	runs, err := w.m.Enqueue(context.Background(), []Request{{View: view, Principal: "test"}, {View: view, Principal: "test"}})
+	runs, err := w.m.Enqueue(context.Background(), []Request{{View: view, Full: true, Principal: "test"}, {View: view, Full: true, Principal: "test"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,11 +31,19 @@ type runner struct {
 	reached func(step string) error
 }
 
-// The steps of a run at which a process may die.
+// The steps of a run before which a process may die, in their order.
 const (
-	stepBegun     = "begun"
-	stepWritten   = "written"
-	stepPublished = "published"
+	// stepBegun: it has its sequence.
+	stepBegun = "begun"
+	// stepPlanned: its plan is kept with it.
+	stepPlanned = "planned"
+	// stepRead: its input is counted, and it is known which rows count.
+	stepRead = "read"
+	// stepWritten: its rows are in the history, where nobody reads them.
+	stepWritten = "written"
+	// stepPublishing: all that publishes it is written, and not committed.
+	stepPublishing = "publishing"
+	stepPublished  = "published"
 )
 
 // errLeaseHeld means that another run of the view version is at work: this one stays queued.
@@ -192,10 +200,13 @@ func (rn *runner) attempt(ctx context.Context, l *lease, r *Run) error {
 			return err
 		}
 		timer.end("check")
-		if err := publish(ctx, tx, r, state.Covered.Union(r.Interval)); err != nil {
+		if err := publish(ctx, tx, r, state); err != nil {
 			return err
 		}
-		return rn.published(ctx, tx, r)
+		if err := rn.published(ctx, tx, r); err != nil {
+			return err
+		}
+		return rn.reached(stepPublishing)
 	})
 	if err != nil {
 		return err
@@ -211,26 +222,39 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		return err
 	}
 	defer reader.Close(context.WithoutCancel(ctx))
-	t, err := offline.BeginTransform(ctx, reader, offline.Scope{
-		View: l.view, From: timeOf(r.AskedFrom), To: timeOf(r.AskedTo), Covered: state.Covered,
-		Bounds: rn.bounds, Databases: rn.databases,
-	})
+	scope := offline.Scope{
+		View: l.view, Kind: r.Scope, From: timeOf(r.AskedFrom), To: timeOf(r.AskedTo), Covered: state.Covered, After: state.PublishedSeq,
+		Consumed: state.Consumed, Bounds: rn.bounds, Databases: rn.databases,
+	}
+	// What another run published since an earlier attempt has seen more than its plan does.
+	if r.Plan != nil && r.Plan.After == state.PublishedSeq {
+		scope.Plan = r.Plan
+	}
+	t, err := offline.BeginTransform(ctx, reader, scope)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = t.Close(ctx) }()
-	timer.end("snapshot")
-	writer, err := connect(ctx, rn.pool)
+	r.Plan, r.Spans, r.Interval = &t.Plan, t.Plan.Owned, t.Plan.Owned.Hull()
+	err = pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
+		if err := l.fence(ctx, tx); err != nil {
+			return err
+		}
+		return planned(ctx, tx, r)
+	})
 	if err != nil {
 		return err
 	}
-	defer writer.Close(context.WithoutCancel(ctx))
-	w, err := offline.Write(ctx, writer, t, r.Seq, l.fence)
-	if err != nil {
+	timer.end("plan")
+	if err := rn.reached(stepPlanned); err != nil {
 		return err
 	}
-	timer.end("transform and write")
-	r.Interval = t.Owned
+	w := &offline.Written{Live: -1}
+	if !t.Plan.Nothing() {
+		if w, err = rn.transform(ctx, l, r, t, timer); err != nil {
+			return err
+		}
+	}
 	r.Digest = w.Digest
 	r.Inputs, err = describeInputs(ctx, rn.pool, t.Inputs)
 	if err != nil {
@@ -255,6 +279,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if w.Live < 0 {
 		r.Ledger.LiveAfter = state.LiveRows
 	}
+	r.Warnings = append(r.Warnings, t.Notes...)
 	r.Warnings = append(r.Warnings, lateSources(t)...)
 	if err := r.Ledger.check(); err != nil {
 		return fault.New(fault.RunRefused, "view %s: the ledger does not balance: %v; nothing was published", l.view.Ref(), err)
@@ -276,6 +301,25 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		{Name: "ledger", Passed: true, Detail: "read, accepted, produced and live rows balance"},
 	}
 	return nil
+}
+
+// transform reads what the plan says, and writes what becomes of it.
+func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Transform, timer *phases) (*offline.Written, error) {
+	if err := t.Read(ctx); err != nil {
+		return nil, err
+	}
+	timer.end("read")
+	if err := rn.reached(stepRead); err != nil {
+		return nil, err
+	}
+	writer, err := connect(ctx, rn.pool)
+	if err != nil {
+		return nil, err
+	}
+	defer writer.Close(context.WithoutCancel(ctx))
+	w, err := offline.Write(ctx, writer, t, r.Seq, l.fence)
+	timer.end("transform and write")
+	return w, err
 }
 
 func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.Input) ([]Input, error) {
@@ -322,7 +366,7 @@ func lateSources(t *offline.Transform) []string {
 		}
 		if in.Newest == nil {
 			warnings = append(warnings, fmt.Sprintf("source %s: it has no rows, expected one at most %s old", in.Source.Name, in.Source.Freshness))
-		} else if age := offline.Age(t.Now, *in.Newest); age > in.Source.Freshness {
+		} else if age := offline.Age(t.Plan.Now, *in.Newest); age > in.Source.Freshness {
 			warnings = append(warnings, fmt.Sprintf("source %s: its newest row is %s old, expected at most %s", in.Source.Name,
 				age.Round(time.Second), in.Source.Freshness))
 		}

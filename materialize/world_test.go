@@ -231,7 +231,7 @@ func (w *world) tryLoad(src *feature.SourceVersion, replaces int64, rows iter.Se
 // enqueue records a run as asked for; nil bounds reach as far as the source.
 func (w *world) enqueue(t testing.TB, v *feature.ViewVersion, interval *reference.Interval) *Run {
 	t.Helper()
-	req := Request{View: v, Principal: "test"}
+	req := Request{View: v, Principal: "test", Full: interval == nil}
 	if interval != nil {
 		from, to := interval.Start.Time(), interval.End.Time()
 		req.From, req.To = &from, &to

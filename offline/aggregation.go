@@ -18,82 +18,25 @@ import (
 // An aggregation's transform reads the source's rows out of Postgres, in which its conditions are computed, and has package
 // window make the history of them.
 
-// aggregating is what a transform of an aggregation has besides.
-type aggregating struct {
-	plan   *window.Plan
-	within window.Range
-	engine *window.Engine
-}
-
 // Reason is how many rows were left out for one reason.
 type Reason struct {
 	Reason string
 	Rows   int64
 }
 
-// ownWindows works out the grid points that the run owns: those g for which g less the hop lies in Owned. Coverage has no
-// gaps, and where it begins each entity has a row, so that a run that begins before it writes its old beginning anew. What a
-// row changes, it changes until it leaves the windows, so a run goes on to the end of what was covered.
-func (t *Transform) ownWindows(scope Scope, reach Span, now feature.Time) error {
-	hop := t.View.Aggregation.Hop
-	plan := window.NewPlan(&t.View.View, &t.View.SourceVersions[0].Source)
-	covered := scope.Covered
-	if !reach.IsEmpty() {
-		// From the first row's point to that at which the last row has left every window.
-		reach = Span{Start: reach.Start.Ceil(hop).Add(-hop), End: min((reach.End - 1).Add(plan.Longest).Ceil(hop), now.Floor(hop))}
-	}
-	t.Owned = reach.Union(covered)
-	if scope.From != nil {
-		t.Owned.Start = scope.From.Floor(hop)
-	}
-	if scope.To != nil {
-		t.Owned.End = min(scope.To.Floor(hop), now.Floor(hop))
-	}
-	switch {
-	case t.Owned.IsEmpty() && scope.From == nil && scope.To == nil:
-		return fault.New(fault.FailedPrecondition, "view %s: no row of its source's live loads is of the past, and no run covered anything "+
-			"yet; send rows first: headwater ingest %s FILE", t.View.Ref(), t.View.SourceVersions[0].Name)
-	case t.Owned.IsEmpty():
-		return fault.New(fault.InvalidArgument, "view %s: the interval [%s, %s) holds no step of %s that has passed; ask for a later end",
-			t.View.Ref(), t.Owned.Start, t.Owned.End, hop)
-	}
-	begins := true
-	if !covered.IsEmpty() {
-		t.Owned.Start = min(t.Owned.Start, covered.End)
-		begins = t.Owned.Start <= covered.Start
-		t.Owned.End = max(t.Owned.End, covered.End)
-	}
-	within := window.Range{Start: t.Owned.Start, End: t.Owned.End, Begins: begins}
-	t.aggregating = &aggregating{plan: plan, within: within, engine: window.New(plan, within, window.Options{})}
-	return nil
-}
-
-// reads is the event times of the rows that the run reads.
-func (t *Transform) reads() Span {
-	if a := t.aggregating; a != nil {
-		after, last := a.plan.Reads(a.within)
-		return Span{Start: after + 1, End: last + 1}
-	}
-	return Span{Start: t.Owned.Start.Add(-t.View.Lookback), End: t.Owned.End}
-}
-
-// recall reads what the history has at the run's start, on the connection that writes it. A run that begins coverage has
+// recall reads what the history has at the run's start, as the run before this one left it. A span that begins coverage has
 // nothing to recall.
-func (t *Transform) recall(ctx context.Context, conn *pgx.Conn) error {
-	a := t.aggregating
-	if a.within.Begins {
-		return nil
-	}
+func (t *Transform) recall(ctx context.Context, engine *window.Engine, at feature.Time) error {
 	stored := t.View.Stored()
 	columns := make([]string, len(stored))
 	for i, c := range stored {
 		columns[i] = quote(c.Name)
 	}
 	values := make([]feature.Value, len(stored))
-	query := fmt.Sprintf("SELECT DISTINCT ON (entity_key) entity_key, %s FROM %s WHERE seq_to = %d AND event_time <= %s "+
+	query := fmt.Sprintf("SELECT DISTINCT ON (entity_key) entity_key, %s FROM %s WHERE seq_from <= %[3]d AND seq_to > %[3]d AND event_time <= %[4]s "+
 		"ORDER BY entity_key, event_time DESC, available_at DESC",
-		strings.Join(columns, ", "), historyTable(t.View), int64(SeqLive), timeLiteral(a.within.Start))
-	return copyOut(ctx, conn, query, func(fields [][]byte) error {
+		strings.Join(columns, ", "), historyTable(t.View), t.Plan.After, timeLiteral(at))
+	return copyOut(ctx, t.conn, query, func(fields [][]byte) error {
 		for i, f := range fields[1:] {
 			values[i] = feature.Null()
 			if f != nil {
@@ -103,20 +46,28 @@ func (t *Transform) recall(ctx context.Context, conn *pgx.Conn) error {
 				}
 			}
 		}
-		return a.engine.Recall(fields[0], values)
+		return engine.Recall(fields[0], values)
 	})
 }
 
 // windowRows emits what the windows make of the source's rows.
-func (t *Transform) windowRows(ctx context.Context, emit func(*feature.Row) error) error {
-	a := t.aggregating
-	engine := a.engine
-	defer engine.Close()
+func (t *Transform) windowRows(ctx context.Context, span Span, emit func(*feature.Row) error) (err error) {
+	within := window.Range{Start: span.Start, End: span.End, Begins: t.Plan.begins(span)}
+	engine := window.New(t.windows, within, window.Options{})
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	if !within.Begins {
+		if err := t.recall(ctx, engine, span.Start); err != nil {
+			return err
+		}
+	}
+	if err := t.become(ctx); err != nil {
+		return err
+	}
 	var unknown int64
-	r := windowReader{view: t.View, plan: a.plan}
+	r := windowReader{view: t.View, plan: t.windows}
 	r.prepare()
 	began := time.Now()
-	err := copyOut(ctx, t.conn, r.query(), func(fields [][]byte) error {
+	err = copyOut(ctx, t.conn, r.query(), func(fields [][]byte) error {
 		known, err := r.read(fields)
 		bad := badValue("")
 		switch {
@@ -151,10 +102,10 @@ func (t *Transform) windowRows(ctx context.Context, emit func(*feature.Row) erro
 	return err
 }
 
-// account tells what became of the rows that were read.
+// account adds what became of the rows that a span read. Spans of a plan read different rows.
 func (t *Transform) account(counts window.Counts, unknown int64) {
 	t.Accounted = true
-	t.Used = counts.Used
+	t.Used += counts.Used
 	for _, r := range []Reason{
 		{"join key is NULL", counts.NoKey},
 		{"where is not true", counts.NotKept},
@@ -164,9 +115,14 @@ func (t *Transform) account(counts window.Counts, unknown int64) {
 		{"not available by the end of the run", counts.NotYet},
 		{"before every window of the run", counts.Before},
 	} {
-		if r.Rows > 0 {
-			t.Filtered = append(t.Filtered, r)
+		if r.Rows == 0 {
+			continue
 		}
+		if i := slices.IndexFunc(t.Filtered, func(f Reason) bool { return f.Reason == r.Reason }); i >= 0 {
+			t.Filtered[i].Rows += r.Rows
+			continue
+		}
+		t.Filtered = append(t.Filtered, r)
 	}
 }
 

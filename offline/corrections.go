@@ -33,14 +33,13 @@ type arrivingLoad struct {
 	brought, ended *feature.Time
 }
 
-// arrivingLoads makes of a source's loads an input that reads all of them, live or not.
-func arrivingLoads(src *feature.SourceVersion, loads []*Load) (in *Input, span Span) {
-	in = &Input{Source: src, table: quote(landingSchema, src.Name)}
+// arrive has the input read all of its loads, live or not, and returns the span of their event times. ended is the loads that
+// are not live.
+func (in *Input) arrive(ended map[int64]bool) (span Span) {
 	place := map[int64]int{}
 	// A clock that was set back changes no order.
 	var newest feature.Time
-	for _, l := range loads {
-		in.LoadNumber = l.Number
+	for _, l := range in.loads {
 		at := feature.TimeOf(l.CommittedAt)
 		if l.Number > 1 {
 			at = max(at, newest)
@@ -52,7 +51,7 @@ func arrivingLoads(src *feature.SourceVersion, loads []*Load) (in *Input, span S
 		if l.RetractReason != "" {
 			continue
 		}
-		a := arrivingLoad{id: l.ID, span: Span{Start: feature.TimeOf(*l.EventTimeMin), End: feature.TimeOf(*l.EventTimeMax) + 1}}
+		a := arrivingLoad{id: l.ID, span: l.span()}
 		if l.Replaces != 0 {
 			a.brought = &at
 		}
@@ -60,20 +59,20 @@ func arrivingLoads(src *feature.SourceVersion, loads []*Load) (in *Input, span S
 		in.arriving = append(in.arriving, a)
 		in.live = append(in.live, l.ID)
 		span = span.Union(a.span)
-		if l.EndedBy == 0 && (in.Newest == nil || a.span.End-1 > *in.Newest) {
+		if !ended[l.ID] && (in.Newest == nil || a.span.End-1 > *in.Newest) {
 			last := a.span.End - 1
 			in.Newest = &last
 		}
 	}
-	return in, span
+	return span
 }
 
 // corrected are the times at which what the inputs show of a span was corrected, in order, each once.
-func (t *Transform) corrected(read Span) ([]feature.Time, error) {
+func (t *Transform) corrected(read Spans) ([]feature.Time, error) {
 	var times []feature.Time
 	for _, in := range t.Inputs {
 		for _, l := range in.arriving {
-			if l.span.End <= read.Start || l.span.Start >= read.End {
+			if len(read.Intersect(NewSpans(l.span))) == 0 {
 				continue
 			}
 			for _, at := range []*feature.Time{l.brought, l.ended} {
@@ -94,7 +93,7 @@ func (t *Transform) corrected(read Span) ([]feature.Time, error) {
 
 // createArrivingView makes the temporary view that the transform reads of such a source in a state, which begins at time at.
 // nil: in the first one.
-func (in *Input) createArrivingView(ctx context.Context, tx pgx.Tx, read Span, at *feature.Time) error {
+func (in *Input) createArrivingView(ctx context.Context, tx pgx.Tx, read Spans, at *feature.Time) error {
 	var ids, known []string
 	src := in.Source
 	for _, l := range in.arriving {
@@ -122,34 +121,21 @@ func (in *Input) createArrivingView(ctx context.Context, tx pgx.Tx, read Span, a
 	columns = append(columns, arrived+" AS "+availableAtColumn)
 	_, err := tx.Exec(ctx, fmt.Sprintf("CREATE TEMPORARY VIEW %s AS SELECT %s FROM %s AS %s WHERE _load = ANY ('{%s}'::bigint[]) AND %s",
 		quote(src.Name), strings.Join(columns, ", "), in.table, quote(src.Name), strings.Join(ids, ","), inside(src, read)))
-	return arrivalFault(src, err)
+	return err
 }
 
-// stateRows is Rows in one state of knowledge.
+// stateRows is the output of all spans in one state of knowledge.
 func (t *Transform) stateRows(ctx context.Context, state int, emit func(*feature.Row) error) error {
-	if _, err := t.tx.Exec(ctx, "SAVEPOINT state"); err != nil {
-		return err
-	}
 	var at *feature.Time
 	if state > 0 {
 		at = &t.corrections[state-1]
 	}
-	for _, in := range t.Inputs {
-		if len(in.arriving) > 0 {
-			if err := in.createArrivingView(ctx, t.tx, t.reads(), at); err != nil {
-				return err
-			}
+	for _, span := range t.Plan.Owned {
+		if err := t.rows(ctx, span, at, emit); err != nil {
+			return err
 		}
 	}
-	if err := become(ctx, t.tx, t.View); err != nil {
-		return err
-	}
-	if err := t.Rows(ctx, emit); err != nil {
-		return err
-	}
-	// Views, grants and role are taken back.
-	_, err := t.tx.Exec(ctx, "ROLLBACK TO SAVEPOINT state")
-	return err
+	return nil
 }
 
 // stageStates computes the output of every state, and fills the staging table with what is known of them when. Its rows are

@@ -18,11 +18,11 @@ func TestCorrectionsOfARunAreBounded(t *testing.T) {
 		in.arriving = append(in.arriving, arrivingLoad{id: int64(i), span: Span{Start: at, End: at + 1}, brought: &at})
 	}
 	transform := &Transform{View: viewOf("SELECT"), Inputs: []*Input{in}}
-	times, err := transform.corrected(Span{Start: 0, End: 1000})
+	times, err := transform.corrected(Spans{{Start: 0, End: 1000}})
 	if err != nil || len(times) != 1000 || times[999] != 999 {
 		t.Errorf("found %d corrections, %v, expected those of the interval", len(times), err)
 	}
-	_, err = transform.corrected(Span{Start: 499, End: 1500})
+	_, err = transform.corrected(Spans{{Start: 499, End: 1500}})
 	want := "view delays@1: what it reads was corrected at 1001 times, expected at most 1000: its SQL runs once for each, since the corrections " +
 		"of a source arrive; run shorter intervals (--from, --to)"
 	if fault.ReasonOf(err) != fault.RunRefused || err.Error() != want {
@@ -37,7 +37,9 @@ func TestArrivingLoadsAreInOrder(t *testing.T) {
 	load := func(id, number, ends int64, hour int) *Load {
 		return &Load{ID: id, Number: number, Replaces: ends, CommittedAt: at(hour), EventTimeMin: &event, EventTimeMax: &event}
 	}
-	in, _ := arrivingLoads(flightsSource(), []*Load{load(1, 1, 0, 5), load(2, 2, 1, 3), load(3, 3, 2, 4)})
+	src := flightsSource()
+	src.Corrections = feature.Arrive
+	in, _ := landed(src, []*Load{load(1, 1, 0, 5), load(2, 2, 1, 3), load(3, 3, 2, 4)}, 3)
 	for i, l := range in.arriving {
 		if (l.brought != nil) != (i > 0) || (l.ended != nil) != (i < 2) {
 			t.Fatalf("load %d: brought %v, ended %v", l.id, l.brought, l.ended)

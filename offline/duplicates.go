@@ -28,7 +28,7 @@ func nullKey(src *feature.SourceVersion) string {
 
 // severalRows is SQL for the unique keys of which table holds several rows, one of them in the interval. Of landing tables
 // listShared finds them faster, in a way that an older Postgres does not have.
-func severalRows(src *feature.SourceVersion, table, where string, read Span) string {
+func severalRows(src *feature.SourceVersion, table, where string, read Spans) string {
 	key := quoteAll("", src.UniqueKey)
 	return fmt.Sprintf("SELECT %s FROM %s AS _all WHERE %s GROUP BY %s HAVING count(*) > 1 AND bool_or(%s)",
 		key, table, where, key, inside(src, read))
@@ -50,7 +50,7 @@ func keyHash(src *feature.SourceVersion) string {
 // listShared lists the hashes that several live rows share, of which one may be in the interval, and returns how many there
 // are. It is the one pass over all live rows that a unique key costs: numbers are sorted in a fraction of the time that keys
 // are grouped in.
-func (in *Input) listShared(ctx context.Context, tx pgx.Tx, read Span) (shared int64, err error) {
+func (in *Input) listShared(ctx context.Context, tx pgx.Tx, read Spans) (shared int64, err error) {
 	hash, some := keyHash(in.Source), ""
 	if in.Rows < in.total {
 		some = fmt.Sprintf(" AND %s IN (SELECT %s FROM %s WHERE %s AND %s)", hash, hash, in.table, in.alive(), inside(in.Source, read))
@@ -76,7 +76,7 @@ func (in *Input) listShared(ctx context.Context, tx pgx.Tx, read Span) (shared i
 
 // leaveOutDuplicates lists the rows of a landing source that do not count because another row of their key does, and leaves
 // them out of what the transform reads.
-func (in *Input) leaveOutDuplicates(ctx context.Context, t *Transform, read Span) error {
+func (in *Input) leaveOutDuplicates(ctx context.Context, t *Transform, read Spans) error {
 	src := in.Source
 	if len(src.UniqueKey) == 0 || in.Rows == 0 {
 		return nil
@@ -131,10 +131,15 @@ func (in *Input) leaveOutDuplicates(ctx context.Context, t *Transform, read Span
 		if _, err := t.tx.Exec(ctx, "ANALYZE "+duplicates); err != nil {
 			return err
 		}
-		in.counts = fmt.Sprintf("NOT EXISTS (SELECT FROM %s AS _d WHERE _d._load = %s AND _d._row = %s)",
-			duplicates, quote(src.Name, "_load"), quote(src.Name, "_row"))
+		in.leaveOut(duplicates)
 	}
 	return nil
+}
+
+// leaveOut leaves the rows out of what the transform reads whose _load and _row are in a relation.
+func (in *Input) leaveOut(relation string) {
+	in.counts = append(in.counts, fmt.Sprintf("NOT EXISTS (SELECT FROM %s AS _d WHERE _d._load = %s AND _d._row = %s)",
+		relation, quote(in.Source.Name, "_load"), quote(in.Source.Name, "_row")))
 }
 
 const (

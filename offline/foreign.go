@@ -62,7 +62,7 @@ func (t *Transform) closeRemotes(ctx context.Context) {
 
 // readForeign reads the rows of the interval once, for their number and digest. Those of another database are copied on the
 // way into a table that lives as long as the run's snapshot.
-func (in *Input) readForeign(ctx context.Context, t *Transform, read Span) error {
+func (in *Input) readForeign(ctx context.Context, t *Transform, read Spans) error {
 	r := in.foreign
 	table := in.table
 	query := fmt.Sprintf("SELECT %s FROM %s AS _rows WHERE %s", quoteAll("", columnNames(in.Source.Columns)), r.asTheyAre(),
@@ -167,7 +167,7 @@ func (r *relation) copyHere(ctx context.Context, t *Transform, query string, cou
 
 // foreignDuplicates counts the rows of a table of others that repeat another one, and refuses those that the source's rules
 // do: its rows have no order of arrival, so that of two that contradict each other none can win.
-func (in *Input) foreignDuplicates(ctx context.Context, t *Transform, read Span) error {
+func (in *Input) foreignDuplicates(ctx context.Context, t *Transform, read Spans) error {
 	src, r := in.Source, in.foreign
 	if len(src.UniqueKey) == 0 {
 		return nil
@@ -216,11 +216,17 @@ func (in *Input) foreignDuplicates(ctx context.Context, t *Transform, read Span)
 
 // distinct is what stands after FROM for the rows of the interval, each once. Of two zeros one must be it always, so the
 // text of numbers that have two decides.
-func (in *Input) distinct(read Span) string {
+func (in *Input) distinct(read Spans) string {
 	order := quoteAll("", in.Source.UniqueKey)
 	for _, c := range in.Source.Columns {
 		order += ", " + quote(c.Name) + "::text"
 	}
 	return fmt.Sprintf("(SELECT DISTINCT ON (%s) * FROM %s AS _rows WHERE %s ORDER BY %s)",
 		quoteAll("", in.Source.UniqueKey), in.table, inside(in.Source, read), order)
+}
+
+// changedThere is the event times, within some, at which a table of others shows other rows than when its change column had
+// the value of mark. known is false when that cannot be told, so that all of it may have changed.
+func (in *Input) changedThere(ctx context.Context, t *Transform, mark ChangeMark, within Spans) (changed Spans, known bool, err error) {
+	return nil, false, nil
 }

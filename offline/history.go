@@ -78,16 +78,11 @@ func stage(ctx context.Context, tx pgx.Tx, t *Transform, seq int64, w *Written) 
 		digest.Add(encoding)
 		w.Produced++
 	}
-	if t.aggregating != nil {
-		if err := t.recall(ctx, tx.Conn()); err != nil {
-			return "", err
-		}
-	}
 	if len(t.corrections) > 0 {
 		err = stageStates(ctx, tx, t, table, seq, added)
 	} else {
 		err = copyIn(ctx, tx.Conn(), table, columns, func(e *copyEncoder) error {
-			return t.Rows(ctx, func(r *feature.Row) error {
+			return t.stateRows(ctx, 0, func(r *feature.Row) error {
 				added(r)
 				e.beginRow(len(columns))
 				e.row(r)
@@ -126,8 +121,7 @@ func apply(ctx context.Context, tx pgx.Tx, t *Transform, staging string, seq int
 		same = append(same, fmt.Sprintf("s.%[1]s IS NOT DISTINCT FROM h.%[1]s", quote(c.Name)))
 	}
 	grain := t.View.RunGrain()
-	owned := fmt.Sprintf("h.seq_to = %d AND h.event_time >= %s AND h.event_time < %s",
-		int64(SeqLive), timeLiteral(t.Owned.Start.Add(grain)), timeLiteral(t.Owned.End.Add(grain)))
+	owned := fmt.Sprintf("h.seq_to = %d AND %s", int64(SeqLive), t.Plan.Owned.shift(grain).Condition("h.event_time"))
 
 	tag, err := tx.Exec(ctx, fmt.Sprintf(`UPDATE %s h SET seq_to = %d WHERE %s AND NOT EXISTS (SELECT 1 FROM %s s WHERE %s)`,
 		history, seq, owned, staging, strings.Join(same, " AND ")))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
-	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
@@ -65,20 +65,24 @@ type Input struct {
 	// Exact and Conflicting are of Rows those that were left out as duplicates: equal to a row that counts, or of the same
 	// unique key as one.
 	Exact, Conflicting int64
+	// LeftOut is what else was left out of Rows. nil: nothing was looked for.
+	LeftOut *LeftOut
 	// RowsDigest is that of the rows read from a table of others, in any order. nil for a landing source.
 	RowsDigest *feature.Digest
 	// Newest is the event time of the newest row, inside of the interval or not. nil: there is no row.
 	Newest *feature.Time
 
-	live []int64
+	// loads are all loads and retractions that were considered, live those of them that are live, by number.
+	loads []*Load
+	live  []int64
 	// arriving are the loads of a source whose corrections arrive; live is all of them.
 	arriving []arrivingLoad
 	// total is the number of rows of the live loads, inside of the interval or not. 0: it is not known.
 	total int64
 	// table is what stands after FROM for the rows that a query sees of the source in the run's snapshot.
 	table string
-	// counts is a condition beside the interval's that rows meet which count, or empty.
-	counts string
+	// counts are conditions beside the interval's that rows meet which count.
+	counts []string
 	// foreign is the table of others, nil for a landing source.
 	foreign *relation
 }
@@ -103,40 +107,61 @@ func (t *Transform) openInput(ctx context.Context, src *feature.SourceVersion) (
 	if src.Postgres != nil {
 		return t.openForeign(ctx, src)
 	}
-	in, span, err := liveLoads(ctx, t.tx, src)
-	if err == nil && in.LoadNumber == 0 {
-		err = fault.New(fault.FailedPrecondition, "view %s reads source %s, which has no rows yet; send some: "+
+	number, ok := t.Plan.Marks.Sources[src.Name]
+	if !ok {
+		err := t.tx.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM headwater.load WHERE source = $1`, src.Name).Scan(&number)
+		if err != nil {
+			return nil, Span{}, err
+		}
+		t.Plan.Marks.Sources[src.Name] = number
+	}
+	if number == 0 {
+		return nil, Span{}, fault.New(fault.FailedPrecondition, "view %s reads source %s, which has no rows yet; send some: "+
 			"headwater ingest %s FILE", t.View.Ref(), src.Name, src.Name)
 	}
-	return in, span, err
+	loads, err := ListLoads(ctx, t.tx, src.Name)
+	if err != nil {
+		return nil, Span{}, err
+	}
+	in, span := landed(src, loads, number)
+	return in, span, nil
 }
 
-// liveLoads finds the loads of a source that are live at its newest number, with the span of their event times.
-func liveLoads(ctx context.Context, q database.Querier, src *feature.SourceVersion) (in *Input, span Span, err error) {
-	in = &Input{Source: src, table: quote(landingSchema, src.Name)}
-	loads, err := ListLoads(ctx, q, src.Name)
-	if err != nil {
-		return nil, span, err
+// landed is what a source holds as of a load number, with the span of its event times: of the loads up to it those that none
+// up to it ends.
+func landed(src *feature.SourceVersion, loads []*Load, number int64) (in *Input, span Span) {
+	loads = slices.Clone(loads)
+	loads = slices.DeleteFunc(loads, func(l *Load) bool { return l.Number > number })
+	in = &Input{Source: src, table: quote(landingSchema, src.Name), LoadNumber: number, loads: loads}
+	ended := map[int64]bool{}
+	for _, l := range loads {
+		ended[l.Replaces] = true
 	}
 	if src.Corrections == feature.Arrive {
-		in, span = arrivingLoads(src, loads)
-		return in, span, nil
+		return in, in.arrive(ended)
 	}
 	for _, l := range loads {
-		in.LoadNumber = l.Number
-		if l.RetractReason != "" || l.EndedBy != 0 {
+		if l.RetractReason != "" || ended[l.ID] {
 			continue
 		}
 		in.live = append(in.live, l.ID)
 		in.total += l.Rows
-		// The end is open, so the last row lies before it.
-		span = span.Union(Span{Start: feature.TimeOf(*l.EventTimeMin), End: feature.TimeOf(*l.EventTimeMax) + 1})
+		span = span.Union(l.span())
 	}
 	if len(in.live) > 0 {
 		newest := span.End - 1
 		in.Newest = &newest
 	}
-	return in, span, nil
+	return in, span
+}
+
+// span is the event times of a load's rows, empty for a retraction.
+func (l *Load) span() Span {
+	if l.EventTimeMin == nil || l.EventTimeMax == nil {
+		return Span{}
+	}
+	// The end is open, so the last row lies before it.
+	return Span{Start: feature.TimeOf(*l.EventTimeMin), End: feature.TimeOf(*l.EventTimeMax) + 1}
 }
 
 // Span is an interval of event times, [Start, End). Empty when End is not after Start.
@@ -156,10 +181,9 @@ func (s Span) Union(t Span) Span {
 	return Span{Start: min(s.Start, t.Start), End: max(s.End, t.End)}
 }
 
-// inside is the condition that a row's event time lies in the interval.
-func inside(src *feature.SourceVersion, read Span) string {
-	at := quote(src.EventTime)
-	return fmt.Sprintf("%s >= %s AND %s < %s", at, timeLiteral(read.Start), at, timeLiteral(read.End))
+// inside is the condition that a row's event time lies in what is read.
+func inside(src *feature.SourceVersion, read Spans) string {
+	return read.Condition(quote(src.EventTime))
 }
 
 // alive is the condition that rows of the landing table meet whose load is live.
@@ -180,7 +204,7 @@ func (in *Input) liveArray() string {
 }
 
 // read counts the rows of the interval, and finds those that are duplicates.
-func (in *Input) read(ctx context.Context, t *Transform, read Span) error {
+func (in *Input) read(ctx context.Context, t *Transform, read Spans) error {
 	if in.foreign != nil {
 		return in.readForeign(ctx, t, read)
 	}
@@ -211,14 +235,7 @@ func (in *Input) read(ctx context.Context, t *Transform, read Span) error {
 }
 
 // createView makes the temporary view that the transform reads under the source's name.
-func (in *Input) createView(ctx context.Context, tx pgx.Tx, read Span) error {
-	where := inside(in.Source, read)
-	if in.foreign == nil {
-		where = in.alive() + " AND " + where
-	}
-	if in.counts != "" {
-		where += " AND " + in.counts
-	}
-	_, err := tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(in.Source.Name)+" AS "+sourceSelect(in.Source, in.table, where))
+func (in *Input) createView(ctx context.Context, tx pgx.Tx, read Spans) error {
+	_, err := tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(in.Source.Name)+" AS "+sourceSelect(in.Source, in.table, in.Considered(read)))
 	return err
 }

@@ -81,6 +81,9 @@ func TestEveryKeyBeginsWithEntityKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = transform.Close(ctx) }()
+	if err := transform.Read(ctx); err != nil {
+		t.Fatal(err)
+	}
 	written, err := offline.Write(ctx, conn, transform, 1, func(context.Context, pgx.Tx) error { return nil })
 	if err != nil || written.Inserted != 1 {
 		t.Fatalf("found %+v, %v", written, err)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
@@ -39,21 +38,24 @@ type ViewAt struct {
 	// Seq is the last sequence published by then, 0 for none.
 	Seq int64
 	// Covered is what the runs up to then covered.
-	Covered Span
+	Covered Spans
 }
 
 // At reads where a view version stood at a position.
 func At(ctx context.Context, q database.Querier, viewID, position int64) (ViewAt, error) {
 	var at ViewAt
-	var from, to *time.Time
-	err := q.QueryRow(ctx, `
-		SELECT coalesce(max(p.seq), 0), min(r.interval_start), max(r.interval_end)
-		FROM headwater.publish_log p JOIN headwater.run r ON r.id = p.run_id
-		WHERE p.view_id = $1 AND p.position <= $2`, viewID, position).Scan(&at.Seq, &from, &to)
-	if from != nil && to != nil {
-		at.Covered = Span{Start: feature.TimeOf(*from), End: feature.TimeOf(*to)}
+	err := q.QueryRow(ctx, `SELECT coalesce(max(seq), 0) FROM headwater.publish_log WHERE view_id = $1 AND position <= $2`,
+		viewID, position).Scan(&at.Seq)
+	if err != nil {
+		return at, err
 	}
+	at.Covered, err = coveredAt(ctx, q, viewID, at.Seq)
 	return at, err
+}
+
+// coveredAt is what the published runs of a view version covered up to a sequence.
+func coveredAt(ctx context.Context, q database.Querier, viewID, seq int64) (Spans, error) {
+	return ReadSpans(ctx, q, "r.spans", `FROM headwater.run r WHERE r.view_id = $1 AND r.seq <= $2 AND r.state = 'published'`, viewID, seq)
 }
 
 // ResolveAsOf turns `pos:17`, `run:VIEW@2/5` (just after that run), an RFC 3339 time or "" (now) into a position.

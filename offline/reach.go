@@ -39,22 +39,25 @@ func (d *Databases) Reach(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion
 		for _, l := range loads {
 			if l.RetractReason == "" && l.EndedBy == 0 && l.Rows > 0 {
 				rows += l.Rows
-				span = span.Union(Span{Start: feature.TimeOf(*l.EventTimeMin), End: feature.TimeOf(*l.EventTimeMax) + 1})
+				span = span.Union(l.span())
 			}
 		}
 	}
 	for _, w := range v.ViewVersions {
 		var live int64
-		var from, to *time.Time
-		err := tx.QueryRow(ctx, `SELECT coalesce(sum(live_rows), 0), min(covered_from), max(covered_to) FROM headwater.view_state
-			WHERE view_id = $1`, w.ID).Scan(&live, &from, &to)
+		err := tx.QueryRow(ctx, `SELECT coalesce(sum(live_rows), 0) FROM headwater.view_state WHERE view_id = $1`, w.ID).Scan(&live)
 		if err != nil {
 			return 0, Span{}, err
 		}
 		rows += live
-		if live > 0 && from != nil && to != nil {
-			span = span.Union(Span{Start: feature.TimeOf(*from), End: feature.TimeOf(*to)})
+		if live == 0 {
+			continue
 		}
+		covered, err := ReadSpans(ctx, tx, "covered", `FROM headwater.view_state WHERE view_id = $1`, w.ID)
+		if err != nil {
+			return 0, Span{}, err
+		}
+		span = span.Union(covered.Hull())
 	}
 	return rows, span, nil
 }

@@ -43,7 +43,10 @@ func output(t *testing.T, pool *pgxpool.Pool, v *feature.ViewVersion, bounds off
 		return 0, err
 	}
 	defer func() { _ = transform.Close(ctx) }()
-	err = transform.Rows(ctx, func(*feature.Row) error { rows++; return nil })
+	if err := transform.Read(ctx); err != nil {
+		return 0, err
+	}
+	err = transform.Rows(ctx, transform.Plan.Owned[0], func(*feature.Row) error { rows++; return nil })
 	return rows, err
 }
 

@@ -110,8 +110,8 @@ func (s Spans) Multirange() string {
 // quotedTime is a time within the text of a range.
 func quotedTime(t feature.Time) string { return `"` + feature.SQLTime(t) + `"` }
 
-// ReadSpans reads the set that an expression of type tstzmultirange has in the one row that from and args find. NULL, and no
-// row, are the empty set.
+// ReadSpans reads the set of what lies in an expression of type tstzmultirange in any of the rows that from and args find. NULL,
+// and no row, are the empty set.
 func ReadSpans(ctx context.Context, q database.Querier, expression, from string, args ...any) (Spans, error) {
 	rows, err := q.Query(ctx, "SELECT lower(r), upper(r) FROM (SELECT unnest("+expression+") AS r "+from+") AS ranges ORDER BY 1", args...)
 	if err != nil {

@@ -14,35 +14,21 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline/analysis"
+	"github.com/headwaterhq/headwater/window"
 )
 
-// Scope is what a run is asked to do.
-type Scope struct {
-	View *feature.ViewVersion
-	// From and To bound the event times less grain, [From, To). nil: as far as the live loads reach, and at least as far
-	// as earlier runs did, so that what was withdrawn at the source is withdrawn here. Both are cut down to multiples of
-	// the grain: a group that is not finished is not computed.
-	From, To *feature.Time
-	// Covered is what earlier runs covered.
-	Covered Span
-	// Bounds is what the SQL may take.
-	Bounds Bounds
-	// Databases are those that sources may name.
-	Databases *Databases
-}
-
-// Transform is one execution of a view's SQL, in a read-only snapshot of its sources.
+// Transform is one execution of a view's SQL or aggregations, in a read-only snapshot of its sources.
 type Transform struct {
 	View *feature.ViewVersion
-	// Owned is the span that the output's event times less grain lie in.
-	Owned  Span
+	// Plan is what it computes, and up to where it considers what it reads.
+	Plan   Plan
 	Inputs []*Input
-	// Now is when the snapshot was taken.
-	Now feature.Time
 	// ViewInputs are the views that it reads, in the order of View.ViewVersions.
 	ViewInputs []*ViewInput
-	// Accounted says, when Rows is done, that of each row that was read it is known what became of it: Used of them are in
-	// the output, the others are in Filtered.
+	// Notes say what of the plan its reader should know.
+	Notes []string
+	// Accounted says, when Rows is done for all spans, that of each row that was read it is known what became of it: Used of
+	// them are in the output, the others are in Filtered.
 	Accounted bool
 	Used      int64
 	Filtered  []Reason
@@ -50,80 +36,71 @@ type Transform struct {
 	// corrections are the times at which states of knowledge begin after the first.
 	corrections []feature.Time
 
-	tx     pgx.Tx
-	conn   *pgx.Conn
-	bounds Bounds
+	tx       pgx.Tx
+	conn     *pgx.Conn
+	bounds   Bounds
+	validate Validate
 	// databases are those that sources may name, remotes the snapshots of those that the run has looked into.
 	databases *Databases
 	remotes   map[string]remoteSnapshot
-	// aggregating is nil for SQL.
-	aggregating *aggregating
+	// windows is nil for SQL.
+	windows *window.Plan
 	// vectorBytes is what each row takes for its vectors.
 	vectorBytes int
 }
 
-// BeginTransform takes the snapshot on conn: which loads, which span, how many rows. The caller calls Close.
+// BeginTransform takes the snapshot on conn, and makes the plan. The caller calls Read unless the plan holds nothing, and Close.
 func BeginTransform(ctx context.Context, conn *pgx.Conn, scope Scope) (*Transform, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
 		return nil, err
 	}
 	t := &Transform{View: scope.View, tx: tx, conn: conn, databases: scope.Databases, remotes: map[string]remoteSnapshot{},
-		bounds: scope.Bounds.orDefault()}
-	// What the run reads of other databases is copied by then.
-	defer t.closeRemotes(ctx)
-	if err := t.begin(ctx, scope); err != nil {
-		// The connection of a COPY that was broken off is gone, and its transaction with it.
-		if conn.IsClosed() {
-			return nil, err
-		}
-		return nil, errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
+		bounds: scope.Bounds.orDefault(), validate: scope.Validate, vectorBytes: scope.View.VectorBytes()}
+	if a := t.View.Aggregation; a != nil {
+		t.windows = window.NewPlan(&t.View.View, &t.View.SourceVersions[0].Source)
+	}
+	if err := t.begin(ctx, &scope); err != nil {
+		return nil, t.broken(ctx, err)
 	}
 	return t, nil
 }
 
-func (t *Transform) begin(ctx context.Context, scope Scope) error {
+// broken ends the snapshot after an error.
+func (t *Transform) broken(ctx context.Context, err error) error {
+	t.closeRemotes(ctx)
+	// The connection of a COPY that was broken off is gone, and its transaction with it.
+	if t.conn.IsClosed() {
+		return err
+	}
+	return errors.Join(err, t.tx.Rollback(context.WithoutCancel(ctx)))
+}
+
+func (t *Transform) begin(ctx context.Context, scope *Scope) error {
 	if err := pinSession(ctx, t.tx); err != nil {
 		return err
 	}
 	if err := t.checkFunctions(ctx); err != nil {
 		return err
 	}
-	var reach Span
-	for _, src := range t.View.SourceVersions {
-		in, span, err := t.openInput(ctx, src)
-		if err != nil {
-			return err
-		}
-		t.Inputs = append(t.Inputs, in)
-		reach = reach.Union(span)
-	}
-	for _, view := range t.View.ViewVersions {
-		in, err := openViewInput(ctx, t.tx, t.View, view)
-		if err != nil {
-			return err
-		}
-		t.ViewInputs = append(t.ViewInputs, in)
-		reach = reach.Union(in.reach(t.View))
-	}
-	var now time.Time
-	if err := t.tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
-		return err
-	}
-	t.Now = feature.TimeOf(now)
-	own := t.own
-	if t.View.Aggregation != nil {
-		own = t.ownWindows
-	}
-	if err := own(scope, reach, t.Now); err != nil {
-		return err
-	}
-	// Duplicates are found by hashes and sorts as large as the SQL's may be.
+	// Duplicates, and what changed, are found by hashes and sorts as large as the SQL's may be.
 	memory := strconv.FormatInt(t.bounds.WorkMemory>>10, 10) + "kB"
 	if _, err := t.tx.Exec(ctx, `SELECT set_config('work_mem', $1, true)`, memory); err != nil {
 		return err
 	}
-	read := t.reads()
+	if scope.Plan == nil {
+		return t.plan(ctx, scope)
+	}
+	t.Plan = *scope.Plan
+	_, err := t.openInputs(ctx, scope)
+	return err
+}
+
+// Read counts the rows that all spans of the plan read, and finds those that do not count.
+func (t *Transform) Read(ctx context.Context) error {
+	// What the run reads of other databases is copied by then.
+	defer t.closeRemotes(ctx)
+	read := t.Reads()
 	var err error
 	if t.corrections, err = t.corrected(read); err != nil {
 		return err
@@ -132,29 +109,16 @@ func (t *Transform) begin(ctx context.Context, scope Scope) error {
 		if err := in.read(ctx, t, read); err != nil {
 			return err
 		}
-		if len(t.corrections) > 0 && len(in.arriving) > 0 {
-			// What it shows is another thing in each state.
-			continue
-		}
-		if err := in.createView(ctx, t.tx, read); err != nil {
-			return arrivalFault(in.Source, err)
+		if err := in.validate(ctx, t, read); err != nil {
+			return err
 		}
 	}
 	for _, in := range t.ViewInputs {
-		if err := in.createView(ctx, t.tx, t.View, read); err != nil {
-			return err
-		}
-		if err := in.count(ctx, t.tx); err != nil {
+		if err := in.count(ctx, t.tx, t.View, read); err != nil {
 			return err
 		}
 	}
-	if err := t.bounds.set(ctx, t.tx); err != nil {
-		return err
-	}
-	if len(t.corrections) > 0 {
-		return nil
-	}
-	return become(ctx, t.tx, t.View)
+	return nil
 }
 
 // checkFunctions refuses a run whose functions of users are no longer those that the view's version means.
@@ -168,39 +132,6 @@ func (t *Transform) checkFunctions(ctx context.Context) error {
 	}
 	return t.refused(nil, "found another definition of %s than when it was applied, expected the one that is part of its fingerprint; "+
 		"apply its definition again, which makes a new version, or restore the function", strings.Join(changed, ", "))
-}
-
-// own works out the span that the run owns.
-func (t *Transform) own(scope Scope, reach Span, now feature.Time) error {
-	grain := t.View.RunGrain()
-	reach = Span{Start: reach.Start.Floor(grain), End: reach.End.Ceil(grain)}
-	if grain > 0 {
-		reach.End = min(reach.End, now.Floor(grain))
-	}
-	t.Owned = reach.Union(scope.Covered)
-	if scope.From != nil {
-		t.Owned.Start = scope.From.Floor(grain)
-	}
-	if scope.To != nil {
-		t.Owned.End = scope.To.Floor(grain)
-		if grain > 0 {
-			t.Owned.End = min(t.Owned.End, now.Floor(grain))
-		}
-	}
-	if t.Owned.IsEmpty() && scope.From == nil && scope.To == nil && reach.IsEmpty() {
-		if sources := t.View.SourceVersions; len(sources) > 0 && sources[0].Postgres != nil {
-			src := sources[0]
-			return fault.New(fault.FailedPrecondition, "view %s: source %s has no rows, and no run covered anything yet; "+
-				"wait until there are rows in %s", t.View.Ref(), src.Name, src.Postgres)
-		}
-		return fault.New(fault.FailedPrecondition, "view %s: no load of its sources is live, and no run covered anything yet; "+
-			"send rows first: headwater ingest SOURCE FILE", t.View.Ref())
-	}
-	if t.Owned.IsEmpty() {
-		return fault.New(fault.InvalidArgument, "view %s: the interval [%s, %s) holds no finished group of %s; "+
-			"ask for a later end", t.View.Ref(), t.Owned.Start, t.Owned.End, grain)
-	}
-	return nil
 }
 
 // RowsRead is the number of rows that the inputs show.
@@ -225,24 +156,62 @@ func (t *Transform) Duplicates() (exact, conflicting int64) {
 	return exact, conflicting
 }
 
-// Rows computes the output and calls emit for each row of it. A row that breaks a rule of the view is a RUN_REFUSED fault.
-// The row is valid only during the call.
-func (t *Transform) Rows(ctx context.Context, emit func(*feature.Row) error) error {
-	t.vectorBytes = t.View.VectorBytes()
+// Rows computes the output of a span of the plan, and calls emit for each row of it. A row that breaks a rule of the view is a
+// RUN_REFUSED fault. The row is valid only during the call. After an error only Close may be called.
+func (t *Transform) Rows(ctx context.Context, span Span, emit func(*feature.Row) error) error {
+	return t.rows(ctx, span, nil, emit)
+}
+
+// rows is Rows in the state of knowledge that begins at a time, nil for the first.
+func (t *Transform) rows(ctx context.Context, span Span, state *feature.Time, emit func(*feature.Row) error) error {
+	if _, err := t.tx.Exec(ctx, "SAVEPOINT span"); err != nil {
+		return err
+	}
+	read := NewSpans(t.reads(span))
+	for _, in := range t.Inputs {
+		create := in.createView
+		if len(in.arriving) > 0 {
+			create = func(ctx context.Context, tx pgx.Tx, read Spans) error {
+				return in.createArrivingView(ctx, tx, read, state)
+			}
+		}
+		if err := create(ctx, t.tx, read); err != nil {
+			return arrivalFault(in.Source, err)
+		}
+	}
+	for _, in := range t.ViewInputs {
+		if err := in.createView(ctx, t.tx, t.View, read); err != nil {
+			return err
+		}
+	}
 	checked := func(r *feature.Row) error {
-		if err := t.checkRow(r); err != nil {
+		if err := t.checkRow(span, r); err != nil {
 			return err
 		}
 		return emit(r)
 	}
-	if t.aggregating != nil {
-		return t.windowRows(ctx, checked)
+	compute := t.queryRows
+	if t.windows != nil {
+		compute = t.windowRows
 	}
-	return t.queryRows(ctx, checked)
+	if err := compute(ctx, span, checked); err != nil {
+		return err
+	}
+	// Views, grants, bounds and role are taken back.
+	_, err := t.tx.Exec(ctx, "ROLLBACK TO SAVEPOINT span; RELEASE SAVEPOINT span")
+	return err
+}
+
+// become is done before text of the view runs.
+func (t *Transform) become(ctx context.Context) error {
+	if err := t.bounds.set(ctx, t.tx); err != nil {
+		return err
+	}
+	return become(ctx, t.tx, t.View)
 }
 
 // checkRow refuses a row that no store can hold, or that the run does not own.
-func (t *Transform) checkRow(r *feature.Row) error {
+func (t *Transform) checkRow(span Span, r *feature.Row) error {
 	if len(r.Key) > feature.MaxKeyBytes {
 		return t.refuseKey([]byte(r.Key))
 	}
@@ -255,10 +224,10 @@ func (t *Transform) checkRow(r *feature.Row) error {
 			t.describe(r), size, feature.MaxRowText)
 	}
 	grain := t.View.RunGrain()
-	if at := r.EventTime.Add(-grain); at < t.Owned.Start || at >= t.Owned.End {
+	if at := r.EventTime.Add(-grain); at < span.Start || at >= span.End {
 		return t.refuse("found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
 			"a run writes only what it owns: check the grain, or leave other groups out with {{interval.start}} and "+
-			"{{interval.end}}", t.describe(r), grain, t.Owned.Start, t.Owned.End)
+			"{{interval.end}}", t.describe(r), grain, span.Start, span.End)
 	}
 	return nil
 }
@@ -279,7 +248,10 @@ func (t *Transform) describe(r *feature.Row) string {
 }
 
 // queryRows runs the view's SQL.
-func (t *Transform) queryRows(ctx context.Context, emit func(*feature.Row) error) error {
+func (t *Transform) queryRows(ctx context.Context, span Span, emit func(*feature.Row) error) error {
+	if err := t.become(ctx); err != nil {
+		return err
+	}
 	columns := outputColumns(t.View)
 	keys := len(t.View.EntityVersion.JoinKeys)
 	values := make([]feature.Value, len(columns))
@@ -290,7 +262,7 @@ func (t *Transform) queryRows(ctx context.Context, emit func(*feature.Row) error
 		return sqlFault(t.View, problems[0].Line, problems[0].Column, problems[0].Message, nil)
 	}
 	// Not by way of a view of ours, which would read with the rights of its owner. The line break ends a comment.
-	from := "(" + query.Render(t.Owned.Start, t.Owned.End) + "\n) AS " + outputView
+	from := "(" + query.Render(span.Start, span.End) + "\n) AS " + outputView
 	began := time.Now()
 	err := copyOut(ctx, t.conn, outputSelect(t.View, from), func(fields [][]byte) error {
 		for i, f := range fields {
@@ -371,5 +343,6 @@ func describeRow(columns []feature.Column, values []feature.Value) string {
 
 // Close ends the snapshot. Nothing of it stays.
 func (t *Transform) Close(ctx context.Context) error {
+	t.closeRemotes(ctx)
 	return t.tx.Rollback(context.WithoutCancel(ctx))
 }

@@ -28,26 +28,26 @@ type ViewInput struct {
 	Rows int64
 
 	// covered is what the view's runs covered up to then.
-	covered Span
+	covered Spans
 }
 
-// openViewInput finds where a view stands in the snapshot of reader's run, or returns a NOT_MATERIALIZED fault.
-func openViewInput(ctx context.Context, q database.Querier, reader, view *feature.ViewVersion) (*ViewInput, error) {
-	in := &ViewInput{View: view}
-	var from, to *time.Time
-	err := q.QueryRow(ctx, `SELECT published_seq, covered_from, covered_to FROM headwater.view_state WHERE view_id = $1`, view.ID).
-		Scan(&in.Seq, &from, &to)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, err
+// openViewInput finds what a view shows at a sequence, 0 for the last one published, to reader's run, or returns a
+// NOT_MATERIALIZED fault.
+func openViewInput(ctx context.Context, q database.Querier, reader, view *feature.ViewVersion, seq int64) (*ViewInput, error) {
+	in := &ViewInput{View: view, Seq: seq}
+	if seq == 0 {
+		err := q.QueryRow(ctx, `SELECT published_seq FROM headwater.view_state WHERE view_id = $1`, view.ID).Scan(&in.Seq)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return nil, err
+		}
 	}
 	if in.Seq == 0 {
 		return nil, fault.New(fault.NotMaterialized, "view %s reads view %s, of which no run is published; run that first: "+
 			"headwater materialize %s --wait", reader.Ref(), view.Ref(), view.Ref())
 	}
-	if from != nil && to != nil {
-		in.covered = Span{Start: feature.TimeOf(*from), End: feature.TimeOf(*to)}
-	}
-	return in, nil
+	var err error
+	in.covered, err = coveredAt(ctx, q, view.ID, in.Seq)
+	return in, err
 }
 
 // shift is what is taken from an event time of the input before it is looked for in a span of reader. A view with a grain
@@ -62,23 +62,23 @@ func (in *ViewInput) shift(reader *feature.ViewVersion) time.Duration {
 
 // reach is the span of reader in which the input has something to show.
 func (in *ViewInput) reach(reader *feature.ViewVersion) Span {
-	if in.covered.IsEmpty() {
-		return in.covered
-	}
-	later := in.View.RunGrain() - in.shift(reader)
-	return Span{Start: in.covered.Start.Add(later), End: in.covered.End.Add(later)}
+	return in.covered.shift(in.View.RunGrain() - in.shift(reader)).Hull()
 }
 
-// createView makes the temporary view that the transform reads under the input's name, over a span of reader.
-func (in *ViewInput) createView(ctx context.Context, tx pgx.Tx, reader *feature.ViewVersion, read Span) error {
-	shift := in.shift(reader)
+// createView makes the temporary view that the transform reads under the input's name, over what reader reads.
+func (in *ViewInput) createView(ctx context.Context, tx pgx.Tx, reader *feature.ViewVersion, read Spans) error {
+	_, err := tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(in.View.Name)+" AS "+in.query(reader, read))
+	return err
+}
+
+// query is the SELECT that shows the input over what reader reads.
+func (in *ViewInput) query(reader *feature.ViewVersion, read Spans) string {
 	// Backwards, which is an order of the table's primary key.
 	newest := fmt.Sprintf(`(SELECT DISTINCT ON (entity_key, event_time) * FROM %s
-		WHERE seq_from <= %d AND seq_to > %d AND event_time >= %s AND event_time < %s
+		WHERE seq_from <= %d AND seq_to > %d AND %s
 		ORDER BY entity_key DESC, event_time DESC, available_at DESC)`,
-		historyTable(in.View), in.Seq, in.Seq, timeLiteral(read.Start.Add(shift)), timeLiteral(read.End.Add(shift)))
-	_, err := tx.Exec(ctx, "CREATE TEMPORARY VIEW "+quote(in.View.Name)+" AS "+viewSelect(in.View, newest)+in.withoutGone())
-	return err
+		historyTable(in.View), in.Seq, in.Seq, read.shift(in.shift(reader)).Condition(eventTimeColumn))
+	return viewSelect(in.View, newest) + in.withoutGone()
 }
 
 // withoutGone is the WHERE that leaves out the rows without values, where they may be what corrections left of rows that they
@@ -96,8 +96,8 @@ func (in *ViewInput) withoutGone() string {
 }
 
 // count fills Rows.
-func (in *ViewInput) count(ctx context.Context, tx pgx.Tx) error {
-	return tx.QueryRow(ctx, "SELECT count(*) FROM "+temporary(in.View.Name)).Scan(&in.Rows)
+func (in *ViewInput) count(ctx context.Context, tx pgx.Tx, reader *feature.ViewVersion, read Spans) error {
+	return tx.QueryRow(ctx, "SELECT count(*) FROM ("+in.query(reader, read)+") AS shown").Scan(&in.Rows)
 }
 
 // viewSelect shows rows of a history to a transform.

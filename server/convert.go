@@ -71,12 +71,18 @@ var onlineStates = map[materialize.OnlineState]headwaterv1.OnlineState{
 	materialize.OnlineFailed:  headwaterv1.OnlineState_ONLINE_STATE_FAILED,
 }
 
+var runScopes = map[offline.ScopeKind]headwaterv1.RunScope{
+	offline.Incremental: headwaterv1.RunScope_RUN_SCOPE_INCREMENTAL,
+	offline.Interval:    headwaterv1.RunScope_RUN_SCOPE_INTERVAL,
+	offline.Full:        headwaterv1.RunScope_RUN_SCOPE_FULL,
+}
+
 func runOf(r *materialize.Run) *headwaterv1.Run {
 	l := r.Ledger
 	out := &headwaterv1.Run{
 		Id: r.ID, View: r.View, ViewVersion: int32(r.ViewVersion), Seq: r.Seq, State: runStates[r.State], Position: r.Position,
 		Fingerprint: hexOf(r.Fingerprint), Principal: r.Principal,
-		QueuedAt: timestamppb.New(r.QueuedAt), StartedAt: timestampOf(r.StartedAt), EndedAt: timestampOf(r.EndedAt),
+		Scope: runScopes[r.Scope], QueuedAt: timestamppb.New(r.QueuedAt), StartedAt: timestampOf(r.StartedAt), EndedAt: timestampOf(r.EndedAt),
 		Error: r.Error, Warnings: r.Warnings, OnlineState: onlineStates[r.OnlineState],
 		OnlineWritten: r.OnlineWritten, OnlineStale: r.OnlineStale, OnlineTombstones: r.OnlineTombstones,
 		Ledger: &headwaterv1.Ledger{
@@ -89,8 +95,15 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 	if r.State == materialize.Published {
 		// The digest of no rows is zero too.
 		out.Digest = r.Digest.String()
-		out.IntervalStart = timestamppb.New(r.Interval.Start.Calendar())
-		out.IntervalEnd = timestamppb.New(r.Interval.End.Calendar())
+		if !r.Interval.IsEmpty() {
+			out.IntervalStart = timestamppb.New(r.Interval.Start.Calendar())
+			out.IntervalEnd = timestamppb.New(r.Interval.End.Calendar())
+		}
+	}
+	for _, span := range r.Spans {
+		out.Intervals = append(out.Intervals, &headwaterv1.Interval{
+			Start: timestamppb.New(span.Start.Calendar()), End: timestamppb.New(span.End.Calendar()),
+		})
 	}
 	for _, b := range r.Reasons {
 		out.Ledger.Reasons = append(out.Ledger.Reasons, &headwaterv1.LedgerReason{Bucket: b.Bucket, Reason: b.Reason, Rows: b.Rows})

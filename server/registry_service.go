@@ -348,9 +348,9 @@ func (s *registryService) viewState(ctx context.Context, name string, version in
 	}
 	out := &headwaterv1.ViewState{LastSeq: state.PublishedSeq, LastPosition: state.Position, LiveRows: state.LiveRows,
 		LastPublishedAt: timestampOf(state.PublishedAt)}
-	if !state.Covered.IsEmpty() {
-		out.CoveredFrom = timestamppb.New(state.Covered.Start.Calendar())
-		out.CoveredTo = timestamppb.New(state.Covered.End.Calendar())
+	if covered := state.Covered.Hull(); !covered.IsEmpty() {
+		out.CoveredFrom = timestamppb.New(covered.Start.Calendar())
+		out.CoveredTo = timestamppb.New(covered.End.Calendar())
 	}
 	return out, nil
 }

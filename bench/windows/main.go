@@ -166,9 +166,12 @@ func once(ctx context.Context, pool *pgxpool.Pool, v *feature.ViewVersion) (s sa
 		return s, err
 	}
 	defer t.Close(ctx)
+	if err := t.Read(ctx); err != nil {
+		return s, err
+	}
 	pid := int(conn.PgConn().PID())
 	began, own, postgres := time.Now(), processorTime(), processorTimeOf(pid)
-	err = t.Rows(ctx, func(*feature.Row) error {
+	err = t.Rows(ctx, t.Plan.Owned[0], func(*feature.Row) error {
 		s.out++
 		return nil
 	})

@@ -134,7 +134,7 @@ func (s *store) Materialize(m *scenario.Materialize) (scenario.Outcome, error) {
 	if err != nil {
 		return scenario.Outcome{}, err
 	}
-	req := materialize.Request{View: view, Principal: "test"}
+	req := materialize.Request{View: view, Principal: "test", Full: m.From == nil}
 	if m.From != nil {
 		from, to := m.From.Time(), m.To.Time()
 		req.From, req.To = &from, &to
