@@ -7,7 +7,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 )
 
-// expressionProblems compiles the on-demand features of definitions, against the views that they read as these define them.
+// expressionProblems compiles the on-demand features and the expressions about rows of definitions, the first against the views that they read as these define them.
 // A reference to a version is to what a registry has, and left for it to check.
 func expressionProblems(d *feature.Definitions) []feature.Problem {
 	var problems []feature.Problem
@@ -29,5 +29,11 @@ func expressionProblems(d *feature.Definitions) []feature.Problem {
 			problems = append(problems, p)
 		}
 	}
-	return problems
+	return append(problems, expr.ExpectationProblems(d, func(name string) *feature.Entity {
+		i := slices.IndexFunc(d.Entities, func(e feature.Entity) bool { return e.Name == name })
+		if i < 0 {
+			return nil
+		}
+		return &d.Entities[i]
+	})...)
 }

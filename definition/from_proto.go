@@ -193,6 +193,7 @@ func (c *fromProto) source(at string, s *headwaterv1.Source) feature.Source {
 		c.add(at+".schema_changes", "found %q, expected refuse or ignore_new_columns", s.GetSchemaChanges())
 	}
 	source.Freshness = c.duration(at+".freshness", s.GetFreshness())
+	source.Expectations, source.MaxQuarantineRatio = c.expectations(at, s.GetExpectations()), s.MaxQuarantineRatio
 	return source
 }
 
@@ -229,6 +230,8 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 		Grain:      c.duration(at+".grain", v.GetGrain()),
 		Lookback:   c.duration(at+".lookback", v.GetLookback()),
 		Docs:       c.docs(at, v),
+
+		Expectations: c.expectations(at, v.GetExpectations()), MaxQuarantineRatio: v.MaxQuarantineRatio,
 	}
 	switch kind := v.GetKind().(type) {
 	case *headwaterv1.FeatureView_Sql:

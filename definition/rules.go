@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -110,6 +112,10 @@ func describeRule(v *protovalidate.Violation) string {
 		return fmt.Sprintf("found one of the %s a second time, expected each once", name)
 	case rule == "duration.gt":
 		return fmt.Sprintf("found a %s that is not above zero, expected a duration such as 24h; leave it out for none", name)
+	case strings.HasPrefix(rule, "double.") && v.FieldValue.IsValid():
+		return fmt.Sprintf("found %g for %s, expected a share from 0 to 1", v.FieldValue.Float(), name)
+	case (strings.HasPrefix(rule, "int32.") || strings.HasPrefix(rule, "int64.")) && v.FieldValue.IsValid():
+		return fmt.Sprintf("found %d for %s, expected %s", v.FieldValue.Int(), name, wholeRange(rule, v.FieldDescriptor))
 	case rule == "required":
 		if choices := oneofChoices(v); choices != "" {
 			return "found none of " + choices + ", expected one of them"
@@ -142,4 +148,15 @@ func oneofChoices(v *protovalidate.Violation) string {
 		names = append(names, string(oneof.Fields().Get(i).Name()))
 	}
 	return strings.Join(names, ", ")
+}
+
+// wholeRange is the numbers that a rule lets through.
+func wholeRange(rule string, field protoreflect.FieldDescriptor) string {
+	least, most := "0", ""
+	if rules, ok := proto.GetExtension(field.Options(), validate.E_Field).(*validate.FieldRules); ok && strings.HasPrefix(rule, "int32.") {
+		if n := rules.GetInt32(); n.HasLte() {
+			most = " and at most " + fmt.Sprint(n.GetLte())
+		}
+	}
+	return "at least " + least + most
 }

@@ -46,7 +46,8 @@ func sourceToProto(s *feature.Source) *headwaterv1.Source {
 	p := &headwaterv1.Source{
 		Name: s.Name, EventTime: s.EventTime, Description: s.Description, Owner: s.Owner, Tags: s.Tags,
 		Deprecated: deprecationToProto(s.Deprecated), UniqueKey: s.UniqueKey, Freshness: durationToProto(s.Freshness),
-		Origin: &headwaterv1.Source_Landing{Landing: &headwaterv1.LandingOrigin{}},
+		Origin:       &headwaterv1.Source_Landing{Landing: &headwaterv1.LandingOrigin{}},
+		Expectations: expectationsToProto(s.Expectations), MaxQuarantineRatio: s.MaxQuarantineRatio,
 	}
 	if o := s.Postgres; o != nil {
 		p.Origin = &headwaterv1.Source_Postgres{Postgres: &headwaterv1.PostgresOrigin{Database: o.Database, Schema: o.Schema, Table: o.Table}}
@@ -79,6 +80,7 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 		Name: v.Name, Entity: v.Entity, Features: featuresToProto(v.Features), Attributes: featuresToProto(v.Attributes),
 		Ttl: durationToProto(v.TTL), Grain: durationToProto(v.Grain), Lookback: durationToProto(v.Lookback),
 		Description: v.Description, Owner: v.Owner, Tags: v.Tags, Deprecated: deprecationToProto(v.Deprecated),
+		Expectations: expectationsToProto(v.Expectations), MaxQuarantineRatio: v.MaxQuarantineRatio,
 	}
 	switch {
 	case v.SQL != nil:

@@ -14,8 +14,6 @@ func (c *fromProto) unbuilt(f *headwaterv1.DefinitionFile) {
 	}
 	for i, s := range f.GetSources() {
 		at := feature.KindSource.Path(i)
-		refuse(at+".expectations", len(s.GetExpectations()) > 0)
-		refuse(at+".max_quarantine_ratio", s.MaxQuarantineRatio != nil)
 		refuse(at+".allowed_lateness", s.GetAllowedLateness() != nil)
 		refuse(at+".null_event_time", s.GetNullEventTime() != "")
 		refuse(at+".delete_marker", s.GetDeleteMarker() != "")
@@ -26,8 +24,6 @@ func (c *fromProto) unbuilt(f *headwaterv1.DefinitionFile) {
 	}
 	for i, v := range f.GetFeatureViews() {
 		at := feature.KindView.Path(i)
-		refuse(at+".expectations", len(v.GetExpectations()) > 0)
-		refuse(at+".max_quarantine_ratio", v.MaxQuarantineRatio != nil)
 		refuse(at+".schedule", v.GetSchedule() != nil)
 		refuse(at+".push", v.GetPush() != nil)
 	}

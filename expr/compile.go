@@ -103,7 +103,7 @@ func compile(text string, s *scope, result feature.Type) (*Expression, []feature
 	}
 	if cost.Max > MaxCost {
 		c.add(1, 1, "found an expression that may cost %s, with texts of %d characters and lists of %d, expected at most %d; make "+
-			"it do less, or compute the feature in SQL", costText(cost.Max), assumedText, assumedList, MaxCost)
+			"it do less, or compute it in SQL", costText(cost.Max), assumedText, assumedList, MaxCost)
 		return nil, c.problems
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
@@ -362,12 +362,17 @@ func (c *compilation) namespace(name string) bool {
 
 func (c *compilation) loneName(e ast.Expr, name string) {
 	switch {
-	case name == requestName:
+	case name == rowName && c.scope.rows:
+		c.at(e.ID(), "found row alone, expected row.COLUMN")
+	case name == requestName && !c.scope.rows:
 		c.at(e.ID(), "found request alone, expected request.NAME: %s", c.inputList())
 	case c.scope.view(name) != nil:
 		c.at(e.ID(), "found view %s alone, expected %s.FEATURE", name, name)
 	default:
 		message := fmt.Sprintf("found the name %s, expected request.NAME or VIEW.FEATURE", name)
+		if c.scope.rows {
+			message = fmt.Sprintf("found the name %s, expected %s.COLUMN", name, rowName)
+		}
 		if findColumn(c.scope.inputs, name) != nil {
 			message += "; did you mean request." + name + "?"
 		} else {
@@ -385,6 +390,9 @@ func (c *compilation) loneName(e ast.Expr, name string) {
 // reference resolves OWNER.NAME to the name under which it is declared.
 func (c *compilation) reference(owner ast.Expr, name string) (string, bool) {
 	of := owner.AsIdent()
+	if c.scope.rows {
+		return c.rowReference(owner, of, name)
+	}
 	if of == requestName {
 		if name == timeName {
 			c.time = true
@@ -470,6 +478,9 @@ func (c *compilation) checked(found *cel.Type, result feature.Type) {
 	}))
 	if want := celType(result); len(c.problems) == 0 && !want.IsExactType(found) && !(found.Kind() == types.DynKind && c.isNull()) {
 		message := fmt.Sprintf("found an expression of type %s, expected %s, the type of the feature", typeText(found), result)
+		if c.scope.rows {
+			message = fmt.Sprintf("found an expression of type %s, expected one of type bool that is true for rows that are well", typeText(found))
+		}
 		switch {
 		case result == feature.TypeFloat64 && found.Kind() == types.IntKind:
 			message += "; write double(…)"

@@ -33,6 +33,8 @@ type scope struct {
 	// views are those that the view reads, in its order, with their features; nil features are of a view that is not known
 	// here.
 	views []scopeView
+	// rows says that the expression is about the columns of a row, which stand as the features of a view called row.
+	rows bool
 }
 
 type scopeView struct {

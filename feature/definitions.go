@@ -105,6 +105,10 @@ type Source struct {
 	IgnoreNewColumns bool
 	// Freshness is how old the newest row may be before the source counts as late. Zero: any age.
 	Freshness time.Duration
+	// Expectations are what its rows are held to, each time a run reads them.
+	Expectations []Expectation
+	// MaxQuarantineRatio is as written, nil for none; see QuarantineLimit.
+	MaxQuarantineRatio *float64
 	Docs
 }
 
@@ -220,6 +224,10 @@ type View struct {
 	SQL         *SQLTransform
 	Aggregation *Aggregation
 	OnDemand    *OnDemand
+	// Expectations are what the rows that a run makes are held to.
+	Expectations []Expectation
+	// MaxQuarantineRatio is as written, nil for none; see QuarantineLimit.
+	MaxQuarantineRatio *float64
 	Docs
 }
 

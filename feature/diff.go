@@ -55,6 +55,9 @@ func DiffSource(before, after *SourceVersion) Difference {
 	d.field("duplicates.conflicting", before.Conflicting.String(), after.Conflicting.String())
 	d.field("schema_changes", before.schemaChanges(), after.schemaChanges())
 	d.field("freshness", durationText(before.Freshness), durationText(after.Freshness))
+	d.expectations(before.Expectations, after.Expectations)
+	d.field("max_quarantine_ratio", ratioText(before.MaxQuarantineRatio), ratioText(after.MaxQuarantineRatio))
+	d.expectationWords(before.Expectations, after.Expectations)
 	d.docs(&before.Docs, &after.Docs)
 	return d
 }

@@ -31,9 +31,12 @@ func DiffView(before, after *ViewVersion) Difference {
 	case before.OnDemand != nil && after.OnDemand != nil:
 		d.onDemand(before.OnDemand, after.OnDemand)
 	}
+	d.expectations(before.Expectations, after.Expectations)
 	if len(d.Lines) == 0 && !d.WordsOnly {
 		d.line("settings of sessions: others than before")
 	}
+	d.field("max_quarantine_ratio", ratioText(before.MaxQuarantineRatio), ratioText(after.MaxQuarantineRatio))
+	d.expectationWords(before.Expectations, after.Expectations)
 	d.docs(&before.Docs, &after.Docs)
 	return d
 }

@@ -89,6 +89,7 @@ func (s *Source) Fingerprint() Digest {
 	enc.clocks(s)
 	enc.origin(s)
 	enc.uniqueKey(s)
+	enc.expectations(s.Expectations, s.Columns)
 	return enc.sum()
 }
 
@@ -138,12 +139,14 @@ func (s *Source) part(used []string, all bool) Digest {
 	enc.clocks(s)
 	enc.origin(s)
 	enc.uniqueKey(s)
+	enc.expectations(s.Expectations, s.Columns)
 	return enc.sum()
 }
 
-// needs says that a column is part of the source's clocks or unique key, or may be.
+// needs says that a column is part of the source's clocks, its unique key or the expectations whose rows are left out, or may
+// be.
 func (s *Source) needs(column string) bool {
-	if column == s.EventTime || column == s.ArrivalColumn || slices.Contains(s.UniqueKey, column) {
+	if column == s.EventTime || column == s.ArrivalColumn || slices.Contains(s.UniqueKey, column) || s.leftOutBy(column) {
 		return true
 	}
 	expression, _ := parseSQL(s.ArrivalExpression)
@@ -267,6 +270,9 @@ func (v *ViewVersion) meaning(analysis *Analysis) Digest {
 		enc.aggregation(v.Aggregation)
 	case v.OnDemand != nil:
 		enc.onDemand(v.OnDemand)
+	}
+	if v.EntityVersion != nil {
+		enc.expectations(v.Expectations, v.OutputColumns(v.EntityVersion.JoinKeys))
 	}
 	return enc.sum()
 }

@@ -240,6 +240,7 @@ func (v *validation) view(w *View) {
 	v.duration("ttl", w.TTL)
 	v.duration("grain", w.Grain)
 	v.duration("lookback", w.Lookback)
+	v.viewExpectations(w)
 
 	kinds := 0
 	if w.SQL != nil {

@@ -38,6 +38,7 @@ func (v *validation) source(s *Source) {
 	}
 	v.uniqueKey(s)
 	v.duration("freshness", s.Freshness)
+	v.sourceExpectations(s)
 	if s.Postgres != nil {
 		v.postgres(s)
 	}

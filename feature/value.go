@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"cmp"
 	"encoding/base64"
 	"math"
 	"strconv"
@@ -233,4 +234,25 @@ func appendJSONText(dst []byte, s string) []byte {
 		}
 	}
 	return append(dst, '"')
+}
+
+// Compare orders two values of one type that are not NULL, as Postgres does under COLLATE "C": false before true, NaN after
+// all other floats, text and bytes by their bytes. Of lists and vectors the order is not defined.
+func (v Value) Compare(w Value) int {
+	switch v.typ.Kind() {
+	case TypeFloat64:
+		a, b := v.Float64(), w.Float64()
+		switch {
+		case a < b || !math.IsNaN(a) && math.IsNaN(b):
+			return -1
+		case a > b || math.IsNaN(a) && !math.IsNaN(b):
+			return 1
+		}
+		return 0
+	case TypeString, TypeBytes:
+		return strings.Compare(v.str, w.str)
+	case TypeDecimal:
+		return v.Decimal().Compare(w.Decimal())
+	}
+	return cmp.Compare(int64(v.bits), int64(w.bits))
 }

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/headwaterhq/headwater/definition"
+	"github.com/headwaterhq/headwater/expr"
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
@@ -80,10 +81,29 @@ func propose(base *Catalog, d *feature.Definitions, c checks) *proposal {
 		broken:   map[string]bool{},
 		checks:   c,
 	}
-	if p.problems = d.Validate(base.known()); len(p.problems) == 0 {
-		p.resolve(d)
+	if p.problems = d.Validate(base.known()); len(p.problems) > 0 {
+		return p
 	}
+	if p.problems = expr.ExpectationProblems(d, p.entityGiven(d)); len(p.problems) > 0 {
+		return p
+	}
+	p.resolve(d)
 	return p
+}
+
+// entityGiven finds an entity by name as it will be.
+func (p *proposal) entityGiven(d *feature.Definitions) func(name string) *feature.Entity {
+	return func(name string) *feature.Entity {
+		for i := range d.Entities {
+			if d.Entities[i].Name == name {
+				return &d.Entities[i]
+			}
+		}
+		if e := p.base.entities.last(name); e != nil {
+			return &e.Entity
+		}
+		return nil
+	}
 }
 
 // resolve goes through definitions that are valid.
