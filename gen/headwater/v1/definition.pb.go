@@ -934,7 +934,8 @@ type Expectation_AcceptedValues struct {
 }
 
 type Expectation_Regex struct {
-	// The text matches somewhere, in the syntax of RE2 without word boundaries and flags; `^` and `$` are its ends.
+	// The text matches somewhere, in the syntax of RE2 without word boundaries and without the flag `m`; `^` and `$` are its
+	// ends.
 	Regex string `protobuf:"bytes,6,opt,name=regex,proto3,oneof"`
 }
 
@@ -949,7 +950,7 @@ type Expectation_Plausible struct {
 }
 
 type Expectation_References struct {
-	// The value, or those of several columns, are there in another source.
+	// The value, or those of several columns, are there in another source, a landing one. Not for windowed aggregations.
 	References *References `protobuf:"bytes,9,opt,name=references,proto3,oneof"`
 }
 
@@ -959,7 +960,9 @@ type Expectation_Cel struct {
 }
 
 type Expectation_Unique struct {
-	// No two rows share the values of these columns. Rows equal to one another and rows that differ are told apart.
+	// No two rows share the values of these columns. Rows equal to one another and rows that differ are told apart. Fails the
+	// run or only counts: which of several rows is left out is for `unique_key` and `duplicates` to say. Not for windowed
+	// aggregations.
 	Unique *UniqueColumns `protobuf:"bytes,11,opt,name=unique,proto3,oneof"`
 }
 
@@ -1004,7 +1007,7 @@ type Expectation_Quantile struct {
 }
 
 type Expectation_SchemaUnchanged struct {
-	// The columns of the source, with their types, are those of the run before.
+	// Of a source: its columns, with their types, are those of the run before; otherwise the run fails.
 	SchemaUnchanged *SchemaUnchanged `protobuf:"bytes,28,opt,name=schema_unchanged,json=schemaUnchanged,proto3,oneof"`
 }
 
