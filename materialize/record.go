@@ -8,6 +8,7 @@ import (
 
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 // insertQueued records that a run was asked for.
@@ -47,6 +48,9 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if err := insertViewInputs(ctx, tx, r); err != nil {
 		return err
 	}
+	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `
 		UPDATE headwater.view_state SET published_seq = $2, live_rows = $3, covered = $4::text::tstzmultirange, consumed = $5
 		WHERE view_id = $1`,
@@ -68,13 +72,13 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 		UPDATE headwater.run SET state = 'published', position = $2, interval_start = $3, interval_end = $4, digest = $5,
 			ended_at = clock_timestamp(), rows_read = $6, accepted = $7, quarantined = $8, duplicate = $9, dropped = $10,
 			too_late = $11, used = $12, filtered = $13, unaccounted = $14, produced = $15, unchanged = $16, inserted = $17,
-			withdrawn = $18, live_before = $19, live_after = $20, reasons = $21, checks = $22, gates = $23, phases = $24,
-			warnings = $25, online_state = 'pending', spans = $26::text::tstzmultirange
+			withdrawn = $18, live_before = $19, live_after = $20, reasons = $21, gates = $22, phases = $23, warnings = $24,
+			spans = $25::text::tstzmultirange, computed = $26, output_quarantined = $27, output_dropped = $28, online_state = 'pending'
 		WHERE id = $1`,
 		r.ID, r.Position, start, end, r.Digest[:], l.Read, l.Accepted, l.Quarantined,
 		l.Duplicate, l.Dropped, l.TooLate, l.Used, l.Filtered, l.Unaccounted, l.Produced, l.Unchanged, l.Inserted,
-		l.Withdrawn, l.LiveBefore, l.LiveAfter, orEmpty(r.Reasons), orEmpty(r.Checks), orEmpty(r.Gates), orEmpty(r.Phases),
-		orEmpty(r.Warnings), r.Spans.Multirange())
+		l.Withdrawn, l.LiveBefore, l.LiveAfter, orEmpty(r.Reasons), orEmpty(r.Gates), orEmpty(r.Phases),
+		orEmpty(r.Warnings), r.Spans.Multirange(), l.Computed, l.OutputQuarantined, l.OutputDropped)
 	if err != nil {
 		return err
 	}
@@ -125,6 +129,9 @@ func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 		UPDATE headwater.run SET state = 'failed', ended_at = clock_timestamp(), error = $2
 		WHERE id = $1 AND state IN ('queued', 'running')`, r.ID, message)
 	if err != nil || tag.RowsAffected() == 0 {
+		return err
+	}
+	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `

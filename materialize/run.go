@@ -14,6 +14,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 // State is where a run stands.
@@ -67,10 +68,11 @@ type Run struct {
 	QueuedAt           time.Time
 	StartedAt, EndedAt *time.Time
 	// Error is why it failed, for whoever asked for it.
-	Error    string
-	Ledger   Ledger
-	Reasons  []LedgerReason
-	Checks   []Check
+	Error   string
+	Ledger  Ledger
+	Reasons []LedgerReason
+	// Checks are in the order they were made, also of a run that failed.
+	Checks   []quality.Result
 	Gates    []Gate
 	Phases   []Phase
 	Warnings []string
@@ -86,11 +88,12 @@ type Run struct {
 func (r *Run) Ref() string { return fmt.Sprintf("%s@%d/%d", r.View, r.ViewVersion, r.Seq) }
 
 // Ledger says what became of every row: Read = Accepted + Quarantined + Duplicate + Dropped + TooLate, Accepted = Used +
-// Filtered + Unaccounted, Produced = Unchanged + Inserted, LiveAfter = LiveBefore + Inserted - Withdrawn. The table of
-// runs refuses a published run for which one of these does not hold.
+// Filtered + Unaccounted, Computed = Produced + OutputQuarantined + OutputDropped, Produced = Unchanged + Inserted, LiveAfter =
+// LiveBefore + Inserted - Withdrawn. The table of runs refuses a published run for which one of these does not hold.
 type Ledger struct {
 	Read, Accepted, Quarantined, Duplicate, Dropped, TooLate int64
 	Used, Filtered, Unaccounted                              int64
+	Computed, OutputQuarantined, OutputDropped               int64
 	Produced, Unchanged, Inserted, Withdrawn                 int64
 	LiveBefore, LiveAfter                                    int64
 }
@@ -104,6 +107,7 @@ func (l Ledger) check() error {
 		{"read", "accepted + quarantined + duplicate + dropped + too late",
 			l.Read, l.Accepted + l.Quarantined + l.Duplicate + l.Dropped + l.TooLate},
 		{"accepted", "used + filtered + unaccounted", l.Accepted, l.Used + l.Filtered + l.Unaccounted},
+		{"computed", "produced + output quarantined + output dropped", l.Computed, l.Produced + l.OutputQuarantined + l.OutputDropped},
 		{"produced", "unchanged + inserted", l.Produced, l.Unchanged + l.Inserted},
 		{"live after", "live before + inserted - withdrawn", l.LiveAfter, l.LiveBefore + l.Inserted - l.Withdrawn},
 	} {
@@ -119,14 +123,6 @@ type LedgerReason struct {
 	Bucket string `json:"bucket"`
 	Reason string `json:"reason"`
 	Rows   int64  `json:"rows"`
-}
-
-// Check is one thing that was looked at before publishing.
-type Check struct {
-	Name     string `json:"name"`
-	State    string `json:"state"`
-	Expected string `json:"expected"`
-	Found    string `json:"found"`
 }
 
 // Gate is a condition that had to hold before the run was published.
@@ -169,9 +165,9 @@ const selectRun = `
 	SELECT r.id, r.view_id, d.name, d.version, coalesce(r.seq, 0), r.state, coalesce(r.position, 0), r.scope, r.asked_from, r.asked_to,
 		r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal, r.queued_at, r.started_at, r.ended_at,
 		coalesce(r.error, ''), r.rows_read, r.accepted, r.quarantined, r.duplicate, r.dropped, r.too_late, r.used, r.filtered,
-		r.unaccounted, r.produced, r.unchanged, r.inserted, r.withdrawn, r.live_before, r.live_after, r.reasons, r.checks,
-		r.gates, r.phases, r.warnings, coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones,
-		r.plan, r.spans
+		r.unaccounted, r.produced, r.unchanged, r.inserted, r.withdrawn, r.live_before, r.live_after,
+		r.computed, r.output_quarantined, r.output_dropped, r.reasons, r.gates, r.phases, r.warnings,
+		coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones, r.plan, r.spans
 	FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id`
 
 func scanRun(row pgx.CollectableRow) (*Run, error) {
@@ -183,9 +179,9 @@ func scanRun(row pgx.CollectableRow) (*Run, error) {
 	err := row.Scan(&r.ID, &r.ViewID, &r.View, &r.ViewVersion, &r.Seq, &r.State, &r.Position, &r.Scope, &r.AskedFrom, &r.AskedTo,
 		&start, &end, &fingerprint, &digest, &r.Principal, &r.QueuedAt, &r.StartedAt, &r.EndedAt,
 		&r.Error, &l.Read, &l.Accepted, &l.Quarantined, &l.Duplicate, &l.Dropped, &l.TooLate, &l.Used, &l.Filtered,
-		&l.Unaccounted, &l.Produced, &l.Unchanged, &l.Inserted, &l.Withdrawn, &l.LiveBefore, &l.LiveAfter, &r.Reasons, &r.Checks,
-		&r.Gates, &r.Phases, &r.Warnings, &r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones,
-		&r.Plan, &spans)
+		&l.Unaccounted, &l.Produced, &l.Unchanged, &l.Inserted, &l.Withdrawn, &l.LiveBefore, &l.LiveAfter,
+		&l.Computed, &l.OutputQuarantined, &l.OutputDropped, &r.Reasons, &r.Gates, &r.Phases, &r.Warnings,
+		&r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones, &r.Plan, &spans)
 	if start != nil && end != nil {
 		r.Interval = offline.Span{Start: feature.TimeOf(*start), End: feature.TimeOf(*end)}
 	}
@@ -230,12 +226,16 @@ func getRun(ctx context.Context, q database.Querier, ref, where string, args ...
 	if r.Inputs, err = listInputs(ctx, q, r.ID); err != nil {
 		return nil, err
 	}
-	r.ViewInputs, err = listViewInputs(ctx, q, r.ID)
+	if r.ViewInputs, err = listViewInputs(ctx, q, r.ID); err != nil {
+		return nil, err
+	}
+	checks, err := quality.Of(ctx, q, []int64{r.ID})
+	r.Checks = checks[r.ID]
 	return r, err
 }
 
 // List reads up to limit runs, newest first, of the views named (nil: all), with ids below before (0: any). Their inputs
-// are not read.
+// and checks are not read.
 func List(ctx context.Context, q database.Querier, views []string, before int64, limit int) ([]*Run, error) {
 	rows, err := q.Query(ctx, selectRun+`
 		WHERE ($1::text[] IS NULL OR d.name = ANY ($1)) AND ($2::bigint = 0 OR r.id < $2) ORDER BY r.id DESC LIMIT $3`,

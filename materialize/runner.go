@@ -134,6 +134,7 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 			}
 		}
 		if final {
+			r.Checks = append(r.Checks, brokenRule(cause)...)
 			return fail(ctx, tx, r, fault.As(cause).Error())
 		}
 		// Whoever looks at the run sees what it waits for.
@@ -265,7 +266,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	r.ViewInputs = describeViewInputs(t.ViewInputs)
 	r.Ledger = Ledger{
 		Read: t.RowsRead(), Duplicate: exact + conflicting, Accepted: accepted, Unaccounted: accepted,
-		Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
+		Computed: w.Produced, Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
 		LiveBefore: state.LiveRows, LiveAfter: w.Live,
 	}
 	r.Reasons = duplicateReasons(exact, conflicting)
@@ -289,18 +290,8 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 			"%d accepted rows are unaccounted: how many of them the SQL uses and how many it filters is not counted",
 			r.Ledger.Unaccounted))
 	}
-	rows := fmt.Sprintf("%d rows", w.Produced)
-	r.Checks = []Check{
-		{Name: "keys_and_times_not_null", State: "PASSED", Expected: "no NULL in join keys, event_time, available_at", Found: rows},
-		{Name: "inside_interval", State: "PASSED", Expected: "event_time less grain in the run's interval", Found: rows},
-		{Name: "one_row_per_moment", State: "PASSED", Expected: "one row per key, event_time and available_at", Found: rows},
-		{Name: "live_rows_are_the_output", State: "PASSED", Expected: rows + " live in the interval", Found: rows},
-	}
-	r.Gates = []Gate{
-		{Name: "checks", Passed: true, Detail: fmt.Sprintf("%d of %d passed", len(r.Checks), len(r.Checks))},
-		{Name: "ledger", Passed: true, Detail: "read, accepted, produced and live rows balance"},
-	}
-	return nil
+	r.Checks = append(r.Checks, builtIn(w.Produced)...)
+	return r.gate(l.view)
 }
 
 // transform reads what the plan says, and writes what becomes of it.

@@ -98,7 +98,7 @@ func stage(ctx context.Context, tx pgx.Tx, t *Transform, seq int64, w *Written) 
 	_, err = tx.Exec(ctx, "ALTER TABLE "+table+" ADD PRIMARY KEY (entity_key, event_time, available_at)")
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23505" {
-		return "", t.refuse("found more than one row for (entity_key, event_time, available_at) = (%s), expected one; "+
+		return "", t.breaks(OneRowPerMoment, "found more than one row for (entity_key, event_time, available_at) = (%s), expected one; "+
 			"group by the join keys, or make the times distinct", duplicateIn(pg.Detail))
 	}
 	if err == nil {
@@ -148,7 +148,7 @@ func apply(ctx context.Context, tx pgx.Tx, t *Transform, staging string, seq int
 		return err
 	}
 	if live != w.Produced {
-		return t.refuse("the ledger does not balance: %d rows are live in the run's interval after it, and it produced %d; "+
+		return t.breaks(LiveRowsAreTheOutput, "the ledger does not balance: %d rows are live in the run's interval after it, and it produced %d; "+
 			"nothing was published", live, w.Produced)
 	}
 	if w.Live = -1; w.Inserted == 0 && w.Withdrawn == 0 {

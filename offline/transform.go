@@ -225,7 +225,7 @@ func (t *Transform) checkRow(span Span, r *feature.Row) error {
 	}
 	grain := t.View.RunGrain()
 	if at := r.EventTime.Add(-grain); at < span.Start || at >= span.End {
-		return t.refuse("found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
+		return t.breaks(InsideInterval, "found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
 			"a run writes only what it owns: check the grain, or leave other groups out with {{interval.start}} and "+
 			"{{interval.end}}", t.describe(r), grain, span.Start, span.End)
 	}
@@ -286,7 +286,7 @@ func (t *Transform) queryRows(ctx context.Context, span Span, emit func(*feature
 			return t.refuse("%v", err)
 		}
 		if !ok || values[keys].IsNull() || values[keys+1].IsNull() {
-			return t.refuse("found a row (%s) in which a join key, event_time or available_at is NULL, expected none; "+
+			return t.breaks(KeysAndTimesNotNull, "found a row (%s) in which a join key, event_time or available_at is NULL, expected none; "+
 				"leave such rows out with a WHERE, or give them a value", describeRow(columns[:keys+2], values))
 		}
 		row.Key = string(key)

@@ -88,6 +88,7 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 		Ledger: &headwaterv1.Ledger{
 			Read: l.Read, Accepted: l.Accepted, Quarantined: l.Quarantined, Duplicate: l.Duplicate, Dropped: l.Dropped,
 			TooLate: l.TooLate, Used: l.Used, Filtered: l.Filtered, Unaccounted: l.Unaccounted,
+			Computed: l.Computed, OutputQuarantined: l.OutputQuarantined, OutputDropped: l.OutputDropped,
 			Produced: l.Produced, Unchanged: l.Unchanged, Inserted: l.Inserted, Withdrawn: l.Withdrawn,
 			LiveBefore: l.LiveBefore, LiveAfter: l.LiveAfter,
 		},
@@ -107,12 +108,6 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 	}
 	for _, b := range r.Reasons {
 		out.Ledger.Reasons = append(out.Ledger.Reasons, &headwaterv1.LedgerReason{Bucket: b.Bucket, Reason: b.Reason, Rows: b.Rows})
-	}
-	for _, c := range r.Checks {
-		out.Checks = append(out.Checks, &headwaterv1.Check{
-			Name: c.Name, Expected: c.Expected, Found: c.Found,
-			State: headwaterv1.CheckState(headwaterv1.CheckState_value["CHECK_STATE_"+c.State]),
-		})
 	}
 	for _, g := range r.Gates {
 		out.Gates = append(out.Gates, &headwaterv1.Gate{Name: g.Name, Passed: g.Passed, Detail: g.Detail})

@@ -122,7 +122,11 @@ func (s *materializationService) GetRun(ctx context.Context, req *headwaterv1.Ge
 	if err != nil {
 		return nil, err
 	}
-	return &headwaterv1.GetRunResponse{Run: runOf(r)}, nil
+	run, err := runWithChecks(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.GetRunResponse{Run: run}, nil
 }
 
 // permittedRun reads a run. One of a view that the caller may not list looks as if it were not there.
@@ -143,7 +147,11 @@ func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stre
 	}
 	var last *headwaterv1.Run
 	for {
-		if now := runOf(r); !proto.Equal(now, last) {
+		now, err := runWithChecks(ctx, r)
+		if err != nil {
+			return err
+		}
+		if !proto.Equal(now, last) {
 			if err := stream.Send(&headwaterv1.WatchRunResponse{Run: now}); err != nil {
 				return err
 			}

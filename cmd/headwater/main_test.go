@@ -184,13 +184,18 @@ func published() *headwaterv1.Run {
 		IntervalStart: at("2001-01-01T00:00:00Z"), IntervalEnd: at("2001-02-01T00:00:00Z"), Fingerprint: "f1", Digest: "d1", Principal: "ann",
 		QueuedAt: at("2001-02-03T04:05:06Z"), StartedAt: at("2001-02-03T04:05:06Z"), EndedAt: at("2001-02-03T04:05:08Z"),
 		OnlineState: headwaterv1.OnlineState_ONLINE_STATE_LOADED, OnlineWritten: 7,
-		Ledger: &headwaterv1.Ledger{Read: 100, Accepted: 98, Quarantined: 2, Used: 90, Filtered: 8, Produced: 10, Inserted: 4, Unchanged: 6,
+		Ledger: &headwaterv1.Ledger{Read: 100, Accepted: 98, Quarantined: 2, Used: 90, Filtered: 8, Computed: 13, OutputQuarantined: 1, OutputDropped: 2, Produced: 10, Inserted: 4, Unchanged: 6,
 			Withdrawn: 1, LiveBefore: 20, LiveAfter: 23, Reasons: []*headwaterv1.LedgerReason{{Bucket: "quarantined", Reason: "delay below -1000", Rows: 2}}},
 		Inputs: []*headwaterv1.RunInput{{Source: "flights", SourceVersion: 1, SourceFingerprint: "5f", LoadNumber: 1, RowsRead: 100,
 			Loads: []*headwaterv1.RunInput_Load{{Id: 11, FileName: "jan.csv", FileSha256: "abcdefabcdefabcdef", Rows: 100}}},
 			{View: "hourly", ViewVersion: 2, ViewSeq: 7, RowsRead: 12}},
 		Phases: []*headwaterv1.Phase{{Name: "transform", DurationMicros: 1_234_567}},
 		Gates:  []*headwaterv1.Gate{{Name: "ledger balances", Passed: true}},
+		Checks: []*headwaterv1.Check{
+			{Name: "delay_range", Subject: "source:flights", State: headwaterv1.CheckState_CHECK_STATE_WARNED, Expected: "delay at least -1000",
+				Found: "2 of 100 rows that fail", Where: "headwater quarantine show 1", Examples: []string{"load 11, row 4"}, ExamplesHidden: 1},
+			{Name: "one_row_per_moment", Subject: "output", State: headwaterv1.CheckState_CHECK_STATE_PASSED, Expected: "one row", Found: "10 rows"},
+		},
 	}
 }
 
@@ -206,6 +211,7 @@ func TestRuns(t *testing.T) {
 		"  ROWS              WHERE THEY WENT\n" +
 		"  read         100  98 accepted + 2 quarantined + 0 duplicate + 0 dropped + 0 too late\n" +
 		"  accepted      98  90 used + 8 filtered + 0 unaccounted\n" +
+		"  computed      13  10 produced + 1 quarantined + 2 dropped\n" +
 		"  produced      10  4 inserted + 6 unchanged\n" +
 		"  live after    23  20 live before + 4 inserted - 1 withdrawn\n" +
 		"  quarantined    2  delay below -1000\n" +
@@ -214,6 +220,15 @@ func TestRuns(t *testing.T) {
 		"  flights@1 up to load number 1                 5f             100\n" +
 		"                                   11  jan.csv  abcdefabcdef   100\n" +
 		"  view hourly@2 as of its run 7                                 12\n" +
+		"\nchecks\n" +
+		"  CHECK               OF              STATE   EXPECTED              FOUND\n" +
+		"  delay_range         source:flights  warned  delay at least -1000  2 of 100 rows that fail\n" +
+		"  one_row_per_moment  output          passed  one row               10 rows\n" +
+		"\nto look at\n" +
+		"  CHECK        WHERE\n" +
+		"  delay_range  headwater quarantine show 1\n" +
+		"  delay_range  load 11, row 4\n" +
+		"  delay_range  1 more that you may not see: whoever may read source:flights offline is shown their keys\n" +
 		"\ngates\n  GATE             PASSED  DETAIL\n  ledger balances  yes\n" +
 		"\nphases\n  PHASE       TOOK\n  transform  1.23s\n"
 	do("runs", "show", "run:delays@1/2").expect(t, exitDone, shown, "")

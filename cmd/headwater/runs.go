@@ -35,7 +35,7 @@ func newRuns(a *app) *cobra.Command {
 			return a.printDocument(r, runSections(r.GetRun())...)
 		}),
 	}
-	return group("runs", "Runs: materializations of views", list, show, newRunStats(a))
+	return group("runs", "Runs: materializations of views", list, show, newRunChecks(a), newRunStats(a))
 }
 
 // runName is VIEW@VERSION/SEQ, or VIEW@VERSION and the id while there is no sequence.
@@ -94,10 +94,7 @@ func runSections(r *headwaterv1.Run) []section {
 			inputs.add("", number(load.Id), load.FileName, short(load.FileSha256), number(load.Rows))
 		}
 	}
-	checks := section{title: "checks", table: table{header: []string{"CHECK", "STATE", "EXPECTED", "FOUND"}}}
-	for _, c := range r.Checks {
-		checks.add(c.Name, enumName(c.State, "CHECK_STATE_"), c.Expected, c.Found)
-	}
+	checks, toLookAt := checkSections(r.Checks)
 	gates := section{title: "gates", table: table{header: []string{"GATE", "PASSED", "DETAIL"}}}
 	for _, g := range r.Gates {
 		passed := "no"
@@ -114,7 +111,7 @@ func runSections(r *headwaterv1.Run) []section {
 	for _, w := range r.Warnings {
 		warnings.add(w)
 	}
-	return append(sections, inputs, checks, gates, phases, warnings)
+	return append(sections, inputs, checks, toLookAt, gates, phases, warnings)
 }
 
 func runFacts(r *headwaterv1.Run) section {
@@ -166,6 +163,7 @@ func ledgerSection(l *headwaterv1.Ledger) section {
 	s.add("read", number(l.Read), sum("accepted", l.Accepted, "quarantined", l.Quarantined, "duplicate", l.Duplicate,
 		"dropped", l.Dropped, "too late", l.TooLate))
 	s.add("accepted", number(l.Accepted), sum("used", l.Used, "filtered", l.Filtered, "unaccounted", l.Unaccounted))
+	s.add("computed", number(l.Computed), sum("produced", l.Produced, "quarantined", l.OutputQuarantined, "dropped", l.OutputDropped))
 	s.add("produced", number(l.Produced), sum("inserted", l.Inserted, "unchanged", l.Unchanged))
 	s.add("live after", number(l.LiveAfter), number(l.LiveBefore)+" live before + "+number(l.Inserted)+" inserted - "+
 		number(l.Withdrawn)+" withdrawn")

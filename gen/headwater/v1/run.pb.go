@@ -514,8 +514,9 @@ type Run struct {
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	EndedAt   *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	Phases    []*Phase               `protobuf:"bytes,17,rep,name=phases,proto3" json:"phases,omitempty"`
-	Checks    []*Check               `protobuf:"bytes,18,rep,name=checks,proto3" json:"checks,omitempty"`
-	Gates     []*Gate                `protobuf:"bytes,19,rep,name=gates,proto3" json:"gates,omitempty"`
+	// Those that failed first. Not in lists of runs.
+	Checks []*Check `protobuf:"bytes,18,rep,name=checks,proto3" json:"checks,omitempty"`
+	Gates  []*Gate  `protobuf:"bytes,19,rep,name=gates,proto3" json:"gates,omitempty"`
 	// Why it failed, or why an attempt did after which it is queued again: what a user can act on.
 	Error            string      `protobuf:"bytes,20,opt,name=error,proto3" json:"error,omitempty"`
 	OnlineState      OnlineState `protobuf:"varint,21,opt,name=online_state,json=onlineState,proto3,enum=headwater.v1.OnlineState" json:"online_state,omitempty"`
@@ -1415,15 +1416,17 @@ type Check struct {
 	Subject string `protobuf:"bytes,5,opt,name=subject,proto3" json:"subject,omitempty"`
 	// What to look at, as a command or in words. Empty where nothing is wrong.
 	Where string `protobuf:"bytes,6,opt,name=where,proto3" json:"where,omitempty"`
-	// Up to five keys of rows that failed, as `COLUMN VALUE, …`, with values that the caller may not see left out.
+	// Up to five keys of rows that failed, as `COLUMN VALUE, …`: for callers that may read the source, or of output the view, offline.
 	Examples   []string `protobuf:"bytes,7,rep,name=examples,proto3" json:"examples,omitempty"`
 	RowsFailed int64    `protobuf:"varint,8,opt,name=rows_failed,json=rowsFailed,proto3" json:"rows_failed,omitempty"`
 	// What became of them: `quarantine`, `drop`, `fail` or `keep`. Empty for checks of all rows together.
 	Action string `protobuf:"bytes,9,opt,name=action,proto3" json:"action,omitempty"`
 	// What was measured; absent where it is no number.
-	Metric        *float64 `protobuf:"fixed64,10,opt,name=metric,proto3,oneof" json:"metric,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Metric *float64 `protobuf:"fixed64,10,opt,name=metric,proto3,oneof" json:"metric,omitempty"`
+	// How many examples there are that the caller may not see.
+	ExamplesHidden int32 `protobuf:"varint,11,opt,name=examples_hidden,json=examplesHidden,proto3" json:"examples_hidden,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Check) Reset() {
@@ -1522,6 +1525,13 @@ func (x *Check) GetAction() string {
 func (x *Check) GetMetric() float64 {
 	if x != nil && x.Metric != nil {
 		return *x.Metric
+	}
+	return 0
+}
+
+func (x *Check) GetExamplesHidden() int32 {
+	if x != nil {
+		return x.ExamplesHidden
 	}
 	return 0
 }
@@ -2547,11 +2557,12 @@ func (x *ViewStats) GetLastError() string {
 
 type ListCheckResultsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Without a version: of all.
+	// `NAME@VERSION`, or `NAME`: of all versions.
 	View string `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
 	// The check's name. Empty: of all checks.
-	Check    string `protobuf:"bytes,2,opt,name=check,proto3" json:"check,omitempty"`
-	PageSize int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	Check string `protobuf:"bytes,2,opt,name=check,proto3" json:"check,omitempty"`
+	// The results of one run are never parted, so that there may be more. 0: 50.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Of runs with a smaller id only. 0: from the newest.
 	BeforeId      int64 `protobuf:"varint,4,opt,name=before_id,json=beforeId,proto3" json:"before_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2617,8 +2628,9 @@ func (x *ListCheckResultsRequest) GetBeforeId() int64 {
 }
 
 type ListCheckResultsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Results       []*CheckResult         `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By run, the newest first, and within a run as they were made.
+	Results       []*CheckResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2664,9 +2676,11 @@ type CheckResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	RunId int64                  `protobuf:"varint,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// `VIEW@VERSION/SEQ`, or empty for a run that took no sequence.
-	Run           string                 `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
-	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
-	Check         *Check                 `protobuf:"bytes,4,opt,name=check,proto3" json:"check,omitempty"`
+	Run   string                 `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	Time  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	Check *Check                 `protobuf:"bytes,4,opt,name=check,proto3" json:"check,omitempty"`
+	// What became of the run.
+	RunState      RunState `protobuf:"varint,5,opt,name=run_state,json=runState,proto3,enum=headwater.v1.RunState" json:"run_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2727,6 +2741,13 @@ func (x *CheckResult) GetCheck() *Check {
 		return x.Check
 	}
 	return nil
+}
+
+func (x *CheckResult) GetRunState() RunState {
+	if x != nil {
+		return x.RunState
+	}
+	return RunState_RUN_STATE_UNSPECIFIED
 }
 
 type CheckOnlineRequest struct {
@@ -3151,7 +3172,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x04rows\x18\x03 \x01(\x03R\x04rows\"D\n" +
 	"\x05Phase\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
-	"\x0fduration_micros\x18\x02 \x01(\x03R\x0edurationMicros\"\xaa\x02\n" +
+	"\x0fduration_micros\x18\x02 \x01(\x03R\x0edurationMicros\"\xd3\x02\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.headwater.v1.CheckStateR\x05state\x12\x1a\n" +
@@ -3164,7 +3185,8 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"rowsFailed\x12\x16\n" +
 	"\x06action\x18\t \x01(\tR\x06action\x12\x1b\n" +
 	"\x06metric\x18\n" +
-	" \x01(\x01H\x00R\x06metric\x88\x01\x01B\t\n" +
+	" \x01(\x01H\x00R\x06metric\x88\x01\x01\x12'\n" +
+	"\x0fexamples_hidden\x18\v \x01(\x05R\x0eexamplesHiddenB\t\n" +
 	"\a_metric\"J\n" +
 	"\x04Gate\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
@@ -3249,12 +3271,13 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12\x1b\n" +
 	"\tbefore_id\x18\x04 \x01(\x03R\bbeforeId\"O\n" +
 	"\x18ListCheckResultsResponse\x123\n" +
-	"\aresults\x18\x01 \x03(\v2\x19.headwater.v1.CheckResultR\aresults\"\x91\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.headwater.v1.CheckResultR\aresults\"\xc6\x01\n" +
 	"\vCheckResult\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\x03R\x05runId\x12\x10\n" +
 	"\x03run\x18\x02 \x01(\tR\x03run\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12)\n" +
-	"\x05check\x18\x04 \x01(\v2\x13.headwater.v1.CheckR\x05check\"l\n" +
+	"\x05check\x18\x04 \x01(\v2\x13.headwater.v1.CheckR\x05check\x123\n" +
+	"\trun_state\x18\x05 \x01(\x0e2\x16.headwater.v1.RunStateR\brunState\"l\n" +
 	"\x12CheckOnlineRequest\x12!\n" +
 	"\x05views\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x05views\x123\n" +
 	"\x0fmax_differences\x18\x02 \x01(\x05B\n" +
@@ -3428,32 +3451,33 @@ var file_headwater_v1_run_proto_depIdxs = []int32{
 	35, // 38: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
 	40, // 39: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
 	15, // 40: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
-	38, // 41: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
-	6,  // 42: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
-	17, // 43: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
-	19, // 44: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
-	21, // 45: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
-	26, // 46: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
-	28, // 47: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
-	30, // 48: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
-	33, // 49: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
-	36, // 50: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
-	23, // 51: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
-	7,  // 52: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
-	18, // 53: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
-	20, // 54: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
-	22, // 55: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
-	27, // 56: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
-	29, // 57: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
-	31, // 58: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
-	34, // 59: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
-	37, // 60: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
-	24, // 61: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
-	52, // [52:62] is the sub-list for method output_type
-	42, // [42:52] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	0,  // 41: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
+	38, // 42: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
+	6,  // 43: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
+	17, // 44: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
+	19, // 45: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
+	21, // 46: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
+	26, // 47: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
+	28, // 48: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
+	30, // 49: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
+	33, // 50: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
+	36, // 51: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
+	23, // 52: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
+	7,  // 53: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
+	18, // 54: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
+	20, // 55: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
+	22, // 56: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
+	27, // 57: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
+	29, // 58: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
+	31, // 59: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
+	34, // 60: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
+	37, // 61: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
+	24, // 62: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
+	53, // [53:63] is the sub-list for method output_type
+	43, // [43:53] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_run_proto_init() }
