@@ -174,7 +174,9 @@ func TestCorrectionsAreTheReference(t *testing.T) {
 					what := rapid.SampledFrom([]string{"load", "replace", "replace", "retract", "run"}).Draw(rt, "what")
 					switch {
 					case what == "run":
-						w.published(t, view, nil)
+						if r := w.runIncremental(t, view); r.State != Published {
+							rt.Fatalf("found run %s %s: %s", r.Ref(), r.State, r.Error)
+						}
 						continue
 					case what == "load" || len(live) == 0:
 						m.load(rt, w, t, src, 0)
@@ -188,8 +190,12 @@ func TestCorrectionsAreTheReference(t *testing.T) {
 					}
 					committed()
 				}
-				r := w.published(t, view, nil)
+				r := w.runIncremental(t, view)
 				history := reference.History{Rows: w.history(t, view)}
+				left := digestOf(history.Rows, r.Seq)
+				if r = w.published(t, view, nil); r.Ledger.Inserted+r.Ledger.Withdrawn > 0 || digestOf(w.history(t, view), r.Seq) != left {
+					rt.Fatalf("a full run after an incremental one found %+v to do", r.Ledger)
+				}
 				over := reference.Interval{Start: r.Interval.Start, End: r.Interval.End}
 				for quarter := range 60 {
 					at := hours(float64(quarter)/4 - 1)

@@ -129,7 +129,7 @@ func (s *States) Describe(ch chan<- *prometheus.Desc) {
 
 const selectStates = `
 	SELECT d.name || '@' || d.version, s.live_rows,
-		extract(epoch FROM clock_timestamp() - p.published_at)::float8, extract(epoch FROM clock_timestamp() - s.covered_to)::float8,
+		extract(epoch FROM clock_timestamp() - p.published_at)::float8, extract(epoch FROM clock_timestamp() - upper(s.covered))::float8,
 		r.queued, r.running, r.pending, coalesce(extract(epoch FROM clock_timestamp() - r.oldest), 0)::float8
 	FROM headwater.view_state s
 		JOIN headwater.definition d ON d.id = s.view_id

@@ -2,6 +2,7 @@ package materialize
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"math"
 	"slices"
@@ -204,7 +205,9 @@ func setChecks(t *testing.T, n string) {
 func (m *model) step(rt *rapid.T, w *world, t *testing.T, src *feature.SourceVersion, view *feature.ViewVersion) {
 	live := m.source.LiveLoads(len(m.source.Loads))
 	ended := func() int { return rapid.SampledFrom(live).Draw(rt, "ended") }
-	switch what := rapid.SampledFrom([]string{"run", "run", "load", "replace", "retract"}).Draw(rt, "what"); {
+	switch what := rapid.SampledFrom([]string{"run", "incremental", "incremental", "load", "replace", "retract"}).Draw(rt, "what"); {
+	case what == "incremental":
+		m.runIncremental(rt, w, t, view)
 	case what == "load" || (what != "run" && len(live) == 0):
 		m.load(rt, w, t, src, 0)
 	case what == "replace":
@@ -242,13 +245,78 @@ func (m *model) load(rt *rapid.T, w *world, t *testing.T, src *feature.SourceVer
 	m.source.Append(reference.Load{Ends: replaces, Rows: rows})
 }
 
+// run is a run of an interval, or a full one.
 func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersion, interval *reference.Interval) {
 	// The clock stands among the rows' own times.
 	w.now = hours(rapid.Float64Range(0, 6).Draw(rt, "now")).Time()
 	owned := m.owned(interval)
 	r := w.run(t, view, interval)
-	_, _, _, refused := m.source.Resolved(len(m.source.Loads), m.reads(owned))
-	if owned.Start == owned.End || refused != nil {
+	if r.State == Published {
+		if found := (reference.Interval{Start: r.Interval.Start, End: r.Interval.End}); found != owned {
+			rt.Fatalf("found the interval %v, expected %v", found, owned)
+		}
+	}
+	m.ran(rt, w, t, view, r, []reference.Interval{owned})
+}
+
+// runIncremental is an incremental run: what it leaves is what a full one would.
+func (m *model) runIncremental(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersion) {
+	w.now = hours(rapid.Float64Range(0, 6).Draw(rt, "now")).Time()
+	whole := m.owned(nil)
+	r := w.runIncremental(t, view)
+	if r.Plan == nil {
+		// It found nothing to plan for.
+		m.ran(rt, w, t, view, r, []reference.Interval{whole})
+		return
+	}
+	var owned []reference.Interval
+	for _, s := range r.Plan.Owned {
+		owned = append(owned, reference.Interval{Start: s.Start, End: s.End})
+		m.begins = m.covered.Start == m.covered.End || s.Start <= m.covered.Start
+	}
+	m.ran(rt, w, t, view, r, owned)
+	if r.State != Published {
+		return
+	}
+	was := m.begins
+	m.begins = true
+	rows, _, _, err := m.source.Resolved(len(m.source.Loads), m.reads(whole))
+	if err != nil {
+		rt.Fatalf("a full run would be refused: %v", err)
+	}
+	if got, want := m.history.LiveRows(), m.output(whole, rows); reference.Digest(got) != reference.Digest(want) {
+		rt.Fatalf("found live rows after an incremental run of %v, which were covered up to %v:\n%s\nexpected those of a full run:\n%s",
+			r.Spans, r.Plan.Covered, describeRows(got), describeRows(want))
+	}
+	m.begins = was
+}
+
+func describeRows(rows []feature.Row) string {
+	list := make([]reference.HistoryRow, len(rows))
+	for i := range rows {
+		list[i].Row = rows[i]
+	}
+	return describe(list)
+}
+
+// ran holds a run, which computed owned, to the reference.
+func (m *model) ran(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersion, r *Run, owned []reference.Interval) {
+	var inputs []reference.SourceRow
+	var exact, conflicting, read int
+	var rows []feature.Row
+	var refused error
+	empty := false
+	for _, span := range owned {
+		found, e, c, err := m.source.Resolved(len(m.source.Loads), m.reads(span))
+		exact, conflicting, read = exact+e, conflicting+c, read+len(m.source.Rows(len(m.source.Loads), m.reads(span)))
+		inputs = append(inputs, found...)
+		if empty = span.Start == span.End; !empty && err == nil {
+			m.begins = m.covered.Start == m.covered.End || span.Start <= m.covered.Start
+			rows = append(rows, m.output(span, found)...)
+		}
+		refused = errors.Join(refused, err)
+	}
+	if empty || refused != nil {
 		if r.State != Failed {
 			rt.Fatalf("found a run of nothing, or of what is refused (%v), %s", refused, r.State)
 		}
@@ -258,20 +326,17 @@ func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 	if r.State != Published {
 		rt.Fatalf("found run %s %s: %s", r.Ref(), r.State, r.Error)
 	}
-	if found := (reference.Interval{Start: r.Interval.Start, End: r.Interval.End}); found != owned {
-		rt.Fatalf("found the interval %v, expected %v", found, owned)
-	}
 	m.seq++
 	if r.Seq != m.seq {
 		rt.Fatalf("found sequence %d, expected %d", r.Seq, m.seq)
 	}
-	inputs, exact, conflicting, _ := m.source.Resolved(len(m.source.Loads), m.reads(owned))
-	rows := m.output(owned, inputs)
-	ledger, err := m.history.ApplyRun(r.Seq, owned, m.grain, rows)
+	ledger, err := m.history.Apply(r.Seq, owned, m.grain, rows)
 	if err != nil {
 		rt.Fatal(err)
 	}
-	m.covered = m.union(owned)
+	for _, span := range owned {
+		m.covered = m.union(span)
+	}
 	found := reference.Ledger{
 		Produced: r.Ledger.Produced, Unchanged: r.Ledger.Unchanged, Inserted: r.Ledger.Inserted, Withdrawn: r.Ledger.Withdrawn,
 		Live: r.Ledger.LiveAfter,
@@ -279,7 +344,7 @@ func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 	if found != ledger {
 		rt.Fatalf("found the ledger %v, expected %v", found, ledger)
 	}
-	if read := len(m.source.Rows(len(m.source.Loads), m.reads(owned))); r.Ledger.Read != int64(read) {
+	if r.Ledger.Read != int64(read) {
 		rt.Fatalf("found %d rows read, expected %d", r.Ledger.Read, read)
 	}
 	if want := duplicateReasons(int64(exact), int64(conflicting)); !slices.Equal(duplicatesOf(r.Reasons), want) {
@@ -298,8 +363,10 @@ func (m *model) run(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 			rt.Fatalf("sequence %d reads otherwise after run %d", seq, r.Seq)
 		}
 	}
-	if m.windows != nil {
-		m.checkWindows(rt, owned, inputs)
+	for _, span := range owned {
+		if m.windows != nil {
+			m.checkWindows(rt, span, inputs)
+		}
 	}
 	m.checkOnline(rt, w, t, view, r)
 }

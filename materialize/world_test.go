@@ -253,6 +253,19 @@ func (w *world) run(t testing.TB, v *feature.ViewVersion, interval *reference.In
 	return w.get(t, r.ID)
 }
 
+// runIncremental is run for an incremental run.
+func (w *world) runIncremental(t testing.TB, v *feature.ViewVersion) *Run {
+	t.Helper()
+	runs, err := w.m.Enqueue(context.Background(), []Request{{View: v, Principal: "test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.m.runner.run(context.Background(), runs[0].ID); err != nil {
+		t.Fatalf("run: %v", err)
+	}
+	return w.get(t, runs[0].ID)
+}
+
 // published is run, for one that must succeed, loaded online.
 func (w *world) published(t testing.TB, v *feature.ViewVersion, interval *reference.Interval) *Run {
 	t.Helper()

@@ -151,8 +151,8 @@ say 'Where does a feature come from? Through the run that wrote it, down to the 
 step 0 'headwater lineage show feature:airport_delays.mean_delay --up'
 expect 4 'read load:[1-4]  flights-2001-01-week[1-4]\.parquet, sha256 '
 
-say 'The same again: the run finds that nothing changed, comes to the same digest, and writes no row.'
-step 0 "headwater materialize airport_delays route_delays --wait | grep -E '^(run|wrote|digest|online|ended) '"
+say 'All of it again: the run finds that nothing changed, comes to the same digest, and writes no row.'
+step 0 "headwater materialize airport_delays route_delays --full --wait | grep -E '^(run|wrote|digest|online|ended) '"
 expect 2 '^wrote  *nothing changed: no row was written$'
 if [ "$(grep '^digest' "$demo/out")" != "$digests" ]; then
 	fail "the digests of the first runs: $digests" "$(grep '^digest' "$demo/out")"
@@ -162,10 +162,10 @@ say 'The supplier sends a week again, with 16 delays corrected. The new file tak
 step 0 "headwater ingest flights $flights/data/flights-2001-01-week2-corrected.parquet --replaces 2"
 step 0 'headwater loads list flights'
 expect 1 '^ *2  flights  .* replaced by 5 '
-say 'Only what changed is written; what it replaces stays, closed, for those who read as of before.'
+say 'A run follows what came, and computes no more than that week. Only what changed is written; what it replaces stays, closed, for those who read as of before.'
 step 0 "headwater materialize airport_delays route_delays --wait | grep -E '^(run|wrote|digest|online|ended) '"
-expect 1 '^wrote  *16 inserted, 16 withdrawn, 72823 unchanged$'
-expect 1 '^wrote  *13 inserted, 13 withdrawn, 98652 unchanged$'
+expect 1 '^wrote  *16 inserted, 16 withdrawn, [0-9]* unchanged$'
+expect 1 '^wrote  *13 inserted, 13 withdrawn, [0-9]* unchanged$'
 step 0 'headwater lineage show feature:airport_delays.mean_delay --up'
 expect 1 'read load:5  flights-2001-01-week2-corrected\.parquet, sha256 '
 

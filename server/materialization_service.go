@@ -50,7 +50,7 @@ func (s *materializationService) Materialize(ctx context.Context, req *headwater
 			return nil, err
 		}
 		requests = append(requests, materialize.Request{
-			View: view, From: timeOf(req.GetFrom()), To: timeOf(req.GetTo()), Principal: access.PrincipalFrom(ctx).Name,
+			View: view, From: timeOf(req.GetFrom()), To: timeOf(req.GetTo()), Full: req.GetFull(), Principal: access.PrincipalFrom(ctx).Name,
 		})
 	}
 	runs, err := s.materializer.Enqueue(ctx, requests)

@@ -244,7 +244,7 @@ func (p *product) ingest(rows table, replaces int64) *headwaterv1.Load {
 // materialize runs views and waits until they are online.
 func (p *product) materialize(views ...string) []*headwaterv1.Run {
 	p.t.Helper()
-	r, err := p.materialization.Materialize(p.admin, &headwaterv1.MaterializeRequest{Views: views})
+	r, err := p.materialization.Materialize(p.admin, &headwaterv1.MaterializeRequest{Views: views, Full: true})
 	if err != nil {
 		p.t.Fatal(err)
 	}

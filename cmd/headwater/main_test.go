@@ -181,6 +181,7 @@ func TestIngestRefusesBadFiles(t *testing.T) {
 func published() *headwaterv1.Run {
 	return &headwaterv1.Run{
 		Id: 1, View: "delays", ViewVersion: 1, Seq: 2, State: headwaterv1.RunState_RUN_STATE_PUBLISHED, Position: 9,
+		Scope:         headwaterv1.RunScope_RUN_SCOPE_INCREMENTAL,
 		IntervalStart: at("2001-01-01T00:00:00Z"), IntervalEnd: at("2001-02-01T00:00:00Z"), Fingerprint: "f1", Digest: "d1", Principal: "ann",
 		QueuedAt: at("2001-02-03T04:05:06Z"), StartedAt: at("2001-02-03T04:05:06Z"), EndedAt: at("2001-02-03T04:05:08Z"),
 		OnlineState: headwaterv1.OnlineState_ONLINE_STATE_LOADED, OnlineWritten: 7,
@@ -203,7 +204,7 @@ func TestRuns(t *testing.T) {
 	c := &canned{run: published()}
 	do := c.serve(t)
 	const shown = "" +
-		"run          delays@1/2\nid           1\nstate        published\nwrote        4 inserted, 1 withdrawn, 6 unchanged\nposition     9\n" +
+		"run          delays@1/2\nid           1\nstate        published\nwrote        4 inserted, 1 withdrawn, 6 unchanged\nposition     9\nscope        incremental\n" +
 		"interval     [2001-01-01T00:00:00Z, 2001-02-01T00:00:00Z)\nfingerprint  f1\ndigest       d1\n" +
 		"online       loaded: 7 written, 0 not newer, 0 tombstones\nqueued       2001-02-03T04:05:06Z by ann\nstarted      2001-02-03T04:05:06Z\n" +
 		"ended        2001-02-03T04:05:08Z after 2s\n" +
@@ -233,8 +234,8 @@ func TestRuns(t *testing.T) {
 		"\nphases\n  PHASE       TOOK\n  transform  1.23s\n"
 	do("runs", "show", "run:delays@1/2").expect(t, exitDone, shown, "")
 	do("runs", "list").expect(t, exitDone, ""+
-		"ID  RUN         STATE      READ  PRODUCED  INSERTED  WITHDRAWN  UNCHANGED  LIVE  POSITION  ONLINE  STARTED AT            TOOK\n"+
-		" 1  delays@1/2  published   100        10         4          1          6    23         9  loaded  2001-02-03T04:05:06Z    2s\n", "")
+		"ID  RUN         STATE      SCOPE        READ  PRODUCED  INSERTED  WITHDRAWN  UNCHANGED  LIVE  POSITION  ONLINE  STARTED AT            TOOK\n"+
+		" 1  delays@1/2  published  incremental   100        10         4          1          6    23         9  loaded  2001-02-03T04:05:06Z    2s\n", "")
 	do("materialize", "delays", "--wait", "--from", "2001-01-01").expect(t, exitDone, shown, "")
 	if got := instant(c.asksRun.From); got != "2001-01-01T00:00:00Z" || c.asksRun.To != nil {
 		t.Errorf("found from %s and to %v", got, c.asksRun.To)

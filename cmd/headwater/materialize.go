@@ -16,17 +16,19 @@ import (
 
 func newMaterialize(a *app) *cobra.Command {
 	var from, to string
-	var wait bool
+	var wait, full bool
 	cmd := &cobra.Command{
 		Use: "materialize VIEW…", Short: "Run views over their sources and publish what comes out", Args: takes(1, 0, "VIEW…"),
-		Long: `Queues one run for each VIEW, a NAME (the newest version) or NAME@VERSION. A run computes the view over an interval of event
+		Long: `Queues one run for each VIEW, a NAME (the newest version) or NAME@VERSION. A run computes the view over intervals of event
 times, compares the result with what is there, and writes what differs; readers see all of it or none.
 
-Without --from and --to the interval is all that the sources hold and that earlier runs covered. Both are cut down to
-multiples of the view's grain, so that no unfinished group is computed. A run waits for those asked for before it, or with
+Without --from, --to and --full a run is incremental: it computes what no run covered yet, and the intervals that rows touch
+which came, were replaced or were retracted since, however late. --full computes all that the sources hold and that earlier
+runs covered. --from and --to compute that interval, cut down to multiples of the view's grain, so that no unfinished group
+is computed; what is new elsewhere is left to the next incremental run. A run waits for those asked for before it, or with
 it, of views that its view reads.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, views []string) error {
-			request := &headwaterv1.MaterializeRequest{Views: views}
+			request := &headwaterv1.MaterializeRequest{Views: views, Full: full}
 			var err error
 			if request.From, err = parseTime("from", from); err != nil {
 				return err
@@ -64,6 +66,7 @@ it, of views that its view reads.`,
 	flags := cmd.Flags()
 	flags.StringVar(&from, "from", "", "start of the interval, in it, such as 2001-01-31 or 2001-01-31T10:00:00Z (default: as far back as there are rows)")
 	flags.StringVar(&to, "to", "", "end of the interval, not in it (default: after the last row)")
+	flags.BoolVar(&full, "full", false, "compute all of it again, also where nothing is known to have changed")
 	flags.BoolVar(&wait, "wait", false, "wait until the runs have ended and the online store holds what they wrote")
 	return cmd
 }

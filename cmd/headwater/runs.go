@@ -48,16 +48,16 @@ func runName(r *headwaterv1.Run) string {
 }
 
 func runTable(runs []*headwaterv1.Run) table {
-	t := table{header: []string{"ID#", "RUN", "STATE", "READ#", "PRODUCED#", "INSERTED#", "WITHDRAWN#", "UNCHANGED#", "LIVE#",
+	t := table{header: []string{"ID#", "RUN", "STATE", "SCOPE", "READ#", "PRODUCED#", "INSERTED#", "WITHDRAWN#", "UNCHANGED#", "LIVE#",
 		"POSITION#", "ONLINE", "STARTED AT", "TOOK#"}}
 	for _, r := range runs {
-		cells := []string{number(r.Id), runName(r), enumName(r.State, "RUN_STATE_"), "", "", "", "", "", "", "",
+		cells := []string{number(r.Id), runName(r), enumName(r.State, "RUN_STATE_"), enumName(r.Scope, "RUN_SCOPE_"), "", "", "", "", "", "", "",
 			enumName(r.OnlineState, "ONLINE_STATE_"), moment(r.StartedAt), took(r)}
 		// What did not publish wrote nothing that could be counted.
 		if r.State == headwaterv1.RunState_RUN_STATE_PUBLISHED {
 			l := r.GetLedger()
 			for i, n := range []int64{l.GetRead(), l.GetProduced(), l.GetInserted(), l.GetWithdrawn(), l.GetUnchanged(), l.GetLiveAfter(), r.Position} {
-				cells[3+i] = number(n)
+				cells[4+i] = number(n)
 			}
 		}
 		t.add(cells...)
@@ -114,6 +114,9 @@ func runSections(r *headwaterv1.Run) []section {
 	return append(sections, inputs, checks, toLookAt, gates, phases, warnings)
 }
 
+// maxShownIntervals is how many intervals of a run are shown.
+const maxShownIntervals = 8
+
 func runFacts(r *headwaterv1.Run) section {
 	var s section
 	s.add("run", runName(r))
@@ -129,8 +132,26 @@ func runFacts(r *headwaterv1.Run) section {
 		s.add("wrote", wrote(r.GetLedger()))
 		s.add("position", number(r.Position))
 	}
-	if interval := span(r.IntervalStart, r.IntervalEnd); interval != "" {
+	if scope := enumName(r.Scope, "RUN_SCOPE_"); scope != "" {
+		s.add("scope", scope)
+	}
+	switch interval := span(r.IntervalStart, r.IntervalEnd); {
+	case len(r.Intervals) > 1:
+		for i, in := range r.Intervals {
+			if i == maxShownIntervals {
+				s.add("", number(len(r.Intervals)-i)+" more, up to "+moment(r.IntervalEnd))
+				break
+			}
+			name := ""
+			if i == 0 {
+				name = number(len(r.Intervals)) + " intervals"
+			}
+			s.add(name, span(in.Start, in.End))
+		}
+	case interval != "":
 		s.add("interval", interval)
+	case r.State == headwaterv1.RunState_RUN_STATE_PUBLISHED:
+		s.add("interval", "none: nothing was new")
 	}
 	s.add("fingerprint", r.Fingerprint)
 	if r.Digest != "" {

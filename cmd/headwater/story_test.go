@@ -110,22 +110,31 @@ func (s *story) ingest(t *testing.T) {
 	}
 }
 
-// runs materializes both views and returns their runs.
-func (s *story) runs(t *testing.T) (airports, routes *headwaterv1.Run) {
+// runs materializes both views and returns their runs. Those are to read all flights in January.
+func (s *story) runs(t *testing.T, flags ...string) (airports, routes *headwaterv1.Run) {
 	t.Helper()
-	var ended headwaterv1.MaterializeResponse
-	s.ask(t, &ended, "materialize", "airport_delays", "route_delays", "--wait")
-	if len(ended.Runs) != 2 || ended.Runs[0].View != "airport_delays" || ended.Runs[1].View != "route_delays" {
-		t.Fatalf("found runs %v, expected one of each view", ended.Runs)
-	}
-	for _, r := range ended.Runs {
-		checkLedger(t, r)
+	airports, routes = s.ended(t, flags...)
+	for _, r := range []*headwaterv1.Run{airports, routes} {
 		if r.Ledger.GetRead() != flightsTotal {
 			t.Errorf("run %s: found %d rows read, expected %d", runName(r), r.Ledger.GetRead(), flightsTotal)
 		}
 		if got := span(r.IntervalStart, r.IntervalEnd); got != "[2001-01-01T00:00:00Z, 2001-02-01T00:00:00Z)" {
 			t.Errorf("run %s: found interval %s, expected January", runName(r), got)
 		}
+	}
+	return airports, routes
+}
+
+// ended materializes both views and returns their runs.
+func (s *story) ended(t *testing.T, flags ...string) (airports, routes *headwaterv1.Run) {
+	t.Helper()
+	var ended headwaterv1.MaterializeResponse
+	s.ask(t, &ended, append([]string{"materialize", "airport_delays", "route_delays", "--wait"}, flags...)...)
+	if len(ended.Runs) != 2 || ended.Runs[0].View != "airport_delays" || ended.Runs[1].View != "route_delays" {
+		t.Fatalf("found runs %v, expected one of each view", ended.Runs)
+	}
+	for _, r := range ended.Runs {
+		checkLedger(t, r)
 	}
 	return ended.Runs[0], ended.Runs[1]
 }
@@ -367,7 +376,7 @@ func (s *story) lineage(t *testing.T) {
 func (s *story) again(t *testing.T) {
 	var first headwaterv1.ListRunsResponse
 	s.ask(t, &first, "runs", "list")
-	airports, routes := s.runs(t)
+	airports, routes := s.runs(t, "--full")
 	expectWrote(t, airports, "run 2: 72839 produced, 0 inserted, 0 withdrawn, 72839 unchanged, 72839 live")
 	expectWrote(t, routes, "run 2: 98665 produced, 0 inserted, 0 withdrawn, 98665 unchanged, 98665 live")
 	for _, r := range first.Runs {
@@ -395,9 +404,9 @@ func (s *story) correct(t *testing.T) {
 	if a, r := differing(s.after.airports, s.before.airports), differing(s.after.routes, s.before.routes); a != 16 || r != 13 {
 		t.Fatalf("found %d and %d groups of the files changed, expected 16 and 13", a, r)
 	}
-	airports, routes := s.runs(t)
-	expectWrote(t, airports, "run 3: 72839 produced, 16 inserted, 16 withdrawn, 72823 unchanged, 72839 live")
-	expectWrote(t, routes, "run 3: 98665 produced, 13 inserted, 13 withdrawn, 98652 unchanged, 98665 live")
+	airports, routes := s.ended(t)
+	expectWrote(t, airports, "run 3: 16459 produced, 16 inserted, 16 withdrawn, 16443 unchanged, 72839 live")
+	expectWrote(t, routes, "run 3: 22283 produced, 13 inserted, 13 withdrawn, 22270 unchanged, 98665 live")
 	s.readOnline(t, s.after, "ORD LAX", "ATL LGA", "SFO SEA")
 	s.expectFiles(t, "feature:airport_delays.mean_delay", append(slices.Clone(weeks), correctedWeek)...)
 	s.expectFiles(t, "dataset:"+s.dataset.Id, weeks...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -39,12 +40,20 @@ func (l Ledger) String() string {
 		l.Produced, l.Unchanged, l.Inserted, l.Withdrawn, l.Live)
 }
 
-// ApplyRun makes the live rows whose event time less grain lies in owned equal to rows, as run seq: live rows that are not
+// ApplyRun is Apply for a run of one interval.
+func (h *History) ApplyRun(seq int64, owned Interval, grain time.Duration, rows []feature.Row) (Ledger, error) {
+	return h.Apply(seq, []Interval{owned}, grain, rows)
+}
+
+// Apply makes the live rows whose event time less grain lies in one of owned equal to rows, as run seq: live rows that are not
 // among rows end, rows that are not live already begin. An error, for rows that break a rule of runs, leaves the history
 // alone.
-func (h *History) ApplyRun(seq int64, owned Interval, grain time.Duration, rows []feature.Row) (Ledger, error) {
+func (h *History) Apply(seq int64, owned []Interval, grain time.Duration, rows []feature.Row) (Ledger, error) {
+	owns := func(r *feature.Row) bool {
+		return slices.ContainsFunc(owned, func(i Interval) bool { return i.Contains(r.EventTime.Add(-grain)) })
+	}
 	for i := range rows {
-		if !owned.Contains(rows[i].EventTime.Add(-grain)) {
+		if !owns(&rows[i]) {
 			return Ledger{}, fmt.Errorf("row %d lies outside of the interval", i)
 		}
 		for j := range i {
@@ -61,7 +70,7 @@ func (h *History) ApplyRun(seq int64, owned Interval, grain time.Duration, rows 
 	var l Ledger
 	for i := range h.Rows {
 		r := &h.Rows[i]
-		if r.SeqTo == Live && owned.Contains(r.EventTime.Add(-grain)) && !contains(rows, &r.Row) {
+		if r.SeqTo == Live && owns(&r.Row) && !contains(rows, &r.Row) {
 			r.SeqTo = seq
 			l.Withdrawn++
 		}
