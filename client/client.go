@@ -138,6 +138,10 @@ func (c *Client) explain(err error) error {
 		return fault.New(fault.Unimplemented, "what answers at %s does not know this call; is it a Headwater server of this version?", c.server).Because(err)
 	case codes.Canceled:
 		return fault.New(fault.Cancelled, "the call was cancelled before it was done").Because(errors.Join(err, context.Canceled))
+	case codes.ResourceExhausted:
+		// gRPC says so before anything of Headwater's sees the message.
+		return fault.New(fault.ResourceExhausted, "the server at %s does not take a message of this size (%s); cut what is sent into smaller parts",
+			c.server, s.Message()).Because(err)
 	case codes.DeadlineExceeded:
 		return fault.New(fault.DeadlineExceeded, "the server at %s did not answer in time; try again, or give it longer", c.server).Because(err)
 	}

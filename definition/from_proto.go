@@ -194,6 +194,9 @@ func (c *fromProto) source(at string, s *headwaterv1.Source) feature.Source {
 	}
 	source.Freshness = c.duration(at+".freshness", s.GetFreshness())
 	source.Expectations, source.MaxQuarantineRatio = c.expectations(at, s.GetExpectations()), s.MaxQuarantineRatio
+	source.NullEventTime = choice(c, at+".null_event_time", s.GetNullEventTime(), feature.RefuseNull, feature.QuarantineNull, feature.DropNull)
+	source.AllowedLateness = c.duration(at+".allowed_lateness", s.GetAllowedLateness())
+	source.DeleteMarker = s.GetDeleteMarker()
 	return source
 }
 
@@ -241,6 +244,8 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 		for _, f := range kind.Sql.GetFunctions() {
 			view.SQL.Functions = append(view.SQL.Functions, feature.FunctionAllowance{Function: f.GetFunction(), Reason: f.GetReason()})
 		}
+	case *headwaterv1.FeatureView_Push:
+		view.Push = &feature.Push{Source: kind.Push.GetSource(), Keys: kind.Push.GetKeys()}
 	case *headwaterv1.FeatureView_Aggregation:
 		view.Aggregation = c.aggregation(at+".aggregation", kind.Aggregation)
 	case *headwaterv1.FeatureView_OnDemand:

@@ -58,6 +58,10 @@ func sourceToProto(s *feature.Source) *headwaterv1.Source {
 	if s.IgnoreNewColumns {
 		p.SchemaChanges = "ignore_new_columns"
 	}
+	if s.NullEventTime != feature.RefuseNull {
+		p.NullEventTime = s.NullEventTime.String()
+	}
+	p.AllowedLateness, p.DeleteMarker = durationToProto(s.AllowedLateness), s.DeleteMarker
 	for _, c := range s.Columns {
 		p.Columns = append(p.Columns, &headwaterv1.Column{
 			Name: c.Name, Type: c.Type.String(), Description: c.Description, Tags: c.Tags, Deprecated: deprecationToProto(c.Deprecated),
@@ -83,6 +87,8 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 		Expectations: expectationsToProto(v.Expectations), MaxQuarantineRatio: v.MaxQuarantineRatio,
 	}
 	switch {
+	case v.Push != nil:
+		p.Kind = &headwaterv1.FeatureView_Push{Push: &headwaterv1.PushTransform{Source: v.Push.Source, Keys: v.Push.Keys}}
 	case v.SQL != nil:
 		sql := &headwaterv1.SqlTransform{Sources: v.SQL.Sources, Views: viewRefsToProto(v.SQL.Views), Query: v.SQL.Query}
 		for _, f := range v.SQL.Functions {

@@ -14,9 +14,6 @@ func (c *fromProto) unbuilt(f *headwaterv1.DefinitionFile) {
 	}
 	for i, s := range f.GetSources() {
 		at := feature.KindSource.Path(i)
-		refuse(at+".allowed_lateness", s.GetAllowedLateness() != nil)
-		refuse(at+".null_event_time", s.GetNullEventTime() != "")
-		refuse(at+".delete_marker", s.GetDeleteMarker() != "")
 		refuse(at+".postgres.change_column", s.GetPostgres().GetChangeColumn() != "")
 		refuse(at+".postgres.reread", s.GetPostgres().GetReread() != nil)
 		refuse(at+".postgres.reread_rows", s.GetPostgres().GetRereadRows() != 0)
@@ -25,6 +22,5 @@ func (c *fromProto) unbuilt(f *headwaterv1.DefinitionFile) {
 	for i, v := range f.GetFeatureViews() {
 		at := feature.KindView.Path(i)
 		refuse(at+".schedule", v.GetSchedule() != nil)
-		refuse(at+".push", v.GetPush() != nil)
 	}
 }

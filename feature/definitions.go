@@ -109,8 +109,33 @@ type Source struct {
 	Expectations []Expectation
 	// MaxQuarantineRatio is as written, nil for none; see QuarantineLimit.
 	MaxQuarantineRatio *float64
+	// NullEventTime is what becomes of rows that are sent without an event time, or without a value in a column of the unique
+	// key. Of a table of others it means nothing.
+	NullEventTime NullRule
+	// AllowedLateness is how long after its event time a row may arrive: later ones are left out. Zero: however late.
+	AllowedLateness time.Duration
+	// DeleteMarker names the column, of type bool, that withdraws what the row's unique key stood for where it is true. Empty:
+	// no row does.
+	DeleteMarker string
 	Docs
 }
+
+// NullRule is what becomes of a row that is sent without what tells where it belongs.
+type NullRule uint8
+
+const (
+	// RefuseNull refuses the load.
+	RefuseNull NullRule = iota
+	// QuarantineNull sets the row aside, and loads the others.
+	QuarantineNull
+	// DropNull leaves the row out, counted, and loads the others.
+	DropNull
+)
+
+var nullRuleNames = [...]string{"refuse", "quarantine", "drop"}
+
+// String is the rule as definitions write it.
+func (n NullRule) String() string { return nullRuleNames[n] }
 
 // PostgresOrigin is a table or view that others keep.
 type PostgresOrigin struct {
@@ -220,7 +245,7 @@ type View struct {
 	Grain time.Duration
 	// Lookback is how far before its interval a run reads its sources.
 	Lookback time.Duration
-	// Exactly one of the three is set.
+	// Exactly one of the four is set; of a ViewVersion that pushes, SQL too, which is Push.Transform.
 	SQL         *SQLTransform
 	Aggregation *Aggregation
 	OnDemand    *OnDemand
@@ -228,6 +253,7 @@ type View struct {
 	Expectations []Expectation
 	// MaxQuarantineRatio is as written, nil for none; see QuarantineLimit.
 	MaxQuarantineRatio *float64
+	Push               *Push
 	Docs
 }
 
@@ -276,6 +302,8 @@ func (v *View) Materialized() bool { return v.OnDemand == nil }
 // SourceNames is the sources that the view reads, in the order of ViewVersion.SourceVersions.
 func (v *View) SourceNames() []string {
 	switch {
+	case v.Push != nil:
+		return []string{v.Push.Source}
 	case v.SQL != nil:
 		return v.SQL.Sources
 	case v.Aggregation != nil:

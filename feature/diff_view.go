@@ -23,6 +23,10 @@ func DiffView(before, after *ViewVersion) Difference {
 	d.sources(before, after)
 	d.views(before, after)
 	switch {
+	case before.Push != nil && after.Push != nil:
+		for _, k := range unionOfKeys(before.Push.Keys, after.Push.Keys) {
+			d.field("push.keys."+k, before.Push.KeyColumn(k), after.Push.KeyColumn(k))
+		}
 	case before.SQL != nil && after.SQL != nil:
 		d.sql("sql.query", before.SQL.Query, after.SQL.Query)
 		d.functions(before, after)
@@ -43,6 +47,8 @@ func DiffView(before, after *ViewVersion) Difference {
 
 func (v *View) kind() string {
 	switch {
+	case v.Push != nil:
+		return "push"
 	case v.SQL != nil:
 		return "sql"
 	case v.Aggregation != nil:

@@ -89,6 +89,7 @@ func (s *Source) Fingerprint() Digest {
 	enc.clocks(s)
 	enc.origin(s)
 	enc.uniqueKey(s)
+	enc.leftOut(s)
 	enc.expectations(s.Expectations, s.Columns)
 	return enc.sum()
 }
@@ -139,14 +140,28 @@ func (s *Source) part(used []string, all bool) Digest {
 	enc.clocks(s)
 	enc.origin(s)
 	enc.uniqueKey(s)
+	enc.leftOut(s)
 	enc.expectations(s.Expectations, s.Columns)
 	return enc.sum()
 }
 
-// needs says that a column is part of the source's clocks, its unique key or the expectations whose rows are left out, or may
-// be.
+// leftOut is which rows of the source are not shown. What becomes of rows without an event time is not in it: they are never
+// shown.
+func (e *encoding) leftOut(s *Source) {
+	if s.AllowedLateness != 0 {
+		e.text("allowed lateness")
+		e.duration(s.AllowedLateness)
+	}
+	if s.DeleteMarker != "" {
+		e.text("delete marker")
+		e.text(s.DeleteMarker)
+	}
+}
+
+// needs says that a column is part of the source's clocks, its unique key or what leaves rows of it out, or may be.
 func (s *Source) needs(column string) bool {
-	if column == s.EventTime || column == s.ArrivalColumn || slices.Contains(s.UniqueKey, column) || s.leftOutBy(column) {
+	if column == s.EventTime || column == s.ArrivalColumn || column == s.DeleteMarker || slices.Contains(s.UniqueKey, column) ||
+		s.leftOutBy(column) {
 		return true
 	}
 	expression, _ := parseSQL(s.ArrivalExpression)

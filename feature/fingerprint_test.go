@@ -40,7 +40,7 @@ func TestFingerprintGolden(t *testing.T) {
 	}
 	typed := Source{Name: "typed", EventTime: "at", Columns: []Column{{Name: "at", Type: TypeTimestamp}, {Name: "a", Type: DecimalType(12, 2)},
 		{Name: "b", Type: TypeBytes}, {Name: "c", Type: ListType(TypeString)}, {Name: "d", Type: ListType(DecimalType(3, 0))}, {Name: "e", Type: VectorType(256)}}}
-	lines = append(lines, "source:typed "+typed.Fingerprint().String())
+	lines = append(lines, "source:typed "+typed.Fingerprint().String(), "view:pushed "+pushed().Fingerprint.String())
 	golden(t, "fingerprints.txt", lines)
 }
 
@@ -72,6 +72,10 @@ func TestFingerprintOfSourcesGolden(t *testing.T) {
 		{"table", func(s *Source) { s.Postgres = &PostgresOrigin{Schema: "public", Table: "flights"} }},
 		{"table-elsewhere-with-key", func(s *Source) {
 			s.Postgres, s.UniqueKey = &PostgresOrigin{Database: "warehouse", Schema: "public", Table: "flights"}, []string{"date"}
+		}},
+		{"late", func(s *Source) { s.AllowedLateness = 72 * time.Hour }},
+		{"marked", func(s *Source) {
+			s.UniqueKey, s.Conflicting, s.DeleteMarker = []string{"origin", "date"}, KeepNewest, "cancelled"
 		}},
 	} {
 		s := flights().Sources[0]
@@ -107,7 +111,7 @@ func TestFingerprintIgnoresWordsAndLayout(t *testing.T) {
 			d.Roles[0].Grants = append(g, g[0])
 		},
 		"what files and freshness are expected": func(d *Definitions) {
-			d.Sources[0].IgnoreNewColumns, d.Sources[0].Freshness = true, time.Hour
+			d.Sources[0].IgnoreNewColumns, d.Sources[0].Freshness, d.Sources[0].NullEventTime = true, time.Hour, DropNull
 		},
 		"rules without a key":         func(d *Definitions) { d.Sources[0].Conflicting = KeepNewest },
 		"a pin to the version it has": func(d *Definitions) { d.Services[0].Views[0].Version = 1 },

@@ -243,7 +243,12 @@ func (v *validation) view(w *View) {
 	v.viewExpectations(w)
 
 	kinds := 0
-	if w.SQL != nil {
+	if w.Push != nil {
+		kinds++
+		v.push(w)
+	}
+	// That of one that pushes is made of it.
+	if w.SQL != nil && w.Push == nil {
 		kinds++
 		v.sql(w.SQL)
 	}
@@ -257,7 +262,7 @@ func (v *validation) view(w *View) {
 		v.onDemand(w)
 	}
 	if kinds != 1 {
-		v.add("sql", "found %d of sql, aggregation and on_demand, expected exactly one", kinds)
+		v.add("sql", "found %d of sql, aggregation, on_demand and push, expected exactly one", kinds)
 	}
 }
 

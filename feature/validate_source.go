@@ -39,6 +39,7 @@ func (v *validation) source(s *Source) {
 	v.uniqueKey(s)
 	v.duration("freshness", s.Freshness)
 	v.sourceExpectations(s)
+	v.leftOut(s)
 	if s.Postgres != nil {
 		v.postgres(s)
 	}
@@ -87,6 +88,42 @@ func (v *validation) uniqueKey(s *Source) {
 	if s.Postgres != nil && s.Conflicting != FailConflicting {
 		v.add("duplicates.conflicting", "found %s for a table that others keep, expected fail: its rows have no order of arrival; "+
 			"let a view of the database pick one row per key, and name that", s.Conflicting)
+	}
+}
+
+// leftOut checks the rules for rows that are not shown.
+func (v *validation) leftOut(s *Source) {
+	if s.NullEventTime != RefuseNull && s.Postgres != nil {
+		v.add("null_event_time", "found %s for a table that others keep, expected it only for `landing: {}`: name a view of the database that "+
+			"leaves such rows out", s.NullEventTime)
+	}
+	v.duration("allowed_lateness", s.AllowedLateness)
+	if s.AllowedLateness != 0 && s.ArrivalColumn == "" && s.ArrivalExpression == "" {
+		v.add("allowed_lateness", "found it without an arrival_time, expected both: without one every row arrives at its event time, and none "+
+			"is late")
+	}
+	if s.DeleteMarker == "" {
+		return
+	}
+	switch c := s.Column(s.DeleteMarker); {
+	case c == nil:
+		v.add("delete_marker", "found no column called %s in source %s%s", s.DeleteMarker, s.Name,
+			didYouMean(s.DeleteMarker, columnNames(s.Columns)))
+	case c.Type != TypeBool && c.Type.IsValid():
+		v.add("delete_marker", "found column %s of type %s, expected one of type bool", s.DeleteMarker, c.Type)
+	}
+	switch {
+	case s.Postgres != nil:
+		v.add("delete_marker", "found one for a table that others keep, expected it only for `landing: {}`: its rows have no order of arrival; "+
+			"name a view of the database that leaves deleted rows out")
+	case len(s.UniqueKey) == 0:
+		v.add("delete_marker", "found one without a unique_key, expected both: the key says what is gone")
+	case slices.Contains(s.UniqueKey, s.DeleteMarker):
+		v.add("delete_marker", "found column %s in the unique_key too, expected it outside: the marker shares the key of the rows that it "+
+			"withdraws", s.DeleteMarker)
+	case s.Conflicting != KeepNewest:
+		v.add("delete_marker", "found duplicates.conflicting: %s, expected newest: a marker withdraws the rows of its key that came before it",
+			s.Conflicting)
 	}
 }
 

@@ -102,7 +102,7 @@ func TestValidateProblems(t *testing.T) {
 			"feature_views[0].features[0].name", "found a second column called origin (there is a join key of that name)"},
 		{"attribute like a feature", func(d *Definitions) { d.Views[0].Attributes[0].Name = "departures" },
 			"feature_views[0].attributes[0].name", "there is a feature of that name"},
-		{"two kinds", func(d *Definitions) { d.Views[0].OnDemand = &OnDemand{} }, "feature_views[0].sql", "found 2 of sql, aggregation and on_demand, expected exactly one"},
+		{"two kinds", func(d *Definitions) { d.Views[0].OnDemand = &OnDemand{} }, "feature_views[0].sql", "found 2 of sql, aggregation, on_demand and push, expected exactly one"},
 		{"neither sources nor views", func(d *Definitions) { d.Views[0].SQL.Sources = nil },
 			"feature_views[0].sql.sources", "found no sources and no views, expected at least one of them"},
 		{"view of nothing", func(d *Definitions) { d.Views[0].SQL.Views = []ViewRef{{Name: "nothing"}} },
@@ -127,7 +127,7 @@ func TestValidateProblems(t *testing.T) {
 			d.Views[0].SQL.Views = []ViewRef{{Name: "ratio"}}
 		}, "feature_views[0].sql.views[0]", "found view ratio, whose features are computed when they are read, expected a view with a history; " +
 			"compute them in this SQL, or read what they are made of"},
-		{"no kind", func(d *Definitions) { d.Views[0].SQL = nil }, "feature_views[0].sql", "found 0 of sql, aggregation and on_demand"},
+		{"no kind", func(d *Definitions) { d.Views[0].SQL = nil }, "feature_views[0].sql", "found 0 of sql, aggregation, on_demand and push"},
 		{"nanoseconds", func(d *Definitions) { d.Views[0].Grain = 1500 }, "feature_views[0].grain", "found 1.5µs, expected whole microseconds"},
 		{"negative", func(d *Definitions) { d.Views[0].TTL = -time.Second }, "feature_views[0].ttl", "found -1s, expected a duration that is not negative"},
 		{"view of nothing", func(d *Definitions) { d.Services[0].Views[0].View = "route_delay" },

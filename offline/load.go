@@ -2,10 +2,9 @@ package offline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,71 +32,167 @@ type Load struct {
 	EndedReason       string
 	FileName          string
 	FileSize          int64
-	// FileSHA256 is that of the file the client read; zero for a retraction.
+	// FileSHA256 is that of the file the client read; zero for a retraction, and where there is no file.
 	FileSHA256 feature.Digest
 	Rows       int64
-	// EventTimeMin and EventTimeMax are those of its rows, nil for a retraction.
+	// EventTimeMin and EventTimeMax are those of its rows, nil for a retraction and where Rows is 0.
 	EventTimeMin, EventTimeMax *time.Time
 	Principal                  string
 	CommittedAt                time.Time
 	// IgnoredColumns are those of the file that the source does not have, and that were left out.
 	IgnoredColumns []string
+	// RowsDigest is that of the rows as they came, in their order. Zero for a retraction, a load of batches, and one from
+	// before it was kept.
+	RowsDigest feature.Digest
+	// Batches is how many it is made of, 0 for a file.
+	Batches int
+	// Quarantined and Dropped are rows besides Rows that came without what tells where they belong; Reasons says why.
+	Quarantined, Dropped int64
+	Reasons              []LoadReason
+}
+
+// LoadReason is how many rows of a load were set aside (bucket `quarantined`) or left out (`dropped`) for one reason.
+type LoadReason struct {
+	Bucket string `json:"bucket"`
+	Reason string `json:"reason"`
+	Rows   int64  `json:"rows"`
 }
 
 // LoadRequest is what is known of a load before its rows.
 type LoadRequest struct {
-	Source     *feature.SourceVersion
-	FileName   string
-	FileSize   int64
+	Source   *feature.SourceVersion
+	FileName string
+	FileSize int64
+	// FileSHA256 is what a file is told by; zero: its rows are.
 	FileSHA256 feature.Digest
 	// Replaces is the id of the load that this one ends, or 0.
 	Replaces  int64
 	Principal string
 	// IgnoredColumns are those of the file that are left out.
 	IgnoredColumns []string
+	// Committing is called with the load in the transaction that makes it, last. nil: there is nothing else to commit.
+	Committing Committing
 }
+
+// Committing is what else is to be in the commit of a load or a retraction, such as the runs that it queues.
+type Committing func(ctx context.Context, tx pgx.Tx, l *Load) error
 
 // AppendLoad puts rows into a landing table as one load: all of them or none. Each row holds a value per column of the
 // source, in its order, and is used only until the next. An error of rows is returned as it is. The same file is taken
-// once, unless it replaces the load that holds it. db is a pool, or a connection where rows are slow to come.
+// once, unless it replaces the load that holds it. db is a pool, or a connection where rows are slow to come. The load is
+// durable when AppendLoad returns it; after an error that comes of the connection it may be there all the same.
 func AppendLoad(ctx context.Context, db beginner, req LoadRequest, rows iter.Seq2[[]feature.Value, error]) (*Load, error) {
 	var load *Load
-	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+	err := landing(ctx, db, func(tx pgx.Tx, id int64) error {
+		aside, err := newAside(req.Source)
+		if err != nil {
+			return err
+		}
+		defer aside.close()
+		l := &lander{source: req.Source, place: req.FileName, load: id, aside: aside}
+		digest := newRowsDigest(req.Source)
+		err = l.copy(ctx, tx.Conn(), func() error {
+			for row, err := range rows {
+				if err != nil {
+					return err
+				}
+				if err := l.add(row); err != nil {
+					return err
+				}
+				digest.add(row)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if l.came.empty() {
+			return noRows(req.FileName)
+		}
+		made := newLoad{LoadRequest: req, id: id, landed: l.came, digest: digest.sum()}
+		if err := made.lock(ctx, tx); err != nil {
+			return err
+		}
+		if err := checkReplaces(ctx, tx, &made); err != nil {
+			return err
+		}
+		load, err = made.insert(ctx, tx, aside)
+		return err
+	})
+	return load, err
+}
+
+func noRows(place string) error {
+	return fault.New(fault.InvalidRows,
+		"%s: found no rows, expected at least one; to withdraw a load without putting another in its place, "+
+			"use `headwater loads retract`", place)
+}
+
+// landing runs the transaction of one load, whose id it takes. What is committed in it is on disk when it returns, whatever
+// the database's settings.
+func landing(ctx context.Context, db beginner, do func(tx pgx.Tx, id int64) error) error {
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = on`); err != nil {
+			return err
+		}
 		var id int64
 		err := tx.QueryRow(ctx, `SELECT nextval(pg_get_serial_sequence('headwater.load', 'id'))`).Scan(&id)
 		if err != nil {
 			return err
 		}
-		count, first, last, err := copyLanding(ctx, tx.Conn(), req.Source, id, req.FileName, rows)
-		if err != nil {
-			return err
-		}
-		if count == 0 {
-			return fault.New(fault.InvalidRows,
-				"%s: found no rows, expected at least one; to withdraw a load without putting another in its place, "+
-					"use `headwater loads retract`", req.FileName)
-		}
-		// The lock on the landing row makes numbers follow commit order, and checks below stay true until commit.
-		number, err := nextLoadNumber(ctx, tx, req.Source.Name)
-		if err != nil {
-			return err
-		}
-		if err := checkReplaces(ctx, tx, req); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO headwater.load (id, source, number, ends, file_name, file_size, file_sha256, rows,
-				event_time_min, event_time_max, principal, ignored_columns, committed_at)
-			VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, $6, $7, $8, $9, $10, $11, coalesce($12::text[], '{}'), clock_timestamp())`,
-			id, req.Source.Name, number, req.Replaces, req.FileName, req.FileSize, req.FileSHA256[:], count,
-			first.Time(), last.Time(), req.Principal, req.IgnoredColumns)
-		if err != nil {
-			return err
-		}
-		load, err = GetLoad(ctx, tx, id)
-		return err
+		return do(tx, id)
 	})
-	return load, err
+}
+
+// newLoad is a load whose rows are in the landing table.
+type newLoad struct {
+	LoadRequest
+	id, number int64
+	landed     tally
+	// digest is that of a file's rows, zero for batches.
+	digest  feature.Digest
+	batches int
+}
+
+// lock takes the load's number. The lock on the landing row makes numbers follow commit order, and what is checked after it
+// stays true until the commit.
+func (n *newLoad) lock(ctx context.Context, tx pgx.Tx) (err error) {
+	n.number, err = nextLoadNumber(ctx, tx, n.Source.Name)
+	return err
+}
+
+// insert records the load, with the rows that were set aside.
+func (n *newLoad) insert(ctx context.Context, tx pgx.Tx, aside *aside) (*Load, error) {
+	reasons, err := json.Marshal(n.landed.reasons())
+	if err != nil {
+		return nil, err
+	}
+	var digest, sum []byte
+	if n.batches == 0 {
+		digest = n.digest[:]
+	}
+	if !n.FileSHA256.IsZero() {
+		sum = n.FileSHA256[:]
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO headwater.load (id, source, number, ends, file_name, file_size, file_sha256, rows,
+			event_time_min, event_time_max, principal, ignored_columns, committed_at, rows_digest, batches, quarantined, dropped, reasons)
+		VALUES ($1, $2, $3, nullif($4::bigint, 0), $5, $6, coalesce($7::bytea, ''), $8, $9, $10, $11, coalesce($12::text[], '{}'),
+			clock_timestamp(), $13, $14, $15, $16, $17)`,
+		n.id, n.Source.Name, n.number, n.Replaces, n.FileName, n.FileSize, sum, n.landed.rows,
+		n.landed.earliest(), n.landed.latest(), n.Principal, n.IgnoredColumns, digest, n.batches, n.landed.setAside("quarantined"),
+		n.landed.setAside("dropped"), string(reasons))
+	if err != nil {
+		return nil, err
+	}
+	if err := aside.write(ctx, tx.Conn(), n.id); err != nil {
+		return nil, err
+	}
+	load, err := GetLoad(ctx, tx, n.id)
+	if err != nil || n.Committing == nil {
+		return load, err
+	}
+	return load, n.Committing(ctx, tx, load)
 }
 
 // beginner is a pool or a connection.
@@ -112,31 +207,46 @@ func nextLoadNumber(ctx context.Context, tx pgx.Tx, source string) (number int64
 	return number, err
 }
 
-func checkReplaces(ctx context.Context, tx pgx.Tx, req LoadRequest) error {
-	if req.Replaces != 0 {
-		old, err := GetLoad(ctx, tx, req.Replaces)
+// checkReplaces refuses a load that cannot take the place of the one that it names, and a file that is there already. One
+// without a SHA-256 is told by its rows.
+func checkReplaces(ctx context.Context, tx pgx.Tx, n *newLoad) error {
+	if n.Replaces != 0 {
+		old, err := GetLoad(ctx, tx, n.Replaces)
 		if err != nil {
 			return err
 		}
-		if err := checkEnds(old, req.Source.Name); err != nil {
+		if err := checkEnds(old, n.Source.Name); err != nil {
 			return err
 		}
 	}
+	if n.batches > 0 {
+		return nil
+	}
+	column, sum, what := "file_sha256", n.FileSHA256, "a file with the same SHA-256 is"
+	if sum.IsZero() {
+		column, sum, what = "rows_digest", n.digest, "the same rows are"
+	}
 	var same int64
+	var other bool
 	err := tx.QueryRow(ctx, `
-		SELECT l.id FROM headwater.load l
-		WHERE l.source = $1 AND l.file_sha256 = $2 AND l.retract_reason IS NULL AND l.id <> $3
+		SELECT l.id, l.rows_digest <> $4 FROM headwater.load l
+		WHERE l.source = $1 AND l.`+column+` = $2 AND l.retract_reason IS NULL AND l.id <> $3
 			AND NOT EXISTS (SELECT 1 FROM headwater.load e WHERE e.ends = l.id)
-		LIMIT 1`, req.Source.Name, req.FileSHA256[:], req.Replaces).Scan(&same)
+		LIMIT 1`, n.Source.Name, sum[:], n.Replaces, n.digest[:]).Scan(&same, &other)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	if other {
+		return fault.New(fault.AlreadyExists, "%s: a file with the same SHA-256 is in source %s already, as load %d, with other rows: the SHA-256 "+
+			"that was sent is not that of these rows' file, or the source's columns changed since; send the file's own, or replace that load: "+
+			"--replaces %d", n.FileName, n.Source.Name, same, same)
+	}
 	return fault.New(fault.AlreadyExists,
-		"%s: a file with the same SHA-256 is in source %s already, as load %d; its rows would count twice. "+
-			"To load it again all the same, replace that load: --replaces %d", req.FileName, req.Source.Name, same, same)
+		"%s: %s in source %s already, as load %d; its rows would count twice. "+
+			"To load it again all the same, replace that load: --replaces %d", n.FileName, what, n.Source.Name, same, same)
 }
 
 func checkEnds(old *Load, source string) error {
@@ -158,7 +268,8 @@ func checkEnds(old *Load, source string) error {
 }
 
 // RetractLoad withdraws a load: an appended fact that takes a number of its own. Returns the load that was retracted.
-func RetractLoad(ctx context.Context, pool *pgxpool.Pool, id int64, reason, principal string) (*Load, error) {
+// committing is called with it last.
+func RetractLoad(ctx context.Context, pool *pgxpool.Pool, id int64, reason, principal string, committing ...Committing) (*Load, error) {
 	var load *Load
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		old, err := GetLoad(ctx, tx, id)
@@ -184,8 +295,15 @@ func RetractLoad(ctx context.Context, pool *pgxpool.Pool, id int64, reason, prin
 		if err != nil {
 			return err
 		}
-		load, err = GetLoad(ctx, tx, id)
-		return err
+		if load, err = GetLoad(ctx, tx, id); err != nil {
+			return err
+		}
+		for _, do := range committing {
+			if err := do(ctx, tx, load); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return load, err
 }
@@ -194,16 +312,17 @@ const selectLoad = `
 	SELECT l.id, l.source, l.number, coalesce(l.ends, 0), coalesce(l.retract_reason, ''),
 		coalesce(e.id, 0), e.retract_reason IS NOT NULL, coalesce(e.retract_reason, ''),
 		l.file_name, l.file_size, l.file_sha256, l.rows, l.event_time_min, l.event_time_max, l.principal, l.committed_at,
-		l.ignored_columns
+		l.ignored_columns, l.rows_digest, l.batches, l.quarantined, l.dropped, l.reasons
 	FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id`
 
 func scanLoad(row pgx.CollectableRow) (*Load, error) {
 	var l Load
-	var sum []byte
+	var sum, digest []byte
 	err := row.Scan(&l.ID, &l.Source, &l.Number, &l.Replaces, &l.RetractReason, &l.EndedBy, &l.EndedByRetraction,
 		&l.EndedReason, &l.FileName, &l.FileSize, &sum, &l.Rows, &l.EventTimeMin, &l.EventTimeMax, &l.Principal,
-		&l.CommittedAt, &l.IgnoredColumns)
+		&l.CommittedAt, &l.IgnoredColumns, &digest, &l.Batches, &l.Quarantined, &l.Dropped, &l.Reasons)
 	copy(l.FileSHA256[:], sum)
+	copy(l.RowsDigest[:], digest)
 	return &l, err
 }
 
@@ -227,85 +346,4 @@ func ListLoads(ctx context.Context, q database.Querier, source string) ([]*Load,
 		return nil, err
 	}
 	return pgx.CollectRows(rows, scanLoad)
-}
-
-// copyLanding streams rows into the landing table under the load's id.
-func copyLanding(ctx context.Context, conn *pgx.Conn, src *feature.SourceVersion, id int64, file string,
-	rows iter.Seq2[[]feature.Value, error],
-) (count int64, first, last feature.Time, err error) {
-	columns := []string{"_load", "_row"}
-	eventTime := -1
-	for i, c := range src.Columns {
-		columns = append(columns, c.Name)
-		if c.Name == src.EventTime {
-			eventTime = i
-		}
-	}
-	err = copyIn(ctx, conn, quote(landingSchema, src.Name), columns, func(e *copyEncoder) error {
-		for row, err := range rows {
-			if err != nil {
-				return err
-			}
-			if err := checkLandingRow(src, row, eventTime); err != nil {
-				return fault.New(fault.InvalidRows, "%s: row %d: %v", file, count+1, err)
-			}
-			at := row[eventTime].Timestamp()
-			if count == 0 || at < first {
-				first = at
-			}
-			if count == 0 || at > last {
-				last = at
-			}
-			count++
-			e.beginRow(len(columns))
-			e.int64(id)
-			e.int64(count)
-			for _, v := range row {
-				e.value(v)
-			}
-		}
-		return nil
-	})
-	return count, first, last, err
-}
-
-func checkLandingRow(src *feature.SourceVersion, row []feature.Value, eventTime int) error {
-	if len(row) != len(src.Columns) {
-		return fmt.Errorf("found %d values, expected %d", len(row), len(src.Columns))
-	}
-	for i, v := range row {
-		c := &src.Columns[i]
-		if i == eventTime && v.IsNull() {
-			return fmt.Errorf("column %s is the event time of source %s: found NULL, expected a timestamp; nothing was loaded, "+
-				"give the row a time or leave it out", c.Name, src.Name)
-		}
-		if v.IsNull() && slices.Contains(src.UniqueKey, c.Name) {
-			return fmt.Errorf("column %s is in the unique key of source %s: found NULL, expected a value: without one the row cannot be told "+
-				"from others; nothing was loaded, give the row a value or leave it out", c.Name, src.Name)
-		}
-		if !v.IsNull() && v.Type() != c.Type {
-			return fmt.Errorf("column %s: found a %s, expected a %s", c.Name, v.Type(), c.Type)
-		}
-		if err := checkContent(v); err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
-		}
-	}
-	return nil
-}
-
-// checkContent refuses what no column holds, in a list too.
-func checkContent(v feature.Value) error {
-	switch v.Type().Kind() {
-	case feature.TypeTimestamp:
-		return checkTime(v.Timestamp())
-	case feature.TypeString:
-		return feature.CheckText(v.Str())
-	case feature.TypeList:
-		for i, e := range v.Elements() {
-			if err := checkContent(e); err != nil {
-				return inElement(i, err)
-			}
-		}
-	}
-	return nil
 }

@@ -50,6 +50,7 @@ func (p *proposal) resolveView(name nameOf, field string, w *feature.View) (*fea
 	var uses []use
 	if w.Entity != "" {
 		v.EntityVersion = p.entityNow(w.Entity)
+		v.Derive()
 		resolved.Entity = v.EntityVersion.Version
 		uses = append(uses, use{name, field + ".entity", nameOf{feature.KindEntity, w.Entity}})
 	}
@@ -58,8 +59,11 @@ func (p *proposal) resolveView(name nameOf, field string, w *feature.View) (*fea
 		v.SourceVersions = append(v.SourceVersions, s)
 		resolved.Sources[source] = s.Version
 		at := fmt.Sprintf("%s.sql.sources[%d]", field, i)
-		if w.Aggregation != nil {
+		switch {
+		case w.Aggregation != nil:
 			at = field + ".aggregation.source"
+		case w.Push != nil:
+			at = field + ".push.source"
 		}
 		uses = append(uses, use{name, at, nameOf{feature.KindSource, source}})
 	}

@@ -129,6 +129,7 @@ func (c *Catalog) addViewOf(v *feature.ViewVersion, to *resolution, analysis []b
 		if v.EntityVersion = c.entities.at(v.Entity, to.Entity); v.EntityVersion == nil {
 			return fmt.Errorf("entity %s@%d is not there", v.Entity, to.Entity)
 		}
+		v.Derive()
 	}
 	for _, name := range v.SourceNames() {
 		s := c.sources.at(name, to.Sources[name])

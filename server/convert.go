@@ -44,7 +44,8 @@ func loadOf(l *offline.Load) *headwaterv1.Load {
 		EventTimeMin: timestampOf(l.EventTimeMin), EventTimeMax: timestampOf(l.EventTimeMax),
 		Replaces: l.Replaces, RetractReason: l.RetractReason,
 		Principal: l.Principal, CommittedAt: timestamppb.New(l.CommittedAt),
-		IgnoredColumns: l.IgnoredColumns,
+		IgnoredColumns: l.IgnoredColumns, RowsDigest: hexOf(l.RowsDigest), Batches: int32(l.Batches),
+		Quarantined: l.Quarantined, Dropped: l.Dropped, Reasons: loadReasonsOf(l),
 	}
 	switch {
 	case l.EndedByRetraction:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -25,19 +26,36 @@ type ingestService struct {
 	headwaterv1.UnimplementedIngestServiceServer
 	registry *registry.Registry
 	pool     *pgxpool.Pool
-	turns    chan struct{}
+	// changed is called in the transaction of a load or a retraction, and returns the runs that it queues there.
+	changed func(ctx context.Context, tx pgx.Tx, source, principal string) (runs []int64, err error)
+	turns   chan struct{}
+	// patience is how long the server waits for the next message of a stream.
+	patience time.Duration
 }
 
-// maxIngests is how many ingests one server takes in at once.
-const maxIngests = 16
+const (
+	// maxIngests is how many ingests one server takes in at once.
+	maxIngests = 16
+	// ingestPatience bounds how long a client that sends nothing holds one of them.
+	ingestPatience = time.Minute
+	// maxBatchRows and maxBatches bound the batches of one stream.
+	maxBatchRows = 100_000
+	maxBatches   = 10_000
+	// maxRowsBytes bounds a batch that is sent as rows.
+	maxRowsBytes = 4 << 20
+)
 
-func newIngestService(r *registry.Registry, pool *pgxpool.Pool) *ingestService {
-	return &ingestService{registry: r, pool: pool, turns: make(chan struct{}, maxIngests)}
+func newIngestService(r *registry.Registry, pool *pgxpool.Pool,
+	changed func(ctx context.Context, tx pgx.Tx, source, principal string) ([]int64, error),
+) *ingestService {
+	return &ingestService{registry: r, pool: pool, changed: changed, turns: make(chan struct{}, maxIngests), patience: ingestPatience}
 }
 
 func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.IngestRequest, headwaterv1.IngestResponse]) error {
 	ctx := stream.Context()
-	first, err := stream.Recv()
+	in := receive(stream, s.patience)
+	defer in.close()
+	first, err := in.next()
 	if err != nil {
 		return err
 	}
@@ -52,38 +70,85 @@ func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.Ing
 	if err := offline.RefuseForeign(source, "takes no rows"); err != nil {
 		return err
 	}
-	sum, err := feature.ParseDigest(header.GetFileSha256())
+	sum, err := fileDigest(header)
 	if err != nil {
-		return fault.New(fault.InvalidArgument, "header.file_sha256: %v", err)
+		return err
 	}
-	in := &arrowParts{part: first.GetArrow(), next: func() ([]byte, error) {
-		m, err := stream.Recv()
-		if err == nil && (m.GetSource() != "" || m.GetHeader() != nil) {
-			return nil, fault.New(fault.InvalidArgument, "found a second header in an ingest, expected one, in the first message")
-		}
-		return m.GetArrow(), err
-	}}
 	ignored := header.GetIgnoredColumns()
 	if len(ignored) > 0 && !source.IgnoreNewColumns {
 		return undeclared(source, header.GetFileName(), ignored[0])
 	}
-	rows, others, err := landingRows(source, in, header.GetFileName())
+	resp := &headwaterv1.IngestResponse{}
+	req := offline.LoadRequest{
+		Source: source, FileName: header.GetFileName(), FileSize: header.GetFileSize(), FileSHA256: sum,
+		Replaces: header.GetReplaces(), Principal: access.PrincipalFrom(ctx).Name, IgnoredColumns: ignored,
+		Committing: func(ctx context.Context, tx pgx.Tx, l *offline.Load) (err error) {
+			resp.Runs, err = s.changed(ctx, tx, l.Source, l.Principal)
+			return err
+		},
+	}
+	take := s.takeFile
+	if header.GetBatches() {
+		take = s.takeBatches
+	}
+	if err := take(ctx, in, first, req, resp); err != nil {
+		return err
+	}
+	return stream.SendAndClose(resp)
+}
+
+// fileDigest is what a file is told by. Zero: by its rows.
+func fileDigest(header *headwaterv1.IngestHeader) (sum feature.Digest, err error) {
+	switch {
+	case header.GetBatches() && (header.GetFileSha256() != "" || header.GetFileSize() != 0):
+		return sum, fault.New(fault.InvalidArgument, "header: found batches together with the size or SHA-256 of a file, expected one of them: "+
+			"batches are told by their keys")
+	case header.GetFileSha256() == "":
+		return sum, nil
+	}
+	if sum, err = feature.ParseDigest(header.GetFileSha256()); err != nil {
+		err = fault.New(fault.InvalidArgument, "header.file_sha256: %v", err)
+	}
+	return sum, err
+}
+
+// takeFile takes the rest of a stream as the Arrow stream of a file.
+func (s *ingestService) takeFile(ctx context.Context, in *inbox, first *headwaterv1.IngestRequest, req offline.LoadRequest,
+	resp *headwaterv1.IngestResponse,
+) error {
+	part := func(m *headwaterv1.IngestRequest) ([]byte, error) {
+		if m.GetBatch() != nil {
+			return nil, fault.New(fault.InvalidArgument, "found a batch in an ingest whose header does not say `batches`, expected parts of one Arrow stream")
+		}
+		return m.GetArrow(), nil
+	}
+	begin, err := part(first)
 	if err != nil {
 		return err
 	}
+	parts := &arrowParts{part: begin, next: func() ([]byte, error) {
+		m, err := in.more()
+		if err != nil {
+			return nil, err
+		}
+		return part(m)
+	}}
+	rows, others, err := landingRows(req.Source, parts, req.FileName)
+	if err != nil {
+		return err
+	}
+	req.IgnoredColumns = append(req.IgnoredColumns, others...)
 	conn, done, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	load, err := offline.AppendLoad(ctx, conn, offline.LoadRequest{
-		Source: source, FileName: header.GetFileName(), FileSize: header.GetFileSize(), FileSHA256: sum,
-		Replaces: header.GetReplaces(), Principal: access.PrincipalFrom(ctx).Name, IgnoredColumns: append(ignored, others...),
-	}, rows)
+	load, err := offline.AppendLoad(ctx, conn, req, rows)
 	if err != nil {
 		return err
 	}
-	return stream.SendAndClose(&headwaterv1.IngestResponse{Load: loadOf(load)})
+	resp.Load, resp.Accepted, resp.Reasons = loadOf(load), load.Rows, loadReasonsOf(load)
+	return nil
 }
 
 // newest finds a source that rows are sent to. An earlier version of it takes none: its columns are not all there are.
@@ -130,42 +195,32 @@ func undeclared(source *feature.SourceVersion, file, column string) error {
 
 // landingRows decodes the Arrow stream of an ingest, which must have the source's columns, in any order. others is the columns
 // that it has beside them, when the source lets those be left out.
-func landingRows(source *feature.SourceVersion, in io.Reader, file string) (rows iter.Seq2[[]feature.Value, error], others []string, err error) {
+func landingRows(source *feature.SourceVersion, in io.Reader, place string) (rows iter.Seq2[[]feature.Value, error], others []string, err error) {
 	// What is wrong with the rows is told from what the sender's side of the stream failed with.
 	bad := func(err error) error {
 		var wrong *tabular.StreamError
 		if !errors.As(err, &wrong) {
 			return err
 		}
-		return fault.New(fault.InvalidRows, "%s: %s", file, wrong).Because(err)
+		return fault.New(fault.InvalidRows, "%s: %s", place, wrong).Because(err)
 	}
 	r, err := tabular.NewStreamReader(in)
 	if err != nil {
 		return nil, nil, bad(err)
 	}
-	at := make([]int, len(source.Columns))
-	byName := map[string]int{}
+	names := make([]string, len(r.Columns))
 	for i, c := range r.Columns {
-		byName[c.Name] = i
-		if source.Column(c.Name) != nil {
-			continue
-		}
-		if !source.IgnoreNewColumns {
-			return nil, nil, undeclared(source, file, c.Name)
-		}
-		others = append(others, c.Name)
+		names[i] = c.Name
+	}
+	at, others, err := placed(source, names, place)
+	if err != nil {
+		return nil, nil, err
 	}
 	for i, c := range source.Columns {
-		j, ok := byName[c.Name]
-		if !ok {
-			return nil, nil, fault.New(fault.InvalidRows, "%s: found no column %s, expected one of type %s; add it to the file, with NULL where "+
-				"there is no value", file, c.Name, c.Type)
-		}
-		if found := r.Columns[j].Type; found != c.Type {
+		if found := r.Columns[at[i]].Type; found != c.Type {
 			return nil, nil, fault.New(fault.InvalidRows, "%s: column %s: found %s, expected %s; convert it in the file, or declare a source of "+
-				"another name", file, c.Name, found, c.Type)
+				"another name", place, c.Name, found, c.Type)
 		}
-		at[i] = j
 	}
 	return func(yield func([]feature.Value, error) bool) {
 		ordered := make([]feature.Value, len(at))
@@ -182,6 +237,35 @@ func landingRows(source *feature.SourceVersion, in io.Reader, file string) (rows
 			}
 		}
 	}, others, nil
+}
+
+// placed says where the source's columns stand among names, which must be there all. others is the names beside them, when
+// the source lets those be left out.
+func placed(source *feature.SourceVersion, names []string, place string) (at []int, others []string, err error) {
+	byName := map[string]int{}
+	for i, name := range names {
+		if _, twice := byName[name]; twice {
+			return nil, nil, fault.New(fault.InvalidRows, "%s: found column %s a second time, expected each once", place, shorten(name, maxShownName))
+		}
+		byName[name] = i
+		if source.Column(name) != nil {
+			continue
+		}
+		if !source.IgnoreNewColumns {
+			return nil, nil, undeclared(source, place, name)
+		}
+		others = append(others, name)
+	}
+	at = make([]int, len(source.Columns))
+	for i, c := range source.Columns {
+		j, ok := byName[c.Name]
+		if !ok {
+			return nil, nil, fault.New(fault.InvalidRows, "%s: found no column %s, expected one of type %s; add it to the file, with NULL where "+
+				"there is no value", place, c.Name, c.Type)
+		}
+		at[i] = j
+	}
+	return at, others, nil
 }
 
 func (s *ingestService) ListLoads(ctx context.Context, req *headwaterv1.ListLoadsRequest) (*headwaterv1.ListLoadsResponse, error) {
@@ -208,18 +292,29 @@ func (s *ingestService) GetLoad(ctx context.Context, req *headwaterv1.GetLoadReq
 	if err != nil {
 		return nil, err
 	}
-	return &headwaterv1.GetLoadResponse{Load: loadOf(load)}, nil
+	batches, err := offline.ListBatches(ctx, s.pool, load.ID, maxShownBatches)
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.GetLoadResponse{Load: loadOf(load), Batches: batchResultsOf(batches)}, nil
 }
 
 func (s *ingestService) RetractLoad(ctx context.Context, req *headwaterv1.RetractLoadRequest) (*headwaterv1.RetractLoadResponse, error) {
 	if _, err := s.permittedLoad(ctx, req.GetId(), access.ActionIngest); err != nil {
 		return nil, err
 	}
-	load, err := offline.RetractLoad(ctx, s.pool, req.GetId(), req.GetReason(), access.PrincipalFrom(ctx).Name)
+	resp := &headwaterv1.RetractLoadResponse{}
+	principal := access.PrincipalFrom(ctx).Name
+	load, err := offline.RetractLoad(ctx, s.pool, req.GetId(), req.GetReason(), principal,
+		func(ctx context.Context, tx pgx.Tx, l *offline.Load) (err error) {
+			resp.Runs, err = s.changed(ctx, tx, l.Source, principal)
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}
-	return &headwaterv1.RetractLoadResponse{Load: loadOf(load)}, nil
+	resp.Load = loadOf(load)
+	return resp, nil
 }
 
 // permittedLoad reads a load. One of a source that the caller may not act on looks as if it were not there.

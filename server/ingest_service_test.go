@@ -113,7 +113,8 @@ func TestIngestRefuses(t *testing.T) {
 		"no rows": {change(func(s *table) { s.rows = nil }), fault.InvalidRows,
 			"flights.csv: found no rows, expected at least one; to withdraw a load without putting another in its place, use `headwater loads retract`"},
 		"no event time": {change(func(s *table) { s.rows[1][0] = feature.Null() }), fault.InvalidRows,
-			"flights.csv: row 2: column date is the event time of source flights: found NULL, expected a timestamp; nothing was loaded, give the row a time or leave it out"},
+			"flights.csv: row 2: column date is the event time of source flights: found NULL, expected a timestamp; nothing was loaded, give the row a time or leave it out, " +
+				"or have such rows set aside (null_event_time: quarantine)"},
 		"NUL": {change(func(s *table) { s.rows[1][2] = feature.String("O\x00D") }), fault.InvalidRows,
 			`flights.csv: row 2: column origin: found a NUL character in "O\x00D", expected text without one`},
 		"out of time": {change(func(s *table) { s.rows[1][1] = feature.Timestamp(1 << 62) }), fault.InvalidRows,

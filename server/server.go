@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,7 @@ type Server struct {
 	audit        *access.AuditLog
 	auth         *access.Authenticator
 	materializer *materialize.Materializer
+	ingest       *ingestService
 	grpc         *grpc.Server
 	health       *health.Server
 	head         *head
@@ -177,6 +179,21 @@ func (s *Server) view(id int64) *feature.ViewVersion {
 	return v
 }
 
+// sourceChanged queues the runs that a load into a source, or a retraction there, brings about. Of each view the newest version
+// takes it, and those that services read.
+func (s *Server) sourceChanged(ctx context.Context, tx pgx.Tx, source, principal string) ([]int64, error) {
+	catalog := s.registry.Catalog()
+	views := slices.Clone(catalog.Views())
+	for _, service := range catalog.Services() {
+		for i := range service.Pins {
+			if v := service.Pins[i].View; !slices.Contains(views, v) {
+				views = append(views, v)
+			}
+		}
+	}
+	return s.materializer.SourceChanged(ctx, tx, source, views, principal)
+}
+
 // service finds an applied service, or nil. One that was removed has datasets still.
 func (s *Server) service(ref string) *feature.ServiceVersion {
 	v, err := s.registry.Catalog().PastService(ref)
@@ -210,7 +227,8 @@ func (s *Server) serve() error {
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
 		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
 	})
-	headwaterv1.RegisterIngestServiceServer(s.grpc, newIngestService(s.registry, s.pool))
+	s.ingest = newIngestService(s.registry, s.pool, s.sourceChanged)
+	headwaterv1.RegisterIngestServiceServer(s.grpc, s.ingest)
 	headwaterv1.RegisterMaterializationServiceServer(s.grpc, &materializationService{
 		registry: s.registry, pool: s.pool, materializer: s.materializer, closing: s.closing,
 	})

@@ -342,8 +342,8 @@ type Source struct {
 	// The columns of its rows. Of a landing source a new version may add columns, which are NULL in the rows that are
 	// there; it may not take one away or change its type.
 	Columns []*Column `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
-	// The column, of type timestamp, that says when a row was true. Rows without a value are refused. A new version may
-	// not move it to another column.
+	// The column, of type timestamp, that says when a row was true. Rows without a value are refused, or as `null_event_time`
+	// says. A new version may not move it to another column.
 	EventTime string `protobuf:"bytes,3,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	// When a row could be known. Absent: at its event time.
 	ArrivalTime *ArrivalTime `protobuf:"bytes,4,opt,name=arrival_time,json=arrivalTime,proto3" json:"arrival_time,omitempty"`
@@ -361,8 +361,8 @@ type Source struct {
 	Owner string `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Words that others sort by.
 	Tags []string `protobuf:"bytes,9,rep,name=tags,proto3" json:"tags,omitempty"`
-	// The columns that tell one row from another. Rows in which one is NULL are refused: by `headwater ingest`, and by
-	// runs where they came in otherwise. Without a key rows of landing sources are told apart by load and place, so that
+	// The columns that tell one row from another. Rows in which one is NULL are refused, or as `null_event_time` says, when they
+	// are sent, and by runs where they came in otherwise. Without a key rows of landing sources are told apart by load and place, so that
 	// equal rows are different facts.
 	UniqueKey []string `protobuf:"bytes,11,rep,name=unique_key,json=uniqueKey,proto3" json:"unique_key,omitempty"`
 	// What becomes of rows that share a unique key. Needs one.
@@ -379,14 +379,16 @@ type Source struct {
 	Expectations []*Expectation `protobuf:"bytes,16,rep,name=expectations,proto3" json:"expectations,omitempty"`
 	// The share of the rows that a run reads above which quarantined ones fail it. Absent: 0.1.
 	MaxQuarantineRatio *float64 `protobuf:"fixed64,17,opt,name=max_quarantine_ratio,json=maxQuarantineRatio,proto3,oneof" json:"max_quarantine_ratio,omitempty"`
-	// How long after its event time a row may still arrive: later ones are left out, and counted as too late. Absent:
-	// however late.
+	// How long after its event time a row may still arrive, by its arrival time: later ones are left out, and counted as too
+	// late. Needs an arrival time. Absent: however late.
 	AllowedLateness *durationpb.Duration `protobuf:"bytes,18,opt,name=allowed_lateness,json=allowedLateness,proto3" json:"allowed_lateness,omitempty"`
-	// What becomes of rows sent without an event time: `refuse`, the whole load is, `quarantine` or `drop`, the row is, and
-	// runs that read its load count it so. Absent: `refuse`. Only for landing sources.
+	// What becomes of rows that are sent without an event time, or without a value in a column of the unique key: `refuse`, the
+	// whole load is; `quarantine` or `drop`, the row is, and each run that reads the load counts it so. Absent: `refuse`. Only
+	// for landing sources.
 	NullEventTime string `protobuf:"bytes,19,opt,name=null_event_time,json=nullEventTime,proto3" json:"null_event_time,omitempty"`
-	// A column of type bool: a row in which it is true says that what its unique key stands for is gone from its event time
-	// on as known from its arrival on. Needs a unique key. Absent: no row says so.
+	// A column of type bool. A row in which it is true withdraws what its unique key stood for: it supersedes the rows of the
+	// key that came before it, and shows nothing itself. Needs a unique key, and `duplicates: {conflicting: newest}`. Absent: no
+	// row does. Only for landing sources.
 	DeleteMarker  string `protobuf:"bytes,20,opt,name=delete_marker,json=deleteMarker,proto3" json:"delete_marker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2555,7 +2557,7 @@ func (x *Schedule) GetAttempts() int32 {
 // the source queues a run, so that one recorded run brings the values into both stores.
 type PushTransform struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The source, by name. Required.
+	// The source, by name: one with `landing: {}` and a unique key out of the join keys' columns and its times. Required.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// A join key of the entity on the left, the source's column that holds it on the right. Absent: the column of the
 	// key's own name.

@@ -154,7 +154,9 @@ func (x *IngestRequest) GetBatch() *Batch {
 
 type Batch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of the sender's choosing. A batch whose key is in a live load of the source already is left out, and counted as such.
+	// Of the sender's choosing, for these rows in this order. A batch whose key is in a live load of the source already is left
+	// out, and counted as such; with other rows than there, it is refused. The key of a batch whose load was retracted or
+	// replaced is free again.
 	IdempotencyKey string `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// The columns of the rows, in their order. Set where `rows` are.
 	Columns       []string     `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty"`
@@ -264,7 +266,7 @@ type IngestHeader struct {
 	FileName string `protobuf:"bytes,1,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
 	// Of the file, in bytes.
 	FileSize int64 `protobuf:"varint,2,opt,name=file_size,json=fileSize,proto3" json:"file_size,omitempty"`
-	// Of the file, hex.
+	// Of the file, hex. Empty: there is no file, and the same rows in the same order count as the same file.
 	FileSha256 string `protobuf:"bytes,3,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
 	// The id of the load that this one replaces, or 0.
 	Replaces int64 `protobuf:"varint,4,opt,name=replaces,proto3" json:"replaces,omitempty"`
@@ -354,7 +356,7 @@ type IngestResponse struct {
 	Load *Load `protobuf:"bytes,1,opt,name=load,proto3" json:"load,omitempty"`
 	// Rows that were taken, the quarantined ones not among them.
 	Accepted int64 `protobuf:"varint,2,opt,name=accepted,proto3" json:"accepted,omitempty"`
-	// Rows of batches that were there already.
+	// Rows of batches that were there already, or twice in the stream.
 	Duplicate int64 `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
 	// Rows that were set aside or left out, each reason within its bucket (`quarantined`, `dropped`).
 	Reasons []*LedgerReason `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
@@ -530,8 +532,15 @@ type Load struct {
 	// Columns of the file that the source does not have, and that were left out.
 	IgnoredColumns []string `protobuf:"bytes,16,rep,name=ignored_columns,json=ignoredColumns,proto3" json:"ignored_columns,omitempty"`
 	// Rows that were sent without what the source needs, and set aside or left out when they came.
-	Quarantined   int64 `protobuf:"varint,17,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
-	Dropped       int64 `protobuf:"varint,18,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	Quarantined int64 `protobuf:"varint,17,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Dropped     int64 `protobuf:"varint,18,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// Why those were, each reason within its bucket.
+	Reasons []*LedgerReason `protobuf:"bytes,19,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// Of the rows as the server read them, in their order, hex. Empty for a retraction, a load of batches, which have one each,
+	// and one from before it was kept.
+	RowsDigest string `protobuf:"bytes,20,opt,name=rows_digest,json=rowsDigest,proto3" json:"rows_digest,omitempty"`
+	// How many batches it is made of. 0 for a file.
+	Batches       int32 `protobuf:"varint,21,opt,name=batches,proto3" json:"batches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -692,6 +701,27 @@ func (x *Load) GetDropped() int64 {
 	return 0
 }
 
+func (x *Load) GetReasons() []*LedgerReason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *Load) GetRowsDigest() string {
+	if x != nil {
+		return x.RowsDigest
+	}
+	return ""
+}
+
+func (x *Load) GetBatches() int32 {
+	if x != nil {
+		return x.Batches
+	}
+	return 0
+}
+
 type ListLoadsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
@@ -825,8 +855,10 @@ func (x *GetLoadRequest) GetId() int64 {
 }
 
 type GetLoadResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Load          *Load                  `protobuf:"bytes,1,opt,name=load,proto3" json:"load,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Load  *Load                  `protobuf:"bytes,1,opt,name=load,proto3" json:"load,omitempty"`
+	// Those that it is made of, in their order: the first thousand.
+	Batches       []*BatchResult `protobuf:"bytes,2,rep,name=batches,proto3" json:"batches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -864,6 +896,13 @@ func (*GetLoadResponse) Descriptor() ([]byte, []int) {
 func (x *GetLoadResponse) GetLoad() *Load {
 	if x != nil {
 		return x.Load
+	}
+	return nil
+}
+
+func (x *GetLoadResponse) GetBatches() []*BatchResult {
+	if x != nil {
+		return x.Batches
 	}
 	return nil
 }
@@ -921,8 +960,10 @@ func (x *RetractLoadRequest) GetReason() string {
 }
 
 type RetractLoadResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Load          *Load                  `protobuf:"bytes,1,opt,name=load,proto3" json:"load,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Load  *Load                  `protobuf:"bytes,1,opt,name=load,proto3" json:"load,omitempty"`
+	// Runs that the retraction queued, of views that take the source's rows as they come.
+	Runs          []int64 `protobuf:"varint,2,rep,packed,name=runs,proto3" json:"runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -964,6 +1005,13 @@ func (x *RetractLoadResponse) GetLoad() *Load {
 	return nil
 }
 
+func (x *RetractLoadResponse) GetRuns() []int64 {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
 var File_headwater_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_ingest_proto_rawDesc = "" +
@@ -1001,7 +1049,7 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x01 \x01(\tR\x0eidempotencyKey\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x17\n" +
 	"\aload_id\x18\x03 \x01(\x03R\x06loadId\x12\x1c\n" +
-	"\tduplicate\x18\x04 \x01(\bR\tduplicate\"\x8e\x05\n" +
+	"\tduplicate\x18\x04 \x01(\bR\tduplicate\"\xff\x05\n" +
 	"\x04Load\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
@@ -1023,21 +1071,27 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\fcommitted_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vcommittedAt\x12'\n" +
 	"\x0fignored_columns\x18\x10 \x03(\tR\x0eignoredColumns\x12 \n" +
 	"\vquarantined\x18\x11 \x01(\x03R\vquarantined\x12\x18\n" +
-	"\adropped\x18\x12 \x01(\x03R\adropped\"3\n" +
+	"\adropped\x18\x12 \x01(\x03R\adropped\x124\n" +
+	"\areasons\x18\x13 \x03(\v2\x1a.headwater.v1.LedgerReasonR\areasons\x12\x1f\n" +
+	"\vrows_digest\x18\x14 \x01(\tR\n" +
+	"rowsDigest\x12\x18\n" +
+	"\abatches\x18\x15 \x01(\x05R\abatches\"3\n" +
 	"\x10ListLoadsRequest\x12\x1f\n" +
 	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06source\"=\n" +
 	"\x11ListLoadsResponse\x12(\n" +
 	"\x05loads\x18\x01 \x03(\v2\x12.headwater.v1.LoadR\x05loads\")\n" +
 	"\x0eGetLoadRequest\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x02id\"9\n" +
+	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x02id\"n\n" +
 	"\x0fGetLoadResponse\x12&\n" +
-	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load\"Q\n" +
+	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load\x123\n" +
+	"\abatches\x18\x02 \x03(\v2\x19.headwater.v1.BatchResultR\abatches\"Q\n" +
 	"\x12RetractLoadRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x02id\x12\"\n" +
 	"\x06reason\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06reason\"=\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x06reason\"Q\n" +
 	"\x13RetractLoadResponse\x12&\n" +
-	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load*\x8a\x01\n" +
+	"\x04load\x18\x01 \x01(\v2\x12.headwater.v1.LoadR\x04load\x12\x12\n" +
+	"\x04runs\x18\x02 \x03(\x03R\x04runs*\x8a\x01\n" +
 	"\tLoadState\x12\x1a\n" +
 	"\x16LOAD_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLOAD_STATE_LIVE\x10\x01\x12\x17\n" +
@@ -1095,22 +1149,24 @@ var file_headwater_v1_ingest_proto_depIdxs = []int32{
 	16, // 8: headwater.v1.Load.event_time_min:type_name -> google.protobuf.Timestamp
 	16, // 9: headwater.v1.Load.event_time_max:type_name -> google.protobuf.Timestamp
 	16, // 10: headwater.v1.Load.committed_at:type_name -> google.protobuf.Timestamp
-	7,  // 11: headwater.v1.ListLoadsResponse.loads:type_name -> headwater.v1.Load
-	7,  // 12: headwater.v1.GetLoadResponse.load:type_name -> headwater.v1.Load
-	7,  // 13: headwater.v1.RetractLoadResponse.load:type_name -> headwater.v1.Load
-	1,  // 14: headwater.v1.IngestService.Ingest:input_type -> headwater.v1.IngestRequest
-	8,  // 15: headwater.v1.IngestService.ListLoads:input_type -> headwater.v1.ListLoadsRequest
-	10, // 16: headwater.v1.IngestService.GetLoad:input_type -> headwater.v1.GetLoadRequest
-	12, // 17: headwater.v1.IngestService.RetractLoad:input_type -> headwater.v1.RetractLoadRequest
-	5,  // 18: headwater.v1.IngestService.Ingest:output_type -> headwater.v1.IngestResponse
-	9,  // 19: headwater.v1.IngestService.ListLoads:output_type -> headwater.v1.ListLoadsResponse
-	11, // 20: headwater.v1.IngestService.GetLoad:output_type -> headwater.v1.GetLoadResponse
-	13, // 21: headwater.v1.IngestService.RetractLoad:output_type -> headwater.v1.RetractLoadResponse
-	18, // [18:22] is the sub-list for method output_type
-	14, // [14:18] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	15, // 11: headwater.v1.Load.reasons:type_name -> headwater.v1.LedgerReason
+	7,  // 12: headwater.v1.ListLoadsResponse.loads:type_name -> headwater.v1.Load
+	7,  // 13: headwater.v1.GetLoadResponse.load:type_name -> headwater.v1.Load
+	6,  // 14: headwater.v1.GetLoadResponse.batches:type_name -> headwater.v1.BatchResult
+	7,  // 15: headwater.v1.RetractLoadResponse.load:type_name -> headwater.v1.Load
+	1,  // 16: headwater.v1.IngestService.Ingest:input_type -> headwater.v1.IngestRequest
+	8,  // 17: headwater.v1.IngestService.ListLoads:input_type -> headwater.v1.ListLoadsRequest
+	10, // 18: headwater.v1.IngestService.GetLoad:input_type -> headwater.v1.GetLoadRequest
+	12, // 19: headwater.v1.IngestService.RetractLoad:input_type -> headwater.v1.RetractLoadRequest
+	5,  // 20: headwater.v1.IngestService.Ingest:output_type -> headwater.v1.IngestResponse
+	9,  // 21: headwater.v1.IngestService.ListLoads:output_type -> headwater.v1.ListLoadsResponse
+	11, // 22: headwater.v1.IngestService.GetLoad:output_type -> headwater.v1.GetLoadResponse
+	13, // 23: headwater.v1.IngestService.RetractLoad:output_type -> headwater.v1.RetractLoadResponse
+	20, // [20:24] is the sub-list for method output_type
+	16, // [16:20] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_ingest_proto_init() }

@@ -31,7 +31,9 @@ const (
 //
 // Rows into landing sources. A load is one file or batch: all of it or none of it, numbered in commit order.
 type IngestServiceClient interface {
-	// First the header, then the rows as an Arrow IPC stream cut anywhere. The load exists when the response has come.
+	// First the header, then the rows: as an Arrow IPC stream cut anywhere or, where the header says so, as batches. The load
+	// exists when the response has come, and may exist when the connection is lost before that: what is sent again then, a
+	// file with its SHA-256 or batches with their keys, counts once.
 	Ingest(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[IngestRequest, IngestResponse], error)
 	ListLoads(ctx context.Context, in *ListLoadsRequest, opts ...grpc.CallOption) (*ListLoadsResponse, error)
 	GetLoad(ctx context.Context, in *GetLoadRequest, opts ...grpc.CallOption) (*GetLoadResponse, error)
@@ -96,7 +98,9 @@ func (c *ingestServiceClient) RetractLoad(ctx context.Context, in *RetractLoadRe
 //
 // Rows into landing sources. A load is one file or batch: all of it or none of it, numbered in commit order.
 type IngestServiceServer interface {
-	// First the header, then the rows as an Arrow IPC stream cut anywhere. The load exists when the response has come.
+	// First the header, then the rows: as an Arrow IPC stream cut anywhere or, where the header says so, as batches. The load
+	// exists when the response has come, and may exist when the connection is lost before that: what is sent again then, a
+	// file with its SHA-256 or batches with their keys, counts once.
 	Ingest(grpc.ClientStreamingServer[IngestRequest, IngestResponse]) error
 	ListLoads(context.Context, *ListLoadsRequest) (*ListLoadsResponse, error)
 	GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error)
