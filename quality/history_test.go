@@ -41,8 +41,8 @@ func (s *seed) run(published bool, reach Reach, results ...Result) (id int64) {
 			state, position = "published", &s.runs
 		}
 		err := tx.QueryRow(ctx, `
-			INSERT INTO headwater.run (view_id, seq, state, position, fingerprint, digest, principal, queued_at, interval_start, interval_end)
-			VALUES ($1, $2, $3, $4, sha256('v'), sha256('d'), 'ann', now(), now(), now()) RETURNING id`, s.view, s.runs, state, position).Scan(&id)
+			INSERT INTO headwater.run (view_id, seq, state, position, fingerprint, digest, principal, queued_at, interval_start, interval_end, scope, spans)
+			VALUES ($1, $2, $3, $4, sha256('v'), sha256('d'), 'ann', now(), now(), now(), 'full', '{}') RETURNING id`, s.view, s.runs, state, position).Scan(&id)
 		if err != nil {
 			return err
 		}
