@@ -36,6 +36,12 @@ bench-windows: deps ## How fast windowed aggregations are computed, on a Postgre
 	@go build -o .cache/bin/bench-windows ./bench/windows
 	@.cache/bin/withservers .cache/bin/bench-windows
 
+.PHONY: bench-runs
+bench-runs: deps build ## What a run takes beside plain COPY and HSET, on servers of its own (BENCH_SCALE=small: a tenth, in minutes)
+	@mkdir -p .cache/bin
+	@go build -o .cache/bin/bench-runs ./bench/runs
+	@.cache/bin/bench-runs --headwater bin/headwater
+
 .PHONY: dev
 dev: deps build ## A server that stays, with its own Postgres and Redis
 	@bin/headwater dev

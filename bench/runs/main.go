@@ -1,0 +1,196 @@
+// Command runs measures the life of a run on a server of its own: a first backfill, the same rows again in the place of
+// the first ones, a run with nothing new, windowed aggregations, and the load of the online store, each beside what plain
+// COPY and plain HSET take for the same bytes in the same minutes on the same Postgres and Redis. It starts a durable
+// Postgres, a Redis, and `headwater serve` as a process, and drives that over gRPC:
+//
+//	bench-runs --headwater bin/headwater
+//
+// The floor of a backfill is: COPY (SELECT …) TO STDOUT in the binary format of the same columns of the landing table, its
+// bytes passed as they are to COPY … FROM STDIN into a table that has a history's columns, was made and committed before,
+// and is logged; then ALTER TABLE … ADD PRIMARY KEY of a history's key. Out and in run at once, on two connections, so that
+// it is less than the sum of the two. Before each figure Postgres writes a checkpoint, so that none pays for another.
+//
+// The last line is JSON. Times of runs are from their record: from when they began to when they were published.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/client"
+	"github.com/headwaterhq/headwater/definition"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+// The sizes of a full run. BENCH_SCALE=small is a tenth.
+const (
+	fullRows     = 10_000_000
+	fullEntities = 100_000
+	fullUsers    = 1_000_000
+	smallPart    = 10
+)
+
+func main() {
+	program := flag.String("headwater", "bin/headwater", "the server's program")
+	only := flag.String("only", "", "parts to run, with commas between: sql, windows, online. Empty: all")
+	profile := flag.Duration("stay", 0, "how long to leave the servers running at the end, to look at them")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	b := &bench{rows: fullRows, entities: fullEntities, users: fullUsers, result: map[string]float64{}}
+	switch scale := os.Getenv("BENCH_SCALE"); scale {
+	case "", "full":
+	case "small":
+		b.rows, b.entities, b.users = b.rows/smallPart, b.entities/smallPart, b.users/smallPart
+	default:
+		fmt.Fprintf(os.Stderr, "runs: found BENCH_SCALE %q, expected small or full\n", scale)
+		os.Exit(2)
+	}
+	if err := b.run(ctx, *program, *only, *profile); err != nil {
+		fmt.Fprintln(os.Stderr, "runs:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run of this command.
+type bench struct {
+	rows, entities, users int
+
+	servers *servers
+	client  *client.Client
+	// admin is a connection to Postgres beside the server's.
+	admin *pgx.Conn
+	// load is the one that has the events.
+	load   int64
+	result map[string]float64
+}
+
+func (b *bench) run(ctx context.Context, program, only string, stay time.Duration) (err error) {
+	began := time.Now()
+	b.servers, err = startServers(ctx, program)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.servers.stop()) }()
+	if b.client, err = client.Dial(b.servers.address, b.servers.token, client.Options{}); err != nil {
+		return err
+	}
+	defer b.client.Close()
+	if b.admin, err = pgx.Connect(ctx, b.servers.postgres.URL()); err != nil {
+		return err
+	}
+	defer b.admin.Close(ctx)
+	if err := b.apply(ctx); err != nil {
+		return err
+	}
+	fmt.Printf("%d rows of %d entities with 7 columns, %d users; Postgres durable, with its write-ahead log\n\n", b.rows, b.entities, b.users)
+	fmt.Printf("%-44s %10s %12s\n", "", "seconds", "rows/s")
+	wanted := func(part string) bool { return only == "" || strings.Contains(","+only+",", ","+part+",") }
+	for _, part := range []struct {
+		name string
+		do   func(context.Context) error
+	}{{"sql", b.backfill}, {"windows", b.windows}, {"online", b.online}} {
+		if !wanted(part.name) {
+			continue
+		}
+		if err := part.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	peak, err := b.servers.peakMemory()
+	if err != nil {
+		return err
+	}
+	b.result["peak_rss_mb"] = round(peak)
+	fmt.Printf("%-44s %10.0f\n", "peak memory of the server (VmHWM), MB", peak)
+	fmt.Printf("\nall of it took %s\n", time.Since(began).Round(time.Second))
+	if stay > 0 {
+		fmt.Fprintf(os.Stderr, "Postgres %s, server %s, for %s\n", b.servers.postgres.URL(), b.servers.address, stay)
+		select {
+		case <-ctx.Done():
+		case <-time.After(stay):
+		}
+	}
+	return json.NewEncoder(os.Stdout).Encode(b.result)
+}
+
+// round keeps three digits after the point.
+func round(f float64) float64 { return float64(int64(f*1000+0.5)) / 1000 }
+
+func (b *bench) row(name string, took time.Duration, rows int) {
+	if rows == 0 {
+		fmt.Printf("%-44s %10.2f\n", name, took.Seconds())
+		return
+	}
+	fmt.Printf("%-44s %10.2f %12.0f\n", name, took.Seconds(), float64(rows)/took.Seconds())
+}
+
+// apply registers the definitions.
+func (b *bench) apply(ctx context.Context) error {
+	file := b.servers.folder + "/bench.yaml"
+	if err := os.WriteFile(file, []byte(definitions), 0o600); err != nil {
+		return err
+	}
+	set, err := definition.Load([]string{file})
+	if err != nil {
+		return err
+	}
+	_, err = b.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files})
+	return err
+}
+
+// checkpoint has Postgres write what it holds back, so that a figure does not pay for what was before it.
+func (b *bench) checkpoint(ctx context.Context) error {
+	_, err := b.admin.Exec(ctx, "CHECKPOINT")
+	return err
+}
+
+// materialize carries one run to its end and to the online store, and fails unless it is published.
+func (b *bench) materialize(ctx context.Context, request *headwaterv1.MaterializeRequest) (*headwaterv1.Run, error) {
+	if err := b.checkpoint(ctx); err != nil {
+		return nil, err
+	}
+	response, err := b.client.Materialization.Materialize(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	r, err := b.client.WatchRun(ctx, response.GetRuns()[0].GetId(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if r.GetState() != headwaterv1.RunState_RUN_STATE_PUBLISHED {
+		return nil, fmt.Errorf("run %d is %s: %s", r.GetId(), r.GetState(), r.GetError())
+	}
+	return r, nil
+}
+
+func took(r *headwaterv1.Run) time.Duration {
+	return r.GetEndedAt().AsTime().Sub(r.GetStartedAt().AsTime())
+}
+
+// phases prints the parts of a run's time, as its record has them.
+func phases(r *headwaterv1.Run) {
+	for _, p := range r.GetPhases() {
+		fmt.Printf("    %-40s %10.2f\n", p.GetName(), (time.Duration(p.GetDurationMicros()) * time.Microsecond).Seconds())
+	}
+}
+
+// phase is the time of the phases of a name.
+func phase(r *headwaterv1.Run, name string) (sum time.Duration) {
+	for _, p := range r.GetPhases() {
+		if p.GetName() == name {
+			sum += time.Duration(p.GetDurationMicros()) * time.Microsecond
+		}
+	}
+	return sum
+}

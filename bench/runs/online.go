@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/online"
+)
+
+// pipeline is how many rows are sent at once, by the product and by the floor.
+const pipeline = 4096
+
+// online measures the load of a million entities. The Redis part is what the product's writer takes for the packed rows
+// that the load left in Redis, offered to an empty Redis again; the floor is HSET of the same keys, fields and bytes, in
+// pipelines of as many rows on one connection.
+func (b *bench) online(ctx context.Context) error {
+	if _, err := b.ingest(ctx, "people", 0, people(b.users), b.users); err != nil {
+		return err
+	}
+	r, err := b.materialize(ctx, &headwaterv1.MaterializeRequest{Views: []string{"people_as_they_are"}, Full: true})
+	if err != nil {
+		return err
+	}
+	b.row("backfill of people", took(r), b.users)
+	client, err := online.Open(ctx, b.servers.redis.URL(), online.Options{})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	items, err := b.packed(ctx, client)
+	if err != nil {
+		return err
+	}
+	if len(items) != b.users {
+		return fmt.Errorf("found %d people in Redis, expected %d", len(items), b.users)
+	}
+	writer := online.NewWriter(client, online.DefaultPrefix)
+	load, err := emptied(ctx, client, func() error {
+		for at := 0; at < len(items); at += pipeline {
+			if _, err := writer.Write(ctx, items[at:min(at+pipeline, len(items))]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	floor, err := emptied(ctx, client, func() error {
+		for at := 0; at < len(items); at += pipeline {
+			p := client.Pipeline()
+			for _, item := range items[at:min(at+pipeline, len(items))] {
+				p.HSet(ctx, online.DefaultPrefix+":person:"+item.Key, fmt.Sprint(item.ViewID), item.Packed)
+			}
+			if _, err := p.Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b.row("floor: HSET in pipelines", floor, b.users)
+	b.row("the Redis part of the load", load, b.users)
+	b.result["online_load_vs_hset"] = round(floor.Seconds() / load.Seconds())
+	fmt.Printf("    of the floor's rate: %.2f (0.40 or more)\n", b.result["online_load_vs_hset"])
+	return nil
+}
+
+// emptied times what do does to an empty Redis.
+func emptied(ctx context.Context, client redis.UniversalClient, do func() error) (time.Duration, error) {
+	if err := client.FlushDB(ctx).Err(); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	err := do()
+	return time.Since(began), err
+}
+
+// packed reads the rows of people that are in Redis.
+func (b *bench) packed(ctx context.Context, client redis.UniversalClient) (items []online.Item, err error) {
+	prefix := online.DefaultPrefix + ":person:"
+	var cursor uint64
+	for {
+		var keys []string
+		if keys, cursor, err = client.Scan(ctx, cursor, prefix+"*", pipeline).Result(); err != nil {
+			return nil, err
+		}
+		p := client.Pipeline()
+		rows := make([]*redis.MapStringStringCmd, len(keys))
+		for i, key := range keys {
+			rows[i] = p.HGetAll(ctx, key)
+		}
+		if _, err := p.Exec(ctx); err != nil && len(keys) > 0 {
+			return nil, err
+		}
+		for i, key := range keys {
+			for field, value := range rows[i].Val() {
+				item := online.Item{Entity: "person", Key: strings.TrimPrefix(key, prefix), Packed: []byte(value)}
+				if _, err := fmt.Sscan(field, &item.ViewID); err != nil {
+					return nil, err
+				}
+				items = append(items, item)
+			}
+		}
+		if cursor == 0 {
+			return items, nil
+		}
+	}
+}
