@@ -110,15 +110,19 @@ type SetDigest struct{ words [4]uint64 }
 
 // Add puts one encoding into the set.
 func (s *SetDigest) Add(encoding []byte) {
-	h := sha256.Sum256(encoding)
-	s.addWords([4]uint64{
-		binary.BigEndian.Uint64(h[24:]), binary.BigEndian.Uint64(h[16:]),
-		binary.BigEndian.Uint64(h[8:]), binary.BigEndian.Uint64(h[:]),
-	})
+	s.AddDigest(sha256.Sum256(encoding))
 }
 
 // Merge adds another set's encodings to s.
 func (s *SetDigest) Merge(other SetDigest) { s.addWords(other.words) }
+
+// AddDigest adds a sum to s: what Digest returned of another set.
+func (s *SetDigest) AddDigest(sum Digest) {
+	s.addWords([4]uint64{
+		binary.BigEndian.Uint64(sum[24:]), binary.BigEndian.Uint64(sum[16:]),
+		binary.BigEndian.Uint64(sum[8:]), binary.BigEndian.Uint64(sum[:]),
+	})
+}
 
 func (s *SetDigest) addWords(w [4]uint64) {
 	var carry uint64

@@ -250,7 +250,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if err := rn.reached(stepPlanned); err != nil {
 		return err
 	}
-	w := &offline.Written{Live: -1}
+	w := &offline.Written{}
 	if !t.Plan.Nothing() {
 		if w, err = rn.transform(ctx, l, r, t, timer); err != nil {
 			return err
@@ -267,7 +267,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	r.Ledger = Ledger{
 		Read: t.RowsRead(), Duplicate: exact + conflicting, Accepted: accepted, Unaccounted: accepted,
 		Computed: w.Produced, Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
-		LiveBefore: state.LiveRows, LiveAfter: w.Live,
+		LiveBefore: state.LiveRows, LiveAfter: state.LiveRows + w.LiveChange,
 	}
 	r.Reasons = duplicateReasons(exact, conflicting)
 	if t.Accounted {
@@ -276,9 +276,6 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 			r.Ledger.Filtered += f.Rows
 			r.Reasons = append(r.Reasons, LedgerReason{Bucket: "filtered", Reason: f.Reason, Rows: f.Rows})
 		}
-	}
-	if w.Live < 0 {
-		r.Ledger.LiveAfter = state.LiveRows
 	}
 	r.Warnings = append(r.Warnings, t.Notes...)
 	r.Warnings = append(r.Warnings, lateSources(t)...)
@@ -309,8 +306,12 @@ func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Tr
 	}
 	defer writer.Close(context.WithoutCancel(ctx))
 	w, err := offline.Write(ctx, writer, t, r.Seq, l.fence)
-	timer.end("transform and write")
-	return w, err
+	if err != nil {
+		return nil, err
+	}
+	timer.add("transform", w.Transform)
+	timer.add("write", w.Write)
+	return w, nil
 }
 
 func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.Input) ([]Input, error) {
@@ -375,6 +376,12 @@ func (p *phases) end(name string) {
 	now := time.Now()
 	p.run.Phases = append(p.run.Phases, Phase{Name: name, Micros: now.Sub(p.since).Microseconds()})
 	p.since = now
+}
+
+// add notes a part that was measured elsewhere.
+func (p *phases) add(name string, took time.Duration) {
+	p.run.Phases = append(p.run.Phases, Phase{Name: name, Micros: took.Microseconds()})
+	p.since = time.Now()
 }
 
 func timeOf(t *time.Time) *feature.Time {

@@ -36,21 +36,21 @@ func copyIn(ctx context.Context, conn *pgx.Conn, table string, columns []string,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, w := io.Pipe()
+	p := newPipe()
 	filled := make(chan error, 1)
 	go func() {
-		e := newCopyEncoder(w)
+		e := newCopyEncoder(p)
 		err := fill(e)
 		if err == nil {
 			err = e.close()
 		}
 		filled <- err
-		w.CloseWithError(err)
+		p.close(err)
 	}()
-	_, err := conn.PgConn().CopyFrom(ctx, r,
+	_, err := conn.PgConn().CopyFrom(ctx, p,
 		"COPY "+table+" ("+strings.Join(quoted, ", ")+") FROM STDIN (FORMAT binary)")
 	// Unblocks fill when the COPY failed first.
-	r.CloseWithError(errCopyEnded)
+	close(p.ended)
 	if fillErr := <-filled; fillErr != nil && !errors.Is(fillErr, errCopyEnded) {
 		return fillErr
 	}
@@ -58,3 +58,59 @@ func copyIn(ctx context.Context, conn *pgx.Conn, table string, columns []string,
 }
 
 var errCopyEnded = errors.New("the COPY ended")
+
+// pipePieces is how many pieces a pipe holds that were written and not read.
+const pipePieces = 4
+
+// pipe is an io.Pipe that holds a little, so that who writes computes on while who reads sends.
+type pipe struct {
+	full, free chan []byte
+	// ended is closed when nobody reads any more.
+	ended chan struct{}
+	err   error
+	// piece is being read, rest is what of it was not yet.
+	piece, rest []byte
+}
+
+func newPipe() *pipe {
+	p := &pipe{full: make(chan []byte, pipePieces), free: make(chan []byte, pipePieces), ended: make(chan struct{})}
+	for range pipePieces {
+		p.free <- nil
+	}
+	return p
+}
+
+func (p *pipe) Write(b []byte) (int, error) {
+	select {
+	case piece := <-p.free:
+		p.full <- append(piece[:0], b...)
+		return len(b), nil
+	case <-p.ended:
+		return 0, errCopyEnded
+	}
+}
+
+// close ends what is read, with an error unless that is nil. Nothing may be written after it.
+func (p *pipe) close(err error) {
+	p.err = err
+	close(p.full)
+}
+
+func (p *pipe) Read(b []byte) (int, error) {
+	for len(p.rest) == 0 {
+		if p.piece != nil {
+			p.free <- p.piece
+		}
+		var more bool
+		if p.piece, more = <-p.full; !more {
+			if p.err != nil {
+				return 0, p.err
+			}
+			return 0, io.EOF
+		}
+		p.rest = p.piece
+	}
+	n := copy(b, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"github.com/headwaterhq/headwater/feature"
 )
@@ -110,6 +111,8 @@ type copyEncoder struct {
 	w   io.Writer
 	buf []byte
 	err error
+	// waited is how long w took what was written.
+	waited time.Duration
 }
 
 const copyChunk = 64 << 10
@@ -130,7 +133,9 @@ func (e *copyEncoder) beginRow(fields int) {
 
 func (e *copyEncoder) flush() {
 	if e.err == nil && len(e.buf) > 0 {
+		began := time.Now()
 		_, e.err = e.w.Write(e.buf)
+		e.waited += time.Since(began)
 	}
 	e.buf = e.buf[:0]
 }

@@ -101,7 +101,7 @@ func TestEveryKeyBeginsWithEntityKey(t *testing.T) {
 	}
 	for _, want := range []string{
 		"table headwater_history.seen_v1", "key of headwater_history.seen_v1",
-		"table headwater_staging.seen_v1_s1", "key of headwater_staging.seen_v1_s1", "table headwater_staging.asked",
+		"table headwater_staging.next_1_s1", "key of headwater_staging.next_1_s1", "table headwater_staging.asked",
 	} {
 		if !slices.Contains(notices, want+" starts with entity_key") {
 			t.Errorf("found %q, expected to be told of %s", notices, want)
