@@ -41,11 +41,14 @@ func (ld *loader) load(ctx context.Context, id int64) error {
 		return fmt.Errorf("view version %d of run %d is not in the catalog yet", r.ViewID, id)
 	}
 	return ld.alone(ctx, view, func(conn *pgx.Conn) error {
+		progress, stop := report(ctx, ld.pool, id)
+		defer stop()
+		progress.Phase("online load", 0)
 		state, err := getViewState(ctx, conn, r.ViewID)
 		if err != nil {
 			return err
 		}
-		n, err := ld.offer(ctx, conn, view, state, r.Seq, r.Seq)
+		n, err := ld.offer(ctx, conn, view, state, r.Seq, r.Seq, progress)
 		if err != nil {
 			return err
 		}
@@ -82,7 +85,7 @@ func (ld *loader) rebuild(ctx context.Context, view *feature.ViewVersion) (*Rebu
 		if err != nil || state.PublishedSeq == 0 {
 			return err
 		}
-		n, err := ld.offer(ctx, conn, view, state, 0, state.PublishedSeq)
+		n, err := ld.offer(ctx, conn, view, state, 0, state.PublishedSeq, nil)
 		if err == nil {
 			err = cover(ctx, conn, view, state)
 		}
@@ -140,13 +143,16 @@ func (ld *loader) alone(ctx context.Context, view *feature.ViewVersion, do func(
 
 // offer writes the winners of the entities that run touched, or of all for 0, to Redis. withdrew is the run that tombstones
 // name.
-func (ld *loader) offer(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion, state viewState, touched, withdrew int64) (n loaded, err error) {
+func (ld *loader) offer(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion, state viewState, touched, withdrew int64,
+	progress *reporter,
+) (n loaded, err error) {
 	layout := online.NewLayout(view.Stored())
 	items := make([]online.Item, 0, loadBatch)
 	flush := func() error {
 		result, err := ld.writer.Write(ctx, items)
 		n.written += result.Written
 		n.stale += result.Stale
+		progress.Rows(int64(len(items)))
 		items = items[:0]
 		return err
 	}

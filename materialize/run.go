@@ -82,6 +82,11 @@ type Run struct {
 
 	OnlineState                                  OnlineState
 	OnlineWritten, OnlineStale, OnlineTombstones int64
+
+	// Job is how it is queued and tried.
+	Job
+	// progress is told how far it is, in the process that works on it.
+	progress *reporter
 }
 
 // Ref is `VIEW@VERSION/SEQ`.
@@ -230,8 +235,11 @@ func getRun(ctx context.Context, q database.Querier, ref, where string, args ...
 		return nil, err
 	}
 	checks, err := quality.Of(ctx, q, []int64{r.ID})
+	if err != nil {
+		return nil, err
+	}
 	r.Checks = checks[r.ID]
-	return r, err
+	return r, readJobs(ctx, q, []*Run{r})
 }
 
 // List reads up to limit runs, newest first, of the views named (nil: all), with ids below before (0: any). Their inputs
@@ -243,7 +251,11 @@ func List(ctx context.Context, q database.Querier, views []string, before int64,
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, scanRun)
+	runs, err := pgx.CollectRows(rows, scanRun)
+	if err != nil {
+		return nil, err
+	}
+	return runs, readJobs(ctx, q, runs)
 }
 
 func listInputs(ctx context.Context, q database.Querier, run int64) ([]Input, error) {

@@ -85,7 +85,10 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 	if r, err = Get(ctx, rn.pool, id); err != nil || r.State.Ended() {
 		return err
 	}
+	var stop func()
+	r.progress, stop = report(ctx, rn.pool, id)
 	err = rn.attempt(ctx, l, r)
+	stop()
 	if err == nil || errors.Is(err, errLeaseLost) {
 		return err
 	}
@@ -231,6 +234,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if r.Plan != nil && r.Plan.After == state.PublishedSeq {
 		scope.Plan = r.Plan
 	}
+	r.progress.Phase("plan", 0)
 	t, err := offline.BeginTransform(ctx, reader, scope)
 	if err != nil {
 		return err
@@ -293,6 +297,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 
 // transform reads what the plan says, and writes what becomes of it.
 func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Transform, timer *phases) (*offline.Written, error) {
+	r.progress.Phase("read", 0)
 	if err := t.Read(ctx); err != nil {
 		return nil, err
 	}
@@ -305,6 +310,13 @@ func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Tr
 		return nil, err
 	}
 	defer writer.Close(context.WithoutCancel(ctx))
+	// Of SQL that groups or joins, nobody knows how many rows it makes.
+	rows := t.RowsRead()
+	if t.View.SQL != nil && (t.View.RunGrain() > 0 || len(t.Inputs)+len(t.ViewInputs) > 1) {
+		rows = 0
+	}
+	r.progress.Phase("transform and write", rows)
+	t.Count = r.progress.Rows
 	w, err := offline.Write(ctx, writer, t, r.Seq, l.fence)
 	if err != nil {
 		return nil, err

@@ -68,6 +68,9 @@ func (t *Transform) windowRows(ctx context.Context, span Span, emit func(*featur
 	r.prepare()
 	began := time.Now()
 	err = copyOut(ctx, t.conn, r.query(), func(fields [][]byte) error {
+		if t.Count != nil {
+			t.Count(1)
+		}
 		known, err := r.read(fields)
 		bad := badValue("")
 		switch {

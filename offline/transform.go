@@ -32,6 +32,8 @@ type Transform struct {
 	Accounted bool
 	Used      int64
 	Filtered  []Reason
+	// Count, unless nil, is called with rows as Rows is done with them: of the source for aggregations, else of the output.
+	Count func(rows int64)
 
 	// corrections are the times at which states of knowledge begin after the first.
 	corrections []feature.Time
@@ -187,6 +189,9 @@ func (t *Transform) rows(ctx context.Context, span Span, state *feature.Time, em
 	checked := func(r *feature.Row) error {
 		if err := t.checkRow(span, r); err != nil {
 			return err
+		}
+		if t.Count != nil && t.windows == nil {
+			t.Count(1)
 		}
 		return emit(r)
 	}

@@ -94,6 +94,7 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 			LiveBefore: l.LiveBefore, LiveAfter: l.LiveAfter,
 		},
 	}
+	tellJob(out, &r.Job)
 	if r.State == materialize.Published {
 		// The digest of no rows is zero too.
 		out.Digest = r.Digest.String()
