@@ -173,7 +173,8 @@ func (c *fromProto) source(at string, s *headwaterv1.Source) feature.Source {
 		c.add(at+".corrections", "found %q, expected restate or arrive", s.GetCorrections())
 	}
 	if p := s.GetPostgres(); p != nil {
-		source.Postgres = &feature.PostgresOrigin{Database: p.GetDatabase(), Schema: p.GetSchema(), Table: p.GetTable()}
+		source.Postgres = &feature.PostgresOrigin{Database: p.GetDatabase(), Schema: p.GetSchema(), Table: p.GetTable(), ChangeColumn: p.GetChangeColumn(),
+			Reread: c.duration(at+".postgres.reread", p.GetReread()), RereadRows: p.GetRereadRows()}
 		if p.GetSchema() == "" {
 			source.Postgres.Schema = defaultSchema
 		}

@@ -50,7 +50,10 @@ func sourceToProto(s *feature.Source) *headwaterv1.Source {
 		Expectations: expectationsToProto(s.Expectations), MaxQuarantineRatio: s.MaxQuarantineRatio,
 	}
 	if o := s.Postgres; o != nil {
-		p.Origin = &headwaterv1.Source_Postgres{Postgres: &headwaterv1.PostgresOrigin{Database: o.Database, Schema: o.Schema, Table: o.Table}}
+		p.Origin = &headwaterv1.Source_Postgres{Postgres: &headwaterv1.PostgresOrigin{
+			Database: o.Database, Schema: o.Schema, Table: o.Table, ChangeColumn: o.ChangeColumn, Reread: durationToProto(o.Reread),
+			RereadRows: o.RereadRows,
+		}}
 	}
 	if s.Exact != feature.DropExact || s.Conflicting != feature.FailConflicting {
 		p.Duplicates = &headwaterv1.Duplicates{Exact: s.Exact.String(), Conflicting: s.Conflicting.String()}

@@ -14,9 +14,6 @@ func (c *fromProto) unbuilt(f *headwaterv1.DefinitionFile) {
 	}
 	for i, s := range f.GetSources() {
 		at := feature.KindSource.Path(i)
-		refuse(at+".postgres.change_column", s.GetPostgres().GetChangeColumn() != "")
-		refuse(at+".postgres.reread", s.GetPostgres().GetReread() != nil)
-		refuse(at+".postgres.reread_rows", s.GetPostgres().GetRereadRows() != 0)
 		refuse(at+".postgres.snapshot", s.GetPostgres().GetSnapshot())
 	}
 	for i, v := range f.GetFeatureViews() {

@@ -3,6 +3,7 @@ package feature
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -142,6 +143,29 @@ type PostgresOrigin struct {
 	// Database is a name from the server's configuration. Empty: Headwater's own.
 	Database      string
 	Schema, Table string
+	// ChangeColumn names a column of the source that grows whenever a row is added or changed. Empty: runs read all.
+	ChangeColumn string
+	// Reread is how far before the greatest value seen a timestamp column is read again, RereadRows how far an int64 one is.
+	Reread     time.Duration
+	RereadRows int64
+}
+
+// rereadText is the part of the change column that is read again, as a definition writes it, empty for none.
+func (o *PostgresOrigin) rereadText() string {
+	switch {
+	case o == nil:
+		return ""
+	case o.RereadRows > 0:
+		return strconv.FormatInt(o.RereadRows, 10)
+	}
+	return durationText(o.Reread)
+}
+
+func (o *PostgresOrigin) changeColumn() string {
+	if o == nil {
+		return ""
+	}
+	return o.ChangeColumn
 }
 
 // String is `SCHEMA.TABLE`, behind the name of the database and a colon when it is another one than Headwater's.

@@ -50,6 +50,8 @@ func DiffSource(before, after *SourceVersion) Difference {
 	d.sql("arrival_time.expression", before.ArrivalExpression, after.ArrivalExpression)
 	d.field("corrections", before.Corrections.String(), after.Corrections.String())
 	d.field("origin", before.Origin(), after.Origin())
+	d.field("postgres.change_column", before.Postgres.changeColumn(), after.Postgres.changeColumn())
+	d.field("postgres.reread", before.Postgres.rereadText(), after.Postgres.rereadText())
 	d.names("unique_key", before.UniqueKey, after.UniqueKey)
 	d.field("duplicates.exact", before.Exact.String(), after.Exact.String())
 	d.field("duplicates.conflicting", before.Conflicting.String(), after.Conflicting.String())

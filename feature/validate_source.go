@@ -42,6 +42,7 @@ func (v *validation) source(s *Source) {
 	v.leftOut(s)
 	if s.Postgres != nil {
 		v.postgres(s)
+		v.changes(s)
 	}
 	if s.Corrections == Arrive && s.Postgres != nil {
 		v.add("corrections", "found arrive for a table that others keep, expected restate: it has no loads that a correction could arrive "+
@@ -148,6 +149,45 @@ func (v *validation) postgres(s *Source) {
 		if strings.ContainsRune(name, 0) {
 			v.add("postgres.table", "found a name with NUL in it, expected the name of a table or view")
 		}
+	}
+}
+
+// changes checks by what it is known which rows of a table of others changed.
+func (v *validation) changes(s *Source) {
+	o := s.Postgres
+	v.duration("postgres.reread", o.Reread)
+	if o.RereadRows < 0 {
+		v.add("postgres.reread_rows", "found %d, expected a number that is not negative", o.RereadRows)
+	}
+	const alone = "found a part to be read again without a change_column, expected both: name the column that grows whenever a row " +
+		"is added or changed, or leave this out, so that runs read all"
+	if o.ChangeColumn == "" {
+		if o.Reread > 0 {
+			v.add("postgres.reread", alone)
+		}
+		if o.RereadRows > 0 {
+			v.add("postgres.reread_rows", alone)
+		}
+		return
+	}
+	c := s.Column(o.ChangeColumn)
+	switch {
+	case c == nil:
+		var names []string
+		for i := range s.Columns {
+			if t := s.Columns[i].Type; t == TypeTimestamp || t == TypeInt64 {
+				names = append(names, s.Columns[i].Name)
+			}
+		}
+		v.add("postgres.change_column", "found no column called %s in source %s%s", o.ChangeColumn, s.Name, didYouMean(o.ChangeColumn, names))
+	case c.Type == TypeInvalid:
+	case c.Type != TypeTimestamp && c.Type != TypeInt64:
+		v.add("postgres.change_column", "found column %s of type %s, expected one of type timestamp or int64, which can grow with each change",
+			c.Name, c.Type)
+	case c.Type == TypeTimestamp && o.RereadRows > 0:
+		v.add("postgres.reread_rows", "found a number for change column %s, which is a timestamp, expected a duration: reread", c.Name)
+	case c.Type == TypeInt64 && o.Reread > 0:
+		v.add("postgres.reread", "found a duration for change column %s, which is an int64, expected a number: reread_rows", c.Name)
 	}
 }
 

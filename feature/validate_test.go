@@ -75,6 +75,18 @@ func TestValidateProblems(t *testing.T) {
 			d.Sources[0].Postgres = &PostgresOrigin{Schema: "information_schema", Table: "t"}
 		},
 			"sources[0].postgres.schema", "found schema information_schema, which is Postgres's or Headwater's own"},
+		{"a change column that is not there", func(d *Definitions) {
+			d.Sources[0].Postgres = &PostgresOrigin{Schema: "public", Table: "t", ChangeColumn: "lande"}
+		}, "sources[0].postgres.change_column", "found no column called lande in source flights; did you mean landed?"},
+		{"a change column that does not grow", func(d *Definitions) {
+			d.Sources[0].Postgres = &PostgresOrigin{Schema: "public", Table: "t", ChangeColumn: "origin"}
+		}, "sources[0].postgres.change_column", "found column origin of type string, expected one of type timestamp or int64"},
+		{"a part to be read again of nothing", func(d *Definitions) {
+			d.Sources[0].Postgres = &PostgresOrigin{Schema: "public", Table: "t", Reread: time.Hour}
+		}, "sources[0].postgres.reread", "found a part to be read again without a change_column, expected both"},
+		{"a number of a timestamp", func(d *Definitions) {
+			d.Sources[0].Postgres = &PostgresOrigin{Schema: "public", Table: "t", ChangeColumn: "landed", RereadRows: 5}
+		}, "sources[0].postgres.reread_rows", "found a number for change column landed, which is a timestamp, expected a duration: reread"},
 		{"no table", func(d *Definitions) { d.Sources[0].Postgres = &PostgresOrigin{Schema: "public"} },
 			"sources[0].postgres.table", "found no table, expected the name of a table or view"},
 		{"a database's name", func(d *Definitions) {

@@ -81,6 +81,7 @@ func (w *walker) describeSources(ctx context.Context, nodes []node, described ma
 		if o := d.source.GetPostgres(); o != nil {
 			origin := feature.PostgresOrigin{Database: o.Database, Schema: o.Schema, Table: o.Table}
 			p.text("relation", origin.String())
+			p.text("change_column", o.ChangeColumn)
 			described[node{kind: Source, name: d.Name}] = &Node{
 				ID: NodeRef{Kind: Source, Name: d.Name}.String(), Title: "table " + origin.String() + " of others", Properties: p,
 			}

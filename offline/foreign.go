@@ -43,6 +43,13 @@ func (t *Transform) openForeign(ctx context.Context, src *feature.SourceVersion)
 		newest := span.End - 1
 		in.Newest = &newest
 	}
+	if _, ok := t.Plan.Marks.Changes[src.Name]; err != nil || ok || src.Postgres.ChangeColumn == "" {
+		return in, span, err
+	}
+	mark, ok, err := in.changeMark(ctx)
+	if ok {
+		t.Plan.Marks.Changes[src.Name] = mark
+	}
 	return in, span, err
 }
 
@@ -225,8 +232,39 @@ func (in *Input) distinct(read Spans) string {
 		quoteAll("", in.Source.UniqueKey), in.table, inside(in.Source, read), order)
 }
 
-// changedThere is the event times, within some, at which a table of others shows other rows than when its change column had
-// the value of mark. known is false when that cannot be told, so that all of it may have changed.
+// changeMark is the greatest value of the change column in the snapshot. ok is false without one.
+func (in *Input) changeMark(ctx context.Context) (mark ChangeMark, ok bool, err error) {
+	name := in.Source.Postgres.ChangeColumn
+	value := "max(" + quote(name) + ")"
+	if in.Source.Column(name).Type == feature.TypeTimestamp {
+		value = fmt.Sprintf("CASE WHEN isfinite(%[1]s) THEN (extract(epoch FROM %[1]s) * 1000000)::bigint END", value)
+	}
+	var greatest *int64
+	if err := in.foreign.tx.QueryRow(ctx, fmt.Sprintf("SELECT %s FROM %s AS _rows", value, in.table)).Scan(&greatest); err != nil {
+		return mark, false, in.foreign.failed(err)
+	}
+	if greatest == nil {
+		return mark, false, nil
+	}
+	return ChangeMark{Column: name, Value: *greatest}, true, nil
+}
+
+// changedThere is the event times, within some, at which a table of others has rows that were added or changed since its change
+// column had the value of mark. known is false when that cannot be told, so that all of it may have changed. A row whose
+// change value is NULL counts as changed.
 func (in *Input) changedThere(ctx context.Context, t *Transform, mark ChangeMark, within Spans) (changed Spans, known bool, err error) {
-	return nil, false, nil
+	o := in.Source.Postgres
+	if o.ChangeColumn == "" || mark.Column != o.ChangeColumn {
+		return nil, false, nil
+	}
+	seen := strconv.FormatInt(mark.Value-o.RereadRows, 10)
+	if in.Source.Column(o.ChangeColumn).Type == feature.TypeTimestamp {
+		seen = timeLiteral(feature.Time(mark.Value).Add(-o.Reread))
+	}
+	t.Notes = append(t.Notes, fmt.Sprintf("source %s: its rows were followed by %s; what rows that were deleted, or that moved to another event time, "+
+		"left behind is withdrawn by a run with --full", in.Source.Name, o.ChangeColumn))
+	from := fmt.Sprintf("FROM %[1]s AS _rows WHERE %[2]s AND (%[3]s > %[4]s OR %[3]s IS NULL)", in.table, inside(in.Source, within),
+		quote(o.ChangeColumn), seen)
+	changed, err = changedTimes(ctx, in.foreign.tx, quote(in.Source.EventTime), from, within.Hull())
+	return changed, true, in.foreign.failed(err)
 }

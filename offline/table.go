@@ -3,6 +3,7 @@ package offline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -42,6 +43,19 @@ func CreateSource(ctx context.Context, tx pgx.Tx, old, src *feature.SourceVersio
 	// Runs read spans of event time; loads come mostly in its order, which is all that BRIN needs.
 	_, err = tx.Exec(ctx, fmt.Sprintf("CREATE INDEX ON %s USING brin (%s, _load)",
 		quote(landingSchema, src.Name), quote(src.EventTime)))
+	if err != nil {
+		return err
+	}
+	return indexKey(ctx, tx, src)
+}
+
+// indexKey makes an index by the source's unique key: a run finds with it the rows that a few new ones supersede, without a pass
+// over all that are live.
+func indexKey(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion) error {
+	if len(src.UniqueKey) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf("CREATE INDEX ON %s (%s)", quote(landingSchema, src.Name), keyHash(src)))
 	return err
 }
 
@@ -55,7 +69,10 @@ func alterLanding(ctx context.Context, tx pgx.Tx, old, src *feature.SourceVersio
 			}
 		}
 	}
-	return nil
+	if slices.Equal(old.UniqueKey, src.UniqueKey) {
+		return nil
+	}
+	return indexKey(ctx, tx, src)
 }
 
 // historyTable is the name of a view version's history table, quoted.

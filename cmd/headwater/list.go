@@ -116,6 +116,16 @@ func sourceFacts(facts *section, st *headwaterv1.SourceState, sources []*headwat
 	expected := ""
 	if len(sources) == 1 {
 		s := sources[0]
+		if o := s.GetPostgres(); o.GetChangeColumn() != "" {
+			again := ""
+			switch {
+			case o.Reread != nil:
+				again = ", " + duration(o.Reread.AsDuration()) + " of it read again"
+			case o.RereadRows > 0:
+				again = ", the last " + number(o.RereadRows) + " of it read again"
+			}
+			facts.add("changes", "followed by "+o.ChangeColumn+again)
+		}
 		facts.add("unique key", none(strings.Join(s.UniqueKey, ", ")))
 		if len(s.UniqueKey) > 0 {
 			facts.add("duplicates", "exact: "+first(s.GetDuplicates().GetExact(), "drop")+", conflicting: "+
