@@ -37,7 +37,7 @@ func TestLedger(t *testing.T) {
 	second := w.load(t, src, 0, reading("b", 1, hours(2), 4))
 
 	r1 := w.published(t, view, nil)
-	wantLedger(t, r1, Ledger{Read: 4, Accepted: 4, Unaccounted: 4, Produced: 4, Inserted: 4, LiveAfter: 4})
+	wantLedger(t, r1, Ledger{Read: 4, Accepted: 4, Used: 4, Produced: 4, Inserted: 4, LiveAfter: 4})
 	if r1.Interval != (offline.Span{Start: hours(0), End: hours(2) + 1}) || r1.Position != 1 || r1.Seq != 1 {
 		t.Errorf("found %+v at position %d, sequence %d", r1.Interval, r1.Position, r1.Seq)
 	}
@@ -52,7 +52,7 @@ func TestLedger(t *testing.T) {
 	// Nothing changed: the run is published all the same, says so, and touches no row.
 	before := describe(w.history(t, view))
 	r2 := w.published(t, view, nil)
-	wantLedger(t, r2, Ledger{Read: 4, Accepted: 4, Unaccounted: 4, Produced: 4, Unchanged: 4, LiveBefore: 4, LiveAfter: 4})
+	wantLedger(t, r2, Ledger{Read: 4, Accepted: 4, Used: 4, Produced: 4, Unchanged: 4, LiveBefore: 4, LiveAfter: 4})
 	if after := describe(w.history(t, view)); after != before {
 		t.Errorf("found %s\nexpected %s", after, before)
 	}
@@ -67,7 +67,7 @@ func TestLedger(t *testing.T) {
 	w.load(t, src, first, reading("a", 1, hours(0), 1), reading("a", 1, hours(1), 20), reading("c", 1, hours(1), 5))
 	r3 := w.published(t, view, nil)
 	wantLedger(t, r3, Ledger{
-		Read: 4, Accepted: 4, Unaccounted: 4, Produced: 4, Unchanged: 2, Inserted: 2, Withdrawn: 2, LiveBefore: 4, LiveAfter: 4,
+		Read: 4, Accepted: 4, Used: 4, Produced: 4, Unchanged: 2, Inserted: 2, Withdrawn: 2, LiveBefore: 4, LiveAfter: 4,
 	})
 	if n := w.count(t, fmt.Sprintf(`SELECT count(*) FROM headwater_history.%s_v1 WHERE seq_from = 3`, view.Name)); n != 2 {
 		t.Errorf("found %d rows written by the correction, expected 2", n)
@@ -81,9 +81,9 @@ func TestLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	r4 := w.published(t, view, &reference.Interval{Start: hours(0), End: hours(1)})
-	wantLedger(t, r4, Ledger{Read: 1, Accepted: 1, Unaccounted: 1, Produced: 1, Unchanged: 1, LiveBefore: 4, LiveAfter: 4})
+	wantLedger(t, r4, Ledger{Read: 1, Accepted: 1, Used: 1, Produced: 1, Unchanged: 1, LiveBefore: 4, LiveAfter: 4})
 	r5 := w.published(t, view, nil)
-	wantLedger(t, r5, Ledger{Read: 3, Accepted: 3, Unaccounted: 3, Produced: 3, Unchanged: 3, Withdrawn: 1, LiveBefore: 4, LiveAfter: 3})
+	wantLedger(t, r5, Ledger{Read: 3, Accepted: 3, Used: 3, Produced: 3, Unchanged: 3, Withdrawn: 1, LiveBefore: 4, LiveAfter: 3})
 }
 
 // A row that is withdrawn uncovers the one before it, and the last one leaves a tombstone.
@@ -156,7 +156,7 @@ func TestFailedRunLeavesTheHistoryAlone(t *testing.T) {
 			view.SQL = good
 			r = w.published(t, view, nil)
 			wantLedger(t, r, Ledger{
-				Read: 2, Accepted: 2, Unaccounted: 2, Produced: 2, Inserted: 2, Withdrawn: 1, LiveBefore: 1, LiveAfter: 2,
+				Read: 2, Accepted: 2, Used: 2, Produced: 2, Inserted: 2, Withdrawn: 1, LiveBefore: 1, LiveAfter: 2,
 			})
 			if r.Seq != 3 || r.Position != 2 {
 				t.Errorf("found sequence %d at position %d, expected a new sequence at the next position", r.Seq, r.Position)
@@ -251,7 +251,7 @@ func TestDeadRunIsUndoneAndTakenUpAgain(t *testing.T) {
 				t.Fatalf("found the run %s: %s", r.State, r.Error)
 			}
 			wantLedger(t, r, Ledger{
-				Read: 2, Accepted: 2, Unaccounted: 2, Produced: 2, Inserted: 2, Withdrawn: 2, LiveBefore: 2, LiveAfter: 2,
+				Read: 2, Accepted: 2, Used: 2, Produced: 2, Inserted: 2, Withdrawn: 2, LiveBefore: 2, LiveAfter: 2,
 			})
 			want := map[string]int64{stepBegun: 3, stepWritten: 3, stepPublished: 2}[step]
 			if r.Seq != want || r.Position != 2 {
@@ -480,8 +480,8 @@ func TestTwoRunsOfOneViewStartedTogether(t *testing.T) {
 	if seqs[1] == nil || seqs[2] == nil {
 		t.Fatalf("found sequences %v, expected 1 and 2", seqs)
 	}
-	wantLedger(t, seqs[1], Ledger{Read: 2, Accepted: 2, Unaccounted: 2, Produced: 2, Inserted: 2, LiveAfter: 2})
-	wantLedger(t, seqs[2], Ledger{Read: 2, Accepted: 2, Unaccounted: 2, Produced: 2, Unchanged: 2, LiveBefore: 2, LiveAfter: 2})
+	wantLedger(t, seqs[1], Ledger{Read: 2, Accepted: 2, Used: 2, Produced: 2, Inserted: 2, LiveAfter: 2})
+	wantLedger(t, seqs[2], Ledger{Read: 2, Accepted: 2, Used: 2, Produced: 2, Unchanged: 2, LiveBefore: 2, LiveAfter: 2})
 	if seqs[1].Position != 1 || seqs[2].Position != 2 {
 		t.Errorf("found positions %d and %d", seqs[1].Position, seqs[2].Position)
 	}

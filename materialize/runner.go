@@ -255,10 +255,15 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		return err
 	}
 	w := &offline.Written{}
+	var accounts []offline.Account
 	if !t.Plan.Nothing() {
 		if w, err = rn.transform(ctx, l, r, t, timer); err != nil {
 			return err
 		}
+		if accounts, err = t.Accounts(ctx); err != nil {
+			return err
+		}
+		timer.end("account")
 	}
 	r.Digest = w.Digest
 	r.Inputs, err = describeInputs(ctx, rn.pool, t.Inputs)
@@ -269,27 +274,16 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	accepted := t.RowsRead() - exact - conflicting
 	r.ViewInputs = describeViewInputs(t.ViewInputs)
 	r.Ledger = Ledger{
-		Read: t.RowsRead(), Duplicate: exact + conflicting, Accepted: accepted, Unaccounted: accepted,
+		Read: t.RowsRead(), Duplicate: exact + conflicting, Accepted: accepted,
 		Computed: w.Produced, Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
 		LiveBefore: state.LiveRows, LiveAfter: state.LiveRows + w.LiveChange,
 	}
 	r.Reasons = duplicateReasons(exact, conflicting)
-	if t.Accounted {
-		r.Ledger.Unaccounted, r.Ledger.Used = 0, t.Used
-		for _, f := range t.Filtered {
-			r.Ledger.Filtered += f.Rows
-			r.Reasons = append(r.Reasons, LedgerReason{Bucket: "filtered", Reason: f.Reason, Rows: f.Rows})
-		}
-	}
+	r.account(t, accounts)
 	r.Warnings = append(r.Warnings, t.Notes...)
 	r.Warnings = append(r.Warnings, lateSources(t)...)
 	if err := r.Ledger.check(); err != nil {
 		return fault.New(fault.RunRefused, "view %s: the ledger does not balance: %v; nothing was published", l.view.Ref(), err)
-	}
-	if r.Ledger.Unaccounted > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf(
-			"%d accepted rows are unaccounted: how many of them the SQL uses and how many it filters is not counted",
-			r.Ledger.Unaccounted))
 	}
 	r.Checks = append(r.Checks, builtIn(w.Produced)...)
 	return r.gate(l.view)

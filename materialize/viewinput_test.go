@@ -88,7 +88,7 @@ func TestAViewOverAViewWithAGrain(t *testing.T) {
 	w.published(t, base, nil)
 	r = w.published(t, days, nil)
 	expectLive(t, w, days, `a\|\\|1 24:00 known 24:00: 5 2`, `a\|\\|1 48:00 known 48:00: 7 1`, "b|-1 24:00 known 24:00: 2 1")
-	if r.Ledger.Read != 4 || r.Ledger.Unaccounted != 4 || len(r.Inputs) != 0 {
+	if r.Ledger.Read != 4 || r.Ledger.Used != 4 || len(r.Inputs) != 0 {
 		t.Errorf("found %+v, inputs %+v", r.Ledger, r.Inputs)
 	}
 	if len(r.ViewInputs) != 1 || r.ViewInputs[0] != (ViewInput{ViewID: base.ID, View: base.Name, Version: 1, Seq: 1, Rows: 4}) {

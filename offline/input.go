@@ -22,9 +22,9 @@ const (
 )
 
 // sourceSelect is the SELECT that shows a source's rows in table to a transform. where may be empty. Whatever the table,
-// the rows have the source's name in it, so that an arrival expression means the same over any.
-func sourceSelect(src *feature.SourceVersion, table, where string) string {
-	columns := make([]string, 0, len(src.Columns)+2)
+// the rows have the source's name in it, so that an arrival expression means the same over any. more are columns behind the others.
+func sourceSelect(src *feature.SourceVersion, table, where string, more ...string) string {
+	columns := make([]string, 0, len(src.Columns)+3)
 	for _, c := range src.Columns {
 		columns = append(columns, quote(c.Name))
 	}
@@ -34,6 +34,7 @@ func sourceSelect(src *feature.SourceVersion, table, where string) string {
 	if src.Column(availableAtColumn) == nil {
 		columns = append(columns, arrival(src)+" AS "+availableAtColumn)
 	}
+	columns = append(columns, more...)
 	query := "SELECT " + strings.Join(columns, ", ") + " FROM " + table + " AS " + quote(src.Name)
 	if where != "" {
 		query += " WHERE " + where

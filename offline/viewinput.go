@@ -71,14 +71,14 @@ func (in *ViewInput) createView(ctx context.Context, tx pgx.Tx, reader *feature.
 	return err
 }
 
-// query is the SELECT that shows the input over what reader reads.
-func (in *ViewInput) query(reader *feature.ViewVersion, read Spans) string {
+// query is the SELECT that shows the input over what reader reads. more are columns behind the others.
+func (in *ViewInput) query(reader *feature.ViewVersion, read Spans, more ...string) string {
 	// Backwards, which is an order of the table's primary key.
 	newest := fmt.Sprintf(`(SELECT DISTINCT ON (entity_key, event_time) * FROM %s
 		WHERE seq_from <= %d AND seq_to > %d AND %s
 		ORDER BY entity_key DESC, event_time DESC, available_at DESC)`,
 		historyTable(in.View), in.Seq, in.Seq, read.shift(in.shift(reader)).Condition(eventTimeColumn))
-	return viewSelect(in.View, newest) + in.withoutGone()
+	return viewSelect(in.View, newest, more...) + in.withoutGone()
 }
 
 // withoutGone is the WHERE that leaves out the rows without values, where they may be what corrections left of rows that they
@@ -101,7 +101,7 @@ func (in *ViewInput) count(ctx context.Context, tx pgx.Tx, reader *feature.ViewV
 }
 
 // viewSelect shows rows of a history to a transform.
-func viewSelect(v *feature.ViewVersion, rows string) string {
+func viewSelect(v *feature.ViewVersion, rows string, more ...string) string {
 	var columns []string
 	for i := range v.EntityVersion.JoinKeys {
 		columns = append(columns, joinKey(&v.EntityVersion.Entity, i)+" AS "+quote(v.EntityVersion.JoinKeys[i].Name))
@@ -110,6 +110,7 @@ func viewSelect(v *feature.ViewVersion, rows string) string {
 	for _, c := range v.Stored() {
 		columns = append(columns, quote(c.Name))
 	}
+	columns = append(columns, more...)
 	return "SELECT " + strings.Join(columns, ", ") + " FROM " + rows + " AS h"
 }
 

@@ -94,6 +94,8 @@ type analyser struct {
 	subqueries map[*Node]*relation
 	// top is the outermost query, once it is judged.
 	top *scope
+	// scopes are those of the queries that were judged, unless it is nil.
+	scopes map[*Node]*scope
 	// read are the declared relations that the SQL reads.
 	read map[string]bool
 	// functions are those of users that may be called, by oid.

@@ -75,6 +75,9 @@ func (a *analyser) evaluate(query *Node, up *scope, array bool) *relation {
 	if up != nil {
 		s.depth = up.depth + 1
 	}
+	if a.scopes != nil {
+		a.scopes[query] = s
+	}
 	for _, cte := range query.nodes("cteList") {
 		s.ctes[cte.text("ctename")] = s.cte(cte)
 	}
