@@ -48,16 +48,24 @@ func brokenRule(cause error) []quality.Result {
 	return results
 }
 
-// gate decides whether the run may be published by what its checks found, and by its ledger.
-func (r *Run) gate(view *feature.ViewVersion) error {
+// blocked is why the run may not go on, by what its checks found so far. nil: it may.
+func (r *Run) blocked(view *feature.ViewVersion) error {
 	blocking := quality.Blocking(r.Checks)
-	if len(blocking) > 0 {
-		said := make([]string, len(blocking))
-		for i := range blocking {
-			said[i] = blocking[i].String()
-		}
-		return fault.New(fault.RunRefused, "view %s: %s; nothing was published: correct the rows, or the expectations, and run it again",
-			view.Ref(), strings.Join(said, "; "))
+	if len(blocking) == 0 {
+		return nil
+	}
+	said := make([]string, len(blocking))
+	for i := range blocking {
+		said[i] = blocking[i].String()
+	}
+	return fault.New(fault.RunRefused, "view %s: %s; nothing was published: correct the rows, or the expectations, and run it again",
+		view.Ref(), strings.Join(said, "; "))
+}
+
+// gate decides whether the run may be published, by what its checks found. Its ledger balances.
+func (r *Run) gate(view *feature.ViewVersion) error {
+	if err := r.blocked(view); err != nil {
+		return err
 	}
 	r.Gates = []Gate{
 		{Name: "checks", Passed: true, Detail: quality.Summary(r.Checks)},

@@ -235,7 +235,11 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		scope.Plan = r.Plan
 	}
 	r.progress.Phase("plan", 0)
-	t, err := offline.BeginTransform(ctx, reader, scope)
+	var t *offline.Transform
+	scope.Validate = func(ctx context.Context, tx pgx.Tx, in *offline.Input, read offline.Spans) (*offline.LeftOut, error) {
+		return nil, r.checkSourceSet(ctx, tx, t, in, read)
+	}
+	t, err = offline.BeginTransform(ctx, reader, scope)
 	if err != nil {
 		return err
 	}
@@ -256,7 +260,13 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	}
 	w := &offline.Written{}
 	var accounts []offline.Account
-	if !t.Plan.Nothing() {
+	if t.Plan.Nothing() {
+		for _, in := range t.Inputs {
+			if err := t.Within(ctx, func(tx pgx.Tx) error { return r.checkSourceSet(ctx, tx, t, in, nil) }); err != nil {
+				return err
+			}
+		}
+	} else {
 		if w, err = rn.transform(ctx, l, r, t, timer); err != nil {
 			return err
 		}
@@ -286,6 +296,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		return fault.New(fault.RunRefused, "view %s: the ledger does not balance: %v; nothing was published", l.view.Ref(), err)
 	}
 	r.Checks = append(r.Checks, builtIn(w.Produced)...)
+	if err := rn.checkOutputSet(ctx, r, t); err != nil {
+		return err
+	}
 	return r.gate(l.view)
 }
 
@@ -293,6 +306,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Transform, timer *phases) (*offline.Written, error) {
 	r.progress.Phase("read", 0)
 	if err := t.Read(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.blocked(l.view); err != nil {
 		return nil, err
 	}
 	timer.end("read")

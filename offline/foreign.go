@@ -39,6 +39,9 @@ func (t *Transform) openForeign(ctx context.Context, src *feature.SourceVersion)
 	}
 	span, err := r.bounds(ctx, columns)
 	in := &Input{Source: src, foreign: r, table: r.rows()}
+	for _, c := range columns {
+		in.Schema = append(in.Schema, c.Name+" "+c.Type)
+	}
 	if !span.IsEmpty() {
 		newest := span.End - 1
 		in.Newest = &newest

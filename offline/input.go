@@ -70,6 +70,8 @@ type Input struct {
 	LeftOut *LeftOut
 	// RowsDigest is that of the rows read from a table of others, in any order. nil for a landing source.
 	RowsDigest *feature.Digest
+	// Schema is the columns with their types: of a table of others as they are there, all of them.
+	Schema []string
 	// Newest is the event time of the newest row, inside of the interval or not. nil: there is no row.
 	Newest *feature.Time
 
@@ -134,6 +136,9 @@ func landed(src *feature.SourceVersion, loads []*Load, number int64) (in *Input,
 	loads = slices.Clone(loads)
 	loads = slices.DeleteFunc(loads, func(l *Load) bool { return l.Number > number })
 	in = &Input{Source: src, table: quote(landingSchema, src.Name), LoadNumber: number, loads: loads}
+	for _, c := range src.Columns {
+		in.Schema = append(in.Schema, c.Name+" "+c.Type.String())
+	}
 	ended := map[int64]bool{}
 	for _, l := range loads {
 		ended[l.Replaces] = true

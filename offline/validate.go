@@ -48,3 +48,8 @@ func (in *Input) Considered(read Spans) string {
 	}
 	return where
 }
+
+// Within calls a function in the snapshot's transaction, before or between what the transform does there.
+func (t *Transform) Within(ctx context.Context, do func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, t.tx, do)
+}
