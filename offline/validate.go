@@ -34,7 +34,8 @@ func (in *Input) validate(ctx context.Context, t *Transform, read Spans) error {
 	return nil
 }
 
-// Table is what stands after FROM for all rows of the source, with _load and _row for a landing source.
+// Table is what stands after FROM for all rows of the source, with _load and _row for a landing source. Conditions on it take it
+// to have the source's name.
 func (in *Input) Table() string { return in.table }
 
 // Considered is the condition that rows of Table meet that lie in what is read and are no duplicates.

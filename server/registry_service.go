@@ -346,7 +346,7 @@ func (s *registryService) viewState(ctx context.Context, name string, version in
 	if err != nil {
 		return nil, err
 	}
-	out := &headwaterv1.ViewState{LastSeq: state.PublishedSeq, LastPosition: state.Position, LiveRows: state.LiveRows,
+	out := &headwaterv1.ViewState{LastSeq: state.PublishedSeq, LastPosition: state.Position, LiveRows: state.LiveRows, CoveredIntervals: int32(len(state.Covered)),
 		LastPublishedAt: timestampOf(state.PublishedAt)}
 	if covered := state.Covered.Hull(); !covered.IsEmpty() {
 		out.CoveredFrom = timestamppb.New(covered.Start.Calendar())

@@ -207,8 +207,12 @@ func viewState(v *headwaterv1.ViewState) string {
 	if v.LastSeq == 0 {
 		return "nothing yet"
 	}
+	gaps := ""
+	if v.CoveredIntervals > 1 {
+		gaps = " with " + counted(int64(v.CoveredIntervals-1), "gap")
+	}
 	return "run " + number(v.LastSeq) + " at position " + number(v.LastPosition) + ", " + moment(v.LastPublishedAt) +
-		", covers " + span(v.CoveredFrom, v.CoveredTo) + ", " + counted(v.LiveRows, "live row")
+		", covers " + span(v.CoveredFrom, v.CoveredTo) + gaps + ", " + counted(v.LiveRows, "live row")
 }
 
 func none(s string) string { return first(s, "-") }

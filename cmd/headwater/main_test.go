@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -236,6 +238,25 @@ func TestRuns(t *testing.T) {
 	do("runs", "list").expect(t, exitDone, ""+
 		"ID  RUN         STATE      SCOPE        READ  PRODUCED  INSERTED  WITHDRAWN  UNCHANGED  LIVE  POSITION  ONLINE  STARTED AT            TOOK\n"+
 		" 1  delays@1/2  published  incremental   100        10         4          1          6    23         9  loaded  2001-02-03T04:05:06Z    2s\n", "")
+	whole := c.run.Intervals
+	for range 10 {
+		from := at("2001-01-01T00:00:00Z").AsTime().AddDate(0, 0, 2*len(c.run.Intervals))
+		c.run.Intervals = append(c.run.Intervals, &headwaterv1.Interval{Start: timestamppb.New(from), End: timestamppb.New(from.AddDate(0, 0, 1))})
+	}
+	const several = "10 intervals  [2001-01-01T00:00:00Z, 2001-01-02T00:00:00Z)\n              [2001-01-03T00:00:00Z, 2001-01-04T00:00:00Z)\n"
+	if r := do("runs", "show", "delays@1/2"); !strings.Contains(r.out, several) || !strings.Contains(r.out, "              2 more, up to 2001-02-01T00:00:00Z\n") {
+		t.Errorf("found %s, expected intervals\n%s", r.out, several)
+	}
+	from, to := c.run.IntervalStart, c.run.IntervalEnd
+	c.run.Intervals, c.run.IntervalStart, c.run.IntervalEnd = whole, nil, nil
+	if r := do("runs", "show", "delays@1/2"); !strings.Contains(r.out, "interval     none: nothing was new\n") {
+		t.Errorf("found %s", r.out)
+	}
+	c.run.IntervalStart, c.run.IntervalEnd = from, to
+	do("materialize", "delays", "--full").expect(t, exitDone, "*", "*")
+	if !c.asksRun.Full {
+		t.Error("found a request that is not full")
+	}
 	do("materialize", "delays", "--wait", "--from", "2001-01-01").expect(t, exitDone, shown, "")
 	if got := instant(c.asksRun.From); got != "2001-01-01T00:00:00Z" || c.asksRun.To != nil {
 		t.Errorf("found from %s and to %v", got, c.asksRun.To)

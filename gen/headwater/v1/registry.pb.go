@@ -1439,8 +1439,10 @@ type ViewState struct {
 	CoveredFrom     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=covered_from,json=coveredFrom,proto3" json:"covered_from,omitempty"`
 	CoveredTo       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=covered_to,json=coveredTo,proto3" json:"covered_to,omitempty"`
 	LiveRows        int64                  `protobuf:"varint,6,opt,name=live_rows,json=liveRows,proto3" json:"live_rows,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Of how many intervals what is covered is made; between two of them there is a gap.
+	CoveredIntervals int32 `protobuf:"varint,7,opt,name=covered_intervals,json=coveredIntervals,proto3" json:"covered_intervals,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ViewState) Reset() {
@@ -1511,6 +1513,13 @@ func (x *ViewState) GetCoveredTo() *timestamppb.Timestamp {
 func (x *ViewState) GetLiveRows() int64 {
 	if x != nil {
 		return x.LiveRows
+	}
+	return 0
+}
+
+func (x *ViewState) GetCoveredIntervals() int32 {
+	if x != nil {
+		return x.CoveredIntervals
 	}
 	return 0
 }
@@ -1627,7 +1636,7 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x05after\x18\x02 \x01(\v2\x1f.headwater.v1.DefinitionSummaryR\x05after\x12\x18\n" +
 	"\adetails\x18\x03 \x03(\tR\adetails\x12\x1d\n" +
 	"\n" +
-	"words_only\x18\x04 \x01(\bR\twordsOnly\"\xaa\x02\n" +
+	"words_only\x18\x04 \x01(\bR\twordsOnly\"\xd7\x02\n" +
 	"\tViewState\x12\x19\n" +
 	"\blast_seq\x18\x01 \x01(\x03R\alastSeq\x12#\n" +
 	"\rlast_position\x18\x02 \x01(\x03R\flastPosition\x12F\n" +
@@ -1635,7 +1644,8 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\fcovered_from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vcoveredFrom\x129\n" +
 	"\n" +
 	"covered_to\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcoveredTo\x12\x1b\n" +
-	"\tlive_rows\x18\x06 \x01(\x03R\bliveRows*\xba\x01\n" +
+	"\tlive_rows\x18\x06 \x01(\x03R\bliveRows\x12+\n" +
+	"\x11covered_intervals\x18\a \x01(\x05R\x10coveredIntervals*\xba\x01\n" +
 	"\x0eDefinitionKind\x12\x1f\n" +
 	"\x1bDEFINITION_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DEFINITION_KIND_ENTITY\x10\x01\x12\x1a\n" +
