@@ -80,11 +80,14 @@ func New(config Config) (*Materializer, error) {
 		pool: config.Pool, log: config.Log, databases: config.Databases, view: config.View, published: m.published,
 		reached: config.Reached, bounds: config.Bounds,
 	}
-	m.loader = &loader{pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now}
+	m.loader = &loader{
+		pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now, reached: config.Reached,
+		ended: config.Metrics.loadEnded, batch: loadBatch, lanes: loadLanes,
+	}
 	workers := river.NewWorkers()
 	err := errors.Join(
 		river.AddWorkerSafely(workers, &runWorker{runner: m.runner, metrics: config.Metrics}),
-		river.AddWorkerSafely(workers, &loadWorker{loader: m.loader, metrics: config.Metrics}),
+		river.AddWorkerSafely(workers, &loadWorker{loader: m.loader}),
 	)
 	if err != nil {
 		return nil, err
@@ -112,6 +115,7 @@ func (m *Materializer) Start(ctx context.Context) error {
 		return err
 	}
 	m.stopped.Go(func() { m.recover(ctx) })
+	m.stopped.Go(func() { m.loader.followDue(ctx, m.config.Log) })
 	return nil
 }
 
@@ -374,22 +378,11 @@ func (loadArgs) InsertOpts() river.InsertOpts {
 
 type loadWorker struct {
 	river.WorkerDefaults[loadArgs]
-	loader  *loader
-	metrics *Metrics
+	loader *loader
 }
 
 func (w *loadWorker) Work(ctx context.Context, job *river.Job[loadArgs]) error {
-	if err := w.loader.load(ctx, job.Args.RunID); err != nil {
-		return database.Fault(err)
-	}
-	if w.metrics == nil {
-		return nil
-	}
-	r, err := Get(ctx, w.loader.pool, job.Args.RunID)
-	if err == nil {
-		w.metrics.loadEnded(r)
-	}
-	return nil
+	return database.Fault(w.loader.load(ctx, job.Args.RunID))
 }
 
 func (w *loadWorker) NextRetry(job *river.Job[loadArgs]) time.Time { return retryAt(job.JobRow) }

@@ -173,7 +173,8 @@ func TestInstantsFarAway(t *testing.T) {
 	var spine []question
 	for _, at := range instants {
 		spine = append(spine, question{key: "a|1", at: at})
-		err := offline.TouchedWinners(ctx, conn, offline.AsOf{View: view, Seq: 1}, 1, at, func(key string, w *read.Winner) error {
+		err := offline.Current{View: view, Seq: 1, Touched: 1, Now: at}.Winners(ctx, conn, func(e *offline.Entity) error {
+			w := &e.Winner
 			if w.EventTime != at || !w.Values[4].Equal(feature.Timestamp(at)) {
 				t.Errorf("found %s, expected the row of %s", reference.Describe(w), at)
 			}

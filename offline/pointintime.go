@@ -215,30 +215,3 @@ func missingStatus(v AsOf, key, at string) string {
 	return fmt.Sprintf("CASE %sWHEN EXISTS (%s h.event_time <= %s%s AND h.available_at > %s) THEN %d ELSE %d END",
 		expired, from, at, fresh, at, read.NotYetKnown, read.NoRow)
 }
-
-// TouchedWinners finds the winner at a time for each entity of which run touched wrote or ended a row, 0 for all entities
-// there are, with the view at the sequence given and no TTL: readers apply that. emit is called once per entity, in no particular order; a winner
-// whose status is not Present means that none is left.
-func TouchedWinners(ctx context.Context, conn *pgx.Conn, v AsOf, touched int64, now feature.Time,
-	emit func(key string, w *read.Winner) error,
-) error {
-	v.TTL = 0
-	at := timeLiteral(now)
-	which := ""
-	if touched != 0 {
-		which = fmt.Sprintf("WHERE seq_from = %d OR seq_to = %d", touched, touched)
-	}
-	query := fmt.Sprintf(`
-		SELECT k.entity_key, %s
-		FROM (SELECT DISTINCT entity_key FROM %s %s) k
-		LEFT JOIN LATERAL (%s) w ON true`,
-		winnerColumns(v.View, "w", fmt.Sprint(uint8(read.NoRow))), historyTable(v.View), which,
-		winnerQuery(v, "k.entity_key", at))
-	return copyOut(ctx, conn, query, func(fields [][]byte) error {
-		w, err := decodeWinner(v.View, fields[1:])
-		if err != nil {
-			return err
-		}
-		return emit(string(fields[0]), &w)
-	})
-}
