@@ -33,6 +33,8 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Writer is how published rows reach the online store.
 	Writer *online.Writer
+	// Reader is what published rows are compared with.
+	Reader *online.Reader
 	// Databases are those that sources may name. nil: none.
 	Databases *offline.Databases
 	// View finds a view version by id in the newest catalog, or nil.

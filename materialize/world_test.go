@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) materializer(t *testing.T) *Materializer {
 	t.Helper()
 	m, err := New(Config{
-		Pool: w.pool, Writer: online.NewWriter(w.redis, online.DefaultPrefix), Log: slog.New(slog.DiscardHandler),
+		Pool: w.pool, Writer: online.NewWriter(w.redis, online.DefaultPrefix), Reader: online.NewReader(w.redis, online.DefaultPrefix), Log: slog.New(slog.DiscardHandler),
 		View:    func(id int64) *feature.ViewVersion { return w.views[id] },
 		Audit:   func(_ context.Context, _ pgx.Tx, r *Run) error { return w.audit(r) },
 		Now:     func() time.Time { return w.now },

@@ -131,7 +131,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.materializer, err = materialize.New(materialize.Config{
-		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
+		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Reader: online.NewReader(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
 		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds, Metrics: s.metrics.runs, Reached: config.Reached,
 	})
 	if err != nil {

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/headwaterhq/headwater/client"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 func newOnline(a *app) *cobra.Command {
-	return group("online", "Look after the online store", newOnlineRebuild(a))
+	return group("online", "Look after the online store", newOnlineCheck(a), newOnlineRebuild(a))
 }
 
 func newOnlineRebuild(a *app) *cobra.Command {
@@ -35,4 +39,93 @@ func rebuildTable(rebuilds []*headwaterv1.OnlineRebuild) table {
 			number(r.GetWritten()), number(r.GetStale()), number(r.GetTombstones()))
 	}
 	return t
+}
+
+func newOnlineCheck(a *app) *cobra.Command {
+	var most int32
+	cmd := &cobra.Command{
+		Use: "check [VIEW…]", Short: "Compare Redis with the history; exit status 5 when something differs", Args: takes(0, 0, "[VIEW…]"),
+		Long: `Compares, entity by entity, what Redis holds of each VIEW, a NAME (all its versions) or NAME@VERSION, with what the history
+says now; without a VIEW, of all views. It changes nothing, and may be done at any time: what differs while loads are under way
+is looked at again. Exit status 5 when something differs; ` + "`headwater online rebuild`" + ` puts it right.`,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, views []string) error {
+			checks, err := onlineChecks(cmd, c, &headwaterv1.CheckOnlineRequest{Views: views, MaxDifferences: most})
+			if err != nil {
+				return err
+			}
+			if err := a.printChecks(checks); err != nil {
+				return err
+			}
+			return checksHold(checks)
+		}),
+	}
+	cmd.Flags().Int32Var(&most, "differences", 20, "how many differences to show of each view version, 1 to 10000")
+	return cmd
+}
+
+func onlineChecks(cmd *cobra.Command, c *client.Client, req *headwaterv1.CheckOnlineRequest) ([]*headwaterv1.CheckOnlineResponse, error) {
+	stream, err := c.Materialization.CheckOnline(cmd.Context(), req)
+	if err != nil {
+		return nil, err
+	}
+	var checks []*headwaterv1.CheckOnlineResponse
+	for {
+		check, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return checks, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, check)
+	}
+}
+
+// printChecks writes a table of the views and one of the differences; as JSON a message for each view version, as CSV the
+// views alone.
+func (a *app) printChecks(checks []*headwaterv1.CheckOnlineResponse) error {
+	if a.output == "json" {
+		for _, check := range checks {
+			if err := a.printJSON(check); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	views := table{header: []string{"VIEW", "SEQ#", "ENTITIES#", "MISSING#", "DIFFERENT#", "SURPLUS#", "PENDING LOADS#"}}
+	differences := section{title: "differences", table: table{header: []string{"VIEW", "KEY", "KIND", "EXPECTED", "FOUND"}}}
+	for _, c := range checks {
+		view := c.GetView() + "@" + number(c.GetViewVersion())
+		views.add(view, number(c.GetSeq()), number(c.GetEntities()), number(c.GetMissing()), number(c.GetDifferent()),
+			number(c.GetSurplus()), number(c.GetPendingLoads()))
+		for _, d := range c.GetDifferences() {
+			differences.add(view, d.GetKey(), d.GetKind(), d.GetExpected(), d.GetFound())
+		}
+	}
+	if a.output == "csv" {
+		return a.print(nil, views)
+	}
+	return writeSections(a.out, []section{{table: views}, differences})
+}
+
+// checksHold is an error when something differs.
+func checksHold(checks []*headwaterv1.CheckOnlineResponse) error {
+	var differ []string
+	for _, c := range checks {
+		n := c.GetMissing() + c.GetDifferent() + c.GetSurplus()
+		if n == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%s@%d: %d of %d entities are not online as the history has them", c.GetView(), c.GetViewVersion(), n, c.GetEntities())
+		if c.GetPendingLoads() > 0 {
+			text += fmt.Sprintf("; %d loads have not ended, so check again when they have", c.GetPendingLoads())
+		} else {
+			text += fmt.Sprintf("; `headwater online rebuild %s@%d` loads them again", c.GetView(), c.GetViewVersion())
+		}
+		differ = append(differ, text)
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	return fault.New(fault.DigestMismatch, "%s", strings.Join(differ, "\n"))
 }
