@@ -76,7 +76,8 @@ func TestCheckOnline(t *testing.T) {
 		}
 	}
 	_, err = check(p.as("eve", "reader"), "delays")
-	wantFault(t, err, fault.PermissionDenied, "eve may not materialize view:delays")
+	wantFault(t, err, fault.PermissionDenied, "eve may not materialize view:delays: no grant of materialize on view:delays in roles [reader]; "+
+		"whoever administers the roles can change that")
 	if _, err := p.materialization.RebuildOnline(p.admin, &headwaterv1.RebuildOnlineRequest{}); err != nil {
 		t.Fatal(err)
 	}
