@@ -122,6 +122,37 @@ func TestIncrementalRunsFollowLoads(t *testing.T) {
 	w.wantAsFull(t, rows)
 }
 
+// A load that began first and commits last has the greater number, and is not missed.
+func TestALoadThatCommitsOutOfOrderIsNotMissed(t *testing.T) {
+	w := newWorld(t)
+	src := w.newSource(t)
+	view := w.newView(t, src, latest, 0)
+	begun, finish, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		_, err := w.tryLoad(src, 0, func(yield func(reference.SourceRow) bool) {
+			close(begun)
+			<-finish
+			yield(reading("slow", 1, hours(1), 1))
+		})
+		done <- err
+	}()
+	<-begun
+	w.load(t, src, 0, reading("a", 1, hours(0), 1), reading("a", 1, hours(5), 1))
+	if r := w.incremental(t, view); r.Ledger.Inserted != 2 {
+		t.Errorf("found %+v", r.Ledger)
+	}
+	close(finish)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	r := w.incremental(t, view)
+	wantSpans(t, r, "01:00:00-01:00:00.000001")
+	if r.Ledger.Read != 1 || r.Ledger.Inserted != 1 {
+		t.Errorf("found %+v", r.Ledger)
+	}
+	w.wantAsFull(t, view)
+}
+
 // A run of an interval is no reason to think that what is new elsewhere was seen.
 func TestARunOfAnIntervalLeavesWhatIsNewElsewhere(t *testing.T) {
 	w := newWorld(t)
