@@ -48,6 +48,10 @@ type Config struct {
 	Now func() time.Time
 	// Bounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
 	Bounds offline.Bounds
+	// ChunkRows is about how many rows a part of a run reads that is computed and written by itself, ChunkWorkers how many parts
+	// of one run this process works on at once, each with two connections to Postgres. Default 1,000,000 and 2.
+	ChunkRows    int64
+	ChunkWorkers int
 	// Metrics counts what runs do. nil: nothing does.
 	Metrics *Metrics
 	// Reached is called at each named step of runs and online loads, before it is taken: so that tests can stop the process
@@ -71,6 +75,12 @@ func New(config Config) (*Materializer, error) {
 	if config.Workers == 0 {
 		config.Workers = 4
 	}
+	if config.ChunkRows == 0 {
+		config.ChunkRows = defaultChunkRows
+	}
+	if config.ChunkWorkers == 0 {
+		config.ChunkWorkers = defaultChunkWorkers
+	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
@@ -80,7 +90,7 @@ func New(config Config) (*Materializer, error) {
 	m := &Materializer{config: config}
 	m.runner = &runner{
 		pool: config.Pool, log: config.Log, databases: config.Databases, view: config.View, published: m.published,
-		reached: config.Reached, bounds: config.Bounds,
+		reached: config.Reached, bounds: config.Bounds, chunkRows: config.ChunkRows, chunkWorkers: config.ChunkWorkers,
 	}
 	m.loader = &loader{
 		pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now, reached: config.Reached,
@@ -441,9 +451,19 @@ func (rn *runner) giveUp(ctx context.Context, id int64, cause error) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = l.release(ctx) }()
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if err := l.fence(ctx, tx); err != nil {
 			return err
+		}
+		// What is left now is of a run that would have gone on.
+		if r, err = Get(ctx, tx, id); err != nil || r.State.Ended() {
+			return err
+		}
+		if r.Seq != 0 {
+			if err := undo(ctx, tx, view, id, r.Seq); err != nil {
+				return err
+			}
 		}
 		return fail(ctx, tx, r, message)
 	})

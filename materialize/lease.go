@@ -70,9 +70,11 @@ func tryLease(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) (*
 }
 
 // undoAbandoned takes back what runs wrote that neither published nor failed in order: their process died. They are
-// queued again; the job that carries them, or recovery, takes them up.
+// queued again; the job that carries them, or recovery, takes them up. A run that was cut into chunks keeps what it wrote and its
+// sequence, and goes on.
 func undoAbandoned(ctx context.Context, tx pgx.Tx, view *feature.ViewVersion) error {
-	rows, err := tx.Query(ctx, `SELECT seq FROM headwater.run WHERE view_id = $1 AND state = 'running'`, view.ID)
+	rows, err := tx.Query(ctx, `SELECT r.seq FROM headwater.run r WHERE r.view_id = $1 AND r.state = 'running'
+		AND NOT EXISTS (SELECT FROM headwater.run_chunk c WHERE c.run_id = r.id)`, view.ID)
 	if err != nil {
 		return err
 	}
@@ -85,15 +87,24 @@ func undoAbandoned(ctx context.Context, tx pgx.Tx, view *feature.ViewVersion) er
 			return err
 		}
 	}
-	_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL
-		WHERE view_id = $1 AND state = 'running'`, view.ID)
+	_, err = tx.Exec(ctx, `UPDATE headwater.run r SET state = 'queued', seq = NULL, started_at = NULL WHERE r.view_id = $1
+		AND r.state = 'running' AND NOT EXISTS (SELECT FROM headwater.run_chunk c WHERE c.run_id = r.id)`, view.ID)
 	return err
 }
 
-// fence fails the transaction when the lease was taken over, and holds off whoever wants to until it ends.
+// unfinished reports whether a run of the view version other than run is half written and goes on later: until then no other
+// may begin.
+func (l *lease) unfinished(ctx context.Context, run int64) (unfinished bool, err error) {
+	err = l.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM headwater.run WHERE view_id = $1 AND id <> $2 AND seq IS NOT NULL
+		AND state IN ('queued', 'running'))`, l.view.ID, run).Scan(&unfinished)
+	return unfinished, err
+}
+
+// fence fails the transaction when the lease was taken over, and holds off whoever wants to until it ends. Transactions of one
+// attempt do not wait for each other.
 func (l *lease) fence(ctx context.Context, tx pgx.Tx) error {
 	var attempt int64
-	err := tx.QueryRow(ctx, `SELECT attempt FROM headwater.view_state WHERE view_id = $1 FOR UPDATE`, l.view.ID).Scan(&attempt)
+	err := tx.QueryRow(ctx, `SELECT attempt FROM headwater.view_state WHERE view_id = $1 FOR SHARE`, l.view.ID).Scan(&attempt)
 	if err == nil && attempt != l.attempt {
 		err = fmt.Errorf("%w: attempt %d, now %d", errLeaseLost, l.attempt, attempt)
 	}

@@ -20,8 +20,13 @@ func insertQueued(ctx context.Context, tx pgx.Tx, req Request) (id int64, err er
 	return id, err
 }
 
-// begin takes the view version's next sequence for the run. A sequence is never used twice, also not after an undo.
+// begin takes the view version's next sequence for the run. A sequence is never used twice, also not after an undo. A run that an
+// earlier attempt left half written goes on under the sequence that it has.
 func begin(ctx context.Context, tx pgx.Tx, r *Run) error {
+	if r.Seq != 0 {
+		_, err := tx.Exec(ctx, `UPDATE headwater.run SET state = 'running', error = NULL WHERE id = $1 AND state IN ('queued', 'running')`, r.ID)
+		return err
+	}
 	err := tx.QueryRow(ctx, `UPDATE headwater.view_state SET last_seq = last_seq + 1 WHERE view_id = $1 RETURNING last_seq`,
 		r.ViewID).Scan(&r.Seq)
 	if err != nil {

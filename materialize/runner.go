@@ -27,6 +27,9 @@ type runner struct {
 	// published is called in the publishing transaction.
 	published func(ctx context.Context, tx pgx.Tx, r *Run) error
 	bounds    offline.Bounds
+	// chunkRows is about how many rows a chunk of a run reads, chunkWorkers how many chunks of one run are at work at once.
+	chunkRows    int64
+	chunkWorkers int
 	// reached is told of each step of a run before it is taken, so that tests can stop one there.
 	reached func(step string) error
 }
@@ -39,6 +42,14 @@ const (
 	stepPlanned = "planned"
 	// stepRead: its input is counted, and it is known which rows count.
 	stepRead = "read"
+	// stepCut: its chunks are kept with it. Of each of them: stepChunk: it is to be computed; stepChunkWritten: it is written, and
+	// not committed; stepChunkDone: it is committed.
+	stepCut          = "cut"
+	stepChunk        = "chunk"
+	stepChunkWritten = "chunk written"
+	stepChunkDone    = "chunk done"
+	// stepChunksDone: all chunks are committed, and the history of a first run has not taken its place yet.
+	stepChunksDone = "chunks done"
 	// stepWritten: its rows are in the history, where nobody reads them.
 	stepWritten = "written"
 	// stepPublishing: all that publishes it is written, and not committed.
@@ -85,10 +96,15 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 	if r, err = Get(ctx, rn.pool, id); err != nil || r.State.Ended() {
 		return err
 	}
+	if unfinished, err := l.unfinished(ctx, id); err != nil || unfinished {
+		return errors.Join(err, errLeaseHeld)
+	}
 	var stop func()
 	r.progress, stop = report(ctx, rn.pool, id)
-	err = rn.attempt(ctx, l, r)
-	stop()
+	err = func() error {
+		defer stop()
+		return rn.attempt(ctx, l, r)
+	}()
 	if err == nil || errors.Is(err, errLeaseLost) {
 		return err
 	}
@@ -131,8 +147,13 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 		if ended = now.State.Ended(); ended {
 			return nil
 		}
-		if r.Seq != 0 {
-			if err := offline.Undo(ctx, tx, l.view, r.Seq); err != nil {
+		// What is done of a run that is cut into chunks is not done again.
+		goesOn, err := hasChunks(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
+		if goesOn = goesOn && !final; r.Seq != 0 && !goesOn {
+			if err := undo(ctx, tx, l.view, r.ID, r.Seq); err != nil {
 				return err
 			}
 		}
@@ -145,6 +166,10 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 		if f := fault.As(database.Fault(cause)); f != nil && !errors.Is(cause, context.Canceled) {
 			text := f.Error()
 			last = &text
+		}
+		if goesOn {
+			_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', error = $2 WHERE id = $1`, r.ID, last)
+			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL, error = $2 WHERE id = $1`, r.ID, last)
 		return err
@@ -315,11 +340,6 @@ func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Tr
 	if err := rn.reached(stepRead); err != nil {
 		return nil, err
 	}
-	writer, err := connect(ctx, rn.pool)
-	if err != nil {
-		return nil, err
-	}
-	defer writer.Close(context.WithoutCancel(ctx))
 	// Of SQL that groups or joins, nobody knows how many rows it makes.
 	rows := t.RowsRead()
 	if t.View.SQL != nil && (t.View.RunGrain() > 0 || len(t.Inputs)+len(t.ViewInputs) > 1) {
@@ -327,6 +347,18 @@ func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Tr
 	}
 	r.progress.Phase("transform and write", rows)
 	t.Count = r.progress.Rows
+	chunks, err := rn.chunks(ctx, l, r, t)
+	if err != nil {
+		return nil, err
+	}
+	if len(chunks) > 0 {
+		return rn.writeChunks(ctx, l, r, t, chunks, timer)
+	}
+	writer, err := connect(ctx, rn.pool)
+	if err != nil {
+		return nil, err
+	}
+	defer writer.Close(context.WithoutCancel(ctx))
 	w, err := offline.Write(ctx, writer, t, r.Seq, l.fence)
 	if err != nil {
 		return nil, err

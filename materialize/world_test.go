@@ -34,6 +34,8 @@ type world struct {
 	reached func(step string) error
 	audit   func(r *Run) error
 	m       *Materializer
+	// chunkRows is about how many rows a chunk of a run reads. 0: as outside of tests.
+	chunkRows int64
 }
 
 var worldCounter atomic.Int64
@@ -50,6 +52,15 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// newChunkedWorld is newWorld whose runs are cut into chunks of about so many rows.
+func newChunkedWorld(t *testing.T, rows int64) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.chunkRows = rows
+	w.m = w.materializer(t)
+	return w
+}
+
 func (w *world) materializer(t *testing.T) *Materializer {
 	t.Helper()
 	m, err := New(Config{
@@ -57,7 +68,7 @@ func (w *world) materializer(t *testing.T) *Materializer {
 		View:    func(id int64) *feature.ViewVersion { return w.views[id] },
 		Audit:   func(_ context.Context, _ pgx.Tx, r *Run) error { return w.audit(r) },
 		Now:     func() time.Time { return w.now },
-		Reached: func(step string) error { return w.reached(step) },
+		Reached: func(step string) error { return w.reached(step) }, ChunkRows: w.chunkRows,
 	})
 	if err != nil {
 		t.Fatal(err)

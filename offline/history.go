@@ -283,6 +283,7 @@ func (p *part) compare(ctx context.Context, tx pgx.Tx, staging string, seq int64
 	for _, statement := range []string{
 		// What is compared fits, or is cut into pieces that do; sorting both instead takes thrice as long.
 		"SET LOCAL enable_mergejoin = off",
+		fmt.Sprintf("SET LOCAL work_mem = %d", p.t.bounds.WorkMemory>>10),
 		fmt.Sprintf(`INSERT INTO %s SELECT %s, s.entity_key IS NOT NULL, h.entity_key IS NOT NULL
 			FROM %s s FULL JOIN (SELECT %s FROM %s h WHERE %s) h ON %s
 			WHERE %s`, table, strings.Join(kept, ", "), staging, quoteAll("h.", columns), historyTable(p.t.View), p.live(),

@@ -41,6 +41,12 @@ func createNext(ctx context.Context, tx pgx.Tx, t *Transform, seq int64) (empty 
 	})
 }
 
+// hasNext reports whether a run is filling the table that becomes the history.
+func hasNext(ctx context.Context, q database.Querier, v *feature.ViewVersion, seq int64) (has bool, err error) {
+	err = q.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", nextTable(v, seq)).Scan(&has)
+	return has, err
+}
+
 func dropNext(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, seq int64) error {
 	_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+nextTable(v, seq))
 	return err

@@ -42,6 +42,8 @@ type Config struct {
 	AuditDir string
 	// ViewBounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
 	ViewBounds offline.Bounds
+	// RunChunkWorkers is how many chunks of one run are worked on at once. 0: as materialize.Config says.
+	RunChunkWorkers int
 	// Version of the binary, for manifests.
 	Version string
 	// Log is for what no caller hears of. Default slog.Default().
@@ -132,7 +134,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Reader: online.NewReader(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
-		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds, Metrics: s.metrics.runs, Reached: config.Reached,
+		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, Metrics: s.metrics.runs, Reached: config.Reached,
 	})
 	if err != nil {
 		return nil, err

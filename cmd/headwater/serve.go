@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -32,8 +33,10 @@ type serveConfig struct {
 	AuditDir string `yaml:"audit_dir"`
 	// MetricsListen is the address to answer Prometheus on, at /metrics (HEADWATER_METRICS_LISTEN). Empty: none.
 	MetricsListen string `yaml:"metrics_listen"`
-	viewConfig    `yaml:",inline"`
-	sourceConfig  `yaml:",inline"`
+	// RunChunkWorkers is how many chunks of one run are worked on at once (HEADWATER_RUN_CHUNK_WORKERS). Empty: two.
+	RunChunkWorkers string `yaml:"run_chunk_workers"`
+	viewConfig      `yaml:",inline"`
+	sourceConfig    `yaml:",inline"`
 }
 
 func loadServeConfig(file string) (serveConfig, error) {
@@ -47,16 +50,17 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, metrics_listen, view_timeout, view_work_mem, view_temp_files and source_databases", file, err)
+				"listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, view_work_mem, view_temp_files and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
-		"HEADWATER_POSTGRES_URL": &c.PostgresURL,
-		"HEADWATER_REDIS_URL":    &c.RedisURL,
-		"HEADWATER_REDIS_PREFIX": &c.RedisPrefix,
-		"HEADWATER_LISTEN":       &c.Listen,
-		"HEADWATER_AUDIT_DIR":    &c.AuditDir,
-		metricsListenVariable:    &c.MetricsListen,
+		"HEADWATER_POSTGRES_URL":      &c.PostgresURL,
+		"HEADWATER_REDIS_URL":         &c.RedisURL,
+		"HEADWATER_REDIS_PREFIX":      &c.RedisPrefix,
+		"HEADWATER_LISTEN":            &c.Listen,
+		"HEADWATER_AUDIT_DIR":         &c.AuditDir,
+		"HEADWATER_RUN_CHUNK_WORKERS": &c.RunChunkWorkers,
+		metricsListenVariable:         &c.MetricsListen,
 	} {
 		if v := os.Getenv(name); v != "" {
 			*field = v
@@ -65,6 +69,21 @@ func loadServeConfig(file string) (serveConfig, error) {
 	c.viewConfig.readEnvironment()
 	c.sourceConfig.readEnvironment()
 	return c, nil
+}
+
+// maxChunkWorkers bounds run_chunk_workers: each takes two connections of Postgres.
+const maxChunkWorkers = 32
+
+// chunkWorkers reads run_chunk_workers, 0 when it is not given, or is a usage fault.
+func (c serveConfig) chunkWorkers() (int, error) {
+	if c.RunChunkWorkers == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(c.RunChunkWorkers)
+	if err != nil || n < 1 || n > maxChunkWorkers {
+		return 0, usagef("HEADWATER_RUN_CHUNK_WORKERS (run_chunk_workers): found %q, expected a number from 1 to %d", c.RunChunkWorkers, maxChunkWorkers)
+	}
+	return n, nil
 }
 
 // requirePostgres is for what cannot do without it.
@@ -92,6 +111,8 @@ the same version. Any number of servers may share both stores. The environment g
                                         Postgres (default headwater-audit)
   HEADWATER_METRICS_LISTEN metrics_listen address to answer Prometheus on, at /metrics; anyone who reaches it may read the names of
                                         views and how their runs fare (default none)
+  HEADWATER_RUN_CHUNK_WORKERS run_chunk_workers  how many parts of one run are worked on at once, each with two connections to
+                                        Postgres (default 2)
   HEADWATER_VIEW_TIMEOUT     view_timeout     how long the SQL of a view may run, each time (default 1h)
   HEADWATER_VIEW_WORK_MEM    view_work_mem    memory of each of its sorts and hashes, before they go to disk (default 64MB)
   HEADWATER_VIEW_TEMP_FILES  view_temp_files  room on disk for them (default: as Postgres is configured)
@@ -114,7 +135,7 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 			return runServe(cmd.Context(), a, c)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, view_timeout, "+
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, source_databases")
 	return cmd
 }
@@ -128,6 +149,10 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		return err
 	}
 	databases, err := c.sourceConfig.databases()
+	if err != nil {
+		return err
+	}
+	chunkWorkers, err := c.chunkWorkers()
 	if err != nil {
 		return err
 	}
@@ -146,7 +171,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	}
 	s, err := server.Open(ctx, server.Config{
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
-		Log: log, ViewBounds: bounds, SourceDatabases: databases, Reached: reached,
+		Log: log, ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: reached,
 	})
 	if err != nil {
 		return err

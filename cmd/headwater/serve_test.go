@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -210,4 +211,19 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+func TestChunkWorkersAreANumber(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "1": 1, "32": 32} {
+		if n, err := (serveConfig{RunChunkWorkers: text}).chunkWorkers(); err != nil || n != want {
+			t.Errorf("%q: found %d, %v, expected %d", text, n, err, want)
+		}
+	}
+	for _, text := range []string{"0", "33", "-1", "two", "1.5"} {
+		_, err := (serveConfig{RunChunkWorkers: text}).chunkWorkers()
+		want := fmt.Sprintf("HEADWATER_RUN_CHUNK_WORKERS (run_chunk_workers): found %q, expected a number from 1 to 32", text)
+		if err == nil || err.Error() != want {
+			t.Errorf("found %v, expected %s", err, want)
+		}
+	}
 }
