@@ -286,6 +286,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	w := &offline.Written{}
 	var accounts []offline.Account
 	if t.Plan.Nothing() {
+		t.CountSetAside()
 		for _, in := range t.Inputs {
 			if err := t.Within(ctx, func(tx pgx.Tx) error { return r.checkSourceSet(ctx, tx, t, in, nil) }); err != nil {
 				return err
@@ -306,14 +307,16 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		return err
 	}
 	exact, conflicting := t.Duplicates()
-	accepted := t.RowsRead() - exact - conflicting
+	leftOut, out := leftOutByRules(t)
+	accepted := t.RowsRead() - exact - conflicting - out.Quarantined - out.Dropped - out.TooLate
 	r.ViewInputs = describeViewInputs(t.ViewInputs)
 	r.Ledger = Ledger{
 		Read: t.RowsRead(), Duplicate: exact + conflicting, Accepted: accepted,
+		Quarantined: out.Quarantined, Dropped: out.Dropped, TooLate: out.TooLate,
 		Computed: w.Produced, Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
 		LiveBefore: state.LiveRows, LiveAfter: state.LiveRows + w.LiveChange,
 	}
-	r.Reasons = duplicateReasons(exact, conflicting)
+	r.Reasons = append(duplicateReasons(exact, conflicting), leftOut...)
 	r.account(t, accounts)
 	r.Warnings = append(r.Warnings, t.Notes...)
 	r.Warnings = append(r.Warnings, lateSources(t)...)
@@ -373,7 +376,7 @@ func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.I
 	for i, in := range inputs {
 		described[i] = Input{
 			Source: in.Source.Name, SourceVersion: in.Source.Version, SourceFingerprint: in.Source.Fingerprint,
-			LoadNumber: in.LoadNumber, Rows: in.Rows, Duplicates: in.Exact + in.Conflicting, RowsDigest: in.RowsDigest,
+			LoadNumber: in.LoadNumber, Rows: in.Rows + in.SetAside(), Duplicates: in.Exact + in.Conflicting, RowsDigest: in.RowsDigest,
 		}
 		if in.Source.Postgres != nil {
 			described[i].Relation = in.Source.Postgres.String()
@@ -389,6 +392,22 @@ func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.I
 		}
 	}
 	return described, nil
+}
+
+// leftOutByRules is what the rules of the sources leave out, by reason, and how many rows of each bucket that is.
+func leftOutByRules(t *offline.Transform) (reasons []LedgerReason, buckets Ledger) {
+	quarantined, dropped, tooLate := t.ByRules()
+	for _, b := range []struct {
+		name string
+		rows *int64
+		list []offline.Reason
+	}{{"quarantined", &buckets.Quarantined, quarantined}, {"dropped", &buckets.Dropped, dropped}, {"too_late", &buckets.TooLate, tooLate}} {
+		for _, reason := range b.list {
+			*b.rows += reason.Rows
+			reasons = append(reasons, LedgerReason{Bucket: b.name, Reason: reason.Reason, Rows: reason.Rows})
+		}
+	}
+	return reasons, buckets
 }
 
 // duplicateReasons breaks the rows that were left out as duplicates down.

@@ -59,7 +59,7 @@ func (in *Input) arrive(ended map[int64]bool) (span Span) {
 		in.arriving = append(in.arriving, a)
 		in.live = append(in.live, l.ID)
 		span = span.Union(a.span)
-		if !ended[l.ID] && (in.Newest == nil || a.span.End-1 > *in.Newest) {
+		if !ended[l.ID] && !a.span.IsEmpty() && (in.Newest == nil || a.span.End-1 > *in.Newest) {
 			last := a.span.End - 1
 			in.Newest = &last
 		}
@@ -119,8 +119,9 @@ func (in *Input) createArrivingView(ctx context.Context, tx pgx.Tx, read Spans, 
 		columns = append(columns, quote(src.EventTime)+" AS "+eventTimeColumn)
 	}
 	columns = append(columns, arrived+" AS "+availableAtColumn)
+	where := strings.Join(append([]string{inside(src, read)}, in.counts...), " AND ")
 	_, err := tx.Exec(ctx, fmt.Sprintf("CREATE TEMPORARY VIEW %s AS SELECT %s FROM %s AS %s WHERE _load = ANY ('{%s}'::bigint[]) AND %s",
-		quote(src.Name), strings.Join(columns, ", "), in.table, quote(src.Name), strings.Join(ids, ","), inside(src, read)))
+		quote(src.Name), strings.Join(columns, ", "), in.table, quote(src.Name), strings.Join(ids, ","), where))
 	return err
 }
 

@@ -66,6 +66,12 @@ type Input struct {
 	// Exact and Conflicting are of Rows those that were left out as duplicates: equal to a row that counts, or of the same
 	// unique key as one.
 	Exact, Conflicting int64
+	// TooLate and Deleted are of Rows those that the source's rules leave out: that came too late, and that withdraw what their
+	// key stood for.
+	TooLate, Deleted []Reason
+	// Quarantined and LeftOutAtLoad are rows beside Rows that lacked what tells where they belong when they came, and were set
+	// aside or left out.
+	Quarantined, LeftOutAtLoad []Reason
 	// LeftOut is what else was left out of Rows. nil: nothing was looked for.
 	LeftOut *LeftOut
 	// RowsDigest is that of the rows read from a table of others, in any order. nil for a landing source.
@@ -80,6 +86,8 @@ type Input struct {
 	live  []int64
 	// arriving are the loads of a source whose corrections arrive; live is all of them.
 	arriving []arrivingLoad
+	// setAside are the loads that Quarantined counts rows of.
+	setAside []int64
 	// total is the number of rows of the live loads, inside of the interval or not. 0: it is not known.
 	total int64
 	// table is what stands after FROM for the rows that a query sees of the source in the run's snapshot.
@@ -154,7 +162,7 @@ func landed(src *feature.SourceVersion, loads []*Load, number int64) (in *Input,
 		in.total += l.Rows
 		span = span.Union(l.span())
 	}
-	if len(in.live) > 0 {
+	if !span.IsEmpty() {
 		newest := span.End - 1
 		in.Newest = &newest
 	}

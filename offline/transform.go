@@ -42,6 +42,8 @@ type Transform struct {
 	conn     *pgx.Conn
 	bounds   Bounds
 	validate Validate
+	// consumed is up to where earlier runs have taken up everything, nil for nothing.
+	consumed *Marks
 	// databases are those that sources may name, remotes the snapshots of those that the run has looked into.
 	databases *Databases
 	remotes   map[string]remoteSnapshot
@@ -58,7 +60,7 @@ func BeginTransform(ctx context.Context, conn *pgx.Conn, scope Scope) (*Transfor
 		return nil, err
 	}
 	t := &Transform{View: scope.View, tx: tx, conn: conn, databases: scope.Databases, remotes: map[string]remoteSnapshot{},
-		bounds: scope.Bounds.orDefault(), validate: scope.Validate, vectorBytes: scope.View.VectorBytes()}
+		bounds: scope.Bounds.orDefault(), validate: scope.Validate, consumed: scope.Consumed, vectorBytes: scope.View.VectorBytes()}
 	if a := t.View.Aggregation; a != nil {
 		t.windows = window.NewPlan(&t.View.View, &t.View.SourceVersions[0].Source)
 	}
@@ -102,6 +104,7 @@ func (t *Transform) begin(ctx context.Context, scope *Scope) error {
 func (t *Transform) Read(ctx context.Context) error {
 	// What the run reads of other databases is copied by then.
 	defer t.closeRemotes(ctx)
+	t.CountSetAside()
 	read := t.Reads()
 	var err error
 	if t.corrections, err = t.corrected(read); err != nil {
@@ -109,6 +112,9 @@ func (t *Transform) Read(ctx context.Context) error {
 	}
 	for _, in := range t.Inputs {
 		if err := in.read(ctx, t, read); err != nil {
+			return err
+		}
+		if err := in.leaveOutByRules(ctx, t, read); err != nil {
 			return err
 		}
 		if err := in.validate(ctx, t, read); err != nil {
@@ -140,7 +146,7 @@ func (t *Transform) checkFunctions(ctx context.Context) error {
 func (t *Transform) RowsRead() int64 {
 	var n int64
 	for _, in := range t.Inputs {
-		n += in.Rows
+		n += in.Rows + in.SetAside()
 	}
 	for _, in := range t.ViewInputs {
 		n += in.Rows
