@@ -82,14 +82,27 @@ func (s *server) WatchRun(_ *headwaterv1.WatchRunRequest, stream grpc.ServerStre
 // start serves s and connects to it.
 func start(t *testing.T, s *server) *Client {
 	t.Helper()
+	return startServing(t, func(g *grpc.Server) {
+		headwaterv1.RegisterIngestServiceServer(g, s)
+		headwaterv1.RegisterDatasetServiceServer(g, s)
+		headwaterv1.RegisterMaterializationServiceServer(g, s)
+	})
+}
+
+// startIngest serves another ingest service and connects to it.
+func startIngest(t *testing.T, s headwaterv1.IngestServiceServer) *Client {
+	t.Helper()
+	return startServing(t, func(g *grpc.Server) { headwaterv1.RegisterIngestServiceServer(g, s) })
+}
+
+func startServing(t *testing.T, register func(*grpc.Server)) *Client {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := grpc.NewServer()
-	headwaterv1.RegisterIngestServiceServer(g, s)
-	headwaterv1.RegisterDatasetServiceServer(g, s)
-	headwaterv1.RegisterMaterializationServiceServer(g, s)
+	register(g)
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(l) }()
 	c, err := Dial(l.Addr().String(), "secret", Options{})
@@ -151,9 +164,9 @@ func TestIngest(t *testing.T) {
 		return r.Err()
 	}}
 	c := start(t, s)
-	load, err := c.Ingest(context.Background(), "flights", &headwaterv1.IngestHeader{FileName: "a.csv"}, rows(10, nil))
-	if err != nil || load.Id != 7 {
-		t.Fatalf("found %v and %v", load, err)
+	r, err := c.Ingest(context.Background(), "flights", &headwaterv1.IngestHeader{FileName: "a.csv"}, rows(10, nil))
+	if err != nil || r.GetLoad().GetId() != 7 {
+		t.Fatalf("found %v and %v", r, err)
 	}
 	if len(s.tokens) != 1 || s.tokens[0] != "Bearer secret" {
 		t.Errorf("found authorization %q", s.tokens)

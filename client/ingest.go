@@ -25,29 +25,23 @@ type Rows struct {
 }
 
 // Ingest sends rows as one load of a source. The header says what they were read from. The load exists when Ingest
-// returns it; on any error, one from rows included, nothing does.
-func (c *Client) Ingest(ctx context.Context, source string, header *headwaterv1.IngestHeader, rows Rows) (*headwaterv1.Load, error) {
+// returns; on an error that the server tells, or one from rows, nothing does. When the connection was lost the load may be there
+// all the same, and sending it again, with the same SHA-256 or without one, is refused then as ALREADY_EXISTS.
+func (c *Client) Ingest(ctx context.Context, source string, header *headwaterv1.IngestHeader, rows Rows) (*headwaterv1.IngestResponse, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.Loads.Ingest(ctx)
 	if err != nil {
 		return nil, err
 	}
-	response := func() (*headwaterv1.Load, error) {
-		r, err := stream.CloseAndRecv()
-		if err != nil {
-			return nil, err
-		}
-		return r.GetLoad(), nil
-	}
 	if err := stream.Send(&headwaterv1.IngestRequest{Source: source, Header: header}); err != nil {
-		return ended(err, response)
+		return ended(err, stream.CloseAndRecv)
 	}
 	err = rows.send(func(part []byte) error { return stream.Send(&headwaterv1.IngestRequest{Arrow: part}) })
 	if err != nil {
-		return ended(err, response)
+		return ended(err, stream.CloseAndRecv)
 	}
-	return response()
+	return stream.CloseAndRecv()
 }
 
 // ended tells why a stream could not be sent to: io.EOF stands for the server's error, which receive returns.

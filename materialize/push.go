@@ -21,6 +21,9 @@ func (m *Materializer) SourceChanged(ctx context.Context, tx pgx.Tx, source stri
 		if err != nil {
 			return nil, err
 		}
+		if _, err := tx.Exec(ctx, `UPDATE headwater.run SET trigger = $2 WHERE id = $1`, id, string(ByPush)); err != nil {
+			return nil, err
+		}
 		if _, err := m.jobs.InsertTx(ctx, tx, runArgs{RunID: id}, nil); err != nil {
 			return nil, err
 		}

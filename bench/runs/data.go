@@ -170,12 +170,13 @@ func batches(schema *arrow.Schema, rows int, row func(b *array.RecordBuilder, i 
 func (b *bench) ingest(ctx context.Context, source string, replaces int64, rows client.Rows, count int) (int64, error) {
 	sum := sha256.Sum256([]byte(source))
 	began := time.Now()
-	load, err := b.client.Ingest(ctx, source, &headwaterv1.IngestHeader{
+	reply, err := b.client.Ingest(ctx, source, &headwaterv1.IngestHeader{
 		FileName: source + ".arrow", FileSha256: hex.EncodeToString(sum[:]), Replaces: replaces,
 	}, rows)
 	if err != nil {
 		return 0, err
 	}
+	load := reply.GetLoad()
 	if load.GetRows() != int64(count) {
 		return 0, fmt.Errorf("found a load of %d rows, expected %d", load.GetRows(), count)
 	}

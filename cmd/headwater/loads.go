@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,7 @@ import (
 
 func newIngest(a *app) *cobra.Command {
 	var replaces, format string
+	var wait bool
 	cmd := &cobra.Command{
 		Use: "ingest SOURCE FILE…", Short: "Load files into a source, one load each, in order; - is standard input",
 		Long: `Sends files to a landing source. Each file becomes one load, whole or not at all, in the order given. A file must have the
@@ -24,7 +26,10 @@ source's columns, by name; those of CSV and NDJSON are read as the types that th
 is NULL. Columns that the source does not have are refused, or left out where it says so (schema_changes).
 
 The same file (by its SHA-256) is taken once. --replaces loads one file in the place of an earlier load, whose rows count no
-longer.`,
+longer.
+
+Rows without an event time, or without a part of the unique key, are refused with their file, or set aside or left out as the source
+says (null_event_time). A load queues a run of each view that takes the source's rows as they come (push); --wait waits for them.`,
 		Args: takes(2, 0, "SOURCE FILE…"),
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			files := args[1:]
@@ -45,14 +50,15 @@ longer.`,
 				return err
 			}
 			done := &headwaterv1.ListLoadsResponse{}
+			var runs []int64
 			var failed error
 			for _, path := range files {
-				load, err := in.load(cmd.Context(), path)
+				r, err := in.load(cmd.Context(), path)
 				if err != nil {
 					failed = err
 					break
 				}
-				done.Loads = append(done.Loads, load)
+				done.Loads, runs = append(done.Loads, r.GetLoad()), append(runs, r.GetRuns()...)
 			}
 			if len(done.Loads) > 0 {
 				if err := a.print(done, loadTable(done.Loads)); err != nil {
@@ -62,10 +68,16 @@ longer.`,
 			if failed != nil && len(done.Loads) > 0 {
 				a.notef("%d of %d files were loaded before the one that failed; go on from there", len(done.Loads), len(files))
 			}
+			if wait {
+				failed = errors.Join(failed, a.awaitRuns(cmd.Context(), c, runs))
+			} else if len(runs) > 0 {
+				a.notef("queued %s of views that take these rows; `headwater runs list` says how they end", counted(len(runs), "run"))
+			}
 			return failed
 		}),
 	}
 	cmd.Flags().StringVar(&replaces, "replaces", "", "id of the load that the file replaces")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the runs that the loads queued have ended and the online store holds what they wrote")
 	cmd.Flags().StringVar(&format, "format", "", "format of the files: "+tabular.FormatNames()+" (default: by extension)")
 	return cmd
 }
@@ -90,7 +102,10 @@ func (in *ingestion) askSource(ctx context.Context) error {
 		}
 		in.columns = append(in.columns, feature.Column{Name: c.Name, Type: t})
 	}
-	in.notNull = append([]string{source.EventTime}, source.UniqueKey...)
+	// Else the server sets such rows aside, or leaves them out.
+	if source.NullEventTime == "" || source.NullEventTime == feature.RefuseNull.String() {
+		in.notNull = append([]string{source.EventTime}, source.UniqueKey...)
+	}
 	in.leaveOut = source.SchemaChanges == "ignore_new_columns"
 	in.foreign = source.GetPostgres() != nil
 	return nil
@@ -111,7 +126,7 @@ type ingestion struct {
 	foreign bool
 }
 
-func (in *ingestion) load(ctx context.Context, path string) (*headwaterv1.Load, error) {
+func (in *ingestion) load(ctx context.Context, path string) (*headwaterv1.IngestResponse, error) {
 	file, err := tabular.Open(path, in.in, in.format)
 	if err != nil {
 		return nil, err
@@ -135,12 +150,32 @@ func (in *ingestion) load(ctx context.Context, path string) (*headwaterv1.Load, 
 	}
 	bar := in.progress("ingest " + file.Name)
 	defer bar.clear()
-	load, err := in.client.Ingest(ctx, in.source, header, client.Rows{Schema: rows.Schema(), Batches: watched(rows, bar)})
-	if err == nil && len(load.IgnoredColumns) > 0 {
-		bar.clear()
-		in.notef("%s: left out, as source %s has no such columns: %s", file.Path, in.source, strings.Join(load.IgnoredColumns, ", "))
+	r, err := in.client.Ingest(ctx, in.source, header, client.Rows{Schema: rows.Schema(), Batches: watched(rows, bar)})
+	if err != nil {
+		return nil, err
 	}
-	return load, err
+	bar.clear()
+	if ignored := r.GetLoad().GetIgnoredColumns(); len(ignored) > 0 {
+		in.notef("%s: left out, as source %s has no such columns: %s", file.Path, in.source, strings.Join(ignored, ", "))
+	}
+	for _, reason := range r.GetReasons() {
+		in.notef("%s: %s %s: %s", file.Path, counted(int(reason.GetRows()), "row"), reason.GetBucket(), reason.GetReason())
+	}
+	return r, nil
+}
+
+// awaitRuns waits for runs, shows them, and says why one did not end well.
+func (a *app) awaitRuns(ctx context.Context, c *client.Client, ids []int64) error {
+	var ended []*headwaterv1.Run
+	for _, id := range ids {
+		run, err := a.watch(ctx, c, &headwaterv1.Run{Id: id})
+		if err != nil {
+			return err
+		}
+		ended = append(ended, run)
+		a.notef("run %s: %s", runName(run), enumName(run.State, "RUN_STATE_"))
+	}
+	return failureOf(ended)
 }
 
 func newLoads(a *app) *cobra.Command {
@@ -165,7 +200,7 @@ func newLoads(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printDocument(r, loadFacts(r.GetLoad()))
+			return a.printDocument(r, loadFacts(r.GetLoad()), batchFacts(r.GetBatches()))
 		}),
 	}
 	var reason string
@@ -222,7 +257,10 @@ func loadFacts(l *headwaterv1.Load) section {
 	s.add("source", l.GetSource())
 	s.add("number", number(l.GetNumber()))
 	s.add("state", loadState(l))
-	if l.GetFileName() != "" {
+	switch {
+	case l.GetBatches() > 0:
+		s.add("rows", number(l.Rows))
+	case l.GetFileName() != "":
 		s.add("file", l.FileName)
 		s.add("size", counted(l.FileSize, "byte"))
 		s.add("sha256", none(l.FileSha256))
@@ -231,12 +269,21 @@ func loadFacts(l *headwaterv1.Load) section {
 	if l.GetEventTimeMin() != nil {
 		s.add("event times", instant(l.EventTimeMin)+" to "+instant(l.EventTimeMax))
 	}
+	for _, r := range l.GetReasons() {
+		s.add(r.GetBucket(), counted(int(r.GetRows()), "row")+": "+r.GetReason())
+	}
+	if l.GetRowsDigest() != "" {
+		s.add("rows digest", l.RowsDigest)
+	}
+	if l.GetBatches() > 0 {
+		s.add("batches", number(int64(l.Batches)))
+	}
 	if len(l.GetIgnoredColumns()) > 0 {
 		s.add("left out", strings.Join(l.IgnoredColumns, ", "))
 	}
 	if l.GetReplaces() != 0 {
 		ends := "replaces"
-		if l.FileName == "" {
+		if l.State == headwaterv1.LoadState_LOAD_STATE_RETRACTION {
 			ends = "retracts"
 		}
 		s.add(ends, "load "+number(l.Replaces))
@@ -245,5 +292,14 @@ func loadFacts(l *headwaterv1.Load) section {
 		s.add("reason", l.RetractReason)
 	}
 	s.add("committed", moment(l.GetCommittedAt())+" by "+l.GetPrincipal())
+	return s
+}
+
+// batchFacts are the batches of a load, by their keys.
+func batchFacts(batches []*headwaterv1.BatchResult) section {
+	s := section{title: "batches", table: table{header: []string{"KEY", "ROWS#"}}}
+	for _, b := range batches {
+		s.table.add(b.GetIdempotencyKey(), number(b.GetRows()))
+	}
 	return s
 }

@@ -186,8 +186,8 @@ func (t *testRun) load(ctx context.Context, i int, l *definition.Arrival) (int64
 	if l.Replaces >= 0 {
 		header.Replaces = t.loads[l.Replaces]
 	}
-	load, err := t.client.Ingest(ctx, l.Source.Name, header, rowsOf(l.Source.Columns, l.Rows))
-	return load.GetId(), err
+	r, err := t.client.Ingest(ctx, l.Source.Name, header, rowsOf(l.Source.Columns, l.Rows))
+	return r.GetLoad().GetId(), err
 }
 
 // rowsOf is rows as one batch.
