@@ -3,6 +3,7 @@ package offline
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -131,18 +132,35 @@ func rowsPerEntity(ctx context.Context, conn *pgx.Conn, v *feature.ViewVersion) 
 }
 
 func (c Current) query(entities string) string {
-	as := AsOf{View: c.View, Seq: c.Seq}
-	// Every visible row behind the winner in the order of its key is one that does not count yet, so there are few.
+	as, now := AsOf{View: c.View, Seq: c.Seq}, timeLiteral(c.Now)
+	columns := append([]string{eventTimeColumn, availableAtColumn, "seq_from"}, storedNames(c.View)...)
+	// Of most entities the newest visible row counts already: then it is the winner, and Postgres does not begin with the
+	// others. Else every visible row behind the winner in the order of the key is one that does not count yet.
+	ahead := fmt.Sprintf("(n.event_time > %[1]s OR n.available_at > %[1]s)", now)
+	chosen := make([]string, len(columns))
+	for i, name := range columns {
+		chosen[i] = fmt.Sprintf("CASE WHEN %s THEN w.%[2]s ELSE n.%[2]s END AS %[2]s", ahead, quote(name))
+	}
 	return fmt.Sprintf(`
 		SELECT k.entity_key, d.due, %s
 		FROM (%s) k
-		LEFT JOIN LATERAL (%s) w ON true
 		LEFT JOIN LATERAL (
-			SELECT min(greatest(h.event_time, h.available_at)) AS due FROM %s h
-			WHERE %s AND (h.event_time, h.available_at) > (coalesce(w.event_time, '-infinity'), coalesce(w.available_at, '-infinity'))
-		) d ON true`,
-		winnerColumns(c.View, "w", fmt.Sprint(uint8(read.NoRow))), entities,
-		winnerQuery(as, "k.entity_key", timeLiteral(c.Now)), historyTable(c.View), as.visible("k.entity_key"))
+			SELECT %s FROM %s h WHERE %s ORDER BY h.event_time DESC, h.available_at DESC LIMIT 1
+		) n ON true
+		LEFT JOIN LATERAL (
+			SELECT %s FROM %s h WHERE %s AND %s AND h.event_time <= %s AND h.available_at <= %s
+			ORDER BY h.event_time DESC, h.available_at DESC LIMIT 1
+		) w ON true
+		LEFT JOIN LATERAL (
+			SELECT min(greatest(h.event_time, h.available_at)) AS due FROM %s h WHERE %s AND %s
+				AND (h.event_time, h.available_at) > (coalesce(w.event_time, '-infinity'), coalesce(w.available_at, '-infinity'))
+		) d ON true
+		CROSS JOIN LATERAL (SELECT %s) c`,
+		winnerColumns(c.View, "c", fmt.Sprint(uint8(read.NoRow))), entities,
+		quoteAll("h.", columns), historyTable(c.View), as.visible("k.entity_key"),
+		quoteAll("h.", columns), historyTable(c.View), ahead, as.visible("k.entity_key"), now, now,
+		historyTable(c.View), ahead, as.visible("k.entity_key"),
+		strings.Join(chosen, ", "))
 }
 
 func (c Current) decode(fields [][]byte) (*Entity, error) {
