@@ -113,7 +113,8 @@ func TestAllowedLateness(t *testing.T) {
 		lateReading("b", 1, hours(1), hours(3), feature.Float64(2)),
 		lateReading("c", 1, hours(1), hours(3)+1, feature.Float64(3)),
 		unknown)
-	expectBooks(t, w.published(t, sql, nil), "read 4 accepted 3 quarantined 0 duplicate 0 dropped 0 too late 1; too_late allowed_lateness 1")
+	expectBooks(t, w.published(t, sql, nil), "read 4 accepted 3 quarantined 0 duplicate 0 dropped 0 too late 1; "+
+		"filtered WHERE of the query 1, too_late allowed_lateness 1")
 	expectLive(t, w, sql, "a|1 01:00 known 01:00: 1 1", "b|1 01:00 known 03:00: 2 1")
 	expectBooks(t, w.published(t, windows, nil), "read 4 accepted 3 quarantined 0 duplicate 0 dropped 0 too late 1; "+
 		"filtered available at is NULL 1, filtered available too late for every window 1, too_late allowed_lateness 1")
@@ -150,7 +151,8 @@ func TestAllowedLatenessOfCorrections(t *testing.T) {
 	w.commit(t, src, 1, hours(2))
 	w.load(t, src, first, reading("a", 1, hours(1), 7), lateReading("b", 1, hours(1), hours(9), feature.Float64(2)))
 	w.commit(t, src, 2, hours(50))
-	expectBooks(t, w.published(t, view, nil), "read 4 accepted 2 quarantined 0 duplicate 0 dropped 0 too late 2; too_late allowed_lateness 2")
+	expectBooks(t, w.published(t, view, nil), "read 4 accepted 2 quarantined 0 duplicate 0 dropped 0 too late 2; too_late allowed_lateness 2, "+
+		"unaccounted its corrections arrive: it is read once for each state of knowledge 2")
 	expectLive(t, w, view, "a|1 01:00 known 01:00: 1 1", "a|1 01:00 known 50:00: 7 1")
 }
 
