@@ -237,6 +237,11 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 
 		Expectations: c.expectations(at, v.GetExpectations()), MaxQuarantineRatio: v.MaxQuarantineRatio,
 	}
+	if s := v.GetSchedule(); s != nil {
+		view.Schedule = &feature.Schedule{
+			Cron: s.GetCron(), AfterInputs: s.GetAfterInputs(), Priority: int(s.GetPriority()), Attempts: int(s.GetAttempts()),
+		}
+	}
 	switch kind := v.GetKind().(type) {
 	case *headwaterv1.FeatureView_Sql:
 		view.SQL = &feature.SQLTransform{

@@ -89,6 +89,11 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 		Description: v.Description, Owner: v.Owner, Tags: v.Tags, Deprecated: deprecationToProto(v.Deprecated),
 		Expectations: expectationsToProto(v.Expectations), MaxQuarantineRatio: v.MaxQuarantineRatio,
 	}
+	if s := v.Schedule; s != nil {
+		p.Schedule = &headwaterv1.Schedule{
+			Cron: s.Cron, AfterInputs: s.AfterInputs, Priority: int32(s.Priority), Attempts: int32(s.Attempts),
+		}
+	}
 	switch {
 	case v.Push != nil:
 		p.Kind = &headwaterv1.FeatureView_Push{Push: &headwaterv1.PushTransform{Source: v.Push.Source, Keys: v.Push.Keys}}

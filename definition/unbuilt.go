@@ -16,8 +16,4 @@ func (c *fromProto) unbuilt(f *headwaterv1.DefinitionFile) {
 		at := feature.KindSource.Path(i)
 		refuse(at+".postgres.snapshot", s.GetPostgres().GetSnapshot())
 	}
-	for i, v := range f.GetFeatureViews() {
-		at := feature.KindView.Path(i)
-		refuse(at+".schedule", v.GetSchedule() != nil)
-	}
 }

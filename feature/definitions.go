@@ -278,6 +278,8 @@ type View struct {
 	// MaxQuarantineRatio is as written, nil for none; see QuarantineLimit.
 	MaxQuarantineRatio *float64
 	Push               *Push
+	// Schedule is nil for views that are materialized only when somebody asks.
+	Schedule *Schedule
 	Docs
 }
 

@@ -41,6 +41,7 @@ func DiffView(before, after *ViewVersion) Difference {
 	}
 	d.field("max_quarantine_ratio", ratioText(before.MaxQuarantineRatio), ratioText(after.MaxQuarantineRatio))
 	d.expectationWords(before.Expectations, after.Expectations)
+	d.field("schedule", before.Schedule.text(), after.Schedule.text())
 	d.docs(&before.Docs, &after.Docs)
 	return d
 }

@@ -241,6 +241,7 @@ func (v *validation) view(w *View) {
 	v.duration("grain", w.Grain)
 	v.duration("lookback", w.Lookback)
 	v.viewExpectations(w)
+	v.schedule(w)
 
 	kinds := 0
 	if w.Push != nil {

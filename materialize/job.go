@@ -45,7 +45,7 @@ type Job struct {
 	Progress *Progress
 }
 
-// selectJobs tells of what a run waits for by the runs it waits on: the one of its view version that is at work, and the
+// selectJobs tells of what a run waits for by the runs it waits on: the one of its view version that has begun, and the
 // older ones of views that it reads.
 const selectJobs = `
 	SELECT r.id, r.trigger, r.priority, r.attempt, r.attempts, r.not_before, r.cancel_requested_at, coalesce(r.cancelled_by, ''),
@@ -57,7 +57,7 @@ const selectJobs = `
 		CASE WHEN r.state = 'queued' THEN (
 			SELECT d.name || '@' || d.version || coalesce('/' || w.seq, '') || ' (id ' || w.id || ')'
 			FROM headwater.run w JOIN headwater.definition d ON d.id = w.view_id
-			WHERE w.view_id = r.view_id AND w.state = 'running' LIMIT 1) END,
+			WHERE w.view_id = r.view_id AND w.id <> r.id AND w.seq IS NOT NULL AND w.state IN ('queued', 'running') LIMIT 1) END,
 		p.phase, p.rows_done, p.rows_total, p.chunks_done, p.chunks_total, p.updated_at, clock_timestamp()
 	FROM headwater.run r
 		LEFT JOIN headwater.run_progress p ON p.run_id = r.id AND (r.state = 'running' OR r.online_state = 'pending')
@@ -119,7 +119,7 @@ func waitsFor(j *Job, inputs []string, holder *string, now time.Time) string {
 		reasons = append(reasons, "runs of views that it reads: "+strings.Join(inputs, ", ")+more)
 	}
 	if holder != nil {
-		reasons = append(reasons, "run "+*holder+" of the same view, which is at work")
+		reasons = append(reasons, "run "+*holder+" of the same view, which has begun")
 	}
 	return strings.Join(reasons, "; ")
 }

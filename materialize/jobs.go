@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 	// jobTimeout bounds a job's one attempt. It is finite because River never rescues a job without a timeout.
 	jobTimeout = 6 * time.Hour
 	// recoverEvery is how often runs that a dead process left behind are looked for.
-	recoverEvery = 15 * time.Second
+	recoverEvery = 2 * time.Second
 )
 
 // Config is what a Materializer needs.
@@ -39,12 +40,15 @@ type Config struct {
 	Databases *offline.Databases
 	// View finds a view version by id in the newest catalog, or nil.
 	View func(id int64) *feature.ViewVersion
-	// Audit records a publication in the transaction that makes it.
+	// Scheduled are the views that may be materialized by themselves: the newest version of each that is neither removed nor
+	// retired. nil: none.
+	Scheduled func() []*feature.ViewVersion
+	// Audit records a publication, or that a run was cancelled, in the transaction that makes it.
 	Audit func(ctx context.Context, tx pgx.Tx, r *Run) error
 	Log   *slog.Logger
 	// Workers is how many runs, and how many online loads, this process works on at once. Default 4.
 	Workers int
-	// Now is the clock that the online store is loaded by. Default time.Now.
+	// Now is the clock that the online store is loaded by, and that schedules follow. Default time.Now.
 	Now func() time.Time
 	// Bounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
 	Bounds offline.Bounds
@@ -65,6 +69,9 @@ type Materializer struct {
 	runner *runner
 	loader *loader
 	jobs   *river.Client[pgx.Tx]
+
+	// seen is up to when this process knows that schedules were seen to, by view version. Of the goroutine that looks at them.
+	seen map[int64]feature.Time
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -87,10 +94,11 @@ func New(config Config) (*Materializer, error) {
 	if config.Reached == nil {
 		config.Reached = func(string) error { return nil }
 	}
-	m := &Materializer{config: config}
+	m := &Materializer{config: config, seen: map[int64]feature.Time{}}
 	m.runner = &runner{
 		pool: config.Pool, log: config.Log, databases: config.Databases, view: config.View, published: m.published,
 		reached: config.Reached, bounds: config.Bounds, chunkRows: config.ChunkRows, chunkWorkers: config.ChunkWorkers,
+		cancelled: config.Audit,
 	}
 	m.loader = &loader{
 		pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now, reached: config.Reached,
@@ -126,7 +134,9 @@ func (m *Materializer) Start(ctx context.Context) error {
 	if err := m.jobs.Start(ctx); err != nil {
 		return err
 	}
-	m.stopped.Go(func() { m.recover(ctx) })
+	m.stopped.Go(func() { m.every(ctx, recoverEvery, "looking for abandoned runs", m.recover) })
+	m.stopped.Go(func() { m.every(ctx, cancelEvery, "looking for runs to cancel", m.cancelAsked) })
+	m.stopped.Go(func() { m.every(ctx, tickEvery, "looking at schedules", m.tick) })
 	m.stopped.Go(func() { m.loader.followDue(ctx, m.config.Log) })
 	return nil
 }
@@ -152,8 +162,10 @@ type Request struct {
 	View *feature.ViewVersion
 	// From and To bound the event times less grain, [From, To). nil: as far as the sources reach. Without either the run is
 	// incremental, unless it is Full.
-	From, To  *time.Time
-	Full      bool
+	From, To *time.Time
+	Full     bool
+	// Trigger is why. Empty: somebody asked.
+	Trigger   Trigger
 	Principal string
 }
 
@@ -187,12 +199,8 @@ func (m *Materializer) Enqueue(ctx context.Context, requests []Request) ([]*Run,
 				return fault.New(fault.InvalidArgument, "interval: found from %s and to %s, expected from before to",
 					req.From.Format(time.RFC3339), req.To.Format(time.RFC3339))
 			}
-			id, err := insertQueued(ctx, tx, req)
-			if err != nil {
-				return err
-			}
-			ids[i] = id
-			if _, err := m.jobs.InsertTx(ctx, tx, runArgs{RunID: id}, nil); err != nil {
+			var err error
+			if ids[i], err = m.queue(ctx, tx, req); err != nil {
 				return err
 			}
 		}
@@ -255,31 +263,37 @@ func (m *Materializer) published(ctx context.Context, tx pgx.Tx, r *Run) error {
 	if err := m.config.Audit(ctx, tx, r); err != nil {
 		return err
 	}
-	_, err := m.jobs.InsertTx(ctx, tx, loadArgs{RunID: r.ID}, nil)
+	if _, err := m.jobs.InsertTx(ctx, tx, loadArgs{RunID: r.ID}, nil); err != nil {
+		return err
+	}
+	if r.Ledger.Inserted == 0 && r.Ledger.Withdrawn == 0 {
+		return nil
+	}
+	_, err := m.queueDependents(ctx, tx, readsView(r.ViewID))
 	return err
 }
 
-// recover gives new jobs to runs that are neither ended nor worked on: a process that dies leaves its jobs marked as
-// running, and River waits for their timeout. A job too many does no harm, since the lease and the run's state decide.
-func (m *Materializer) recover(ctx context.Context) {
+// every calls do now and then, until ctx ends.
+func (m *Materializer) every(ctx context.Context, interval time.Duration, what string, do func(context.Context) error) {
 	for {
-		if err := m.recoverOnce(ctx); err != nil && ctx.Err() == nil {
-			m.config.Log.WarnContext(ctx, "looking for abandoned runs", "error", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			m.config.Log.WarnContext(ctx, what, "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(recoverEvery):
+		case <-time.After(interval):
 		}
 	}
 }
 
-// A run is abandoned when nobody holds the lock that working on it takes, and it has waited for longer than a job takes to
-// be fetched.
+// A run that is at work holds its lease, so one that does not was abandoned. One that is queued, or not in the online store,
+// was when it has had no job for longer than a job takes to be fetched and to take the lock.
 const selectAbandoned = `
-	SELECT r.id, r.state = 'published' FROM headwater.run r
-	WHERE (r.state IN ('queued', 'running') AND r.queued_at < clock_timestamp() - interval '10 seconds'
-			OR r.online_state = 'pending' AND r.ended_at < clock_timestamp() - interval '10 seconds')
+	SELECT r.id, r.state = 'published', r.priority, r.attempts FROM headwater.run r
+	WHERE (r.state = 'running'
+			OR r.state = 'queued' AND r.queued_at < clock_timestamp() - interval '3 seconds'
+			OR r.online_state = 'pending' AND r.ended_at < clock_timestamp() - interval '3 seconds')
 		AND NOT EXISTS (
 			SELECT 1 FROM pg_locks l
 			WHERE l.locktype = 'advisory' AND l.classid::bigint = CASE r.state WHEN 'published' THEN $2::bigint ELSE $1::bigint END
@@ -287,20 +301,23 @@ const selectAbandoned = `
 				AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 		AND NOT EXISTS (
 			SELECT 1 FROM headwater_jobs.river_job j
-			WHERE j.args->>'run_id' = r.id::text
-				AND (j.kind = 'load_online') = (r.state = 'published')
-				AND (j.state IN ('available', 'pending', 'retryable', 'scheduled')
-					OR j.state = 'running' AND j.attempted_at > clock_timestamp() - interval '10 seconds'))
+			WHERE j.state IN ('available', 'pending', 'retryable', 'scheduled', 'running')
+				AND j.kind = CASE r.state WHEN 'published' THEN 'load_online' ELSE 'materialize' END
+				AND j.args->>'run_id' = r.id::text
+				AND (j.state <> 'running' OR r.state <> 'running' AND j.attempted_at > clock_timestamp() - interval '3 seconds'))
 	ORDER BY r.id`
 
-func (m *Materializer) recoverOnce(ctx context.Context) error {
+// recover gives new jobs to runs that are neither ended nor worked on: a process that dies leaves its jobs marked as
+// running, and River waits for their timeout. A job too many does no harm, since the lease and the run's state decide.
+func (m *Materializer) recover(ctx context.Context) error {
 	rows, err := m.config.Pool.Query(ctx, selectAbandoned, int64(leaseClass), int64(loadClass))
 	if err != nil {
 		return err
 	}
 	type abandoned struct {
-		ID        int64
-		Published bool
+		ID                 int64
+		Published          bool
+		Priority, Attempts int
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[abandoned])
 	if err != nil {
@@ -308,10 +325,11 @@ func (m *Materializer) recoverOnce(ctx context.Context) error {
 	}
 	for _, r := range found {
 		var args river.JobArgs = runArgs{RunID: r.ID}
+		opts := insertOpts(r.Priority, r.Attempts)
 		if r.Published {
-			args = loadArgs{RunID: r.ID}
+			args, opts = loadArgs{RunID: r.ID}, nil
 		}
-		if _, err := m.jobs.Insert(ctx, args, nil); err != nil {
+		if _, err := m.jobs.Insert(ctx, args, opts); err != nil {
 			return err
 		}
 		m.config.Log.InfoContext(ctx, "took up an abandoned run", "run", r.ID, "published", r.Published)
@@ -374,8 +392,23 @@ func (w *runWorker) count(ctx context.Context, id int64, err error) {
 // countTimeout bounds reading a run for the metrics.
 const countTimeout = 5 * time.Second
 
-// NextRetry is seconds, not River's default that grows to hours: a run that waits for a server to come back is waited for.
-func (w *runWorker) NextRetry(job *river.Job[runArgs]) time.Time { return retryAt(job.JobRow) }
+// insertOpts are those of the job of a run. River counts attempts too, of which some end before the run has begun.
+func insertOpts(priority, attempts int) *river.InsertOpts {
+	return &river.InsertOpts{Queue: queueRuns, Priority: priority, MaxAttempts: attempts}
+}
+
+// NextRetry is what the run says, or, when it cannot be asked, what it would say.
+func (w *runWorker) NextRetry(job *river.Job[runArgs]) time.Time {
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	var wait *float64
+	err := w.runner.pool.QueryRow(ctx, `SELECT extract(epoch FROM not_before - clock_timestamp())::float8 FROM headwater.run WHERE id = $1`,
+		job.Args.RunID).Scan(&wait)
+	if err != nil || wait == nil {
+		return retryAt(job.JobRow)
+	}
+	return time.Now().Add(time.Duration(*wait * float64(time.Second)))
+}
 
 type loadArgs struct {
 	RunID int64 `json:"run_id"`
@@ -415,10 +448,22 @@ func (h *jobErrors) HandlePanic(ctx context.Context, job *rivertype.JobRow, valu
 	return nil
 }
 
-// retryAt backs off from half a second to half a minute.
-func retryAt(job *rivertype.JobRow) time.Time {
-	wait := 500 * time.Millisecond << min(len(job.Errors), 6)
-	return time.Now().Add(min(wait, 30*time.Second))
+// backoff is how long to wait after an attempt, the first being 1: from about half a second, doubled each time, to about half a
+// minute, not River's default that grows to hours, since what is away comes back. Jitter keeps runs that failed together from
+// coming back together.
+func backoff(attempt int) time.Duration {
+	wait := min(500*time.Millisecond<<min(max(attempt-1, 0), 6), 30*time.Second)
+	return wait*3/4 + rand.N(wait/2)
+}
+
+func retryAt(job *rivertype.JobRow) time.Time { return time.Now().Add(backoff(len(job.Errors) + 1)) }
+
+// usedUp is why a run failed that may not be tried again.
+func usedUp(cause error) string {
+	if f := fault.As(database.Fault(cause)); f != nil {
+		return fmt.Sprintf("the attempts are used up, the last one ended so: %s", f.Error())
+	}
+	return "the attempts are used up; the server's log has the cause"
 }
 
 // giveUp ends a run whose attempts are used up. It takes the lease for it, because the last attempt may have ended without
@@ -426,10 +471,7 @@ func retryAt(job *rivertype.JobRow) time.Time {
 func (rn *runner) giveUp(ctx context.Context, id int64, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	message := "the attempts are used up; the server's log has the cause"
-	if f := fault.As(cause); f != nil {
-		message = fmt.Sprintf("the attempts are used up, the last one ended so: %s", f.Error())
-	}
+	message := usedUp(cause)
 	r, err := Get(ctx, rn.pool, id)
 	if err != nil || r.State.Ended() {
 		return err

@@ -111,6 +111,14 @@ func (l *lease) fence(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// fenceAlone is fence once all transactions of the attempt have ended, also those whose connections were given up.
+func (l *lease) fenceAlone(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `SELECT FROM headwater.view_state WHERE view_id = $1 FOR UPDATE`, l.view.ID); err != nil {
+		return err
+	}
+	return l.fence(ctx, tx)
+}
+
 // release gives the lease back. The connection's end does so too.
 func (l *lease) release(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

@@ -9,7 +9,7 @@ import (
 )
 
 // SourceChanged queues, in the transaction of a load into a source or of a retraction there, a run of each of the views that
-// takes the source's rows as they come, and returns their ids. Others of the views are left alone. Each run sees the load: it
+// takes the source's rows as they come, and of each that is to run after what it reads, and returns their ids. Each run sees the load: it
 // can begin only when the transaction has committed.
 func (m *Materializer) SourceChanged(ctx context.Context, tx pgx.Tx, source string, views []*feature.ViewVersion, principal string) ([]int64, error) {
 	var ids []int64
@@ -17,17 +17,12 @@ func (m *Materializer) SourceChanged(ctx context.Context, tx pgx.Tx, source stri
 		if v.Push == nil || v.Push.Source != source {
 			continue
 		}
-		id, err := insertQueued(ctx, tx, Request{View: v, Principal: principal})
+		id, err := m.queue(ctx, tx, Request{View: v, Trigger: ByPush, Principal: principal})
 		if err != nil {
-			return nil, err
-		}
-		if _, err := tx.Exec(ctx, `UPDATE headwater.run SET trigger = $2 WHERE id = $1`, id, string(ByPush)); err != nil {
-			return nil, err
-		}
-		if _, err := m.jobs.InsertTx(ctx, tx, runArgs{RunID: id}, nil); err != nil {
 			return nil, err
 		}
 		ids = append(ids, id)
 	}
-	return ids, nil
+	dependents, err := m.queueDependents(ctx, tx, readsSource(source))
+	return append(ids, dependents...), err
 }

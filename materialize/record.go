@@ -1,10 +1,12 @@
 package materialize
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/offline"
@@ -14,9 +16,11 @@ import (
 // insertQueued records that a run was asked for.
 func insertQueued(ctx context.Context, tx pgx.Tx, req Request) (id int64, err error) {
 	err = tx.QueryRow(ctx, `
-		INSERT INTO headwater.run (view_id, state, scope, asked_from, asked_to, fingerprint, principal, queued_at)
-		VALUES ($1, 'queued', $2, $3, $4, $5, $6, clock_timestamp()) RETURNING id`,
-		req.View.ID, req.scope(), req.From, req.To, req.View.Fingerprint[:], req.Principal).Scan(&id)
+		INSERT INTO headwater.run (view_id, state, scope, asked_from, asked_to, fingerprint, principal, queued_at, trigger, priority,
+			attempts, reads_views)
+		VALUES ($1, 'queued', $2, $3, $4, $5, $6, clock_timestamp(), $7, $8, $9, $10) RETURNING id`,
+		req.View.ID, req.scope(), req.From, req.To, req.View.Fingerprint[:], req.Principal, cmp.Or(req.Trigger, ByRequest),
+		req.View.RunPriority(), req.View.RunAttempts(), inputIDs(req.View)).Scan(&id)
 	return id, err
 }
 
@@ -24,17 +28,26 @@ func insertQueued(ctx context.Context, tx pgx.Tx, req Request) (id int64, err er
 // earlier attempt left half written goes on under the sequence that it has.
 func begin(ctx context.Context, tx pgx.Tx, r *Run) error {
 	if r.Seq != 0 {
-		_, err := tx.Exec(ctx, `UPDATE headwater.run SET state = 'running', error = NULL WHERE id = $1 AND state IN ('queued', 'running')`, r.ID)
-		return err
+		return begun(tx.Exec(ctx, `
+			UPDATE headwater.run SET state = 'running', error = NULL, not_before = NULL, attempt = attempt + 1
+			WHERE id = $1 AND state IN ('queued', 'running') AND cancel_requested_at IS NULL`, r.ID))
 	}
 	err := tx.QueryRow(ctx, `UPDATE headwater.view_state SET last_seq = last_seq + 1 WHERE view_id = $1 RETURNING last_seq`,
 		r.ViewID).Scan(&r.Seq)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `
-		UPDATE headwater.run SET state = 'running', seq = $2, started_at = clock_timestamp(), error = NULL
-		WHERE id = $1 AND state = 'queued'`, r.ID, r.Seq)
+	return begun(tx.Exec(ctx, `
+		UPDATE headwater.run SET state = 'running', seq = $2, started_at = clock_timestamp(), error = NULL, not_before = NULL,
+			attempt = attempt + 1
+		WHERE id = $1 AND state = 'queued' AND cancel_requested_at IS NULL`, r.ID, r.Seq))
+}
+
+// begun is errCancelled when no run began.
+func begun(tag pgconn.CommandTag, err error) error {
+	if err == nil && tag.RowsAffected() == 0 {
+		err = errCancelled
+	}
 	return err
 }
 

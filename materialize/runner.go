@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -32,6 +33,9 @@ type runner struct {
 	chunkWorkers int
 	// reached is told of each step of a run before it is taken, so that tests can stop one there.
 	reached func(step string) error
+	// cancelled is called in the transaction that ends a run as cancelled.
+	cancelled func(ctx context.Context, tx pgx.Tx, r *Run) error
+	working   working
 }
 
 // The steps of a run before which a process may die, in their order.
@@ -74,8 +78,12 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 	if view == nil {
 		return fmt.Errorf("view version %d of run %d is not in the catalog yet", r.ViewID, id)
 	}
-	if err := rn.inputsEnded(ctx, view, id); err != nil {
-		return err
+	ctx, done := rn.working.begin(ctx, id)
+	defer done()
+	if r.CancelRequestedAt == nil {
+		if err := rn.inputsEnded(ctx, view, id); err != nil {
+			return err
+		}
 	}
 	// Connections of its own: a run holds three for as long as it takes, which a pool shared with readers is not for.
 	conn, err := connect(ctx, rn.pool)
@@ -96,6 +104,12 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 	if r, err = Get(ctx, rn.pool, id); err != nil || r.State.Ended() {
 		return err
 	}
+	switch {
+	case r.CancelRequestedAt != nil:
+		return rn.giveBack(ctx, l, r, errCancelled)
+	case r.Attempt >= r.Attempts:
+		return rn.giveBack(ctx, l, r, errAttemptsUsedUp)
+	}
 	if unfinished, err := l.unfinished(ctx, id); err != nil || unfinished {
 		return errors.Join(err, errLeaseHeld)
 	}
@@ -108,16 +122,25 @@ func (rn *runner) run(ctx context.Context, id int64) error {
 	if err == nil || errors.Is(err, errLeaseLost) {
 		return err
 	}
+	if l.conn.IsClosed() && errors.Is(context.Cause(ctx), errCancelled) {
+		return rn.giveBackAnew(ctx, l, r, err)
+	}
 	return rn.giveBack(ctx, l, r, err)
+}
+
+// inputIDs are the view versions that a view reads.
+func inputIDs(view *feature.ViewVersion) []int64 {
+	ids := make([]int64, len(view.ViewVersions))
+	for i, v := range view.ViewVersions {
+		ids[i] = v.ID
+	}
+	return ids
 }
 
 // inputsEnded returns errInputsUnderWay while a run of a view that view reads has not ended that was queued before run id: who
 // asks for both means the second to be made of the first. Runs wait only on older ones, so that none wait on each other.
 func (rn *runner) inputsEnded(ctx context.Context, view *feature.ViewVersion, id int64) error {
-	var inputs []int64
-	for _, v := range view.ViewVersions {
-		inputs = append(inputs, v.ID)
-	}
+	inputs := inputIDs(view)
 	if len(inputs) == 0 {
 		return nil
 	}
@@ -130,13 +153,22 @@ func (rn *runner) inputsEnded(ctx context.Context, view *feature.ViewVersion, id
 	return err
 }
 
-// giveBack undoes what the attempt wrote. A fault that another attempt would meet again ends the run.
+// errAttemptsUsedUp ends a run whose attempts ended with their servers.
+var errAttemptsUsedUp = errors.New("the attempts are used up: the last one ended with its server; that server's log, or its system's, may say why")
+
+// giveBack undoes what the attempt wrote, and ends the run when it was cancelled, when another attempt would meet the same
+// fault, or when there may be none.
 func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) error {
+	// An attempt that a stop of its server ended does not count, and another server need not wait.
+	stopped := errors.Is(ctx.Err(), context.Canceled)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	final, ended := isFinal(cause), false
+	message, ended := "", false
+	if isFinal(cause) {
+		message = fault.As(cause).Error()
+	}
 	err := pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
-		if err := l.fence(ctx, tx); err != nil {
+		if err := l.fenceAlone(ctx, tx); err != nil {
 			return err
 		}
 		// A commit whose answer was lost may have published.
@@ -147,19 +179,31 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 		if ended = now.State.Ended(); ended {
 			return nil
 		}
+		switch {
+		case message != "":
+		case errors.Is(cause, errAttemptsUsedUp):
+			message = cause.Error()
+		case !stopped && now.Attempt >= now.Attempts:
+			message = usedUp(cause)
+		}
+		cancelled := now.CancelRequestedAt != nil
 		// What is done of a run that is cut into chunks is not done again.
 		goesOn, err := hasChunks(ctx, tx, r.ID)
 		if err != nil {
 			return err
 		}
-		if goesOn = goesOn && !final; r.Seq != 0 && !goesOn {
+		if goesOn = goesOn && message == "" && !cancelled; r.Seq != 0 && !goesOn {
 			if err := undo(ctx, tx, l.view, r.ID, r.Seq); err != nil {
 				return err
 			}
 		}
-		if final {
+		if cancelled {
+			ended = true
+			return rn.endCancelled(ctx, tx, r.ID)
+		}
+		if message != "" {
 			r.Checks = append(r.Checks, brokenRule(cause)...)
-			return fail(ctx, tx, r, fault.As(cause).Error())
+			return fail(ctx, tx, r, message)
 		}
 		// Whoever looks at the run sees what it waits for.
 		var last *string
@@ -167,11 +211,15 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 			text := f.Error()
 			last = &text
 		}
+		stay := "state = 'queued', seq = NULL, started_at = NULL"
 		if goesOn {
-			_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', error = $2 WHERE id = $1`, r.ID, last)
-			return err
+			stay = "state = 'queued'"
 		}
-		_, err = tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL, error = $2 WHERE id = $1`, r.ID, last)
+		_, err = tx.Exec(ctx, `
+			UPDATE headwater.run SET `+stay+`, error = $2,
+				attempt = CASE WHEN $3 AND state = 'running' THEN attempt - 1 ELSE attempt END,
+				not_before = CASE WHEN NOT $3 THEN clock_timestamp() + $4 * interval '1 microsecond' END
+			WHERE id = $1`, r.ID, last, stopped, backoff(now.Attempt).Microseconds())
 		return err
 	})
 	if err != nil {
@@ -180,7 +228,7 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 	if ended {
 		return nil
 	}
-	if final {
+	if message != "" {
 		rn.log.WarnContext(ctx, "run failed", "run", r.ID, "view", l.view.Ref(), "error", cause)
 		return nil
 	}
@@ -233,6 +281,9 @@ func (rn *runner) attempt(ctx context.Context, l *lease, r *Run) error {
 			return err
 		}
 		if err := rn.published(ctx, tx, r); err != nil {
+			return err
+		}
+		if err := refuseCancelled(ctx, tx, r.ID); err != nil {
 			return err
 		}
 		return rn.reached(stepPublishing)
@@ -467,5 +518,14 @@ func timeOf(t *time.Time) *feature.Time {
 
 // connect opens a connection outside of the pool, with the pool's settings.
 func connect(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
-	return pgx.ConnectConfig(ctx, pool.Config().ConnConfig.Copy())
+	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig.Copy())
+	if err != nil {
+		return nil, err
+	}
+	// A statement that outlives its process would keep what it locked. Where the system cannot tell, it does.
+	var refused *pgconn.PgError
+	if _, err := conn.Exec(ctx, `SET client_connection_check_interval = '1s'`); err != nil && !errors.As(err, &refused) {
+		return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	}
+	return conn, nil
 }

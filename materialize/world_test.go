@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -65,9 +66,12 @@ func (w *world) materializer(t *testing.T) *Materializer {
 	t.Helper()
 	m, err := New(Config{
 		Pool: w.pool, Writer: online.NewWriter(w.redis, online.DefaultPrefix), Reader: online.NewReader(w.redis, online.DefaultPrefix), Log: slog.New(slog.DiscardHandler),
-		View:    func(id int64) *feature.ViewVersion { return w.views[id] },
-		Audit:   func(_ context.Context, _ pgx.Tx, r *Run) error { return w.audit(r) },
-		Now:     func() time.Time { return w.now },
+		View:  func(id int64) *feature.ViewVersion { return w.views[id] },
+		Audit: func(_ context.Context, _ pgx.Tx, r *Run) error { return w.audit(r) },
+		Now:   func() time.Time { return w.now },
+		Scheduled: func() []*feature.ViewVersion {
+			return slices.Collect(maps.Values(w.views))
+		},
 		Reached: func(step string) error { return w.reached(step) }, ChunkRows: w.chunkRows,
 	})
 	if err != nil {

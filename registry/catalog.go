@@ -108,6 +108,11 @@ func (c *Catalog) Sources() []*feature.SourceVersion { return inUse(c, c.sources
 // Views are the newest versions, as Entities are.
 func (c *Catalog) Views() []*feature.ViewVersion { return inUse(c, c.views, feature.KindView) }
 
+// ViewsToRun are Views without those that are retired.
+func (c *Catalog) ViewsToRun() []*feature.ViewVersion {
+	return slices.DeleteFunc(c.Views(), func(v *feature.ViewVersion) bool { return c.retired(feature.KindView, v.Name) != nil })
+}
+
 // VersionsOf are all versions of a view, from 1 on, also of one that was removed.
 func (c *Catalog) VersionsOf(view string) []*feature.ViewVersion { return c.views[view] }
 

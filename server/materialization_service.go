@@ -173,6 +173,33 @@ func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stre
 	}
 }
 
+// CancelRuns cancels all the runs named, or with an error none.
+func (s *materializationService) CancelRuns(ctx context.Context, req *headwaterv1.CancelRunsRequest) (*headwaterv1.CancelRunsResponse, error) {
+	var ids []int64
+	for _, ref := range req.GetRuns() {
+		r, err := s.permittedRun(ctx, ref, func() (*materialize.Run, error) { return materialize.Find(ctx, s.pool, ref) })
+		if err != nil {
+			return nil, err
+		}
+		if err := access.Require(ctx, access.ActionMaterialize, access.KindView, r.View); err != nil {
+			return nil, err
+		}
+		ids = append(ids, r.ID)
+	}
+	if err := s.materializer.Cancel(ctx, ids, access.PrincipalFrom(ctx).Name, req.GetReason()); err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.CancelRunsResponse{}
+	for _, id := range ids {
+		r, err := materialize.Get(ctx, s.pool, id)
+		if err != nil {
+			return nil, err
+		}
+		resp.Runs = append(resp.Runs, runOf(r))
+	}
+	return resp, nil
+}
+
 // RebuildOnline answers once the rows are in the online store.
 func (s *materializationService) RebuildOnline(ctx context.Context, req *headwaterv1.RebuildOnlineRequest) (*headwaterv1.RebuildOnlineResponse, error) {
 	views, err := s.viewsToRebuild(ctx, req.GetViews())

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -134,7 +135,8 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Reader: online.NewReader(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
-		Audit: auditPublished, Log: config.Log, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, Metrics: s.metrics.runs, Reached: config.Reached,
+		Scheduled: func() []*feature.ViewVersion { return s.registry.Catalog().ViewsToRun() },
+		Audit:     auditEnded, Log: config.Log, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, Metrics: s.metrics.runs, Reached: config.Reached,
 	})
 	if err != nil {
 		return nil, err
@@ -205,10 +207,21 @@ func (s *Server) service(ref string) *feature.ServiceVersion {
 	return v
 }
 
-// publishWriter is the writer of the audit records that publications are; they are numbered by position.
-const publishWriter = "publish-log"
+// publishWriter is the writer of the audit records that publications are; they are numbered by position. cancelWriter is that
+// of runs that were cancelled, by their id.
+const (
+	publishWriter = "publish-log"
+	cancelWriter  = "run-cancelled"
+)
 
-func auditPublished(ctx context.Context, tx pgx.Tx, r *materialize.Run) error {
+// auditEnded records that a run was published or cancelled.
+func auditEnded(ctx context.Context, tx pgx.Tx, r *materialize.Run) error {
+	if r.State == materialize.Cancelled {
+		return access.WriteTx(ctx, tx, access.Record{
+			Writer: cancelWriter, Number: r.ID, Principal: r.CancelledBy, Method: "cancel",
+			Action: access.ActionMaterialize, Resource: fmt.Sprintf("run:%d", r.ID), Decision: access.Allowed, Reason: r.Error,
+		})
+	}
 	return access.WriteTx(ctx, tx, access.Record{
 		Writer: publishWriter, Number: r.Position, Principal: r.Principal, Method: "publish",
 		Action: access.ActionMaterialize, Resource: "run:" + r.Ref(), Decision: access.Allowed,

@@ -7,8 +7,10 @@ import (
 	"buf.build/go/protoyaml"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/client"
+	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -88,6 +90,9 @@ func newDescribe(a *app) *cobra.Command {
 			if v := d.ViewState; v != nil {
 				facts.add("published", viewState(v))
 			}
+			if next := nextTick(d, time.Now()); next != "" && !s.GetRetired() && !s.GetRemoved() {
+				facts.add("next run", next)
+			}
 			for _, f := range d.Followed {
 				facts.add("follows "+f.View, f.View+"@"+number(f.Version))
 				for _, why := range f.PassedOver {
@@ -108,6 +113,23 @@ func newDescribe(a *app) *cobra.Command {
 			return err
 		}),
 	}
+}
+
+// nextTick is when the schedule of a view's newest version queues a run, empty for none.
+func nextTick(d *headwaterv1.GetDefinitionResponse, now time.Time) string {
+	views := d.GetDefinition().GetFeatureViews()
+	if len(views) != 1 || views[0].GetSchedule() == nil {
+		return ""
+	}
+	s := views[0].GetSchedule()
+	var when []string
+	if next, ok := (&feature.Schedule{Cron: s.GetCron()}).Next(feature.TimeOf(now)); ok {
+		when = append(when, instant(timestamppb.New(next.Calendar()))+", by "+s.GetCron())
+	}
+	if s.GetAfterInputs() {
+		when = append(when, "when what it reads has something new")
+	}
+	return strings.Join(when, "; ")
 }
 
 // sourceFacts adds where a source's rows are, what tells them apart, and how new they are.

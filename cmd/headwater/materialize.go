@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -84,14 +85,12 @@ func parseTime(flag, s string) (*timestamppb.Timestamp, error) {
 }
 
 func (a *app) watch(ctx context.Context, c *client.Client, run *headwaterv1.Run) (*headwaterv1.Run, error) {
-	line := a.progress("materialize " + runName(run))
+	line := a.progress("run " + runName(run))
 	defer line.clear()
+	var seen runProgress
 	ended, err := c.WatchRun(ctx, run.Id, func(r *headwaterv1.Run) {
-		words := enumName(r.State, "RUN_STATE_")
-		if len(r.Phases) > 0 {
-			words += ", " + r.Phases[len(r.Phases)-1].Name
-		}
-		line.show(-1, words)
+		share, what, far := seen.at(r, time.Now())
+		line.step(share, what, far)
 	})
 	if err != nil && ctx.Err() != nil {
 		return nil, fault.New(fault.Cancelled, "stopped waiting; run %d goes on, and `headwater runs show %[1]d` says how it ends", run.Id).Because(err)

@@ -11,7 +11,8 @@ import (
 )
 
 func newRuns(a *app) *cobra.Command {
-	var view string
+	var view, reason string
+	var watch bool
 	var limit int32
 	list := &cobra.Command{
 		Use: "list", Short: "List runs, newest first", Args: takesNone,
@@ -32,10 +33,33 @@ func newRuns(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if watch {
+				if r.Run, err = a.watch(cmd.Context(), c, r.GetRun()); err != nil {
+					return err
+				}
+			}
 			return a.printDocument(r, runSections(r.GetRun())...)
 		}),
 	}
-	return group("runs", "Runs: materializations of views", list, show, newRunChecks(a), newRunStats(a))
+	show.Flags().BoolVar(&watch, "watch", false, "show how far it is until it has ended, and then what became of it")
+	cancel := &cobra.Command{
+		Use: "cancel RUN…", Short: "End runs that have not ended; what they wrote is undone", Args: takes(1, 0, "RUN…"),
+		Long: `Ends runs that have not ended, each named by its id or as VIEW@VERSION/SEQ: those that wait at once, those at work within a
+second, on whichever server they are. What they wrote is undone, and what was published before goes on serving. When one
+of them has been published or has failed, none is cancelled.`,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			for i := range args {
+				args[i] = strings.TrimPrefix(args[i], "run:")
+			}
+			runs, err := c.Materialization.CancelRuns(cmd.Context(), &headwaterv1.CancelRunsRequest{Runs: args, Reason: reason})
+			if err != nil {
+				return err
+			}
+			return a.print(runs, runTable(runs.Runs))
+		}),
+	}
+	cancel.Flags().StringVar(&reason, "reason", "", "why; kept with the runs")
+	return group("runs", "Runs: materializations of views", list, show, cancel, newRunChecks(a), newRunStats(a))
 }
 
 // runName is VIEW@VERSION/SEQ, or VIEW@VERSION and the id while there is no sequence.
@@ -125,6 +149,8 @@ func runFacts(r *headwaterv1.Run) section {
 	switch {
 	case r.Error != "" && r.State == headwaterv1.RunState_RUN_STATE_QUEUED:
 		s.add("last attempt", r.Error)
+	case r.State == headwaterv1.RunState_RUN_STATE_CANCELLED:
+		s.add("why", r.Error)
 	case r.Error != "":
 		s.add("error", r.Error)
 	}
@@ -161,7 +187,21 @@ func runFacts(r *headwaterv1.Run) section {
 		s.add("online", online+": "+number(r.OnlineWritten)+" written, "+number(r.OnlineStale)+" not newer, "+
 			number(r.OnlineTombstones)+" tombstones")
 	}
-	s.add("queued", moment(r.QueuedAt)+" by "+r.Principal)
+	if r.State == headwaterv1.RunState_RUN_STATE_QUEUED {
+		s.add("waits for", first(r.WaitsFor, "a worker"))
+	}
+	if r.Progress != nil || r.CancelRequestedAt != nil && r.EndedAt == nil {
+		_, what, far := new(runProgress).at(r, time.Now())
+		if far != "" {
+			what += ", " + far
+		}
+		s.add("progress", what)
+	}
+	s.add("queued", moment(r.QueuedAt)+" by "+r.Principal+queuedBy[r.Trigger])
+	s.add("priority", number(r.Priority))
+	if r.Attempt > 1 || r.Attempt > 0 && r.State == headwaterv1.RunState_RUN_STATE_QUEUED {
+		s.add("attempt", number(r.Attempt))
+	}
 	if r.StartedAt != nil {
 		s.add("started", moment(r.StartedAt))
 	}
@@ -169,6 +209,14 @@ func runFacts(r *headwaterv1.Run) section {
 		s.add("ended", moment(r.EndedAt)+" after "+took(r))
 	}
 	return s
+}
+
+// queuedBy is why there is a run, where nobody asked for it.
+var queuedBy = map[headwaterv1.RunTrigger]string{
+	headwaterv1.RunTrigger_RUN_TRIGGER_SCHEDULE:   ", on schedule",
+	headwaterv1.RunTrigger_RUN_TRIGGER_INPUTS:     ", after what it reads",
+	headwaterv1.RunTrigger_RUN_TRIGGER_PUSH:       ", for rows that were pushed",
+	headwaterv1.RunTrigger_RUN_TRIGGER_QUARANTINE: ", for rows out of quarantine",
 }
 
 func wrote(l *headwaterv1.Ledger) string {
