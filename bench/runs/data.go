@@ -37,6 +37,11 @@ sources:
     event_time: at
     arrival_time: {column: seen}
     landing: {}
+    expectations:
+      - {column: card, not_null: {}, on_failure: quarantine}
+      - {column: amount, not_null: {}, on_failure: quarantine}
+      - {column: amount, range: {min: 0, max: 100000}, on_failure: quarantine}
+      - {row_count: {}, error: {min: 1}}
   - name: people
     columns:
       - {name: person, type: string}

@@ -43,7 +43,8 @@ const (
 func main() {
 	program := flag.String("headwater", "bin/headwater", "the server's program")
 	only := flag.String("only", "", "parts to run, with commas between: sql, windows, online. Empty: all")
-	profile := flag.Duration("stay", 0, "how long to leave the servers running at the end, to look at them")
+	stay := flag.Duration("stay", 0, "how long to leave the servers running at the end, to look at them")
+	rows := flag.Int("rows", 0, "payments. 0: as many as the scale has")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -56,7 +57,10 @@ func main() {
 		fmt.Fprintf(os.Stderr, "runs: found BENCH_SCALE %q, expected small or full\n", scale)
 		os.Exit(2)
 	}
-	if err := b.run(ctx, *program, *only, *profile); err != nil {
+	if *rows > 0 {
+		b.rows = *rows
+	}
+	if err := b.run(ctx, *program, *only, *stay); err != nil {
 		fmt.Fprintln(os.Stderr, "runs:", err)
 		os.Exit(1)
 	}
