@@ -147,7 +147,7 @@ func (t *Transform) showInputs(ctx context.Context, span Span, counted int) erro
 		var more []string
 		if len(t.Inputs)+i == counted {
 			// It shows one row for each key and event time.
-			more = append(more, "ROW(h.entity_key, h.event_time) AS "+quote(analysis.HiddenColumn))
+			more = append(more, `ARRAY[h.entity_key, h.event_time::text COLLATE "C"] AS `+quote(analysis.HiddenColumn))
 		}
 		if err := create(in.View.Name, in.query(t.View, read, more...)); err != nil {
 			return err
