@@ -13,12 +13,13 @@ import (
 
 // Metrics counts the runs and online loads that this process carried to their end. A nil one counts nothing.
 type Metrics struct {
-	ended       *prometheus.CounterVec
-	duration    *prometheus.HistogramVec
-	phase       *prometheus.HistogramVec
-	rows        *prometheus.CounterVec
-	interrupted *prometheus.CounterVec
-	onlineRows  *prometheus.CounterVec
+	ended         *prometheus.CounterVec
+	duration      *prometheus.HistogramVec
+	phase         *prometheus.HistogramVec
+	rows          *prometheus.CounterVec
+	interrupted   *prometheus.CounterVec
+	onlineRows    *prometheus.CounterVec
+	verifications *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of runs with r.
@@ -44,9 +45,19 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		onlineRows: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headwater_online_load_rows_total", Help: "Rows that online loads offered to Redis: written, stale, and of these the tombstones.",
 		}, []string{"view", "result"}),
+		verifications: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headwater_runs_verified_total", Help: "Runs that were computed again, by the verdict: same, source_changed, different (an alarm) or errored.",
+		}, []string{"view", "verdict"}),
 	}
 	return m, errors.Join(r.Register(m.ended), r.Register(m.duration), r.Register(m.phase), r.Register(m.rows),
-		r.Register(m.interrupted), r.Register(m.onlineRows))
+		r.Register(m.interrupted), r.Register(m.onlineRows), r.Register(m.verifications))
+}
+
+// verified counts a run that was computed again.
+func (m *Metrics) verified(v *Verification) {
+	if m != nil {
+		m.verifications.WithLabelValues(viewLabel(v.Run), string(v.Verdict)).Inc()
+	}
 }
 
 func viewLabel(r *Run) string { return r.View + "@" + strconv.Itoa(r.ViewVersion) }

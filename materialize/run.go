@@ -156,6 +156,8 @@ type Input struct {
 	Relation string
 	// RowsDigest is that of the rows read from there, in any order. nil for landing.
 	RowsDigest *feature.Digest
+	// Buckets are digests of those rows by time. nil for landing.
+	Buckets *offline.Buckets
 }
 
 // InputLoad is the part of a load that the run read.
@@ -260,14 +262,14 @@ func List(ctx context.Context, q database.Querier, views []string, before int64,
 
 func listInputs(ctx context.Context, q database.Querier, run int64) ([]Input, error) {
 	rows, err := q.Query(ctx, `
-		SELECT source, source_version, source_fingerprint, load_number, rows_read, duplicates, coalesce(relation, ''), rows_digest
+		SELECT source, source_version, source_fingerprint, load_number, rows_read, duplicates, coalesce(relation, ''), rows_digest, buckets
 		FROM headwater.run_input WHERE run_id = $1 ORDER BY source`, run)
 	if err != nil {
 		return nil, err
 	}
 	inputs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (in Input, err error) {
 		var fingerprint, digest []byte
-		err = row.Scan(&in.Source, &in.SourceVersion, &fingerprint, &in.LoadNumber, &in.Rows, &in.Duplicates, &in.Relation, &digest)
+		err = row.Scan(&in.Source, &in.SourceVersion, &fingerprint, &in.LoadNumber, &in.Rows, &in.Duplicates, &in.Relation, &digest, &in.Buckets)
 		copy(in.SourceFingerprint[:], fingerprint)
 		if digest != nil {
 			d := feature.Digest(digest)

@@ -302,10 +302,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		return err
 	}
 	defer reader.Close(context.WithoutCancel(ctx))
-	scope := offline.Scope{
-		View: l.view, Kind: r.Scope, From: timeOf(r.AskedFrom), To: timeOf(r.AskedTo), Covered: state.Covered, After: state.PublishedSeq,
-		Consumed: state.Consumed, Bounds: rn.bounds, Databases: rn.databases,
-	}
+	scope := rn.reading(l.view)
+	scope.Kind, scope.From, scope.To = r.Scope, timeOf(r.AskedFrom), timeOf(r.AskedTo)
+	scope.Covered, scope.After, scope.Consumed = state.Covered, state.PublishedSeq, state.Consumed
 	// What another run published since an earlier attempt has seen more than its plan does.
 	if r.Plan != nil && r.Plan.After == state.PublishedSeq {
 		scope.Plan = r.Plan
@@ -381,6 +380,11 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	return r.gate(l.view)
 }
 
+// reading is how the sources of a view are read, whatever is asked for.
+func (rn *runner) reading(view *feature.ViewVersion) offline.Scope {
+	return offline.Scope{View: view, Bounds: rn.bounds, Databases: rn.databases}
+}
+
 // transform reads what the plan says, and writes what becomes of it.
 func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Transform, timer *phases) (*offline.Written, error) {
 	r.progress.Phase("read", 0)
@@ -428,6 +432,7 @@ func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.I
 		described[i] = Input{
 			Source: in.Source.Name, SourceVersion: in.Source.Version, SourceFingerprint: in.Source.Fingerprint,
 			LoadNumber: in.LoadNumber, Rows: in.Rows + in.SetAside(), Duplicates: in.Exact + in.Conflicting, RowsDigest: in.RowsDigest,
+			Buckets: in.Buckets,
 		}
 		if in.Source.Postgres != nil {
 			described[i].Relation = in.Source.Postgres.String()

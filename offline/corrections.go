@@ -185,21 +185,9 @@ func stageStates(ctx context.Context, tx pgx.Tx, t *Transform, staging string, s
 		return err
 	}
 	row := feature.Row{Values: make([]feature.Value, len(stored))}
-	return copyOut(ctx, tx.Conn(), "SELECT "+quoteAll("", historyColumns(t.View))+" FROM "+staging, func(fields [][]byte) (err error) {
-		row.Key = string(fields[0])
-		if row.EventTime, err = decodeTime(fields[1]); err != nil {
+	return copyOut(ctx, tx.Conn(), "SELECT "+quoteAll("", historyColumns(t.View))+" FROM "+staging, func(fields [][]byte) error {
+		if err := decodeHistory(&row, stored, fields); err != nil {
 			return err
-		}
-		if row.AvailableAt, err = decodeTime(fields[2]); err != nil {
-			return err
-		}
-		for i, c := range stored {
-			row.Values[i] = feature.Null()
-			if f := fields[3+i]; f != nil {
-				if row.Values[i], err = decodeValue(c.Type, f); err != nil {
-					return err
-				}
-			}
 		}
 		added(&row)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,13 +78,13 @@ func (in *Input) readForeign(ctx context.Context, t *Transform, read Spans) erro
 	table := in.table
 	query := fmt.Sprintf("SELECT %s FROM %s AS _rows WHERE %s", quoteAll("", columnNames(in.Source.Columns)), r.asTheyAre(),
 		inside(in.Source, read))
-	counter := rowCounter{relation: r}
+	counter := newRowCounter(r, read)
 	var err error
 	if !r.remote {
 		err = r.failed(copyOut(ctx, r.conn, query, counter.add))
 	} else {
 		table = temporary("_rows_" + in.Source.Name)
-		err = r.copyHere(ctx, t, query, &counter)
+		err = r.copyHere(ctx, t, query, counter)
 	}
 	if err != nil {
 		return err
@@ -91,8 +92,8 @@ func (in *Input) readForeign(ctx context.Context, t *Transform, read Spans) erro
 	if err := in.foreignDuplicates(ctx, t, read); err != nil {
 		return err
 	}
-	digest := counter.digest.Digest()
-	in.Rows, in.RowsDigest, in.table = counter.rows, &digest, table
+	digest := counter.buckets.total()
+	in.Rows, in.RowsDigest, in.Buckets, in.table = counter.rows, &digest, counter.buckets.buckets(), table
 	if in.Exact > 0 {
 		in.table = in.distinct(read)
 	}
@@ -103,12 +104,21 @@ func (in *Input) readForeign(ctx context.Context, t *Transform, read Spans) erro
 type rowCounter struct {
 	relation *relation
 	rows     int64
-	digest   feature.SetDigest
-	buffer   []byte
+	buckets  *bucketCounter
+	// eventTime is the place of that column.
+	eventTime int
+	buffer    []byte
+}
+
+func newRowCounter(r *relation, read Spans) *rowCounter {
+	src := r.source
+	return &rowCounter{relation: r, buckets: newBucketCounter(read),
+		eventTime: slices.IndexFunc(src.Columns, func(c feature.Column) bool { return c.Name == src.EventTime })}
 }
 
 func (c *rowCounter) add(fields [][]byte) error {
 	c.buffer = c.buffer[:0]
+	var at feature.Time
 	for i, f := range fields {
 		v := feature.Null()
 		if f != nil {
@@ -123,9 +133,12 @@ func (c *rowCounter) add(fields [][]byte) error {
 					src.Name, c.relation.name(), src.Columns[i].Name, bad)
 			}
 		}
+		if i == c.eventTime && !v.IsNull() {
+			at = v.Timestamp()
+		}
 		c.buffer = v.AppendCanonical(c.buffer)
 	}
-	c.digest.Add(c.buffer)
+	c.buckets.add(at, c.buffer)
 	c.rows++
 	return nil
 }

@@ -78,6 +78,8 @@ type Input struct {
 	RowsDigest *feature.Digest
 	// Schema is the columns with their types: of a table of others as they are there, all of them.
 	Schema []string
+	// Buckets are digests of those rows by time. nil for a landing source.
+	Buckets *Buckets
 	// Newest is the event time of the newest row, inside of the interval or not. nil: there is no row.
 	Newest *feature.Time
 

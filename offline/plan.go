@@ -81,6 +81,8 @@ type Scope struct {
 	Consumed *Marks
 	// Plan is that of an earlier attempt, or of a run that is computed again. nil: a plan is made of the others.
 	Plan *Plan
+	// AnyFunctions computes also where functions of users are others than those that the view's version means.
+	AnyFunctions bool
 	// Bounds is what the SQL may take.
 	Bounds Bounds
 	// Databases are those that sources may name.
@@ -103,8 +105,15 @@ func (s *Scope) kind() ScopeKind {
 // the event times, less grain, that it can show something of.
 func (t *Transform) openInputs(ctx context.Context, scope *Scope) (reach Span, err error) {
 	marks := &t.Plan.Marks
+	// What is empty is not kept.
 	if marks.Sources == nil {
-		*marks = Marks{Sources: map[string]int64{}, Views: map[int64]int64{}, Changes: map[string]ChangeMark{}}
+		marks.Sources = map[string]int64{}
+	}
+	if marks.Views == nil {
+		marks.Views = map[int64]int64{}
+	}
+	if marks.Changes == nil {
+		marks.Changes = map[string]ChangeMark{}
 	}
 	for _, src := range t.View.SourceVersions {
 		in, span, err := t.openInput(ctx, src)

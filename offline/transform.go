@@ -84,8 +84,10 @@ func (t *Transform) begin(ctx context.Context, scope *Scope) error {
 	if err := pinSession(ctx, t.tx); err != nil {
 		return err
 	}
-	if err := t.checkFunctions(ctx); err != nil {
-		return err
+	if !scope.AnyFunctions {
+		if err := t.checkFunctions(ctx); err != nil {
+			return err
+		}
 	}
 	// Duplicates, and what changed, are found by hashes and sorts as large as the SQL's may be.
 	memory := strconv.FormatInt(t.bounds.WorkMemory>>10, 10) + "kB"
@@ -131,15 +133,20 @@ func (t *Transform) Read(ctx context.Context) error {
 
 // checkFunctions refuses a run whose functions of users are no longer those that the view's version means.
 func (t *Transform) checkFunctions(ctx context.Context) error {
-	if t.View.Analysis == nil {
-		return nil
-	}
-	changed, err := analysis.ChangedFunctions(ctx, t.tx, t.View.Analysis.Functions)
+	changed, err := t.ChangedFunctions(ctx)
 	if err != nil || len(changed) == 0 {
 		return err
 	}
 	return t.refused(nil, "found another definition of %s than when it was applied, expected the one that is part of its fingerprint; "+
 		"apply its definition again, which makes a new version, or restore the function", strings.Join(changed, ", "))
+}
+
+// ChangedFunctions are the functions of users that are others than those that the view's version means.
+func (t *Transform) ChangedFunctions(ctx context.Context) ([]string, error) {
+	if t.View.Analysis == nil {
+		return nil, nil
+	}
+	return analysis.ChangedFunctions(ctx, t.tx, t.View.Analysis.Functions)
 }
 
 // RowsRead is the number of rows that the inputs show.

@@ -85,6 +85,13 @@ func (p *product) named(ctx context.Context) map[string]func(name string) error 
 		},
 		"watch":       func(name string) error { _, err := p.watch(ctx, id(name)); return err },
 		"run lineage": lineage("run:"),
+		"verify run": func(name string) error {
+			stream, err := p.materialization.VerifyRuns(ctx, &headwaterv1.VerifyRunsRequest{Runs: []string{name}})
+			if err == nil {
+				_, err = stream.Recv()
+			}
+			return err
+		},
 		"runs": func(name string) error {
 			_, err := p.materialization.ListRuns(ctx, &headwaterv1.ListRunsRequest{View: name})
 			return err
@@ -130,7 +137,7 @@ func TestWhatIsHiddenLooksMissing(t *testing.T) {
 	names := map[string][2]string{
 		"load": {load, "9999"}, "retract": {load, "9999"}, "load lineage": {load, "9999"}, "loads": {"salaries", "salarias"},
 		"ingest": {"salaries", "salarias"}, "source": {"salaries", "salarias"}, "view": {"pay", "pat"}, "service": {"wages", "wagas"},
-		"run": {"pay@1/1", "pat@1/1"}, "run by id": {fmt.Sprint(pay), "9999"}, "watch": {fmt.Sprint(pay), "9999"}, "run lineage": {"pay@1/1", "pat@1/1"},
+		"run": {"pay@1/1", "pat@1/1"}, "verify run": {"pay@1/1", "pat@1/1"}, "run by id": {fmt.Sprint(pay), "9999"}, "watch": {fmt.Sprint(pay), "9999"}, "run lineage": {"pay@1/1", "pat@1/1"},
 		"runs": {"pay", "pat"}, "materialize": {"pay", "pat"}, "dataset": {"wages@1", "wagas@1"},
 		"dataset by id": {datasets["wages"], "ds_" + strings.Repeat("a", 26)}, "fetch": {"wages@1", "wagas@1"}, "verify": {"wages@1", "wagas@1"},
 		"dataset lineage": {"wages@1", "wagas@1"}, "definition": {"pay", "pat"}, "build": {"wages", "wagas"}, "read": {"wages", "wagas"},

@@ -43,6 +43,8 @@ type canned struct {
 	run *headwaterv1.Run
 	// same is the answer of every verification.
 	same bool
+	// verdicts are those of the runs that are verified.
+	verdicts []headwaterv1.Verdict
 	// blind hides the definitions from the caller.
 	blind bool
 

@@ -59,7 +59,7 @@ of them has been published or has failed, none is cancelled.`,
 		}),
 	}
 	cancel.Flags().StringVar(&reason, "reason", "", "why; kept with the runs")
-	return group("runs", "Runs: materializations of views", list, show, cancel, newRunChecks(a), newRunStats(a))
+	return group("runs", "Runs: materializations of views", list, show, cancel, newRunsVerify(a), newRunChecks(a), newRunStats(a))
 }
 
 // runName is VIEW@VERSION/SEQ, or VIEW@VERSION and the id while there is no sequence.
