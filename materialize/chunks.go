@@ -12,6 +12,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 const (
@@ -249,6 +250,9 @@ func hasChunks(ctx context.Context, q database.Querier, run int64) (has bool, er
 // undo takes back all that a run wrote which is given up, or is to begin anew.
 func undo(ctx context.Context, tx pgx.Tx, view *feature.ViewVersion, run, seq int64) error {
 	if err := offline.Undo(ctx, tx, view, seq); err != nil {
+		return err
+	}
+	if err := quality.Undo(ctx, tx, view.ID, seq); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `DELETE FROM headwater.run_chunk WHERE run_id = $1`, run)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 // leaseClass is the first half of the advisory locks that leases are; the second is the view version's id.
@@ -84,6 +85,9 @@ func undoAbandoned(ctx context.Context, tx pgx.Tx, view *feature.ViewVersion) er
 	}
 	for _, seq := range seqs {
 		if err := offline.Undo(ctx, tx, view, seq); err != nil {
+			return err
+		}
+		if err := quality.Undo(ctx, tx, view.ID, seq); err != nil {
 			return err
 		}
 	}

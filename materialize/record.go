@@ -69,6 +69,9 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
 		return err
 	}
+	if err := quality.Finish(ctx, tx, r.ID); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `
 		UPDATE headwater.view_state SET published_seq = $2, live_rows = $3, covered = $4::text::tstzmultirange, consumed = $5
 		WHERE view_id = $1`,
@@ -151,6 +154,9 @@ func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 		return err
 	}
 	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
+		return err
+	}
+	if err := quality.KeepFailed(ctx, tx, r.ID, r.ViewID, r.Seq, r.quarantined); err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `

@@ -80,6 +80,9 @@ type Run struct {
 	// ViewInputs are by the name of the view.
 	ViewInputs []ViewInput
 
+	// quarantined are some of the rows that were set aside, for the record of a run that fails.
+	quarantined []quality.QuarantinedRow
+
 	OnlineState                                  OnlineState
 	OnlineWritten, OnlineStale, OnlineTombstones int64
 

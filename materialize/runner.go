@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -312,7 +313,11 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	r.progress.Phase("plan", 0)
 	var t *offline.Transform
 	scope.Validate = func(ctx context.Context, tx pgx.Tx, in *offline.Input, read offline.Spans) (*offline.LeftOut, error) {
-		return nil, r.checkSourceSet(ctx, tx, t, in, read)
+		left, err := rn.checkSourceRows(ctx, l, r, tx, t, in, read)
+		if err != nil {
+			return nil, err
+		}
+		return left, r.checkSourceSet(ctx, tx, t, in, read)
 	}
 	t, err = offline.BeginTransform(ctx, reader, scope)
 	if err != nil {
@@ -356,17 +361,21 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if err != nil {
 		return err
 	}
+	if r.Inputs, err = describeReferences(ctx, rn.pool, r.Inputs, &t.Plan); err != nil {
+		return err
+	}
 	exact, conflicting := t.Duplicates()
 	leftOut, out := leftOutByRules(t)
-	accepted := t.RowsRead() - exact - conflicting - out.Quarantined - out.Dropped - out.TooLate
+	unmet, left := byExpectations(t)
+	accepted := t.RowsRead() - exact - conflicting - out.Quarantined - out.Dropped - out.TooLate - left.Quarantined - left.Dropped
 	r.ViewInputs = describeViewInputs(t.ViewInputs)
 	r.Ledger = Ledger{
 		Read: t.RowsRead(), Duplicate: exact + conflicting, Accepted: accepted,
-		Quarantined: out.Quarantined, Dropped: out.Dropped, TooLate: out.TooLate,
+		Quarantined: out.Quarantined + left.Quarantined, Dropped: out.Dropped + left.Dropped, TooLate: out.TooLate,
 		Computed: w.Produced, Produced: w.Produced, Unchanged: w.Unchanged, Inserted: w.Inserted, Withdrawn: w.Withdrawn,
 		LiveBefore: state.LiveRows, LiveAfter: state.LiveRows + w.LiveChange,
 	}
-	r.Reasons = append(duplicateReasons(exact, conflicting), leftOut...)
+	r.Reasons = slices.Concat(duplicateReasons(exact, conflicting), leftOut, unmet)
 	r.account(t, accounts)
 	r.Warnings = append(r.Warnings, t.Notes...)
 	r.Warnings = append(r.Warnings, lateSources(t)...)

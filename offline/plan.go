@@ -30,6 +30,8 @@ type Marks struct {
 	Views map[int64]int64 `json:"views,omitempty"`
 	// Changes is the greatest change value of each table of others that has a change column.
 	Changes map[string]ChangeMark `json:"changes,omitempty"`
+	// References is the newest load or retraction of each source in which values are expected to be, by its name.
+	References map[string]int64 `json:"references,omitempty"`
 }
 
 // ChangeMark is a value of a change column: microseconds since 1970 for a timestamp.
@@ -132,7 +134,7 @@ func (t *Transform) openInputs(ctx context.Context, scope *Scope) (reach Span, e
 		t.ViewInputs = append(t.ViewInputs, in)
 		reach = reach.Union(in.reach(t.View))
 	}
-	return reach, nil
+	return reach, t.openReferences(ctx)
 }
 
 // plan works out the plan of a run from what it is asked to do.

@@ -75,7 +75,7 @@ func (t *Transform) Accounts(ctx context.Context) ([]Account, error) {
 
 // shown is the rows that reach the view.
 func (in *Input) shown() int64 {
-	n := in.Rows - in.Exact - in.Conflicting - rowsOf(in.TooLate) - rowsOf(in.Deleted)
+	n := in.ConsideredRows()
 	if in.LeftOut != nil {
 		for _, r := range slices.Concat(in.LeftOut.Quarantined, in.LeftOut.Dropped) {
 			n -= r.Rows

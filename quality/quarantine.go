@@ -191,7 +191,7 @@ func (o *Outcome) FailedRows(ctx context.Context, tx pgx.Tx) ([]QuarantinedRow, 
 	}
 	rows, err := tx.Query(ctx, fmt.Sprintf(`
 		SELECT * FROM (SELECT *, sum(length(_json::text)) OVER (ORDER BY _load, _row, _at, _json ROWS UNBOUNDED PRECEDING) AS _bytes
-			FROM (%s) AS _all (_load, _row, _at, _reasons, _json) ORDER BY _load, _row, _at, _json LIMIT %d) AS _some WHERE _bytes <= %d`,
+			FROM (%s LIMIT %d) AS _all (_load, _row, _at, _reasons, _json)) AS _some WHERE _bytes <= %d`,
 		o.selectQuarantined(), maxFailedRows, maxFailedBytes))
 	if err != nil {
 		return nil, err

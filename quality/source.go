@@ -23,8 +23,9 @@ type Reading struct {
 	// Table is what stands after FROM; Where is the condition that rows meet which are looked at. It names the source's columns as
 	// they are, or with the source's name before the point.
 	Table, Where string
-	// Rows is how many rows are read, Exact and Conflicting those of them that are left out as duplicates.
-	Rows, Exact, Conflicting int64
+	// Rows is how many rows are read, Exact and Conflicting those of them that are left out as duplicates, Considered those that Where
+	// is about.
+	Rows, Exact, Conflicting, Considered int64
 	// Now is the run's, which plausible times of tables of others are held to. Rows of landing sources are held to the time at which
 	// their load was committed.
 	Now feature.Time
@@ -62,12 +63,16 @@ type Outcome struct {
 	source  *feature.SourceVersion
 }
 
-// Rows is how many rows were quarantined.
 func total(counts []Count) (n int64) {
 	for _, c := range counts {
 		n += c.Rows
 	}
 	return n
+}
+
+// Quarantines reports whether rows of the source can be quarantined, be there some or not.
+func (o *Outcome) Quarantines() bool {
+	return slices.ContainsFunc(o.source.Expectations, func(e feature.Expectation) bool { return e.Kind.OfRows() && quarantines(&e) })
 }
 
 // validation looks at the rows of one source.
@@ -78,10 +83,8 @@ type validation struct {
 	// fails is SQL for each condition, once it can be said.
 	fails []string
 	// broken is why a condition could not be looked at.
-	broken map[int]error
-	// considered is how many rows are looked at.
-	considered int64
-	outcome    *Outcome
+	broken  map[int]error
+	outcome *Outcome
 }
 
 // ValidateSource holds the rows of a source that a run reads to its expectations. It makes temporary tables in tx, which the
@@ -93,7 +96,7 @@ func ValidateSource(ctx context.Context, tx pgx.Tx, r Reading) (*Outcome, error)
 		return nil, nil
 	}
 	v := &validation{
-		Reading: r, tx: tx, broken: map[int]error{}, considered: r.Rows - r.Exact - r.Conflicting,
+		Reading: r, tx: tx, broken: map[int]error{},
 		outcome: &Outcome{subject: SourceSubject(src.Name), source: src, failing: temporary("_failing_" + src.Name)},
 	}
 	for i := range src.Expectations {
@@ -390,7 +393,7 @@ func (v *validation) count(ctx context.Context) error {
 		switch i, compiled := at[place]; {
 		case !e.Kind.OfRows():
 		case compiled:
-			r := v.result(e, failed[place], v.considered, v.broken[i])
+			r := v.result(e, failed[place], v.Considered, v.broken[i])
 			if r.Examples, err = v.examples(ctx, place, failed[place]); err != nil {
 				return err
 			}
@@ -557,7 +560,7 @@ func (v *validation) reasons(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(v.Source.Expectations, func(e feature.Expectation) bool { return e.Kind.OfRows() && quarantines(&e) }) {
+	if v.outcome.Quarantines() {
 		v.outcome.Results = append(v.outcome.Results, RatioResult(Rows{
 			Subject: v.outcome.subject, Failed: total(v.outcome.Quarantined), Of: v.Rows, Run: v.Run,
 		}, v.Source.QuarantineLimit()))

@@ -31,7 +31,7 @@ func (v *validation) unique(ctx context.Context, e *feature.Expectation, place i
 	if err != nil {
 		return Result{}, err
 	}
-	r := v.uniqueResult(e, exact, conflicting, v.considered, broke)
+	r := v.uniqueResult(e, exact, conflicting, v.Considered, broke)
 	r.Examples = examples
 	return r, nil
 }

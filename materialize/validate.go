@@ -1,0 +1,130 @@
+package materialize
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality"
+)
+
+// checkSourceRows holds the rows that a run reads of a source to the source's expectations about each of them, and says which are left
+// out. Those that are quarantined are kept at once, as rows of the run's sequence: they are seen when that is published, and
+// undone with the rest when it is not. Of a run that cannot go on nothing is kept but what its record gets.
+func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.Tx, t *offline.Transform, in *offline.Input,
+	read offline.Spans) (*offline.LeftOut, error) {
+	src := in.Source
+	outcome, err := quality.ValidateSource(ctx, tx, quality.Reading{
+		Source: src, Table: in.Table(), Where: in.Considered(read), Rows: in.Rows, Exact: in.Exact, Conflicting: in.Conflicting,
+		Considered: in.ConsideredRows(), Now: t.Plan.Now, Run: strconv.FormatInt(r.ID, 10),
+		Other: func(ctx context.Context, source string) (string, string, error) {
+			table, where, exists, err := offline.LandedRows(ctx, tx, source, t.Plan.Marks.References[source])
+			if err == nil && !exists {
+				err = fault.New(fault.RunRefused, "view %s: source %s expects values of source %s, which is not there any more; apply its definition "+
+					"again, or take the expectation out", l.view.Ref(), src.Name, source)
+			}
+			return table, where, err
+		},
+		Stream: func(ctx context.Context, query string, columns []feature.Column, texts int, row func([]feature.Value, []string) error) error {
+			return offline.Stream(ctx, tx.Conn(), query, columns, texts, row)
+		},
+	})
+	if err != nil || outcome == nil {
+		return nil, err
+	}
+	r.Checks = append(r.Checks, outcome.Results...)
+	if len(r.quarantined) == 0 {
+		if r.quarantined, err = outcome.FailedRows(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	if len(quality.Blocking(outcome.Results)) == 0 && outcome.Quarantines() {
+		if err := rn.keepQuarantined(ctx, l, r, tx.Conn(), in, read, outcome); err != nil {
+			return nil, err
+		}
+	}
+	return &offline.LeftOut{
+		Relation: outcome.LeftOut, Condition: outcome.Out, Quarantined: reasonsOf(outcome.Quarantined), Dropped: reasonsOf(outcome.Dropped),
+	}, nil
+}
+
+func reasonsOf(counts []quality.Count) []offline.Reason {
+	var reasons []offline.Reason
+	for _, c := range counts {
+		reasons = append(reasons, offline.Reason{Reason: c.Reason, Rows: c.Rows})
+	}
+	return reasons
+}
+
+// keepQuarantined writes the rows that were quarantined on a connection of its own: that of the snapshot sends them.
+func (rn *runner) keepQuarantined(ctx context.Context, l *lease, r *Run, snapshot *pgx.Conn, in *offline.Input, read offline.Spans,
+	outcome *quality.Outcome) error {
+	conn, err := connect(ctx, rn.pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if err := l.fence(ctx, tx); err != nil {
+			return err
+		}
+		set := quality.SetAside{
+			Run: r.ID, View: r.ViewID, Seq: r.Seq, Subject: quality.SourceSubject(in.Source.Name), SourceVersion: in.Source.Version,
+			Spans: fmt.Sprintf("'%s'::tstzmultirange", read.Multirange()),
+		}
+		if err := quality.Keep(ctx, tx, set, outcome.CopyQuarantined(ctx, snapshot)); err != nil {
+			return err
+		}
+		return l.fence(ctx, tx)
+	})
+}
+
+// byExpectations is what the expectations of the sources left out, by reason, and how many rows of each bucket that is. Sources that
+// have a reason of one name are counted together.
+func byExpectations(t *offline.Transform) (reasons []LedgerReason, buckets Ledger) {
+	quarantined, dropped := t.LeftOut()
+	for _, b := range []struct {
+		name string
+		rows *int64
+		list []offline.Reason
+	}{{"quarantined", &buckets.Quarantined, quarantined}, {"dropped", &buckets.Dropped, dropped}} {
+		for _, reason := range b.list {
+			*b.rows += reason.Rows
+			at := slices.IndexFunc(reasons, func(r LedgerReason) bool { return r.Bucket == b.name && r.Reason == reason.Reason })
+			if at < 0 {
+				at = len(reasons)
+				reasons = append(reasons, LedgerReason{Bucket: b.name, Reason: reason.Reason})
+			}
+			reasons[at].Rows += reason.Rows
+		}
+	}
+	return reasons, buckets
+}
+
+// describeReferences adds the sources to a run's inputs in which values were expected to be, with the load up to which they were
+// considered. None of their rows are read.
+func describeReferences(ctx context.Context, q database.Querier, inputs []Input, plan *offline.Plan) ([]Input, error) {
+	for _, name := range slices.Sorted(maps.Keys(plan.Marks.References)) {
+		if slices.ContainsFunc(inputs, func(in Input) bool { return in.Source == name }) {
+			continue
+		}
+		in := Input{Source: name, LoadNumber: plan.Marks.References[name]}
+		var fingerprint []byte
+		err := q.QueryRow(ctx, `SELECT version, fingerprint FROM headwater.definition WHERE kind = 'source' AND name = $1
+			ORDER BY version DESC LIMIT 1`, name).Scan(&in.SourceVersion, &fingerprint)
+		if err != nil {
+			return nil, err
+		}
+		copy(in.SourceFingerprint[:], fingerprint)
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
+}
