@@ -42,6 +42,7 @@ type Client struct {
 	Registry        headwaterv1.RegistryServiceClient
 	Loads           headwaterv1.IngestServiceClient
 	Materialization headwaterv1.MaterializationServiceClient
+	Quarantine      headwaterv1.QuarantineServiceClient
 	Online          headwaterv1.OnlineServiceClient
 	Datasets        headwaterv1.DatasetServiceClient
 	Lineage         headwaterv1.LineageServiceClient
@@ -78,6 +79,7 @@ func Dial(server, token string, options Options) (*Client, error) {
 	c.Registry = headwaterv1.NewRegistryServiceClient(connection)
 	c.Loads = headwaterv1.NewIngestServiceClient(connection)
 	c.Materialization = headwaterv1.NewMaterializationServiceClient(connection)
+	c.Quarantine = headwaterv1.NewQuarantineServiceClient(connection)
 	c.Online = headwaterv1.NewOnlineServiceClient(connection)
 	c.Datasets = headwaterv1.NewDatasetServiceClient(connection)
 	c.Lineage = headwaterv1.NewLineageServiceClient(connection)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // expected is what expectations are held to: a source, or a view with the columns that it outputs.
@@ -259,6 +260,10 @@ func (v *validation) reference(at string, e *Expectation, of expected) {
 	at += ".references"
 	if e.References == nil {
 		return
+	}
+	if of.view != nil && e.LeavesOut() {
+		v.add(strings.TrimSuffix(at, ".references")+".on_failure", "found %s for references of a view, expected fail or keep: leave the rows of its source out "+
+			"that refer to nothing", e.OnFailure)
 	}
 	s := v.findSource(e.References.Source)
 	switch {

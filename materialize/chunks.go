@@ -34,7 +34,7 @@ type chunk struct {
 // loadChunks reads the chunks of a run, in their order. None: it is not cut.
 func loadChunks(ctx context.Context, q database.Querier, run int64) ([]*chunk, error) {
 	rows, err := q.Query(ctx, `
-		SELECT chunk, spans::text, done_at IS NOT NULL, produced, inserted, withdrawn, live_change, digest, transform_micros, write_micros
+		SELECT chunk, spans::text, done_at IS NOT NULL, produced, inserted, withdrawn, live_change, digest, transform_micros, write_micros, screened
 		FROM headwater.run_chunk WHERE run_id = $1 ORDER BY chunk`, run)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func loadChunks(ctx context.Context, q database.Querier, run int64) ([]*chunk, e
 		var done bool
 		var digest []byte
 		var transform, write int64
-		err := row.Scan(&c.number, &spans, &done, &w.Produced, &w.Inserted, &w.Withdrawn, &w.LiveChange, &digest, &transform, &write)
+		err := row.Scan(&c.number, &spans, &done, &w.Produced, &w.Inserted, &w.Withdrawn, &w.LiveChange, &digest, &transform, &write, &w.Screened)
 		if err != nil || !done {
 			return c, err
 		}
@@ -235,9 +235,9 @@ func (rn *runner) chunkWorker(ctx context.Context, l *lease, r *Run, fork func(*
 func chunkDone(ctx context.Context, tx pgx.Tx, run int64, number int, w *offline.Written) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE headwater.run_chunk SET done_at = clock_timestamp(), produced = $3, inserted = $4, withdrawn = $5, live_change = $6,
-			digest = $7, transform_micros = $8, write_micros = $9
+			digest = $7, transform_micros = $8, write_micros = $9, screened = $10
 		WHERE run_id = $1 AND chunk = $2`,
-		run, number, w.Produced, w.Inserted, w.Withdrawn, w.LiveChange, w.Digest[:], w.Transform.Microseconds(), w.Write.Microseconds())
+		run, number, w.Produced, w.Inserted, w.Withdrawn, w.LiveChange, w.Digest[:], w.Transform.Microseconds(), w.Write.Microseconds(), w.Screened)
 	return err
 }
 

@@ -319,6 +319,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		}
 		return left, r.checkSourceSet(ctx, tx, t, in, read)
 	}
+	if scope.Screen, err = r.screening(l.view, func() feature.Time { return t.Plan.Now }); err != nil {
+		return err
+	}
 	t, err = offline.BeginTransform(ctx, reader, scope)
 	if err != nil {
 		return err
@@ -376,6 +379,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		LiveBefore: state.LiveRows, LiveAfter: state.LiveRows + w.LiveChange,
 	}
 	r.Reasons = slices.Concat(duplicateReasons(exact, conflicting), leftOut, unmet)
+	r.countScreened(&w.Screened)
 	r.account(t, accounts)
 	r.Warnings = append(r.Warnings, t.Notes...)
 	r.Warnings = append(r.Warnings, lateSources(t)...)
@@ -383,7 +387,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		return fault.New(fault.RunRefused, "view %s: the ledger does not balance: %v; nothing was published", l.view.Ref(), err)
 	}
 	r.Checks = append(r.Checks, builtIn(w.Produced)...)
-	if err := rn.checkOutputSet(ctx, r, t); err != nil {
+	if err := rn.checkOutput(ctx, r, t, w); err != nil {
 		return err
 	}
 	return r.gate(l.view)

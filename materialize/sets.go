@@ -43,11 +43,11 @@ func (r *Run) checkSourceSet(ctx context.Context, tx pgx.Tx, t *offline.Transfor
 	return err
 }
 
-// checkOutputSet holds what a run made to the view's expectations about all of it together. The rows are those that are live in
-// what the run owns: it has written them, and nobody else reads them yet.
-func (rn *runner) checkOutputSet(ctx context.Context, r *Run, t *offline.Transform) error {
+// checkOutput holds what a run made to the view's expectations. The rows are those that are live in what the run owns: it has written
+// them, and nobody else reads them yet.
+func (rn *runner) checkOutput(ctx context.Context, r *Run, t *offline.Transform, w *offline.Written) error {
 	expectations := t.View.Expectations
-	if !aboutSets(expectations) {
+	if len(expectations) == 0 {
 		return nil
 	}
 	conn, err := connect(ctx, rn.pool)
@@ -87,6 +87,9 @@ func (rn *runner) checkOutputSet(ctx context.Context, r *Run, t *offline.Transfo
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		// The times of buckets and the texts of numbers are the same whatever the server's settings.
 		if _, err := tx.Exec(ctx, "SET LOCAL TimeZone TO 'UTC'"); err != nil {
+			return err
+		}
+		if err := r.checkOutputRows(ctx, tx, t, w); err != nil {
 			return err
 		}
 		results, err = quality.CheckSet(ctx, tx, &set, expectations)

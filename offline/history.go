@@ -28,6 +28,8 @@ type Written struct {
 	// Transform is the time in which the output was computed and encoded, Write that in which it was written, compared with
 	// what the history had, and put in its place.
 	Transform, Write time.Duration
+	// Screened is what was found in the output that was not written, or written all the same.
+	Screened Screened
 }
 
 // Add adds what another chunk of the same run did.
@@ -39,6 +41,7 @@ func (w *Written) Add(other *Written) {
 	w.LiveChange += other.LiveChange
 	w.Transform += other.Transform
 	w.Write += other.Write
+	w.Screened.Add(&other.Screened)
 	var sum feature.SetDigest
 	sum.AddDigest(w.Digest)
 	sum.AddDigest(other.Digest)
@@ -99,6 +102,22 @@ type part struct {
 
 // write computes the part and writes it.
 func (p *part) write(ctx context.Context, tx pgx.Tx, seq int64, w *Written) error {
+	if p.t.screening == nil {
+		return p.writeKept(ctx, tx, seq, w)
+	}
+	p.t.screen = p.t.screening()
+	if err := p.writeKept(ctx, tx, seq, w); err != nil {
+		return err
+	}
+	screened, err := p.t.screen.End(ctx, tx, p.owned.shift(p.t.View.RunGrain()))
+	if err == nil {
+		w.Screened.Add(screened)
+	}
+	return err
+}
+
+// writeKept writes what the screen keeps.
+func (p *part) writeKept(ctx context.Context, tx pgx.Tx, seq int64, w *Written) error {
 	if p.direct {
 		if err := p.copyTo(ctx, tx, nextTable(p.t.View, seq), seq, w); err != nil {
 			return err

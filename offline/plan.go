@@ -91,6 +91,8 @@ type Scope struct {
 	Databases *Databases
 	// Validate is called with each source when it is known which of its rows are duplicates. nil: every row counts.
 	Validate Validate
+	// Screen makes the screen of a part of the output. nil: every row is written.
+	Screen func() *Screen
 }
 
 func (s *Scope) kind() ScopeKind {

@@ -44,6 +44,9 @@ type Transform struct {
 	validate Validate
 	// consumed is up to where earlier runs have taken up everything, nil for nothing.
 	consumed *Marks
+	// screening makes the screen of a part of the output, and screen is that of the part at work. nil: every row is written.
+	screening func() *Screen
+	screen    *Screen
 	// databases are those that sources may name, remotes the snapshots of those that the run has looked into.
 	databases *Databases
 	remotes   map[string]remoteSnapshot
@@ -60,7 +63,8 @@ func BeginTransform(ctx context.Context, conn *pgx.Conn, scope Scope) (*Transfor
 		return nil, err
 	}
 	t := &Transform{View: scope.View, tx: tx, conn: conn, databases: scope.Databases, remotes: map[string]remoteSnapshot{},
-		bounds: scope.Bounds.orDefault(), validate: scope.Validate, consumed: scope.Consumed, vectorBytes: scope.View.VectorBytes()}
+		bounds: scope.Bounds.orDefault(), validate: scope.Validate, screening: scope.Screen, consumed: scope.Consumed,
+		vectorBytes: scope.View.VectorBytes()}
 	if a := t.View.Aggregation; a != nil {
 		t.windows = window.NewPlan(&t.View.View, &t.View.SourceVersions[0].Source)
 	}
@@ -199,6 +203,7 @@ func (t *Transform) rows(ctx context.Context, span Span, state *feature.Time, em
 			return err
 		}
 	}
+	emit = t.screened(emit)
 	checked := func(r *feature.Row) error {
 		if err := t.checkRow(span, r); err != nil {
 			return err

@@ -247,6 +247,9 @@ func (s *Server) serve() error {
 	headwaterv1.RegisterMaterializationServiceServer(s.grpc, &materializationService{
 		registry: s.registry, pool: s.pool, materializer: s.materializer, closing: s.closing,
 	})
+	headwaterv1.RegisterQuarantineServiceServer(s.grpc, &quarantineService{
+		registry: s.registry, pool: s.pool, materializer: s.materializer,
+	})
 	headwaterv1.RegisterOnlineServiceServer(s.grpc, &onlineService{
 		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
 		served: s.served,

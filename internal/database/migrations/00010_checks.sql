@@ -37,6 +37,9 @@ FROM headwater.run r CROSS JOIN LATERAL jsonb_array_elements(r.checks) WITH ORDI
 
 ALTER TABLE headwater.run DROP COLUMN checks;
 
+-- What the view's expectations found in the rows of a chunk.
+ALTER TABLE headwater.run_chunk ADD COLUMN screened jsonb NOT NULL DEFAULT '{}';
+
 -- What the view's own expectations left out of what it computed.
 ALTER TABLE headwater.run
     ADD COLUMN computed bigint NOT NULL DEFAULT 0,

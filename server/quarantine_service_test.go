@@ -1,0 +1,120 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+func TestQuarantinedRowsAreForWhoMayReadThem(t *testing.T) {
+	p := newProduct(t)
+	quarantine := headwaterv1.NewQuarantineServiceClient(p.conn)
+	d := definitions()
+	all := 1.0
+	d.Sources[0].MaxQuarantineRatio = &all
+	d.Sources[0].Expectations = []feature.Expectation{
+		{Name: "delay_range", Column: "delay", Kind: feature.ExpectRange, Max: 100.0, OnFailure: feature.QuarantineRow},
+	}
+	for i := range d.Views {
+		if v := &d.Views[i]; v.Name == "delays" {
+			v.MaxQuarantineRatio = &all
+			v.Expectations = []feature.Expectation{
+				{Name: "not_early", Column: "delay", Kind: feature.ExpectRange, Min: 0.0, OnFailure: feature.QuarantineRow},
+			}
+		}
+	}
+	d.Roles = []feature.Role{
+		role("lists", "list on view:delays"),
+		role("reads_source", "list on view:delays", "read_offline on source:flights"),
+		role("reads_view", "list on view:delays", "read_offline on view:delays", "materialize on view:delays"),
+		role("elsewhere", "list on view:routes"),
+	}
+	p.apply(d)
+	at := time.Now().Add(-time.Hour)
+	p.ingest(flights(flight("ORD", 7, at, feature.Float64(101)), flight("JFK", 7, at, feature.Float64(-1)), flight("LAX", 7, at, feature.Float64(1))), 0)
+	run := p.materialize("delays")[0]
+
+	for _, c := range []struct {
+		role string
+		// subjects are what is shown of the two rows, hidden is how many are not, examples the checks whose keys are shown.
+		subjects string
+		hidden   int64
+		examples string
+	}{
+		{"lists", "", 2, ""},
+		{"reads_source", "source:flights", 1, "delay_range"},
+		{"reads_view", "output", 1, "not_early"},
+		{"admin", "source:flights output", 0, "delay_range not_early"},
+	} {
+		ctx := p.as("p_"+c.role, c.role)
+		r, err := quarantine.ShowQuarantine(ctx, &headwaterv1.ShowQuarantineRequest{Run: fmt.Sprint(run.Id)})
+		if err != nil {
+			t.Fatalf("%s: %v", c.role, err)
+		}
+		found := map[string]bool{}
+		for _, row := range r.Rows {
+			found[row.Subject] = true
+		}
+		for _, subject := range []string{"source:flights", "output"} {
+			if found[subject] != strings.Contains(c.subjects, subject) {
+				t.Errorf("%s: found %v, expected %q", c.role, found, c.subjects)
+			}
+		}
+		if r.Hidden != c.hidden {
+			t.Errorf("%s: found %d hidden, expected %d", c.role, r.Hidden, c.hidden)
+		}
+		groups, err := quarantine.ListQuarantine(ctx, &headwaterv1.ListQuarantineRequest{View: "delays"})
+		if err != nil || len(groups.Groups) != 2 {
+			t.Errorf("%s: found groups %v and %v, expected both counted", c.role, groups, err)
+		}
+		shown, err := p.materialization.GetRun(ctx, &headwaterv1.GetRunRequest{Run: fmt.Sprint(run.Id)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, check := range shown.Run.Checks {
+			if check.Name != "delay_range" && check.Name != "not_early" {
+				continue
+			}
+			if sees := strings.Contains(c.examples, check.Name); (len(check.Examples) == 1) != sees || (check.ExamplesHidden == 1) == sees {
+				t.Errorf("%s: found %v, expected its example shown: %t", c.role, check, sees)
+			}
+		}
+		if first := shown.Run.Checks[0].State; first != headwaterv1.CheckState_CHECK_STATE_WARNED {
+			t.Errorf("found %v first, expected what is not as it should be", shown.Run.Checks[0])
+		}
+	}
+
+	// Who asks for a subject by name is refused, and it is on record.
+	_, err := quarantine.ShowQuarantine(p.as("lea", "lists"), &headwaterv1.ShowQuarantineRequest{Run: fmt.Sprint(run.Id), Subject: "output"})
+	wantReason(t, err, fault.PermissionDenied)
+	// A run of a view that one may not list is not there.
+	_, err = quarantine.ShowQuarantine(p.as("eve", "elsewhere"), &headwaterv1.ShowQuarantineRequest{Run: fmt.Sprint(run.Id)})
+	wantReason(t, err, fault.NotFound)
+	if groups, err := quarantine.ListQuarantine(p.as("eli", "elsewhere"), &headwaterv1.ListQuarantineRequest{}); err != nil || len(groups.Groups) != 0 {
+		t.Errorf("found %v and %v, expected nothing of another view", groups, err)
+	}
+	_, err = quarantine.ReplayQuarantine(p.as("leo", "lists"), &headwaterv1.ReplayQuarantineRequest{View: "delays"})
+	wantReason(t, err, fault.PermissionDenied)
+	replayed, err := quarantine.ReplayQuarantine(p.as("rey", "reads_view"), &headwaterv1.ReplayQuarantineRequest{Run: fmt.Sprint(run.Id)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := p.watch(p.admin, replayed.Run.Id)
+	if err != nil || last.State != headwaterv1.RunState_RUN_STATE_PUBLISHED || last.Ledger.Quarantined != 1 {
+		t.Errorf("found %v and %v", last, err)
+	}
+	_, err = quarantine.ReplayQuarantine(p.admin, &headwaterv1.ReplayQuarantineRequest{})
+	wantReason(t, err, fault.InvalidArgument)
+}
+
+func wantReason(t *testing.T, err error, want fault.Reason) {
+	t.Helper()
+	if got := fault.ReasonOf(fault.FromError(err)); got != want {
+		t.Errorf("found %v, expected %s", err, want)
+	}
+}
