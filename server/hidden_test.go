@@ -100,6 +100,22 @@ func (p *product) named(ctx context.Context) map[string]func(name string) error 
 			_, err := p.materialization.Materialize(ctx, &headwaterv1.MaterializeRequest{Views: []string{name}})
 			return err
 		},
+		"quarantine": func(name string) error {
+			_, err := headwaterv1.NewQuarantineServiceClient(p.conn).ShowQuarantine(ctx, &headwaterv1.ShowQuarantineRequest{Run: name})
+			return err
+		},
+		"quarantine of": func(name string) error {
+			_, err := headwaterv1.NewQuarantineServiceClient(p.conn).ListQuarantine(ctx, &headwaterv1.ListQuarantineRequest{View: name})
+			return err
+		},
+		"replay": func(name string) error {
+			_, err := headwaterv1.NewQuarantineServiceClient(p.conn).ReplayQuarantine(ctx, &headwaterv1.ReplayQuarantineRequest{View: name})
+			return err
+		},
+		"checks": func(name string) error {
+			_, err := p.materialization.ListCheckResults(ctx, &headwaterv1.ListCheckResultsRequest{View: name})
+			return err
+		},
 		"dataset": func(name string) error {
 			_, err := p.datasets.GetDataset(ctx, &headwaterv1.GetDatasetRequest{Dataset: name})
 			return err
@@ -138,7 +154,8 @@ func TestWhatIsHiddenLooksMissing(t *testing.T) {
 		"load": {load, "9999"}, "retract": {load, "9999"}, "load lineage": {load, "9999"}, "loads": {"salaries", "salarias"},
 		"ingest": {"salaries", "salarias"}, "source": {"salaries", "salarias"}, "view": {"pay", "pat"}, "service": {"wages", "wagas"},
 		"run": {"pay@1/1", "pat@1/1"}, "verify run": {"pay@1/1", "pat@1/1"}, "run by id": {fmt.Sprint(pay), "9999"}, "watch": {fmt.Sprint(pay), "9999"}, "run lineage": {"pay@1/1", "pat@1/1"},
-		"runs": {"pay", "pat"}, "materialize": {"pay", "pat"}, "dataset": {"wages@1", "wagas@1"},
+		"runs": {"pay", "pat"}, "materialize": {"pay", "pat"}, "quarantine": {"pay@1/1", "pat@1/1"}, "quarantine of": {"pay", "pat"}, "replay": {"pay", "pat"},
+		"checks": {"pay", "pat"}, "dataset": {"wages@1", "wagas@1"},
 		"dataset by id": {datasets["wages"], "ds_" + strings.Repeat("a", 26)}, "fetch": {"wages@1", "wagas@1"}, "verify": {"wages@1", "wagas@1"},
 		"dataset lineage": {"wages@1", "wagas@1"}, "definition": {"pay", "pat"}, "build": {"wages", "wagas"}, "read": {"wages", "wagas"},
 	}

@@ -185,7 +185,7 @@ func published() *headwaterv1.Run {
 		Id: 1, View: "delays", ViewVersion: 1, Seq: 2, State: headwaterv1.RunState_RUN_STATE_PUBLISHED, Position: 9,
 		Scope:         headwaterv1.RunScope_RUN_SCOPE_INCREMENTAL,
 		IntervalStart: at("2001-01-01T00:00:00Z"), IntervalEnd: at("2001-02-01T00:00:00Z"), Fingerprint: "f1", Digest: "d1", Principal: "ann",
-		QueuedAt: at("2001-02-03T04:05:06Z"), StartedAt: at("2001-02-03T04:05:06Z"), EndedAt: at("2001-02-03T04:05:08Z"),
+		Priority: 2, QueuedAt: at("2001-02-03T04:05:06Z"), StartedAt: at("2001-02-03T04:05:06Z"), EndedAt: at("2001-02-03T04:05:08Z"),
 		OnlineState: headwaterv1.OnlineState_ONLINE_STATE_LOADED, OnlineWritten: 7,
 		Ledger: &headwaterv1.Ledger{Read: 100, Accepted: 98, Quarantined: 2, Used: 90, Filtered: 8, Computed: 13, OutputQuarantined: 1, OutputDropped: 2, Produced: 10, Inserted: 4, Unchanged: 6,
 			Withdrawn: 1, LiveBefore: 20, LiveAfter: 23, Reasons: []*headwaterv1.LedgerReason{{Bucket: "quarantined", Reason: "delay below -1000", Rows: 2}}},
@@ -208,7 +208,7 @@ func TestRuns(t *testing.T) {
 	const shown = "" +
 		"run          delays@1/2\nid           1\nstate        published\nwrote        4 inserted, 1 withdrawn, 6 unchanged\nposition     9\nscope        incremental\n" +
 		"interval     [2001-01-01T00:00:00Z, 2001-02-01T00:00:00Z)\nfingerprint  f1\ndigest       d1\n" +
-		"online       loaded: 7 written, 0 not newer, 0 tombstones\nqueued       2001-02-03T04:05:06Z by ann\nstarted      2001-02-03T04:05:06Z\n" +
+		"online       loaded: 7 written, 0 not newer, 0 tombstones\nqueued       2001-02-03T04:05:06Z by ann\npriority     2\nstarted      2001-02-03T04:05:06Z\n" +
 		"ended        2001-02-03T04:05:08Z after 2s\n" +
 		"\nledger\n" +
 		"  ROWS              WHERE THEY WENT\n" +
