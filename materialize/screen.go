@@ -74,23 +74,18 @@ func (s *screen) keep(values []feature.Value) (bool, error) {
 	}
 	keys := len(s.view.EntityVersion.JoinKeys)
 	var reasons []string
-	quarantined, dropped := "", ""
+	var unmet []*feature.Expectation
 	for _, i := range failed {
 		e := s.conditions[i].Expectation
+		unmet = append(unmet, e)
 		reasons = append(reasons, e.Name)
 		one := &offline.Screened{Failed: []offline.Reason{{Reason: e.Name, Rows: 1}}}
 		if len(s.found.Examples[e.Name]) < quality.MaxExamples {
 			one.Examples = map[string][]string{e.Name: {s.example(values[:keys+1])}}
 		}
 		s.found.Add(one)
-		switch {
-		case e.OnFailure == feature.QuarantineRow && quarantined == "":
-			quarantined = e.Name
-		case e.OnFailure == feature.DropRow && dropped == "":
-			dropped = e.Name
-		}
 	}
-	switch {
+	switch quarantined, dropped := deciding(unmet); {
 	case quarantined != "":
 		s.found.Add(&offline.Screened{Quarantined: []offline.Reason{{Reason: quarantined, Rows: 1}}})
 		return false, s.setAside(values, reasons)
@@ -99,6 +94,19 @@ func (s *screen) keep(values []feature.Value) (bool, error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// deciding are the first of the expectations that a row does not meet that quarantines it, and the first that drops it.
+func deciding(unmet []*feature.Expectation) (quarantined, dropped string) {
+	for _, e := range unmet {
+		switch {
+		case e.OnFailure == feature.QuarantineRow && quarantined == "":
+			quarantined = e.Name
+		case e.OnFailure == feature.DropRow && dropped == "":
+			dropped = e.Name
+		}
+	}
+	return quarantined, dropped
 }
 
 // example is the row's keys and event time, as JSON of a quality.Example.

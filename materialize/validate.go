@@ -21,22 +21,7 @@ import (
 // undone with the rest when it is not. Of a run that cannot go on nothing is kept but what its record gets.
 func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.Tx, t *offline.Transform, in *offline.Input,
 	read offline.Spans) (*offline.LeftOut, error) {
-	src := in.Source
-	outcome, err := quality.ValidateSource(ctx, tx, quality.Reading{
-		Source: src, Table: in.Table(), Where: in.Considered(read), Rows: in.Rows, Exact: in.Exact, Conflicting: in.Conflicting,
-		Considered: in.ConsideredRows(), Now: t.Plan.Now, Run: strconv.FormatInt(r.ID, 10),
-		Other: func(ctx context.Context, source string) (string, string, error) {
-			table, where, exists, err := offline.LandedRows(ctx, tx, source, t.Plan.Marks.References[source])
-			if err == nil && !exists {
-				err = fault.New(fault.RunRefused, "view %s: source %s expects values of source %s, which is not there any more; apply its definition "+
-					"again, or take the expectation out", l.view.Ref(), src.Name, source)
-			}
-			return table, where, err
-		},
-		Stream: func(ctx context.Context, query string, columns []feature.Column, texts int, row func([]feature.Value, []string) error) error {
-			return offline.Stream(ctx, tx.Conn(), query, columns, texts, row)
-		},
-	})
+	outcome, err := holdSource(ctx, tx, t, in, in.Source, read, r.ID)
 	if err != nil || outcome == nil {
 		return nil, err
 	}
@@ -51,9 +36,34 @@ func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.
 			return nil, err
 		}
 	}
+	return leftOutBy(outcome), nil
+}
+
+// holdSource holds the rows that a run reads of a source, as of the plan of t, to the expectations of src, which is the source with all of
+// its expectations or some of them. nil: none is about each row.
+func holdSource(ctx context.Context, tx pgx.Tx, t *offline.Transform, in *offline.Input, src *feature.SourceVersion, read offline.Spans,
+	run int64) (*quality.Outcome, error) {
+	return quality.ValidateSource(ctx, tx, quality.Reading{
+		Source: src, Table: in.Table(), Where: in.Considered(read), Rows: in.Rows, Exact: in.Exact, Conflicting: in.Conflicting,
+		Considered: in.ConsideredRows(), Now: t.Plan.Now, Run: strconv.FormatInt(run, 10),
+		Other: func(ctx context.Context, source string) (string, string, error) {
+			table, where, exists, err := offline.LandedRows(ctx, tx, source, t.Plan.Marks.References[source])
+			if err == nil && !exists {
+				err = fault.New(fault.RunRefused, "view %s: source %s expects values of source %s, which is not there any more; apply its definition "+
+					"again, or take the expectation out", t.View.Ref(), src.Name, source)
+			}
+			return table, where, err
+		},
+		Stream: func(ctx context.Context, query string, columns []feature.Column, texts int, row func([]feature.Value, []string) error) error {
+			return offline.Stream(ctx, tx.Conn(), query, columns, texts, row)
+		},
+	})
+}
+
+func leftOutBy(outcome *quality.Outcome) *offline.LeftOut {
 	return &offline.LeftOut{
 		Relation: outcome.LeftOut, Condition: outcome.Out, Quarantined: reasonsOf(outcome.Quarantined), Dropped: reasonsOf(outcome.Dropped),
-	}, nil
+	}
 }
 
 func reasonsOf(counts []quality.Count) []offline.Reason {

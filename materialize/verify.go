@@ -119,7 +119,14 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 	plan := *r.Plan
 	scope := rn.reading(view)
 	scope.Plan, scope.AnyFunctions = &plan, true
-	t, err := offline.BeginTransform(ctx, reader, scope)
+	var t *offline.Transform
+	scope.Validate = func(ctx context.Context, tx pgx.Tx, in *offline.Input, read offline.Spans) (*offline.LeftOut, error) {
+		return leaveOutAgain(ctx, tx, t, in, read, r.ID)
+	}
+	if scope.Screen, err = screenAgain(view, plan.Now); err != nil {
+		return err
+	}
+	t, err = offline.BeginTransform(ctx, reader, scope)
 	if err != nil {
 		return err
 	}
@@ -162,6 +169,7 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 		v.detail("the history shows %d rows of the run's intervals at its sequence that are not what it produced: it was changed by other means than a run",
 			again.HistoryRows)
 	}
+	compareLeftOut(v, t, &again.Screened)
 	lines, total, err := again.Differences(ctx, maxDifferences)
 	if err != nil {
 		return err

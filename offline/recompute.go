@@ -20,6 +20,8 @@ type Recomputed struct {
 	// History is the digest of the rows that the history shows of the plan's spans at the run's sequence.
 	History     feature.Digest
 	HistoryRows int64
+	// Screened is what was found in the output that is not in Rows.
+	Screened Screened
 
 	part  *part
 	table string
@@ -35,15 +37,33 @@ func Recompute(ctx context.Context, conn *pgx.Conn, t *Transform, seq int64) (*R
 		return nil, err
 	}
 	r := &Recomputed{part: &part{t: t, owned: t.Plan.Owned, states: len(t.corrections) > 0}, tx: tx, seq: seq}
-	w := &Written{}
-	if r.table, err = r.part.stage(ctx, tx, seq, w); err == nil {
-		r.Rows, r.Digest = w.Produced, w.Digest
+	if err = r.compute(ctx); err == nil {
 		err = r.readHistory(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(t.tooLarge(err), r.Close(ctx))
 	}
 	return r, nil
+}
+
+// compute stages the rows that the screen keeps.
+func (r *Recomputed) compute(ctx context.Context) (err error) {
+	t, w := r.part.t, &Written{}
+	if t.screening != nil {
+		t.screen = t.screening()
+	}
+	if r.table, err = r.part.stage(ctx, r.tx, r.seq, w); err != nil {
+		return err
+	}
+	r.Rows, r.Digest = w.Produced, w.Digest
+	if t.screen == nil {
+		return nil
+	}
+	screened, err := t.screen.End(ctx, r.tx, r.part.owned.shift(t.View.RunGrain()))
+	if err == nil {
+		r.Screened.Add(screened)
+	}
+	return err
 }
 
 // Close undoes what was written for it.
