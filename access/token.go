@@ -60,9 +60,13 @@ type DB interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// ReservedPrincipals begins the names under which Headwater acts by itself. No token has one, so that records and runs that
+// show such a name are not of a caller.
+const ReservedPrincipals = "headwater:"
+
 // CreateToken makes a token and returns it with the text that a client sends, which is kept nowhere: the table has a
 // SHA-256 of the secret, and the secret is random enough that a slower hash would add nothing. A role for which hasRole is
-// false is INVALID_ARGUMENT.
+// false is INVALID_ARGUMENT, and so is a principal that holds a token or begins with ReservedPrincipals.
 func CreateToken(ctx context.Context, db DB, n NewToken, hasRole func(string) bool) (Token, string, error) {
 	var violations []fault.Violation
 	for i, r := range n.Roles {
@@ -80,6 +84,12 @@ func CreateToken(ctx context.Context, db DB, n NewToken, hasRole func(string) bo
 	if withoutSecrets(n.Principal) != n.Principal {
 		return Token{}, "", fault.New(fault.InvalidArgument, "a token cannot be for a token").Violating(fault.Violation{
 			Field: "principal", Description: "found a token, which everybody who lists tokens would see; expected the name of who calls with it",
+		})
+	}
+	if strings.HasPrefix(n.Principal, ReservedPrincipals) {
+		return Token{}, "", fault.New(fault.InvalidArgument, "a token cannot be for a part of Headwater").Violating(fault.Violation{
+			Field: "principal", Description: fmt.Sprintf("found %q; names that begin with %s are those of what Headwater does by itself, such as "+
+				"runs on a schedule; expected the name of who calls with the token", n.Principal, ReservedPrincipals),
 		})
 	}
 	id, secret := newSecret()

@@ -19,3 +19,17 @@ func TestTokenForAToken(t *testing.T) {
 		t.Errorf("the refusal %v shows the secret, or does not say what is wrong", f)
 	}
 }
+
+// Runs by schedule carry a name of Headwater's own; a caller with that name would pass for one.
+func TestTokenForAPartOfHeadwater(t *testing.T) {
+	_, _, err := CreateToken(t.Context(), nil, NewToken{Principal: "headwater:schedule", Roles: []string{"admin"}}, func(string) bool { return true })
+	f := fault.As(err)
+	if f == nil || f.Reason != fault.InvalidArgument || len(f.Violations) != 1 {
+		t.Fatalf("found %v, expected a refusal with what is wrong", err)
+	}
+	const want = `found "headwater:schedule"; names that begin with headwater: are those of what Headwater does by itself, such as runs on a ` +
+		`schedule; expected the name of who calls with the token`
+	if v := f.Violations[0]; v.Field != "principal" || v.Description != want {
+		t.Errorf("found %s: %s, expected principal: %s", v.Field, v.Description, want)
+	}
+}

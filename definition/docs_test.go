@@ -101,7 +101,10 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	}
 }
 
-// The examples of the page are read, and between them have every key.
+// unbuilt are the keys that fromProto.unbuilt refuses, so that no example can have them.
+var unbuilt = map[string]bool{"headwater.v1.PostgresOrigin.snapshot": true}
+
+// The examples of the page are read, and between them have every key that is not refused.
 func TestExamplesOfTheReferenceAreRead(t *testing.T) {
 	text, err := os.ReadFile("../docs/definitions.md")
 	if err != nil {
@@ -127,7 +130,11 @@ func TestExamplesOfTheReferenceAreRead(t *testing.T) {
 	messages := (&headwaterv1.DefinitionFile{}).ProtoReflect().Descriptor().ParentFile().Messages()
 	for i := range messages.Len() {
 		for j := range messages.Get(i).Fields().Len() {
-			if name := string(messages.Get(i).Fields().Get(j).FullName()); !seen[name] {
+			name := string(messages.Get(i).Fields().Get(j).FullName())
+			if seen[name] && unbuilt[name] {
+				t.Errorf("%s is read, expected a key that is refused as not implemented", name)
+			}
+			if !seen[name] && !unbuilt[name] {
 				t.Errorf("no example of docs/definitions.md has the key %s", strings.TrimPrefix(name, "headwater.v1."))
 			}
 		}

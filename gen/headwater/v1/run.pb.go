@@ -375,14 +375,13 @@ type MaterializeRequest struct {
 	// `NAME` (newest version) or `NAME@VERSION`. A run waits for those that were asked for before it, or with it, of views that
 	// its view reads.
 	Views []string `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
-	// The interval of event times less grain, [from, to), the bounds cut at the view's grain. A bound that is absent, when the
-	// other is given or `full` is: from the first, or to the last row of what the view reads, and over what earlier runs
-	// covered. Of windowed aggregations, whose grain is the hop: from the first point of the grid at which a row counts, and to
+	// The interval of event times less grain, [from, to), the bounds cut at the view's grain. A bound that is absent when the
+	// other is given: from the first, or to the last row of what the view reads, and over what earlier runs covered. Of windowed aggregations, whose grain is the hop: from the first point of the grid at which a row counts, and to
 	// the one at which the last has left every window, at most to now. Without either bound and without `full` the run is
 	// incremental: it computes what no run covered yet, and what loads, replacements and retractions since the last one touch.
 	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	To   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
-	// All of it is computed again, in chunks.
+	// All of it is computed again, in chunks. Not with `from` or `to`.
 	Full          bool `protobuf:"varint,4,opt,name=full,proto3" json:"full,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
