@@ -72,3 +72,35 @@ func TestTheLedgerSaysWhatTheSQLLeavesOut(t *testing.T) {
 		t.Errorf("found %+v, warnings %q", l, r.Warnings)
 	}
 }
+
+// A row that an inner join matches several times, and one that a query with comments, quoted names and common table expressions
+// reads, counts once.
+func TestTheLedgerCountsRowsAndNotMatches(t *testing.T) {
+	w := newWorld(t)
+	left, right := w.newSource(t), w.newSource(t)
+	var rows []reference.SourceRow
+	for i, name := range []string{"a", "a", "b", "c", "d", "d"} {
+		rows = append(rows, reading(name, 1, hours(float64(i)), float64(i)))
+	}
+	w.load(t, left, 0, rows...)
+	// a has three matches, d two, c none, and b one that WHERE leaves out; z is asked for by nobody.
+	w.load(t, right, 0, reading("a", 1, hours(0), 1), reading("a", 1, hours(0), 1), reading("a", 2, hours(0), 2), reading("d", 1, hours(0), 4),
+		reading("d", 1, hours(0), -4), reading("b", 1, hours(0), -1), reading("z", 1, hours(0), 1))
+	for name, query := range map[string]string{
+		"plain": `SELECT l.name, l.room, l.event_time, greatest(l.available_at, max(r.available_at)) AS available_at, max(r.value) AS value, count(*) AS rows
+			FROM %[1]s l JOIN %[2]s r ON r.name = l.name WHERE r.value > 0 AND r.available_at <= l.available_at GROUP BY l.name, l.room, l.event_time, l.available_at`,
+		"quoted": `-- FROM nowhere WHERE true
+			SELECT "Left".name, "Left".room, "Left".event_time, greatest("Left".available_at, max("r""x".available_at)) AS available_at, max("r""x".value) AS value, count(*) AS rows
+			FROM "%[1]s" AS "Left" /* JOIN /* nested */ */ JOIN %[2]s "r""x" ON "r""x".name = "Left".name
+			WHERE "r""x".value > 0 AND "r""x".available_at <= "Left".available_at AND 'WHERE -- x' <> $$FROM ; $$ GROUP BY 1, 2, 3, "Left".available_at -- end`,
+		"with": `WITH l AS (SELECT * FROM %[1]s), r AS (SELECT name, available_at, value FROM %[2]s WHERE value > 0)
+			SELECT l.name, l.room, l.event_time, greatest(l.available_at, max(r.available_at)) AS available_at, max(r.value) AS value, count(*) AS rows
+			FROM l JOIN r ON r.name = l.name WHERE r.available_at <= l.available_at GROUP BY l.name, l.room, l.event_time, l.available_at`,
+	} {
+		r := w.published(t, w.newJoin(t, left, right, query, 0), nil)
+		// Of the left: two of a and two of d. Of the right: three of a, one of d.
+		if l := r.Ledger; l.Read != 13 || l.Used != 4+4 || l.Filtered != 5 || l.Unaccounted != 0 {
+			t.Errorf("%s: found %+v %+v", name, l, r.Reasons)
+		}
+	}
+}

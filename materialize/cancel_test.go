@@ -229,3 +229,47 @@ func TestBackoffGrowsToHalfAMinute(t *testing.T) {
 		}
 	}
 }
+
+// A run that waits to be tried again, or for the lease of its view, has ended when it is cancelled.
+func TestARunThatWaitsIsCancelled(t *testing.T) {
+	for _, chunkRows := range []int64{0, 6} {
+		w := newChunkedWorld(t, chunkRows)
+		src := w.newSource(t)
+		v := w.newView(t, src, latest, 0)
+		w.load(t, src, 0, manyReadings(0)...)
+		broken := errors.New("the server went away")
+		r, other := w.enqueue(t, v, nil), w.enqueue(t, v, nil)
+		w.reached = func(step string) error {
+			switch step {
+			case stepChunkDone, stepWritten:
+				// Another run of the view finds its lease taken, and is cancelled while it waits for it.
+				if w.get(t, other.ID).State == Queued {
+					if err := w.m.runner.run(context.Background(), other.ID); !errors.Is(err, errLeaseHeld) {
+						t.Errorf("found %v, expected the lease held", err)
+					}
+					w.cancel(t, "ann", "", other.ID)
+				}
+				return broken
+			}
+			return nil
+		}
+		err := w.m.runner.run(context.Background(), r.ID)
+		w.reached = func(string) error { return nil }
+		if !errors.Is(err, broken) || w.get(t, other.ID).State != Cancelled {
+			t.Errorf("found %v, and the other run %s, expected it cancelled", err, w.get(t, other.ID).State)
+		}
+		if now := w.get(t, r.ID); now.State != Queued || now.NotBefore == nil {
+			t.Errorf("found the run %s, expected it to wait for another attempt", now.State)
+		}
+		w.cancel(t, "ann", "", r.ID)
+		// What is half written is undone by whoever takes it up.
+		if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+			t.Fatal(err)
+		}
+		if now := w.get(t, r.ID); now.State != Cancelled || len(w.history(t, v)) != 0 {
+			t.Errorf("found the run %s, and %d rows", now.State, len(w.history(t, v)))
+		}
+		w.wantNoStaging(t)
+		w.published(t, v, nil)
+	}
+}
