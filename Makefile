@@ -27,7 +27,7 @@ test: deps ## All tests, on servers of their own (RACE=1: with the race detector
 	@mkdir -p .cache/bin
 	@go build -o .cache/bin/withservers ./internal/testenv/cmd/withservers
 	@echo "==> go test$(if $(RACE), -race) $(PKGS)"
-	@.cache/bin/withservers $(if $(RACE),env CGO_ENABLED=1) go test $(if $(RACE),-race) $(TESTFLAGS) $(PKGS)
+	@.cache/bin/withservers $(if $(RACE),env CGO_ENABLED=1) go test -timeout 30m $(if $(RACE),-race) $(TESTFLAGS) $(PKGS)
 
 .PHONY: bench-windows
 bench-windows: deps ## How fast windowed aggregations are computed, on a Postgres of its own
@@ -52,10 +52,11 @@ build: check-go ## bin/headwater
 	@go build -trimpath -ldflags '-X main.stamp=$(VERSION)' -o bin/headwater ./cmd/headwater
 
 .PHONY: ci
-ci: ## All that must hold before a change is taken: lint, check-generate, test with race, demo
+ci: ## All that must hold before a change is taken: lint, check-generate, test with race, crashes, demo
 	@$(MAKE) lint
 	@$(MAKE) check-generate
 	@$(MAKE) test RACE=1
+	@$(MAKE) test PKGS=./cmd/headwater TESTFLAGS='-run Crashes'
 	@$(MAKE) demo
 
 .PHONY: lint

@@ -45,6 +45,8 @@ type Config struct {
 	ViewBounds offline.Bounds
 	// RunChunkWorkers is how many chunks of one run are worked on at once. 0: as materialize.Config says.
 	RunChunkWorkers int
+	// RunChunkRows is about how many rows a chunk of a run reads. 0: as materialize.Config says.
+	RunChunkRows int64
 	// Version of the binary, for manifests.
 	Version string
 	// Log is for what no caller hears of. Default slog.Default().
@@ -136,7 +138,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Reader: online.NewReader(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
 		Scheduled: func() []*feature.ViewVersion { return s.registry.Catalog().ViewsToRun() },
-		Audit:     auditEnded, Log: config.Log, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, Metrics: s.metrics.runs, Reached: config.Reached,
+		Audit:     auditEnded, Log: config.Log, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, ChunkRows: config.RunChunkRows, Metrics: s.metrics.runs, Reached: config.Reached,
 	})
 	if err != nil {
 		return nil, err

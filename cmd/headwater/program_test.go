@@ -26,6 +26,9 @@ const asProgram = "HEADWATER_TEST_AS_PROGRAM"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		go endWithParent()
+		if folder := os.Getenv(stepsFolder); folder != "" {
+			inTests.reached, inTests.chunkRows = stopAt(folder), crashChunkRows
+		}
 		main()
 		return
 	}

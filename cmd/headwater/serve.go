@@ -140,8 +140,13 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 	return cmd
 }
 
-// reached is called at each step of a run, for tests of what a crash there leaves. nil outside of tests.
-var reached func(step string) error
+// inTests is what tests of crashes set, and is zero otherwise.
+var inTests struct {
+	// reached is called at each step of a run.
+	reached func(step string) error
+	// chunkRows cuts runs of few rows into chunks.
+	chunkRows int64
+}
 
 func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	bounds, err := c.viewConfig.bounds()
@@ -171,7 +176,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	}
 	s, err := server.Open(ctx, server.Config{
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
-		Log: log, ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: reached,
+		Log: log, ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	})
 	if err != nil {
 		return err
