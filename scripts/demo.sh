@@ -129,7 +129,7 @@ expect 1 '^wrote  *72839 inserted, 0 withdrawn, 0 unchanged$'
 expect 1 '^wrote  *98665 inserted, 0 withdrawn, 0 unchanged$'
 digests=$(grep '^digest' "$demo/out")
 step 0 'headwater runs list'
-expect 2 '  published  508239 .* loaded '
+expect 2 '  published  incremental  508239 .* loaded '
 say 'The record of a run accounts for every row: where it came from, and where it went.'
 step 0 'headwater runs show airport_delays@1/1'
 expect 4 '^ .*  flights-2001-01-week[1-4]\.parquet '
