@@ -180,7 +180,8 @@ func (in *ViewInput) changed(ctx context.Context, tx pgx.Tx, reader *feature.Vie
 }
 
 // changedTimes is where the event times lie of the rows that a query finds, which all lie within a span: about changeBuckets
-// places are told apart, and of each the first and the last one.
+// places are told apart, and of each the first and the last one. Places with less than one of them between them are one: each
+// span of a plan is a query of its own, and many rows that changed side by side are not many spans.
 func changedTimes(ctx context.Context, q database.Querier, at, from string, within Span) (Spans, error) {
 	width := max(float64(within.End-within.Start)/1e6/changeBuckets, 1e-6)
 	rows, err := q.Query(ctx, fmt.Sprintf("SELECT min(at), max(at) FROM (SELECT %s AS at %s) AS changed GROUP BY floor(date_part('epoch', at) / %s)",
@@ -193,5 +194,5 @@ func changedTimes(ctx context.Context, q database.Querier, at, from string, with
 		err := row.Scan(&first, &last)
 		return Span{Start: feature.TimeOf(first), End: feature.TimeOf(last) + 1}, err
 	})
-	return NewSpans(list...), err
+	return NewSpans(list...).apart(time.Duration(width*float64(time.Second)), len(list)), err
 }

@@ -145,8 +145,18 @@ func (p *part) stage(ctx context.Context, tx pgx.Tx, seq int64, w *Written) (tab
 	if err := p.copyTo(ctx, tx, table, seq, w); err != nil {
 		return "", err
 	}
-	_, err = tx.Exec(ctx, "ANALYZE "+table)
-	return table, err
+	return table, analyzeRoughly(ctx, tx, table)
+}
+
+// roughTarget is the statistics target of tables that are joined once, by all of their rows: how many those are, and how wide, is
+// all that matters, and the usual sample of thirty thousand rows takes as long as a good part of the join.
+const roughTarget = 10
+
+// analyzeRoughly looks at a few rows of a table that the transaction made.
+func analyzeRoughly(ctx context.Context, tx pgx.Tx, table string) error {
+	_, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL default_statistics_target = %d; ANALYZE %s; SET LOCAL default_statistics_target TO DEFAULT",
+		roughTarget, table))
+	return err
 }
 
 // createStaging makes a table of the output's columns and others, which the transaction drops again. Chunks of a run are staged
@@ -299,26 +309,29 @@ func (p *part) compare(ctx context.Context, tx pgx.Tx, staging string, seq int64
 	if err != nil {
 		return "", err
 	}
-	for _, statement := range []string{
-		// What is compared fits, or is cut into pieces that do; sorting both instead takes thrice as long.
-		"SET LOCAL enable_mergejoin = off",
-		fmt.Sprintf("SET LOCAL work_mem = %d", p.t.bounds.WorkMemory>>10),
-		fmt.Sprintf(`INSERT INTO %s SELECT %s, s.entity_key IS NOT NULL, h.entity_key IS NOT NULL
-			FROM %s s FULL JOIN (SELECT %s FROM %s h WHERE %s) h ON %s
-			WHERE %s`, table, strings.Join(kept, ", "), staging, quoteAll("h.", columns), historyTable(p.t.View), p.live(),
-			strings.Join(joined, " AND "), strings.Join(differs, " OR ")),
-		"SET LOCAL enable_mergejoin = on",
-		"ANALYZE " + table,
-	} {
-		if _, err := tx.Exec(ctx, statement); err != nil {
-			return "", err
-		}
+	// What is compared fits, or is cut into pieces that do; sorting both instead takes thrice as long.
+	_, err = tx.Exec(ctx, fmt.Sprintf("SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = %d", p.t.bounds.WorkMemory>>10))
+	if err != nil {
+		return "", err
+	}
+	tag, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO %s SELECT %s, s.entity_key IS NOT NULL, h.entity_key IS NOT NULL
+		FROM %s s FULL JOIN (SELECT %s FROM %s h WHERE %s) h ON %s
+		WHERE %s`, table, strings.Join(kept, ", "), staging, quoteAll("h.", columns), historyTable(p.t.View), p.live(),
+		strings.Join(joined, " AND "), strings.Join(differs, " OR ")))
+	if err != nil {
+		return "", err
+	}
+	if _, err := tx.Exec(ctx, "SET LOCAL enable_mergejoin = on"); err != nil || tag.RowsAffected() == 0 {
+		return table, err
+	}
+	if err := analyzeRoughly(ctx, tx, table); err != nil {
+		return "", err
 	}
 	same := make([]string, len(moment))
 	for i, c := range moment {
 		same[i] = fmt.Sprintf("h.%[1]s = c.%[1]s", c)
 	}
-	tag, err := tx.Exec(ctx, fmt.Sprintf("UPDATE %s h SET seq_to = %d FROM %s c WHERE c._ends AND h.seq_to = %d AND %s",
+	tag, err = tx.Exec(ctx, fmt.Sprintf("UPDATE %s h SET seq_to = %d FROM %s c WHERE c._ends AND h.seq_to = %d AND %s",
 		historyTable(p.t.View), seq, table, int64(SeqLive), strings.Join(same, " AND ")))
 	w.Withdrawn = tag.RowsAffected()
 	return table, err

@@ -69,6 +69,10 @@ func adoptNext(ctx context.Context, tx pgx.Tx, t *Transform, seq, produced int64
 	if err != nil {
 		return err
 	}
+	// Without statistics the count below would go by way of the key, row by row.
+	if _, err := tx.Exec(ctx, "ANALYZE "+next); err != nil {
+		return err
+	}
 	var rows int64
 	if err := tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE seq_from = %d AND seq_to = %d", next, seq, int64(SeqLive))).Scan(&rows); err != nil {
 		return err
@@ -80,7 +84,6 @@ func adoptNext(ctx context.Context, tx pgx.Tx, t *Transform, seq, produced int64
 	for _, statement := range []string{
 		"ALTER TABLE " + next + " ALTER COLUMN seq_from DROP DEFAULT",
 		fmt.Sprintf("CREATE INDEX ON %s %s", next, historyTimes),
-		"ANALYZE " + next,
 		"DROP TABLE " + historyTable(v),
 		fmt.Sprintf("ALTER TABLE %s SET SCHEMA %s", next, quote(historySchema)),
 		fmt.Sprintf("ALTER TABLE %s RENAME TO %s", quote(historySchema, nextName(v, seq)), quote(historyName(v))),
