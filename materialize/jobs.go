@@ -27,6 +27,9 @@ const (
 	jobTimeout = 6 * time.Hour
 	// recoverEvery is how often runs that a dead process left behind are looked for.
 	recoverEvery = 2 * time.Second
+	// fetchCooldown is how long a process leaves between two looks into the queue. It looks when a job is notified; River's own
+	// tenth of a second would be most of what a run takes that has nothing new to read, twice: for the run, and for its online load.
+	fetchCooldown = 10 * time.Millisecond
 )
 
 // Config is what a Materializer needs.
@@ -118,6 +121,7 @@ func New(config Config) (*Materializer, error) {
 		Logger:               config.Log,
 		ErrorHandler:         &jobErrors{log: config.Log},
 		JobTimeout:           jobTimeout,
+		FetchCooldown:        fetchCooldown,
 		RescueStuckJobsAfter: jobTimeout + time.Hour,
 		MaxAttempts:          8,
 		Queues: map[string]river.QueueConfig{

@@ -37,6 +37,8 @@ func (r *Run) checkSourceSet(ctx context.Context, tx pgx.Tx, t *offline.Transfor
 		}
 		set.From = fmt.Sprintf("(SELECT %s FROM %s AS %s WHERE %s) AS rows", strings.Join(columns, ", "), in.Table(),
 			pgx.Identifier{src.Name}.Sanitize(), in.Considered(read))
+		rows := in.ConsideredRows()
+		set.Rows = &rows
 	}
 	results, err := quality.CheckSet(ctx, tx, &set, src.Expectations)
 	r.Checks = append(r.Checks, results...)

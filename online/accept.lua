@@ -18,15 +18,22 @@ local function newer(stored, row)
     return false
 end
 
-local written = 0
+-- Where the row before was not there, this one probably is not either, as in the first load of a view: one command then says
+-- so and sets it.
+local written, absent = 0, false
 for i = 1, #KEYS do
     local key, field, row = KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]
-    local stored = call('HGET', key, field)
-    if stored == row then
+    if absent and call('HSETNX', key, field, row) == 1 then
         written = written + 1
-    elseif not stored or #stored < 42 or byte(stored, 1) ~= 1 or not newer(stored, row) then
-        call('HSET', key, field, row)
-        written = written + 1
+    else
+        local stored = call('HGET', key, field)
+        absent = not stored
+        if stored == row then
+            written = written + 1
+        elseif absent or #stored < 42 or byte(stored, 1) ~= 1 or not newer(stored, row) then
+            call('HSET', key, field, row)
+            written = written + 1
+        end
     end
 end
 return written

@@ -26,7 +26,9 @@ type Set struct {
 	Subject string
 	Reach   Reach
 	// From stands after FROM for the rows: it shows Columns, and the event time as EventTime. Empty: the run read or made none.
-	From      string
+	From string
+	// Rows is how many From shows, where they were counted before. nil: they are counted.
+	Rows      *int64
 	Columns   []feature.Column
 	EventTime string
 	// Newest is the event time of the subject's newest row, of this run or not. nil: there is none.
@@ -41,6 +43,9 @@ type Set struct {
 	// Produced and Accepted are the rows that the run made and those of its inputs that count.
 	Produced, Accepted int64
 }
+
+// measureRowCount is the measure of how many rows there are.
+const measureRowCount = "row_count"
 
 // quoted is a column's name in SQL.
 func quoted(column string) string { return pgx.Identifier{column}.Sanitize() }
@@ -62,7 +67,7 @@ func measurementOf(e *feature.Expectation) *measurement {
 	column := quoted(e.Column)
 	switch e.Kind {
 	case feature.ExpectRowCount, feature.ExpectRowCountRatio:
-		m.measure, m.sql = "row_count", "count(*)::float8"
+		m.measure, m.sql = measureRowCount, "count(*)::float8"
 	case feature.ExpectCompleteness, feature.ExpectCompletenessChange:
 		if e.Kind == feature.ExpectCompleteness && e.Bucket > 0 {
 			return m
@@ -116,6 +121,16 @@ func CheckSet(ctx context.Context, tx pgx.Tx, s *Set, expectations []feature.Exp
 // aggregate measures what aggregates measure.
 func (s *Set) aggregate(ctx context.Context, tx pgx.Tx, all []*measurement) error {
 	wanted := slices.DeleteFunc(slices.Clone(all), func(m *measurement) bool { return m.sql == "" })
+	if s.Rows != nil && s.From != "" {
+		rows := float64(*s.Rows)
+		wanted = slices.DeleteFunc(wanted, func(m *measurement) bool {
+			counts := m.measure == measureRowCount
+			if counts {
+				m.value = &rows
+			}
+			return counts
+		})
+	}
 	if len(wanted) == 0 || s.From == "" {
 		return nil
 	}
@@ -198,7 +213,7 @@ func (s *Set) settle(ctx context.Context, tx pgx.Tx, m *measurement, r *Result) 
 	}
 	value := *m.value
 	// A set without rows is nothing that later runs are to be like.
-	if m.measure != "" && (m.measure != "row_count" || value > 0) {
+	if m.measure != "" && (m.measure != measureRowCount || value > 0) {
 		r.Measure, r.Measured = m.measure, m.value
 	}
 	switch e.Kind {

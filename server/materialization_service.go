@@ -22,8 +22,9 @@ import (
 
 const (
 	defaultRunPage = 50
-	// watchEvery is how often a watched run is looked at.
-	watchEvery = 100 * time.Millisecond
+	// A watched run is looked at after watchSoon, then after twice as long as before, up to watchEvery: many runs are short.
+	watchSoon  = 10 * time.Millisecond
+	watchEvery = 160 * time.Millisecond
 )
 
 // materializationService queues and shows runs.
@@ -146,7 +147,7 @@ func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stre
 		return err
 	}
 	var last *headwaterv1.Run
-	for {
+	for wait := watchSoon; ; wait = min(2*wait, watchEvery) {
 		now, err := runWithChecks(ctx, r)
 		if err != nil {
 			return err
@@ -165,7 +166,7 @@ func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stre
 			return ctx.Err()
 		case <-s.closing:
 			return fault.New(fault.ServerUnavailable, "the server stops; run %d goes on when it or another is there, so watch it again", r.ID)
-		case <-time.After(watchEvery):
+		case <-time.After(wait):
 		}
 		if r, err = materialize.Get(ctx, s.pool, req.GetId()); err != nil {
 			return err

@@ -10,7 +10,24 @@
 // and is logged; then ALTER TABLE … ADD PRIMARY KEY of a history's key. Out and in run at once, on two connections, so that
 // it is less than the sum of the two. Before each figure Postgres writes a checkpoint, so that none pays for another.
 //
-// The last line is JSON. Times of runs are from their record: from when they began to when they were published.
+// Times of runs are from their record: from when they began to when they were published. The last line is JSON, with these
+// figures. Each is a time on the wall beside another one of the same minutes, so that what else the machine does weighs on
+// both, though not alike: runs and floors keep different numbers of processes busy.
+//
+//   - sql_view_vs_copy: the first backfill of a SQL view, key and statistics of its history included, divided by the floor.
+//   - nothing_new_s: seconds of a run that finds nothing new, from the call that asks for it to the end of the watch, which is
+//     when it is published and said to be in the online store: both waits in the queue are in it.
+//   - replaced_vs_first: the run after the same rows came again in a load that replaces the first, divided by the first
+//     backfill. It reads, computes and stages all rows, compares them with the history, and writes none. The floor has read the
+//     landing table before the first backfill does; nobody has read the rows of the second load before this run, which
+//     therefore also marks them as committed.
+//   - windows_rows_per_s: source rows divided by the phase "transform" of a backfill of three windows: Postgres sends the rows,
+//     they are decoded and added up, and rows of history are encoded. Counting and validating the source (the phase "read") and
+//     waiting for Postgres to take the history (the phase "write") are not in it.
+//   - online_load_vs_hset: the time of the floor, HSET of the same keys, fields and bytes to an empty Redis in pipelines on one
+//     connection, divided by the phase "redis": the time in which at least one batch was on its way to Redis or its answer on
+//     its way back, however many were at once. Postgres looks for the rows at the same time, on the same processors.
+//   - peak_rss_mb: the most memory that the server's process had, in MB of 2^20 bytes.
 package main
 
 import (
