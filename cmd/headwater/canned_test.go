@@ -393,7 +393,7 @@ func (c *canned) ListDatasets(context.Context, *headwaterv1.ListDatasetsRequest)
 }
 
 func (c *canned) RetractLoad(_ context.Context, r *headwaterv1.RetractLoadRequest) (*headwaterv1.RetractLoadResponse, error) {
-	return &headwaterv1.RetractLoadResponse{Load: &headwaterv1.Load{Id: 12, Source: "flights", Number: 2, State: headwaterv1.LoadState_LOAD_STATE_LIVE,
+	return &headwaterv1.RetractLoadResponse{Load: &headwaterv1.Load{Id: 12, Source: "flights", Number: 2, State: headwaterv1.LoadState_LOAD_STATE_RETRACTION,
 		Replaces: r.Id, RetractReason: r.Reason, CommittedAt: at("2001-02-03T04:05:06Z"), Principal: "ann"}}, nil
 }
 

@@ -434,7 +434,7 @@ func TestLoads(t *testing.T) {
 		"LOAD  SOURCE   NUMBER  STATE           FILE     ROWS  SHA256        FROM  TO  COMMITTED AT\n"+
 		"  11  flights       1  replaced by 13  jan.csv     2  abcdefabcdef            2001-02-03T04:05:06Z\n", "")
 	do("loads", "retract", "11", "--reason", "sent twice").expect(t, exitDone, ""+
-		"load       12\nsource     flights\nnumber     2\nstate      live\nretracts   load 11\nreason     sent twice\ncommitted  2001-02-03T04:05:06Z by ann\n", "")
+		"load       12\nsource     flights\nnumber     2\nstate      retraction\nretracts   load 11\nreason     sent twice\ncommitted  2001-02-03T04:05:06Z by ann\n", "")
 }
 
 func TestDatasetVerify(t *testing.T) {
