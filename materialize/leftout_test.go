@@ -1,6 +1,7 @@
 package materialize
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/reference"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 // books are a run's ledger of rows read, with the reasons.
@@ -168,7 +170,7 @@ func withoutTime(name string) reference.SourceRow {
 // all there is; and by none when the load has ended.
 func TestRowsWithoutAnEventTime(t *testing.T) {
 	w := newWorld(t)
-	src := w.newSourceWith(t, func(s *feature.Source) { s.NullEventTime = feature.QuarantineNull })
+	src := w.newSourceWith(t, func(s *feature.Source) { s.NullEventTime, s.MaxQuarantineRatio = feature.QuarantineNull, all(1.0) })
 	view := w.newView(t, src, latest, 0)
 	first := w.load(t, src, 0, reading("a", 1, hours(1), 1), withoutTime("x"), reading("b", 1, hours(5), 2), withoutTime("y"))
 	const both = "read 4 accepted 2 quarantined 2 duplicate 0 dropped 0 too late 0; quarantined event_time is NULL 2"
@@ -195,6 +197,68 @@ func TestRowsWithoutAnEventTime(t *testing.T) {
 	expectBooks(t, w.published(t, view, nil), "read 0 accepted 0 quarantined 0 duplicate 0 dropped 0 too late 0; ")
 }
 
+// Rows that came without an event time are shown as the run's that counts them, with those that it set aside itself, and count for the share that
+// may be quarantined.
+func TestRowsWithoutAnEventTimeAreShown(t *testing.T) {
+	w := newWorld(t)
+	src := w.newSourceWith(t, func(s *feature.Source) {
+		s.NullEventTime, s.MaxQuarantineRatio = feature.QuarantineNull, all(0.5)
+		s.Expectations = expecting(feature.Expectation{Column: "value", Kind: feature.ExpectRange, Max: 10.0, OnFailure: feature.QuarantineRow})
+	})
+	view := w.newView(t, src, latest, 0)
+	w.load(t, src, 0, reading("a", 1, hours(1), 1), withoutTime("x"), reading("b", 1, hours(5), 2), reading("c", 1, hours(6), 11))
+	first := w.published(t, view, nil)
+	const nameless, both = `row 2 event_time is NULL {"at":null,"seen":"2024-01-01T01:00:00Z","name":"x","room":1,"value":1}`, "2 of 4 rows quarantined (50%)"
+	shown := w.aside(t, first)
+	if lines := strings.Split(shown, "\n"); len(lines) != 2 || lines[0] != nameless || !strings.HasPrefix(lines[1], "row 4 value_range ") {
+		t.Errorf("found\n%s", shown)
+	}
+	if checks := checksOf(first, quality.SourceSubject(src.Name)); !strings.Contains(checks, "PASSED max_quarantine_ratio : "+both) {
+		t.Errorf("found %s", checks)
+	}
+	groups, err := quality.Groups(context.Background(), w.pool, quality.Filter{Run: first.ID}, 10)
+	if err != nil || len(groups) != 2 || groups[0].Reason != "event_time is NULL" || groups[0].Rows != 1 || groups[1].Reason != "value_range" || groups[1].Rows != 1 {
+		t.Errorf("found %+v, %v", groups, err)
+	}
+	rows, err := quality.QuarantinedRows(context.Background(), w.pool, first.ID, []string{quality.SourceSubject(src.Name)}, "", 0, 1)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("found %v, %v", rows, err)
+	}
+	if rest, err := quality.QuarantinedRows(context.Background(), w.pool, first.ID, []string{rows[0].Subject}, "", rows[0].ID, 10); err != nil || len(rest) != 1 {
+		t.Errorf("found %v, %v", rest, err)
+	}
+	// The next run has nothing of them, and the first still does.
+	if found := w.aside(t, w.runIncremental(t, view)); found != "" {
+		t.Errorf("found %s", found)
+	}
+	if again := w.aside(t, first); again != shown {
+		t.Errorf("found\n%s", again)
+	}
+
+	// A load of nothing else is above the limit. The run that fails for it shows it.
+	w.load(t, src, 0, withoutTime("y"))
+	failed := w.runIncremental(t, view)
+	if failed.State != Failed || !strings.Contains(failed.Error, "expected at most 50% of rows quarantined, found 1 of 1 rows quarantined (100%)") {
+		t.Errorf("found %s: %s", failed.State, failed.Error)
+	}
+	if found := w.aside(t, failed); !strings.HasPrefix(found, `row 1 event_time is NULL {"at":null,`) {
+		t.Errorf("found %s", found)
+	}
+
+	// Without expectations of rows they are held to the limit alike, and cannot be tried again.
+	other := w.newSourceWith(t, func(s *feature.Source) { s.NullEventTime = feature.QuarantineNull })
+	strict := w.newView(t, other, latest, 0)
+	w.load(t, other, 0, reading("a", 1, hours(1), 1), withoutTime("x"))
+	failed = w.run(t, strict, nil)
+	if failed.State != Failed || !strings.Contains(failed.Error, "at most 10% of rows quarantined, found 1 of 2 rows quarantined (50%)") {
+		t.Errorf("found %s: %s", failed.State, failed.Error)
+	}
+	_, err = w.m.Replay(context.Background(), strict, failed.ID, "")
+	if err == nil || !strings.Contains(err.Error(), "those that came without one, or without a part of their key, lie in no interval: send them again with") {
+		t.Errorf("found %v", err)
+	}
+}
+
 func TestRowsWithoutAnEventTimeAreDropped(t *testing.T) {
 	w := newWorld(t)
 	src := w.newSourceWith(t, func(s *feature.Source) { s.NullEventTime, s.UniqueKey = feature.DropNull, []string{"name"} })
@@ -211,7 +275,8 @@ func TestRowsWithoutAnEventTimeAreDropped(t *testing.T) {
 	other := w.newSourceWith(t, func(s *feature.Source) { s.NullEventTime = feature.DropNull })
 	w.load(t, other, 0, withoutTime("a"))
 	r := w.runIncremental(t, w.newView(t, other, latest, 0))
-	if r.State != Failed || !strings.Contains(r.Error, "no load of its sources is live, and no run covered anything yet") {
+	if r.State != Failed || !strings.Contains(r.Error, "every row of the live loads of its sources came without an event time") ||
+		!strings.Contains(r.Error, "0 rows were set aside and 1 left out; send it again, corrected: headwater ingest "+other.Name+" FILE --replaces ") {
 		t.Errorf("found %s: %s", r.State, r.Error)
 	}
 }

@@ -69,7 +69,7 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
 		return err
 	}
-	if err := quality.Finish(ctx, tx, r.ID); err != nil {
+	if err := quality.Finish(ctx, tx, r.ID, r.ViewID, r.Seq, r.cameAside); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `
@@ -156,7 +156,7 @@ func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
 		return err
 	}
-	if err := quality.KeepFailed(ctx, tx, r.ID, r.ViewID, r.Seq, r.quarantined); err != nil {
+	if err := quality.KeepFailed(ctx, tx, r.ID, r.ViewID, r.Seq, r.quarantined, r.cameAside); err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `

@@ -16,6 +16,15 @@ func (m *Materializer) Replay(ctx context.Context, view *feature.ViewVersion, ru
 		return nil, err
 	}
 	if first == nil || last == nil {
+		without, err := quality.CameWithout(ctx, m.config.Pool, view.ID, run)
+		if err != nil {
+			return nil, err
+		}
+		if without {
+			return nil, fault.New(fault.FailedPrecondition, "view %s: found no rows with an event time that are set aside now, expected some to try again; "+
+				"those that came without one, or without a part of their key, lie in no interval: send them again with `headwater ingest SOURCE FILE "+
+				"--replaces LOAD`, and run the view", view.Ref())
+		}
 		return nil, fault.New(fault.FailedPrecondition, "view %s: found no rows that are set aside now, expected some to try again; "+
 			"`headwater quarantine list --view %s` counts those that runs set aside", view.Ref(), view.Name)
 	}

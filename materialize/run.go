@@ -82,6 +82,8 @@ type Run struct {
 
 	// quarantined are some of the rows that were set aside, for the record of a run that fails.
 	quarantined []quality.QuarantinedRow
+	// cameAside is, by subject, the loads of which the run counts the rows that were set aside when they came.
+	cameAside map[string][]int64
 
 	OnlineState                                  OnlineState
 	OnlineWritten, OnlineStale, OnlineTombstones int64

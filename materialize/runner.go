@@ -346,6 +346,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if t.Plan.Nothing() {
 		t.CountSetAside()
 		for _, in := range t.Inputs {
+			if r.countCameAside(in); in.SetAside() > 0 {
+				r.checkCameAside(in)
+			}
 			if err := t.Within(ctx, func(tx pgx.Tx) error { return r.checkSourceSet(ctx, tx, t, in, nil) }); err != nil {
 				return err
 			}

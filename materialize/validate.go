@@ -21,11 +21,19 @@ import (
 // undone with the rest when it is not. Of a run that cannot go on nothing is kept but what its record gets.
 func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.Tx, t *offline.Transform, in *offline.Input,
 	read offline.Spans) (*offline.LeftOut, error) {
+	r.countCameAside(in)
 	outcome, err := holdSource(ctx, tx, t, in, in.Source, read, r.ID)
-	if err != nil || outcome == nil {
+	if err != nil {
 		return nil, err
 	}
+	if outcome == nil {
+		r.checkCameAside(in)
+		return nil, nil
+	}
 	r.Checks = append(r.Checks, outcome.Results...)
+	if !outcome.Quarantines() {
+		r.checkCameAside(in)
+	}
 	if len(r.quarantined) == 0 {
 		if r.quarantined, err = outcome.FailedRows(ctx, tx); err != nil {
 			return nil, err
@@ -45,7 +53,7 @@ func holdSource(ctx context.Context, tx pgx.Tx, t *offline.Transform, in *offlin
 	run int64) (*quality.Outcome, error) {
 	return quality.ValidateSource(ctx, tx, quality.Reading{
 		Source: src, Table: in.Table(), Where: in.Considered(read), Rows: in.Rows, Exact: in.Exact, Conflicting: in.Conflicting,
-		Considered: in.ConsideredRows(), Now: t.Plan.Now, Run: strconv.FormatInt(run, 10),
+		CameAside: in.CameAside(), CameLeftOut: in.CameLeftOut(), Considered: in.ConsideredRows(), Now: t.Plan.Now, Run: strconv.FormatInt(run, 10),
 		Other: func(ctx context.Context, source string) (string, string, error) {
 			table, where, exists, err := offline.LandedRows(ctx, tx, source, t.Plan.Marks.References[source])
 			if err == nil && !exists {
@@ -64,6 +72,28 @@ func leftOutBy(outcome *quality.Outcome) *offline.LeftOut {
 	return &offline.LeftOut{
 		Relation: outcome.LeftOut, Condition: outcome.Out, Quarantined: reasonsOf(outcome.Quarantined), Dropped: reasonsOf(outcome.Dropped),
 	}
+}
+
+// countCameAside has the rows that came without what tells where they belong, and that the run counts, be shown as the run's.
+func (r *Run) countCameAside(in *offline.Input) {
+	loads := in.SetAsideLoads()
+	if len(loads) == 0 {
+		return
+	}
+	if r.cameAside == nil {
+		r.cameAside = map[string][]int64{}
+	}
+	r.cameAside[quality.SourceSubject(in.Source.Name)] = loads
+}
+
+// checkCameAside holds such rows to the share of a source that may be quarantined, where no expectation quarantines others.
+func (r *Run) checkCameAside(in *offline.Input) {
+	if in.Source.NullEventTime != feature.QuarantineNull {
+		return
+	}
+	r.Checks = append(r.Checks, quality.RatioResult(quality.Rows{
+		Subject: quality.SourceSubject(in.Source.Name), Failed: in.CameAside(), Of: in.Rows + in.SetAside(), Run: strconv.FormatInt(r.ID, 10),
+	}, in.Source.QuarantineLimit()))
 }
 
 func reasonsOf(counts []quality.Count) []offline.Reason {

@@ -118,6 +118,14 @@ func (in *Input) lacking() []*Load {
 	return lacking
 }
 
+// lacking is Input.lacking of all sources.
+func (t *Transform) lacking() (loads []*Load) {
+	for _, in := range t.Inputs {
+		loads = append(loads, in.lacking()...)
+	}
+	return loads
+}
+
 // addReason adds rows to a reason of a list.
 func addReason(list *[]Reason, r Reason) {
 	i := slices.IndexFunc(*list, func(other Reason) bool { return other.Reason == r.Reason })
@@ -130,6 +138,10 @@ func addReason(list *[]Reason, r Reason) {
 
 // SetAsideLoads is the loads of which CountSetAside counted rows that were set aside: table headwater.load_set_aside has them.
 func (in *Input) SetAsideLoads() []int64 { return in.setAside }
+
+// CameAside is how many rows CountSetAside counted that were set aside, and CameLeftOut that were left out.
+func (in *Input) CameAside() int64   { return rowsOf(in.Quarantined) }
+func (in *Input) CameLeftOut() int64 { return rowsOf(in.LeftOutAtLoad) }
 
 // SetAside is how many rows CountSetAside counted.
 func (in *Input) SetAside() int64 { return rowsOf(in.Quarantined) + rowsOf(in.LeftOutAtLoad) }

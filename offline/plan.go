@@ -229,7 +229,12 @@ func (t *Transform) ownedReach(scope *Scope, reach Span) (Span, error) {
 	if t.Plan.Kind == Interval || len(scope.Covered) > 0 || !reach.IsEmpty() {
 		return reach, nil
 	}
-	switch {
+	switch lacking := t.lacking(); {
+	case empty && len(lacking) > 0:
+		l := lacking[0]
+		return reach, fault.New(fault.FailedPrecondition, "view %s: every row of the live loads of its sources came without an event time, or without a "+
+			"part of its key, and no run covered anything yet: of load %d of source %s, %d rows were set aside and %d left out; send it again, corrected: "+
+			"headwater ingest %s FILE --replaces %d", t.View.Ref(), l.ID, l.Source, l.Quarantined, l.Dropped, l.Source, l.ID)
 	case t.windows != nil:
 		return reach, fault.New(fault.FailedPrecondition, "view %s: no row of its source's live loads is of the past, and no run covered anything "+
 			"yet; send rows first: headwater ingest %s FILE", t.View.Ref(), t.View.SourceVersions[0].Name)

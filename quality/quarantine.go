@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,32 +215,27 @@ func (o *Outcome) FailedRows(ctx context.Context, tx pgx.Tx) ([]QuarantinedRow, 
 	return list, err
 }
 
-// KeepFailed keeps rows of a run that failed, with its record. They are of no sequence that readers see.
-func KeepFailed(ctx context.Context, tx pgx.Tx, run, view, seq int64, rows []QuarantinedRow) error {
-	reasons := map[string]map[string]int64{}
+// KeepFailed keeps rows of a run that failed, with its record. They are of no sequence that readers see. loads is as of Finish.
+func KeepFailed(ctx context.Context, tx pgx.Tx, run, view, seq int64, rows []QuarantinedRow, loads map[string][]int64) error {
 	batch := &pgx.Batch{}
+	subjects := map[string]bool{}
 	for i, r := range rows {
-		if reasons[r.Subject] == nil {
-			reasons[r.Subject] = map[string]int64{}
-		}
-		reasons[r.Subject][""]++
-		for _, name := range r.Reasons {
-			reasons[r.Subject][name]++
-		}
+		subjects[r.Subject] = true
 		batch.Queue(`
 			INSERT INTO headwater.quarantined_row (view_id, subject, load_id, row_number, event_time, reasons, row, identity, run_id, seq_from,
 				seq_to, quarantined_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, sha256(convert_to($8::bigint::text, 'UTF8')), $9, $10, $10, clock_timestamp())`,
 			view, r.Subject, r.Load, r.Row, r.EventTime, r.Reasons, r.JSON, i, run, seq)
 	}
-	for subject, counts := range reasons {
-		n := counts[""]
-		delete(counts, "")
+	for subject := range subjects {
 		batch.Queue(`
-			INSERT INTO headwater.quarantine_run (run_id, subject, view_id, seq, spans, rows, reasons) VALUES ($1, $2, $3, $4, '{}', $5, $6)
-			ON CONFLICT (run_id, subject) DO UPDATE SET rows = excluded.rows, reasons = excluded.reasons, spans = '{}'`, run, subject, view, seq, n, counts)
+			INSERT INTO headwater.quarantine_run (run_id, subject, view_id, seq, spans) VALUES ($1, $2, $3, $4, '{}')
+			ON CONFLICT (run_id, subject) DO UPDATE SET spans = '{}'`, run, subject, view, seq)
 	}
-	return tx.SendBatch(ctx, batch).Close()
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	return Finish(ctx, tx, run, view, seq, loads)
 }
 
 // Undo takes back what a sequence that was not published wrote.
@@ -254,15 +251,36 @@ func Undo(ctx context.Context, tx pgx.Tx, view, seq int64) error {
 const atRun = `(q.view_id = r.view_id AND q.subject = r.subject AND q.seq_from <= r.seq AND r.seq < q.seq_to AND coalesce(q.event_time <@ r.spans, true)
 	OR q.run_id = r.run_id AND q.subject = r.subject AND q.seq_from = q.seq_to)`
 
-// Finish counts what a run set aside, in the transaction that publishes it.
-func Finish(ctx context.Context, tx pgx.Tx, run int64) error {
+// Finish counts what a run set aside, in the transaction that publishes it. loads are, by subject, those of which it counted the rows
+// that were set aside when they came.
+func Finish(ctx context.Context, tx pgx.Tx, run, view, seq int64, loads map[string][]int64) error {
+	if err := keepLoads(ctx, tx, run, view, seq, loads); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `
 		UPDATE headwater.quarantine_run r SET
-			rows = (SELECT count(*) FROM headwater.quarantined_row q WHERE `+atRun+`),
+			rows = (SELECT count(*) FROM headwater.quarantined_row q WHERE `+atRun+`)
+				+ (SELECT count(*) FROM headwater.load_set_aside a WHERE a.load_id = ANY (r.loads)),
 			reasons = (SELECT coalesce(jsonb_object_agg(reason, n), '{}') FROM (
-				SELECT reason, count(*) AS n FROM headwater.quarantined_row q, unnest(q.reasons) AS reason WHERE `+atRun+` GROUP BY 1) AS counted)
+				SELECT reason, count(*) AS n FROM (
+					SELECT reason FROM headwater.quarantined_row q, unnest(q.reasons) AS reason WHERE `+atRun+`
+					UNION ALL SELECT a.reason FROM headwater.load_set_aside a WHERE a.load_id = ANY (r.loads)) AS found
+				GROUP BY 1) AS counted)
 		WHERE r.run_id = $1`, run)
 	return err
+}
+
+// keepLoads has the rows that came with loads and were set aside be the run's too.
+func keepLoads(ctx context.Context, tx pgx.Tx, run, view, seq int64, loads map[string][]int64) error {
+	for _, subject := range slices.Sorted(maps.Keys(loads)) {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO headwater.quarantine_run (run_id, subject, view_id, seq, spans, loads) VALUES ($1, $2, $3, $4, '{}', $5)
+			ON CONFLICT (run_id, subject) DO UPDATE SET loads = excluded.loads`, run, subject, view, seq, loads[subject])
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Group is rows that a run set aside, by subject and reason. A row of several reasons is in several groups.
@@ -335,10 +353,15 @@ func Subjects(ctx context.Context, q database.Querier, run int64) (map[string]in
 // reason or, with "", with any.
 func QuarantinedRows(ctx context.Context, q database.Querier, run int64, subjects []string, reason string, after int64, limit int) ([]QuarantinedRow, error) {
 	rows, err := q.Query(ctx, `
-		SELECT q.id, q.run_id, q.subject, q.reasons, q.load_id, q.row_number, q.event_time, q.row, q.quarantined_at
+		SELECT q.id, q.run_id, q.subject, q.reasons, q.load_id, q.row_number, q.event_time, q.row::json, q.quarantined_at
 		FROM headwater.quarantine_run r JOIN headwater.run run ON run.id = r.run_id JOIN headwater.quarantined_row q ON `+atRun+`
 		WHERE r.run_id = $1 AND run.state IN ('published', 'failed') AND r.subject = ANY ($2) AND ($3 = '' OR $3 = ANY (q.reasons)) AND q.id > $4
-		ORDER BY q.id LIMIT $5`, run, subjects, reason, after, limit)
+		UNION ALL
+		SELECT a.id, r.run_id, r.subject, ARRAY[a.reason], a.load_id, a.row, NULL, a.body, l.committed_at
+		FROM headwater.quarantine_run r JOIN headwater.run run ON run.id = r.run_id JOIN headwater.load_set_aside a ON a.load_id = ANY (r.loads)
+			JOIN headwater.load l ON l.id = a.load_id
+		WHERE r.run_id = $1 AND run.state IN ('published', 'failed') AND r.subject = ANY ($2) AND ($3 = '' OR $3 = a.reason) AND a.id > $4
+		ORDER BY 1 LIMIT $5`, run, subjects, reason, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -357,4 +380,11 @@ func Open(ctx context.Context, q database.Querier, view, run int64) (from, to *t
 		WHERE q.view_id = $1 AND q.seq_from <= s.published_seq AND s.published_seq < q.seq_to
 			AND ($2::bigint = 0 OR EXISTS (SELECT FROM headwater.quarantine_run r WHERE r.run_id = $2 AND %s))`, atRun), view, run).Scan(&from, &to)
 	return from, to, err
+}
+
+// CameWithout reports whether rows that were set aside when they came are among those of a view version, or of a run of it.
+func CameWithout(ctx context.Context, q database.Querier, view, run int64) (some bool, err error) {
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM headwater.quarantine_run
+		WHERE view_id = $1 AND loads <> '{}' AND ($2::bigint = 0 OR run_id = $2))`, view, run).Scan(&some)
+	return some, err
 }

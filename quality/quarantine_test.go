@@ -44,7 +44,7 @@ func (s *seed) keep(published bool, span string, rows ...QuarantinedRow) (run in
 				return err
 			}
 		}
-		return Finish(ctx, tx, run)
+		return Finish(ctx, tx, run, s.view, s.runs, nil)
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -129,7 +129,7 @@ func TestQuarantineIsUndone(t *testing.T) {
 		}
 		row := aside(2, 1, 1, "low", "late")
 		row.Subject = "source:a"
-		return KeepFailed(ctx, tx, failed, s.view, s.runs, []QuarantinedRow{row})
+		return KeepFailed(ctx, tx, failed, s.view, s.runs, []QuarantinedRow{row}, nil)
 	})
 	if err != nil {
 		t.Fatal(err)

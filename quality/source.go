@@ -26,6 +26,8 @@ type Reading struct {
 	// Rows is how many rows are read, Exact and Conflicting those of them that are left out as duplicates, Considered those that Where
 	// is about.
 	Rows, Exact, Conflicting, Considered int64
+	// CameAside is how many rows the run counts besides that were set aside when they came, and CameLeftOut that were left out.
+	CameAside, CameLeftOut int64
 	// Now is the run's, which plausible times of tables of others are held to. Rows of landing sources are held to the time at which
 	// their load was committed.
 	Now feature.Time
@@ -562,7 +564,7 @@ func (v *validation) reasons(ctx context.Context) error {
 	}
 	if v.outcome.Quarantines() {
 		v.outcome.Results = append(v.outcome.Results, RatioResult(Rows{
-			Subject: v.outcome.subject, Failed: total(v.outcome.Quarantined), Of: v.Rows, Run: v.Run,
+			Subject: v.outcome.subject, Failed: total(v.outcome.Quarantined) + v.CameAside, Of: v.Rows + v.CameAside + v.CameLeftOut, Run: v.Run,
 		}, v.Source.QuarantineLimit()))
 	}
 	return nil
