@@ -120,11 +120,9 @@ func (s *screen) example(values []feature.Value) string {
 }
 
 func (s *screen) setAside(values []feature.Value, reasons []string) error {
-	object := map[string]any{}
+	object := map[string]json.RawMessage{}
 	for i, v := range values {
-		if object[s.columns[i].Name] = any(nil); !v.IsNull() {
-			object[s.columns[i].Name] = v.Text()
-		}
+		object[s.columns[i].Name] = v.AppendJSON(nil)
 	}
 	text, err := json.Marshal(object)
 	if err != nil {
@@ -217,9 +215,9 @@ func (r *Run) checkOutputRows(ctx context.Context, tx pgx.Tx, t *offline.Transfo
 		r.Checks = append(r.Checks, result)
 	}
 	if any && slices.ContainsFunc(t.View.Expectations, func(e feature.Expectation) bool { return e.OnFailure == feature.QuarantineRow }) {
-		r.Checks = append(r.Checks, quality.RatioResult(quality.Rows{
+		r.Checks = append(r.Checks, r.ofReplay(quality.RatioResult(quality.Rows{
 			Subject: quality.Output, Failed: offline.Rows(found.Quarantined), Of: computed, Run: run,
-		}, t.View.QuarantineLimit()))
+		}, t.View.QuarantineLimit()))...)
 	}
 	return nil
 }

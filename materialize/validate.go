@@ -30,7 +30,7 @@ func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.
 		r.checkCameAside(in)
 		return nil, nil
 	}
-	r.Checks = append(r.Checks, outcome.Results...)
+	r.Checks = append(r.Checks, r.ofReplay(outcome.Results...)...)
 	if !outcome.Quarantines() {
 		r.checkCameAside(in)
 	}
@@ -91,9 +91,20 @@ func (r *Run) checkCameAside(in *offline.Input) {
 	if in.Source.NullEventTime != feature.QuarantineNull {
 		return
 	}
-	r.Checks = append(r.Checks, quality.RatioResult(quality.Rows{
+	r.Checks = append(r.Checks, r.ofReplay(quality.RatioResult(quality.Rows{
 		Subject: quality.SourceSubject(in.Source.Name), Failed: in.CameAside(), Of: in.Rows + in.SetAside(), Run: strconv.FormatInt(r.ID, 10),
-	}, in.Source.QuarantineLimit()))
+	}, in.Source.QuarantineLimit()))...)
+}
+
+// ofReplay has a share of quarantined rows that is above its limit not stop a run that tries such rows again: it looks at little else.
+func (r *Run) ofReplay(results ...quality.Result) []quality.Result {
+	for i := range results {
+		if c := &results[i]; r.Trigger == ByQuarantine && c.Name == quality.RatioName && c.State == quality.Failed {
+			c.State = quality.Warned
+			c.Found += ", which does not stop a run that tries quarantined rows again"
+		}
+	}
+	return results
 }
 
 func reasonsOf(counts []quality.Count) []offline.Reason {

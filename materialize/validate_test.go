@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/reference"
 	"github.com/headwaterhq/headwater/quality"
 )
 
@@ -397,5 +398,36 @@ func TestWindowsLeaveRowsOut(t *testing.T) {
 	w.run(t, view, nil)
 	if now := w.history(t, view); describe(full) != describe(now) {
 		t.Errorf("found another history after a full run:\n%s\n%s", describe(full), describe(now))
+	}
+}
+
+// A run that tries quarantined rows again looks at little else, so that many of them fail again: it is published all the same, and says so.
+func TestTryingRowsAgainIsNotHeldToTheShare(t *testing.T) {
+	w := newWorld(t)
+	src := w.newSourceWith(t, func(s *feature.Source) {
+		s.Expectations = expecting(feature.Expectation{Column: "value", Kind: feature.ExpectRange, Max: 10.0, OnFailure: feature.QuarantineRow})
+	})
+	view := w.newView(t, src, latest, 0)
+	rows := []reference.SourceRow{reading("z", 1, hours(100), 11)}
+	for i := range 9 {
+		rows = append(rows, reading("a", 1, hours(float64(i)), 1))
+	}
+	w.load(t, src, 0, rows...)
+	first := w.published(t, view, nil)
+	queued, err := w.m.Replay(context.Background(), view, first.ID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := w.await(t, queued.ID)
+	if r.State != Published || !strings.Contains(checksOf(r, quality.SourceSubject(src.Name)),
+		"WARNED max_quarantine_ratio : 1 of 1 rows quarantined (100%), which does not stop a run that tries quarantined rows again") {
+		t.Errorf("found %s %s\n%s", r.State, r.Error, checksOf(r, quality.SourceSubject(src.Name)))
+	}
+	if shown := w.aside(t, r); !strings.HasPrefix(shown, "row 1 value_range ") {
+		t.Errorf("found %s", shown)
+	}
+	// A run of that interval that someone asks for is held to it.
+	if r := w.run(t, view, &reference.Interval{Start: hours(100), End: hours(101)}); r.State != Failed {
+		t.Errorf("found %s", r.State)
 	}
 }
