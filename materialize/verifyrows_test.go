@@ -171,7 +171,7 @@ func TestRowsLeftOutByRulesAreLeftOutAgain(t *testing.T) {
 	src := w.newSourceWith(t, func(s *feature.Source) {
 		s.Columns = append(s.Columns, feature.Column{Name: "gone", Type: feature.TypeBool})
 		s.UniqueKey, s.Conflicting, s.DeleteMarker = []string{"name", "room"}, feature.KeepNewest, "gone"
-		s.AllowedLateness, s.NullEventTime = 2*time.Hour, feature.QuarantineNull
+		s.AllowedLateness, s.NullEventTime, s.MaxQuarantineRatio = 2*time.Hour, feature.QuarantineNull, all(1.0)
 	})
 	mark := func(r reference.SourceRow, gone bool) reference.SourceRow {
 		return markedReading(r, feature.Bool(gone))

@@ -382,9 +382,10 @@ func Open(ctx context.Context, q database.Querier, view, run int64) (from, to *t
 	return from, to, err
 }
 
-// CameWithout reports whether rows that were set aside when they came are among those of a view version, or of a run of it.
+// CameWithout reports whether rows of live loads that were set aside when they came are among those of a view version, or of a run of it.
 func CameWithout(ctx context.Context, q database.Querier, view, run int64) (some bool, err error) {
-	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM headwater.quarantine_run
-		WHERE view_id = $1 AND loads <> '{}' AND ($2::bigint = 0 OR run_id = $2))`, view, run).Scan(&some)
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM headwater.quarantine_run r JOIN headwater.load l ON l.id = ANY (r.loads)
+		WHERE r.view_id = $1 AND ($2::bigint = 0 OR r.run_id = $2) AND NOT EXISTS (SELECT FROM headwater.load e WHERE e.ends = l.id))`,
+		view, run).Scan(&some)
 	return some, err
 }
