@@ -63,8 +63,8 @@ func (e Example) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// Result is what one check of a run found. Expected, Found and Look tell of columns, counts and measures, never of a value of a
-// row: those are in Examples alone, for who may read the subject's rows.
+// Result is what one check of a run found. Expected, Found, Look and Metric tell of columns, counts and shares, never of a value of
+// a row: those are in Examples alone, for who may read the subject's rows, and so are means and quantiles.
 type Result struct {
 	Name string
 	// Subject is `source:NAME` or Output.

@@ -221,7 +221,24 @@ func (s *Set) settle(ctx context.Context, tx pgx.Tx, m *measurement, r *Result) 
 		return s.against(ctx, tx, m, r)
 	}
 	r.judge(e, value)
+	if e.Kind == feature.ExpectMean || e.Kind == feature.ExpectQuantile {
+		r.keepBack(e, value)
+	}
 	return nil
+}
+
+// keepBack moves a number that is a value of a row, or from which one can be told, as from the mean of one row, to where examples
+// are: for who may read the rows.
+func (r *Result) keepBack(e *feature.Expectation, value float64) {
+	what := "mean of " + e.Column
+	if e.Kind == feature.ExpectQuantile {
+		what = fmt.Sprintf("quantile %s of %s", number(e.Quantile), e.Column)
+	}
+	r.Metric, r.Found = nil, "a value within the bounds"
+	if r.State != Passed {
+		r.Found = "a value outside of the bounds"
+	}
+	r.Examples = []Example{{{Column: what, Value: number(value)}}}
 }
 
 func (r *Result) skip(format string, args ...any) {

@@ -90,9 +90,9 @@ func TestEachKindAtItsThresholds(t *testing.T) {
 			"WARNED: the share of rows with a value in amount in each 24h0m0s at most 0.9: 1 in the worst of 10 buckets, [2026-01-01T00:00:00Z, 2026-01-02T00:00:00Z), of 1 rows"},
 		{feature.Expectation{Kind: feature.ExpectDistinctRatio, Column: "kind", Error: feature.Bounds{Max: number64(0.4)}},
 			"PASSED: different values of kind, divided by the rows with one at most 0.4: 0.4"},
-		{feature.Expectation{Kind: feature.ExpectMean, Column: "amount", Error: bounds(4.5, 4.5)}, "PASSED: the mean of amount between 4.5 and 4.5: 4.5"},
+		{feature.Expectation{Kind: feature.ExpectMean, Column: "amount", Error: bounds(4.5, 4.5)}, "PASSED: the mean of amount between 4.5 and 4.5: a value within the bounds"},
 		{feature.Expectation{Kind: feature.ExpectQuantile, Column: "amount", Quantile: 0.5, Warn: feature.Bounds{Max: number64(3)}},
-			"WARNED: quantile 0.5 of amount at most 3: 4"},
+			"WARNED: quantile 0.5 of amount at most 3: a value outside of the bounds"},
 		{feature.Expectation{Kind: feature.ExpectEntitiesKept, Error: feature.Bounds{Min: number64(0.75)}},
 			"PASSED: the share of the inputs' entities that the output has at least 0.75: 0.75: 3 of 4 entities"},
 		{feature.Expectation{Kind: feature.ExpectEntitiesKept, Error: feature.Bounds{Min: number64(0.76)}},
@@ -112,6 +112,20 @@ func TestEachKindAtItsThresholds(t *testing.T) {
 	failed := s.check(set, tenRows, feature.Expectation{Kind: feature.ExpectEntitiesKept, Error: feature.Bounds{Min: number64(1)}})[0]
 	if fmt.Sprint(failed.Examples) != "[card c9]" || failed.RowsFailed != 1 || failed.Look == "" {
 		t.Errorf("found %+v, expected the entity that is missing and where to look", failed)
+	}
+}
+
+// A mean may be the value of one row, and a quantile is: both are told where examples are, for who may read the rows.
+func TestMeansAndQuantilesAreToldAsExamples(t *testing.T) {
+	s := newSeed(t)
+	for want, e := range map[string]feature.Expectation{
+		"[mean of amount 4.5]":       {Kind: feature.ExpectMean, Column: "amount", Error: bounds(0, 9)},
+		"[quantile 0.5 of amount 4]": {Kind: feature.ExpectQuantile, Column: "amount", Quantile: 0.5, Error: bounds(5, 9)},
+	} {
+		r := s.check(Set{Reach: ReachNew}, tenRows, e)[0]
+		if fmt.Sprint(r.Examples) != want || r.Metric != nil {
+			t.Errorf("found %v and the metric %v, expected %s alone", r.Examples, r.Metric, want)
+		}
 	}
 }
 
