@@ -1,7 +1,9 @@
 // Package materialize owns the life of a run: queueing it, taking the lease and the sequence of its view version, having
 // package offline compute and write it, publishing it in one commit, and loading the online store from what was published.
 //
-// It may import feature, read, the internal packages and the engines, of which it uses offline and online; what else
+// It also cuts large runs into chunks, computes published runs again, and queues runs on schedules and after what they read.
+//
+// It may import feature, read, the internal packages and the engines, of which it uses offline, online and quality; what else
 // a publication holds (its audit record) is given to it by its Config.
 //
 // Invariants:

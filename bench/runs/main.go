@@ -6,8 +6,9 @@
 //	bench-runs --headwater bin/headwater
 //
 // The floor of a backfill is: COPY (SELECT …) TO STDOUT in the binary format of the same columns of the landing table, its
-// bytes passed as they are to COPY … FROM STDIN into a table that has a history's columns, was made and committed before,
-// and is logged; then ALTER TABLE … ADD PRIMARY KEY of a history's key. Out and in run at once, on two connections, so that
+// bytes passed on in pieces of a MiB to COPY … FROM STDIN into a table that has a history's columns; then ALTER TABLE … ADD
+// PRIMARY KEY of a history's key, and COMMIT. The table is logged, and made by the transaction that fills it, as a first history
+// is: with wal_level=minimal, as here, its rows are synced at the commit and not logged. Out and in run at once, on two connections, so that
 // it is less than the sum of the two. Before each figure Postgres writes a checkpoint, so that none pays for another.
 //
 // Times of runs are from their record: from when they began to when they were published. The last line is JSON, with these
