@@ -170,6 +170,17 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 			again.HistoryRows)
 	}
 	compareLeftOut(v, t, &again.Screened)
+	if again.Digest != r.Digest {
+		changed, err := t.ChangedLoads(ctx)
+		if err != nil {
+			return err
+		}
+		v.compareLoads(changed)
+		// That the history is another one is an alarm whatever became of the source.
+		if again.History != r.Digest {
+			v.Verdict = Different
+		}
+	}
 	lines, total, err := again.Differences(ctx, maxDifferences)
 	if err != nil {
 		return err
@@ -215,6 +226,18 @@ func compareInputs(v *Verification, t *offline.Transform) {
 		if i >= 0 && v.Run.ViewInputs[i].Rows != in.Rows {
 			v.changed("view %s shows %d rows at the run's sequence %d, expected %d: verify its runs", in.View.Ref(), in.Rows, in.Seq, v.Run.ViewInputs[i].Rows)
 		}
+	}
+}
+
+// compareLoads tells of loads whose rows are not those that came.
+func (v *Verification) compareLoads(changed []offline.ChangedLoad) {
+	for _, c := range changed {
+		if c.Unknown != "" {
+			v.detail("source %s: whether load %d (%s) has the rows that came is not known, because %s", c.Source, c.Load.ID, c.Load.FileName, c.Unknown)
+			continue
+		}
+		v.changed("source %s: load %d (%s) has other rows than those that came: landing tables are only appended to, so someone changed it by "+
+			"other means; put it right with `headwater ingest %s FILE --replaces %d`, and run the view", c.Source, c.Load.ID, c.Load.FileName, c.Source, c.Load.ID)
 	}
 }
 

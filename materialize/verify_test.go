@@ -2,6 +2,9 @@ package materialize
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,9 +121,70 @@ func TestWhatWasTamperedWithIsSeen(t *testing.T) {
 	execute(t, w.pool, "UPDATE "+history+" SET value = 2 WHERE entity_key = 'b|1'; DELETE FROM "+history+" WHERE entity_key = 'a|1'")
 	w.wantVerdict(t, r, Different, "computed, and not in the history: name a, room 1")
 	execute(t, w.pool, "UPDATE headwater_landing."+src.Name+" SET value = 8 WHERE name = 'c'")
-	w.wantVerdict(t, r, Different, "the same inputs gave 3 rows with another digest, expected the 3 that the run produced", "2 rows differ")
+	w.wantVerdict(t, r, Different, "the same inputs gave 3 rows with another digest, expected the 3 that the run produced", "2 rows differ",
+		"has other rows than those that came")
 	execute(t, w.pool, "DELETE FROM headwater_landing."+src.Name+" WHERE name = 'c'")
 	w.wantVerdict(t, r, SourceChanged, "load 1", "has 2 rows in what the run read, expected 3")
+}
+
+// Rows of landing that were changed in place are a change of the source, and the load that has them is told, of a file and of batches.
+func TestLoadsThatWereTamperedWithAreTold(t *testing.T) {
+	w := newWorld(t)
+	src := w.newSourceWith(t, func(s *feature.Source) {
+		s.NullEventTime, s.MaxQuarantineRatio = feature.QuarantineNull, all(0.5)
+	})
+	view := w.newView(t, src, latest, 0)
+	first := w.load(t, src, 0, reading("a", 1, hours(1), 1), lateReading("b", 1, hours(2), hours(2), feature.Float64(math.Copysign(0, -1))),
+		lateReading("b", 2, hours(2), hours(2), feature.Null()))
+	var sent []*offline.Batch
+	for i, name := range []string{"c", "d", "e"} {
+		rows := []reference.SourceRow{reading(name, 1, hours(3), float64(i)), reading(name, 2, hours(3), math.NaN())}
+		sent = append(sent, &offline.Batch{Key: name, Rows: func(yield func([]feature.Value, error) bool) {
+			for _, r := range rows {
+				if !yield(r.Values, nil) {
+					return
+				}
+			}
+		}})
+	}
+	second, _, err := offline.AppendBatches(context.Background(), w.pool, w.pool, offline.LoadRequest{Source: src, Principal: "test"},
+		func(yield func(*offline.Batch, error) bool) {
+			for _, b := range sent {
+				if !yield(b, nil) {
+					return
+				}
+			}
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := w.published(t, view, nil)
+	table := "headwater_landing." + src.Name
+	change := func(set, where string, want Verdict, details ...string) {
+		t.Helper()
+		execute(t, w.pool, "CREATE TABLE kept AS TABLE "+table+"; UPDATE "+table+" SET "+set+" WHERE "+where)
+		w.wantVerdict(t, r, want, details...)
+		execute(t, w.pool, "TRUNCATE "+table+"; INSERT INTO "+table+" TABLE kept; DROP TABLE kept")
+		w.wantVerdict(t, r, Same)
+	}
+	told := func(load int64) string { return fmt.Sprintf("load %d (", load) }
+	change("value = 7", "name = 'a'", SourceChanged, told(first), "has other rows than those that came", fmt.Sprintf("--replaces %d", first))
+	change("room = 7", "name = 'd' AND room = 2", SourceChanged, told(second.ID), "has other rows than those that came")
+	for _, x := range w.verify(t, r).Details {
+		t.Errorf("found %q, expected nothing", x)
+	}
+	// Columns that the source got since change nothing of the rows that came.
+	grown := *src
+	grown.Version, grown.Columns = 2, append(slices.Clone(src.Columns), feature.Column{Name: "more", Type: feature.TypeString})
+	w.inTx(t, func(ctx context.Context, tx pgx.Tx) error { return offline.CreateSource(ctx, tx, src, &grown) })
+	change("value = 7", "name = 'a'", SourceChanged, told(first))
+	change("value = 7, more = 'x'", "name = 'a'", Different, "is not known, because it has values in columns that version 1 of the source does not have")
+	// What says nothing of the rows is no excuse for another output.
+	lacking := reading("f", 1, hours(4), 1)
+	lacking.Values[0] = feature.Null()
+	w.load(t, src, 0, reading("g", 1, hours(50), 1), lacking)
+	r = w.published(t, view, &reference.Interval{Start: hours(40), End: hours(60)})
+	change("value = 7", "name = 'g'", Different, "is not known, because rows that were set aside or left out when they came are in its digest")
 }
 
 // Rows of a table of others that changed are told by the time that they are of.
