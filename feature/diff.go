@@ -291,11 +291,16 @@ func excerpt(token string) string {
 	return "`" + token + "`"
 }
 
-// durationText is d as definitions write it: `24h`, not `24h0m0s`. "" for none.
+// durationText is DurationText, "" for none.
 func durationText(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
+	return DurationText(d)
+}
+
+// DurationText is d as definitions write it: `24h`, not `24h0m0s`.
+func DurationText(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

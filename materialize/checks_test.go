@@ -68,8 +68,11 @@ func TestSetsAreCheckedBeforePublishing(t *testing.T) {
 	wantCheck(t, r1, quality.Output, "value_mean", "PASSED: a value within the bounds")
 	wantCheck(t, r1, quality.Output, "name_completeness", "PASSED: 1")
 	wantCheck(t, r1, quality.Output, "one_row_per_moment", "PASSED: 4 rows")
-	if r1.State != Published || !strings.HasPrefix(found(r1, subject, "freshness"), "WARNED: a newest row of 2024-01-01T03:00:00Z") {
+	if r1.State != Published || found(r1, subject, "freshness") != "WARNED: an age outside of the bounds" {
 		t.Errorf("found %s and %s", r1.State, found(r1, subject, "freshness"))
+	}
+	if w := strings.Join(r1.Warnings, " "); !strings.Contains(w, "freshness of") || strings.Contains(w, "2024") {
+		t.Errorf("found the warnings %s, expected that of the age, and no event time", w)
 	}
 	if len(r1.Gates) == 0 || r1.Gates[0].Detail != "1 warned, 2 no baseline, 9 passed" {
 		t.Errorf("found gates %+v", r1.Gates)

@@ -494,7 +494,7 @@ func duplicateReasons(exact, conflicting int64) []LedgerReason {
 	return reasons
 }
 
-// lateSources warns of sources whose newest row is older than they are expected to have.
+// lateSources warns of sources whose newest row is older than they are expected to have. How old is for who may read the rows.
 func lateSources(t *offline.Transform) []string {
 	var warnings []string
 	for _, in := range t.Inputs {
@@ -502,10 +502,11 @@ func lateSources(t *offline.Transform) []string {
 			continue
 		}
 		if in.Newest == nil {
-			warnings = append(warnings, fmt.Sprintf("source %s: it has no rows, expected one at most %s old", in.Source.Name, in.Source.Freshness))
-		} else if age := offline.Age(t.Plan.Now, *in.Newest); age > in.Source.Freshness {
-			warnings = append(warnings, fmt.Sprintf("source %s: its newest row is %s old, expected at most %s", in.Source.Name,
-				age.Round(time.Second), in.Source.Freshness))
+			warnings = append(warnings, fmt.Sprintf("source %s: it has no rows, expected one at most %s old", in.Source.Name,
+				feature.DurationText(in.Source.Freshness)))
+		} else if offline.Age(t.Plan.Now, *in.Newest) > in.Source.Freshness {
+			warnings = append(warnings, fmt.Sprintf("source %s: its newest row is too old, expected at most %s; headwater describe %s says how "+
+				"old it is now", in.Source.Name, feature.DurationText(in.Source.Freshness), in.Source.Name))
 		}
 	}
 	return warnings

@@ -64,7 +64,8 @@ func (e Example) String() string {
 }
 
 // Result is what one check of a run found. Expected, Found, Look and Metric tell of columns, counts and shares, never of a value of
-// a row: those are in Examples alone, for who may read the subject's rows, and so are means and quantiles.
+// a row: those are in Examples alone, for who may read the subject's rows, and so are means, quantiles, the newest event time and the time of
+// a bucket.
 type Result struct {
 	Name string
 	// Subject is `source:NAME` or Output.

@@ -221,24 +221,23 @@ func (s *Set) settle(ctx context.Context, tx pgx.Tx, m *measurement, r *Result) 
 		return s.against(ctx, tx, m, r)
 	}
 	r.judge(e, value)
-	if e.Kind == feature.ExpectMean || e.Kind == feature.ExpectQuantile {
-		r.keepBack(e, value)
+	switch e.Kind {
+	case feature.ExpectMean:
+		r.keepBack("a value", Field{"mean of " + e.Column, number(value)})
+	case feature.ExpectQuantile:
+		r.keepBack("a value", Field{fmt.Sprintf("quantile %s of %s", number(e.Quantile), e.Column), number(value)})
 	}
 	return nil
 }
 
-// keepBack moves a number that is a value of a row, or from which one can be told, as from the mean of one row, to where examples
-// are: for who may read the rows.
-func (r *Result) keepBack(e *feature.Expectation, value float64) {
-	what := "mean of " + e.Column
-	if e.Kind == feature.ExpectQuantile {
-		what = fmt.Sprintf("quantile %s of %s", number(e.Quantile), e.Column)
-	}
-	r.Metric, r.Found = nil, "a value within the bounds"
+// keepBack moves what is a value of a row, or from which one can be told, as from the mean of one row, to where examples are: for
+// who may read the rows. Others are told on which side of the bounds it lies.
+func (r *Result) keepBack(what string, found ...Field) {
+	r.Metric, r.Found = nil, what+" within the bounds"
 	if r.State != Passed {
-		r.Found = "a value outside of the bounds"
+		r.Found = what + " outside of the bounds"
 	}
-	r.Examples = []Example{{{Column: what, Value: number(value)}}}
+	r.Examples = []Example{found}
 }
 
 func (r *Result) skip(format string, args ...any) {
@@ -265,14 +264,14 @@ func (s *Set) freshness(e *feature.Expectation, r *Result) {
 		return
 	}
 	age := max(0, time.Duration(min(int64(s.Now-*s.Newest), math.MaxInt64/int64(time.Microsecond)))*time.Microsecond)
-	seconds := age.Seconds()
-	r.Metric, r.Found, r.State = &seconds, fmt.Sprintf("a newest row of %s, %s old", s.Newest, age.Round(time.Second)), Passed
+	r.State = Passed
 	switch {
 	case e.ErrorAfter > 0 && age > e.ErrorAfter:
 		r.State = Failed
 	case e.WarnAfter > 0 && age > e.WarnAfter:
 		r.State = Warned
 	}
+	r.keepBack("an age", Field{"newest row", s.Newest.String()}, Field{"age", feature.DurationText(age.Round(time.Second))})
 	r.lookAt(s.describe())
 }
 
@@ -392,10 +391,10 @@ func (s *Set) completenessByTime(ctx context.Context, tx pgx.Tx, e *feature.Expe
 		r.judge(e, least.share)
 	}
 	start := feature.Time(least.bucket * width)
-	r.Found = fmt.Sprintf("%s in the worst of %d buckets, [%s, %s), of %d rows", number(*r.Metric), buckets, start, start.Add(e.Bucket), least.rows)
-	if r.State != Passed {
-		r.Look = fmt.Sprintf("rows of %s with an event time in [%s, %s) in which %s is NULL", s.Subject, start, start.Add(e.Bucket), e.Column)
-	}
+	r.Found = fmt.Sprintf("%s in the worst of %d buckets, of %d rows", number(*r.Metric), buckets, least.rows)
+	// That there are rows in a bucket tells when they are.
+	r.Examples = []Example{{{"bucket", fmt.Sprintf("[%s, %s)", start, start.Add(e.Bucket))}}}
+	r.lookAt(fmt.Sprintf("rows of %s with an event time in that bucket in which %s is NULL", s.Subject, e.Column))
 	return nil
 }
 
@@ -494,17 +493,17 @@ func expectedOf(e *feature.Expectation) string {
 	case feature.ExpectFreshness:
 		var parts []string
 		if e.ErrorAfter > 0 {
-			parts = append(parts, "at most "+e.ErrorAfter.String()+" old")
+			parts = append(parts, "at most "+feature.DurationText(e.ErrorAfter)+" old")
 		}
 		if e.WarnAfter > 0 {
-			parts = append(parts, "without a warning at most "+e.WarnAfter.String())
+			parts = append(parts, "without a warning at most "+feature.DurationText(e.WarnAfter))
 		}
 		return "a newest row " + strings.Join(parts, ", ")
 	case feature.ExpectSchemaUnchanged:
 		return "the columns of the run before"
 	case feature.ExpectCompleteness:
 		if e.Bucket > 0 {
-			what += " in each " + e.Bucket.String()
+			what += " in each " + feature.DurationText(e.Bucket)
 		}
 	}
 	fails, warns := boundsInWords(e.Error), boundsInWords(e.Warn)

@@ -73,21 +73,21 @@ func TestEachKindAtItsThresholds(t *testing.T) {
 		{feature.Expectation{Kind: feature.ExpectRowCount, Error: feature.Bounds{Min: number64(11)}}, "FAILED: rows at least 11: 10"},
 		{feature.Expectation{Kind: feature.ExpectRowCount, Warn: feature.Bounds{Max: number64(9)}, Error: feature.Bounds{Max: number64(10)}},
 			"WARNED: rows at most 10, without a warning at most 9: 10"},
-		{feature.Expectation{Kind: feature.ExpectFreshness, WarnAfter: day}, "PASSED: a newest row without a warning at most 24h0m0s: a newest row of 2026-01-10T12:00:00Z, 24h0m0s old"},
+		{feature.Expectation{Kind: feature.ExpectFreshness, WarnAfter: day}, "PASSED: a newest row without a warning at most 24h: an age within the bounds"},
 		{feature.Expectation{Kind: feature.ExpectFreshness, WarnAfter: day - time.Second, ErrorAfter: day},
-			"WARNED: a newest row at most 24h0m0s old, without a warning at most 23h59m59s: a newest row of 2026-01-10T12:00:00Z, 24h0m0s old"},
+			"WARNED: a newest row at most 24h old, without a warning at most 23h59m59s: an age outside of the bounds"},
 		{feature.Expectation{Kind: feature.ExpectFreshness, ErrorAfter: day - time.Microsecond},
-			"FAILED: a newest row at most 23h59m59.999999s old: a newest row of 2026-01-10T12:00:00Z, 24h0m0s old"},
+			"FAILED: a newest row at most 23h59m59.999999s old: an age outside of the bounds"},
 		{feature.Expectation{Kind: feature.ExpectCompleteness, Column: "amount", Error: feature.Bounds{Min: number64(0.8)}},
 			"PASSED: the share of rows with a value in amount at least 0.8: 0.8"},
 		{feature.Expectation{Kind: feature.ExpectCompleteness, Column: "amount", Error: feature.Bounds{Min: number64(0.81)}},
 			"FAILED: the share of rows with a value in amount at least 0.81: 0.8"},
 		{feature.Expectation{Kind: feature.ExpectCompleteness, Column: "amount", Bucket: 2 * day, Error: feature.Bounds{Min: number64(0.5)}},
-			"PASSED: the share of rows with a value in amount in each 48h0m0s at least 0.5: 0.5 in the worst of 5 buckets, [2026-01-03T00:00:00Z, 2026-01-05T00:00:00Z), of 2 rows"},
+			"PASSED: the share of rows with a value in amount in each 48h at least 0.5: 0.5 in the worst of 5 buckets, of 2 rows"},
 		{feature.Expectation{Kind: feature.ExpectCompleteness, Column: "amount", Bucket: day, Error: feature.Bounds{Min: number64(0.1)}},
-			"FAILED: the share of rows with a value in amount in each 24h0m0s at least 0.1: 0 in the worst of 10 buckets, [2026-01-03T00:00:00Z, 2026-01-04T00:00:00Z), of 1 rows"},
+			"FAILED: the share of rows with a value in amount in each 24h at least 0.1: 0 in the worst of 10 buckets, of 1 rows"},
 		{feature.Expectation{Kind: feature.ExpectCompleteness, Column: "amount", Bucket: day, Warn: feature.Bounds{Max: number64(0.9)}},
-			"WARNED: the share of rows with a value in amount in each 24h0m0s at most 0.9: 1 in the worst of 10 buckets, [2026-01-01T00:00:00Z, 2026-01-02T00:00:00Z), of 1 rows"},
+			"WARNED: the share of rows with a value in amount in each 24h at most 0.9: 1 in the worst of 10 buckets, of 1 rows"},
 		{feature.Expectation{Kind: feature.ExpectDistinctRatio, Column: "kind", Error: feature.Bounds{Max: number64(0.4)}},
 			"PASSED: different values of kind, divided by the rows with one at most 0.4: 0.4"},
 		{feature.Expectation{Kind: feature.ExpectMean, Column: "amount", Error: bounds(4.5, 4.5)}, "PASSED: the mean of amount between 4.5 and 4.5: a value within the bounds"},
@@ -115,16 +115,24 @@ func TestEachKindAtItsThresholds(t *testing.T) {
 	}
 }
 
-// A mean may be the value of one row, and a quantile is: both are told where examples are, for who may read the rows.
-func TestMeansAndQuantilesAreToldAsExamples(t *testing.T) {
+// A mean may be the value of one row, a quantile and the newest event time are: they are told where examples are, for who may
+// read the rows.
+func TestWhatMayBeAValueOfARowIsToldAsAnExample(t *testing.T) {
 	s := newSeed(t)
+	newest := feature.TimeOf(time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC))
 	for want, e := range map[string]feature.Expectation{
-		"[mean of amount 4.5]":       {Kind: feature.ExpectMean, Column: "amount", Error: bounds(0, 9)},
-		"[quantile 0.5 of amount 4]": {Kind: feature.ExpectQuantile, Column: "amount", Quantile: 0.5, Error: bounds(5, 9)},
+		"[mean of amount 4.5]":                                  {Kind: feature.ExpectMean, Column: "amount", Error: bounds(0, 9)},
+		"[quantile 0.5 of amount 4]":                            {Kind: feature.ExpectQuantile, Column: "amount", Quantile: 0.5, Error: bounds(5, 9)},
+		"[newest row 2026-01-10T12:00:00Z, age 24h]":            {Kind: feature.ExpectFreshness, ErrorAfter: time.Hour},
+		"[newest row 2026-01-10T12:00:00Z, age 24h] ":           {Kind: feature.ExpectFreshness, WarnAfter: 48 * time.Hour},
+		"[bucket [2026-01-03T00:00:00Z, 2026-01-05T00:00:00Z)]": {Kind: feature.ExpectCompleteness, Column: "amount", Bucket: 48 * time.Hour, Error: bounds(1, 1)},
 	} {
-		r := s.check(Set{Reach: ReachNew}, tenRows, e)[0]
-		if fmt.Sprint(r.Examples) != want || r.Metric != nil {
+		r := s.check(Set{Reach: ReachNew, Newest: &newest, Now: newest.Add(24 * time.Hour)}, tenRows, e)[0]
+		if want = strings.TrimSpace(want); fmt.Sprint(r.Examples) != want || r.Metric != nil && e.Kind != feature.ExpectCompleteness {
 			t.Errorf("found %v and the metric %v, expected %s alone", r.Examples, r.Metric, want)
+		}
+		if strings.Contains(r.String(), "2026") {
+			t.Errorf("found %s, expected no time of a row in it", r.String())
 		}
 	}
 }

@@ -16,9 +16,11 @@ func TestQuarantinedRowsAreForWhoMayReadThem(t *testing.T) {
 	quarantine := headwaterv1.NewQuarantineServiceClient(p.conn)
 	d := definitions()
 	all := 1.0
+	d.Sources[0].Freshness = time.Minute
 	d.Sources[0].MaxQuarantineRatio = &all
 	d.Sources[0].Expectations = []feature.Expectation{
 		{Name: "delay_range", Column: "delay", Kind: feature.ExpectRange, Max: 100.0, OnFailure: feature.QuarantineRow},
+		{Name: "fresh", Kind: feature.ExpectFreshness, WarnAfter: time.Minute},
 	}
 	for i := range d.Views {
 		if v := &d.Views[i]; v.Name == "delays" {
@@ -30,7 +32,8 @@ func TestQuarantinedRowsAreForWhoMayReadThem(t *testing.T) {
 	}
 	d.Roles = []feature.Role{
 		role("lists", "list on view:delays"),
-		role("reads_source", "list on view:delays", "read_offline on source:flights"),
+		role("lists_source", "list on source:flights"),
+		role("reads_source", "list on view:delays", "list on source:flights", "read_offline on source:flights"),
 		role("reads_view", "list on view:delays", "read_offline on view:delays", "materialize on view:delays"),
 		role("elsewhere", "list on view:routes"),
 	}
@@ -76,7 +79,13 @@ func TestQuarantinedRowsAreForWhoMayReadThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// The newest event time is a value of a row.
+		reads := strings.Contains(c.subjects, "source:flights")
 		for _, check := range shown.Run.Checks {
+			if check.Name == "fresh" && (strings.Contains(check.String(), at.UTC().Format(time.DateOnly)) != reads || check.Metric != nil ||
+				check.Found != "an age outside of the bounds") {
+				t.Errorf("%s: found %v, expected its event time shown: %t", c.role, check, reads)
+			}
 			if check.Name != "delay_range" && check.Name != "not_early" {
 				continue
 			}
@@ -84,8 +93,22 @@ func TestQuarantinedRowsAreForWhoMayReadThem(t *testing.T) {
 				t.Errorf("%s: found %v, expected its example shown: %t", c.role, check, sees)
 			}
 		}
+		if w := strings.Join(shown.Run.Warnings, "; "); strings.Contains(w, at.UTC().Format(time.DateOnly)) || !strings.Contains(w, "its newest row is too old") {
+			t.Errorf("%s: found the warnings %s", c.role, w)
+		}
 		if first := shown.Run.Checks[0].State; first != headwaterv1.CheckState_CHECK_STATE_WARNED {
 			t.Errorf("found %v first, expected what is not as it should be", shown.Run.Checks[0])
+		}
+	}
+
+	// A description says to who may only list it that the source is late, and no more.
+	for name, reads := range map[string]bool{"lists_source": false, "reads_source": true} {
+		described, err := p.registry.GetDefinition(p.as("d_"+name, name), &headwaterv1.GetDefinitionRequest{
+			Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_SOURCE, Name: "flights",
+		})
+		if state := described.GetSourceState(); err != nil || !state.GetLate() || state.GetNewestHidden() == reads ||
+			(state.GetNewestRow() != nil) != reads || (state.GetAge() != nil) != reads {
+			t.Errorf("%s: found %v, %v", name, state, err)
 		}
 	}
 

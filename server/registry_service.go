@@ -320,7 +320,8 @@ func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.Ge
 	return resp, err
 }
 
-// sourceState says how new the rows of a source are. That they cannot be read is part of the answer.
+// sourceState says how new the rows of a source are, with their event time to who may read them. That they cannot be read is part of
+// the answer.
 func (s *registryService) sourceState(ctx context.Context, src *feature.SourceVersion) (*headwaterv1.SourceState, error) {
 	out := &headwaterv1.SourceState{Origin: src.Origin()}
 	newest, err := s.databases.NewestRow(ctx, s.pool, src)
@@ -336,8 +337,14 @@ func (s *registryService) sourceState(ctx context.Context, src *feature.SourceVe
 		return out, nil
 	}
 	age := offline.Age(feature.TimeOf(time.Now()), *newest)
-	out.NewestRow, out.Age = timestamppb.New(newest.Calendar()), durationpb.New(age)
 	out.Late = src.Freshness > 0 && age > src.Freshness
+	if out.NewestHidden = !access.Allows(ctx, access.ActionReadOffline, access.KindSource, src.Name); out.NewestHidden {
+		return out, nil
+	}
+	if err := access.Require(ctx, access.ActionReadOffline, access.KindSource, src.Name); err != nil {
+		return nil, err
+	}
+	out.NewestRow, out.Age = timestamppb.New(newest.Calendar()), durationpb.New(age)
 	return out, nil
 }
 

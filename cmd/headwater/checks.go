@@ -60,7 +60,7 @@ func checkSections(all []*headwaterv1.Check) (checks, toLookAt section) {
 			if !strings.HasPrefix(subject, "source:") {
 				subject = "the view"
 			}
-			toLookAt.add(c.Name, number(c.ExamplesHidden)+" more that you may not see: whoever may read "+subject+" offline is shown their keys")
+			toLookAt.add(c.Name, number(c.ExamplesHidden)+" more that you may not see: whoever may read "+subject+" offline is shown them")
 		}
 	}
 	return checks, toLookAt

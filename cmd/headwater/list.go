@@ -161,6 +161,8 @@ func sourceFacts(facts *section, st *headwaterv1.SourceState, sources []*headwat
 	switch {
 	case st.Problem != "":
 		age = "unknown: " + st.Problem
+	case st.NewestHidden:
+		age = "for who may read the source offline"
 	case st.NewestRow != nil:
 		age = instant(st.NewestRow) + ", " + duration(st.Age.AsDuration().Round(time.Second)) + " old"
 	}

@@ -1150,14 +1150,16 @@ type SourceState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `landing`, or `postgres` with the table: `postgres warehouse:public.orders`.
 	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	// The event time of the newest row. Absent: there is no row.
+	// The event time of the newest row. Absent: there is no row, or it is hidden.
 	NewestRow *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=newest_row,json=newestRow,proto3" json:"newest_row,omitempty"`
 	// How old it is; zero when its time is yet to come.
 	Age *durationpb.Duration `protobuf:"bytes,3,opt,name=age,proto3" json:"age,omitempty"`
 	// It is older than the source's freshness.
 	Late bool `protobuf:"varint,4,opt,name=late,proto3" json:"late,omitempty"`
 	// Why nothing could be found out, or empty.
-	Problem       string `protobuf:"bytes,5,opt,name=problem,proto3" json:"problem,omitempty"`
+	Problem string `protobuf:"bytes,5,opt,name=problem,proto3" json:"problem,omitempty"`
+	// There is a newest row, and its event time and age are hidden from the caller, who may not read the source's rows offline.
+	NewestHidden  bool `protobuf:"varint,6,opt,name=newest_hidden,json=newestHidden,proto3" json:"newest_hidden,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1225,6 +1227,13 @@ func (x *SourceState) GetProblem() string {
 		return x.Problem
 	}
 	return ""
+}
+
+func (x *SourceState) GetNewestHidden() bool {
+	if x != nil {
+		return x.NewestHidden
+	}
+	return false
 }
 
 type ColumnInput struct {
@@ -1613,14 +1622,15 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x1f\n" +
 	"\vpassed_over\x18\x03 \x03(\tR\n" +
-	"passedOver\"\xbb\x01\n" +
+	"passedOver\"\xe0\x01\n" +
 	"\vSourceState\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x129\n" +
 	"\n" +
 	"newest_row\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tnewestRow\x12+\n" +
 	"\x03age\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x12\n" +
 	"\x04late\x18\x04 \x01(\bR\x04late\x12\x18\n" +
-	"\aproblem\x18\x05 \x01(\tR\aproblem\"\x91\x01\n" +
+	"\aproblem\x18\x05 \x01(\tR\aproblem\x12#\n" +
+	"\rnewest_hidden\x18\x06 \x01(\bR\fnewestHidden\"\x91\x01\n" +
 	"\vColumnInput\x12\x16\n" +
 	"\x06column\x18\x01 \x01(\tR\x06column\x121\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1d.headwater.v1.ColumnInputKindR\x04kind\x12\x14\n" +
