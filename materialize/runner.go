@@ -386,6 +386,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	r.account(t, accounts)
 	r.Warnings = append(r.Warnings, t.Notes...)
 	r.Warnings = append(r.Warnings, lateSources(t)...)
+	if err := r.referencesMoved(ctx, rn.pool, t, state.Consumed); err != nil {
+		return err
+	}
 	if err := r.Ledger.check(); err != nil {
 		return fault.New(fault.RunRefused, "view %s: the ledger does not balance: %v; nothing was published", l.view.Ref(), err)
 	}

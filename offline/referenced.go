@@ -70,3 +70,45 @@ func LandedRows(ctx context.Context, q database.Querier, source string, number i
 	}
 	return quote(landingSchema, source), where, true, nil
 }
+
+// Referring is what became of a source in which values are expected to be.
+type Referring struct {
+	Source string
+	// Newest is the greatest number of its live loads, as of the number asked for, and NewestID that load's id; 0: there is none.
+	Newest, NewestID int64
+
+	number int64
+	// ended are the loads that were live before and are not any more.
+	ended []int64
+}
+
+// ReferencedSince is what became of a landing source from one load number to another.
+func ReferencedSince(ctx context.Context, q database.Querier, source string, since, number int64) (*Referring, error) {
+	r := &Referring{Source: source, number: number}
+	err := q.QueryRow(ctx, `
+		WITH l AS (SELECT l.id, l.number, e.number AS ended FROM headwater.load l
+			LEFT JOIN headwater.load e ON e.ends = l.id AND e.number <= $3
+			WHERE l.source = $1 AND l.number <= $3 AND l.retract_reason IS NULL)
+		SELECT coalesce((SELECT max(number) FROM l WHERE ended IS NULL), 0), coalesce((SELECT id FROM l WHERE ended IS NULL ORDER BY number DESC LIMIT 1), 0),
+			(SELECT coalesce(array_agg(id), '{}') FROM l WHERE number <= $2 AND ended > $2)`, source, since, number).Scan(&r.Newest, &r.NewestID, &r.ended)
+	return r, err
+}
+
+// Gone counts the values of columns that rows of the source had before, and none of its live rows has.
+func (r *Referring) Gone(ctx context.Context, q database.Querier, columns []string) (n int64, err error) {
+	if len(r.ended) == 0 {
+		return 0, nil
+	}
+	table, where, exists, err := LandedRows(ctx, q, r.Source, r.number)
+	if err != nil || !exists {
+		return 0, err
+	}
+	var present []string
+	for _, c := range columns {
+		present = append(present, quote(c)+" IS NOT NULL")
+	}
+	list := quoteAll("", columns)
+	err = q.QueryRow(ctx, "SELECT count(*) FROM (SELECT "+list+" FROM "+table+" WHERE _load = ANY ($1) AND "+strings.Join(present, " AND ")+
+		" EXCEPT SELECT "+list+" FROM "+table+" WHERE "+where+") AS gone", r.ended).Scan(&n)
+	return n, err
+}
