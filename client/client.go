@@ -45,6 +45,7 @@ type Client struct {
 	Quarantine      headwaterv1.QuarantineServiceClient
 	Online          headwaterv1.OnlineServiceClient
 	Datasets        headwaterv1.DatasetServiceClient
+	Retention       headwaterv1.RetentionServiceClient
 	Lineage         headwaterv1.LineageServiceClient
 	Access          headwaterv1.AccessServiceClient
 
@@ -82,6 +83,7 @@ func Dial(server, token string, options Options) (*Client, error) {
 	c.Quarantine = headwaterv1.NewQuarantineServiceClient(connection)
 	c.Online = headwaterv1.NewOnlineServiceClient(connection)
 	c.Datasets = headwaterv1.NewDatasetServiceClient(connection)
+	c.Retention = headwaterv1.NewRetentionServiceClient(connection)
 	c.Lineage = headwaterv1.NewLineageServiceClient(connection)
 	c.Access = headwaterv1.NewAccessServiceClient(connection)
 	return c, nil

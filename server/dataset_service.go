@@ -32,10 +32,16 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	}
 	header := first.GetHeader()
 	if first.GetService() == "" || header == nil {
+		if err := access.RequireAny(ctx, access.ActionReadOffline, access.KindService); err != nil {
+			return err
+		}
 		return fault.New(fault.InvalidArgument, "the first message of a build has no service or no header, expected both")
 	}
 	service, err := s.registry.Catalog().Service(first.GetService())
 	if err != nil {
+		return err
+	}
+	if err := unbuilt(header); err != nil {
 		return err
 	}
 	if err := checkMapping(service, header.GetKeyMapping(), "header.key_mapping"); err != nil {
@@ -69,6 +75,37 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	return stream.Send(&headwaterv1.BuildDatasetResponse{
 		Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: manifestOf(manifest)},
 	})
+}
+
+// unbuilt refuses what a header may ask for and nothing does yet.
+func unbuilt(header *headwaterv1.BuildDatasetHeader) error {
+	for name, asked := range map[string]bool{
+		"features": len(header.GetFeatures()) > 0, "joins": len(header.GetJoins()) > 0,
+		"query": header.GetQuery() != nil, "events": header.GetEvents() != nil,
+		"knowledge": header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT, "allow_partial": header.GetAllowPartial(),
+		"with_statuses": header.GetWithStatuses(), "leave_out": len(header.GetLeaveOut()) > 0,
+	} {
+		if asked {
+			return fault.New(fault.Unimplemented, "this version of Headwater does not build datasets with %s yet", name)
+		}
+	}
+	return nil
+}
+
+func (s *datasetService) DiffDatasets(ctx context.Context, req *headwaterv1.DiffDatasetsRequest) (*headwaterv1.DiffDatasetsResponse, error) {
+	for _, ref := range []string{req.GetA(), req.GetB()} {
+		if _, _, err := s.permittedDataset(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fault.New(fault.Unimplemented, "this version of Headwater does not compare datasets yet")
+}
+
+func (s *datasetService) DeleteDataset(ctx context.Context, req *headwaterv1.DeleteDatasetRequest) (*headwaterv1.DeleteDatasetResponse, error) {
+	if err := access.RequireAny(ctx, access.ActionAdminister, access.KindDataset); err != nil {
+		return nil, err
+	}
+	return nil, fault.New(fault.Unimplemented, "this version of Headwater does not delete datasets yet")
 }
 
 func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stream grpc.ServerStreamingServer[headwaterv1.FetchDatasetResponse]) error {

@@ -186,13 +186,13 @@ func (g *Guard) admit(session *access.Session, rule *methodRule, message any, fi
 
 func (g *Guard) decide(session *access.Session, rule *methodRule, message any, first bool) error {
 	switch {
-	case rule.inHandler:
+	case rule.inHandler && rule.names == nil:
 		return nil
 	case rule.names == nil:
 		return session.Require(rule.action, rule.kind, access.Whole)
 	}
 	names := rule.names(message)
-	if len(names) == 0 && first {
+	if len(names) == 0 && first && !rule.inHandler {
 		return g.nothingNamed(session, rule, "found nothing")
 	}
 	for _, name := range names {

@@ -53,9 +53,18 @@ var matrix = map[string]matrixRow{
 	},
 	"DatasetService/GetDataset":   {&headwaterv1.GetDatasetRequest{Dataset: "d"}, access.ActionList, "dataset:d", "engineer scientist"},
 	"DatasetService/ListDatasets": {&headwaterv1.ListDatasetsRequest{}, access.ActionList, "dataset:*", "engineer scientist"},
-	"IngestService/Ingest":        {&headwaterv1.IngestRequest{Source: "flights"}, access.ActionIngest, "source:flights", "engineer"},
-	"IngestService/ListLoads":     {&headwaterv1.ListLoadsRequest{Source: "flights"}, access.ActionList, "source:flights", "engineer"},
-	"IngestService/GetLoad":       {&headwaterv1.GetLoadRequest{Id: 1}, access.ActionList, "source:flights", "engineer"},
+	"DatasetService/DiffDatasets": {
+		&headwaterv1.DiffDatasetsRequest{A: "d", B: "e"}, access.ActionReadOffline, "service:open_service", "scientist",
+	},
+	"DatasetService/DeleteDataset": {&headwaterv1.DeleteDatasetRequest{Dataset: "d"}, access.ActionAdminister, "dataset:d", ""},
+	"RetentionService/Forget": {
+		&headwaterv1.ForgetRequest{Entity: "e", Keys: map[string]*headwaterv1.Value{"k": {}}, Reason: "r"}, access.ActionAdminister, "system:*", "",
+	},
+	"RetentionService/ListErasures":   {&headwaterv1.ListErasuresRequest{}, access.ActionAdminister, "system:*", ""},
+	"RetentionService/CollectHistory": {&headwaterv1.CollectHistoryRequest{}, access.ActionAdminister, "system:*", ""},
+	"IngestService/Ingest":            {&headwaterv1.IngestRequest{Source: "flights"}, access.ActionIngest, "source:flights", "engineer"},
+	"IngestService/ListLoads":         {&headwaterv1.ListLoadsRequest{Source: "flights"}, access.ActionList, "source:flights", "engineer"},
+	"IngestService/GetLoad":           {&headwaterv1.GetLoadRequest{Id: 1}, access.ActionList, "source:flights", "engineer"},
 	"IngestService/RetractLoad": {
 		&headwaterv1.RetractLoadRequest{Id: 1, Reason: "r"}, access.ActionIngest, "source:flights", "engineer",
 	},
@@ -151,7 +160,7 @@ func registerEverything(t *testing.T, server *grpc.Server) {
 		}
 		handle := func(ctx context.Context) (proto.Message, error) {
 			row := matrix[name]
-			if rule.inHandler {
+			if rule.inHandler && rule.field == "" {
 				kind, resource, _ := strings.Cut(row.resource, ":")
 				if err := access.Require(ctx, row.action, access.Kind(kind), resource); err != nil {
 					return nil, err

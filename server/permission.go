@@ -42,7 +42,7 @@ type methodRule struct {
 	field string
 	// names reads that field. It is nil when field is empty.
 	names func(request any) []string
-	// inHandler leaves the decision to the handler.
+	// inHandler leaves the decision to the handler: all of it where there is no field, else of a call that names nothing in it.
 	inHandler bool
 }
 
@@ -111,9 +111,9 @@ func compileRule(full string, input protoreflect.MessageDescriptor, p *headwater
 	if !rule.action.Valid() {
 		return wrong("found action %s, expected one that grants can name", p.GetAction())
 	}
-	if rule.inHandler {
-		if rule.field != "" || p.GetResource() != 0 {
-			return wrong("found a resource and decided_in_handler, expected one of the two")
+	if rule.inHandler && rule.field == "" {
+		if p.GetResource() != 0 {
+			return wrong("found a resource and decided_in_handler, expected one of the two, or with a resource_field")
 		}
 		return rule, nil
 	}

@@ -60,7 +60,7 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		"found action ACTION_UNSPECIFIED, expected one that grants can name":                                    {Resource: service},
 		"found action 99, expected one that grants can name":                                                    {Action: 99, Resource: service},
 		"found resource RESOURCE_KIND_UNSPECIFIED, expected a kind that grants can name, or decided_in_handler": {Action: list},
-		"found a resource and decided_in_handler, expected one of the two":                                      {Action: list, Resource: service, DecidedInHandler: true},
+		"found a resource and decided_in_handler, expected one of the two, or with a resource_field":            {Action: list, Resource: service, DecidedInHandler: true},
 		`found resource_field "nosuch", expected a field of headwater.v1.GetFeaturesRequest that is a string or repeated strings`: {
 			Action: list, Resource: service, ResourceField: "nosuch",
 		},

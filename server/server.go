@@ -259,6 +259,7 @@ func (s *Server) serve() error {
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{
 		registry: s.registry, pool: s.pool, builder: dataset.NewBuilder(s.pool, s.config.Version),
 	})
+	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{pool: s.pool})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))
 	s.health = health.NewServer()

@@ -23,6 +23,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What a row may know.
+type KnowledgeMode int32
+
+const (
+	// ARRIVAL.
+	KnowledgeMode_KNOWLEDGE_MODE_UNSPECIFIED KnowledgeMode = 0
+	// What was available at the row's time.
+	KnowledgeMode_KNOWLEDGE_MODE_ARRIVAL KnowledgeMode = 1
+	// What was true by the row's time, whenever it arrived: values may leak from the future. Refused for windowed views.
+	KnowledgeMode_KNOWLEDGE_MODE_EVENT KnowledgeMode = 2
+)
+
+// Enum value maps for KnowledgeMode.
+var (
+	KnowledgeMode_name = map[int32]string{
+		0: "KNOWLEDGE_MODE_UNSPECIFIED",
+		1: "KNOWLEDGE_MODE_ARRIVAL",
+		2: "KNOWLEDGE_MODE_EVENT",
+	}
+	KnowledgeMode_value = map[string]int32{
+		"KNOWLEDGE_MODE_UNSPECIFIED": 0,
+		"KNOWLEDGE_MODE_ARRIVAL":     1,
+		"KNOWLEDGE_MODE_EVENT":       2,
+	}
+)
+
+func (x KnowledgeMode) Enum() *KnowledgeMode {
+	p := new(KnowledgeMode)
+	*p = x
+	return p
+}
+
+func (x KnowledgeMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KnowledgeMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_dataset_proto_enumTypes[0].Descriptor()
+}
+
+func (KnowledgeMode) Type() protoreflect.EnumType {
+	return &file_headwater_v1_dataset_proto_enumTypes[0]
+}
+
+func (x KnowledgeMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KnowledgeMode.Descriptor instead.
+func (KnowledgeMode) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{0}
+}
+
 type DatasetState int32
 
 const (
@@ -30,6 +83,8 @@ const (
 	DatasetState_DATASET_STATE_BUILT       DatasetState = 1
 	// May be fetched.
 	DatasetState_DATASET_STATE_RELEASED DatasetState = 2
+	// Only the manifest is left.
+	DatasetState_DATASET_STATE_DELETED DatasetState = 3
 )
 
 // Enum value maps for DatasetState.
@@ -38,11 +93,13 @@ var (
 		0: "DATASET_STATE_UNSPECIFIED",
 		1: "DATASET_STATE_BUILT",
 		2: "DATASET_STATE_RELEASED",
+		3: "DATASET_STATE_DELETED",
 	}
 	DatasetState_value = map[string]int32{
 		"DATASET_STATE_UNSPECIFIED": 0,
 		"DATASET_STATE_BUILT":       1,
 		"DATASET_STATE_RELEASED":    2,
+		"DATASET_STATE_DELETED":     3,
 	}
 )
 
@@ -57,11 +114,11 @@ func (x DatasetState) String() string {
 }
 
 func (DatasetState) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_dataset_proto_enumTypes[0].Descriptor()
+	return file_headwater_v1_dataset_proto_enumTypes[1].Descriptor()
 }
 
 func (DatasetState) Type() protoreflect.EnumType {
-	return &file_headwater_v1_dataset_proto_enumTypes[0]
+	return &file_headwater_v1_dataset_proto_enumTypes[1]
 }
 
 func (x DatasetState) Number() protoreflect.EnumNumber {
@@ -70,12 +127,66 @@ func (x DatasetState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DatasetState.Descriptor instead.
 func (DatasetState) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{0}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{1}
+}
+
+type DatasetVerdict int32
+
+const (
+	DatasetVerdict_DATASET_VERDICT_UNSPECIFIED DatasetVerdict = 0
+	DatasetVerdict_DATASET_VERDICT_SAME        DatasetVerdict = 1
+	DatasetVerdict_DATASET_VERDICT_DIFFERENT   DatasetVerdict = 2
+	// It is what erasures left of it, as the manifest says.
+	DatasetVerdict_DATASET_VERDICT_ERASED DatasetVerdict = 3
+)
+
+// Enum value maps for DatasetVerdict.
+var (
+	DatasetVerdict_name = map[int32]string{
+		0: "DATASET_VERDICT_UNSPECIFIED",
+		1: "DATASET_VERDICT_SAME",
+		2: "DATASET_VERDICT_DIFFERENT",
+		3: "DATASET_VERDICT_ERASED",
+	}
+	DatasetVerdict_value = map[string]int32{
+		"DATASET_VERDICT_UNSPECIFIED": 0,
+		"DATASET_VERDICT_SAME":        1,
+		"DATASET_VERDICT_DIFFERENT":   2,
+		"DATASET_VERDICT_ERASED":      3,
+	}
+)
+
+func (x DatasetVerdict) Enum() *DatasetVerdict {
+	p := new(DatasetVerdict)
+	*p = x
+	return p
+}
+
+func (x DatasetVerdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DatasetVerdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_dataset_proto_enumTypes[2].Descriptor()
+}
+
+func (DatasetVerdict) Type() protoreflect.EnumType {
+	return &file_headwater_v1_dataset_proto_enumTypes[2]
+}
+
+func (x DatasetVerdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DatasetVerdict.Descriptor instead.
+func (DatasetVerdict) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{2}
 }
 
 type BuildDatasetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Set in the first message, and only there. `NAME` (newest version) or `NAME@VERSION`.
+	// Set in the first message, and only there. `NAME` (newest version) or `NAME@VERSION`. Empty where the header lists
+	// features.
 	Service       string              `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	Header        *BuildDatasetHeader `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
 	Arrow         []byte              `protobuf:"bytes,3,opt,name=arrow,proto3" json:"arrow,omitempty"`
@@ -144,7 +255,26 @@ type BuildDatasetHeader struct {
 	AsOf    string `protobuf:"bytes,3,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	Purpose string `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// A view's join key on the left, the spine's column on the right. Absent: the same name.
-	KeyMapping    map[string]string `protobuf:"bytes,5,rep,name=key_mapping,json=keyMapping,proto3" json:"key_mapping,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	KeyMapping map[string]string `protobuf:"bytes,5,rep,name=key_mapping,json=keyMapping,proto3" json:"key_mapping,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Instead of a service: `VIEW.FEATURE` (newest version) or `VIEW@VERSION.FEATURE`, in the order of the result's columns,
+	// each once. `VIEW` and `VIEW@VERSION` are all features of it.
+	Features []string `protobuf:"bytes,6,rep,name=features,proto3" json:"features,omitempty"`
+	// Views that are read by other columns of the spine too, under prefixes.
+	Joins []*DatasetJoin `protobuf:"bytes,7,rep,name=joins,proto3" json:"joins,omitempty"`
+	// Unset: the request's Arrow stream.
+	//
+	// Types that are valid to be assigned to Spine:
+	//
+	//	*BuildDatasetHeader_Query
+	//	*BuildDatasetHeader_Events
+	Spine     isBuildDatasetHeader_Spine `protobuf_oneof:"spine"`
+	Knowledge KnowledgeMode              `protobuf:"varint,10,opt,name=knowledge,proto3,enum=headwater.v1.KnowledgeMode" json:"knowledge,omitempty"`
+	// Also rows of times that no run of a view covers; the manifest counts them. Else they are refused.
+	AllowPartial bool `protobuf:"varint,11,opt,name=allow_partial,json=allowPartial,proto3" json:"allow_partial,omitempty"`
+	// A column NAME__status of type string behind each feature: PRESENT, NULL, NO_ROW and so on.
+	WithStatuses bool `protobuf:"varint,12,opt,name=with_statuses,json=withStatuses,proto3" json:"with_statuses,omitempty"`
+	// Rows are left out by these rules only, the first that matches is counted in the manifest. None: no row is.
+	LeaveOut      []*LeaveOutRule `protobuf:"bytes,13,rep,name=leave_out,json=leaveOut,proto3" json:"leave_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -214,6 +344,429 @@ func (x *BuildDatasetHeader) GetKeyMapping() map[string]string {
 	return nil
 }
 
+func (x *BuildDatasetHeader) GetFeatures() []string {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *BuildDatasetHeader) GetJoins() []*DatasetJoin {
+	if x != nil {
+		return x.Joins
+	}
+	return nil
+}
+
+func (x *BuildDatasetHeader) GetSpine() isBuildDatasetHeader_Spine {
+	if x != nil {
+		return x.Spine
+	}
+	return nil
+}
+
+func (x *BuildDatasetHeader) GetQuery() *SpineQuery {
+	if x != nil {
+		if x, ok := x.Spine.(*BuildDatasetHeader_Query); ok {
+			return x.Query
+		}
+	}
+	return nil
+}
+
+func (x *BuildDatasetHeader) GetEvents() *SpineEvents {
+	if x != nil {
+		if x, ok := x.Spine.(*BuildDatasetHeader_Events); ok {
+			return x.Events
+		}
+	}
+	return nil
+}
+
+func (x *BuildDatasetHeader) GetKnowledge() KnowledgeMode {
+	if x != nil {
+		return x.Knowledge
+	}
+	return KnowledgeMode_KNOWLEDGE_MODE_UNSPECIFIED
+}
+
+func (x *BuildDatasetHeader) GetAllowPartial() bool {
+	if x != nil {
+		return x.AllowPartial
+	}
+	return false
+}
+
+func (x *BuildDatasetHeader) GetWithStatuses() bool {
+	if x != nil {
+		return x.WithStatuses
+	}
+	return false
+}
+
+func (x *BuildDatasetHeader) GetLeaveOut() []*LeaveOutRule {
+	if x != nil {
+		return x.LeaveOut
+	}
+	return nil
+}
+
+type isBuildDatasetHeader_Spine interface {
+	isBuildDatasetHeader_Spine()
+}
+
+type BuildDatasetHeader_Query struct {
+	Query *SpineQuery `protobuf:"bytes,8,opt,name=query,proto3,oneof"`
+}
+
+type BuildDatasetHeader_Events struct {
+	Events *SpineEvents `protobuf:"bytes,9,opt,name=events,proto3,oneof"`
+}
+
+func (*BuildDatasetHeader_Query) isBuildDatasetHeader_Spine() {}
+
+func (*BuildDatasetHeader_Events) isBuildDatasetHeader_Spine() {}
+
+// The views of an entity once more, for other key columns: `home_airport` and `away_airport` are both an `airport`. A view
+// that a join reads is not read by the request's own key_mapping.
+type DatasetJoin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the names of the columns, as in `home_`. Distinct.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// As in the header.
+	KeyMapping map[string]string `protobuf:"bytes,2,rep,name=key_mapping,json=keyMapping,proto3" json:"key_mapping,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The views that are read so. Empty: each that has one of the keys of key_mapping.
+	Views         []string `protobuf:"bytes,3,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DatasetJoin) Reset() {
+	*x = DatasetJoin{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DatasetJoin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DatasetJoin) ProtoMessage() {}
+
+func (x *DatasetJoin) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DatasetJoin.ProtoReflect.Descriptor instead.
+func (*DatasetJoin) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DatasetJoin) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *DatasetJoin) GetKeyMapping() map[string]string {
+	if x != nil {
+		return x.KeyMapping
+	}
+	return nil
+}
+
+func (x *DatasetJoin) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+// A spine that the server reads itself: what a query over declared sources gives.
+type SpineQuery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One SELECT, held to the rules of a view's SQL. Without an ORDER BY that is total, rows are in an order of the server's
+	// choice, which the kept spine fixes.
+	Sql string `protobuf:"bytes,1,opt,name=sql,proto3" json:"sql,omitempty"`
+	// The sources that it reads, `NAME` or `NAME@VERSION`.
+	Sources       []string `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpineQuery) Reset() {
+	*x = SpineQuery{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpineQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpineQuery) ProtoMessage() {}
+
+func (x *SpineQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpineQuery.ProtoReflect.Descriptor instead.
+func (*SpineQuery) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SpineQuery) GetSql() string {
+	if x != nil {
+		return x.Sql
+	}
+	return ""
+}
+
+func (x *SpineQuery) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+// A spine of all events of a source: one row for each live row, by event time.
+type SpineEvents struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` or `NAME@VERSION`.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// [from, to) of event times. Unset: as far as there are rows.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// The source's columns to keep. Empty: all.
+	Columns       []string `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpineEvents) Reset() {
+	*x = SpineEvents{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpineEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpineEvents) ProtoMessage() {}
+
+func (x *SpineEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpineEvents.ProtoReflect.Descriptor instead.
+func (*SpineEvents) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SpineEvents) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SpineEvents) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *SpineEvents) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *SpineEvents) GetColumns() []string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+// Rows to leave out of the result.
+type LeaveOutRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Rule:
+	//
+	//	*LeaveOutRule_AnyMissing
+	//	*LeaveOutRule_AllMissing
+	//	*LeaveOutRule_Condition
+	Rule          isLeaveOutRule_Rule `protobuf_oneof:"rule"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveOutRule) Reset() {
+	*x = LeaveOutRule{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveOutRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveOutRule) ProtoMessage() {}
+
+func (x *LeaveOutRule) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveOutRule.ProtoReflect.Descriptor instead.
+func (*LeaveOutRule) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LeaveOutRule) GetRule() isLeaveOutRule_Rule {
+	if x != nil {
+		return x.Rule
+	}
+	return nil
+}
+
+func (x *LeaveOutRule) GetAnyMissing() *LeaveOutMissing {
+	if x != nil {
+		if x, ok := x.Rule.(*LeaveOutRule_AnyMissing); ok {
+			return x.AnyMissing
+		}
+	}
+	return nil
+}
+
+func (x *LeaveOutRule) GetAllMissing() *LeaveOutMissing {
+	if x != nil {
+		if x, ok := x.Rule.(*LeaveOutRule_AllMissing); ok {
+			return x.AllMissing
+		}
+	}
+	return nil
+}
+
+func (x *LeaveOutRule) GetCondition() string {
+	if x != nil {
+		if x, ok := x.Rule.(*LeaveOutRule_Condition); ok {
+			return x.Condition
+		}
+	}
+	return ""
+}
+
+type isLeaveOutRule_Rule interface {
+	isLeaveOutRule_Rule()
+}
+
+type LeaveOutRule_AnyMissing struct {
+	// Rows in which any of these columns is missing.
+	AnyMissing *LeaveOutMissing `protobuf:"bytes,1,opt,name=any_missing,json=anyMissing,proto3,oneof"`
+}
+
+type LeaveOutRule_AllMissing struct {
+	// Rows in which all of these columns are missing.
+	AllMissing *LeaveOutMissing `protobuf:"bytes,2,opt,name=all_missing,json=allMissing,proto3,oneof"`
+}
+
+type LeaveOutRule_Condition struct {
+	// Rows for which this CEL expression over the columns of the result is true.
+	Condition string `protobuf:"bytes,3,opt,name=condition,proto3,oneof"`
+}
+
+func (*LeaveOutRule_AnyMissing) isLeaveOutRule_Rule() {}
+
+func (*LeaveOutRule_AllMissing) isLeaveOutRule_Rule() {}
+
+func (*LeaveOutRule_Condition) isLeaveOutRule_Rule() {}
+
+type LeaveOutMissing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the result. Empty: all features.
+	Columns       []string `protobuf:"bytes,1,rep,name=columns,proto3" json:"columns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveOutMissing) Reset() {
+	*x = LeaveOutMissing{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveOutMissing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveOutMissing) ProtoMessage() {}
+
+func (x *LeaveOutMissing) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveOutMissing.ProtoReflect.Descriptor instead.
+func (*LeaveOutMissing) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LeaveOutMissing) GetColumns() []string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
 type BuildDatasetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Part:
@@ -227,7 +780,7 @@ type BuildDatasetResponse struct {
 
 func (x *BuildDatasetResponse) Reset() {
 	*x = BuildDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[2]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -239,7 +792,7 @@ func (x *BuildDatasetResponse) String() string {
 func (*BuildDatasetResponse) ProtoMessage() {}
 
 func (x *BuildDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[2]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -252,7 +805,7 @@ func (x *BuildDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildDatasetResponse.ProtoReflect.Descriptor instead.
 func (*BuildDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BuildDatasetResponse) GetPart() isBuildDatasetResponse_Part {
@@ -328,14 +881,36 @@ type Manifest struct {
 	// The views whose features are computed of the others' and of the spine. They have no sequence, and cover nothing.
 	OnDemand []*ManifestView `protobuf:"bytes,22,rep,name=on_demand,json=onDemand,proto3" json:"on_demand,omitempty"`
 	// The versions that were read of the views that the service follows as published.
-	Followed      map[string]int32 `protobuf:"bytes,23,rep,name=followed,proto3" json:"followed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Followed map[string]int32 `protobuf:"bytes,23,rep,name=followed,proto3" json:"followed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Of a dataset by feature references: those that were asked for, with versions. Then there is no service.
+	Features  []string       `protobuf:"bytes,24,rep,name=features,proto3" json:"features,omitempty"`
+	Joins     []*DatasetJoin `protobuf:"bytes,25,rep,name=joins,proto3" json:"joins,omitempty"`
+	Knowledge KnowledgeMode  `protobuf:"varint,26,opt,name=knowledge,proto3,enum=headwater.v1.KnowledgeMode" json:"knowledge,omitempty"`
+	// Values may come from the future, as knowledge is EVENT.
+	MayLeak      bool `protobuf:"varint,27,opt,name=may_leak,json=mayLeak,proto3" json:"may_leak,omitempty"`
+	WithStatuses bool `protobuf:"varint,28,opt,name=with_statuses,json=withStatuses,proto3" json:"with_statuses,omitempty"`
+	// The spine's; rows is what is left of them.
+	SpineRows int64      `protobuf:"varint,29,opt,name=spine_rows,json=spineRows,proto3" json:"spine_rows,omitempty"`
+	LeftOut   []*LeftOut `protobuf:"bytes,30,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	// Rows of times that no run covered, which were allowed.
+	Partial []*PartialCoverage `protobuf:"bytes,31,rep,name=partial,proto3" json:"partial,omitempty"`
+	// Where the server read the spine itself.
+	SpineOrigin *SpineOrigin `protobuf:"bytes,32,opt,name=spine_origin,json=spineOrigin,proto3" json:"spine_origin,omitempty"`
+	// Of what made it.
+	Versions *SoftwareVersions `protobuf:"bytes,33,opt,name=versions,proto3" json:"versions,omitempty"`
+	// Under what policy the builder read.
+	Policy *AppliedPolicy `protobuf:"bytes,34,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Erasures that touched it, the oldest first. The digests above are those of the dataset as it was built.
+	Erasures      []*Erasure             `protobuf:"bytes,35,rep,name=erasures,proto3" json:"erasures,omitempty"`
+	DeletedAt     *timestamppb.Timestamp `protobuf:"bytes,36,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
+	DeletedBy     string                 `protobuf:"bytes,37,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Manifest) Reset() {
 	*x = Manifest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[3]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +922,7 @@ func (x *Manifest) String() string {
 func (*Manifest) ProtoMessage() {}
 
 func (x *Manifest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[3]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +935,7 @@ func (x *Manifest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Manifest.ProtoReflect.Descriptor instead.
 func (*Manifest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Manifest) GetId() string {
@@ -524,22 +1099,608 @@ func (x *Manifest) GetFollowed() map[string]int32 {
 	return nil
 }
 
+func (x *Manifest) GetFeatures() []string {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *Manifest) GetJoins() []*DatasetJoin {
+	if x != nil {
+		return x.Joins
+	}
+	return nil
+}
+
+func (x *Manifest) GetKnowledge() KnowledgeMode {
+	if x != nil {
+		return x.Knowledge
+	}
+	return KnowledgeMode_KNOWLEDGE_MODE_UNSPECIFIED
+}
+
+func (x *Manifest) GetMayLeak() bool {
+	if x != nil {
+		return x.MayLeak
+	}
+	return false
+}
+
+func (x *Manifest) GetWithStatuses() bool {
+	if x != nil {
+		return x.WithStatuses
+	}
+	return false
+}
+
+func (x *Manifest) GetSpineRows() int64 {
+	if x != nil {
+		return x.SpineRows
+	}
+	return 0
+}
+
+func (x *Manifest) GetLeftOut() []*LeftOut {
+	if x != nil {
+		return x.LeftOut
+	}
+	return nil
+}
+
+func (x *Manifest) GetPartial() []*PartialCoverage {
+	if x != nil {
+		return x.Partial
+	}
+	return nil
+}
+
+func (x *Manifest) GetSpineOrigin() *SpineOrigin {
+	if x != nil {
+		return x.SpineOrigin
+	}
+	return nil
+}
+
+func (x *Manifest) GetVersions() *SoftwareVersions {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *Manifest) GetPolicy() *AppliedPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *Manifest) GetErasures() []*Erasure {
+	if x != nil {
+		return x.Erasures
+	}
+	return nil
+}
+
+func (x *Manifest) GetDeletedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeletedAt
+	}
+	return nil
+}
+
+func (x *Manifest) GetDeletedBy() string {
+	if x != nil {
+		return x.DeletedBy
+	}
+	return ""
+}
+
+type LeftOut struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rule          *LeaveOutRule          `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	Rows          int64                  `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeftOut) Reset() {
+	*x = LeftOut{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeftOut) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeftOut) ProtoMessage() {}
+
+func (x *LeftOut) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeftOut.ProtoReflect.Descriptor instead.
+func (*LeftOut) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LeftOut) GetRule() *LeaveOutRule {
+	if x != nil {
+		return x.Rule
+	}
+	return nil
+}
+
+func (x *LeftOut) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+type PartialCoverage struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	ViewVersion int32                  `protobuf:"varint,2,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
+	// How many rows of the spine, and the first and last of their times.
+	Rows          int64                  `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	First         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=first,proto3" json:"first,omitempty"`
+	Last          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartialCoverage) Reset() {
+	*x = PartialCoverage{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartialCoverage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartialCoverage) ProtoMessage() {}
+
+func (x *PartialCoverage) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartialCoverage.ProtoReflect.Descriptor instead.
+func (*PartialCoverage) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PartialCoverage) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *PartialCoverage) GetViewVersion() int32 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *PartialCoverage) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *PartialCoverage) GetFirst() *timestamppb.Timestamp {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *PartialCoverage) GetLast() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+type SpineOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Set for a query.
+	Sql string `protobuf:"bytes,1,opt,name=sql,proto3" json:"sql,omitempty"`
+	// Set for events of a source.
+	Events        *SpineEvents   `protobuf:"bytes,2,opt,name=events,proto3" json:"events,omitempty"`
+	Sources       []*SpineSource `protobuf:"bytes,3,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpineOrigin) Reset() {
+	*x = SpineOrigin{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpineOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpineOrigin) ProtoMessage() {}
+
+func (x *SpineOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpineOrigin.ProtoReflect.Descriptor instead.
+func (*SpineOrigin) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SpineOrigin) GetSql() string {
+	if x != nil {
+		return x.Sql
+	}
+	return ""
+}
+
+func (x *SpineOrigin) GetEvents() *SpineEvents {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *SpineOrigin) GetSources() []*SpineSource {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+type SpineSource struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Source      string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Version     int32                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Fingerprint string                 `protobuf:"bytes,3,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// Of a landing source: the newest load or retraction that was considered.
+	LoadNumber    int64 `protobuf:"varint,4,opt,name=load_number,json=loadNumber,proto3" json:"load_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpineSource) Reset() {
+	*x = SpineSource{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpineSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpineSource) ProtoMessage() {}
+
+func (x *SpineSource) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpineSource.ProtoReflect.Descriptor instead.
+func (*SpineSource) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SpineSource) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SpineSource) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SpineSource) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *SpineSource) GetLoadNumber() int64 {
+	if x != nil {
+		return x.LoadNumber
+	}
+	return 0
+}
+
+type SoftwareVersions struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Server string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	Cel    string                 `protobuf:"bytes,2,opt,name=cel,proto3" json:"cel,omitempty"`
+	// Of time zones.
+	Tzdata        string `protobuf:"bytes,3,opt,name=tzdata,proto3" json:"tzdata,omitempty"`
+	Postgres      string `protobuf:"bytes,4,opt,name=postgres,proto3" json:"postgres,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SoftwareVersions) Reset() {
+	*x = SoftwareVersions{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SoftwareVersions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SoftwareVersions) ProtoMessage() {}
+
+func (x *SoftwareVersions) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SoftwareVersions.ProtoReflect.Descriptor instead.
+func (*SoftwareVersions) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SoftwareVersions) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *SoftwareVersions) GetCel() string {
+	if x != nil {
+		return x.Cel
+	}
+	return ""
+}
+
+func (x *SoftwareVersions) GetTzdata() string {
+	if x != nil {
+		return x.Tzdata
+	}
+	return ""
+}
+
+func (x *SoftwareVersions) GetPostgres() string {
+	if x != nil {
+		return x.Postgres
+	}
+	return ""
+}
+
+type AppliedPolicy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Roles         []string               `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppliedPolicy) Reset() {
+	*x = AppliedPolicy{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppliedPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppliedPolicy) ProtoMessage() {}
+
+func (x *AppliedPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppliedPolicy.ProtoReflect.Descriptor instead.
+func (*AppliedPolicy) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AppliedPolicy) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+// What became of a dataset or a run when an entity was erased.
+type Erasure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the erasure.
+	Id        string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Time      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	Principal string                 `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
+	Reason    string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Rows that are gone: of a dataset's spine, or of what a run wrote.
+	Rows int64 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Of the content, hex: before and after. Equal where only what it was computed from was touched.
+	OldDigest string `protobuf:"bytes,6,opt,name=old_digest,json=oldDigest,proto3" json:"old_digest,omitempty"`
+	NewDigest string `protobuf:"bytes,7,opt,name=new_digest,json=newDigest,proto3" json:"new_digest,omitempty"`
+	// Of the spine of a dataset.
+	OldSpineDigest string `protobuf:"bytes,8,opt,name=old_spine_digest,json=oldSpineDigest,proto3" json:"old_spine_digest,omitempty"`
+	NewSpineDigest string `protobuf:"bytes,9,opt,name=new_spine_digest,json=newSpineDigest,proto3" json:"new_spine_digest,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Erasure) Reset() {
+	*x = Erasure{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erasure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erasure) ProtoMessage() {}
+
+func (x *Erasure) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erasure.ProtoReflect.Descriptor instead.
+func (*Erasure) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Erasure) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Erasure) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Erasure) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *Erasure) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Erasure) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *Erasure) GetOldDigest() string {
+	if x != nil {
+		return x.OldDigest
+	}
+	return ""
+}
+
+func (x *Erasure) GetNewDigest() string {
+	if x != nil {
+		return x.NewDigest
+	}
+	return ""
+}
+
+func (x *Erasure) GetOldSpineDigest() string {
+	if x != nil {
+		return x.OldSpineDigest
+	}
+	return ""
+}
+
+func (x *Erasure) GetNewSpineDigest() string {
+	if x != nil {
+		return x.NewSpineDigest
+	}
+	return ""
+}
+
 type ManifestView struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
 	Version     int32                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	Fingerprint string                 `protobuf:"bytes,3,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	// The view's sequence at the position.
-	Seq           int64                  `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
-	CoveredFrom   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=covered_from,json=coveredFrom,proto3" json:"covered_from,omitempty"`
-	CoveredTo     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=covered_to,json=coveredTo,proto3" json:"covered_to,omitempty"`
+	Seq         int64                  `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	CoveredFrom *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=covered_from,json=coveredFrom,proto3" json:"covered_from,omitempty"`
+	CoveredTo   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=covered_to,json=coveredTo,proto3" json:"covered_to,omitempty"`
+	// The sequences of the runs that wrote the rows whose values are in the dataset, ascending.
+	Runs          []int64 `protobuf:"varint,7,rep,packed,name=runs,proto3" json:"runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ManifestView) Reset() {
 	*x = ManifestView{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[4]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +1712,7 @@ func (x *ManifestView) String() string {
 func (*ManifestView) ProtoMessage() {}
 
 func (x *ManifestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[4]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +1725,7 @@ func (x *ManifestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManifestView.ProtoReflect.Descriptor instead.
 func (*ManifestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ManifestView) GetView() string {
@@ -609,6 +1770,13 @@ func (x *ManifestView) GetCoveredTo() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ManifestView) GetRuns() []int64 {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
 type ManifestColumn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -620,14 +1788,15 @@ type ManifestColumn struct {
 	// Why the values of a feature are missing.
 	Statuses []*StatusCount `protobuf:"bytes,5,rep,name=statuses,proto3" json:"statuses,omitempty"`
 	// The type as definitions write it, with what `type` leaves open: `decimal(12, 2)`, `list(int64)`, `vector(128)`.
-	TypeName      string `protobuf:"bytes,6,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
+	TypeName      string         `protobuf:"bytes,6,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
+	Summary       *ColumnSummary `protobuf:"bytes,7,opt,name=summary,proto3" json:"summary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ManifestColumn) Reset() {
 	*x = ManifestColumn{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[5]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +1808,7 @@ func (x *ManifestColumn) String() string {
 func (*ManifestColumn) ProtoMessage() {}
 
 func (x *ManifestColumn) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[5]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +1821,7 @@ func (x *ManifestColumn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManifestColumn.ProtoReflect.Descriptor instead.
 func (*ManifestColumn) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ManifestColumn) GetName() string {
@@ -697,6 +1866,93 @@ func (x *ManifestColumn) GetTypeName() string {
 	return ""
 }
 
+func (x *ManifestColumn) GetSummary() *ColumnSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+// Of the values that are there: not NULL, and of floats not NaN.
+type ColumnSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unset where there are no values, and of types without an order.
+	Min *Value `protobuf:"bytes,1,opt,name=min,proto3" json:"min,omitempty"`
+	Max *Value `protobuf:"bytes,2,opt,name=max,proto3" json:"max,omitempty"`
+	// Of numbers: the mean, rounded once. Unset where there are no values, or one is infinite.
+	Mean *float64 `protobuf:"fixed64,3,opt,name=mean,proto3,oneof" json:"mean,omitempty"`
+	Nans int64    `protobuf:"varint,4,opt,name=nans,proto3" json:"nans,omitempty"`
+	// An estimate, within about two percent; exact for few.
+	Distinct      int64 `protobuf:"varint,5,opt,name=distinct,proto3" json:"distinct,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ColumnSummary) Reset() {
+	*x = ColumnSummary{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ColumnSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ColumnSummary) ProtoMessage() {}
+
+func (x *ColumnSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ColumnSummary.ProtoReflect.Descriptor instead.
+func (*ColumnSummary) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ColumnSummary) GetMin() *Value {
+	if x != nil {
+		return x.Min
+	}
+	return nil
+}
+
+func (x *ColumnSummary) GetMax() *Value {
+	if x != nil {
+		return x.Max
+	}
+	return nil
+}
+
+func (x *ColumnSummary) GetMean() float64 {
+	if x != nil && x.Mean != nil {
+		return *x.Mean
+	}
+	return 0
+}
+
+func (x *ColumnSummary) GetNans() int64 {
+	if x != nil {
+		return x.Nans
+	}
+	return 0
+}
+
+func (x *ColumnSummary) GetDistinct() int64 {
+	if x != nil {
+		return x.Distinct
+	}
+	return 0
+}
+
 type StatusCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Status        ValueStatus            `protobuf:"varint,1,opt,name=status,proto3,enum=headwater.v1.ValueStatus" json:"status,omitempty"`
@@ -707,7 +1963,7 @@ type StatusCount struct {
 
 func (x *StatusCount) Reset() {
 	*x = StatusCount{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[6]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +1975,7 @@ func (x *StatusCount) String() string {
 func (*StatusCount) ProtoMessage() {}
 
 func (x *StatusCount) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[6]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +1988,7 @@ func (x *StatusCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusCount.ProtoReflect.Descriptor instead.
 func (*StatusCount) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StatusCount) GetStatus() ValueStatus {
@@ -752,14 +2008,16 @@ func (x *StatusCount) GetRows() int64 {
 type FetchDatasetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An id, or `NAME@VERSION`.
-	Dataset       string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	Dataset string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// Of a dataset that an erasure touched: what is left of it. Else such a dataset is refused.
+	AcceptErased  bool `protobuf:"varint,2,opt,name=accept_erased,json=acceptErased,proto3" json:"accept_erased,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FetchDatasetRequest) Reset() {
 	*x = FetchDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[7]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +2029,7 @@ func (x *FetchDatasetRequest) String() string {
 func (*FetchDatasetRequest) ProtoMessage() {}
 
 func (x *FetchDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[7]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +2042,7 @@ func (x *FetchDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchDatasetRequest.ProtoReflect.Descriptor instead.
 func (*FetchDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FetchDatasetRequest) GetDataset() string {
@@ -792,6 +2050,13 @@ func (x *FetchDatasetRequest) GetDataset() string {
 		return x.Dataset
 	}
 	return ""
+}
+
+func (x *FetchDatasetRequest) GetAcceptErased() bool {
+	if x != nil {
+		return x.AcceptErased
+	}
+	return false
 }
 
 type FetchDatasetResponse struct {
@@ -807,7 +2072,7 @@ type FetchDatasetResponse struct {
 
 func (x *FetchDatasetResponse) Reset() {
 	*x = FetchDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[8]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +2084,7 @@ func (x *FetchDatasetResponse) String() string {
 func (*FetchDatasetResponse) ProtoMessage() {}
 
 func (x *FetchDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[8]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +2097,7 @@ func (x *FetchDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchDatasetResponse.ProtoReflect.Descriptor instead.
 func (*FetchDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FetchDatasetResponse) GetPart() isFetchDatasetResponse_Part {
@@ -885,7 +2150,7 @@ type VerifyDatasetRequest struct {
 
 func (x *VerifyDatasetRequest) Reset() {
 	*x = VerifyDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[9]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +2162,7 @@ func (x *VerifyDatasetRequest) String() string {
 func (*VerifyDatasetRequest) ProtoMessage() {}
 
 func (x *VerifyDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[9]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +2175,7 @@ func (x *VerifyDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyDatasetRequest.ProtoReflect.Descriptor instead.
 func (*VerifyDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *VerifyDatasetRequest) GetDataset() string {
@@ -927,14 +2192,15 @@ type VerifyDatasetResponse struct {
 	FoundContentDigest string                 `protobuf:"bytes,3,opt,name=found_content_digest,json=foundContentDigest,proto3" json:"found_content_digest,omitempty"`
 	FoundArrowSha256   string                 `protobuf:"bytes,4,opt,name=found_arrow_sha256,json=foundArrowSha256,proto3" json:"found_arrow_sha256,omitempty"`
 	// What differs, when it does.
-	Differences   []string `protobuf:"bytes,5,rep,name=differences,proto3" json:"differences,omitempty"`
+	Differences   []string       `protobuf:"bytes,5,rep,name=differences,proto3" json:"differences,omitempty"`
+	Verdict       DatasetVerdict `protobuf:"varint,6,opt,name=verdict,proto3,enum=headwater.v1.DatasetVerdict" json:"verdict,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VerifyDatasetResponse) Reset() {
 	*x = VerifyDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[10]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +2212,7 @@ func (x *VerifyDatasetResponse) String() string {
 func (*VerifyDatasetResponse) ProtoMessage() {}
 
 func (x *VerifyDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[10]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +2225,7 @@ func (x *VerifyDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyDatasetResponse.ProtoReflect.Descriptor instead.
 func (*VerifyDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *VerifyDatasetResponse) GetManifest() *Manifest {
@@ -997,6 +2263,13 @@ func (x *VerifyDatasetResponse) GetDifferences() []string {
 	return nil
 }
 
+func (x *VerifyDatasetResponse) GetVerdict() DatasetVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return DatasetVerdict_DATASET_VERDICT_UNSPECIFIED
+}
+
 type GetDatasetRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Dataset       string                 `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
@@ -1006,7 +2279,7 @@ type GetDatasetRequest struct {
 
 func (x *GetDatasetRequest) Reset() {
 	*x = GetDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[11]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +2291,7 @@ func (x *GetDatasetRequest) String() string {
 func (*GetDatasetRequest) ProtoMessage() {}
 
 func (x *GetDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[11]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +2304,7 @@ func (x *GetDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatasetRequest.ProtoReflect.Descriptor instead.
 func (*GetDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetDatasetRequest) GetDataset() string {
@@ -1050,7 +2323,7 @@ type GetDatasetResponse struct {
 
 func (x *GetDatasetResponse) Reset() {
 	*x = GetDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[12]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +2335,7 @@ func (x *GetDatasetResponse) String() string {
 func (*GetDatasetResponse) ProtoMessage() {}
 
 func (x *GetDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[12]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +2348,7 @@ func (x *GetDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatasetResponse.ProtoReflect.Descriptor instead.
 func (*GetDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetDatasetResponse) GetManifest() *Manifest {
@@ -1095,7 +2368,7 @@ type ListDatasetsRequest struct {
 
 func (x *ListDatasetsRequest) Reset() {
 	*x = ListDatasetsRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +2380,7 @@ func (x *ListDatasetsRequest) String() string {
 func (*ListDatasetsRequest) ProtoMessage() {}
 
 func (x *ListDatasetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +2393,7 @@ func (x *ListDatasetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDatasetsRequest.ProtoReflect.Descriptor instead.
 func (*ListDatasetsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListDatasetsRequest) GetName() string {
@@ -1140,7 +2413,7 @@ type ListDatasetsResponse struct {
 
 func (x *ListDatasetsResponse) Reset() {
 	*x = ListDatasetsResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +2425,7 @@ func (x *ListDatasetsResponse) String() string {
 func (*ListDatasetsResponse) ProtoMessage() {}
 
 func (x *ListDatasetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,12 +2438,606 @@ func (x *ListDatasetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDatasetsResponse.ProtoReflect.Descriptor instead.
 func (*ListDatasetsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListDatasetsResponse) GetDatasets() []*Manifest {
 	if x != nil {
 		return x.Datasets
+	}
+	return nil
+}
+
+type DiffDatasetsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids, or `NAME@VERSION`.
+	A string `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B string `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	// How many rows that differ to show, 20 by default.
+	Examples      int32 `protobuf:"varint,3,opt,name=examples,proto3" json:"examples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffDatasetsRequest) Reset() {
+	*x = DiffDatasetsRequest{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffDatasetsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffDatasetsRequest) ProtoMessage() {}
+
+func (x *DiffDatasetsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffDatasetsRequest.ProtoReflect.Descriptor instead.
+func (*DiffDatasetsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *DiffDatasetsRequest) GetA() string {
+	if x != nil {
+		return x.A
+	}
+	return ""
+}
+
+func (x *DiffDatasetsRequest) GetB() string {
+	if x != nil {
+		return x.B
+	}
+	return ""
+}
+
+func (x *DiffDatasetsRequest) GetExamples() int32 {
+	if x != nil {
+		return x.Examples
+	}
+	return 0
+}
+
+type DiffDatasetsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	A     *Manifest              `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B     *Manifest              `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	Same  bool                   `protobuf:"varint,3,opt,name=same,proto3" json:"same,omitempty"`
+	// How rows were brought together: by row number where the spines are the same, else by keys and time, equal ones in order.
+	MatchedBy string `protobuf:"bytes,4,opt,name=matched_by,json=matchedBy,proto3" json:"matched_by,omitempty"`
+	RowsBoth  int64  `protobuf:"varint,5,opt,name=rows_both,json=rowsBoth,proto3" json:"rows_both,omitempty"`
+	RowsOnlyA int64  `protobuf:"varint,6,opt,name=rows_only_a,json=rowsOnlyA,proto3" json:"rows_only_a,omitempty"`
+	RowsOnlyB int64  `protobuf:"varint,7,opt,name=rows_only_b,json=rowsOnlyB,proto3" json:"rows_only_b,omitempty"`
+	// Rows of both in which a column differs.
+	RowsDiffer   int64    `protobuf:"varint,8,opt,name=rows_differ,json=rowsDiffer,proto3" json:"rows_differ,omitempty"`
+	ColumnsOnlyA []string `protobuf:"bytes,9,rep,name=columns_only_a,json=columnsOnlyA,proto3" json:"columns_only_a,omitempty"`
+	ColumnsOnlyB []string `protobuf:"bytes,10,rep,name=columns_only_b,json=columnsOnlyB,proto3" json:"columns_only_b,omitempty"`
+	// Columns of both, those that differ first.
+	Columns       []*ColumnDifference `protobuf:"bytes,11,rep,name=columns,proto3" json:"columns,omitempty"`
+	Examples      []*RowDifference    `protobuf:"bytes,12,rep,name=examples,proto3" json:"examples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffDatasetsResponse) Reset() {
+	*x = DiffDatasetsResponse{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffDatasetsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffDatasetsResponse) ProtoMessage() {}
+
+func (x *DiffDatasetsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffDatasetsResponse.ProtoReflect.Descriptor instead.
+func (*DiffDatasetsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DiffDatasetsResponse) GetA() *Manifest {
+	if x != nil {
+		return x.A
+	}
+	return nil
+}
+
+func (x *DiffDatasetsResponse) GetB() *Manifest {
+	if x != nil {
+		return x.B
+	}
+	return nil
+}
+
+func (x *DiffDatasetsResponse) GetSame() bool {
+	if x != nil {
+		return x.Same
+	}
+	return false
+}
+
+func (x *DiffDatasetsResponse) GetMatchedBy() string {
+	if x != nil {
+		return x.MatchedBy
+	}
+	return ""
+}
+
+func (x *DiffDatasetsResponse) GetRowsBoth() int64 {
+	if x != nil {
+		return x.RowsBoth
+	}
+	return 0
+}
+
+func (x *DiffDatasetsResponse) GetRowsOnlyA() int64 {
+	if x != nil {
+		return x.RowsOnlyA
+	}
+	return 0
+}
+
+func (x *DiffDatasetsResponse) GetRowsOnlyB() int64 {
+	if x != nil {
+		return x.RowsOnlyB
+	}
+	return 0
+}
+
+func (x *DiffDatasetsResponse) GetRowsDiffer() int64 {
+	if x != nil {
+		return x.RowsDiffer
+	}
+	return 0
+}
+
+func (x *DiffDatasetsResponse) GetColumnsOnlyA() []string {
+	if x != nil {
+		return x.ColumnsOnlyA
+	}
+	return nil
+}
+
+func (x *DiffDatasetsResponse) GetColumnsOnlyB() []string {
+	if x != nil {
+		return x.ColumnsOnlyB
+	}
+	return nil
+}
+
+func (x *DiffDatasetsResponse) GetColumns() []*ColumnDifference {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *DiffDatasetsResponse) GetExamples() []*RowDifference {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
+type ColumnDifference struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Column string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	Rows   int64                  `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Set where the types differ; then values are not compared.
+	TypeA string `protobuf:"bytes,3,opt,name=type_a,json=typeA,proto3" json:"type_a,omitempty"`
+	TypeB string `protobuf:"bytes,4,opt,name=type_b,json=typeB,proto3" json:"type_b,omitempty"`
+	// Whose rows gave the values that differ: pairs of runs, the most rows first.
+	Runs          []*RunDifference `protobuf:"bytes,5,rep,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ColumnDifference) Reset() {
+	*x = ColumnDifference{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ColumnDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ColumnDifference) ProtoMessage() {}
+
+func (x *ColumnDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ColumnDifference.ProtoReflect.Descriptor instead.
+func (*ColumnDifference) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ColumnDifference) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *ColumnDifference) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *ColumnDifference) GetTypeA() string {
+	if x != nil {
+		return x.TypeA
+	}
+	return ""
+}
+
+func (x *ColumnDifference) GetTypeB() string {
+	if x != nil {
+		return x.TypeB
+	}
+	return ""
+}
+
+func (x *ColumnDifference) GetRuns() []*RunDifference {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+type RunDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `VIEW@VERSION/SEQ`, empty where there was no row.
+	RunA          string `protobuf:"bytes,1,opt,name=run_a,json=runA,proto3" json:"run_a,omitempty"`
+	RunB          string `protobuf:"bytes,2,opt,name=run_b,json=runB,proto3" json:"run_b,omitempty"`
+	Rows          int64  `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunDifference) Reset() {
+	*x = RunDifference{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunDifference) ProtoMessage() {}
+
+func (x *RunDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunDifference.ProtoReflect.Descriptor instead.
+func (*RunDifference) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RunDifference) GetRunA() string {
+	if x != nil {
+		return x.RunA
+	}
+	return ""
+}
+
+func (x *RunDifference) GetRunB() string {
+	if x != nil {
+		return x.RunB
+	}
+	return ""
+}
+
+func (x *RunDifference) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+type RowDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Row numbers from 1, 0 where the row is not in it.
+	RowA int64 `protobuf:"varint,1,opt,name=row_a,json=rowA,proto3" json:"row_a,omitempty"`
+	RowB int64 `protobuf:"varint,2,opt,name=row_b,json=rowB,proto3" json:"row_b,omitempty"`
+	// The spine's key columns and time.
+	Key           map[string]*Value  `protobuf:"bytes,3,rep,name=key,proto3" json:"key,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Values        []*ValueDifference `protobuf:"bytes,4,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RowDifference) Reset() {
+	*x = RowDifference{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RowDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RowDifference) ProtoMessage() {}
+
+func (x *RowDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
+func (*RowDifference) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RowDifference) GetRowA() int64 {
+	if x != nil {
+		return x.RowA
+	}
+	return 0
+}
+
+func (x *RowDifference) GetRowB() int64 {
+	if x != nil {
+		return x.RowB
+	}
+	return 0
+}
+
+func (x *RowDifference) GetKey() map[string]*Value {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RowDifference) GetValues() []*ValueDifference {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type ValueDifference struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Column        string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	A             *Value                 `protobuf:"bytes,2,opt,name=a,proto3" json:"a,omitempty"`
+	B             *Value                 `protobuf:"bytes,3,opt,name=b,proto3" json:"b,omitempty"`
+	StatusA       ValueStatus            `protobuf:"varint,4,opt,name=status_a,json=statusA,proto3,enum=headwater.v1.ValueStatus" json:"status_a,omitempty"`
+	StatusB       ValueStatus            `protobuf:"varint,5,opt,name=status_b,json=statusB,proto3,enum=headwater.v1.ValueStatus" json:"status_b,omitempty"`
+	RunA          string                 `protobuf:"bytes,6,opt,name=run_a,json=runA,proto3" json:"run_a,omitempty"`
+	RunB          string                 `protobuf:"bytes,7,opt,name=run_b,json=runB,proto3" json:"run_b,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValueDifference) Reset() {
+	*x = ValueDifference{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValueDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValueDifference) ProtoMessage() {}
+
+func (x *ValueDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValueDifference.ProtoReflect.Descriptor instead.
+func (*ValueDifference) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ValueDifference) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *ValueDifference) GetA() *Value {
+	if x != nil {
+		return x.A
+	}
+	return nil
+}
+
+func (x *ValueDifference) GetB() *Value {
+	if x != nil {
+		return x.B
+	}
+	return nil
+}
+
+func (x *ValueDifference) GetStatusA() ValueStatus {
+	if x != nil {
+		return x.StatusA
+	}
+	return ValueStatus_VALUE_STATUS_UNSPECIFIED
+}
+
+func (x *ValueDifference) GetStatusB() ValueStatus {
+	if x != nil {
+		return x.StatusB
+	}
+	return ValueStatus_VALUE_STATUS_UNSPECIFIED
+}
+
+func (x *ValueDifference) GetRunA() string {
+	if x != nil {
+		return x.RunA
+	}
+	return ""
+}
+
+func (x *ValueDifference) GetRunB() string {
+	if x != nil {
+		return x.RunB
+	}
+	return ""
+}
+
+type DeleteDatasetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dataset       string                 `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDatasetRequest) Reset() {
+	*x = DeleteDatasetRequest{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDatasetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDatasetRequest) ProtoMessage() {}
+
+func (x *DeleteDatasetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDatasetRequest.ProtoReflect.Descriptor instead.
+func (*DeleteDatasetRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *DeleteDatasetRequest) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+func (x *DeleteDatasetRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type DeleteDatasetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Manifest      *Manifest              `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDatasetResponse) Reset() {
+	*x = DeleteDatasetResponse{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDatasetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDatasetResponse) ProtoMessage() {}
+
+func (x *DeleteDatasetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDatasetResponse.ProtoReflect.Descriptor instead.
+func (*DeleteDatasetResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *DeleteDatasetResponse) GetManifest() *Manifest {
+	if x != nil {
+		return x.Manifest
 	}
 	return nil
 }
@@ -1183,21 +3050,58 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x13BuildDatasetRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x128\n" +
 	"\x06header\x18\x02 \x01(\v2 .headwater.v1.BuildDatasetHeaderR\x06header\x12\x14\n" +
-	"\x05arrow\x18\x03 \x01(\fR\x05arrow\"\xbd\x02\n" +
+	"\x05arrow\x18\x03 \x01(\fR\x05arrow\"\xd7\x05\n" +
 	"\x12BuildDatasetHeader\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x1802\x14^([a-z][a-z0-9_]*)?$R\x04name\x12)\n" +
 	"\x10timestamp_column\x18\x02 \x01(\tR\x0ftimestampColumn\x12\x13\n" +
 	"\x05as_of\x18\x03 \x01(\tR\x04asOf\x12\"\n" +
 	"\apurpose\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\x12Q\n" +
 	"\vkey_mapping\x18\x05 \x03(\v20.headwater.v1.BuildDatasetHeader.KeyMappingEntryR\n" +
-	"keyMapping\x1a=\n" +
+	"keyMapping\x12%\n" +
+	"\bfeatures\x18\x06 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xd0\x0fR\bfeatures\x129\n" +
+	"\x05joins\x18\a \x03(\v2\x19.headwater.v1.DatasetJoinB\b\xbaH\x05\x92\x01\x02\x102R\x05joins\x120\n" +
+	"\x05query\x18\b \x01(\v2\x18.headwater.v1.SpineQueryH\x00R\x05query\x123\n" +
+	"\x06events\x18\t \x01(\v2\x19.headwater.v1.SpineEventsH\x00R\x06events\x129\n" +
+	"\tknowledge\x18\n" +
+	" \x01(\x0e2\x1b.headwater.v1.KnowledgeModeR\tknowledge\x12#\n" +
+	"\rallow_partial\x18\v \x01(\bR\fallowPartial\x12#\n" +
+	"\rwith_statuses\x18\f \x01(\bR\fwithStatuses\x12A\n" +
+	"\tleave_out\x18\r \x03(\v2\x1a.headwater.v1.LeaveOutRuleB\b\xbaH\x05\x92\x01\x02\x10\x14R\bleaveOut\x1a=\n" +
 	"\x0fKeyMappingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\a\n" +
+	"\x05spine\"\xe2\x01\n" +
+	"\vDatasetJoin\x122\n" +
+	"\x06prefix\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18 2\x11^[a-z][a-z0-9_]*$R\x06prefix\x12J\n" +
+	"\vkey_mapping\x18\x02 \x03(\v2).headwater.v1.DatasetJoin.KeyMappingEntryR\n" +
+	"keyMapping\x12\x14\n" +
+	"\x05views\x18\x03 \x03(\tR\x05views\x1a=\n" +
+	"\x0fKeyMappingEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Q\n" +
+	"\n" +
+	"SpineQuery\x12\x1d\n" +
+	"\x03sql\x18\x01 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06R\x03sql\x12$\n" +
+	"\asources\x18\x02 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x14R\asources\"\xa4\x01\n" +
+	"\vSpineEvents\x12\x1f\n" +
+	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06source\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x18\n" +
+	"\acolumns\x18\x04 \x03(\tR\acolumns\"\xc4\x01\n" +
+	"\fLeaveOutRule\x12@\n" +
+	"\vany_missing\x18\x01 \x01(\v2\x1d.headwater.v1.LeaveOutMissingH\x00R\n" +
+	"anyMissing\x12@\n" +
+	"\vall_missing\x18\x02 \x01(\v2\x1d.headwater.v1.LeaveOutMissingH\x00R\n" +
+	"allMissing\x12(\n" +
+	"\tcondition\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x90NH\x00R\tconditionB\x06\n" +
+	"\x04rule\"+\n" +
+	"\x0fLeaveOutMissing\x12\x18\n" +
+	"\acolumns\x18\x01 \x03(\tR\acolumns\"l\n" +
 	"\x14BuildDatasetResponse\x12\x16\n" +
 	"\x05arrow\x18\x01 \x01(\fH\x00R\x05arrow\x124\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x16.headwater.v1.ManifestH\x00R\bmanifestB\x06\n" +
-	"\x04part\"\x9d\b\n" +
+	"\x04part\"\xab\r\n" +
 	"\bManifest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1224,13 +3128,68 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"created_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12%\n" +
 	"\x0eserver_version\x18\x15 \x01(\tR\rserverVersion\x127\n" +
 	"\ton_demand\x18\x16 \x03(\v2\x1a.headwater.v1.ManifestViewR\bonDemand\x12@\n" +
-	"\bfollowed\x18\x17 \x03(\v2$.headwater.v1.Manifest.FollowedEntryR\bfollowed\x1a=\n" +
+	"\bfollowed\x18\x17 \x03(\v2$.headwater.v1.Manifest.FollowedEntryR\bfollowed\x12\x1a\n" +
+	"\bfeatures\x18\x18 \x03(\tR\bfeatures\x12/\n" +
+	"\x05joins\x18\x19 \x03(\v2\x19.headwater.v1.DatasetJoinR\x05joins\x129\n" +
+	"\tknowledge\x18\x1a \x01(\x0e2\x1b.headwater.v1.KnowledgeModeR\tknowledge\x12\x19\n" +
+	"\bmay_leak\x18\x1b \x01(\bR\amayLeak\x12#\n" +
+	"\rwith_statuses\x18\x1c \x01(\bR\fwithStatuses\x12\x1d\n" +
+	"\n" +
+	"spine_rows\x18\x1d \x01(\x03R\tspineRows\x120\n" +
+	"\bleft_out\x18\x1e \x03(\v2\x15.headwater.v1.LeftOutR\aleftOut\x127\n" +
+	"\apartial\x18\x1f \x03(\v2\x1d.headwater.v1.PartialCoverageR\apartial\x12<\n" +
+	"\fspine_origin\x18  \x01(\v2\x19.headwater.v1.SpineOriginR\vspineOrigin\x12:\n" +
+	"\bversions\x18! \x01(\v2\x1e.headwater.v1.SoftwareVersionsR\bversions\x123\n" +
+	"\x06policy\x18\" \x01(\v2\x1b.headwater.v1.AppliedPolicyR\x06policy\x121\n" +
+	"\berasures\x18# \x03(\v2\x15.headwater.v1.ErasureR\berasures\x129\n" +
+	"\n" +
+	"deleted_at\x18$ \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x12\x1d\n" +
+	"\n" +
+	"deleted_by\x18% \x01(\tR\tdeletedBy\x1a=\n" +
 	"\x0fKeyMappingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
 	"\rFollowedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xea\x01\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"M\n" +
+	"\aLeftOut\x12.\n" +
+	"\x04rule\x18\x01 \x01(\v2\x1a.headwater.v1.LeaveOutRuleR\x04rule\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\"\xbe\x01\n" +
+	"\x0fPartialCoverage\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
+	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x12\n" +
+	"\x04rows\x18\x03 \x01(\x03R\x04rows\x120\n" +
+	"\x05first\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05first\x12.\n" +
+	"\x04last\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04last\"\x87\x01\n" +
+	"\vSpineOrigin\x12\x10\n" +
+	"\x03sql\x18\x01 \x01(\tR\x03sql\x121\n" +
+	"\x06events\x18\x02 \x01(\v2\x19.headwater.v1.SpineEventsR\x06events\x123\n" +
+	"\asources\x18\x03 \x03(\v2\x19.headwater.v1.SpineSourceR\asources\"\x82\x01\n" +
+	"\vSpineSource\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x12 \n" +
+	"\vfingerprint\x18\x03 \x01(\tR\vfingerprint\x12\x1f\n" +
+	"\vload_number\x18\x04 \x01(\x03R\n" +
+	"loadNumber\"p\n" +
+	"\x10SoftwareVersions\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
+	"\x03cel\x18\x02 \x01(\tR\x03cel\x12\x16\n" +
+	"\x06tzdata\x18\x03 \x01(\tR\x06tzdata\x12\x1a\n" +
+	"\bpostgres\x18\x04 \x01(\tR\bpostgres\"%\n" +
+	"\rAppliedPolicy\x12\x14\n" +
+	"\x05roles\x18\x01 \x03(\tR\x05roles\"\xa5\x02\n" +
+	"\aErasure\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
+	"\tprincipal\x18\x03 \x01(\tR\tprincipal\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12\x1d\n" +
+	"\n" +
+	"old_digest\x18\x06 \x01(\tR\toldDigest\x12\x1d\n" +
+	"\n" +
+	"new_digest\x18\a \x01(\tR\tnewDigest\x12(\n" +
+	"\x10old_spine_digest\x18\b \x01(\tR\x0eoldSpineDigest\x12(\n" +
+	"\x10new_spine_digest\x18\t \x01(\tR\x0enewSpineDigest\"\xfe\x01\n" +
 	"\fManifestView\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12 \n" +
@@ -1238,31 +3197,42 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x03seq\x18\x04 \x01(\x03R\x03seq\x12=\n" +
 	"\fcovered_from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vcoveredFrom\x129\n" +
 	"\n" +
-	"covered_to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcoveredTo\"\xd3\x01\n" +
+	"covered_to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcoveredTo\x12\x12\n" +
+	"\x04runs\x18\a \x03(\x03R\x04runs\"\x8a\x02\n" +
 	"\x0eManifestColumn\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x17.headwater.v1.ValueTypeR\x04type\x12\x16\n" +
 	"\x06origin\x18\x03 \x01(\tR\x06origin\x12\x14\n" +
 	"\x05nulls\x18\x04 \x01(\x03R\x05nulls\x125\n" +
 	"\bstatuses\x18\x05 \x03(\v2\x19.headwater.v1.StatusCountR\bstatuses\x12\x1b\n" +
-	"\ttype_name\x18\x06 \x01(\tR\btypeName\"T\n" +
+	"\ttype_name\x18\x06 \x01(\tR\btypeName\x125\n" +
+	"\asummary\x18\a \x01(\v2\x1b.headwater.v1.ColumnSummaryR\asummary\"\xaf\x01\n" +
+	"\rColumnSummary\x12%\n" +
+	"\x03min\x18\x01 \x01(\v2\x13.headwater.v1.ValueR\x03min\x12%\n" +
+	"\x03max\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x03max\x12\x17\n" +
+	"\x04mean\x18\x03 \x01(\x01H\x00R\x04mean\x88\x01\x01\x12\x12\n" +
+	"\x04nans\x18\x04 \x01(\x03R\x04nans\x12\x1a\n" +
+	"\bdistinct\x18\x05 \x01(\x03R\bdistinctB\a\n" +
+	"\x05_mean\"T\n" +
 	"\vStatusCount\x121\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x19.headwater.v1.ValueStatusR\x06status\x12\x12\n" +
-	"\x04rows\x18\x02 \x01(\x03R\x04rows\"8\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\"]\n" +
 	"\x13FetchDatasetRequest\x12!\n" +
-	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\"l\n" +
+	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\x12#\n" +
+	"\raccept_erased\x18\x02 \x01(\bR\facceptErased\"l\n" +
 	"\x14FetchDatasetResponse\x12\x16\n" +
 	"\x05arrow\x18\x01 \x01(\fH\x00R\x05arrow\x124\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x16.headwater.v1.ManifestH\x00R\bmanifestB\x06\n" +
 	"\x04part\"9\n" +
 	"\x14VerifyDatasetRequest\x12!\n" +
-	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\"\xe1\x01\n" +
+	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\"\x99\x02\n" +
 	"\x15VerifyDatasetResponse\x122\n" +
 	"\bmanifest\x18\x01 \x01(\v2\x16.headwater.v1.ManifestR\bmanifest\x12\x12\n" +
 	"\x04same\x18\x02 \x01(\bR\x04same\x120\n" +
 	"\x14found_content_digest\x18\x03 \x01(\tR\x12foundContentDigest\x12,\n" +
 	"\x12found_arrow_sha256\x18\x04 \x01(\tR\x10foundArrowSha256\x12 \n" +
-	"\vdifferences\x18\x05 \x03(\tR\vdifferences\"6\n" +
+	"\vdifferences\x18\x05 \x03(\tR\vdifferences\x126\n" +
+	"\averdict\x18\x06 \x01(\x0e2\x1c.headwater.v1.DatasetVerdictR\averdict\"6\n" +
 	"\x11GetDatasetRequest\x12!\n" +
 	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\"H\n" +
 	"\x12GetDatasetResponse\x122\n" +
@@ -1270,18 +3240,82 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x13ListDatasetsRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"J\n" +
 	"\x14ListDatasetsResponse\x122\n" +
-	"\bdatasets\x18\x01 \x03(\v2\x16.headwater.v1.ManifestR\bdatasets*b\n" +
+	"\bdatasets\x18\x01 \x03(\v2\x16.headwater.v1.ManifestR\bdatasets\"k\n" +
+	"\x13DiffDatasetsRequest\x12\x15\n" +
+	"\x01a\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01a\x12\x15\n" +
+	"\x01b\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01b\x12&\n" +
+	"\bexamples\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bexamples\"\xd2\x03\n" +
+	"\x14DiffDatasetsResponse\x12$\n" +
+	"\x01a\x18\x01 \x01(\v2\x16.headwater.v1.ManifestR\x01a\x12$\n" +
+	"\x01b\x18\x02 \x01(\v2\x16.headwater.v1.ManifestR\x01b\x12\x12\n" +
+	"\x04same\x18\x03 \x01(\bR\x04same\x12\x1d\n" +
+	"\n" +
+	"matched_by\x18\x04 \x01(\tR\tmatchedBy\x12\x1b\n" +
+	"\trows_both\x18\x05 \x01(\x03R\browsBoth\x12\x1e\n" +
+	"\vrows_only_a\x18\x06 \x01(\x03R\trowsOnlyA\x12\x1e\n" +
+	"\vrows_only_b\x18\a \x01(\x03R\trowsOnlyB\x12\x1f\n" +
+	"\vrows_differ\x18\b \x01(\x03R\n" +
+	"rowsDiffer\x12$\n" +
+	"\x0ecolumns_only_a\x18\t \x03(\tR\fcolumnsOnlyA\x12$\n" +
+	"\x0ecolumns_only_b\x18\n" +
+	" \x03(\tR\fcolumnsOnlyB\x128\n" +
+	"\acolumns\x18\v \x03(\v2\x1e.headwater.v1.ColumnDifferenceR\acolumns\x127\n" +
+	"\bexamples\x18\f \x03(\v2\x1b.headwater.v1.RowDifferenceR\bexamples\"\x9d\x01\n" +
+	"\x10ColumnDifference\x12\x16\n" +
+	"\x06column\x18\x01 \x01(\tR\x06column\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x15\n" +
+	"\x06type_a\x18\x03 \x01(\tR\x05typeA\x12\x15\n" +
+	"\x06type_b\x18\x04 \x01(\tR\x05typeB\x12/\n" +
+	"\x04runs\x18\x05 \x03(\v2\x1b.headwater.v1.RunDifferenceR\x04runs\"M\n" +
+	"\rRunDifference\x12\x13\n" +
+	"\x05run_a\x18\x01 \x01(\tR\x04runA\x12\x13\n" +
+	"\x05run_b\x18\x02 \x01(\tR\x04runB\x12\x12\n" +
+	"\x04rows\x18\x03 \x01(\x03R\x04rows\"\xf5\x01\n" +
+	"\rRowDifference\x12\x13\n" +
+	"\x05row_a\x18\x01 \x01(\x03R\x04rowA\x12\x13\n" +
+	"\x05row_b\x18\x02 \x01(\x03R\x04rowB\x126\n" +
+	"\x03key\x18\x03 \x03(\v2$.headwater.v1.RowDifference.KeyEntryR\x03key\x125\n" +
+	"\x06values\x18\x04 \x03(\v2\x1d.headwater.v1.ValueDifferenceR\x06values\x1aK\n" +
+	"\bKeyEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12)\n" +
+	"\x05value\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x05value:\x028\x01\"\x85\x02\n" +
+	"\x0fValueDifference\x12\x16\n" +
+	"\x06column\x18\x01 \x01(\tR\x06column\x12!\n" +
+	"\x01a\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x01a\x12!\n" +
+	"\x01b\x18\x03 \x01(\v2\x13.headwater.v1.ValueR\x01b\x124\n" +
+	"\bstatus_a\x18\x04 \x01(\x0e2\x19.headwater.v1.ValueStatusR\astatusA\x124\n" +
+	"\bstatus_b\x18\x05 \x01(\x0e2\x19.headwater.v1.ValueStatusR\astatusB\x12\x13\n" +
+	"\x05run_a\x18\x06 \x01(\tR\x04runA\x12\x13\n" +
+	"\x05run_b\x18\a \x01(\tR\x04runB\"[\n" +
+	"\x14DeleteDatasetRequest\x12!\n" +
+	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\x12 \n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06reason\"K\n" +
+	"\x15DeleteDatasetResponse\x122\n" +
+	"\bmanifest\x18\x01 \x01(\v2\x16.headwater.v1.ManifestR\bmanifest*e\n" +
+	"\rKnowledgeMode\x12\x1e\n" +
+	"\x1aKNOWLEDGE_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16KNOWLEDGE_MODE_ARRIVAL\x10\x01\x12\x18\n" +
+	"\x14KNOWLEDGE_MODE_EVENT\x10\x02*}\n" +
 	"\fDatasetState\x12\x1d\n" +
 	"\x19DATASET_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13DATASET_STATE_BUILT\x10\x01\x12\x1a\n" +
-	"\x16DATASET_STATE_RELEASED\x10\x022\x81\x04\n" +
-	"\x0eDatasetService\x12l\n" +
-	"\fBuildDataset\x12!.headwater.v1.BuildDatasetRequest\x1a\".headwater.v1.BuildDatasetResponse\"\x11\x8a\xc9\x18\r\b\x02\x10\x05\x1a\aservice(\x010\x01\x12a\n" +
+	"\x16DATASET_STATE_RELEASED\x10\x02\x12\x19\n" +
+	"\x15DATASET_STATE_DELETED\x10\x03*\x86\x01\n" +
+	"\x0eDatasetVerdict\x12\x1f\n" +
+	"\x1bDATASET_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14DATASET_VERDICT_SAME\x10\x01\x12\x1d\n" +
+	"\x19DATASET_VERDICT_DIFFERENT\x10\x02\x12\x1a\n" +
+	"\x16DATASET_VERDICT_ERASED\x10\x032\xc8\x05\n" +
+	"\x0eDatasetService\x12n\n" +
+	"\fBuildDataset\x12!.headwater.v1.BuildDatasetRequest\x1a\".headwater.v1.BuildDatasetResponse\"\x13\x8a\xc9\x18\x0f\b\x02\x10\x05\x1a\aservice \x01(\x010\x01\x12a\n" +
 	"\fFetchDataset\x12!.headwater.v1.FetchDatasetRequest\x1a\".headwater.v1.FetchDatasetResponse\"\b\x8a\xc9\x18\x04\b\x02 \x010\x01\x12b\n" +
 	"\rVerifyDataset\x12\".headwater.v1.VerifyDatasetRequest\x1a#.headwater.v1.VerifyDatasetResponse\"\b\x8a\xc9\x18\x04\b\x02 \x01\x12Y\n" +
 	"\n" +
 	"GetDataset\x12\x1f.headwater.v1.GetDatasetRequest\x1a .headwater.v1.GetDatasetResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12_\n" +
-	"\fListDatasets\x12!.headwater.v1.ListDatasetsRequest\x1a\".headwater.v1.ListDatasetsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\fListDatasets\x12!.headwater.v1.ListDatasetsRequest\x1a\".headwater.v1.ListDatasetsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12_\n" +
+	"\fDiffDatasets\x12!.headwater.v1.DiffDatasetsRequest\x1a\".headwater.v1.DiffDatasetsResponse\"\b\x8a\xc9\x18\x04\b\x02 \x01\x12b\n" +
+	"\rDeleteDataset\x12\".headwater.v1.DeleteDatasetRequest\x1a#.headwater.v1.DeleteDatasetResponse\"\b\x8a\xc9\x18\x04\b\t \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_dataset_proto_rawDescOnce sync.Once
@@ -1295,67 +3329,139 @@ func file_headwater_v1_dataset_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_dataset_proto_rawDescData
 }
 
-var file_headwater_v1_dataset_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_headwater_v1_dataset_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_headwater_v1_dataset_proto_goTypes = []any{
-	(DatasetState)(0),             // 0: headwater.v1.DatasetState
-	(*BuildDatasetRequest)(nil),   // 1: headwater.v1.BuildDatasetRequest
-	(*BuildDatasetHeader)(nil),    // 2: headwater.v1.BuildDatasetHeader
-	(*BuildDatasetResponse)(nil),  // 3: headwater.v1.BuildDatasetResponse
-	(*Manifest)(nil),              // 4: headwater.v1.Manifest
-	(*ManifestView)(nil),          // 5: headwater.v1.ManifestView
-	(*ManifestColumn)(nil),        // 6: headwater.v1.ManifestColumn
-	(*StatusCount)(nil),           // 7: headwater.v1.StatusCount
-	(*FetchDatasetRequest)(nil),   // 8: headwater.v1.FetchDatasetRequest
-	(*FetchDatasetResponse)(nil),  // 9: headwater.v1.FetchDatasetResponse
-	(*VerifyDatasetRequest)(nil),  // 10: headwater.v1.VerifyDatasetRequest
-	(*VerifyDatasetResponse)(nil), // 11: headwater.v1.VerifyDatasetResponse
-	(*GetDatasetRequest)(nil),     // 12: headwater.v1.GetDatasetRequest
-	(*GetDatasetResponse)(nil),    // 13: headwater.v1.GetDatasetResponse
-	(*ListDatasetsRequest)(nil),   // 14: headwater.v1.ListDatasetsRequest
-	(*ListDatasetsResponse)(nil),  // 15: headwater.v1.ListDatasetsResponse
-	nil,                           // 16: headwater.v1.BuildDatasetHeader.KeyMappingEntry
-	nil,                           // 17: headwater.v1.Manifest.KeyMappingEntry
-	nil,                           // 18: headwater.v1.Manifest.FollowedEntry
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(ValueType)(0),                // 20: headwater.v1.ValueType
-	(ValueStatus)(0),              // 21: headwater.v1.ValueStatus
+	(KnowledgeMode)(0),            // 0: headwater.v1.KnowledgeMode
+	(DatasetState)(0),             // 1: headwater.v1.DatasetState
+	(DatasetVerdict)(0),           // 2: headwater.v1.DatasetVerdict
+	(*BuildDatasetRequest)(nil),   // 3: headwater.v1.BuildDatasetRequest
+	(*BuildDatasetHeader)(nil),    // 4: headwater.v1.BuildDatasetHeader
+	(*DatasetJoin)(nil),           // 5: headwater.v1.DatasetJoin
+	(*SpineQuery)(nil),            // 6: headwater.v1.SpineQuery
+	(*SpineEvents)(nil),           // 7: headwater.v1.SpineEvents
+	(*LeaveOutRule)(nil),          // 8: headwater.v1.LeaveOutRule
+	(*LeaveOutMissing)(nil),       // 9: headwater.v1.LeaveOutMissing
+	(*BuildDatasetResponse)(nil),  // 10: headwater.v1.BuildDatasetResponse
+	(*Manifest)(nil),              // 11: headwater.v1.Manifest
+	(*LeftOut)(nil),               // 12: headwater.v1.LeftOut
+	(*PartialCoverage)(nil),       // 13: headwater.v1.PartialCoverage
+	(*SpineOrigin)(nil),           // 14: headwater.v1.SpineOrigin
+	(*SpineSource)(nil),           // 15: headwater.v1.SpineSource
+	(*SoftwareVersions)(nil),      // 16: headwater.v1.SoftwareVersions
+	(*AppliedPolicy)(nil),         // 17: headwater.v1.AppliedPolicy
+	(*Erasure)(nil),               // 18: headwater.v1.Erasure
+	(*ManifestView)(nil),          // 19: headwater.v1.ManifestView
+	(*ManifestColumn)(nil),        // 20: headwater.v1.ManifestColumn
+	(*ColumnSummary)(nil),         // 21: headwater.v1.ColumnSummary
+	(*StatusCount)(nil),           // 22: headwater.v1.StatusCount
+	(*FetchDatasetRequest)(nil),   // 23: headwater.v1.FetchDatasetRequest
+	(*FetchDatasetResponse)(nil),  // 24: headwater.v1.FetchDatasetResponse
+	(*VerifyDatasetRequest)(nil),  // 25: headwater.v1.VerifyDatasetRequest
+	(*VerifyDatasetResponse)(nil), // 26: headwater.v1.VerifyDatasetResponse
+	(*GetDatasetRequest)(nil),     // 27: headwater.v1.GetDatasetRequest
+	(*GetDatasetResponse)(nil),    // 28: headwater.v1.GetDatasetResponse
+	(*ListDatasetsRequest)(nil),   // 29: headwater.v1.ListDatasetsRequest
+	(*ListDatasetsResponse)(nil),  // 30: headwater.v1.ListDatasetsResponse
+	(*DiffDatasetsRequest)(nil),   // 31: headwater.v1.DiffDatasetsRequest
+	(*DiffDatasetsResponse)(nil),  // 32: headwater.v1.DiffDatasetsResponse
+	(*ColumnDifference)(nil),      // 33: headwater.v1.ColumnDifference
+	(*RunDifference)(nil),         // 34: headwater.v1.RunDifference
+	(*RowDifference)(nil),         // 35: headwater.v1.RowDifference
+	(*ValueDifference)(nil),       // 36: headwater.v1.ValueDifference
+	(*DeleteDatasetRequest)(nil),  // 37: headwater.v1.DeleteDatasetRequest
+	(*DeleteDatasetResponse)(nil), // 38: headwater.v1.DeleteDatasetResponse
+	nil,                           // 39: headwater.v1.BuildDatasetHeader.KeyMappingEntry
+	nil,                           // 40: headwater.v1.DatasetJoin.KeyMappingEntry
+	nil,                           // 41: headwater.v1.Manifest.KeyMappingEntry
+	nil,                           // 42: headwater.v1.Manifest.FollowedEntry
+	nil,                           // 43: headwater.v1.RowDifference.KeyEntry
+	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
+	(ValueType)(0),                // 45: headwater.v1.ValueType
+	(*Value)(nil),                 // 46: headwater.v1.Value
+	(ValueStatus)(0),              // 47: headwater.v1.ValueStatus
 }
 var file_headwater_v1_dataset_proto_depIdxs = []int32{
-	2,  // 0: headwater.v1.BuildDatasetRequest.header:type_name -> headwater.v1.BuildDatasetHeader
-	16, // 1: headwater.v1.BuildDatasetHeader.key_mapping:type_name -> headwater.v1.BuildDatasetHeader.KeyMappingEntry
-	4,  // 2: headwater.v1.BuildDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	0,  // 3: headwater.v1.Manifest.state:type_name -> headwater.v1.DatasetState
-	5,  // 4: headwater.v1.Manifest.views:type_name -> headwater.v1.ManifestView
-	17, // 5: headwater.v1.Manifest.key_mapping:type_name -> headwater.v1.Manifest.KeyMappingEntry
-	6,  // 6: headwater.v1.Manifest.columns:type_name -> headwater.v1.ManifestColumn
-	19, // 7: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
-	5,  // 8: headwater.v1.Manifest.on_demand:type_name -> headwater.v1.ManifestView
-	18, // 9: headwater.v1.Manifest.followed:type_name -> headwater.v1.Manifest.FollowedEntry
-	19, // 10: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
-	19, // 11: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
-	20, // 12: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
-	7,  // 13: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
-	21, // 14: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
-	4,  // 15: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	4,  // 16: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	4,  // 17: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	4,  // 18: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
-	1,  // 19: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
-	8,  // 20: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
-	10, // 21: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
-	12, // 22: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
-	14, // 23: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
-	3,  // 24: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
-	9,  // 25: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
-	11, // 26: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
-	13, // 27: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
-	15, // 28: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
-	24, // [24:29] is the sub-list for method output_type
-	19, // [19:24] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	4,  // 0: headwater.v1.BuildDatasetRequest.header:type_name -> headwater.v1.BuildDatasetHeader
+	39, // 1: headwater.v1.BuildDatasetHeader.key_mapping:type_name -> headwater.v1.BuildDatasetHeader.KeyMappingEntry
+	5,  // 2: headwater.v1.BuildDatasetHeader.joins:type_name -> headwater.v1.DatasetJoin
+	6,  // 3: headwater.v1.BuildDatasetHeader.query:type_name -> headwater.v1.SpineQuery
+	7,  // 4: headwater.v1.BuildDatasetHeader.events:type_name -> headwater.v1.SpineEvents
+	0,  // 5: headwater.v1.BuildDatasetHeader.knowledge:type_name -> headwater.v1.KnowledgeMode
+	8,  // 6: headwater.v1.BuildDatasetHeader.leave_out:type_name -> headwater.v1.LeaveOutRule
+	40, // 7: headwater.v1.DatasetJoin.key_mapping:type_name -> headwater.v1.DatasetJoin.KeyMappingEntry
+	44, // 8: headwater.v1.SpineEvents.from:type_name -> google.protobuf.Timestamp
+	44, // 9: headwater.v1.SpineEvents.to:type_name -> google.protobuf.Timestamp
+	9,  // 10: headwater.v1.LeaveOutRule.any_missing:type_name -> headwater.v1.LeaveOutMissing
+	9,  // 11: headwater.v1.LeaveOutRule.all_missing:type_name -> headwater.v1.LeaveOutMissing
+	11, // 12: headwater.v1.BuildDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	1,  // 13: headwater.v1.Manifest.state:type_name -> headwater.v1.DatasetState
+	19, // 14: headwater.v1.Manifest.views:type_name -> headwater.v1.ManifestView
+	41, // 15: headwater.v1.Manifest.key_mapping:type_name -> headwater.v1.Manifest.KeyMappingEntry
+	20, // 16: headwater.v1.Manifest.columns:type_name -> headwater.v1.ManifestColumn
+	44, // 17: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
+	19, // 18: headwater.v1.Manifest.on_demand:type_name -> headwater.v1.ManifestView
+	42, // 19: headwater.v1.Manifest.followed:type_name -> headwater.v1.Manifest.FollowedEntry
+	5,  // 20: headwater.v1.Manifest.joins:type_name -> headwater.v1.DatasetJoin
+	0,  // 21: headwater.v1.Manifest.knowledge:type_name -> headwater.v1.KnowledgeMode
+	12, // 22: headwater.v1.Manifest.left_out:type_name -> headwater.v1.LeftOut
+	13, // 23: headwater.v1.Manifest.partial:type_name -> headwater.v1.PartialCoverage
+	14, // 24: headwater.v1.Manifest.spine_origin:type_name -> headwater.v1.SpineOrigin
+	16, // 25: headwater.v1.Manifest.versions:type_name -> headwater.v1.SoftwareVersions
+	17, // 26: headwater.v1.Manifest.policy:type_name -> headwater.v1.AppliedPolicy
+	18, // 27: headwater.v1.Manifest.erasures:type_name -> headwater.v1.Erasure
+	44, // 28: headwater.v1.Manifest.deleted_at:type_name -> google.protobuf.Timestamp
+	8,  // 29: headwater.v1.LeftOut.rule:type_name -> headwater.v1.LeaveOutRule
+	44, // 30: headwater.v1.PartialCoverage.first:type_name -> google.protobuf.Timestamp
+	44, // 31: headwater.v1.PartialCoverage.last:type_name -> google.protobuf.Timestamp
+	7,  // 32: headwater.v1.SpineOrigin.events:type_name -> headwater.v1.SpineEvents
+	15, // 33: headwater.v1.SpineOrigin.sources:type_name -> headwater.v1.SpineSource
+	44, // 34: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
+	44, // 35: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
+	44, // 36: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
+	45, // 37: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
+	22, // 38: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
+	21, // 39: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
+	46, // 40: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
+	46, // 41: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
+	47, // 42: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
+	11, // 43: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 44: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	2,  // 45: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
+	11, // 46: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 47: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
+	11, // 48: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
+	11, // 49: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
+	33, // 50: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
+	35, // 51: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
+	34, // 52: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
+	43, // 53: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
+	36, // 54: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
+	46, // 55: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
+	46, // 56: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
+	47, // 57: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
+	47, // 58: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
+	11, // 59: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	46, // 60: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
+	3,  // 61: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
+	23, // 62: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
+	25, // 63: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
+	27, // 64: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
+	29, // 65: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
+	31, // 66: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
+	37, // 67: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
+	10, // 68: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
+	24, // 69: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
+	26, // 70: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
+	28, // 71: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
+	30, // 72: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
+	32, // 73: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
+	38, // 74: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
+	68, // [68:75] is the sub-list for method output_type
+	61, // [61:68] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_dataset_proto_init() }
@@ -1365,11 +3471,21 @@ func file_headwater_v1_dataset_proto_init() {
 	}
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
-	file_headwater_v1_dataset_proto_msgTypes[2].OneofWrappers = []any{
+	file_headwater_v1_dataset_proto_msgTypes[1].OneofWrappers = []any{
+		(*BuildDatasetHeader_Query)(nil),
+		(*BuildDatasetHeader_Events)(nil),
+	}
+	file_headwater_v1_dataset_proto_msgTypes[5].OneofWrappers = []any{
+		(*LeaveOutRule_AnyMissing)(nil),
+		(*LeaveOutRule_AllMissing)(nil),
+		(*LeaveOutRule_Condition)(nil),
+	}
+	file_headwater_v1_dataset_proto_msgTypes[7].OneofWrappers = []any{
 		(*BuildDatasetResponse_Arrow)(nil),
 		(*BuildDatasetResponse_Manifest)(nil),
 	}
-	file_headwater_v1_dataset_proto_msgTypes[8].OneofWrappers = []any{
+	file_headwater_v1_dataset_proto_msgTypes[18].OneofWrappers = []any{}
+	file_headwater_v1_dataset_proto_msgTypes[21].OneofWrappers = []any{
 		(*FetchDatasetResponse_Arrow)(nil),
 		(*FetchDatasetResponse_Manifest)(nil),
 	}
@@ -1378,8 +3494,8 @@ func file_headwater_v1_dataset_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_dataset_proto_rawDesc), len(file_headwater_v1_dataset_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   18,
+			NumEnums:      3,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

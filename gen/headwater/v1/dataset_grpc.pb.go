@@ -24,6 +24,8 @@ const (
 	DatasetService_VerifyDataset_FullMethodName = "/headwater.v1.DatasetService/VerifyDataset"
 	DatasetService_GetDataset_FullMethodName    = "/headwater.v1.DatasetService/GetDataset"
 	DatasetService_ListDatasets_FullMethodName  = "/headwater.v1.DatasetService/ListDatasets"
+	DatasetService_DiffDatasets_FullMethodName  = "/headwater.v1.DatasetService/DiffDatasets"
+	DatasetService_DeleteDataset_FullMethodName = "/headwater.v1.DatasetService/DeleteDataset"
 )
 
 // DatasetServiceClient is the client API for DatasetService service.
@@ -32,8 +34,9 @@ const (
 //
 // Point-in-time training datasets.
 type DatasetServiceClient interface {
-	// Up: the header, then the spine as an Arrow IPC stream cut anywhere. Down: the result as an Arrow IPC stream, then
-	// the manifest. The dataset exists when the manifest has come.
+	// Up: the header, then, unless the header says where the spine comes from, the spine as an Arrow IPC stream cut anywhere.
+	// Down: the result as an Arrow IPC stream, then the manifest. The dataset exists when the manifest has come. Needs
+	// READ_OFFLINE on the service, or on the view of each feature reference, and on each source that the spine is read from.
 	BuildDataset(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[BuildDatasetRequest, BuildDatasetResponse], error)
 	// Sends the result again, computed from the history as of the manifest's position: the same bytes, or an error.
 	FetchDataset(ctx context.Context, in *FetchDatasetRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchDatasetResponse], error)
@@ -41,6 +44,12 @@ type DatasetServiceClient interface {
 	VerifyDataset(ctx context.Context, in *VerifyDatasetRequest, opts ...grpc.CallOption) (*VerifyDatasetResponse, error)
 	GetDataset(ctx context.Context, in *GetDatasetRequest, opts ...grpc.CallOption) (*GetDatasetResponse, error)
 	ListDatasets(ctx context.Context, in *ListDatasetsRequest, opts ...grpc.CallOption) (*ListDatasetsResponse, error)
+	// Computes two datasets again and says in which rows and columns they differ, and which runs made the difference. Needs
+	// what fetching both needs.
+	DiffDatasets(ctx context.Context, in *DiffDatasetsRequest, opts ...grpc.CallOption) (*DiffDatasetsResponse, error)
+	// Deletes a dataset's spine and kept result, and no longer protects the history that it reads. Its manifest stays, in
+	// state DELETED. For who built it, and who may ADMINISTER the dataset.
+	DeleteDataset(ctx context.Context, in *DeleteDatasetRequest, opts ...grpc.CallOption) (*DeleteDatasetResponse, error)
 }
 
 type datasetServiceClient struct {
@@ -113,14 +122,35 @@ func (c *datasetServiceClient) ListDatasets(ctx context.Context, in *ListDataset
 	return out, nil
 }
 
+func (c *datasetServiceClient) DiffDatasets(ctx context.Context, in *DiffDatasetsRequest, opts ...grpc.CallOption) (*DiffDatasetsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiffDatasetsResponse)
+	err := c.cc.Invoke(ctx, DatasetService_DiffDatasets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *datasetServiceClient) DeleteDataset(ctx context.Context, in *DeleteDatasetRequest, opts ...grpc.CallOption) (*DeleteDatasetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteDatasetResponse)
+	err := c.cc.Invoke(ctx, DatasetService_DeleteDataset_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DatasetServiceServer is the server API for DatasetService service.
 // All implementations must embed UnimplementedDatasetServiceServer
 // for forward compatibility.
 //
 // Point-in-time training datasets.
 type DatasetServiceServer interface {
-	// Up: the header, then the spine as an Arrow IPC stream cut anywhere. Down: the result as an Arrow IPC stream, then
-	// the manifest. The dataset exists when the manifest has come.
+	// Up: the header, then, unless the header says where the spine comes from, the spine as an Arrow IPC stream cut anywhere.
+	// Down: the result as an Arrow IPC stream, then the manifest. The dataset exists when the manifest has come. Needs
+	// READ_OFFLINE on the service, or on the view of each feature reference, and on each source that the spine is read from.
 	BuildDataset(grpc.BidiStreamingServer[BuildDatasetRequest, BuildDatasetResponse]) error
 	// Sends the result again, computed from the history as of the manifest's position: the same bytes, or an error.
 	FetchDataset(*FetchDatasetRequest, grpc.ServerStreamingServer[FetchDatasetResponse]) error
@@ -128,6 +158,12 @@ type DatasetServiceServer interface {
 	VerifyDataset(context.Context, *VerifyDatasetRequest) (*VerifyDatasetResponse, error)
 	GetDataset(context.Context, *GetDatasetRequest) (*GetDatasetResponse, error)
 	ListDatasets(context.Context, *ListDatasetsRequest) (*ListDatasetsResponse, error)
+	// Computes two datasets again and says in which rows and columns they differ, and which runs made the difference. Needs
+	// what fetching both needs.
+	DiffDatasets(context.Context, *DiffDatasetsRequest) (*DiffDatasetsResponse, error)
+	// Deletes a dataset's spine and kept result, and no longer protects the history that it reads. Its manifest stays, in
+	// state DELETED. For who built it, and who may ADMINISTER the dataset.
+	DeleteDataset(context.Context, *DeleteDatasetRequest) (*DeleteDatasetResponse, error)
 	mustEmbedUnimplementedDatasetServiceServer()
 }
 
@@ -152,6 +188,12 @@ func (UnimplementedDatasetServiceServer) GetDataset(context.Context, *GetDataset
 }
 func (UnimplementedDatasetServiceServer) ListDatasets(context.Context, *ListDatasetsRequest) (*ListDatasetsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDatasets not implemented")
+}
+func (UnimplementedDatasetServiceServer) DiffDatasets(context.Context, *DiffDatasetsRequest) (*DiffDatasetsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiffDatasets not implemented")
+}
+func (UnimplementedDatasetServiceServer) DeleteDataset(context.Context, *DeleteDatasetRequest) (*DeleteDatasetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteDataset not implemented")
 }
 func (UnimplementedDatasetServiceServer) mustEmbedUnimplementedDatasetServiceServer() {}
 func (UnimplementedDatasetServiceServer) testEmbeddedByValue()                        {}
@@ -246,6 +288,42 @@ func _DatasetService_ListDatasets_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DatasetService_DiffDatasets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiffDatasetsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DatasetServiceServer).DiffDatasets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DatasetService_DiffDatasets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DatasetServiceServer).DiffDatasets(ctx, req.(*DiffDatasetsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DatasetService_DeleteDataset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteDatasetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DatasetServiceServer).DeleteDataset(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DatasetService_DeleteDataset_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DatasetServiceServer).DeleteDataset(ctx, req.(*DeleteDatasetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DatasetService_ServiceDesc is the grpc.ServiceDesc for DatasetService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -264,6 +342,14 @@ var DatasetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDatasets",
 			Handler:    _DatasetService_ListDatasets_Handler,
+		},
+		{
+			MethodName: "DiffDatasets",
+			Handler:    _DatasetService_DiffDatasets_Handler,
+		},
+		{
+			MethodName: "DeleteDataset",
+			Handler:    _DatasetService_DeleteDataset_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

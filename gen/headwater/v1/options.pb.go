@@ -176,7 +176,7 @@ type Permission struct {
 	// the kind as a whole.
 	ResourceField string `protobuf:"bytes,3,opt,name=resource_field,json=resourceField,proto3" json:"resource_field,omitempty"`
 	// The resources are only known inside the handler (the definitions in an apply, the owner of a run id). The handler
-	// asks for each; a call that ends without having asked fails.
+	// asks for each; a call that ends without having asked fails. With a resource_field, this is so where the field is empty.
 	DecidedInHandler bool `protobuf:"varint,4,opt,name=decided_in_handler,json=decidedInHandler,proto3" json:"decided_in_handler,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
