@@ -2,11 +2,10 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -36,7 +35,8 @@ func (c *Client) NewBatchWriter(source string, columns ...string) *BatchWriter {
 }
 
 // Append adds a row. A value is nil (NULL), a bool, int, int32, int64, float32 or float64, a string, a []byte, a time.Time,
-// a []float32 for a vector, or any feature.Value, such as a decimal or a list.
+// a []float32 for a vector, or any feature.Value, such as a decimal or a list. A time.Time has whole microseconds, as Truncate makes
+// them: values are kept as they are sent, never rounded.
 func (w *BatchWriter) Append(values ...any) error {
 	if len(values) != len(w.columns) {
 		return fault.New(fault.InvalidRows, "source %s: found a row of %d values, expected %d, one for each column", w.source, len(values), len(w.columns))
@@ -57,7 +57,7 @@ func valueOf(v any) (*headwaterv1.Value, error) {
 	case nil:
 		return &headwaterv1.Value{}, nil
 	case feature.Value:
-		return wire.ToValue(v), nil
+		return wire.ToValue(v), checkYears(v)
 	case bool:
 		return wire.ToValue(feature.Bool(v)), nil
 	case int:
@@ -75,12 +75,30 @@ func valueOf(v any) (*headwaterv1.Value, error) {
 	case []byte:
 		return &headwaterv1.Value{Kind: &headwaterv1.Value_BytesValue{BytesValue: slices.Clone(v)}}, nil
 	case time.Time:
-		return &headwaterv1.Value{Kind: &headwaterv1.Value_TimestampValue{TimestampValue: timestamppb.New(v)}}, nil
+		at, err := wire.Timestamp(v)
+		return wire.ToValue(at), errors.Join(err, checkYears(at))
 	case []float32:
 		return &headwaterv1.Value{Kind: &headwaterv1.Value_VectorValue{VectorValue: &headwaterv1.VectorValue{Values: slices.Clone(v)}}}, nil
 	}
 	return nil, fmt.Errorf("found a value of Go type %T, expected nil, a bool, an int, a float, a string, a []byte, a time.Time, a []float32 or a "+
 		"feature.Value", v)
+}
+
+// checkYears refuses times that a row has no room for: wire.ToValue cuts them to what it has.
+func checkYears(v feature.Value) error {
+	switch v.Type().Kind() {
+	case feature.TypeTimestamp:
+		if at := v.Timestamp(); feature.TimeOf(at.Calendar()) != at {
+			return fmt.Errorf("found %s, expected a time in the years 1 to 9999", at)
+		}
+	case feature.TypeList:
+		for i, e := range v.Elements() {
+			if err := checkYears(e); err != nil {
+				return fmt.Errorf("element %d: %w", i+1, err)
+			}
+		}
+	}
+	return nil
 }
 
 // Cut makes a batch of the rows that were appended since the last. The key says which rows these are: made of what they are, such

@@ -92,7 +92,7 @@ func TestBatchWriterKeepsWhatWasNotTaken(t *testing.T) {
 	c := startIngest(t, f)
 	w := c.NewBatchWriter("flights", "date")
 	w.Attempts = 2
-	if err := errors.Join(w.Append(time.Now()), w.Cut("a")); err != nil {
+	if err := errors.Join(w.Append(time.Now().Truncate(time.Microsecond)), w.Cut("a")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Flush(context.Background()); fault.ReasonOf(err) != fault.ServerUnavailable || f.calls != 2 {
@@ -108,6 +108,9 @@ func TestBatchWriterRefuses(t *testing.T) {
 	for want, err := range map[string]error{
 		"source flights: found a row of 1 values, expected 2, one for each column":                             w.Append(nil),
 		"source flights: column origin: found a value of Go type struct {}, expected nil, a bool":              w.Append(nil, struct{}{}),
+		"source flights: column date: found 2001-01-01T00:00:00.000000001Z, with more than microseconds":       w.Append(time.Date(2001, 1, 1, 0, 0, 0, 1, time.UTC), nil),
+		"source flights: column date: found 10000-01-01T00:00:00Z, expected a time in the years 1 to 9999":     w.Append(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), nil),
+		"source flights: column date: found -0001-01-01T00:00:00Z, expected a time in the years 1 to 9999":     w.Append(feature.Timestamp(feature.TimeOf(time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC))), nil),
 		"source flights: column origin: found a NUL character":                                                 w.Append(nil, "a\x00"),
 		"source flights: found no idempotency key, expected one that is the same when the rows are sent again": w.Cut(""),
 		`source flights: batch "a": found no rows, expected at least one`:                                      w.Cut("a"),
@@ -116,7 +119,7 @@ func TestBatchWriterRefuses(t *testing.T) {
 			t.Errorf("found %v\nexpected %s", err, want)
 		}
 	}
-	for _, v := range []any{true, 1, int32(1), int64(1), float32(1), 1.5, "s", []byte("b"), time.Now(), []float32{1}, feature.Null(), nil} {
+	for _, v := range []any{true, 1, int32(1), int64(1), float32(1), 1.5, "s", []byte("b"), time.Unix(1, 0), []float32{1}, feature.Null(), nil} {
 		if err := w.Append(v, nil); err != nil {
 			t.Errorf("%T: %v", v, err)
 		}

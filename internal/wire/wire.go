@@ -6,6 +6,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -44,7 +45,7 @@ func FromValue(t feature.Type, v *headwaterv1.Value) (feature.Value, error) {
 			if err := k.TimestampValue.CheckValid(); err != nil {
 				return feature.Null(), errors.New("found a time that is none, expected one in the years 1 to 9999")
 			}
-			return feature.Timestamp(feature.TimeOf(k.TimestampValue.AsTime())), nil
+			return Timestamp(k.TimestampValue.AsTime())
 		}
 	case *headwaterv1.Value_DecimalValue:
 		if kind == feature.TypeDecimal {
@@ -64,6 +65,15 @@ func FromValue(t feature.Type, v *headwaterv1.Value) (feature.Value, error) {
 		}
 	}
 	return feature.Null(), fmt.Errorf("found %s, expected %s", KindName(v), t)
+}
+
+// Timestamp is an instant as a value. One finer than microseconds is an error, never rounded.
+func Timestamp(t time.Time) (feature.Value, error) {
+	if t.Nanosecond()%1000 != 0 {
+		return feature.Null(), fmt.Errorf("found %s, with more than microseconds, expected whole ones; round it where it is made",
+			t.UTC().Format(time.RFC3339Nano))
+	}
+	return feature.Timestamp(feature.TimeOf(t)), nil
 }
 
 func fromList(t feature.Type, list *headwaterv1.ListValue) (feature.Value, error) {

@@ -83,6 +83,8 @@ func TestFromValueRefusals(t *testing.T) {
 			"found 1 floats, expected 2, as vector(2) has"},
 		{feature.TypeTimestamp, &headwaterv1.Value{Kind: &headwaterv1.Value_TimestampValue{TimestampValue: &timestamppb.Timestamp{Seconds: 1 << 40}}},
 			"found a time that is none, expected one in the years 1 to 9999"},
+		{feature.TypeTimestamp, &headwaterv1.Value{Kind: &headwaterv1.Value_TimestampValue{TimestampValue: &timestamppb.Timestamp{Nanos: 1001}}},
+			"found 1970-01-01T00:00:00.000001001Z, with more than microseconds, expected whole ones; round it where it is made"},
 	} {
 		if v, err := FromValue(c.typ, c.v); err == nil || err.Error() != c.want {
 			t.Errorf("found %s, %v; expected %s", v.Text(), err, c.want)

@@ -340,6 +340,7 @@ type Value_StringValue struct {
 }
 
 type Value_TimestampValue struct {
+	// Of whole microseconds: a finer one is refused, never rounded.
 	TimestampValue *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=timestamp_value,json=timestampValue,proto3,oneof"`
 }
 
