@@ -42,7 +42,17 @@ type Entity struct {
 // It is one statement on conn, so that memory is bounded and what it reads is of one moment; conn can do nothing else
 // until it ends.
 func (c Current) Winners(ctx context.Context, conn *pgx.Conn, emit func(*Entity) error) error {
-	entities, err := c.entities(ctx, conn)
+	perEntity := 0.0
+	if c.Touched == 0 {
+		var err error
+		if perEntity, err = rowsPerEntity(ctx, conn, c.View); err != nil {
+			return err
+		}
+	}
+	if perEntity > 0 && perEntity < fewRowsPerEntity {
+		return c.foldRows(ctx, conn, emit)
+	}
+	entities, err := c.entities(conn, perEntity)
 	if err != nil {
 		return err
 	}
@@ -89,27 +99,78 @@ func (c Current) Known(ctx context.Context, q database.Querier, keys []string) (
 	return known, err
 }
 
-// manyRowsPerEntity is from when on looking each entity up costs less than reading the keys of all rows.
-const manyRowsPerEntity = 16
+const (
+	// fewRowsPerEntity is up to when reading all rows costs less than looking for the winner of each entity: a look costs as
+	// much as some five rows that are only sent.
+	fewRowsPerEntity = 4
+	// manyRowsPerEntity is from when on looking each entity up costs less than reading the keys of all rows.
+	manyRowsPerEntity = 16
+)
+
+// after is the SQL of which entities are asked for, as a further condition.
+func (c Current) after(conn *pgx.Conn) (string, error) {
+	if c.After == nil {
+		return "", nil
+	}
+	text, err := conn.PgConn().EscapeString(*c.After)
+	return " AND entity_key > '" + text + "'", err
+}
+
+// foldRows finds the winners as Winners does, in one walk over all rows in the order of the history's key: of an entity the
+// last row that counts is the winner, and each visible one behind it is yet to count.
+func (c Current) foldRows(ctx context.Context, conn *pgx.Conn, emit func(*Entity) error) error {
+	after, err := c.after(conn)
+	if err != nil {
+		return err
+	}
+	// A row that is not visible says only that there is the entity.
+	missing := fmt.Sprintf("CASE WHEN seq_from <= %[1]d AND %[1]d < seq_to THEN NULL ELSE %[2]d END::bigint", c.Seq, uint8(read.NoRow))
+	columns := append([]string{eventTimeColumn, availableAtColumn, "seq_from"}, storedNames(c.View)...)
+	query := fmt.Sprintf("SELECT entity_key, %s, %s FROM %s WHERE true%s ORDER BY entity_key, event_time, available_at",
+		missing, quoteAll("", columns), historyTable(c.View), after)
+	var e *Entity
+	err = copyOut(ctx, conn, query, func(fields [][]byte) error {
+		if e == nil || string(fields[0]) != e.Key {
+			if e != nil {
+				if err := emit(e); err != nil {
+					return err
+				}
+			}
+			e = &Entity{Key: string(fields[0]), Winner: read.Winner{Status: read.NoRow}}
+		}
+		w, err := decodeWinner(c.View, fields[1:])
+		if err != nil || w.Status != read.Present {
+			return err
+		}
+		counts := max(w.EventTime, w.AvailableAt)
+		switch {
+		case counts <= c.Now:
+			e.Winner, e.Due = w, nil
+		case e.Due == nil || counts < *e.Due:
+			e.Due = &counts
+		}
+		return nil
+	})
+	if err == nil && e != nil {
+		err = emit(e)
+	}
+	return err
+}
 
 // entities is the SQL of the entities, by ascending key.
-func (c Current) entities(ctx context.Context, conn *pgx.Conn) (string, error) {
-	table, after := historyTable(c.View), ""
-	if c.After != nil {
-		text, err := conn.PgConn().EscapeString(*c.After)
-		if err != nil {
-			return "", err
-		}
-		after = " AND entity_key > '" + text + "'"
+func (c Current) entities(conn *pgx.Conn, perEntity float64) (string, error) {
+	table := historyTable(c.View)
+	after, err := c.after(conn)
+	if err != nil {
+		return "", err
 	}
 	if c.Touched != 0 {
 		return fmt.Sprintf("SELECT DISTINCT entity_key FROM %s WHERE (seq_from = %d OR seq_to = %d)%s ORDER BY entity_key",
 			table, c.Touched, c.Touched, after), nil
 	}
 	// Postgres reads a whole index for DISTINCT; this goes from each entity to the next.
-	perEntity, err := rowsPerEntity(ctx, conn, c.View)
-	if err != nil || perEntity < manyRowsPerEntity {
-		return fmt.Sprintf("SELECT DISTINCT entity_key FROM %s WHERE true%s ORDER BY entity_key", table, after), err
+	if perEntity < manyRowsPerEntity {
+		return fmt.Sprintf("SELECT DISTINCT entity_key FROM %s WHERE true%s ORDER BY entity_key", table, after), nil
 	}
 	return fmt.Sprintf(`WITH RECURSIVE one AS (
 			(SELECT entity_key FROM %[1]s WHERE true%[2]s ORDER BY entity_key LIMIT 1)

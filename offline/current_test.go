@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -44,14 +45,18 @@ func TestCurrentIsTheReference(t *testing.T) {
 	ctx := context.Background()
 	view := wideView()
 	conn := createHistory(t, view)
-	sparse := func(on bool) {
-		// Postgres tells of many rows per entity, or knows nothing.
-		statistics := `UPDATE pg_class SET reltuples = -1 WHERE relname = 'wide_v1'`
-		if on {
-			statistics = `UPDATE pg_class SET reltuples = 1e9 WHERE relname = 'wide_v1'`
-		}
-		if _, err := conn.Exec(ctx, statistics); err != nil {
-			t.Fatal(err)
+	// What Postgres tells of the rows per entity: nothing, few, some, or many.
+	tuples := []string{"-1", "%[1]s * 1.5", "%[1]s * 8", "1e9"}
+	const distinct = `(SELECT greatest(count(DISTINCT entity_key), 1) FROM headwater_history.wide_v1)`
+	tell := func(n int) {
+		for _, sql := range []string{
+			`UPDATE pg_class SET reltuples = ` + strings.ReplaceAll(tuples[n], "%[1]s", distinct) + ` WHERE relname = 'wide_v1'`,
+			`UPDATE pg_statistic s SET stadistinct = ` + distinct + ` FROM pg_attribute a WHERE a.attrelid = s.starelid
+				AND a.attnum = s.staattnum AND a.attname = 'entity_key' AND s.starelid = 'headwater_history.wide_v1'::regclass`,
+		} {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -62,7 +67,7 @@ func TestCurrentIsTheReference(t *testing.T) {
 		if _, err := conn.Exec(ctx, `ANALYZE headwater_history.wide_v1`); err != nil {
 			t.Fatal(err)
 		}
-		sparse(rapid.Bool().Draw(t, "many rows per entity"))
+		tell(rapid.IntRange(0, len(tuples)-1).Draw(t, "rows per entity"))
 		setPlan(t, conn)
 		c := offline.Current{View: view, Seq: rapid.Int64Range(1, last).Draw(t, "seq"), Now: drawInstant.Draw(t, "now")}
 		all := map[string]bool{}
