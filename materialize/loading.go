@@ -3,6 +3,7 @@ package materialize
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,6 +46,9 @@ type loading struct {
 	touched, withdrew int64
 	// first means that all entities with a row that is visible are those of the run.
 	first bool
+	// adding means that the online store probably has nothing of the entities yet: so it begins in a first load, and so it was
+	// of most of the last batch that was acknowledged.
+	adding atomic.Bool
 	// save notes the progress; nil: nothing does.
 	save     func(ctx context.Context, tx pgx.Tx, p progress) error
 	progress progress
@@ -94,10 +98,7 @@ func (l *loading) run(ctx context.Context) error {
 	for range l.lanes {
 		lanes.Go(func() {
 			for b := range filled {
-				l.redis.begin()
-				b.result, b.err = l.writer.Write(ctx, b.items)
-				l.redis.end()
-				b.items = nil
+				l.write(ctx, b)
 				select {
 				case acked <- b:
 				case <-ctx.Done():
@@ -143,6 +144,19 @@ func (l *loading) run(ctx context.Context) error {
 		return failed
 	}
 	return readErr
+}
+
+// write offers a batch to Redis.
+func (l *loading) write(ctx context.Context, b *loadedBatch) {
+	l.redis.begin()
+	defer l.redis.end()
+	offer := l.writer.Write
+	if l.adding.Load() {
+		offer = l.writer.Add
+	}
+	b.result, b.err = offer(ctx, b.items)
+	l.adding.Store(2*b.result.Added > int64(len(b.items)))
+	b.items = nil
 }
 
 // note commits the progress, and when the entities are due again.

@@ -82,6 +82,7 @@ func (ld *loader) load(ctx context.Context, id int64) error {
 		if l.first, err = isFirst(ctx, conn, r); err != nil {
 			return err
 		}
+		l.adding.Store(l.first)
 		if err := ld.reached(stepLoadBegun); err != nil {
 			return err
 		}

@@ -1,5 +1,5 @@
--- Sets KEYS[i]'s field ARGV[2i-1] to the row ARGV[2i] where the row stored there is not newer, and returns how many
--- rows are there now. A stored value that is no row of format 1 is replaced.
+-- Sets the field ARGV[1] of KEYS[i] to the row ARGV[i+1] where the row stored there is not newer, and returns how many rows are
+-- there now, and of how many keys the field was not there before. A stored value that is no row of format 1 is replaced.
 --
 -- Rows are ordered by the 32 bytes of their header that hold epoch, seq, event time and available at. Lua's < on strings
 -- follows the server's locale and its numbers are doubles, so they are compared as whole numbers of four bytes.
@@ -18,13 +18,12 @@ local function newer(stored, row)
     return false
 end
 
--- Where the row before was not there, this one probably is not either, as in the first load of a view: one command then says
--- so and sets it.
-local written, absent = 0, false
+-- Where the row before was not there, this one probably is not either: one command then says so and sets it.
+local field, written, added, absent = ARGV[1], 0, 0, false
 for i = 1, #KEYS do
-    local key, field, row = KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]
+    local key, row = KEYS[i], ARGV[i + 1]
     if absent and call('HSETNX', key, field, row) == 1 then
-        written = written + 1
+        written, added = written + 1, added + 1
     else
         local stored = call('HGET', key, field)
         absent = not stored
@@ -33,7 +32,10 @@ for i = 1, #KEYS do
         elseif absent or #stored < 42 or byte(stored, 1) ~= 1 or not newer(stored, row) then
             call('HSET', key, field, row)
             written = written + 1
+            if absent then
+                added = added + 1
+            end
         end
     end
 end
-return written
+return {written, added}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	_ "embed"
 	"encoding/hex"
+	"fmt"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -55,26 +56,104 @@ type Item struct {
 	Packed []byte
 }
 
-// Result counts what became of items: each is one or the other.
+// Result counts what became of items: each is Written or Stale.
 type Result struct {
 	// Written took their place. A row that was there already, the same, counts as written.
 	Written int64
 	// Stale found a newer row there, and changed nothing.
 	Stale int64
+	// Added are those of Written that found nothing in their place.
+	Added int64
+}
+
+func (r *Result) add(o Result) {
+	r.Written += o.Written
+	r.Stale += o.Stale
+	r.Added += o.Added
 }
 
 // Write offers each item to Redis, which takes it unless the row there is newer. Items may be in any order, and of one
 // entity and view more than once. After an error an unknown part of them was offered, and Result counts only what is
 // known; to write all of them again is safe. An empty Write asks nothing of Redis.
 func (w *Writer) Write(ctx context.Context, items []Item) (Result, error) {
+	if err := checkItems(items); err != nil {
+		return Result{}, err
+	}
+	return w.offer(ctx, items)
+}
+
+// Add does what Write does. It costs less where Redis has nothing in the place of most items, as in the first load of a view,
+// and more where it has: each row is a command of its own that sets what is not there, and only rows that find something go
+// through the script. In a Redis Cluster these commands go to each node at once, where the script is run per slot.
+func (w *Writer) Add(ctx context.Context, items []Item) (Result, error) {
+	if err := checkItems(items); err != nil {
+		return Result{}, err
+	}
+	var total Result
+	var there []Item
+	for begin, bytes, n := 0, 0, 0; n < len(items); n++ {
+		bytes += len(items[n].Key) + len(items[n].Packed)
+		if n+1-begin < maxItemsPerPipeline && bytes < maxBytesPerPipeline && n+1 < len(items) {
+			continue
+		}
+		added, err := w.set(ctx, items[begin:n+1], &there)
+		total.add(Result{Written: added, Added: added})
+		if err != nil {
+			return total, err
+		}
+		begin, bytes = n+1, 0
+	}
+	result, err := w.offer(ctx, there)
+	total.add(result)
+	return total, err
+}
+
+// set sets the rows in whose place there is nothing, in one pipeline, and appends the others to there.
+func (w *Writer) set(ctx context.Context, items []Item, there *[]Item) (added int64, err error) {
+	pipe := w.client.Pipeline()
+	replies := make([]*redis.BoolCmd, len(items))
+	var viewID int64
+	var field string
+	for i := range items {
+		if item := &items[i]; field == "" || viewID != item.ViewID {
+			viewID, field = item.ViewID, fieldOf(item.ViewID)
+		}
+		replies[i] = pipe.HSetNX(ctx, string(appendKey(nil, w.prefix, items[i].Entity, items[i].Key)), field, items[i].Packed)
+	}
+	// The error is that of the first failed reply; each is looked at below.
+	_, _ = pipe.Exec(ctx)
+	var firstErr error
+	for i, reply := range replies {
+		switch set, err := reply.Result(); {
+		case err != nil:
+			if firstErr == nil {
+				firstErr = err
+			}
+		case set:
+			added++
+		default:
+			*there = append(*there, items[i])
+		}
+	}
+	if firstErr != nil {
+		return added, failed(ctx, w.client, firstErr)
+	}
+	return added, nil
+}
+
+func checkItems(items []Item) error {
 	for i := range items {
 		if p := items[i].Packed; len(p) < headerSize || p[offVersion] != FormatVersion {
-			return Result{}, fault.New(fault.Internal,
+			return fault.New(fault.Internal,
 				"found %d bytes as the online row of entity %s key %q, expected a packed row", len(p), items[i].Entity, items[i].Key)
 		}
 	}
+	return nil
+}
+
+// offer puts items through the script.
+func (w *Writer) offer(ctx context.Context, items []Item) (total Result, err error) {
 	var (
-		total Result
 		b     batch
 		order = w.bySlot(items)
 	)
@@ -85,12 +164,12 @@ func (w *Writer) Write(ctx context.Context, items []Item) (Result, error) {
 		}
 		b.add(slot, string(appendKey(nil, w.prefix, item.Entity, item.Key)), item)
 		if b.items == maxItemsPerPipeline || b.bytes >= maxBytesPerPipeline || n == len(items)-1 {
-			written, err := w.send(ctx, b.calls)
-			total.Written += written
+			result, err := w.send(ctx, b.calls)
+			total.add(result)
 			if err != nil {
 				return total, err
 			}
-			total.Stale += int64(b.items) - written
+			total.Stale += int64(b.items) - result.Written
 			b = batch{}
 		}
 	}
@@ -101,43 +180,39 @@ func (w *Writer) Write(ctx context.Context, items []Item) (Result, error) {
 type batch struct {
 	calls        []call
 	items, bytes int
-	viewID       int64
-	field        any
 }
 
-// call is the arguments of one run of the script. In a Redis Cluster all its keys are of one slot.
+// call is the arguments of one run of the script: rows of one view version, and in a Redis Cluster of keys of one slot.
 type call struct {
-	slot  uint16
-	keys  []string
-	args  []any
-	bytes int
+	slot   uint16
+	viewID int64
+	keys   []string
+	args   []any
+	bytes  int
 }
 
 func (b *batch) add(slot uint16, key string, item *Item) {
 	last := len(b.calls) - 1
-	if last < 0 || b.calls[last].slot != slot || len(b.calls[last].keys) == maxItemsPerCall ||
-		b.calls[last].bytes >= maxBytesPerCall {
-		b.calls = append(b.calls, call{slot: slot})
+	if last < 0 || b.calls[last].slot != slot || b.calls[last].viewID != item.ViewID ||
+		len(b.calls[last].keys) == maxItemsPerCall || b.calls[last].bytes >= maxBytesPerCall {
+		b.calls = append(b.calls, call{slot: slot, viewID: item.ViewID, args: []any{fieldOf(item.ViewID)}})
 		last++
-	}
-	if b.field == nil || b.viewID != item.ViewID {
-		b.viewID, b.field = item.ViewID, fieldOf(item.ViewID)
 	}
 	c := &b.calls[last]
 	c.keys = append(c.keys, key)
-	c.args = append(c.args, b.field, item.Packed)
+	c.args = append(c.args, item.Packed)
 	c.bytes += len(key) + len(item.Packed)
 	b.items++
 	b.bytes += len(key) + len(item.Packed)
 }
 
-// send runs the calls in one pipeline and returns how many rows were taken. go-redis does not load a script that a
+// send runs the calls in one pipeline and counts the rows that were taken. go-redis does not load a script that a
 // pipelined EVALSHA misses, so send does; a server forgets scripts when it restarts, and a replica that took over may
 // never have had them.
-func (w *Writer) send(ctx context.Context, calls []call) (written int64, err error) {
+func (w *Writer) send(ctx context.Context, calls []call) (taken Result, err error) {
 	for loads := 0; ; loads++ {
 		if err := ctx.Err(); err != nil {
-			return written, failed(ctx, w.client, err)
+			return taken, failed(ctx, w.client, err)
 		}
 		pipe := w.client.Pipeline()
 		replies := make([]*redis.Cmd, len(calls))
@@ -149,22 +224,26 @@ func (w *Writer) send(ctx context.Context, calls []call) (written int64, err err
 		var again []call
 		var firstErr error
 		for i, reply := range replies {
-			n, err := reply.Int64()
-			written += n
+			counts, err := reply.Int64Slice()
+			if err == nil && len(counts) != 2 {
+				err = fmt.Errorf("found %d counts from the script, expected 2", len(counts))
+			}
 			if redis.HasErrorPrefix(err, "NOSCRIPT") && loads < maxScriptLoads {
 				again = append(again, calls[i])
-			} else if err != nil && firstErr == nil {
+			} else if err == nil {
+				taken.add(Result{Written: counts[0], Added: counts[1]})
+			} else if firstErr == nil {
 				firstErr = err
 			}
 		}
 		if firstErr != nil {
-			return written, failed(ctx, w.client, firstErr)
+			return taken, failed(ctx, w.client, firstErr)
 		}
 		if len(again) == 0 {
-			return written, nil
+			return taken, nil
 		}
 		if err := w.client.ScriptLoad(ctx, acceptScript).Err(); err != nil {
-			return written, failed(ctx, w.client, err)
+			return taken, failed(ctx, w.client, err)
 		}
 		calls = again
 	}

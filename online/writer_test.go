@@ -71,7 +71,7 @@ func TestEveryPairOfRowsIsOrdered(t *testing.T) {
 			}
 		}
 	}
-	if result := mustWrite(t, client, firsts...); result != (Result{Written: int64(len(firsts))}) {
+	if result := mustWrite(t, client, firsts...); result != (Result{Written: int64(len(firsts)), Added: int64(len(firsts))}) {
 		t.Fatalf("found %+v of first writes, expected all %d written", result, len(firsts))
 	}
 	result := mustWrite(t, client, seconds...)
@@ -147,7 +147,11 @@ func TestGreatestRowIsLeft(t *testing.T) {
 				rand.New(rand.NewPCG(seed, uint64(n))).Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
 				w := NewWriter(client, DefaultPrefix)
 				for part := range slices.Chunk(mine, 7) {
-					result, err := w.Write(ctx, part)
+					offer := w.Write
+					if add := (seed>>n)&1 == 1; add {
+						offer = w.Add
+					}
+					result, err := offer(ctx, part)
 					if err == nil && result.Written+result.Stale != int64(len(part)) {
 						err = fmt.Errorf("found %+v of %d items", result, len(part))
 					}
@@ -180,7 +184,7 @@ func TestTombstones(t *testing.T) {
 		}
 		return Item{"airport", "JFK", 1, packed}
 	}
-	for _, step := range []struct {
+	for i, step := range []struct {
 		name   string
 		item   Item
 		wins   bool
@@ -195,7 +199,7 @@ func TestTombstones(t *testing.T) {
 		{"row of 4", row(4), true, "it is of a later sequence"},
 	} {
 		result := mustWrite(t, client, step.item)
-		if (result == Result{Written: 1}) != step.wins {
+		if (result.Written == 1 && result.Stale == 0) != step.wins || (result.Added == 1) != (i == 0) {
 			t.Errorf("%s: found %+v, expected accepted to be %v, as %s", step.name, result, step.wins, step.reason)
 		}
 		if (stored(t, client, "airport", "JFK", 1) == string(step.item.Packed)) != step.wins {
@@ -239,8 +243,12 @@ func TestWriteSurvivesLostScript(t *testing.T) {
 		for n := range int64(2*maxItemsPerCall + 1) {
 			items = append(items, Item{"airport", strconv.FormatInt(n, 10), 1, pack(t, v, Header{Seq: seq, RunSeq: seq}, feature.Int64(n))})
 		}
-		if result, err := w.Write(ctx, items); err != nil || result != (Result{Written: int64(len(items))}) {
-			t.Fatalf("sequence %d: found %+v, %v, expected %d written", seq, result, err, len(items))
+		want := Result{Written: int64(len(items))}
+		if seq == 1 {
+			want.Added = want.Written
+		}
+		if result, err := w.Write(ctx, items); err != nil || result != want {
+			t.Fatalf("sequence %d: found %+v, %v, expected %+v", seq, result, err, want)
 		}
 	}
 }
@@ -257,8 +265,9 @@ func TestManyAndLargeRows(t *testing.T) {
 		row := pack(t, v, Header{Seq: 1, RunSeq: 1}, feature.String(strings.Repeat("x", length)))
 		items = append(items, Item{"airport", strconv.Itoa(n), 7, row})
 	}
-	if result := mustWrite(t, client, items...); result != (Result{Written: int64(len(items))}) {
-		t.Errorf("found %+v, expected %d written", result, len(items))
+	all := Result{Written: int64(len(items)), Added: int64(len(items))}
+	if result := mustWrite(t, client, items...); result != all {
+		t.Errorf("found %+v, expected %+v", result, all)
 	}
 	for n := range items {
 		if n%97 == 0 && stored(t, client, "airport", items[n].Key, 7) != string(items[n].Packed) {
@@ -273,6 +282,68 @@ func TestManyAndLargeRows(t *testing.T) {
 	}
 	if result := mustWrite(t, client, items...); result != (Result{Stale: int64(len(items))}) {
 		t.Errorf("found %+v of older rows, expected %d stale", result, len(items))
+	}
+}
+
+// Rows that are added go where nothing is; those that find something are taken or not as ever.
+func TestAdd(t *testing.T) {
+	client := testenv.Redis(t)
+	ctx := context.Background()
+	w := NewWriter(client, DefaultPrefix)
+	v := view(7, "notes", "airport", columns(feature.TypeString))
+	row := func(seq int64, text string) []byte {
+		return pack(t, v, Header{Seq: seq, RunSeq: 1}, feature.String(text))
+	}
+	const count = maxItemsPerPipeline + 17
+	large := strings.Repeat("x", maxBytesPerPipeline)
+	var items []Item
+	for n := range count {
+		text := "new"
+		if n == 5 {
+			text = large
+		}
+		items = append(items, Item{"airport", strconv.Itoa(n), 7, row(2, text)})
+	}
+	older, newer, same := Item{"airport", "0", 7, row(1, "old")}, Item{"airport", "1", 7, row(3, "later")}, items[count-1]
+	mustWrite(t, client, older, newer, same)
+	// Another view version of the same entities is none of it.
+	items = append(items, Item{"airport", "1", 8, row(1, "other")}, Item{"airport", "1", 8, row(2, "twice")})
+	if err := client.ScriptFlush(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	result, err := w.Add(ctx, items)
+	if want := (Result{Written: count - 1 + 2, Stale: 1, Added: count - 3 + 1}); err != nil || result != want {
+		t.Errorf("found %+v (%v), expected %+v", result, err, want)
+	}
+	for n, item := range items[:count] {
+		want := string(item.Packed)
+		if n == 1 {
+			want = string(newer.Packed)
+		}
+		if n < 7 || n%97 == 0 || n == count-1 {
+			if stored(t, client, "airport", item.Key, 7) != want {
+				t.Errorf("row %d is not the newest that was offered", n)
+			}
+		}
+	}
+	if stored(t, client, "airport", "1", 8) != string(row(2, "twice")) {
+		t.Error("of two rows of one entity and view the newer is not there")
+	}
+	if err := client.Set(ctx, "hw:airport:taken", "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	result, err = w.Add(ctx, []Item{{"airport", "free", 7, row(1, "")}, {"airport", "taken", 7, row(1, "")}})
+	expected := "Redis at " + client.Options().Addr + " holds something else under a key of an online row; give Headwater a prefix of its own"
+	if err == nil || err.Error() != expected || result != (Result{Written: 1, Added: 1}) {
+		t.Errorf("found %+v and error %v, expected one row added and %s", result, err, expected)
+	}
+	result, err = w.Add(ctx, []Item{{"airport", "JFK", 1, []byte("x")}})
+	expected = `found 1 bytes as the online row of entity airport key "JFK", expected a packed row`
+	if err == nil || err.Error() != expected || result != (Result{}) {
+		t.Errorf("found %+v and error %v, expected %s", result, err, expected)
+	}
+	if result, err := w.Add(ctx, nil); err != nil || result != (Result{}) {
+		t.Errorf("adding nothing: found %+v, %v", result, err)
 	}
 }
 
