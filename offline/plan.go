@@ -259,6 +259,21 @@ func (t *Transform) noGroup(s Span) error {
 		t.View.Ref(), s.Start, s.End, t.View.RunGrain())
 }
 
+// nothingThere refuses an interval of which one bound is missing, and the other lies beyond all there is to read and all that was covered.
+func (t *Transform) nothingThere(scope *Scope, all Span) error {
+	ref := t.View.Ref()
+	switch {
+	case all.IsEmpty():
+		return fault.New(fault.InvalidArgument, "view %s: found nothing to read, and no run covered anything yet, expected both ends of the interval then; "+
+			"give --from and --to, or wait until there are rows", ref)
+	case scope.From != nil:
+		return fault.New(fault.InvalidArgument, "view %s: found --from %s without --to, expected it before %s, where all that there is to read and all that "+
+			"earlier runs covered ends; ask for an earlier start, or give --to, too", ref, *scope.From, all.End)
+	}
+	return fault.New(fault.InvalidArgument, "view %s: found --to %s without --from, expected it after %s, where all that there is to read and all that "+
+		"earlier runs covered begins; ask for a later end, or give --from, too", ref, *scope.To, all.Start)
+}
+
 // ownInterval is the interval that was asked for. A bound that is missing is as far as there is anything to read, and as
 // earlier runs covered.
 func (t *Transform) ownInterval(scope *Scope, reach Span) error {
@@ -273,8 +288,16 @@ func (t *Transform) ownInterval(scope *Scope, reach Span) error {
 			owned.End = min(owned.End, t.Plan.Now.Floor(grain))
 		}
 	}
-	if owned.IsEmpty() {
-		return t.noGroup(owned)
+	all := reach.Union(scope.Covered.Hull())
+	switch {
+	case scope.To == nil && (all.IsEmpty() || owned.Start >= all.End), scope.From == nil && (all.IsEmpty() || *scope.To <= all.Start):
+		return t.nothingThere(scope, all)
+	case grain > 0 && owned.Start >= t.Plan.Now.Floor(grain):
+		return fault.New(fault.InvalidArgument, "view %s: found an interval that begins at %s, expected one that begins before %s: groups of %s that end after "+
+			"now are not finished; ask for an earlier start", t.View.Ref(), owned.Start, t.Plan.Now.Floor(grain), grain)
+	case owned.IsEmpty():
+		return fault.New(fault.InvalidArgument, "view %s: found an interval in which no multiple of its grain, %s, is followed by another: cut down to such, it is "+
+			"[%s, %s), expected a longer one; ask for an earlier start, or a later end", t.View.Ref(), grain, owned.Start, owned.End)
 	}
 	t.Plan.Owned = NewSpans(owned)
 	return nil
