@@ -390,12 +390,12 @@ func (w *world) useRedis(t *testing.T, at string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close() })
-	w.redis = client.(*redis.Client)
+	w.redis = client
 	w.m = w.materializer(t)
 }
 
 // kill ends a Redis with the signal that nothing can catch, and returns when it is gone.
-func kill(t *testing.T, client *redis.Client, server *localserver.Redis) {
+func kill(t *testing.T, client redis.UniversalClient, server *localserver.Redis) {
 	t.Helper()
 	info, err := client.Info(context.Background(), "server").Result()
 	if err != nil {

@@ -28,7 +28,7 @@ import (
 // world is a database and a Redis with sources and views to run.
 type world struct {
 	pool  *pgxpool.Pool
-	redis *redis.Client
+	redis redis.UniversalClient
 	views map[int64]*feature.ViewVersion
 	now   time.Time
 	// reached and audit are called by every Materializer of the world.

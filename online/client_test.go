@@ -4,12 +4,10 @@ import (
 	"context"
 	"net"
 	"net/url"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
@@ -152,54 +150,11 @@ func TestRedisStopped(t *testing.T) {
 	}
 }
 
-// startCluster starts a Redis Cluster of one node, which refuses keys of two slots in one script as any other does.
-func startCluster(t *testing.T) (address string) {
-	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("no redis-server in PATH")
-	}
-	port := freePort(t)
-	address = "127.0.0.1:" + strconv.Itoa(port)
-	cmd := exec.Command(program, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--cluster-port", strconv.Itoa(freePort(t)),
-		"--cluster-enabled", "yes", "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	client := redis.NewClient(&redis.Options{Addr: address})
-	defer client.Close()
-	ctx := context.Background()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		err := client.Ping(ctx).Err()
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
-	if err := client.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		info, err := client.ClusterInfo(ctx).Result()
-		if err == nil && strings.Contains(info, "cluster_state:ok") {
-			return address
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the cluster did not come up: %v\n%s", err, info)
-		}
-	}
-}
-
 func TestCluster(t *testing.T) {
-	address := startCluster(t)
+	addresses := testenv.RedisCluster(t)
+	address := addresses[0]
 	ctx := context.Background()
-	client, err := Open(ctx, "redis://"+address+","+address, Options{})
+	client, err := Open(ctx, "redis://"+strings.Join(addresses, ","), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,9 +201,16 @@ func TestCluster(t *testing.T) {
 			items = append(items, Item{"airport", text, 1, pack(t, v, h, feature.Int64(int64(n)))})
 			keys = append(keys, key(text))
 		}
-		if err := client.ScriptFlush(ctx).Err(); err != nil {
-			t.Fatal(err)
+		flushScripts := func() {
+			t.Helper()
+			err := client.(*redis.ClusterClient).ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+				return node.ScriptFlush(ctx).Err()
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
+		flushScripts()
 		result := mustWrite(t, client, items...)
 		if result != (Result{Written: entities, Added: entities / 2}) {
 			t.Errorf("found %+v, expected %d written, and half of them added", result, entities)
@@ -262,6 +224,30 @@ func TestCluster(t *testing.T) {
 			if w.Status != read.Present || w.Values[0].Int64() != expected {
 				t.Fatalf("%s: found %v %v, expected %d", keys[n].Text, w.Status, w.Values, expected)
 			}
+		}
+		// The same again finds all of it there: half of it as it is, and half newer. Of another view version there is nothing.
+		flushScripts()
+		writer := NewWriter(client, DefaultPrefix)
+		result, err = writer.Add(ctx, items)
+		if want := (Result{Written: entities / 2, Stale: entities / 2}); err != nil || result != want {
+			t.Errorf("found %+v (%v), expected %+v", result, err, want)
+		}
+		for n := range items {
+			items[n].ViewID = 2
+		}
+		result, err = writer.Add(ctx, items)
+		if want := (Result{Written: entities, Added: entities / 2}); err != nil || result != want {
+			t.Errorf("found %+v (%v) of another view version, expected %+v", result, err, want)
+		}
+		var listed []string
+		if err := NewReader(client, DefaultPrefix).Keys(ctx, "airport", func(keys []string) error {
+			listed = append(listed, keys...)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(listed) != entities/2 {
+			t.Errorf("found %d keys on all masters, expected %d", len(listed), entities/2)
 		}
 	})
 
