@@ -7,6 +7,16 @@
 // It may import feature, read and the internal packages, and no other engine or slice. It knows nothing of definitions
 // files, Postgres, principals or the wire.
 //
+// A tombstone is never removed. It is all that keeps older rows out: a writer that read an older sequence, and was stopped
+// before it wrote or whose bytes are still under way, is seen by nobody, whatever Postgres says of loads and leases, and its row
+// would be taken where nothing is. To remove one would need a bound on how late a write may arrive that Redis itself keeps: each
+// would have to name a time by Redis's clock, from before the sequence was read, after which it is refused. Then tombstones of
+// publications older than the bound could go while no older load is pending. A script can refuse so, but not the commands
+// of Writer.Add.
+//
+// In a Redis Cluster go-redis sends what is of one node in one pipeline. A script runs per slot there, and so about once per
+// row, which is why Writer.Add has none.
+//
 // Invariant: a row is replaced only by one that is not older in (epoch, seq, event time, available at), whatever the
 // order and number of writers; and what a reader makes of a row is what the point-in-time rule says at its time.
 package online

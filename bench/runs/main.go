@@ -27,7 +27,8 @@
 //     waiting for Postgres to take the history (the phase "write") are not in it.
 //   - online_load_vs_hset: the time of the floor, HSET of the same keys, fields and bytes to an empty Redis in pipelines on one
 //     connection, divided by the phase "redis": the time in which at least one batch was on its way to Redis or its answer on
-//     its way back, however many were at once. Postgres looks for the rows at the same time, on the same processors.
+//     its way back, however many were at once. Postgres looks for the rows at the same time, on the same processors: the table
+//     also has the time of its processor that Redis took for both.
 //   - peak_rss_mb: the most memory that the server's process had, in MB of 2^20 bytes.
 package main
 

@@ -21,7 +21,8 @@ func newOnlineRebuild(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "rebuild [VIEW…]", Short: "Load Redis again from the history", Args: takes(0, 0, "[VIEW…]"),
 		Long: `Loads the newest published values of each VIEW, a NAME (all its versions) or NAME@VERSION, from the history into Redis;
-without a VIEW, of all views. For when Redis has lost data. Reads go on meanwhile, and it may be done again at any time.`,
+without a VIEW, of all views. For when Redis has lost data. Reads go on meanwhile, and it may be done again at any time. One
+that was broken off is asked for again: it begins anew, and what it wrote by then does no harm.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, views []string) error {
 			rebuilt, err := c.Materialization.RebuildOnline(cmd.Context(), &headwaterv1.RebuildOnlineRequest{Views: views})
 			if err != nil {
