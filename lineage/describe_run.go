@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+
+	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[node]*Node) error {
@@ -49,8 +51,10 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		if r.PublishedAt == nil {
 			title = r.State
 			if r.Error != nil {
-				p.text("error", *r.Error)
-				title += ", " + oneLine(*r.Error)
+				// Lineage is for who may list what it leads to, and not for who may read rows.
+				said := fault.Hidden(*r.Error)
+				p.text("error", said)
+				title += ", " + oneLine(said)
 			}
 		} else {
 			p.number("position", *r.Position)

@@ -465,7 +465,7 @@ func retryAt(job *rivertype.JobRow) time.Time { return time.Now().Add(backoff(le
 // usedUp is why a run failed that may not be tried again.
 func usedUp(cause error) string {
 	if f := fault.As(database.Fault(cause)); f != nil {
-		return fmt.Sprintf("the attempts are used up, the last one ended so: %s", f.Error())
+		return fmt.Sprintf("the attempts are used up, the last one ended so: %s", f.Kept())
 	}
 	return "the attempts are used up; the server's log has the cause"
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
 )
@@ -162,7 +163,7 @@ func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 	_, err = tx.Exec(ctx, `
 		INSERT INTO headwater.outbox (topic, payload, created_at)
 		VALUES ('run.failed', jsonb_build_object('run_id', $1::bigint, 'error', $2::text), clock_timestamp())`,
-		r.ID, message)
+		r.ID, fault.Hidden(message))
 	return err
 }
 

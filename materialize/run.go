@@ -67,10 +67,10 @@ type Run struct {
 	Principal          string
 	QueuedAt           time.Time
 	StartedAt, EndedAt *time.Time
-	// Error is why it failed, for whoever asked for it.
-	Error   string
-	Ledger  Ledger
-	Reasons []LedgerReason
+	// Error is why it failed, whole. KeptError has it with marks around what is of rows, for fault.Hidden.
+	Error, KeptError string
+	Ledger           Ledger
+	Reasons          []LedgerReason
 	// Checks are in the order they were made, also of a run that failed.
 	Checks   []quality.Result
 	Gates    []Gate
@@ -202,6 +202,7 @@ func scanRun(row pgx.CollectableRow) (*Run, error) {
 	}
 	copy(r.Fingerprint[:], fingerprint)
 	copy(r.Digest[:], digest)
+	r.KeptError, r.Error = r.Error, fault.Shown(r.Error)
 	return &r, err
 }
 

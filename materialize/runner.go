@@ -166,7 +166,7 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 	defer cancel()
 	message, ended := "", false
 	if isFinal(cause) {
-		message = fault.As(cause).Error()
+		message = fault.As(cause).Kept()
 	}
 	err := pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
 		if err := l.fenceAlone(ctx, tx); err != nil {
@@ -209,7 +209,7 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 		// Whoever looks at the run sees what it waits for.
 		var last *string
 		if f := fault.As(database.Fault(cause)); f != nil && !errors.Is(cause, context.Canceled) {
-			text := f.Error()
+			text := f.Kept()
 			last = &text
 		}
 		stay := "state = 'queued', seq = NULL, started_at = NULL"

@@ -27,7 +27,7 @@ type Stats struct {
 	LastPublishedAt *time.Time
 	// Read and Quarantined are rows of published runs.
 	Read, Quarantined int64
-	// LastError is why the last failed run failed.
+	// LastError is why the last failed run failed, with marks around what is of rows, for fault.Hidden and fault.Shown.
 	LastError string
 }
 

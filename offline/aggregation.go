@@ -75,7 +75,7 @@ func (t *Transform) windowRows(ctx context.Context, span Span, emit func(*featur
 		bad := badValue("")
 		switch {
 		case errors.As(err, &bad):
-			return t.refuse("a row of its source: %v", bad)
+			return t.refuse("a row of its source: %s", fault.Data(string(bad)))
 		case err != nil:
 			return err
 		case !known:
@@ -91,7 +91,7 @@ func (t *Transform) windowRows(ctx context.Context, span Span, emit func(*featur
 	}
 	if pg := lasting(err); pg != nil {
 		return fault.New(fault.RunRefused, "view %s: its where failed on the rows of this run: %s; let it cope with such rows "+
-			"(NULLIF, CASE, AND), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
+			"(NULLIF, CASE, AND), or replace the load that brought them", t.View.Ref(), fault.Data(pg.Message)).Because(err)
 	}
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (t *Transform) windowRows(ctx context.Context, span Span, emit func(*featur
 	counts, err := engine.Run(ctx, emit)
 	var refusal *window.Refusal
 	if errors.As(err, &refusal) {
-		return t.refuse("%v", refusal)
+		return t.refuse("a value of an entity cannot be held: %s", fault.Data(refusal.Error()))
 	}
 	t.account(counts, unknown)
 	return err

@@ -173,7 +173,7 @@ func stageStates(ctx context.Context, tx pgx.Tx, t *Transform, staging string, s
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23505" {
 		return t.refuse("found more than one row for (entity_key, state of knowledge, event_time, available_at) = (%s), expected one; "+
-			"group by the join keys, or make the times distinct", duplicateIn(pg.Detail))
+			"group by the join keys, or make the times distinct", fault.Data(duplicateIn(pg.Detail)))
 	}
 	if err != nil {
 		return err

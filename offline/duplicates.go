@@ -214,7 +214,7 @@ func duplicateFault(ctx context.Context, q database.Querier, src *feature.Source
 		found, instead = "rows that are equal in every column, which duplicates.exact refuses", ", or write duplicates: {exact: drop}"
 	}
 	return fault.New(fault.RunRefused, "view %s: source %s: found %d %s with %s, expected one row for each %s: %s; %s%s",
-		d.view.Ref(), src.Name, total, word, found, strings.Join(src.UniqueKey, ", "), strings.Join(examples, "; "), d.remedy, instead)
+		d.view.Ref(), src.Name, total, word, found, strings.Join(src.UniqueKey, ", "), fault.Data(strings.Join(examples, "; ")), d.remedy, instead)
 }
 
 // example is one key: `flight 17 (load 3 row 5, load 4 row 9) in delay`.

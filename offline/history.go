@@ -216,7 +216,7 @@ var moment = []string{"entity_key", eventTimeColumn, availableAtColumn}
 // momentFault refuses an output with several rows of one moment, of which values is one, as Postgres writes it.
 func (t *Transform) momentFault(values string) error {
 	return t.breaks(OneRowPerMoment, "found more than one row for (entity_key, event_time, available_at) = (%s), expected one; "+
-		"group by the join keys, or make the times distinct", values)
+		"group by the join keys, or make the times distinct", fault.Data(values))
 }
 
 // twice is momentFault for a unique violation of a key that begins with a moment, and has others columns more. nil for all

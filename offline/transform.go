@@ -244,20 +244,20 @@ func (t *Transform) checkRow(span Span, r *feature.Row) error {
 	}
 	if size > feature.MaxRowText {
 		return t.refuse("found a row (%s) with %d bytes of text, bytes, lists and vectors in its features and attributes, expected at most %d; cut it down",
-			t.describe(r), size, feature.MaxRowText)
+			fault.Data(t.describe(r)), size, feature.MaxRowText)
 	}
 	grain := t.View.RunGrain()
 	if at := r.EventTime.Add(-grain); at < span.Start || at >= span.End {
 		return t.breaks(InsideInterval, "found a row (%s) whose event_time less the grain of %s lies outside of the run's interval [%s, %s); "+
 			"a run writes only what it owns: check the grain, or leave other groups out with {{interval.start}} and "+
-			"{{interval.end}}", t.describe(r), grain, span.Start, span.End)
+			"{{interval.end}}", fault.Data(t.describe(r)), grain, span.Start, span.End)
 	}
 	return nil
 }
 
 func (t *Transform) refuseKey(key []byte) error {
-	return t.refuse("found join keys of %d bytes, which begin with %q, expected at most %d; make a shorter key of them, such "+
-		"as a hash", len(key), key[:40], feature.MaxKeyBytes)
+	return t.refuse("found join keys of %d bytes, which begin with %s, expected at most %d; make a shorter key of them, such "+
+		"as a hash", len(key), fault.Data(strconv.Quote(string(key[:40]))), feature.MaxKeyBytes)
 }
 
 // describe is the row's keys and times for a message.
@@ -310,7 +310,7 @@ func (t *Transform) queryRows(ctx context.Context, span Span, emit func(*feature
 		}
 		if !ok || values[keys].IsNull() || values[keys+1].IsNull() {
 			return t.breaks(KeysAndTimesNotNull, "found a row (%s) in which a join key, event_time or available_at is NULL, expected none; "+
-				"leave such rows out with a WHERE, or give them a value", describeRow(columns[:keys+2], values))
+				"leave such rows out with a WHERE, or give them a value", fault.Data(describeRow(columns[:keys+2], values)))
 		}
 		row.Key = string(key)
 		row.EventTime, row.AvailableAt = values[keys].Timestamp(), values[keys+1].Timestamp()
@@ -322,7 +322,7 @@ func (t *Transform) queryRows(ctx context.Context, span Span, emit func(*feature
 	}
 	if pg := lasting(err); pg != nil {
 		return fault.New(fault.RunRefused, "view %s: its SQL failed on the rows of this run: %s; let it cope with such rows "+
-			"(NULLIF, CASE, WHERE), or replace the load that brought them", t.View.Ref(), pg.Message).Because(err)
+			"(NULLIF, CASE, WHERE), or replace the load that brought them", t.View.Ref(), fault.Data(pg.Message)).Because(err)
 	}
 	return err
 }
@@ -330,9 +330,9 @@ func (t *Transform) queryRows(ctx context.Context, span Span, emit func(*feature
 // refuseValue refuses a row for the value of a column. values are those of its keys and times that came before.
 func (t *Transform) refuseValue(columns []feature.Column, values []feature.Value, column string, bad badValue) error {
 	if len(values) == 0 {
-		return t.refuse("column %s: %v", column, bad)
+		return t.refuse("column %s: %s", column, fault.Data(string(bad)))
 	}
-	return t.refuse("column %s of a row (%s): %v", column, describeRow(columns[:len(values)], values), bad)
+	return t.refuse("column %s of a row (%s): %s", column, fault.Data(describeRow(columns[:len(values)], values)), fault.Data(string(bad)))
 }
 
 func (t *Transform) refuse(format string, args ...any) error {

@@ -10,11 +10,15 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/registry"
 )
 
-// runWithChecks is runOf with what the run's checks found, those that failed first.
-func runWithChecks(ctx context.Context, r *materialize.Run) (*headwaterv1.Run, error) {
-	out := runOf(r)
+// runWithChecks is runFor with what the run's checks found, those that failed first.
+func runWithChecks(ctx context.Context, catalog *registry.Catalog, r *materialize.Run) (*headwaterv1.Run, error) {
+	out, err := runFor(ctx, catalog, r)
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range r.Checks {
 		check, err := checkOf(ctx, r.View, &c)
 		if err != nil {

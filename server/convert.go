@@ -10,6 +10,7 @@ import (
 	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/wire"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
@@ -84,7 +85,7 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 		Id: r.ID, View: r.View, ViewVersion: int32(r.ViewVersion), Seq: r.Seq, State: runStates[r.State], Position: r.Position,
 		Fingerprint: hexOf(r.Fingerprint), Principal: r.Principal,
 		Scope: runScopes[r.Scope], QueuedAt: timestamppb.New(r.QueuedAt), StartedAt: timestampOf(r.StartedAt), EndedAt: timestampOf(r.EndedAt),
-		Error: r.Error, Warnings: r.Warnings, OnlineState: onlineStates[r.OnlineState],
+		Error: fault.Hidden(r.KeptError), Warnings: r.Warnings, OnlineState: onlineStates[r.OnlineState],
 		OnlineWritten: r.OnlineWritten, OnlineStale: r.OnlineStale, OnlineTombstones: r.OnlineTombstones,
 		Ledger: &headwaterv1.Ledger{
 			Read: l.Read, Accepted: l.Accepted, Quarantined: l.Quarantined, Duplicate: l.Duplicate, Dropped: l.Dropped,

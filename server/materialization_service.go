@@ -60,7 +60,11 @@ func (s *materializationService) Materialize(ctx context.Context, req *headwater
 	}
 	resp := &headwaterv1.MaterializeResponse{}
 	for _, r := range runs {
-		resp.Runs = append(resp.Runs, runOf(r))
+		run, err := runFor(ctx, s.registry.Catalog(), r)
+		if err != nil {
+			return nil, err
+		}
+		resp.Runs = append(resp.Runs, run)
 	}
 	return resp, nil
 }
@@ -80,7 +84,11 @@ func (s *materializationService) ListRuns(ctx context.Context, req *headwaterv1.
 	}
 	resp := &headwaterv1.ListRunsResponse{}
 	for _, r := range runs {
-		resp.Runs = append(resp.Runs, runOf(r))
+		run, err := runFor(ctx, s.registry.Catalog(), r)
+		if err != nil {
+			return nil, err
+		}
+		resp.Runs = append(resp.Runs, run)
 	}
 	return resp, nil
 }
@@ -123,7 +131,7 @@ func (s *materializationService) GetRun(ctx context.Context, req *headwaterv1.Ge
 	if err != nil {
 		return nil, err
 	}
-	run, err := runWithChecks(ctx, r)
+	run, err := runWithChecks(ctx, s.registry.Catalog(), r)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +156,7 @@ func (s *materializationService) WatchRun(req *headwaterv1.WatchRunRequest, stre
 	}
 	var last *headwaterv1.Run
 	for wait := watchSoon; ; wait = min(2*wait, watchEvery) {
-		now, err := runWithChecks(ctx, r)
+		now, err := runWithChecks(ctx, s.registry.Catalog(), r)
 		if err != nil {
 			return err
 		}
@@ -196,7 +204,11 @@ func (s *materializationService) CancelRuns(ctx context.Context, req *headwaterv
 		if err != nil {
 			return nil, err
 		}
-		resp.Runs = append(resp.Runs, runOf(r))
+		run, err := runFor(ctx, s.registry.Catalog(), r)
+		if err != nil {
+			return nil, err
+		}
+		resp.Runs = append(resp.Runs, run)
 	}
 	return resp, nil
 }

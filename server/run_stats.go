@@ -39,7 +39,11 @@ func (s *materializationService) RunStats(ctx context.Context, req *headwaterv1.
 		if err != nil {
 			return nil, err
 		}
-		resp.Views = append(resp.Views, statsOf(v, stats))
+		out := statsOf(v, stats)
+		if out.LastError, err = textFor(ctx, s.registry.Catalog(), v.Name, v.Version, stats.LastError); err != nil {
+			return nil, err
+		}
+		resp.Views = append(resp.Views, out)
 	}
 	return resp, nil
 }
@@ -99,7 +103,6 @@ func statsOf(v *feature.ViewVersion, s *materialize.Stats) *headwaterv1.ViewStat
 		View: v.Name, ViewVersion: int32(v.Version), Published: s.Published, Failed: s.Failed, Cancelled: s.Cancelled,
 		SuccessRate: s.SuccessRate, FreshnessKept: s.FreshnessKept, RowsRead: s.Read, RowsQuarantined: s.Quarantined,
 		RecoverSeconds: seconds(s.Recover), DurationMedianSeconds: seconds(s.Median), DurationP95Seconds: seconds(s.P95),
-		LastError: s.LastError,
 	}
 	if s.LastPublishedAt != nil {
 		out.LastPublishedAt = timestamppb.New(*s.LastPublishedAt)

@@ -33,8 +33,12 @@ func (s *materializationService) VerifyRuns(req *headwaterv1.VerifyRunsRequest, 
 		if err != nil {
 			return err
 		}
+		run, err := runFor(ctx, s.registry.Catalog(), r)
+		if err != nil {
+			return err
+		}
 		sent := &headwaterv1.VerifyRunsResponse{
-			Run: runOf(r), Verdict: verdicts[v.Verdict], Details: v.Details, DurationMicros: v.Took.Microseconds(), Total: int32(len(runs)),
+			Run: run, Verdict: verdicts[v.Verdict], Details: v.Details, DurationMicros: v.Took.Microseconds(), Total: int32(len(runs)),
 		}
 		if v.Digest != (feature.Digest{}) {
 			sent.Digest = v.Digest.String()

@@ -59,6 +59,9 @@ type Fault struct {
 	Metadata map[string]string
 	// Cause is for the log, and never leaves the server.
 	Cause error
+
+	// marked is Message with marks around what is of rows. Empty: nothing is.
+	marked string
 }
 
 // Violation is one thing that is wrong with the input.
@@ -85,9 +88,13 @@ func (v Violation) Place() string {
 	return v.Field
 }
 
-// New makes a Fault with a formatted message.
+// New makes a Fault with a formatted message. What Data made of its arguments is known to be of rows.
 func New(reason Reason, format string, args ...any) *Fault {
-	return &Fault{Reason: reason, Message: fmt.Sprintf(format, args...)}
+	f := &Fault{Reason: reason, Message: fmt.Sprintf(format, args...)}
+	if HoldsData(f.Message) {
+		f.marked, f.Message = f.Message, Shown(f.Message)
+	}
+	return f
 }
 
 // Because sets the hidden cause, and returns f.
