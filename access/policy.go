@@ -178,14 +178,14 @@ func (p *Policy) DecideAny(roles []string, action Action, kind Kind) Verdict {
 	return Verdict{Reason: fmt.Sprintf("no grant of %s on any %s in roles %v", action, kind, roles)}
 }
 
-// viewsRead are the names of the views whose values reading a service takes, each once: its own, and those that its on-demand
+// viewsRead are the views whose values reading a service takes, each version once: its own, and those that its on-demand
 // features are computed of, for whoever sees what was computed of a value may learn it.
-func viewsRead(s *feature.ServiceVersion) []string {
-	var names []string
+func viewsRead(s *feature.ServiceVersion) []*feature.ViewVersion {
+	var views []*feature.ViewVersion
 	var add func(v *feature.ViewVersion)
 	add = func(v *feature.ViewVersion) {
-		if !slices.Contains(names, v.Name) {
-			names = append(names, v.Name)
+		if !slices.Contains(views, v) {
+			views = append(views, v)
 		}
 		if v.OnDemand != nil {
 			for _, w := range v.ViewVersions {
@@ -196,7 +196,7 @@ func viewsRead(s *feature.ServiceVersion) []string {
 	for i := range s.Pins {
 		add(s.Pins[i].View)
 	}
-	return names
+	return views
 }
 
 // DecideService decides on a service and, for the two reading actions, on each view that it reads: the action must be
@@ -206,7 +206,8 @@ func (p *Policy) DecideService(roles []string, action Action, s *feature.Service
 	if !v.Allowed || action != ActionReadOnline && action != ActionReadOffline {
 		return v
 	}
-	for _, name := range viewsRead(s) {
+	for _, v := range viewsRead(s) {
+		name := v.Name
 		var view Verdict
 		if s.ServesAsGrant {
 			denial, denied := p.denied(roles, action, KindView, name)

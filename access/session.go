@@ -87,6 +87,27 @@ func (s *Session) RequireService(action Action, asked string, service *feature.S
 	return s.settle(action, resource(KindService, asked), v)
 }
 
+// RequireView is Require for a view that the caller asked for as NAME or NAME@VERSION: a denial says no more than that, so a
+// view that is hidden looks like one that is not there. nil: there is none.
+func (s *Session) RequireView(action Action, asked string, view *feature.ViewVersion) error {
+	v := s.policy.Decide(s.principal.Roles, action, KindView, bare(asked))
+	if v.Allowed && view != nil {
+		asked = view.Ref()
+	}
+	return s.settle(action, resource(KindView, asked), v)
+}
+
+// RequireViews is Require for each of the views that features read by reference take: those of a service that has no name, and
+// those that on-demand features of them are computed of.
+func (s *Session) RequireViews(action Action, service *feature.ServiceVersion) error {
+	for _, v := range viewsRead(service) {
+		if err := s.RequireView(action, v.Ref(), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RequireAny decides and records whether there may be anything of the kind for the caller; see Policy.DecideAny.
 func (s *Session) RequireAny(action Action, kind Kind) error {
 	return s.settle(action, resource(kind, Whole), s.policy.DecideAny(s.principal.Roles, action, kind))
@@ -174,6 +195,24 @@ func RequireService(ctx context.Context, action Action, service *feature.Service
 	return s.RequireService(action, service.Ref(), service)
 }
 
+// RequireView is Session.RequireView for the call of ctx.
+func RequireView(ctx context.Context, action Action, asked string, view *feature.ViewVersion) error {
+	s, err := session(ctx)
+	if err != nil {
+		return err
+	}
+	return s.RequireView(action, asked, view)
+}
+
+// RequireViews is Session.RequireViews for the call of ctx.
+func RequireViews(ctx context.Context, action Action, service *feature.ServiceVersion) error {
+	s, err := session(ctx)
+	if err != nil {
+		return err
+	}
+	return s.RequireViews(action, service)
+}
+
 // RequireAny is Session.RequireAny for the call of ctx.
 func RequireAny(ctx context.Context, action Action, kind Kind) error {
 	s, err := session(ctx)
@@ -237,4 +276,10 @@ func Allows(ctx context.Context, action Action, kind Kind, name string) bool {
 // Allows is the function of that name for this session.
 func (s *Session) Allows(action Action, kind Kind, name string) bool {
 	return s.policy.Decide(s.principal.Roles, action, kind, name).Allowed
+}
+
+// AllowsAny decides, without a record, whether there may be anything of the kind for the caller; see Policy.DecideAny.
+func AllowsAny(ctx context.Context, action Action, kind Kind) bool {
+	s := SessionFrom(ctx)
+	return s != nil && s.policy.DecideAny(s.principal.Roles, action, kind).Allowed
 }

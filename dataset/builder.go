@@ -44,14 +44,18 @@ type Request struct {
 	// Follow is set for a service that follows views as published: it makes the plan of what is published at the position
 	// that AsOf stands for, and takes Plan's place.
 	Follow func(ctx context.Context, position int64) (*read.Plan, error)
-	// Name of the dataset; empty: the service's.
+	// Name of the dataset; empty: the service's, which then must have one.
 	Name string
 	// TimestampColumn of the spine; empty: DefaultTimestampColumn.
 	TimestampColumn string
 	// AsOf is `pos:17`, `run:VIEW@2/5`, an RFC 3339 time, or empty for the newest position.
 	AsOf       string
 	KeyMapping map[string]string
-	Principal  string
+	// Joins are those of the plan, as ResolveJoins gives them.
+	Joins []Join
+	// Features are those of a plan whose service has no name, `VIEW@VERSION.FEATURE`, in order.
+	Features  []string
+	Principal string
 }
 
 // Build reads the spine, an Arrow IPC stream, writes the result to out as one, and returns the manifest of the dataset,
@@ -66,10 +70,11 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	}
 	m := &Manifest{
 		ID: "ds_" + strings.ToLower(rand.Text()), Name: req.Name, State: Released,
-		Service: req.Plan.Service.Name, ServiceVersion: req.Plan.Service.Version,
-		ServiceFingerprint: req.Plan.Service.Fingerprint.String(),
-		TimestampColumn:    req.TimestampColumn, KeyMapping: req.KeyMapping, Purpose: req.Plan.Purpose,
+		TimestampColumn: req.TimestampColumn, KeyMapping: req.KeyMapping, Joins: req.Joins, Features: req.Features, Purpose: req.Plan.Purpose,
 		ArrowWriter: ArrowWriter, Principal: req.Principal, ServerVersion: b.version,
+	}
+	if s := req.Plan.Service; s.Name != "" {
+		m.Service, m.ServiceVersion, m.ServiceFingerprint = s.Name, s.Version, s.Fingerprint.String()
 	}
 	var err error
 	if m.Position, err = offline.ResolveAsOf(ctx, b.pool, req.AsOf); err != nil {
@@ -95,6 +100,9 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		}
 		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: at.Seq, TTL: v.TTL})
 		a.covered = append(a.covered, at.Covered)
+		if m.view(v.Version) != nil {
+			continue
+		}
 		from, to := at.Covered.Hull().Start.Calendar(), at.Covered.Hull().End.Calendar()
 		m.Views = append(m.Views, ManifestView{
 			View: v.Version.Name, Version: v.Version.Version, Fingerprint: v.Version.Fingerprint.String(), Seq: at.Seq,
@@ -171,6 +179,10 @@ func checkSpine(columns []feature.Column, plan *read.Plan, timestamp string) err
 		for k, name := range v.KeyColumns {
 			key := v.Version.EntityVersion.JoinKeys[k]
 			switch t, ok := byName[name]; {
+			case !ok && v.Prefix != "":
+				return fault.New(fault.InvalidSpine, "spine: found no column %s, expected the join key %s of entity %s, which view %s "+
+					"needs in join %s; the spine has %s. If one of them is it, map it: --join %s:%s=COLUMN",
+					name, key.Name, v.Version.Entity, v.Version.Name, v.Prefix, has, v.Prefix, key.Name)
 			case !ok:
 				return fault.New(fault.InvalidSpine, "spine: found no column %s, expected the join key %s of entity %s, which view %s "+
 					"needs; the spine has %s. If one of them is it, map it: --key-mapping %s=COLUMN",
@@ -181,20 +193,21 @@ func checkSpine(columns []feature.Column, plan *read.Plan, timestamp string) err
 			}
 		}
 	}
+	of := whose(plan.Service)
 	for i := range plan.Inputs {
 		in := &plan.Inputs[i]
 		switch t, ok := byName[in.Name]; {
 		case !ok:
 			return fault.New(fault.InvalidSpine, "spine: found no column %s, expected one of type %s: the input of that name of on-demand "+
-				"features of service %s; the spine has %s. Add the column, NULL where it is not known", in.Name, in.Type, plan.Service.Name, has)
+				"features of %s; the spine has %s. Add the column, NULL where it is not known", in.Name, in.Type, of, has)
 		case t != in.Type:
 			return fault.New(fault.InvalidSpine, "spine: column %s: found %s, expected %s, the type of the input of that name of on-demand "+
-				"features of service %s", in.Name, t, in.Type, plan.Service.Name)
+				"features of %s", in.Name, t, in.Type, of)
 		}
 	}
 	for _, c := range plan.Columns {
 		if _, ok := byName[c.Name]; ok {
-			return fault.New(fault.InvalidSpine, "spine: column %s has the name of a feature of the service; rename it", c.Name)
+			return fault.New(fault.InvalidSpine, "spine: column %s has the name of a feature of %s; rename it", c.Name, of)
 		}
 	}
 	return nil
@@ -260,18 +273,24 @@ func (b *Builder) Verify(ctx context.Context, m *Manifest, plan *read.Plan) (*Ve
 // again computes the result from the kept spine and the history at the manifest's sequences, and says how it differs from
 // the manifest. When that is in what it would be computed from, the result is empty.
 func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*result, []string, error) {
-	if len(plan.Views) != len(m.Views) {
-		return nil, nil, fmt.Errorf("dataset %s: the plan has %d views, the manifest %d", m.ID, len(plan.Views), len(m.Views))
-	}
 	a := &assembly{plan: plan, timestamp: m.TimestampColumn}
 	var differences []string
+	read := map[string]bool{}
 	for i := range plan.Views {
-		v, kept := &plan.Views[i], &m.Views[i]
-		if ref := fmt.Sprintf("%s@%d", kept.View, kept.Version); v.Version.Ref() != ref || v.Version.Fingerprint.String() != kept.Fingerprint {
-			differences = append(differences, fmt.Sprintf("view: found %s with fingerprint %s, expected %s with %s",
-				v.Version.Ref(), v.Version.Fingerprint, ref, kept.Fingerprint))
+		v := &plan.Views[i]
+		kept := m.view(v.Version)
+		if kept == nil {
+			return nil, nil, fmt.Errorf("dataset %s: the plan reads %s, and the manifest has no such view", m.ID, v.Version.Ref())
 		}
+		if !read[v.Version.Ref()] && v.Version.Fingerprint.String() != kept.Fingerprint {
+			differences = append(differences, fmt.Sprintf("view: found %s with fingerprint %s, expected %[1]s with %[3]s",
+				v.Version.Ref(), v.Version.Fingerprint, kept.Fingerprint))
+		}
+		read[v.Version.Ref()] = true
 		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: kept.Seq, TTL: v.TTL})
+	}
+	if len(read) != len(m.Views) {
+		return nil, nil, fmt.Errorf("dataset %s: the plan reads %d views, the manifest has %d", m.ID, len(read), len(m.Views))
 	}
 	if len(plan.OnDemand) != len(m.OnDemand) {
 		return nil, nil, fmt.Errorf("dataset %s: the plan has %d on-demand views, the manifest %d", m.ID, len(plan.OnDemand), len(m.OnDemand))

@@ -32,10 +32,14 @@ type Manifest struct {
 	Version int    `json:"version"`
 	State   State  `json:"state"`
 
-	Service            string         `json:"service"`
-	ServiceVersion     int            `json:"service_version"`
-	ServiceFingerprint string         `json:"service_fingerprint"`
-	Views              []ManifestView `json:"views"`
+	// Service is empty where there are Features.
+	Service            string `json:"service"`
+	ServiceVersion     int    `json:"service_version"`
+	ServiceFingerprint string `json:"service_fingerprint"`
+	// Features are those that were asked for by reference, `VIEW@VERSION.FEATURE`, in the order of their columns.
+	Features []string `json:"features,omitempty"`
+	// Views are those with a history, each once however many joins read it.
+	Views []ManifestView `json:"views"`
 	// OnDemand are the views whose features are computed of those of Views and of the spine; they have no sequence.
 	OnDemand []ManifestView `json:"on_demand,omitempty"`
 	// Followed are the versions that were read of the views that the service follows as published.
@@ -44,6 +48,7 @@ type Manifest struct {
 	Position        int64             `json:"position"`
 	TimestampColumn string            `json:"timestamp_column"`
 	KeyMapping      map[string]string `json:"key_mapping,omitempty"`
+	Joins           []Join            `json:"joins,omitempty"`
 	Purpose         string            `json:"purpose,omitempty"`
 
 	Rows    int64            `json:"rows"`
@@ -85,6 +90,16 @@ type ManifestColumn struct {
 
 // Ref is `NAME@VERSION`.
 func (m *Manifest) Ref() string { return m.Name + "@" + strconv.Itoa(m.Version) }
+
+// view is what the manifest says of a view with a history, or nil.
+func (m *Manifest) view(v *feature.ViewVersion) *ManifestView {
+	for i := range m.Views {
+		if m.Views[i].View == v.Name && m.Views[i].Version == v.Version {
+			return &m.Views[i]
+		}
+	}
+	return nil
+}
 
 // Find reads a manifest by its id or by `NAME@VERSION`, or returns a NOT_FOUND fault.
 func Find(ctx context.Context, q database.Querier, ref string) (*Manifest, error) {

@@ -84,7 +84,7 @@ func TestBadSpines(t *testing.T) {
 			"found no column number, expected the join key number of entity route, which view traffic needs; the spine has timestamp, origin. " +
 				"If one of them is it, map it: --key-mapping number=COLUMN"},
 		"a feature's name": {with(func(s *spine) { s.columns[0].Name = "delays__mean" }),
-			"column delays__mean has the name of a feature of the service; rename it"},
+			"column delays__mean has the name of a feature of service model; rename it"},
 		"one name twice":   {foreign(us, origin, origin), "column origin: found twice, expected each name once"},
 		"milliseconds":     {foreign(arrow.Field{Name: "timestamp", Type: arrow.FixedWidthTypes.Timestamp_ms}), "column timestamp: found Arrow type timestamp[ms, tz=UTC], expected " + types},
 		"no zone":          {foreign(arrow.Field{Name: "timestamp", Type: &arrow.TimestampType{Unit: arrow.Microsecond}}), "column timestamp: found Arrow type timestamp[us], expected " + types},

@@ -335,8 +335,7 @@ func rowText(row []feature.Value) string {
 }
 
 // naive is what a dataset must be: each spine row alone, by the reference model. statuses are by output column.
-func (w *world) naive(s spine, position int64) (rows []string, statuses []map[string]int64) {
-	plan := w.plan()
+func (w *world) naive(plan *read.Plan, s spine, position int64) (rows []string, statuses []map[string]int64) {
 	statuses = make([]map[string]int64, len(plan.Columns))
 	for i := range statuses {
 		statuses[i] = map[string]int64{}
@@ -355,8 +354,8 @@ func (w *world) naive(s spine, position int64) (rows []string, statuses []map[st
 		for i, c := range plan.Columns {
 			view := plan.Views[c.View].Version
 			var key []feature.Value
-			for _, k := range view.EntityVersion.JoinKeys {
-				key = append(key, named(row, k.Name))
+			for _, name := range plan.Views[c.View].KeyColumns {
+				key = append(key, named(row, name))
 			}
 			encoded, ok, err := view.EntityVersion.AppendKey(nil, key)
 			winner := read.Winner{Status: read.NoKey}
@@ -378,8 +377,13 @@ func (w *world) naive(s spine, position int64) (rows []string, statuses []map[st
 // expect holds a result to the naive computation.
 func (w *world) expect(t testing.TB, s spine, m *Manifest, stream []byte) {
 	t.Helper()
+	w.expectOf(t, w.plan(), s, m, stream)
+}
+
+func (w *world) expectOf(t testing.TB, plan *read.Plan, s spine, m *Manifest, stream []byte) {
+	t.Helper()
 	columns, rows := readResult(t, stream)
-	want, statuses := w.naive(s, m.Position)
+	want, statuses := w.naive(plan, s, m.Position)
 	if len(rows) != len(want) || m.Rows != int64(len(want)) {
 		t.Fatalf("found %d rows and %d in the manifest, expected %d", len(rows), m.Rows, len(want))
 	}

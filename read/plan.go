@@ -18,9 +18,10 @@ import (
 // Plan is all that a read needs, made once per service version, versions that it follows, role set and policy version.
 // Immutable.
 type Plan struct {
+	// Service has no name where it stands for features that are read by reference.
 	Service *feature.ServiceVersion
-	// Views are those with a history, read once each: the service's in its order, then those that only its on-demand features
-	// read.
+	// Views are those with a history, read once each, or once per join: the service's in its order, then those that only its
+	// on-demand features read.
 	Views []View
 	// Columns are the output, in order.
 	Columns []Column
@@ -37,9 +38,11 @@ type Plan struct {
 	computed []computed
 }
 
-// View is one view of a plan.
+// View is one view of a plan: read by the caller's own mapping of keys, or by that of a join.
 type View struct {
 	Version *feature.ViewVersion
+	// Prefix is that of the join, or empty.
+	Prefix string
 	// KeyColumns name, for each join key of the entity, the caller's column that holds it.
 	KeyColumns []string
 	// TTL is how long after its event time a row may be used; zero: for ever.
@@ -50,8 +53,10 @@ type View struct {
 
 // Column is one output column.
 type Column struct {
-	// Name is `VIEW__FEATURE`, or what the service calls it.
+	// Name is `VIEW__FEATURE`, or what the service calls it, behind the prefix of the join that it is read by.
 	Name string
+	// Prefix is that of the join, or empty.
+	Prefix string
 	// Version and Feature say which feature it is: a position in Version.Features.
 	Version *feature.ViewVersion
 	Feature int
@@ -77,27 +82,35 @@ func (c *Column) Ref() string { return c.Version.Ref() + "." + c.Version.Feature
 func ColumnName(view, name string) string { return feature.OutputName(view, name) }
 
 // NewPlan is the plan of a service without policies. keyMapping gives, for a join key on the left, the caller's column
-// on the right; a key that is absent is taken from the column of its own name. The error is of an on-demand view whose
-// expressions this version of Headwater cannot compile.
-func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, purpose string) (*Plan, error) {
-	b := builder{plan: &Plan{Service: s, Purpose: purpose}, mapping: keyMapping, views: map[string]int{}, computed: map[string]int{}}
+// on the right; a key that is absent is taken from the column of its own name. Each feature is a column, or one for each of
+// the joins that it is read by, in their order. The error is of an on-demand view whose expressions this version of Headwater
+// cannot compile, or a *MixedJoins.
+func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, purpose string, joins ...Join) (*Plan, error) {
+	b := builder{
+		plan: &Plan{Service: s, Purpose: purpose}, mapping: keyMapping, joins: joins, views: map[string]int{}, computed: map[string]int{},
+	}
 	for i := range s.Pins {
 		if v := s.Pins[i].View; v.OnDemand == nil {
-			b.view(v)
+			for _, join := range b.joinsOf(v) {
+				b.view(v, join)
+			}
 		}
 	}
 	for i := range s.Pins {
 		pin := &s.Pins[i]
+		joins := b.joinsOf(pin.View)
 		for j, at := range pin.Features {
-			c, err := b.column(pin.View, at)
-			if err != nil {
-				return nil, err
+			for _, join := range joins {
+				c, err := b.column(pin.View, at, join)
+				if err != nil {
+					return nil, err
+				}
+				c.Name = join.prefix() + pin.Name(j)
+				if d := pin.Default(j); !d.IsNull() {
+					c.Default = &d
+				}
+				b.plan.Columns = append(b.plan.Columns, c)
 			}
-			c.Name = pin.Name(j)
-			if d := pin.Default(j); !d.IsNull() {
-				c.Default = &d
-			}
-			b.plan.Columns = append(b.plan.Columns, c)
 		}
 	}
 	return b.plan, nil
@@ -107,45 +120,55 @@ func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, purpose st
 type builder struct {
 	plan    *Plan
 	mapping map[string]string
-	// views and computed are positions in the plan's lists, by VIEW@VERSION and VIEW@VERSION.FEATURE.
+	joins   []Join
+	// views and computed are positions in the plan's lists, by prefix with VIEW@VERSION and VIEW@VERSION.FEATURE.
 	views, computed map[string]int
 }
 
-// view is the position of a view with a history.
-func (b *builder) view(version *feature.ViewVersion) int {
-	if i, ok := b.views[version.Ref()]; ok {
+// joinsOf is what a view is read by, or computed for: joins, or nil for the caller's own mapping.
+func (b *builder) joinsOf(v *feature.ViewVersion) []*Join {
+	var joins []*Join
+	for i := range b.joins {
+		if b.joins[i].touches(v) {
+			joins = append(joins, &b.joins[i])
+		}
+	}
+	if joins == nil {
+		joins = []*Join{nil}
+	}
+	return joins
+}
+
+// view is the position of a view with a history, read by a join or, nil, by the caller's own mapping.
+func (b *builder) view(version *feature.ViewVersion, join *Join) int {
+	at := join.prefix() + "\x00" + version.Ref()
+	if i, ok := b.views[at]; ok {
 		return i
 	}
-	v := View{Version: version, TTL: version.TTL}
-	for _, k := range version.EntityVersion.JoinKeys {
-		name := k.Name
-		if mapped, ok := b.mapping[name]; ok {
-			name = mapped
-		}
-		v.KeyColumns = append(v.KeyColumns, name)
-	}
 	i := len(b.plan.Views)
-	b.views[version.Ref()] = i
-	b.plan.Views = append(b.plan.Views, v)
+	b.views[at] = i
+	b.plan.Views = append(b.plan.Views, View{
+		Version: version, Prefix: join.prefix(), KeyColumns: KeyColumns(version, b.mapping, join), TTL: version.TTL,
+	})
 	return i
 }
 
 // column is a feature of a view as it is without a name and a default of the service's.
-func (b *builder) column(v *feature.ViewVersion, at int) (Column, error) {
+func (b *builder) column(v *feature.ViewVersion, at int, join *Join) (Column, error) {
 	f := &v.Features[at]
-	c := Column{Name: ColumnName(v.Name, f.Name), Version: v, Feature: at, Type: f.Type, View: Computed}
+	c := Column{Name: ColumnName(v.Name, f.Name), Prefix: join.prefix(), Version: v, Feature: at, Type: f.Type, View: Computed}
 	if v.OnDemand == nil {
-		c.View, c.Slot = b.view(v), at
+		c.View, c.Slot = b.view(v, join), at
 		return c, nil
 	}
 	var err error
-	c.computed, err = b.compute(v, at)
+	c.computed, err = b.compute(v, at, join)
 	return c, err
 }
 
 // compute is the position of an on-demand feature, after those it reads.
-func (b *builder) compute(v *feature.ViewVersion, at int) (int, error) {
-	ref := v.Ref() + "." + v.Features[at].Name
+func (b *builder) compute(v *feature.ViewVersion, at int, join *Join) (int, error) {
+	ref := join.prefix() + "\x00" + v.Ref() + "." + v.Features[at].Name
 	if i, ok := b.computed[ref]; ok {
 		return i, nil
 	}
@@ -163,7 +186,7 @@ func (b *builder) compute(v *feature.ViewVersion, at int) (int, error) {
 		if r.View == "" {
 			a.input, err = b.input(v, r.Name)
 		} else {
-			a.read, err = b.read(v, r)
+			a.read, err = b.read(v, r, join)
 		}
 		if err != nil {
 			return 0, err
@@ -190,18 +213,25 @@ func (b *builder) input(v *feature.ViewVersion, name string) (int, error) {
 }
 
 // read is the position of a feature that an on-demand feature reads. It is seen as the service shows it, default included,
-// when the service picks it of the same version.
-func (b *builder) read(v *feature.ViewVersion, r expr.Ref) (int, error) {
+// when the service picks it of the same version. Under a join it is that join's, or where the join does not touch it, the one
+// that no join does: what another join reads is of another entity.
+func (b *builder) read(v *feature.ViewVersion, r expr.Ref, join *Join) (int, error) {
 	from := slices.IndexFunc(v.ViewVersions, func(w *feature.ViewVersion) bool { return w.Name == r.View })
 	if from < 0 || v.ViewVersions[from].FeatureIndex(r.Name) < 0 {
 		return 0, fmt.Errorf("view %s reads %s, which it is not resolved to", v.Ref(), r)
 	}
 	of := v.ViewVersions[from]
-	c, err := b.column(of, of.FeatureIndex(r.Name))
+	if !join.touches(of) {
+		if other := b.joinsOf(of)[0]; other != nil {
+			return 0, &MixedJoins{View: v, Join: join.prefix(), Reads: of, Other: other.Prefix}
+		}
+		join = nil
+	}
+	c, err := b.column(of, of.FeatureIndex(r.Name), join)
 	if err != nil {
 		return 0, err
 	}
-	if i := slices.IndexFunc(b.plan.reads, func(o Column) bool { return o.Ref() == c.Ref() }); i >= 0 {
+	if i := slices.IndexFunc(b.plan.reads, func(o Column) bool { return o.Prefix == c.Prefix && o.Ref() == c.Ref() }); i >= 0 {
 		return i, nil
 	}
 	for i := range b.plan.Service.Pins {

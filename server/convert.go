@@ -153,6 +153,7 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 		out.State = headwaterv1.DatasetState_DATASET_STATE_RELEASED
 	}
 	out.Views, out.OnDemand = manifestViews(m.Views), manifestViews(m.OnDemand)
+	out.Features, out.Joins = m.Features, manifestJoins(m.Joins)
 	for name, version := range m.Followed {
 		if out.Followed == nil {
 			out.Followed = map[string]int32{}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 
 	"google.golang.org/grpc"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/dataset"
+	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/read"
@@ -31,13 +31,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		return err
 	}
 	header := first.GetHeader()
-	if first.GetService() == "" || header == nil {
-		if err := access.RequireAny(ctx, access.ActionReadOffline, access.KindService); err != nil {
-			return err
-		}
-		return fault.New(fault.InvalidArgument, "the first message of a build has no service or no header, expected both")
-	}
-	service, err := s.registry.Catalog().Service(first.GetService())
+	service, features, err := s.asked(ctx, first)
 	if err != nil {
 		return err
 	}
@@ -46,6 +40,13 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	}
 	if err := checkMapping(service, header.GetKeyMapping(), "header.key_mapping"); err != nil {
 		return err
+	}
+	joins, err := dataset.ResolveJoins(service, joinsOf(header.GetJoins()), "header.joins")
+	if err != nil {
+		return err
+	}
+	plan := func(service *feature.ServiceVersion) (*read.Plan, error) {
+		return dataset.NewPlan(service, header.GetKeyMapping(), joins, header.GetPurpose())
 	}
 	spine := &arrowParts{part: first.GetArrow(), next: func() ([]byte, error) {
 		m, err := stream.Recv()
@@ -57,15 +58,14 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	out := &chunkWriter{send: func(b []byte) error {
 		return stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Arrow{Arrow: b}})
 	}}
-	plan, err := planOf(service, header.GetKeyMapping(), header.GetPurpose())
-	if err != nil {
+	request := dataset.Request{
+		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
+		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, Principal: access.PrincipalFrom(ctx).Name,
+	}
+	if request.Plan, err = plan(service); err != nil {
 		return err
 	}
-	manifest, err := s.builder.Build(ctx, dataset.Request{
-		Plan: plan, Follow: s.follow(service, header.GetKeyMapping(), header.GetPurpose()),
-		Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
-		KeyMapping: header.GetKeyMapping(), Principal: access.PrincipalFrom(ctx).Name,
-	}, spine, out)
+	manifest, err := s.builder.Build(ctx, request, spine, out)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,6 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 // unbuilt refuses what a header may ask for and nothing does yet.
 func unbuilt(header *headwaterv1.BuildDatasetHeader) error {
 	for name, asked := range map[string]bool{
-		"features": len(header.GetFeatures()) > 0, "joins": len(header.GetJoins()) > 0,
 		"query": header.GetQuery() != nil, "events": header.GetEvents() != nil,
 		"knowledge": header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT, "allow_partial": header.GetAllowPartial(),
 		"with_statuses": header.GetWithStatuses(), "leave_out": len(header.GetLeaveOut()) > 0,
@@ -147,23 +146,17 @@ func (s *datasetService) VerifyDataset(ctx context.Context, req *headwaterv1.Ver
 func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dataset.Manifest, *read.Plan, error) {
 	m, err := dataset.Find(ctx, s.pool, ref)
 	if err != nil {
-		return nil, nil, missing(ctx, access.ActionReadOffline, access.KindService, err)
+		return nil, nil, missingDataset(ctx, err)
 	}
-	service, err := s.registry.Catalog().PastService(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion))
+	service, err := s.builtOf(ctx, m)
 	if err != nil {
-		return nil, nil, err
-	}
-	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
 		// Who may know of the dataset is told what is missing to read it.
 		if fault.ReasonOf(err) == fault.PermissionDenied && !access.Allows(ctx, access.ActionList, access.KindDataset, m.Name) {
-			err = missing(ctx, access.ActionReadOffline, access.KindService, dataset.Missing(ref))
+			err = missingDataset(ctx, dataset.Missing(ref))
 		}
 		return nil, nil, err
 	}
-	if service, err = s.followed(service, m); err != nil {
-		return nil, nil, err
-	}
-	plan, err := planOf(service, m.KeyMapping, m.Purpose)
+	plan, err := dataset.NewPlan(service, m.KeyMapping, m.Joins, m.Purpose)
 	return m, plan, err
 }
 

@@ -148,7 +148,7 @@ func TestBuildRefuses(t *testing.T) {
 	p.ingest(flights(flight("ORD", 7, at, feature.Float64(1))), 0)
 	p.materialize("delays", "recent", "traffic")
 	refused("no service", "modle", header, spine, fault.NotFound, `found no service called "modle"; did you mean model?`)
-	refused("no header", "model", nil, spine, fault.InvalidArgument, "the first message of a build has no service or no header, expected both")
+	refused("no header", "model", nil, spine, fault.InvalidArgument, "the first message of a build has no header, expected one")
 	refused("a name that is none", "model", &headwaterv1.BuildDatasetHeader{Name: "My Data"}, spine, fault.InvalidArgument, "the request does not hold to its rules")
 	refused("a mapping of no key", "model", &headwaterv1.BuildDatasetHeader{KeyMapping: map[string]string{"orign": "origin"}}, spine, fault.InvalidArgument,
 		"key mapping: orign: no view of service model has a join key of this name; leave it out, or correct it: a join key stands on the left, the column to take on the right")

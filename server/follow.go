@@ -148,7 +148,7 @@ type followedView struct {
 
 // follow makes the plans of datasets of a service that follows views as published: at the versions that are published at the
 // dataset's position. nil for a service that follows none.
-func (s *datasetService) follow(service *feature.ServiceVersion, mapping map[string]string, purpose string) func(context.Context, int64) (*read.Plan, error) {
+func (s *datasetService) follow(service *feature.ServiceVersion, plan func(*feature.ServiceVersion) (*read.Plan, error)) func(context.Context, int64) (*read.Plan, error) {
 	if !service.Follows() {
 		return nil
 	}
@@ -160,7 +160,7 @@ func (s *datasetService) follow(service *feature.ServiceVersion, mapping map[str
 		if err != nil {
 			return nil, err
 		}
-		return planOf(followed, mapping, purpose)
+		return plan(followed)
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string) (*
 }
 
 func compilePlan(s *feature.ServiceVersion, mapping map[string]string) (*compiledPlan, error) {
-	p, err := planOf(s, mapping, "")
+	p, err := planOf(s, mapping)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func compilePlan(s *feature.ServiceVersion, mapping map[string]string) (*compile
 }
 
 // planOf is read.NewPlan with its error for a caller.
-func planOf(s *feature.ServiceVersion, mapping map[string]string, purpose string) (*read.Plan, error) {
-	p, err := read.NewPlan(s, mapping, purpose)
+func planOf(s *feature.ServiceVersion, mapping map[string]string) (*read.Plan, error) {
+	p, err := read.NewPlan(s, mapping, "")
 	if err != nil {
 		return nil, fault.New(fault.FailedPrecondition, "service %s cannot be read by this version of Headwater: %v; apply a new version of "+
 			"the view", s.Ref(), err)
@@ -188,8 +188,12 @@ func checkMapping(service *feature.ServiceVersion, mapping map[string]string, fi
 				return slices.ContainsFunc(v.EntityVersion.JoinKeys, func(c feature.Column) bool { return c.Name == key })
 			})
 		}) {
-			return badMapping(field, key, fmt.Sprintf("no view of service %s has a join key of this name; leave it out, or correct it: "+
-				"a join key stands on the left, the column to take on the right", service.Name))
+			of := "service " + service.Name
+			if service.Name == "" {
+				of = "the dataset"
+			}
+			return badMapping(field, key, fmt.Sprintf("no view of %s has a join key of this name; leave it out, or correct it: "+
+				"a join key stands on the left, the column to take on the right", of))
 		}
 	}
 	return nil

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
@@ -24,22 +23,39 @@ func newDataset(a *app) *cobra.Command {
 
 func newDatasetBuild(a *app) *cobra.Command {
 	var service, spine, out, format, mapping string
+	var joins []string
 	header := &headwaterv1.BuildDatasetHeader{}
 	cmd := &cobra.Command{
-		Use: "build --service S --spine FILE --out FILE", Short: "Join a spine to a service's features, each row as of its own time",
+		Use: "build (--service S | --feature VIEW.FEATURE --name NAME) --spine FILE --out FILE", Short: "Join a spine to features, each row as of its own time",
 		Long: `Sends a spine (rows of join keys and a timestamp, with labels or any other columns), and writes it back with one column
-VIEW__FEATURE for each feature of the service: the value that was the newest one known at the row's timestamp. There is one
-row for each of the spine's, in its order. The server keeps the spine and a manifest, so the dataset can be had again.`,
+VIEW__FEATURE for each feature: the value that was the newest one known at the row's timestamp. There is one row for each of
+the spine's, in its order. The server keeps the spine and a manifest, so the dataset can be had again.
+
+Features are those of a service, or are listed by --feature. With --join the views of an entity are read once for each of
+several columns: with --join home_:airport=home_airport --join away_:airport=away_airport each feature of views of airports is
+two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
 		Args: takesNone,
 		RunE: a.document(func(cmd *cobra.Command, c *client.Client, _ []string) error {
-			if err := require(cmd, "service", "spine", "out"); err != nil {
-				return err
+			switch {
+			case len(header.Features) == 0:
+				if err := require(cmd, "service", "spine", "out"); err != nil {
+					return err
+				}
+			case service != "":
+				return usagef("found --service and --feature, expected one of the two")
+			default:
+				if err := require(cmd, "name", "spine", "out"); err != nil {
+					return err
+				}
 			}
 			if _, err := tabular.FormatOf(out); err != nil {
 				return err
 			}
 			var err error
 			if header.KeyMapping, err = parseMapping(mapping); err != nil {
+				return err
+			}
+			if header.Joins, err = parseJoins(joins); err != nil {
 				return err
 			}
 			form, err := tabular.ParseFormat(format)
@@ -51,93 +67,18 @@ row for each of the spine's, in its order. The server keeps the spine and a mani
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&service, "service", "", "the service whose features to join, NAME or NAME@VERSION")
+	flags.StringSliceVar(&header.Features, "feature", nil, "instead of a service: VIEW.FEATURE or VIEW@VERSION.FEATURE, or a view for all of its features; "+
+		"several by commas, or again")
 	flags.StringVar(&spine, "spine", "", "file of entity keys, timestamps and any other columns; - is standard input")
 	flags.StringVar(&format, "format", "", "format of the spine: "+tabular.FormatNames()+" (default: by extension)")
 	flags.StringVar(&out, "out", "", "file to write: .parquet, .csv, .ndjson, .arrow or .arrows")
-	flags.StringVar(&header.Name, "name", "", "name of the dataset (default: the service's)")
+	flags.StringVar(&header.Name, "name", "", "name of the dataset (default: the service's; required with --feature)")
 	flags.StringVar(&header.AsOf, "as-of", "", "state of the data: pos:17, run:VIEW@2/5 or a time (default: the newest)")
 	flags.StringVar(&header.Purpose, "purpose", "", "why, kept with the dataset")
 	flags.StringVar(&header.TimestampColumn, "timestamp", "timestamp", "the spine's column that says for when")
 	flags.StringVar(&mapping, "key-mapping", "", "join keys that the spine calls otherwise, KEY=COLUMN[,KEY2=COLUMN2]")
+	flags.StringArrayVar(&joins, "join", nil, "views to read by other columns, under a prefix: PREFIX:KEY=COLUMN[,KEY2=COLUMN2][@VIEW,VIEW2]; again for more")
 	return cmd
-}
-
-func parseMapping(s string) (map[string]string, error) {
-	if s == "" {
-		return nil, nil
-	}
-	mapping := map[string]string{}
-	for _, pair := range strings.Split(s, ",") {
-		key, column, ok := strings.Cut(pair, "=")
-		if !ok || key == "" || column == "" || mapping[key] != "" {
-			return nil, usagef("found --key-mapping %q, expected KEY=COLUMN[,KEY2=COLUMN2], each key once", s)
-		}
-		mapping[key] = column
-	}
-	return mapping, nil
-}
-
-type spineFile struct {
-	path   string
-	format tabular.Format
-}
-
-// open reads a spine's columns: its timestamp as a timestamp, its keys as the service's entities have them, its
-// inputs as on-demand features take them, and the rest
-// as the file has it.
-func (s spineFile) open(ctx context.Context, a *app, c *client.Client, service string, header *headwaterv1.BuildDatasetHeader) (*tabular.File, *tabular.Reader, error) {
-	keys, inputs, _, err := serviceColumns(ctx, c, service)
-	if err != nil {
-		return nil, nil, err
-	}
-	typed := []feature.Column{{Name: header.TimestampColumn, Type: feature.TypeTimestamp}}
-	for key := range header.KeyMapping {
-		if _, ok := keyType(keys, key); !ok && keys != nil {
-			return nil, nil, usagef("--key-mapping: found key %s, expected one of service %s: %s", key, service, strings.Join(columnNames(keys), ", "))
-		}
-	}
-	for _, k := range keys {
-		typed = append(typed, feature.Column{Name: first(header.KeyMapping[k.Name], k.Name), Type: k.Type})
-	}
-	for _, in := range inputs {
-		if _, ok := keyType(typed, in.Name); !ok {
-			typed = append(typed, in)
-		}
-	}
-	file, err := tabular.Open(s.path, a.in, s.format)
-	if err != nil {
-		return nil, nil, spineFault(err)
-	}
-	columns, err := file.Columns(typed)
-	if err == nil {
-		var rows *tabular.Reader
-		if rows, err = file.Read(columns, header.TimestampColumn); err == nil {
-			return file, rows, nil
-		}
-	}
-	_ = file.Close()
-	return nil, nil, spineFault(err)
-}
-
-func columnNames(columns []feature.Column) []string {
-	var names []string
-	for _, c := range columns {
-		names = append(names, c.Name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// spineFault is the fault of a file that is to be a spine.
-func spineFault(err error) error {
-	f := fault.As(err)
-	if f == nil || f.Reason != fault.InvalidRows {
-		return err
-	}
-	again := *f
-	again.Reason = fault.InvalidSpine
-	again.Message = "spine " + f.Message
-	return &again
 }
 
 func (a *app) buildDataset(
@@ -310,7 +251,7 @@ func newDatasetList(a *app) *cobra.Command {
 			}
 			t := table{header: []string{"ID", "DATASET", "STATE", "SERVICE", "POSITION#", "ROWS#", "DIGEST", "CREATED AT", "CREATED BY"}}
 			for _, m := range list.Datasets {
-				t.add(m.Id, m.Name+"@"+number(m.Version), enumName(m.State, "DATASET_STATE_"), m.Service+"@"+number(m.ServiceVersion),
+				t.add(m.Id, m.Name+"@"+number(m.Version), enumName(m.State, "DATASET_STATE_"), servedBy(m),
 					number(m.Position), number(m.Rows), short(m.ContentDigest), moment(m.CreatedAt), m.Principal)
 			}
 			return a.print(list, t)
@@ -333,17 +274,40 @@ func newDatasetShow(a *app) *cobra.Command {
 	}
 }
 
+// servedBy is what a dataset's features are of: a service, or views.
+func servedBy(m *headwaterv1.Manifest) string {
+	if m.GetService() != "" {
+		return m.GetService() + "@" + number(m.GetServiceVersion())
+	}
+	return counted(int64(len(m.GetFeatures())), "feature")
+}
+
+func joinText(j *headwaterv1.DatasetJoin) string {
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(j.GetKeyMapping())) {
+		keys = append(keys, key+" is column "+j.KeyMapping[key])
+	}
+	return strings.TrimSpace(strings.Join(keys, ", ") + " for views " + strings.Join(j.GetViews(), ", "))
+}
+
 func manifestSections(m *headwaterv1.Manifest) []section {
 	var facts section
 	facts.add("id", m.GetId())
 	facts.add("dataset", m.GetName()+"@"+number(m.GetVersion()))
 	facts.add("state", enumName(m.GetState(), "DATASET_STATE_"))
-	facts.add("service", m.GetService()+"@"+number(m.GetServiceVersion()))
+	if m.GetService() != "" {
+		facts.add("service", servedBy(m))
+	} else {
+		facts.add("features", number(len(m.GetFeatures())))
+	}
 	facts.add("position", number(m.GetPosition()))
 	facts.add("rows", number(m.GetRows()))
 	facts.add("timestamp", m.GetTimestampColumn())
 	for _, key := range slices.Sorted(maps.Keys(m.GetKeyMapping())) {
 		facts.add("key "+key, "column "+m.KeyMapping[key])
+	}
+	for _, j := range m.GetJoins() {
+		facts.add("join "+j.Prefix, joinText(j))
 	}
 	if m.GetPurpose() != "" {
 		facts.add("purpose", m.Purpose)

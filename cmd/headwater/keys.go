@@ -14,12 +14,11 @@ import (
 // on-demand features, each once, by name. A caller who may read the service need not be allowed to look at its definitions:
 // then known is false.
 func serviceColumns(ctx context.Context, c *client.Client, service string) (keys, inputs []feature.Column, known bool, err error) {
-	l := lookUp{ctx: ctx, client: c, seen: map[string]bool{}}
-	err = l.service(service)
-	if fault.ReasonOf(err) == fault.PermissionDenied {
-		return nil, nil, false, nil
+	l, err := lookUpColumns(ctx, c, service, nil)
+	if l == nil || err != nil {
+		return nil, nil, false, err
 	}
-	return l.keys, l.inputs, err == nil, err
+	return l.keys, l.inputs, true, nil
 }
 
 // lookUp reads definitions.
@@ -28,6 +27,28 @@ type lookUp struct {
 	client       *client.Client
 	seen         map[string]bool
 	keys, inputs []feature.Column
+	// histories are the views with a history, entities those by name with their keys.
+	histories []*feature.ViewVersion
+	entities  map[string]*feature.EntityVersion
+}
+
+// lookUpColumns asks for what a service, or else features by reference, take. A caller who may not look at definitions gets nil.
+func lookUpColumns(ctx context.Context, c *client.Client, service string, features []string) (*lookUp, error) {
+	l := &lookUp{ctx: ctx, client: c, seen: map[string]bool{}, entities: map[string]*feature.EntityVersion{}}
+	err := error(nil)
+	if service != "" {
+		err = l.service(service)
+	}
+	for _, ref := range features {
+		view, _, _ := strings.Cut(ref, ".")
+		if err == nil {
+			err = l.view(view)
+		}
+	}
+	if fault.ReasonOf(err) == fault.PermissionDenied {
+		return nil, nil
+	}
+	return l, err
 }
 
 func (l *lookUp) get(kind headwaterv1.DefinitionKind, name string) (*headwaterv1.GetDefinitionResponse, error) {
@@ -73,6 +94,9 @@ func (l *lookUp) view(ref string) error {
 		if err := l.entity(view.Entity); err != nil {
 			return err
 		}
+		l.histories = append(l.histories, &feature.ViewVersion{
+			View: feature.View{Name: view.Name}, Version: int(d.GetSummary().GetVersion()), EntityVersion: l.entities[view.Entity],
+		})
 	}
 	return nil
 }
@@ -87,8 +111,14 @@ func (l *lookUp) entity(name string) error {
 		return err
 	}
 	for _, e := range d.GetDefinition().GetEntities() {
+		keys := &feature.EntityVersion{}
+		l.entities[name] = keys
 		for _, k := range e.JoinKeys {
-			if err := l.add(&l.keys, k.Name, k.Type, "join key "+k.Name+" of entity "+e.Name); err != nil {
+			what := "join key " + k.Name + " of entity " + e.Name
+			if err := l.add(&l.keys, k.Name, k.Type, what); err != nil {
+				return err
+			}
+			if err := l.add(&keys.JoinKeys, k.Name, k.Type, what); err != nil {
 				return err
 			}
 		}

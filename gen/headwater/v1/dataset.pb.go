@@ -433,7 +433,7 @@ type DatasetJoin struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of the names of the columns, as in `home_`. Distinct.
 	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	// As in the header.
+	// As in the header, which also says it of keys that are absent here.
 	KeyMapping map[string]string `protobuf:"bytes,2,rep,name=key_mapping,json=keyMapping,proto3" json:"key_mapping,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The views that are read so. Empty: each that has one of the keys of key_mapping.
 	Views         []string `protobuf:"bytes,3,rep,name=views,proto3" json:"views,omitempty"`

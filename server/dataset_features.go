@@ -1,0 +1,178 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/dataset"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+)
+
+// featureRef is `VIEW.FEATURE` or `VIEW@VERSION.FEATURE` taken apart. feature is empty for all of the view's.
+func featureRef(ref string) (view, feature string) {
+	view, feature, _ = strings.Cut(ref, ".")
+	return view, feature
+}
+
+// referenced is what is read by feature references: a service without a name, and each feature as `VIEW@VERSION.FEATURE`. find
+// finds a view by NAME or NAME@VERSION.
+func referenced(refs []string, find func(string) (*feature.ViewVersion, error)) (*feature.ServiceVersion, []string, error) {
+	service := &feature.ServiceVersion{}
+	var features []string
+	for i, ref := range refs {
+		name, picked := featureRef(ref)
+		if name == "" || picked == "" && strings.HasSuffix(ref, ".") {
+			return nil, nil, badFeature(i, "found %q, expected VIEW.FEATURE, VIEW@VERSION.FEATURE, or a view for all of its features", shorten(ref, maxShownName))
+		}
+		view, err := find(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		at := view.FeatureIndex(picked)
+		first, last := at, at
+		switch {
+		case picked == "":
+			first, last = 0, len(view.Features)-1
+		case at < 0:
+			return nil, nil, badFeature(i, "found no feature called %q in view %s%s", shorten(picked, maxShownName), view.Ref(), guessFeature(picked, view))
+		}
+		// References to one view, one behind the other, are one pin.
+		if n := len(service.Pins); n == 0 || service.Pins[n-1].View != view {
+			service.Pins = append(service.Pins, feature.ServicePin{View: view})
+		}
+		pin := &service.Pins[len(service.Pins)-1]
+		for at := first; at <= last; at++ {
+			full := view.Ref() + "." + view.Features[at].Name
+			if slices.Contains(features, full) {
+				return nil, nil, badFeature(i, "found %s a second time, expected each feature once", full)
+			}
+			features = append(features, full)
+			pin.Features = append(pin.Features, at)
+		}
+	}
+	for _, p := range service.OutputProblems() {
+		return nil, nil, fault.New(fault.InvalidArgument, "features: %s", p.Message).
+			Violating(fault.Violation{Field: "header.features", Description: p.Message})
+	}
+	return service, features, nil
+}
+
+func guessFeature(name string, view *feature.ViewVersion) string {
+	var names []string
+	for _, f := range view.Features {
+		names = append(names, f.Name)
+	}
+	if near, ok := feature.Nearest(name, names); ok {
+		return "; did you mean " + near + "?"
+	}
+	if len(names) > 8 {
+		return fmt.Sprintf("; `headwater describe view %s` shows the %d there are", view.Name, len(names))
+	}
+	return "; there is " + strings.Join(names, ", ")
+}
+
+func badFeature(i int, format string, args ...any) error {
+	description := fmt.Sprintf(format, args...)
+	return fault.New(fault.InvalidArgument, "features: %s", description).
+		Violating(fault.Violation{Field: fmt.Sprintf("header.features[%d]", i), Description: description})
+}
+
+// asked is what a build is to read: the service that it names, or the features that it lists, with these by version.
+func (s *datasetService) asked(ctx context.Context, first *headwaterv1.BuildDatasetRequest) (*feature.ServiceVersion, []string, error) {
+	header, catalog := first.GetHeader(), s.registry.Catalog()
+	refs := header.GetFeatures()
+	if header == nil || (first.GetService() == "") == (len(refs) == 0) {
+		found := "no header, expected one"
+		switch {
+		case header == nil:
+		case len(refs) == 0:
+			found = "neither a service nor features, expected one of the two"
+		default:
+			found = "both a service and features, expected one of the two"
+		}
+		err := fault.New(fault.InvalidArgument, "the first message of a build has %s", found)
+		if first.GetService() == "" {
+			return nil, nil, errors.Join(requireAnyRead(ctx), err)
+		}
+		return nil, nil, err
+	}
+	if len(refs) == 0 {
+		service, err := catalog.Service(first.GetService())
+		return service, nil, err
+	}
+	// Decided on before it is told whether there is such a view.
+	for _, ref := range refs {
+		name, _ := featureRef(ref)
+		view, _ := catalog.View(name)
+		if err := access.RequireView(ctx, access.ActionReadOffline, shorten(name, maxShownName), view); err != nil {
+			return nil, nil, err
+		}
+	}
+	service, features, err := referenced(refs, catalog.View)
+	if err != nil {
+		return nil, nil, err
+	}
+	if header.GetName() == "" {
+		return nil, nil, fault.New(fault.InvalidArgument, "name: found none, expected one: a dataset of features by reference has no service to "+
+			"be called after").Violating(fault.Violation{Field: "header.name", Description: "found none, expected one"})
+	}
+	return service, features, access.RequireViews(ctx, access.ActionReadOffline, service)
+}
+
+// requireAnyRead decides whether there may be a dataset that the caller may read: of any service, or of any view.
+func requireAnyRead(ctx context.Context) error {
+	if access.AllowsAny(ctx, access.ActionReadOffline, access.KindView) && !access.AllowsAny(ctx, access.ActionReadOffline, access.KindService) {
+		return access.RequireAny(ctx, access.ActionReadOffline, access.KindView)
+	}
+	return access.RequireAny(ctx, access.ActionReadOffline, access.KindService)
+}
+
+// missingDataset is the error of a dataset that was looked for by who wants to read it.
+func missingDataset(ctx context.Context, err error) error {
+	if fault.ReasonOf(err) != fault.NotFound {
+		return err
+	}
+	return errors.Join(requireAnyRead(ctx), err)
+}
+
+// builtOf is what a dataset was built of, by service or by references, at the versions that it reads.
+func (s *datasetService) builtOf(ctx context.Context, m *dataset.Manifest) (*feature.ServiceVersion, error) {
+	catalog := s.registry.Catalog()
+	if len(m.Features) > 0 {
+		service, _, err := referenced(m.Features, catalog.PastView)
+		if err != nil {
+			return nil, err
+		}
+		return service, access.RequireViews(ctx, access.ActionReadOffline, service)
+	}
+	service, err := catalog.PastService(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion))
+	if err != nil {
+		return nil, err
+	}
+	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
+		return nil, err
+	}
+	return s.followed(service, m)
+}
+
+func joinsOf(joins []*headwaterv1.DatasetJoin) []dataset.Join {
+	var list []dataset.Join
+	for _, j := range joins {
+		list = append(list, dataset.Join{Prefix: j.GetPrefix(), KeyMapping: j.GetKeyMapping(), Views: j.GetViews()})
+	}
+	return list
+}
+
+func manifestJoins(joins []dataset.Join) []*headwaterv1.DatasetJoin {
+	var list []*headwaterv1.DatasetJoin
+	for _, j := range joins {
+		list = append(list, &headwaterv1.DatasetJoin{Prefix: j.Prefix, KeyMapping: j.KeyMapping, Views: j.Views})
+	}
+	return list
+}
