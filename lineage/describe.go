@@ -263,11 +263,12 @@ func (d *definition) properties(description, owner string) properties {
 
 func (w *walker) describeDatasets(ctx context.Context, nodes []node, described map[node]*Node) error {
 	type manifest struct {
-		Rows          int64  `json:"rows"`
-		SpineDigest   string `json:"spine_digest"`
-		ContentDigest string `json:"content_digest"`
-		Purpose       string `json:"purpose"`
-		Principal     string `json:"principal"`
+		Rows          int64    `json:"rows"`
+		SpineDigest   string   `json:"spine_digest"`
+		ContentDigest string   `json:"content_digest"`
+		Purpose       string   `json:"purpose"`
+		Principal     string   `json:"principal"`
+		Features      []string `json:"features"`
 	}
 	type row struct {
 		ID, Name       string
@@ -290,7 +291,13 @@ func (w *walker) describeDatasets(ctx context.Context, nodes []node, described m
 		p.text("name", r.Name)
 		p.number("version", int64(r.Version))
 		p.text("state", r.State)
-		p.text("service", service)
+		of := strings.TrimPrefix(service, "service:")
+		if r.Service == "" {
+			of = count(int64(len(r.Manifest.Features)), "feature")
+			p.number("features", int64(len(r.Manifest.Features)))
+		} else {
+			p.text("service", service)
+		}
 		p.number("position", r.Position)
 		p.number("rows", r.Manifest.Rows)
 		p.text("spine_digest", r.Manifest.SpineDigest)
@@ -301,7 +308,7 @@ func (w *walker) describeDatasets(ctx context.Context, nodes []node, described m
 		described[node{kind: Dataset, name: r.ID}] = &Node{
 			ID: NodeRef{Kind: Dataset, DatasetID: r.ID}.String(),
 			Title: fmt.Sprintf("%s@%d, %s for %s at position %d", r.Name, r.Version, count(r.Manifest.Rows, "row"),
-				strings.TrimPrefix(service, "service:"), r.Position),
+				of, r.Position),
 			Properties: p,
 		}
 	}

@@ -140,6 +140,19 @@ func (w *walker) featuresDown(ctx context.Context, features []node) error {
 			}
 		}
 	}
+	// As servicesDown.
+	if w.root.kind == Load || w.root.kind == Run {
+		return nil
+	}
+	datasets, err := collect[datasetFeature](ctx, w.q, selectDatasetFeature+`WHERE v.id = ANY ($1) LIMIT $2`, ids(features), w.room())
+	if err != nil {
+		return err
+	}
+	for _, d := range datasets {
+		if f := (node{kind: Feature, id: d.View, name: d.Feature}); asked[f] {
+			w.follow(f, node{kind: Dataset, name: d.Dataset}, Definition, 0)
+		}
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package lineage_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"iter"
 	"log/slog"
 	"slices"
@@ -134,7 +135,10 @@ func (e *engines) materialize(view string) *materialize.Run {
 	}
 }
 
-func (e *engines) build(name string) *dataset.Manifest {
+func (e *engines) build(name string) *dataset.Manifest { return e.buildOf(name, nil) }
+
+// buildOf builds a dataset of the service, or of all that it has by reference.
+func (e *engines) buildOf(name string, features []string) *dataset.Manifest {
 	e.t.Helper()
 	service, err := e.registry.Catalog().Service("model")
 	if err != nil {
@@ -158,12 +162,15 @@ func (e *engines) build(name string) *dataset.Manifest {
 	if err := w.Close(); err != nil {
 		e.t.Fatal(err)
 	}
+	if features != nil {
+		service = &feature.ServiceVersion{Pins: service.Pins}
+	}
 	plan, err := read.NewPlan(service, nil, "")
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	m, err := dataset.NewBuilder(e.pool, "test").Build(context.Background(), dataset.Request{
-		Plan: plan, Name: name, Principal: "ada",
+		Plan: plan, Name: name, Features: features, Principal: "ada",
 	}, &spine, &out)
 	if err != nil {
 		e.t.Fatal(err)
@@ -238,6 +245,19 @@ func TestEngines(t *testing.T) {
 		"source:flights", "run:delays@1/1", "load:1", "load:2")
 	e.expect("dataset:training@2", lineage.Up, "dataset:"+after.ID, "service:model@1", "feature:delays@1.delay", "view:delays@1",
 		"source:flights", "run:delays@1/1", "run:delays@1/2", "load:1", "load:2", "load:3")
+
+	// A dataset of features by reference is of these.
+	few := e.buildOf("few", []string{"delays@1.delay"})
+	e.expect("dataset:few@1", lineage.Up, "dataset:"+few.ID, "feature:delays@1.delay", "view:delays@1", "source:flights", "run:delays@1/1",
+		"run:delays@1/2", "load:1", "load:2", "load:3")
+	e.expect("feature:delays.delay", lineage.Down, "feature:delays@1.delay", "service:model@1", "dataset:"+before.ID, "dataset:"+after.ID, "dataset:"+few.ID)
+	e.expect("load:3", lineage.Down, "load:3", "run:delays@1/2", "view:delays@1", "feature:delays@1.delay", "service:model@1",
+		"dataset:"+after.ID, "dataset:"+few.ID)
+	if g, err := lineage.Walk(context.Background(), e.pool, "dataset:few@1", lineage.Up, 1); err != nil || !slices.ContainsFunc(g.Nodes, func(n lineage.Node) bool {
+		return n.Title == fmt.Sprintf("few@1, 1 row for 1 feature at position %d", few.Position) && n.Properties["features"] == "1" && n.Properties["service"] == ""
+	}) {
+		t.Errorf("found %+v, %v", g, err)
+	}
 
 	// A new version of the view stands beside the old one. Its run fails: two rows of one key at one time.
 	view.SQL = &feature.SQLTransform{Sources: view.SQL.Sources, Query: "SELECT origin, event_time, available_at, delay FROM flights, " +

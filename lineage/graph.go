@@ -35,7 +35,7 @@ type EdgeKind uint8
 
 const (
 	// Definition: what is at the edge's end is defined by, or belongs to, what is at its start. source → view, view →
-	// feature, view → service, feature → service, source → load, service → dataset.
+	// feature, view → service, feature → service, source → load, service → dataset, and feature → dataset of one without a service.
 	Definition EdgeKind = iota + 1
 	// Read: load → run, run → dataset, run → run of a view that reads the first one's, and source → run for a source of whose
 	// loads a run read none: it found no row, or the rows are in a table of others.

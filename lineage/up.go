@@ -144,7 +144,7 @@ func (w *walker) servicesUp(ctx context.Context, services []node) error {
 	return nil
 }
 
-// datasetsUp goes from datasets to their services and to the runs behind them. Nothing comes from a dataset, so there is
+// datasetsUp goes from datasets to their services, or to the features that were asked for by reference, and to the runs behind them. Nothing comes from a dataset, so there is
 // one, and it is the root: the views above it are asked at its sequences.
 func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 	services, err := collect[datasetService](ctx, w.q, selectDatasetService+`WHERE ds.id = ANY ($1)`, names(datasets))
@@ -153,6 +153,13 @@ func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 	}
 	for _, s := range services {
 		w.follow(node{kind: Service, id: s.Service}, node{kind: Dataset, name: s.Dataset}, Definition, 0)
+	}
+	features, err := collect[datasetFeature](ctx, w.q, selectDatasetFeature+`WHERE ds.id = ANY ($1) LIMIT $2`, names(datasets), w.room())
+	if err != nil {
+		return err
+	}
+	for _, f := range features {
+		w.follow(node{kind: Feature, id: f.View, name: f.Feature}, node{kind: Dataset, name: f.Dataset}, Definition, 0)
 	}
 	type at struct{ View, Seq int64 }
 	views, err := collect[at](ctx, w.q, `SELECT view_id, seq FROM headwater.dataset_view WHERE dataset_id = ANY ($1)`, names(datasets))
@@ -180,3 +187,15 @@ type datasetService struct {
 const selectDatasetService = `
 	SELECT ds.id, s.id FROM headwater.dataset ds
 	JOIN headwater.definition s ON s.kind = 'service' AND s.name = ds.service AND s.version = ds.service_version `
+
+type datasetFeature struct {
+	Dataset string
+	View    int64
+	Feature string
+}
+
+// selectDatasetFeature is the features of datasets that were asked for by reference, `VIEW@VERSION.FEATURE`.
+const selectDatasetFeature = `
+	SELECT ds.id, v.id, split_part(f.ref, '.', 2) FROM headwater.dataset ds
+	CROSS JOIN LATERAL jsonb_array_elements_text(ds.manifest->'features') AS f (ref)
+	JOIN headwater.definition v ON v.kind = 'view' AND v.name || '@' || v.version = split_part(f.ref, '.', 1) `
