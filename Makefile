@@ -13,6 +13,7 @@ export BUF
 # What to test, and further flags for go test: make test PKGS=./internal/database TESTFLAGS=-v
 PKGS ?= ./...
 TESTFLAGS ?=
+PYTEST ?=
 
 .PHONY: help
 help: ## This list
@@ -23,11 +24,17 @@ demo: deps build ## The whole story on real flights, with servers of its own, in
 	@scripts/demo.sh
 
 .PHONY: test
-test: deps ## All tests, on servers of their own (RACE=1: with the race detector)
+test: deps ## All tests, Go's and Python's, on servers of their own (RACE=1: with the race detector)
 	@mkdir -p .cache/bin
 	@go build -o .cache/bin/withservers ./internal/testenv/cmd/withservers
 	@echo "==> go test$(if $(RACE), -race) $(PKGS)"
 	@.cache/bin/withservers $(if $(RACE),env CGO_ENABLED=1) go test -timeout 30m $(if $(RACE),-race) $(TESTFLAGS) $(PKGS)
+	@$(if $(filter ./...,$(PKGS)),$(MAKE) test-python)
+
+.PHONY: test-python
+test-python: deps build ## The tests and examples of the Python client, against a server of their own (PYTEST='-k spine': some of them)
+	@echo "==> pytest"
+	@scripts/test-python.sh $(PYTEST)
 
 .PHONY: bench-windows
 bench-windows: deps ## How fast windowed aggregations are computed, on a Postgres of its own
@@ -60,16 +67,18 @@ ci: ## All that must hold before a change is taken: lint, check-generate, test w
 	@$(MAKE) demo
 
 .PHONY: lint
-lint: check-go ## Format, vet, staticcheck, and buf on the protos
+lint: check-go ## Format, vet, staticcheck, buf on the protos, ruff and mypy on the Python client
 	@echo "==> lint"
 	@scripts/lint.sh
 
 .PHONY: fmt
-fmt: check-go ## Format the Go code
+fmt: check-go ## Format the Go and Python code
 	@go fmt ./...
+	@scripts/python-env.sh
+	@.cache/python/bin/python -m ruff format --quiet --no-cache python
 
 .PHONY: generate
-generate: check-go ## gen/, the tables of docs/definitions.md and the JSON Schema from proto/
+generate: check-go ## gen/, the Python stubs, the tables of docs/definitions.md and the JSON Schema from proto/
 	@echo "==> generate"
 	@scripts/generate.sh
 

@@ -51,6 +51,17 @@ else
 	step 'buf breaking: skipped, there are no earlier protos on main'
 fi
 
+scripts/python-env.sh
+python() { PYTHONPATH=python/src .cache/python/bin/python "$@"; }
+step ruff
+python -m ruff check --quiet --no-cache python
+if ! python -m ruff format --quiet --no-cache --check python; then
+	printf 'python/ is not formatted; run `make fmt`.\n' >&2
+	exit 1
+fi
+step mypy
+python -m mypy --config-file python/pyproject.toml --cache-dir .cache/mypy --no-error-summary python/src/headwater
+
 if command -v shellcheck >/dev/null; then
 	step shellcheck
 	shellcheck scripts/*.sh .ci/run

@@ -1,0 +1,611 @@
+"""The client: one connection to one server, as one principal."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal
+
+import pyarrow as pa
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from headwater._catalog import Catalog, Columns, FeatureList
+from headwater._connection import Connection
+from headwater._dataset import Dataset
+from headwater._manifest import Manifest, enum_name, plain
+from headwater._online import MOST_ENTITIES, Features, Handed
+from headwater._progress import Progress, rows_of, size_of
+from headwater._received import Received
+from headwater._spine import Spine
+from headwater._types import TIMESTAMP, microseconds
+from headwater.errors import DigestMismatchError, HeadwaterError, InternalError, InvalidArgumentError
+from headwater.v1 import dataset_pb2, dataset_pb2_grpc, online_pb2, online_pb2_grpc
+
+_TYPES_FOR = 60.0
+"""For how many seconds the types of a service's keys are taken to be what they were."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """A view's features once more, for other key columns of the spine: of a match, both teams' airports are airports.
+
+    >>> Join("home_", {"airport": "home_airport"})
+    Join(prefix='home_', key_mapping={'airport': 'home_airport'}, views=())
+    """
+
+    prefix: str
+    """What the names of the columns begin with, such as `home_`."""
+    key_mapping: Mapping[str, str]
+    """A view's join key on the left, the spine's column on the right."""
+    views: Sequence[str] = ()
+    """The views that are read so. Empty: each that has one of the keys."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A spine that the server reads: what one SELECT over declared sources gives."""
+
+    sql: str
+    """Held to the rules of a view's SQL."""
+    sources: Sequence[str]
+    """The sources that it reads, `NAME` or `NAME@VERSION`."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """A spine of all events of a source: one row for each, by event time."""
+
+    source: str
+    """`NAME` or `NAME@VERSION`."""
+    start: datetime.datetime | None = None
+    """From which event time on; None: the first. A time without a zone is read as UTC."""
+    end: datetime.datetime | None = None
+    """Up to which event time, itself not; None: the last."""
+    columns: Sequence[str] = ()
+    """The source's columns to keep. Empty: all."""
+
+
+@dataclass(frozen=True)
+class LeaveOut:
+    """A rule by which rows are left out of a dataset. Exactly one of the three is given."""
+
+    any_missing: Sequence[str] | bool = False
+    """Rows in which any of these columns is missing; True: any of the features."""
+    all_missing: Sequence[str] | bool = False
+    """Rows in which all of these columns are missing; True: all of the features."""
+    condition: str = ""
+    """Rows for which this CEL expression over the columns of the result is true."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What computing a dataset again found."""
+
+    manifest: Manifest
+    """What it is compared with."""
+    same: bool
+    """All digests are those of the manifest."""
+    verdict: str
+    """`SAME`, `DIFFERENT`, or `ERASED`: it is what erasures left of it."""
+    differences: list[str]
+    """What differs, one line each."""
+    content_digest: str
+    """What was found, hex."""
+
+    def __bool__(self) -> bool:
+        return self.same
+
+
+class Difference:
+    """In which rows and columns two datasets differ, and which runs made the difference."""
+
+    def __init__(self, message: dataset_pb2.DiffDatasetsResponse) -> None:
+        self.message = message
+        """All of it, as proto/headwater/v1/dataset.proto explains it."""
+
+    @property
+    def same(self) -> bool:
+        """They have the same content."""
+        return self.message.same
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows are in both, in one of them only, and differ: `both`, `only_a`, `only_b`, `differ`."""
+        m = self.message
+        return {"both": m.rows_both, "only_a": m.rows_only_a, "only_b": m.rows_only_b, "differ": m.rows_differ}
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """Of each column of both, in how many rows it differs; those that differ first."""
+        return {c.column: c.rows for c in self.message.columns}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of the message as dicts, lists and values of Python."""
+        found = plain(self.message)
+        assert isinstance(found, dict)
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Difference: {'the same' if self.same else ', '.join(f'{n} {what}' for what, n in self.rows.items())}>"
+
+
+class Client:
+    """A connection to one server, as one principal. Safe for several threads; not to be used across a fork.
+
+    Each argument that is not given is taken from the environment, where the command line finds it too.
+
+    Args:
+        server: Address of the server, `HOST:PORT` (HEADWATER_SERVER; default `127.0.0.1:7411`).
+        token: Token to call with (HEADWATER_TOKEN).
+        token_file: File that holds the token (HEADWATER_TOKEN_FILE), such as the `admin.token` of `headwater dev`.
+        tls: Encrypt the connection (HEADWATER_TLS). Without it the token can be read on the way. Default: only where a
+            certificate is given.
+        ca_file: Certificates of authorities, PEM, that the server's is held to (HEADWATER_CA_FILE). Default: the system's.
+        cert_file: The client's own certificate, PEM (HEADWATER_CERT_FILE).
+        key_file: The key of that (HEADWATER_KEY_FILE).
+        timeout: How long a call of one answer may take, in seconds. Default: any time. Datasets may always take any time.
+        progress: Whether to show how far a dataset is; None: on a terminal and in a notebook.
+        memory_limit: Results of more bytes than this are kept in a temporary file.
+
+    >>> with headwater.Client() as client:
+    ...     client.features("airport_delays")[0].type
+    'int64'
+    """
+
+    def __init__(
+        self,
+        server: str | None = None,
+        token: str | None = None,
+        *,
+        token_file: str | os.PathLike[str] | None = None,
+        tls: bool | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        cert_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+        progress: bool | None = None,
+        memory_limit: int = 256 << 20,
+    ) -> None:
+        self._connection = Connection(
+            server,
+            token,
+            token_file=token_file,
+            tls=tls,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            timeout=timeout,
+        )
+        self._progress = progress
+        self._memory_limit = memory_limit
+        channel = self._connection.channel
+        self._datasets = dataset_pb2_grpc.DatasetServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._online = online_pb2_grpc.OnlineServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._catalog = Catalog(self._connection)
+        self._types: dict[str, tuple[float, Columns | None]] = {}
+
+    @property
+    def server(self) -> str:
+        """The address that is called."""
+        return self._connection.server
+
+    @property
+    def channel(self) -> Any:
+        """The gRPC channel, for the stubs of `headwater.v1`. Calls on it need the token as metadata."""
+        return self._connection.channel
+
+    def close(self) -> None:
+        """Ends the connection and every call on it. What was received stays."""
+        self._connection.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<headwater.Client of {self.server}{' over TLS' if self._connection.encrypted else ''}>"
+
+    # Datasets
+
+    def dataset(
+        self,
+        service: str | None = None,
+        *,
+        spine: Any = None,
+        query: Query | None = None,
+        events: Events | None = None,
+        features: Sequence[str] = (),
+        name: str | None = None,
+        as_of: str | datetime.datetime | None = None,
+        timestamp_column: str = "timestamp",
+        key_mapping: Mapping[str, str] | None = None,
+        joins: Sequence[Join] = (),
+        knowledge: Literal["arrival", "event"] = "arrival",
+        allow_partial: bool = False,
+        with_statuses: bool = False,
+        leave_out: Sequence[LeaveOut] = (),
+        purpose: str = "",
+        progress: bool | None = None,
+    ) -> Dataset:
+        """Builds a training dataset: each row of the spine with the features as they were known at its time.
+
+        When this returns, the dataset is kept by the server, and its bytes are here and checked against its manifest. The
+        spine is sent batch by batch, so that one from a reader or a generator is never in memory whole.
+
+        Args:
+            service: The features to join: a service, `NAME` (newest version) or `NAME@VERSION`.
+            spine: The rows to join them to, with the join keys, the time of each and any other columns, such as labels: a
+                DataFrame of pandas or polars, an Arrow table, a reader or iterable of record batches, a list of dicts, or a
+                dict of columns. Times without a zone are read as UTC. A NaN of pandas is a missing value.
+            query: Instead of spine: a query that the server reads it by.
+            events: Instead of spine: all events of a source.
+            features: Instead of service: `VIEW.FEATURE`, `VIEW@VERSION.FEATURE`, `VIEW` or `VIEW@VERSION`, in the order of the
+                result's columns.
+            name: Of the dataset; default: the service's. Datasets of one name are numbered.
+            as_of: The state of the data: `pos:17`, `run:VIEW@2/5`, or a time. Default: the newest.
+            timestamp_column: The spine's column that says for when each row is.
+            key_mapping: Join keys that the spine calls otherwise: the key on the left, the spine's column on the right.
+            joins: Views to read for other key columns too, each with a prefix.
+            knowledge: `"arrival"`: what was available at each row's time. `"event"`: what was true by then, whenever it
+                arrived; values may leak from the future.
+            allow_partial: Also rows of times that no run of a view covers; else they are refused.
+            with_statuses: A column `NAME__status` behind each feature, which says why a value is missing.
+            leave_out: Rules by which rows are left out. Without any there is a row for each of the spine.
+            purpose: What for; kept with the dataset.
+            progress: Whether to show how far it is; None: as the client was told.
+
+        Returns:
+            The dataset, with as many rows as the spine, in its order, less those left out.
+
+        Raises:
+            InvalidSpineError: The spine lacks a column, or has one of another type, or a row without a time.
+            NotMaterializedError: No run covers the times of some rows.
+            PermissionDeniedError: The caller may not read the service, or a view, offline.
+
+        >>> import datetime as dt
+        >>> train = client.dataset(
+        ...     "delay_model_v1",
+        ...     spine=[
+        ...         {"origin": "ORD", "destination": "LAX", "timestamp": dt.datetime(2001, 1, 5, 12, tzinfo=dt.timezone.utc)},
+        ...     ],
+        ...     name="readme",
+        ... )
+        >>> train.num_rows, train.manifest.name, train.manifest.service
+        (1, 'readme', 'delay_model_v1@1')
+        """
+        given = [n for n, v in (("spine", spine), ("query", query), ("events", events)) if v is not None]
+        if len(given) != 1:
+            raise InvalidArgumentError(f"found {' and '.join(given) or 'no spine'}, expected one of spine, query and events")
+        if bool(service) == bool(features):
+            raise InvalidArgumentError(
+                f"found {'service and features' if service else 'neither service nor features'}, expected one of them"
+            )
+        if isinstance(features, str):
+            raise InvalidArgumentError(f"features: found the text {features!r}, expected a list of references")
+        header = dataset_pb2.BuildDatasetHeader(
+            name=name or "",
+            timestamp_column=timestamp_column,
+            as_of=_as_of(as_of),
+            purpose=purpose,
+            key_mapping=dict(key_mapping or {}),
+            features=list(features),
+            joins=[
+                dataset_pb2.DatasetJoin(prefix=j.prefix, key_mapping=dict(j.key_mapping), views=list(j.views)) for j in joins
+            ],
+            knowledge=_knowledge(knowledge),
+            allow_partial=allow_partial,
+            with_statuses=with_statuses,
+            leave_out=[_rule(r) for r in leave_out],
+        )
+        if query is not None:
+            header.query.sql = query.sql
+            header.query.sources.extend(query.sources)
+        if events is not None:
+            header.events.source = events.source
+            header.events.columns.extend(events.columns)
+            if events.start is not None:
+                getattr(header.events, "from").CopyFrom(_time(events.start))
+            if events.end is not None:
+                header.events.to.CopyFrom(_time(events.end))
+        rows = None
+        if spine is not None:
+            rows = Spine(spine, self._spine_types(service or "", features, timestamp_column, dict(key_mapping or {}), joins))
+        return self._build(service or "", header, rows, progress)
+
+    def _spine_types(
+        self, service: str, features: Sequence[str], timestamp: str, key_mapping: Mapping[str, str], joins: Sequence[Join]
+    ) -> dict[str, pa.DataType]:
+        """The types of the columns that the server looks at, as far as the caller may know them."""
+        types: dict[str, pa.DataType] = {timestamp: TIMESTAMP}
+        columns = self._catalog.columns_of(service, features)
+        if columns is None:
+            return types
+        mappings = [key_mapping, *(j.key_mapping for j in joins)]
+        for key, type_ in columns.keys.items():
+            if type_ is not None:
+                types.update({m.get(key, key): type_ for m in mappings})
+        for name, type_ in columns.inputs.items():
+            if type_ is not None:
+                types.setdefault(name, type_)
+        return types
+
+    def _build(
+        self, service: str, header: dataset_pb2.BuildDatasetHeader, spine: Spine | None, progress: bool | None
+    ) -> Dataset:
+        failed: list[BaseException] = []
+        call: Any = None
+
+        def requests() -> Iterator[dataset_pb2.BuildDatasetRequest]:
+            yield dataset_pb2.BuildDatasetRequest(service=service, header=header)
+            if spine is None:
+                return
+            try:
+                for part in spine.parts():
+                    share = spine.rows / spine.total if spine.total else None
+                    bar.show(rows_of(spine.rows), share)
+                    yield dataset_pb2.BuildDatasetRequest(arrow=part)
+                bar.show(f"{rows_of(spine.rows)} sent; the server joins them")
+            except GeneratorExit:
+                # The call has ended, and says why.
+                raise
+            except BaseException as error:
+                # Ending the stream would have the server build of what was sent so far.
+                failed.append(error)
+                call.cancel()
+
+        with Progress("dataset", self._progress if progress is None else progress) as bar:
+            call = self._connection.stream(self._datasets.BuildDataset, requests())
+            try:
+                return self._receive(call, bar)
+            except HeadwaterError:
+                if failed:
+                    raise failed[0] from None
+                raise
+
+    def fetch(self, dataset: str, *, accept_erased: bool = False, progress: bool | None = None) -> Dataset:
+        """Gets a dataset again: the same rows, whatever changed since it was built.
+
+        Args:
+            dataset: Its id, or `NAME@VERSION`.
+            accept_erased: Of a dataset that an erasure touched, take what is left of it; else that is refused.
+            progress: Whether to show how far it is; None: as the client was told.
+
+        Raises:
+            DigestMismatchError: It cannot be had again; the message says what differs.
+
+        >>> client.fetch(train.id).to_arrow().equals(train.to_arrow())
+        True
+        """
+        request = dataset_pb2.FetchDatasetRequest(dataset=_id(dataset), accept_erased=accept_erased)
+        with Progress("dataset", self._progress if progress is None else progress) as bar:
+            bar.show("asked for")
+            return self._receive(self._connection.stream(self._datasets.FetchDataset, request), bar)
+
+    def _receive(self, call: Any, bar: Progress) -> Dataset:
+        received = Received(self._memory_limit)
+        manifest: dataset_pb2.Manifest | None = None
+        try:
+            for part in self._connection.received(call):
+                if part.HasField("manifest"):
+                    manifest = part.manifest
+                else:
+                    received.add(part.arrow)
+                    bar.show(f"{size_of(received.bytes)} received")
+            if manifest is None:
+                raise InternalError(
+                    "the server ended the dataset without its manifest; nothing of it may be used, so ask for it again"
+                )
+            found = received.finish()
+            if found != manifest.arrow_sha256:
+                raise DigestMismatchError(
+                    f"dataset {manifest.id}: found bytes of SHA-256 {found}, expected {manifest.arrow_sha256} as in its "
+                    "manifest; they were changed on the way, so fetch it again"
+                )
+            return Dataset(Manifest(manifest), received)
+        except BaseException:
+            call.cancel()
+            received.drop()
+            raise
+
+    def datasets(self, name: str | None = None) -> list[Manifest]:
+        """The manifests of the datasets that the caller may list, newest first.
+
+        Args:
+            name: Only those of this name.
+
+        >>> [m.rows for m in client.datasets("example")]
+        [4]
+        """
+        found = self._connection.call(self._datasets.ListDatasets, dataset_pb2.ListDatasetsRequest(name=name or ""))
+        return [Manifest(m) for m in found.datasets]
+
+    def manifest(self, dataset: str) -> Manifest:
+        """The manifest of a dataset, by its id or `NAME@VERSION`."""
+        found = self._connection.call(self._datasets.GetDataset, dataset_pb2.GetDatasetRequest(dataset=_id(dataset)))
+        return Manifest(found.manifest)
+
+    def verify(self, dataset: str) -> Verification:
+        """Has the server compute a dataset again and compare digests; true where they are the same.
+
+        Args:
+            dataset: Its id, or `NAME@VERSION`.
+
+        >>> client.verify("example@1").same
+        True
+        """
+        r = self._connection.call(self._datasets.VerifyDataset, dataset_pb2.VerifyDatasetRequest(dataset=_id(dataset)))
+        verdict = enum_name(dataset_pb2.DatasetVerdict.DESCRIPTOR, r.verdict)
+        if r.verdict == dataset_pb2.DATASET_VERDICT_UNSPECIFIED:
+            verdict = "SAME" if r.same else "DIFFERENT"
+        return Verification(Manifest(r.manifest), r.same, verdict, list(r.differences), r.found_content_digest)
+
+    def diff(self, a: str, b: str, *, examples: int = 20) -> Difference:
+        """Has the server compute two datasets again, and says in which rows and columns they differ.
+
+        Args:
+            a: An id, or `NAME@VERSION`.
+            b: Another.
+            examples: How many rows that differ to show, up to 1,000.
+        """
+        request = dataset_pb2.DiffDatasetsRequest(a=_id(a), b=_id(b), examples=examples)
+        return Difference(self._connection.call(self._datasets.DiffDatasets, request))
+
+    def delete(self, dataset: str, *, reason: str = "") -> Manifest:
+        """Deletes a dataset's spine, and no longer protects the history that it reads. Its manifest stays.
+
+        Args:
+            dataset: Its id, or `NAME@VERSION`.
+            reason: Why; recorded.
+        """
+        request = dataset_pb2.DeleteDatasetRequest(dataset=_id(dataset), reason=reason)
+        return Manifest(self._connection.call(self._datasets.DeleteDataset, request).manifest)
+
+    # Online
+
+    def get_features(
+        self,
+        service: str,
+        entities: Any = None,
+        *,
+        inputs: Any = None,
+        key_mapping: Mapping[str, str] | None = None,
+        purpose: str = "",
+        provenance: bool = False,
+        timeout: float | None = None,
+    ) -> Features:
+        """Reads the newest value of each feature of a service, as a model does that predicts.
+
+        Args:
+            service: `NAME` (newest version) or `NAME@VERSION`.
+            entities: The join keys of each: a list of dicts, a dict of columns, a DataFrame or an Arrow table. A key that
+                is None is NULL. More than 1,000 are read by several calls.
+            inputs: What on-demand features take of the caller, in the same forms: all inputs of the service, and no others. A
+                list of one dict, and single values in a dict, are for all entities.
+            key_mapping: A view's join key on the left, the name of the key to take on the right.
+            purpose: What for; recorded.
+            provenance: Ask for event time, availability and run of each value too: `Features.provenance`.
+            timeout: How long a call may take, in seconds; None: as the client was told.
+
+        Returns:
+            A typed column for each feature, in the service's order, and a row for each entity, in the order given.
+
+        >>> found = client.get_features(
+        ...     "delay_model_v1", [{"origin": "ORD", "destination": "LAX"}, {"origin": "XXX", "destination": "LAX"}]
+        ... )
+        >>> found.statuses["airport_delays__mean_delay"]
+        ['PRESENT', 'NO_ROW']
+        >>> found.to_arrow().column("airport_delays__departures").to_pylist()
+        [1, None]
+        """
+        keys = Handed("entities", entities)
+        handed = Handed("inputs", inputs, keys.length)
+        n = keys.length if keys.length is not None else handed.length
+        if not n:
+            raise InvalidArgumentError("entities: found none, expected at least one, such as [{'origin': 'ORD'}]")
+        if handed.length is not None and handed.length != n:
+            raise InvalidArgumentError(
+                f"inputs: found values for {handed.length} entities, expected as many as there are entities, {n}"
+            )
+        columns = self._service_columns(service)
+        mapping = dict(key_mapping or {})
+        key_types = {} if columns is None else {mapping.get(k, k): t for k, t in columns.keys.items()}
+        key_values = keys.messages(key_types)
+        input_values = handed.messages({} if columns is None else columns.inputs)
+        responses = []
+        for at in range(0, n, MOST_ENTITIES):
+            request = online_pb2.GetFeaturesRequest(
+                service=service, purpose=purpose, key_mapping=mapping, with_provenance=provenance
+            )
+            for name, values in key_values.items():
+                request.keys[name].values.extend(values[at : at + MOST_ENTITIES])
+            for name, values in input_values.items():
+                request.inputs[name].values.extend(values[at : at + MOST_ENTITIES])
+            try:
+                responses.append(self._connection.call(self._online.GetFeatures, request, timeout=timeout))
+            except HeadwaterError:
+                # Perhaps what was known of the service is no longer so.
+                self._types.pop(service, None)
+                raise
+        given = pa.table({name: _as_given(v) for name, v in {**keys.columns, **handed.columns}.items()})
+        return Features(given, responses)
+
+    def _service_columns(self, service: str) -> Columns | None:
+        known = self._types.get(service)
+        if known is None or time.monotonic() - known[0] > _TYPES_FOR:
+            known = (time.monotonic(), self._catalog.columns_of(service))
+            self._types[service] = known
+        return known[1]
+
+    # Definitions
+
+    def features(self, view: str | None = None) -> FeatureList:
+        """The features that the caller may list, with types, descriptions and owners.
+
+        Args:
+            view: Only those of this view, `NAME` or `NAME@VERSION`.
+
+        >>> for f in client.features("route_delays"):
+        ...     print(f.ref, f.type, f.description)
+        route_delays@1.departures int64 Flights that left on the day.
+        route_delays@1.mean_delay float64 Of their arrival delays, in minutes.
+        route_delays@1.late_share float64 Share of them that arrived more than 15 minutes late.
+        """
+        return self._catalog.features(view)
+
+
+def _id(dataset: str | Manifest | Dataset) -> str:
+    if isinstance(dataset, Manifest | Dataset):
+        return dataset.id
+    return dataset.removeprefix("dataset:")
+
+
+def _as_given(values: Iterable[Any]) -> pa.Array:
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if v is None else str(v) for v in values], pa.string())
+
+
+def _as_of(v: str | datetime.datetime | None) -> str:
+    if isinstance(v, datetime.datetime):
+        if v.tzinfo is None:
+            v = v.replace(tzinfo=datetime.timezone.utc)
+        return v.astimezone(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+    return v or ""
+
+
+def _time(v: datetime.datetime) -> Timestamp:
+    us = microseconds(v)
+    return Timestamp(seconds=us // 1_000_000, nanos=us % 1_000_000 * 1000)
+
+
+def _knowledge(v: str) -> Any:
+    try:
+        return {"arrival": dataset_pb2.KNOWLEDGE_MODE_ARRIVAL, "event": dataset_pb2.KNOWLEDGE_MODE_EVENT}[v]
+    except KeyError:
+        raise InvalidArgumentError(f"knowledge: found {v!r}, expected 'arrival' or 'event'") from None
+
+
+def _rule(r: LeaveOut) -> dataset_pb2.LeaveOutRule:
+    given = [n for n in ("any_missing", "all_missing", "condition") if getattr(r, n)]
+    if len(given) != 1:
+        raise InvalidArgumentError(
+            f"leave_out: found {' and '.join(given) or 'no rule'}, expected one of any_missing, all_missing and condition"
+        )
+    out = dataset_pb2.LeaveOutRule()
+    if r.condition:
+        out.condition = r.condition
+        return out
+    missing = out.any_missing if r.any_missing else out.all_missing
+    columns = r.any_missing or r.all_missing
+    missing.SetInParent()
+    if columns is not True:
+        assert not isinstance(columns, bool)
+        missing.columns.extend([columns] if isinstance(columns, str) else columns)
+    return out

@@ -1,0 +1,101 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from headwater.v1 import options_pb2 as _options_pb2
+from headwater.v1 import value_pb2 as _value_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetFeaturesRequest(_message.Message):
+    __slots__ = ("service", "keys", "purpose", "key_mapping", "inputs", "with_provenance")
+    class KeysEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: KeyColumn
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[KeyColumn, _Mapping]] = ...) -> None: ...
+    class KeyMappingEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class InputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: KeyColumn
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[KeyColumn, _Mapping]] = ...) -> None: ...
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    KEY_MAPPING_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    WITH_PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    keys: _containers.MessageMap[str, KeyColumn]
+    purpose: str
+    key_mapping: _containers.ScalarMap[str, str]
+    inputs: _containers.MessageMap[str, KeyColumn]
+    with_provenance: bool
+    def __init__(self, service: _Optional[str] = ..., keys: _Optional[_Mapping[str, KeyColumn]] = ..., purpose: _Optional[str] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., inputs: _Optional[_Mapping[str, KeyColumn]] = ..., with_provenance: bool = ...) -> None: ...
+
+class KeyColumn(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedCompositeFieldContainer[_value_pb2.Value]
+    def __init__(self, values: _Optional[_Iterable[_Union[_value_pb2.Value, _Mapping]]] = ...) -> None: ...
+
+class GetFeaturesResponse(_message.Message):
+    __slots__ = ("read_id", "service", "service_version", "features", "provenance", "served_at", "position")
+    READ_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    SERVED_AT_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    read_id: str
+    service: str
+    service_version: int
+    features: _containers.RepeatedCompositeFieldContainer[FeatureVector]
+    provenance: _containers.RepeatedCompositeFieldContainer[ViewProvenance]
+    served_at: _timestamp_pb2.Timestamp
+    position: int
+    def __init__(self, read_id: _Optional[str] = ..., service: _Optional[str] = ..., service_version: _Optional[int] = ..., features: _Optional[_Iterable[_Union[FeatureVector, _Mapping]]] = ..., provenance: _Optional[_Iterable[_Union[ViewProvenance, _Mapping]]] = ..., served_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ...) -> None: ...
+
+class FeatureVector(_message.Message):
+    __slots__ = ("name", "values", "view", "view_version", "feature")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    values: _value_pb2.ValueVector
+    view: str
+    view_version: int
+    feature: str
+    def __init__(self, name: _Optional[str] = ..., values: _Optional[_Union[_value_pb2.ValueVector, _Mapping]] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., feature: _Optional[str] = ...) -> None: ...
+
+class ViewProvenance(_message.Message):
+    __slots__ = ("view", "view_version", "event_times", "available_ats", "run_seqs")
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TIMES_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_ATS_FIELD_NUMBER: _ClassVar[int]
+    RUN_SEQS_FIELD_NUMBER: _ClassVar[int]
+    view: str
+    view_version: int
+    event_times: _containers.RepeatedScalarFieldContainer[int]
+    available_ats: _containers.RepeatedScalarFieldContainer[int]
+    run_seqs: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, view: _Optional[str] = ..., view_version: _Optional[int] = ..., event_times: _Optional[_Iterable[int]] = ..., available_ats: _Optional[_Iterable[int]] = ..., run_seqs: _Optional[_Iterable[int]] = ...) -> None: ...
