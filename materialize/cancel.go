@@ -86,7 +86,8 @@ func (m *Materializer) Cancel(ctx context.Context, ids []int64, principal, reaso
 }
 
 func (m *Materializer) cancel(ctx context.Context, tx pgx.Tx, id int64, principal, reason string) error {
-	if _, err := tx.Exec(ctx, `SELECT FROM headwater.run WHERE id = $1 FOR UPDATE`, id); err != nil {
+	// Rows that refer to the run, such as those that it sets aside in a long transaction, lock its key, and that is not waited for.
+	if _, err := tx.Exec(ctx, `SELECT FROM headwater.run WHERE id = $1 FOR NO KEY UPDATE`, id); err != nil {
 		return err
 	}
 	r, err := Get(ctx, tx, id)
@@ -121,6 +122,9 @@ func (rn *runner) endCancelled(ctx context.Context, tx pgx.Tx, id int64) error {
 			error = 'cancelled by ' || cancelled_by || coalesce(': ' || cancel_reason, '')
 		WHERE id = $1 AND state IN ('queued', 'running')`, id)
 	if err != nil {
+		return err
+	}
+	if err := forgetProgress(ctx, tx, id); err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `

@@ -138,6 +138,11 @@ func (m *Materializer) Start(ctx context.Context) error {
 	if err := m.jobs.Start(ctx); err != nil {
 		return err
 	}
+	m.stopped.Go(func() {
+		if err := forgetEnded(ctx, m.config.Pool); err != nil && ctx.Err() == nil {
+			m.config.Log.WarnContext(ctx, "forgetting the progress of runs that have ended", "error", err)
+		}
+	})
 	m.stopped.Go(func() { m.every(ctx, recoverEvery, "looking for abandoned runs", m.recover) })
 	m.stopped.Go(func() { m.every(ctx, cancelEvery, "looking for runs to cancel", m.cancelAsked) })
 	m.stopped.Go(func() { m.every(ctx, tickEvery, "looking at schedules", m.tick) })

@@ -32,7 +32,7 @@ type reporter struct {
 	written Progress
 }
 
-// report starts a reporter of a run, and stop ends it.
+// report starts a reporter of a run, and stop ends it: what nobody works on has no progress.
 func report(ctx context.Context, pool *pgxpool.Pool, run int64) (p *reporter, stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p = &reporter{}
@@ -52,7 +52,27 @@ func report(ctx context.Context, pool *pgxpool.Pool, run int64) (p *reporter, st
 	return p, func() {
 		cancel()
 		done.Wait()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), progressTimeout)
+		defer cancel()
+		// Where this fails, whatever ends the run does it, or the next to work on it.
+		_ = forgetProgress(ctx, pool, run)
 	}
+}
+
+// progressTimeout bounds what ends a report.
+const progressTimeout = 5 * time.Second
+
+// forgetEnded removes what was reported of runs that have ended without that: one whose server died behind its publication.
+func forgetEnded(ctx context.Context, q execer) error {
+	_, err := q.Exec(ctx, `DELETE FROM headwater.run_progress p USING headwater.run r
+		WHERE r.id = p.run_id AND r.state NOT IN ('queued', 'running') AND r.online_state IS DISTINCT FROM 'pending'`)
+	return err
+}
+
+// forgetProgress removes what was reported of a run.
+func forgetProgress(ctx context.Context, q execer, run int64) error {
+	_, err := q.Exec(ctx, `DELETE FROM headwater.run_progress WHERE run_id = $1`, run)
+	return err
 }
 
 // Phase begins a part of the work, with rows expected in it; 0: nobody knows how many.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 func TestAReportIsReadWithTheRunUntilItHasEnded(t *testing.T) {
@@ -44,6 +46,27 @@ func TestAReportIsReadWithTheRunUntilItHasEnded(t *testing.T) {
 	}
 	if now := w.get(t, r.ID); now.Progress != nil {
 		t.Errorf("of a run that has ended: found progress %+v, expected none", now.Progress)
+	}
+	if n := w.count(t, `SELECT count(*) FROM headwater.run_progress`); n != 0 {
+		t.Errorf("found %d rows of progress, expected none once the run has ended", n)
+	}
+	// What a server that died left goes with the end of its run.
+	w.reached = func(string) error { return nil }
+	for _, end := range []func(id int64){
+		func(id int64) { w.cancel(t, "ann", "", id) },
+		func(id int64) {
+			w.inTx(t, func(ctx context.Context, tx pgx.Tx) error { return fail(ctx, tx, w.get(t, id), "broken") })
+		},
+	} {
+		left := w.enqueue(t, v, nil)
+		w.inTx(t, func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO headwater.run_progress (run_id, phase, rows_done, rows_total, chunks_done, chunks_total, updated_at)
+				VALUES ($1, 'read', 0, 0, 0, 0, now())`, left.ID)
+			return err
+		})
+		if end(left.ID); w.count(t, `SELECT count(*) FROM headwater.run_progress`) != 0 {
+			t.Errorf("found progress of a run that is %s, expected none", w.get(t, left.ID).State)
+		}
 	}
 }
 

@@ -154,6 +154,9 @@ func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}
+	if err := forgetProgress(ctx, tx, r.ID); err != nil {
+		return err
+	}
 	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
 		return err
 	}
