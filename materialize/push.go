@@ -1,7 +1,9 @@
 package materialize
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,14 +12,15 @@ import (
 
 // SourceChanged queues, in the transaction of a load into a source or of a retraction there, a run of each of the views that
 // takes the source's rows as they come, and of each that is to run after what it reads, and returns their ids. Each run sees the load: it
-// can begin only when the transaction has committed.
+// can begin only when the transaction has committed. Loads that come while a run of such a view waits share that run, so that many small
+// ones make few runs: of views that take rows as they come its id is returned again.
 func (m *Materializer) SourceChanged(ctx context.Context, tx pgx.Tx, source string, views []*feature.ViewVersion, principal string) ([]int64, error) {
+	views = slices.DeleteFunc(slices.Clone(views), func(v *feature.ViewVersion) bool { return v.Push == nil || v.Push.Source != source })
+	// Who locks several does so in one order.
+	slices.SortFunc(views, func(a, b *feature.ViewVersion) int { return cmp.Compare(a.ID, b.ID) })
 	var ids []int64
 	for _, v := range views {
-		if v.Push == nil || v.Push.Source != source {
-			continue
-		}
-		id, err := m.queue(ctx, tx, Request{View: v, Trigger: ByPush, Principal: principal})
+		id, _, err := m.queueOrJoin(ctx, tx, v, ByPush, principal)
 		if err != nil {
 			return nil, err
 		}

@@ -30,23 +30,30 @@ func (m *Materializer) queue(ctx context.Context, tx pgx.Tx, req Request) (id in
 	return id, err
 }
 
-// queueUnlessQueued queues an incremental run of a view, unless there is one that will see all there is when tx commits: it
-// waits, and has not decided what it reads. Until tx has ended that one cannot begin. id is 0 when nothing was queued.
+// queueUnlessQueued is queueOrJoin where id is 0 when nothing was queued.
 func (m *Materializer) queueUnlessQueued(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, trigger Trigger, principal string) (id int64, err error) {
+	id, queued, err := m.queueOrJoin(ctx, tx, v, trigger, principal)
+	if !queued {
+		id = 0
+	}
+	return id, err
+}
+
+// queueOrJoin queues an incremental run of a view, unless there is one that will see all there is when tx commits, whose id it returns then: it
+// waits, and has not decided what it reads. Until tx has ended that one cannot begin.
+func (m *Materializer) queueOrJoin(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion, trigger Trigger, principal string) (id int64, queued bool, err error) {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, queueClass, int32(v.ID)); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	err = tx.QueryRow(ctx, `
 		SELECT id FROM headwater.run
 		WHERE view_id = $1 AND state = 'queued' AND scope IN ('incremental', 'full') AND plan IS NULL AND cancel_requested_at IS NULL
 		ORDER BY id LIMIT 1 FOR SHARE`, v.ID).Scan(&id)
-	if err == nil {
-		return 0, nil
-	}
 	if !errors.Is(err, pgx.ErrNoRows) {
-		return 0, err
+		return id, false, err
 	}
-	return m.queue(ctx, tx, Request{View: v, Trigger: trigger, Principal: principal})
+	id, err = m.queue(ctx, tx, Request{View: v, Trigger: trigger, Principal: principal})
+	return id, err == nil, err
 }
 
 // scheduled are the views that are materialized by themselves, in the order of their ids: who locks several does so in one order.
