@@ -20,7 +20,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: deps build ## The whole story on real flights, with servers of its own, in a minute
+demo: deps build ## The whole story on real flights, with servers of its own
 	@scripts/demo.sh
 
 .PHONY: test

@@ -508,7 +508,7 @@ func lateSources(t *offline.Transform) []string {
 			warnings = append(warnings, fmt.Sprintf("source %s: it has no rows, expected one at most %s old", in.Source.Name,
 				feature.DurationText(in.Source.Freshness)))
 		} else if offline.Age(t.Plan.Now, *in.Newest) > in.Source.Freshness {
-			warnings = append(warnings, fmt.Sprintf("source %s: its newest row is too old, expected at most %s; headwater describe %s says how "+
+			warnings = append(warnings, fmt.Sprintf("source %s: its newest row is too old, expected at most %s; headwater describe source %s says how "+
 				"old it is now", in.Source.Name, feature.DurationText(in.Source.Freshness), in.Source.Name))
 		}
 	}

@@ -278,9 +278,9 @@ func (s *Set) freshness(e *feature.Expectation, r *Result) {
 // describe is the command that shows the subject.
 func (s *Set) describe() string {
 	if source, ok := SourceOf(s.Subject); ok {
-		return "headwater describe " + source
+		return "headwater describe source " + source
 	}
-	return "headwater describe " + s.Ref
+	return "headwater describe view " + s.Ref
 }
 
 // lookAt says where, unless nothing is wrong.

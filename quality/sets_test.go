@@ -240,7 +240,7 @@ func TestSchemaIsThatOfTheRunBefore(t *testing.T) {
 		t.Errorf("found %s", got)
 	}
 	r = s.check(Set{Reach: ReachNew, Schema: []string{"a int64", "b int64"}}, "", schema)[0]
-	if got := said(r); got != "FAILED: the columns of the run before: without b text, with b int64" || r.Look != "headwater describe pay" {
+	if got := said(r); got != "FAILED: the columns of the run before: without b text, with b int64" || r.Look != "headwater describe source pay" {
 		t.Errorf("found %s, to look at %s", got, r.Look)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -28,8 +29,9 @@ type quarantineService struct {
 // ListQuarantine counts rows, and shows none: who may list a view may know how many of its rows were set aside, and why.
 func (s *quarantineService) ListQuarantine(ctx context.Context, req *headwaterv1.ListQuarantineRequest) (*headwaterv1.ListQuarantineResponse, error) {
 	filter := quality.Filter{Before: req.GetBeforeId()}
-	if req.GetSource() != "" {
-		filter.Subject = quality.SourceSubject(req.GetSource())
+	source := req.GetSource()
+	if source != "" {
+		filter.Subject = quality.SourceSubject(source)
 	}
 	allowed := func(string) bool { return true }
 	switch {
@@ -75,7 +77,24 @@ func (s *quarantineService) ListQuarantine(ctx context.Context, req *headwaterv1
 			QuarantinedAt: timestamppb.New(g.At),
 		})
 	}
+	if len(resp.Groups) == 0 && source != "" && req.GetBeforeId() == 0 {
+		return resp, s.knownSource(ctx, source)
+	}
 	return resp, nil
+}
+
+// knownSource is an error unless the caller may know of a source: that nothing was set aside of one that there is not says nothing.
+func (s *quarantineService) knownSource(ctx context.Context, ref string) error {
+	name, _, versioned := strings.Cut(ref, "@")
+	if versioned {
+		return fault.New(fault.InvalidArgument, "source: found %q, expected a name without a version: rows of all versions are counted; ask for %q",
+			shorten(ref, maxShownName), shorten(name, maxShownName))
+	}
+	if access.Allows(ctx, access.ActionList, access.KindSource, name) {
+		_, err := s.registry.Catalog().Source(name)
+		return err
+	}
+	return fault.New(fault.NotFound, "found no source called %q; `headwater list source` shows those that there are", shorten(name, maxShownName))
 }
 
 // run finds a run of a view that the caller may act on. Another looks as if it were not there.
@@ -133,6 +152,9 @@ func (s *quarantineService) ShowQuarantine(ctx context.Context, req *headwaterv1
 	if err != nil {
 		return nil, err
 	}
+	if len(rows) == 0 && req.GetReason() != "" && req.GetAfterId() == 0 {
+		return resp, s.knownReason(ctx, r, shown, req.GetReason())
+	}
 	for _, row := range rows {
 		resp.Rows = append(resp.Rows, &headwaterv1.QuarantinedRow{
 			Id: row.ID, RunId: r.ID, Subject: row.Subject, Reasons: row.Reasons, LoadId: row.Load, RowNumber: row.Row,
@@ -141,6 +163,32 @@ func (s *quarantineService) ShowQuarantine(ctx context.Context, req *headwaterv1
 	}
 	return resp, nil
 }
+
+// knownReason is an error for a reason for which a run set aside no row of the subjects, with those for which it did.
+func (s *quarantineService) knownReason(ctx context.Context, r *materialize.Run, subjects []string, reason string) error {
+	groups, err := quality.Groups(ctx, s.pool, quality.Filter{Run: r.ID}, maxShownReasons)
+	if err != nil {
+		return err
+	}
+	var reasons []string
+	for _, g := range groups {
+		if slices.Contains(subjects, g.Subject) && !slices.Contains(reasons, g.Reason) {
+			reasons = append(reasons, g.Reason)
+		}
+	}
+	if slices.Contains(reasons, reason) {
+		return nil
+	}
+	slices.Sort(reasons)
+	expected := "it set aside none that you may read"
+	if len(reasons) > 0 {
+		expected = "expected one of " + strings.Join(reasons[:min(len(reasons), maxShownReasons)], ", ")
+	}
+	return fault.New(fault.NotFound, "run %s: found no row that was set aside for %q, %s", r.Ref(), shorten(reason, maxShownName), expected)
+}
+
+// maxShownReasons is how many reasons a message names.
+const maxShownReasons = 50
 
 // ReplayQuarantine queues a run over the interval in which the rows lie that are set aside now.
 func (s *quarantineService) ReplayQuarantine(ctx context.Context, req *headwaterv1.ReplayQuarantineRequest) (*headwaterv1.ReplayQuarantineResponse, error) {

@@ -112,6 +112,41 @@ func TestQuarantinedRowsAreForWhoMayReadThem(t *testing.T) {
 		}
 	}
 
+	// What there is not is told from what set nothing aside; a source that one may not know of is as one that there is not.
+	admin := p.admin
+	empty := func(req *headwaterv1.ListQuarantineRequest) error {
+		t.Helper()
+		groups, err := quarantine.ListQuarantine(admin, req)
+		if len(groups.GetGroups()) != 0 {
+			t.Errorf("found %v", groups)
+		}
+		return err
+	}
+	wantFault(t, empty(&headwaterv1.ListQuarantineRequest{Source: "flight"}), fault.NotFound, `found no source called "flight"; did you mean flights?`)
+	wantFault(t, empty(&headwaterv1.ListQuarantineRequest{Source: "flights@1"}), fault.InvalidArgument,
+		`source: found "flights@1", expected a name without a version: rows of all versions are counted; ask for "flights"`)
+	wantFault(t, empty(&headwaterv1.ListQuarantineRequest{View: "delay"}), fault.NotFound, `found no view called "delay"; did you mean delays?`)
+	if err := empty(&headwaterv1.ListQuarantineRequest{Source: "flights", View: "traffic"}); err != nil {
+		t.Errorf("of a source of which nothing was set aside: %v", err)
+	}
+	admin = p.as("ren", "elsewhere")
+	for _, name := range []string{"flights", "nope"} {
+		wantFault(t, empty(&headwaterv1.ListQuarantineRequest{Source: name}), fault.NotFound,
+			fmt.Sprintf("found no source called %q; `headwater list source` shows those that there are", name))
+	}
+	show := func(role, reason string) error {
+		t.Helper()
+		_, err := quarantine.ShowQuarantine(p.as("s_"+role, role), &headwaterv1.ShowQuarantineRequest{Run: fmt.Sprint(run.Id), Reason: reason})
+		return err
+	}
+	name := run.GetView() + "@1/" + fmt.Sprint(run.GetSeq())
+	wantFault(t, show("admin", "nope"), fault.NotFound, "run "+name+`: found no row that was set aside for "nope", expected one of delay_range, not_early`)
+	wantFault(t, show("reads_source", "not_early"), fault.NotFound, "run "+name+`: found no row that was set aside for "not_early", expected one of delay_range`)
+	wantFault(t, show("lists", "not_early"), fault.NotFound, "run "+name+`: found no row that was set aside for "not_early", it set aside none that you may read`)
+	if err := show("admin", "not_early"); err != nil {
+		t.Error(err)
+	}
+
 	// Who asks for a subject by name is refused, and it is on record.
 	_, err := quarantine.ShowQuarantine(p.as("lea", "lists"), &headwaterv1.ShowQuarantineRequest{Run: fmt.Sprint(run.Id), Subject: "output"})
 	wantReason(t, err, fault.PermissionDenied)

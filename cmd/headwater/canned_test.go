@@ -399,7 +399,7 @@ func (c *canned) RetractLoad(_ context.Context, r *headwaterv1.RetractLoadReques
 
 func (c *canned) ListLoads(_ context.Context, r *headwaterv1.ListLoadsRequest) (*headwaterv1.ListLoadsResponse, error) {
 	return &headwaterv1.ListLoadsResponse{Loads: []*headwaterv1.Load{{Id: 11, Source: r.Source, Number: 1, State: headwaterv1.LoadState_LOAD_STATE_REPLACED,
-		ReplacedBy: 13, FileName: "jan.csv", FileSha256: "abcdefabcdefabcdef", Rows: 2, CommittedAt: at("2001-02-03T04:05:06Z")}}}, nil
+		ReplacedBy: 13, FileName: "jan.csv", FileSha256: "abcdefabcdefabcdef", Rows: 2, Quarantined: 3, Dropped: 1, CommittedAt: at("2001-02-03T04:05:06Z")}}}, nil
 }
 
 func (c *canned) VerifyDataset(context.Context, *headwaterv1.VerifyDatasetRequest) (*headwaterv1.VerifyDatasetResponse, error) {

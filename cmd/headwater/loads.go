@@ -235,9 +235,9 @@ func loadID(s string) (int64, error) {
 }
 
 func loadTable(loads []*headwaterv1.Load) table {
-	t := table{header: []string{"LOAD#", "SOURCE", "NUMBER#", "STATE", "FILE", "ROWS#", "SHA256", "FROM", "TO", "COMMITTED AT"}}
+	t := table{header: []string{"LOAD#", "SOURCE", "NUMBER#", "STATE", "FILE", "ROWS#", "SET ASIDE#", "LEFT OUT#", "SHA256", "FROM", "TO", "COMMITTED AT"}}
 	for _, l := range loads {
-		t.add(number(l.Id), l.Source, number(l.Number), loadState(l), l.FileName, number(l.Rows), short(l.FileSha256),
+		t.add(number(l.Id), l.Source, number(l.Number), loadState(l), l.FileName, number(l.Rows), number(l.Quarantined), number(l.Dropped), short(l.FileSha256),
 			moment(l.EventTimeMin), moment(l.EventTimeMax), moment(l.CommittedAt))
 	}
 	return t

@@ -145,9 +145,9 @@ func TestIngest(t *testing.T) {
 	first := file(t, "jan.csv", "delay,origin,date\n5,ORD,2001-01-01 00:05\n,LAX,2001-01-02\n")
 	second := file(t, "feb.ndjson", `{"date":"2001-02-01T10:00:00Z","origin":"JFK","delay":-3}`+"\n")
 	do("ingest", "flights", first, second).expect(t, exitDone, ""+
-		"LOAD  SOURCE   NUMBER  STATE  FILE        ROWS  SHA256        FROM                  TO                    COMMITTED AT\n"+
-		"  11  flights       1  live   jan.csv        2  "+c.ingested[0].GetFileSha256()[:12]+"  2001-01-01T00:05:00Z  2001-01-31T23:59:00Z  2001-02-03T04:05:06Z\n"+
-		"  12  flights       2  live   feb.ndjson     1  "+c.ingested[1].GetFileSha256()[:12]+"  2001-01-01T00:05:00Z  2001-01-31T23:59:00Z  2001-02-03T04:05:06Z\n", "")
+		"LOAD  SOURCE   NUMBER  STATE  FILE        ROWS  SET ASIDE  LEFT OUT  SHA256        FROM                  TO                    COMMITTED AT\n"+
+		"  11  flights       1  live   jan.csv        2          0         0  "+c.ingested[0].GetFileSha256()[:12]+"  2001-01-01T00:05:00Z  2001-01-31T23:59:00Z  2001-02-03T04:05:06Z\n"+
+		"  12  flights       2  live   feb.ndjson     1          0         0  "+c.ingested[1].GetFileSha256()[:12]+"  2001-01-01T00:05:00Z  2001-01-31T23:59:00Z  2001-02-03T04:05:06Z\n", "")
 	want := "date:timestamp delay:int64 origin:utf8\n2001-01-01T00:05:00Z 5 ORD\n2001-01-02T00:00:00Z (null) LAX\n" +
 		"date:timestamp delay:int64 origin:utf8\n2001-02-01T10:00:00Z -3 JFK"
 	if got := strings.Join(c.rows, "\n"); got != want {
@@ -431,8 +431,8 @@ func TestDatasetFetch(t *testing.T) {
 func TestLoads(t *testing.T) {
 	do := (&canned{}).serve(t)
 	do("loads", "list", "flights").expect(t, exitDone, ""+
-		"LOAD  SOURCE   NUMBER  STATE           FILE     ROWS  SHA256        FROM  TO  COMMITTED AT\n"+
-		"  11  flights       1  replaced by 13  jan.csv     2  abcdefabcdef            2001-02-03T04:05:06Z\n", "")
+		"LOAD  SOURCE   NUMBER  STATE           FILE     ROWS  SET ASIDE  LEFT OUT  SHA256        FROM  TO  COMMITTED AT\n"+
+		"  11  flights       1  replaced by 13  jan.csv     2          3         1  abcdefabcdef            2001-02-03T04:05:06Z\n", "")
 	do("loads", "retract", "11", "--reason", "sent twice").expect(t, exitDone, ""+
 		"load       12\nsource     flights\nnumber     2\nstate      retraction\nretracts   load 11\nreason     sent twice\ncommitted  2001-02-03T04:05:06Z by ann\n", "")
 }

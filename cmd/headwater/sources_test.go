@@ -123,7 +123,7 @@ func TestSourcesWithKeysAndOfOthers(t *testing.T) {
 	if run.GetRun().GetLedger().GetProduced() != 2 || in.GetRelation() != "yard:yard.depots" || len(in.GetRowsDigest()) != 64 || in.GetRowsRead() != 2 {
 		t.Errorf("found %s", run.GetRun())
 	}
-	if w := strings.Join(run.GetRun().GetWarnings(), "\n"); !strings.Contains(w, "source depots: its newest row is too old, expected at most 24h; headwater describe depots says how old it is now") {
+	if w := strings.Join(run.GetRun().GetWarnings(), "\n"); !strings.Contains(w, "source depots: its newest row is too old, expected at most 24h; headwater describe source depots says how old it is now") {
 		t.Errorf("found the warnings %s", w)
 	}
 	if shown := s.must(t, "runs", "show", "gates@1/1"); !regexp.MustCompile(`\n *depots@1 +yard:yard\.depots +[0-9a-f]{12} +2\n`).MatchString(shown) {
