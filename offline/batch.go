@@ -110,6 +110,9 @@ func AppendBatches(ctx context.Context, db beginner, known database.Querier, req
 	if err != nil {
 		return nil, nil, err
 	}
+	if load != nil {
+		tendLanding(ctx, db, req.Source, load)
+	}
 	return load, results, nil
 }
 

@@ -119,7 +119,11 @@ func AppendLoad(ctx context.Context, db beginner, req LoadRequest, rows iter.Seq
 		load, err = made.insert(ctx, tx, aside)
 		return err
 	})
-	return load, err
+	if err != nil {
+		return nil, err
+	}
+	tendLanding(ctx, db, req.Source, load)
+	return load, nil
 }
 
 func noRows(place string) error {

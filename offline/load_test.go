@@ -244,3 +244,39 @@ func TestOneFileIsTakenOnce(t *testing.T) {
 		t.Errorf("found %v, expected that there is no such load", err)
 	}
 }
+
+// What comes in a large load is summed up in the index of event times and counted in the statistics when it is there.
+func TestLargeLoadIsSummedUp(t *testing.T) {
+	const rows = 100_000
+	ctx := context.Background()
+	src := readings()
+	pool := createSource(t, src)
+	var first int64
+	for i, file := range []string{"first", "second"} {
+		load, err := offline.AppendLoad(ctx, pool, request(src, file, 0), func(yield func([]feature.Value, error) bool) {
+			for j := range rows {
+				at := firstInstant.Add(time.Duration(j) * time.Minute)
+				if !yield([]feature.Value{feature.Timestamp(at), feature.String(file)}, nil) {
+					return
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left int64
+		err = pool.QueryRow(ctx, `SELECT sum(brin_summarize_new_values(i.indexrelid::regclass)) FROM pg_index i
+			JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+			WHERE i.indrelid = 'headwater_landing.readings'::regclass AND a.amname = 'brin'`).Scan(&left)
+		if err != nil || left != 0 {
+			t.Errorf("found %d ranges of blocks that are not summed up after load %d (%v), expected none", left, load.ID, err)
+		}
+		var known []int64
+		err = pool.QueryRow(ctx, `SELECT ARRAY(SELECT v::bigint FROM unnest(most_common_vals::text::text[]) v ORDER BY 1) FROM pg_stats
+			WHERE schemaname = 'headwater_landing' AND tablename = 'readings' AND attname = '_load'`).Scan(&known)
+		if err != nil || len(known) != i+1 || known[i] != load.ID || i == 1 && known[0] != first {
+			t.Errorf("found loads %v in the statistics (%v) after load %d", known, err, load.ID)
+		}
+		first = load.ID
+	}
+}
