@@ -74,7 +74,11 @@ func (rn *runner) chunks(ctx context.Context, l *lease, r *Run, t *offline.Trans
 	if err != nil || len(chunks) > 0 {
 		return chunks, err
 	}
-	cut, err := t.Cut(ctx, rn.chunkRows)
+	before, err := lastCut(ctx, rn.pool, r.ViewID, t.Plan.After)
+	if err != nil {
+		return nil, err
+	}
+	cut, err := t.Cut(ctx, rn.chunkRows, before)
 	if err != nil || len(cut) == 0 {
 		return nil, err
 	}

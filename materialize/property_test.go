@@ -357,6 +357,7 @@ func (m *model) ran(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 	if got, want := describe(history), describe(m.history.Rows); got != want {
 		rt.Fatalf("found history\n%s\nexpected\n%s", got, want)
 	}
+	m.checkKnown(rt, w, view, r)
 	m.seen[r.Seq] = digestOf(history, r.Seq)
 	for seq, digest := range m.seen {
 		if digestOf(history, seq) != digest {
@@ -369,6 +370,34 @@ func (m *model) ran(rt *rapid.T, w *world, t *testing.T, view *feature.ViewVersi
 		}
 	}
 	m.checkOnline(rt, w, t, view, r)
+}
+
+// checkKnown holds what the records say of live rows to the rows: of what the run computed they say it.
+func (m *model) checkKnown(rt *rapid.T, w *world, view *feature.ViewVersion, r *Run) {
+	from := rapid.IntRange(-3, 6).Draw(rt, "known from")
+	some := offline.Span{Start: hours(float64(from)), End: hours(float64(from + rapid.IntRange(1, 6).Draw(rt, "known hours")))}
+	for _, spans := range []offline.Spans{r.Spans, offline.NewSpans(some), r.Spans.Union(offline.NewSpans(some))} {
+		known, err := knownLive(context.Background(), w.pool, view.ID, r.Seq, spans)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if known == nil {
+			if slices.Equal(spans, r.Spans) {
+				rt.Fatalf("found nothing known of what run %d computed", r.Seq)
+			}
+			continue
+		}
+		var live []feature.Row
+		for _, row := range m.history.LiveRows() {
+			if spans.Contains(row.EventTime.Add(-m.grain)) {
+				live = append(live, row)
+			}
+		}
+		if want := reference.Digest(live); known.Rows != int64(len(live)) || known.Digest != want {
+			rt.Fatalf("found %d rows known to be live of %v after run %d, digest %s; expected %d, digest %s", known.Rows, spans, r.Seq,
+				known.Digest, len(live), want)
+		}
+	}
 }
 
 // checkWindows holds what readers get at each point that the run owned to what its rows make there, whatever the runs

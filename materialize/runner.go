@@ -424,6 +424,9 @@ func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Tr
 	}
 	r.progress.Phase("transform and write", rows)
 	t.Count = r.progress.Rows
+	t.Known = func(ctx context.Context, spans offline.Spans) (*offline.Known, error) {
+		return knownLive(ctx, rn.pool, r.ViewID, t.Plan.After, spans)
+	}
 	chunks, err := rn.chunks(ctx, l, r, t)
 	if err != nil {
 		return nil, err

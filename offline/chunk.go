@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +26,9 @@ const sampleRows = 50_000
 
 // Cut divides what the run computes into chunks that read about rows rows each, in the order of time. nil: it is one piece,
 // because it is small, or because its parts depend on each other or on rows that only its own connection has: aggregations,
-// corrections that arrive, tables of others. It follows Read.
-func (t *Transform) Cut(ctx context.Context, rows int64) ([]Spans, error) {
+// corrections that arrive, tables of others. before are the chunks of an earlier run, if any: where those ended these end too, if that
+// makes none much larger, so that it is known of each what was live in it. It follows Read.
+func (t *Transform) Cut(ctx context.Context, rows int64, before []Spans) ([]Spans, error) {
 	n := min(t.RowsRead()/max(rows, 1), maxChunks)
 	if n < 2 || t.windows != nil || len(t.corrections) > 0 {
 		return nil, nil
@@ -42,7 +44,7 @@ func (t *Transform) Cut(ctx context.Context, rows int64) ([]Spans, error) {
 	}
 	var chunks []Spans
 	left := t.Plan.Owned
-	for _, at := range times {
+	for _, at := range snap(times, left.Hull(), before) {
 		at = at.Floor(t.View.RunGrain())
 		before := left.Intersect(NewSpans(Span{Start: left.Hull().Start, End: at}))
 		if len(before) == 0 {
@@ -60,6 +62,33 @@ func (t *Transform) Cut(ctx context.Context, rows int64) ([]Spans, error) {
 		return nil, nil
 	}
 	return chunks, nil
+}
+
+// snap moves times, which ascend within hull, to the nearest edges of spans, where those are less than half of the way to the next time.
+func snap(times []feature.Time, hull Span, chunks []Spans) []feature.Time {
+	var edges []feature.Time
+	for _, spans := range chunks {
+		for _, s := range spans {
+			edges = append(edges, s.Start, s.End)
+		}
+	}
+	snapped := slices.Clone(times)
+	for i, at := range times {
+		before, after := hull.Start, hull.End
+		if i > 0 {
+			before = times[i-1]
+		}
+		if i+1 < len(times) {
+			after = times[i+1]
+		}
+		nearest := min(at-before, after-at) / 2
+		for _, edge := range edges {
+			if way := max(edge-at, at-edge); way < nearest {
+				nearest, snapped[i] = way, edge
+			}
+		}
+	}
+	return snapped
 }
 
 // quantiles are n - 1 event times that cut the rows of the largest input into about equal parts.
@@ -112,7 +141,7 @@ func (t *Transform) Fork(ctx context.Context, conn *pgx.Conn) (*Transform, error
 		return nil, err
 	}
 	f := &Transform{View: t.View, Plan: t.Plan, Inputs: t.Inputs, ViewInputs: t.ViewInputs, tx: tx, conn: conn, bounds: t.bounds,
-		vectorBytes: t.vectorBytes, Count: t.Count, screening: t.screening}
+		vectorBytes: t.vectorBytes, Count: t.Count, Known: t.Known, screening: t.screening}
 	err = func() error {
 		if _, err := tx.Exec(ctx, "SET TRANSACTION SNAPSHOT '"+snapshot+"'; "+patient); err != nil {
 			return err

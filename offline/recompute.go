@@ -55,6 +55,9 @@ func (r *Recomputed) compute(ctx context.Context) (err error) {
 	if r.table, err = r.part.stage(ctx, r.tx, r.seq, w); err != nil {
 		return err
 	}
+	if err := analyzeRoughly(ctx, r.tx, r.table); err != nil {
+		return err
+	}
 	r.Rows, r.Digest = w.Produced, w.Digest
 	if t.screen == nil {
 		return nil

@@ -34,6 +34,9 @@ type Transform struct {
 	Filtered  []Reason
 	// Count, unless nil, is called with rows as Rows is done with them: of the source for aggregations, else of the output.
 	Count func(rows int64)
+	// Known, unless nil, is what the live rows of the history are known to be whose event times less grain lie in spans; nil where
+	// nobody knows. An output that is the same is not compared with them. It may be called for several parts of the output at once.
+	Known func(ctx context.Context, spans Spans) (*Known, error)
 
 	// corrections are the times at which states of knowledge begin after the first.
 	corrections []feature.Time

@@ -19,9 +19,9 @@
 //   - nothing_new_s: seconds of a run that finds nothing new, from the call that asks for it to the end of the watch, which is
 //     when it is published and said to be in the online store: both waits in the queue are in it.
 //   - replaced_vs_first: the run after the same rows came again in a load that replaces the first, divided by the first
-//     backfill. It reads, computes and stages all rows, compares them with the history, and writes none. The floor has read the
-//     landing table before the first backfill does; nobody has read the rows of the second load before this run, which
-//     therefore also marks them as committed.
+//     backfill. It reads, validates, computes, digests and stages all rows, finds in the records of the first run that they are what is
+//     live, which it counts, and writes none. As for the first load, marking the rows as committed, summing them up in the BRIN index
+//     and analyzing them is in the time of the ingest.
 //   - windows_rows_per_s: source rows divided by the phase "transform" of a backfill of three windows: Postgres sends the rows,
 //     they are decoded and added up, and rows of history are encoded. Counting and validating the source (the phase "read") and
 //     waiting for Postgres to take the history (the phase "write") are not in it.
