@@ -257,6 +257,7 @@ func TestChainsOfRunsComeToWhatFullRunsLeave(t *testing.T) {
 	keyed := func(rule feature.ConflictingDuplicates) func(*feature.Source) {
 		return func(s *feature.Source) {
 			s.UniqueKey, s.Conflicting, s.NullEventTime = []string{"name", "room", "value"}, rule, feature.QuarantineNull
+			s.MaxQuarantineRatio = all(1.0)
 		}
 	}
 	kinds := []func(*feature.Source){
