@@ -61,6 +61,20 @@ func TestIntervalsOfNothing(t *testing.T) {
 	w := newWorld(t)
 	src := w.newSource(t)
 	views := []*feature.ViewVersion{w.newView(t, src, latest, 0), w.newView(t, src, hourly, time.Hour), w.newWindowView(t, src, time.Hour)}
+	w.retract(t, w.load(t, src, 0, reading("z", 1, hours(1), 1)))
+	// With nothing to read, an end alone is an interval of no rows.
+	retracted := w.newView(t, src, hourly, time.Hour)
+	to := hours(3).Time()
+	runs, err := w.m.Enqueue(context.Background(), []Request{{View: retracted, To: &to, Principal: "test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.m.runner.run(context.Background(), runs[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.get(t, runs[0].ID); r.State != Published {
+		t.Errorf("found a run that is %s: %s", r.State, r.Error)
+	}
 	w.load(t, src, 0, reading("a", 1, hours(1), 1), reading("a", 1, hours(5.5), 1))
 	far := instant("2999-01-01T00:00:00Z")
 	ask := func(v *feature.ViewVersion, from, to feature.Time) (*Run, error) {

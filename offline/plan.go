@@ -290,7 +290,7 @@ func (t *Transform) ownInterval(scope *Scope, reach Span) error {
 	}
 	all := reach.Union(scope.Covered.Hull())
 	switch {
-	case scope.To == nil && (all.IsEmpty() || owned.Start >= all.End), scope.From == nil && (all.IsEmpty() || *scope.To <= all.Start):
+	case scope.To == nil && (all.IsEmpty() || owned.Start >= all.End), scope.From == nil && !all.IsEmpty() && *scope.To <= all.Start:
 		return t.nothingThere(scope, all)
 	case grain > 0 && owned.Start >= t.Plan.Now.Floor(grain):
 		return fault.New(fault.InvalidArgument, "view %s: found an interval that begins at %s, expected one that begins before %s: groups of %s that end after "+
