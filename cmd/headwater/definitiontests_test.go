@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,6 +19,46 @@ func TestExamplesHold(t *testing.T) {
 	if r.code != exitDone || strings.Contains(r.out, "FAILED") || strings.Count(r.out, "holds") < 11 ||
 		!regexp.MustCompile(`^\d+ tests, all hold \([0-9.ms]+\)\n$`).MatchString(r.err) {
 		t.Errorf("found status %d, %s%s", r.code, r.out, r.err)
+	}
+}
+
+// A test of one row that is set aside among two is no matter of shares, unless the source says one.
+func TestRowsThatAreSetAsideInATest(t *testing.T) {
+	const file = `entities:
+  - {name: shop, join_keys: [{name: shop, type: string}]}
+sources:
+  - name: sales
+    columns: [{name: shop, type: string}, {name: at, type: timestamp}, {name: amount, type: float64}]
+    event_time: at
+    landing: {}
+    expectations: [{column: amount, range: {min: 0}, on_failure: quarantine}]
+feature_views:
+  - name: last_sale
+    entity: shop
+    features: [{name: amount, type: float64}]
+    sql: {sources: [sales], query: "SELECT shop, event_time, available_at, amount FROM sales"}
+tests:
+  - name: negative_amounts_do_not_count
+    loads:
+      - source: sales
+        rows: [{shop: a, at: "2024-01-01T00:00:00Z", amount: 5}, {shop: a, at: "2024-01-02T00:00:00Z", amount: -5}]
+    views: [{view: last_sale, rows: [{shop: a, event_time: "2024-01-01T00:00:00Z", amount: 5}]}]
+`
+	for name, c := range map[string]struct {
+		file string
+		code int
+		want string
+	}{
+		"a default":      {file, exitDone, "holds"},
+		"one of its own": {strings.Replace(file, "    landing: {}", "    landing: {}\n    max_quarantine_ratio: 0.2", 1), exitNotHeld, "expected at most 20% of rows quarantined"},
+	} {
+		path := filepath.Join(t.TempDir(), "sales.yaml")
+		if err := os.WriteFile(path, []byte(c.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r := headwater("test", path); r.code != c.code || !strings.Contains(r.out, c.want) {
+			t.Errorf("%s: found status %d, %s%s", name, r.code, r.out, r.err)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/client"
@@ -150,7 +151,7 @@ func (t *testRun) act(ctx context.Context) (what string, err error) {
 	if err := t.Set.Check(); err != nil {
 		return "the definitions", err
 	}
-	if _, err := t.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: t.Set.Files}); err != nil {
+	if _, err := t.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: withoutShares(t.Set.Files)}); err != nil {
 		return "the definitions", located(t.Set, err)
 	}
 	for i := range t.Loads {
@@ -201,6 +202,26 @@ func rowsOf(columns []feature.Column, rows [][]feature.Value) client.Rows {
 	}
 	batch := build.NewRecordBatch()
 	return client.Rows{Schema: schema, Batches: func(yield func(arrow.RecordBatch, error) bool) { yield(batch, nil) }}
+}
+
+// withoutShares are files in which every row may be quarantined where they say nothing of the share: a test is of few rows, and what
+// becomes of one that is set aside is what it shows.
+func withoutShares(files []*headwaterv1.DefinitionSource) []*headwaterv1.DefinitionSource {
+	applied := make([]*headwaterv1.DefinitionSource, len(files))
+	for i, f := range files {
+		applied[i] = proto.CloneOf(f)
+		for _, s := range applied[i].GetFile().GetSources() {
+			if s.MaxQuarantineRatio == nil {
+				s.MaxQuarantineRatio = proto.Float64(1)
+			}
+		}
+		for _, v := range applied[i].GetFile().GetFeatureViews() {
+			if v.MaxQuarantineRatio == nil && len(v.GetExpectations()) > 0 {
+				v.MaxQuarantineRatio = proto.Float64(1)
+			}
+		}
+	}
+	return applied
 }
 
 // materialize runs views at once, each up to the end of what the test speaks of. An error is a refusal, of what is told.
