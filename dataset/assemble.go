@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
@@ -46,6 +45,7 @@ type assembly struct {
 	spine   *spool
 	// timestamp names the spine's column that says for when.
 	timestamp string
+	joiner    *offline.Joiner
 }
 
 // stage is the views of one entity that take their keys from the same columns: one spine of keys serves them all.
@@ -68,15 +68,14 @@ type stageRow struct {
 // stageBatch is how many rows pass from a stage to the assembly at once.
 const stageBatch = 512
 
-// assemble joins the spine to the plan's views and writes the result to out as an Arrow IPC stream. connect opens a
-// connection for the length of the call.
-func (a *assembly) assemble(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), out io.Writer) (*result, error) {
+// assemble joins the spine to the plan's views and writes the result to out as an Arrow IPC stream.
+func (a *assembly) assemble(ctx context.Context, out io.Writer) (*result, error) {
 	stages := a.stages()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, st := range stages {
 		group.Go(func() error {
 			defer close(st.rows)
-			st.err = protect(func() error { return a.runStage(ctx, connect, st) })
+			st.err = protect(func() error { return a.runStage(ctx, st) })
 			return st.err
 		})
 	}
@@ -123,15 +122,12 @@ func (a *assembly) stages() []*stage {
 	return stages
 }
 
-func (a *assembly) runStage(ctx context.Context, connect func(context.Context) (*pgx.Conn, error), st *stage) error {
-	conn, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	views := make([]offline.AsOf, len(st.views))
-	for i, v := range st.views {
-		views[i] = a.views[v]
+func (a *assembly) runStage(ctx context.Context, st *stage) error {
+	join := offline.Join{Name: "spine_" + strings.ToLower(rand.Text()), Rows: a.spine.rows}
+	for _, v := range st.views {
+		view := a.views[v]
+		view.Wanted = a.plan.Slots(v)
+		join.Views = append(join.Views, view)
 	}
 	var batch []stageRow
 	send := func() error {
@@ -143,8 +139,7 @@ func (a *assembly) runStage(ctx context.Context, connect func(context.Context) (
 			return ctx.Err()
 		}
 	}
-	name := "spine_" + strings.ToLower(rand.Text())
-	err = offline.PointInTime(ctx, conn, name, views, a.spineOf(st), func(number int64, winners []read.Winner) error {
+	err := a.joiner.PointInTime(ctx, join, a.spineOf(st), func(number int64, winners []read.Winner) error {
 		if batch == nil {
 			batch = make([]stageRow, 0, stageBatch)
 		}

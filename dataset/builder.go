@@ -25,8 +25,9 @@ const DefaultTimestampColumn = "timestamp"
 type Builder struct {
 	pool    *pgxpool.Pool
 	version string
-	// turns bounds how many results are assembled at once; each holds a connection per entity and sorts its spine.
-	turns chan struct{}
+	// turns bounds how many results are assembled at once; each holds a connection per entity, and some hold more.
+	turns  chan struct{}
+	joiner *offline.Joiner
 }
 
 // maxAssemblies is how many results one process assembles at once. The others wait.
@@ -34,7 +35,13 @@ const maxAssemblies = 4
 
 // NewBuilder makes a Builder. version is the server's, for manifests.
 func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
-	return &Builder{pool: pool, version: version, turns: make(chan struct{}, maxAssemblies)}
+	connect := func(ctx context.Context) (*pgx.Conn, error) {
+		return pgx.ConnectConfig(ctx, pool.Config().ConnConfig.Copy())
+	}
+	return &Builder{
+		pool: pool, version: version, turns: make(chan struct{}, maxAssemblies),
+		joiner: offline.NewJoiner(connect, offline.Limits{}),
+	}
 }
 
 // Request is a dataset to build.
@@ -154,10 +161,8 @@ func (b *Builder) assemble(ctx context.Context, a *assembly, out io.Writer) (*re
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	connect := func(ctx context.Context) (*pgx.Conn, error) {
-		return pgx.ConnectConfig(ctx, b.pool.Config().ConnConfig.Copy())
-	}
-	return a.assemble(ctx, connect, out)
+	a.joiner = b.joiner
+	return a.assemble(ctx, out)
 }
 
 // checkSpine compares the spine's columns with what the plan needs of them.

@@ -12,11 +12,17 @@ import (
 // copyOut runs a query as COPY TO in the binary format and calls row for each row. The fields are valid only during the
 // call. An error of row ends the COPY and is returned as it is.
 func copyOut(ctx context.Context, conn *pgx.Conn, query string, row func(fields [][]byte) error) error {
+	return copyOutTo(ctx, conn, query, &copyDecoder{row: row})
+}
+
+// copyOutTo is copyOut with a decoder of the caller's.
+func copyOutTo(ctx context.Context, conn *pgx.Conn, query string, d *copyDecoder) error {
 	var rowErr error
-	d := &copyDecoder{row: func(fields [][]byte) error {
+	row := d.row
+	d.row = func(fields [][]byte) error {
 		rowErr = row(fields)
 		return rowErr
-	}}
+	}
 	_, err := conn.PgConn().CopyTo(ctx, d, "COPY ("+query+"\n) TO STDOUT (FORMAT binary)")
 	if rowErr != nil {
 		return rowErr

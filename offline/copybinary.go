@@ -20,6 +20,8 @@ var copySignature = []byte("PGCOPY\n\xff\r\n\x00")
 // NULL. Fields are valid only during the call.
 type copyDecoder struct {
 	row func(fields [][]byte) error
+	// raw is the row as it came, without the count of its fields. Valid as its fields are.
+	raw []byte
 
 	rest   []byte
 	fields [][]byte
@@ -95,7 +97,21 @@ func (d *copyDecoder) step(b []byte) (int, error) {
 		d.fields = append(d.fields, b[at:at+n:at+n])
 		at += n
 	}
+	d.raw = b[2:at:at]
 	return at, d.row(d.fields)
+}
+
+// appendFields appends the fields of a row as it came, which copyDecoder has seen to be whole.
+func appendFields(fields [][]byte, raw []byte) [][]byte {
+	for len(raw) > 0 {
+		n := int(int32(binary.BigEndian.Uint32(raw)))
+		if raw = raw[4:]; n < 0 {
+			fields = append(fields, nil)
+			continue
+		}
+		fields, raw = append(fields, raw[:n:n]), raw[n:]
+	}
+	return fields
 }
 
 // close reports a stream that ended before its trailer.

@@ -125,7 +125,7 @@ func (c Current) foldRows(ctx context.Context, conn *pgx.Conn, emit func(*Entity
 	}
 	// A row that is not visible says only that there is the entity.
 	missing := fmt.Sprintf("CASE WHEN seq_from <= %[1]d AND %[1]d < seq_to THEN NULL ELSE %[2]d END::bigint", c.Seq, uint8(read.NoRow))
-	columns := append([]string{eventTimeColumn, availableAtColumn, "seq_from"}, storedNames(c.View)...)
+	columns := append([]string{eventTimeColumn, availableAtColumn, "seq_from"}, AsOf{View: c.View}.wantedNames()...)
 	query := fmt.Sprintf("SELECT entity_key, %s, %s FROM %s WHERE true%s ORDER BY entity_key, event_time, available_at",
 		missing, quoteAll("", columns), historyTable(c.View), after)
 	var e *Entity
@@ -138,7 +138,7 @@ func (c Current) foldRows(ctx context.Context, conn *pgx.Conn, emit func(*Entity
 			}
 			e = &Entity{Key: string(fields[0]), Winner: read.Winner{Status: read.NoRow}}
 		}
-		w, err := decodeWinner(c.View, fields[1:])
+		w, err := decodeWinner(&AsOf{View: c.View}, fields[1:], newValues)
 		if err != nil || w.Status != read.Present {
 			return err
 		}
@@ -194,7 +194,7 @@ func rowsPerEntity(ctx context.Context, conn *pgx.Conn, v *feature.ViewVersion) 
 
 func (c Current) query(entities string) string {
 	as, now := AsOf{View: c.View, Seq: c.Seq}, timeLiteral(c.Now)
-	columns := append([]string{eventTimeColumn, availableAtColumn, "seq_from"}, storedNames(c.View)...)
+	columns := append([]string{eventTimeColumn, availableAtColumn, "seq_from"}, as.wantedNames()...)
 	// Of most entities the newest visible row counts already: then it is the winner, and Postgres does not begin with the
 	// others. Else every visible row behind the winner in the order of the key is one that does not count yet.
 	ahead := fmt.Sprintf("(n.event_time > %[1]s OR n.available_at > %[1]s)", now)
@@ -217,7 +217,7 @@ func (c Current) query(entities string) string {
 				AND (h.event_time, h.available_at) > (coalesce(w.event_time, '-infinity'), coalesce(w.available_at, '-infinity'))
 		) d ON true
 		CROSS JOIN LATERAL (SELECT %s) c`,
-		winnerColumns(c.View, "c", fmt.Sprint(uint8(read.NoRow))), entities,
+		winnerColumns(as, "c", fmt.Sprint(uint8(read.NoRow))), entities,
 		quoteAll("h.", columns), historyTable(c.View), as.visible("k.entity_key"),
 		quoteAll("h.", columns), historyTable(c.View), ahead, as.visible("k.entity_key"), now, now,
 		historyTable(c.View), ahead, as.visible("k.entity_key"),
@@ -234,6 +234,6 @@ func (c Current) decode(fields [][]byte) (*Entity, error) {
 		e.Due = &due
 	}
 	var err error
-	e.Winner, err = decodeWinner(c.View, fields[2:])
+	e.Winner, err = decodeWinner(&AsOf{View: c.View}, fields[2:], newValues)
 	return e, err
 }

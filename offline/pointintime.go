@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"strings"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/headwaterhq/headwater/feature"
-	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/read"
 )
@@ -22,196 +23,393 @@ type AsOf struct {
 	Seq int64
 	// TTL is how long after its event time a row may be used; zero: for ever.
 	TTL time.Duration
+	// AnyArrival counts rows from their event time on, whenever they arrived: nothing is NOT_YET_KNOWN.
+	AnyArrival bool
+	// Wanted are positions in View.Stored(), ascending: the columns to read. The others are NULL in the winners. nil: all.
+	Wanted []int
+}
+
+// wanted are the positions of the columns to read.
+func (v AsOf) wanted() []int {
+	if v.Wanted != nil {
+		return v.Wanted
+	}
+	all := make([]int, len(v.View.Features)+len(v.View.Attributes))
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 // SpineRow asks for the winners of one entity at one time.
 type SpineRow struct {
-	// Number orders the answers. Distinct within a spine.
+	// Number orders the answers: ascending within a spine.
 	Number int64
 	// Key is the entity's encoded join keys. Used only until the next row.
 	Key []byte
 	At  feature.Time
 }
 
-// PointInTime finds, for each row of a spine and each of the views (all of one entity), the winner of the point-in-time
-// rule: of the rows with the spine row's key that are visible at the view's sequence, with event_time <= t, available_at
-// <= t and, for a view with a TTL, event_time >= t - ttl, the one with the greatest (event_time, available_at).
+// Join asks for the winners of a spine.
+type Join struct {
+	// Name is that of no other join that is at work: tables are named after it.
+	Name string
+	// Views are all of one entity.
+	Views []AsOf
+	// Rows is how many the spine has, as far as is known: it decides on the strategy, and on nothing else.
+	Rows int64
+	// Strategy is the one to find the winners of every view with. Empty: the one that is expected to cost least, view by view.
+	Strategy Strategy
+}
+
+// Joiner finds winners. It bounds what all joins of a process use at once, so a process has one. Safe for concurrent use.
+type Joiner struct {
+	connect func(context.Context) (*pgx.Conn, error)
+	limits  Limits
+	// scans is the bytes that packed histories may take, lanes the connections that joins have beyond their first.
+	scans, lanes *semaphore.Weighted
+}
+
+// Limits are what a Joiner may use. Zero stands for the default.
+type Limits struct {
+	// ScanBytes is what the packed histories of all joins may take. 128 MiB.
+	ScanBytes int64
+	// SegmentRows is the most rows of a spine that are joined at once. 65,536.
+	SegmentRows int
+	// SegmentBytes is what the winners of a segment are expected to take, which bounds its rows, and twice as much is what of
+	// them is kept in memory. A join has up to Lanes+2 segments. 8 MiB.
+	SegmentBytes int
+	// Lanes is the most connections on which one join has Postgres look winners up at once. 2.
+	Lanes int
+	// SpareLanes is the most connections that all joins have for that beyond their first. 4.
+	SpareLanes int64
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.ScanBytes == 0 {
+		l.ScanBytes = 128 << 20
+	}
+	if l.SegmentRows == 0 {
+		l.SegmentRows = 64 << 10
+	}
+	if l.SegmentBytes == 0 {
+		l.SegmentBytes = 8 << 20
+	}
+	if l.Lanes == 0 {
+		l.Lanes = 2
+	}
+	if l.SpareLanes == 0 {
+		l.SpareLanes = 4
+	}
+	return l
+}
+
+// NewJoiner makes a Joiner. connect opens connections that are its own.
+func NewJoiner(connect func(context.Context) (*pgx.Conn, error), limits Limits) *Joiner {
+	limits = limits.withDefaults()
+	return &Joiner{
+		connect: connect, limits: limits,
+		scans: semaphore.NewWeighted(limits.ScanBytes), lanes: semaphore.NewWeighted(limits.SpareLanes),
+	}
+}
+
+// PointInTime finds, for each row of a spine and each of the views, the winner of the point-in-time rule: of the rows with
+// the spine row's key that are visible at the view's sequence, with event_time <= t, available_at <= t unless arrival does
+// not matter and, for a view with a TTL, event_time >= t - ttl, the one with the greatest (event_time, available_at).
 //
-// emit is called once per spine row, by ascending number, with a winner per view; it may keep the winners. name must be
-// unique among running calls: the spine is staged under it, in a transaction on conn that drops it again.
+// emit is called once per spine row, in the spine's order, with a winner per view; it may keep the winners. The spine is read
+// once. All that is read of the histories is of one snapshot. Memory is bounded, whatever the sizes.
+func (j *Joiner) PointInTime(ctx context.Context, join Join, spine iter.Seq2[SpineRow, error],
+	emit func(number int64, winners []read.Winner) error,
+) error {
+	conn, err := j.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return inSnapshot(ctx, conn, "", func(tx pgx.Tx) error {
+		p := &pass{join: join, limits: j.limits, scanned: make([]*packed, len(join.Views))}
+		if err := j.scan(ctx, tx, p); err != nil {
+			return err
+		}
+		defer j.release(p)
+		for i, packed := range p.scanned {
+			if packed == nil {
+				p.lateral = append(p.lateral, i)
+			}
+		}
+		if len(p.lateral) == 0 {
+			return p.run(ctx, spine, emit)
+		}
+		return j.withLanes(ctx, tx, p, func() error { return p.run(ctx, spine, emit) })
+	})
+}
+
+// withLanes calls do with the lanes of a pass: tx, and as many more as its spine fills and other joins leave.
+func (j *Joiner) withLanes(ctx context.Context, tx pgx.Tx, p *pass, do func() error) error {
+	p.lanes = append(p.lanes, newLane(p, tx))
+	if len(p.lanes) == j.limits.Lanes || int64(p.segmentRows()*len(p.lanes)) >= p.join.Rows || !j.lanes.TryAcquire(1) {
+		return do()
+	}
+	defer j.lanes.Release(1)
+	var snapshot string
+	if err := p.lanes[0].tx.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&snapshot); err != nil {
+		return err
+	}
+	conn, err := j.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return inSnapshot(ctx, conn, snapshot, func(tx pgx.Tx) error { return j.withLanes(ctx, tx, p, do) })
+}
+
+// PointInTime is what a Joiner does for one view or more on one connection, in Postgres, whatever else may cost less. name is
+// that of no other call that is at work.
 func PointInTime(ctx context.Context, conn *pgx.Conn, name string, views []AsOf, spine iter.Seq2[SpineRow, error],
 	emit func(number int64, winners []read.Winner) error,
 ) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		table, err := stageSpine(ctx, tx, name, spine)
-		if err != nil {
-			return err
+	return inSnapshot(ctx, conn, "", func(tx pgx.Tx) error {
+		p := &pass{join: Join{Name: name, Views: views}, limits: Limits{}.withDefaults(), scanned: make([]*packed, len(views))}
+		for i := range views {
+			p.lateral = append(p.lateral, i)
 		}
-		if err := joinSpine(ctx, tx, table, views, emit); err != nil {
-			return err
-		}
-		// Dropped and committed, not rolled back: Postgres writes a commit to its log before it takes the table's files away,
-		// and a rollback after. Where it dies between the two, its next recovery stumbles over what is left of an unlogged
-		// table, and does not start.
-		_, err = tx.Exec(ctx, "DROP TABLE "+table)
-		return err
+		p.lanes = append(p.lanes, newLane(p, tx))
+		return p.run(ctx, spine, emit)
 	})
 }
 
-// joinSpine emits the winners of a staged spine.
-func joinSpine(ctx context.Context, tx pgx.Tx, table string, views []AsOf, emit func(number int64, winners []read.Winner) error) error {
-	// A nested loop over the history's key is the plan; compiling it costs more than it saves.
-	for _, set := range []string{`SET LOCAL jit = off`, `SET LOCAL work_mem = '64MB'`} {
-		if _, err := tx.Exec(ctx, set); err != nil {
+// inSnapshot calls do in a transaction that sees what snapshot does, which another transaction exported; empty: one of its own.
+// It is committed, not rolled back, for what do made and dropped: see lane.end.
+func inSnapshot(ctx context.Context, conn *pgx.Conn, snapshot string, do func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+		if snapshot != "" {
+			if _, err := tx.Exec(ctx, "SET TRANSACTION SNAPSHOT '"+snapshot+"'"); err != nil {
+				return err
+			}
+		}
+		return do(tx)
+	})
+}
+
+// pass is one join at work.
+type pass struct {
+	join   Join
+	limits Limits
+	// scanned are the histories that are looked up in memory, by view; nil: in Postgres. lateral are the positions of those.
+	scanned []*packed
+	lateral []int
+	lanes   []*lane
+}
+
+// winnersBatch is how many rows' winners are made room for at once.
+const winnersBatch = 512
+
+// run cuts the spine into segments, has lanes find winners of several of them at once, and emits them one after another.
+func (p *pass) run(ctx context.Context, spine iter.Seq2[SpineRow, error], emit func(number int64, winners []read.Winner) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var working sync.WaitGroup
+	start := func(do func() error) {
+		working.Go(func() {
+			if err := protected(do); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	// One is filled and one emitted while the lanes have theirs.
+	segments := make([]segment, len(p.lanes)+2)
+	free := make(chan *segment, len(segments))
+	for i := range segments {
+		free <- &segments[i]
+		defer segments[i].close()
+	}
+	// There is room for all segments there are.
+	filled, ordered := make(chan *segment, len(segments)), make(chan *segment, len(segments))
+	start(func() error {
+		defer close(filled)
+		defer close(ordered)
+		return p.fill(ctx, spine, free, func(s *segment) {
+			ordered <- s
+			if len(p.lanes) > 0 {
+				filled <- s
+			} else {
+				close(s.joined)
+			}
+		})
+	})
+	for _, l := range p.lanes {
+		start(func() error {
+			for s := range filled {
+				if err := l.join(ctx, s); err != nil {
+					return err
+				}
+				close(s.joined)
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			return l.end(ctx)
+		})
+	}
+	if err := p.emit(ctx, ordered, free, emit); err != nil {
+		cancel(err)
+	}
+	working.Wait()
+	return context.Cause(ctx)
+}
+
+// protected turns a panic into an error: in a goroutine of its own it would end the process.
+func protected(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
+}
+
+// emit emits the winners of segments when they are there.
+func (p *pass) emit(ctx context.Context, ordered <-chan *segment, free chan<- *segment,
+	emit func(number int64, winners []read.Winner) error,
+) error {
+	e := &emitter{pass: p, emit: emit}
+	for _, i := range p.lateral {
+		e.counts = append(e.counts, winnerFields(p.join.Views[i]))
+	}
+	for s := range ordered {
+		select {
+		case <-s.joined:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := e.segment(ctx, s); err != nil {
+			return err
+		}
+		s.reset()
+		free <- s
+	}
+	return nil
+}
+
+// fill reads the spine into segments.
+func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free <-chan *segment, full func(*segment)) error {
+	rows := p.segmentRows()
+	var s *segment
+	for row, err := range spine {
+		if err != nil {
+			return err
+		}
+		if err := checkTime(row.At); err != nil {
+			return fault.New(fault.InvalidSpine, "spine: row %d: %v", row.Number+1, err)
+		}
+		if s == nil {
+			select {
+			case s = <-free:
+				s.begin(2 * p.limits.SegmentBytes)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		s.add(row)
+		if len(s.numbers) == rows || len(s.keys) >= p.limits.SegmentBytes {
+			full(s)
+			s = nil
+		}
+	}
+	if s != nil {
+		full(s)
+	}
+	return ctx.Err()
+}
+
+// segmentRows is how many rows of the spine are joined at once: as many as are expected to have SegmentBytes of winners.
+func (p *pass) segmentRows() int {
+	const least = 4 << 10
+	width := 0
+	for _, i := range p.lateral {
+		width += winnerBytes(p.join.Views[i])
+	}
+	if width == 0 {
+		return least
+	}
+	return min(max(p.limits.SegmentBytes/width, least), p.limits.SegmentRows)
+}
+
+// emitter makes winners of what was found, in the order of the spine.
+type emitter struct {
+	pass *pass
+	emit func(number int64, winners []read.Winner) error
+	// counts are the fields that Postgres sends of each view.
+	counts []int
+	// winners and values are room for those of rows to come.
+	winners []read.Winner
+	values  []feature.Value
+	fields  [][]byte
+	spilled []byte
+}
+
+func (e *emitter) segment(ctx context.Context, s *segment) error {
+	views := e.pass.join.Views
+	for i, number := range s.numbers {
+		if i%winnersBatch == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if len(e.winners) < len(views) {
+			e.winners = make([]read.Winner, winnersBatch*len(views))
+		}
+		winners := e.winners[:len(views):len(views)]
+		e.winners = e.winners[len(views):]
+		for v, packed := range e.pass.scanned {
+			if packed == nil {
+				continue
+			}
+			if err := packed.winner(&winners[v], s.key(i), s.at[i], e.room); err != nil {
+				return err
+			}
+		}
+		if len(e.pass.lateral) > 0 {
+			if err := e.found(s, i, winners); err != nil {
+				return err
+			}
+		}
+		if err := e.emit(number, winners); err != nil {
 			return err
 		}
 	}
-	return copyOut(ctx, tx.Conn(), pointInTimeQuery(table, views), func(fields [][]byte) error {
-		number, err := decodeInt64(fields[0])
-		if err != nil {
-			return err
-		}
-		winners := make([]read.Winner, len(views))
-		at := 1
-		for i, v := range views {
-			n := winnerFields(v.View)
-			if winners[i], err = decodeWinner(v.View, fields[at:at+n]); err != nil {
-				return err
-			}
-			at += n
-		}
-		return emit(number, winners)
-	})
+	return nil
 }
 
-// stageSpine COPYs the spine into a table of its own: lateral joins against temporary tables, VALUES or arrays cannot be
-// pushed down by a distributed Postgres.
-func stageSpine(ctx context.Context, tx pgx.Tx, name string, spine iter.Seq2[SpineRow, error]) (table string, err error) {
-	table = quote(stagingSchema, name)
-	err = database.CreateTable(ctx, tx, database.Table{
-		Kind: database.Spine, Schema: stagingSchema, Name: name, DistributionColumn: "entity_key",
-		Columns: `entity_key text COLLATE "C" NOT NULL, row_number bigint NOT NULL, at timestamptz NOT NULL`,
-	})
+// found decodes the winners that Postgres sent of a row.
+func (e *emitter) found(s *segment, row int, winners []read.Winner) (err error) {
+	raw, err := s.winners(row, &e.spilled)
 	if err != nil {
-		return "", err
+		return err
 	}
-	err = copyIn(ctx, tx.Conn(), table, []string{"entity_key", "row_number", "at"}, func(e *copyEncoder) error {
-		for row, err := range spine {
-			if err != nil {
-				return err
-			}
-			if err := checkTime(row.At); err != nil {
-				return fault.New(fault.InvalidSpine, "spine: row %d: %v", row.Number+1, err)
-			}
-			e.beginRow(3)
-			e.bytes(row.Key)
-			e.int64(row.Number)
-			e.time(row.At)
+	if raw == nil {
+		return fmt.Errorf("point in time: row %d of the spine has no answer", s.numbers[row]+1)
+	}
+	e.fields = appendFields(e.fields[:0], raw)
+	at := 1
+	for nth, i := range e.pass.lateral {
+		v, n := &e.pass.join.Views[i], e.counts[nth]
+		if len(e.fields) < at+n {
+			return fmt.Errorf("point in time: row %d of the spine has %d fields, expected more", s.numbers[row]+1, len(e.fields))
 		}
-		return nil
-	})
-	if err == nil {
-		_, err = tx.Exec(ctx, "ANALYZE "+table)
-	}
-	return table, err
-}
-
-// winnerFields is the number of fields that winnerColumns selects.
-func winnerFields(v *feature.ViewVersion) int { return 4 + len(v.Features) + len(v.Attributes) }
-
-// winnerColumns selects a winner from the lateral named alias: why it is missing, its times and run, its values.
-func winnerColumns(v *feature.ViewVersion, alias, missing string) string {
-	columns := []string{
-		fmt.Sprintf("CASE WHEN %s.seq_from IS NULL THEN (%s)::bigint END", alias, missing),
-		alias + ".event_time", alias + ".available_at", alias + ".seq_from",
-	}
-	for _, c := range v.Stored() {
-		columns = append(columns, alias+"."+quote(c.Name))
-	}
-	return strings.Join(columns, ", ")
-}
-
-func decodeWinner(v *feature.ViewVersion, fields [][]byte) (read.Winner, error) {
-	if fields[0] != nil {
-		status, err := decodeInt64(fields[0])
-		return read.Winner{Status: read.Status(status)}, err
-	}
-	w := read.Winner{Status: read.Present}
-	var err error
-	if w.EventTime, err = decodeTime(fields[1]); err != nil {
-		return w, err
-	}
-	if w.AvailableAt, err = decodeTime(fields[2]); err != nil {
-		return w, err
-	}
-	if w.RunSeq, err = decodeInt64(fields[3]); err != nil {
-		return w, err
-	}
-	stored := v.Stored()
-	w.Values = make([]feature.Value, len(stored))
-	for i, c := range stored {
-		f := fields[4+i]
-		if f == nil {
-			continue
+		if winners[i], err = decodeWinner(v, e.fields[at:at+n], e.room); err != nil {
+			return err
 		}
-		if w.Values[i], err = decodeValue(c.Type, f); err != nil {
-			return w, fmt.Errorf("%s.%s: %w", v.Ref(), c.Name, err)
-		}
+		at += n
 	}
-	return w, nil
+	return nil
 }
 
-func pointInTimeQuery(spine string, views []AsOf) string {
-	var selects, laterals strings.Builder
-	for i, v := range views {
-		alias := fmt.Sprintf("v%d", i)
-		selects.WriteString(", " + winnerColumns(v.View, alias, missingStatus(v, "s.entity_key", "s.at")))
-		fmt.Fprintf(&laterals, "\nLEFT JOIN LATERAL (%s) %s ON true", winnerQuery(v, "s.entity_key", "s.at"), alias)
+// room is memory for n values, NULL at first.
+func (e *emitter) room(n int) []feature.Value {
+	if len(e.values) < n {
+		e.values = make([]feature.Value, winnersBatch*n)
 	}
-	// Walking the spine by entity and time keeps the history's pages warm from one row to the next.
-	return fmt.Sprintf("SELECT s.row_number%s\nFROM (SELECT * FROM %s ORDER BY entity_key, at) s%s\nORDER BY s.row_number",
-		selects.String(), spine, laterals.String())
-}
-
-// visible is the condition on h that it is a row of the entity at the view's sequence.
-func (v AsOf) visible(key string) string {
-	return fmt.Sprintf("h.entity_key = %s AND h.seq_from <= %d AND %d < h.seq_to", key, v.Seq, v.Seq)
-}
-
-func (v AsOf) oldest(at string) string {
-	return fmt.Sprintf("%s - interval '%d microseconds'", at, v.TTL.Microseconds())
-}
-
-// winnerQuery is the point-in-time rule for one entity and time, both SQL.
-func winnerQuery(v AsOf, key, at string) string {
-	columns := append([]string{eventTimeColumn, availableAtColumn, "seq_from"}, storedNames(v.View)...)
-	query := fmt.Sprintf("SELECT %s FROM %s h WHERE %s AND h.event_time <= %s AND h.available_at <= %s",
-		quoteAll("h.", columns), historyTable(v.View), v.visible(key), at, at)
-	if v.TTL > 0 {
-		query += " AND h.event_time >= " + v.oldest(at)
-	}
-	return query + " ORDER BY h.event_time DESC, h.available_at DESC LIMIT 1"
-}
-
-func storedNames(v *feature.ViewVersion) []string {
-	stored := v.Stored()
-	names := make([]string, len(stored))
-	for i, c := range stored {
-		names[i] = c.Name
-	}
-	return names
-}
-
-// missingStatus says why there is no winner: a row that was available is too old, else a row that was true by then was
-// not available yet, else there is none.
-func missingStatus(v AsOf, key, at string) string {
-	from := fmt.Sprintf("SELECT 1 FROM %s h WHERE %s AND ", historyTable(v.View), v.visible(key))
-	fresh, expired := "", ""
-	if v.TTL > 0 {
-		expired = fmt.Sprintf("WHEN EXISTS (%s h.event_time < %s AND h.available_at <= %s) THEN %d ",
-			from, v.oldest(at), at, read.Expired)
-		fresh = " AND h.event_time >= " + v.oldest(at)
-	}
-	return fmt.Sprintf("CASE %sWHEN EXISTS (%s h.event_time <= %s%s AND h.available_at > %s) THEN %d ELSE %d END",
-		expired, from, at, fresh, at, read.NotYetKnown, read.NoRow)
+	values := e.values[:n:n]
+	e.values = e.values[n:]
+	return values
 }

@@ -80,7 +80,7 @@ func (b *bench) floor(ctx context.Context) (time.Duration, error) {
 	if err := b.checkpoint(ctx); err != nil {
 		return 0, err
 	}
-	reader, err := pgx.Connect(ctx, b.servers.postgres.URL())
+	reader, err := pgx.Connect(ctx, b.servers.Postgres.URL())
 	if err != nil {
 		return 0, err
 	}

@@ -46,6 +46,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -89,7 +90,7 @@ func main() {
 type bench struct {
 	rows, entities, users int
 
-	servers *servers
+	servers *servers.Servers
 	client  *client.Client
 	// admin is a connection to Postgres beside the server's.
 	admin *pgx.Conn
@@ -100,16 +101,16 @@ type bench struct {
 
 func (b *bench) run(ctx context.Context, program, only string, stay time.Duration) (err error) {
 	began := time.Now()
-	b.servers, err = startServers(ctx, program)
+	b.servers, err = servers.Start(ctx, servers.Config{Program: program})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.servers.stop()) }()
-	if b.client, err = client.Dial(b.servers.address, b.servers.token, client.Options{}); err != nil {
+	defer func() { err = errors.Join(err, b.servers.Stop()) }()
+	if b.client, err = client.Dial(b.servers.Address, b.servers.Token, client.Options{}); err != nil {
 		return err
 	}
 	defer b.client.Close()
-	if b.admin, err = pgx.Connect(ctx, b.servers.postgres.URL()); err != nil {
+	if b.admin, err = pgx.Connect(ctx, b.servers.Postgres.URL()); err != nil {
 		return err
 	}
 	defer b.admin.Close(ctx)
@@ -130,7 +131,7 @@ func (b *bench) run(ctx context.Context, program, only string, stay time.Duratio
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
-	peak, err := b.servers.peakMemory()
+	peak, err := b.servers.PeakMemory()
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (b *bench) run(ctx context.Context, program, only string, stay time.Duratio
 	fmt.Printf("%-44s %10.0f\n", "peak memory of the server (VmHWM), MB", peak)
 	fmt.Printf("\nall of it took %s\n", time.Since(began).Round(time.Second))
 	if stay > 0 {
-		fmt.Fprintf(os.Stderr, "Postgres %s, server %s, for %s\n", b.servers.postgres.URL(), b.servers.address, stay)
+		fmt.Fprintf(os.Stderr, "Postgres %s, server %s, for %s\n", b.servers.Postgres.URL(), b.servers.Address, stay)
 		select {
 		case <-ctx.Done():
 		case <-time.After(stay):
@@ -160,7 +161,7 @@ func (b *bench) row(name string, took time.Duration, rows int) {
 
 // apply registers the definitions.
 func (b *bench) apply(ctx context.Context) error {
-	file := b.servers.folder + "/bench.yaml"
+	file := b.servers.Folder + "/bench.yaml"
 	if err := os.WriteFile(file, []byte(definitions), 0o600); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (b *bench) online(ctx context.Context) error {
 	if _, err := b.ingest(ctx, "people", 0, people(b.users), b.users); err != nil {
 		return err
 	}
-	client, err := online.Open(ctx, b.servers.redis.URL(), online.Options{})
+	client, err := online.Open(ctx, b.servers.Redis.URL(), online.Options{})
 	if err != nil {
 		return err
 	}
