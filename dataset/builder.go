@@ -40,7 +40,7 @@ func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
 	}
 	return &Builder{
 		pool: pool, version: version, turns: make(chan struct{}, maxAssemblies),
-		joiner: offline.NewJoiner(connect, offline.Limits{}),
+		joiner: offline.NewJoiner(connect, offline.Options{}),
 	}
 }
 

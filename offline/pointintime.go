@@ -58,58 +58,60 @@ type Join struct {
 	Views []AsOf
 	// Rows is how many the spine has, as far as is known: it decides on the strategy, and on nothing else.
 	Rows int64
-	// Strategy is the one to find the winners of every view with. Empty: the one that is expected to cost least, view by view.
-	Strategy Strategy
 }
 
 // Joiner finds winners. It bounds what all joins of a process use at once, so a process has one. Safe for concurrent use.
 type Joiner struct {
 	connect func(context.Context) (*pgx.Conn, error)
-	limits  Limits
+	options Options
 	// scans is the bytes that packed histories may take, lanes the connections that joins have beyond their first.
 	scans, lanes *semaphore.Weighted
 }
 
-// Limits are what a Joiner may use. Zero stands for the default.
-type Limits struct {
+// Options are what a Joiner may use. Zero stands for the default.
+type Options struct {
+	// Strategy is the one to find all winners with. Empty: the one that is expected to cost least, view by view.
+	Strategy Strategy
 	// ScanBytes is what the packed histories of all joins may take. 128 MiB.
 	ScanBytes int64
-	// SegmentRows is the most rows of a spine that are joined at once. 65,536.
-	SegmentRows int
-	// SegmentBytes is what the winners of a segment are expected to take, which bounds its rows, and twice as much is what of
-	// them is kept in memory. A join has up to Lanes+2 segments. 8 MiB.
-	SegmentBytes int
+	// SegmentRows is the most rows of a spine that are joined at once, and SegmentBytes the most that their winners are
+	// expected to take: 262,144 and 64 MiB. SegmentMemory is what of that is kept in memory: 8 MiB. A join has up to Lanes+2
+	// segments.
+	SegmentRows, SegmentBytes, SegmentMemory int
 	// Lanes is the most connections on which one join has Postgres look winners up at once. 2.
 	Lanes int
 	// SpareLanes is the most connections that all joins have for that beyond their first. 4.
 	SpareLanes int64
 }
 
-func (l Limits) withDefaults() Limits {
-	if l.ScanBytes == 0 {
-		l.ScanBytes = 128 << 20
+func (o Options) withDefaults() Options {
+	if o.ScanBytes == 0 {
+		o.ScanBytes = 128 << 20
 	}
-	if l.SegmentRows == 0 {
-		l.SegmentRows = 64 << 10
+	if o.SegmentRows == 0 {
+		o.SegmentRows = 256 << 10
 	}
-	if l.SegmentBytes == 0 {
-		l.SegmentBytes = 8 << 20
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 64 << 20
 	}
-	if l.Lanes == 0 {
-		l.Lanes = 2
+	if o.SegmentMemory == 0 {
+		o.SegmentMemory = 8 << 20
 	}
-	if l.SpareLanes == 0 {
-		l.SpareLanes = 4
+	if o.Lanes == 0 {
+		o.Lanes = 2
 	}
-	return l
+	if o.SpareLanes == 0 {
+		o.SpareLanes = 4
+	}
+	return o
 }
 
 // NewJoiner makes a Joiner. connect opens connections that are its own.
-func NewJoiner(connect func(context.Context) (*pgx.Conn, error), limits Limits) *Joiner {
-	limits = limits.withDefaults()
+func NewJoiner(connect func(context.Context) (*pgx.Conn, error), options Options) *Joiner {
+	options = options.withDefaults()
 	return &Joiner{
-		connect: connect, limits: limits,
-		scans: semaphore.NewWeighted(limits.ScanBytes), lanes: semaphore.NewWeighted(limits.SpareLanes),
+		connect: connect, options: options,
+		scans: semaphore.NewWeighted(options.ScanBytes), lanes: semaphore.NewWeighted(options.SpareLanes),
 	}
 }
 
@@ -128,7 +130,7 @@ func (j *Joiner) PointInTime(ctx context.Context, join Join, spine iter.Seq2[Spi
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	return inSnapshot(ctx, conn, "", func(tx pgx.Tx) error {
-		p := &pass{join: join, limits: j.limits, scanned: make([]*packed, len(join.Views))}
+		p := &pass{join: join, options: j.options, scanned: make([]*packed, len(join.Views))}
 		if err := j.scan(ctx, tx, p); err != nil {
 			return err
 		}
@@ -148,12 +150,17 @@ func (j *Joiner) PointInTime(ctx context.Context, join Join, spine iter.Seq2[Spi
 // withLanes calls do with the lanes of a pass: tx, and as many more as its spine fills and other joins leave.
 func (j *Joiner) withLanes(ctx context.Context, tx pgx.Tx, p *pass, do func() error) error {
 	p.lanes = append(p.lanes, newLane(p, tx))
-	if len(p.lanes) == j.limits.Lanes || int64(p.segmentRows()*len(p.lanes)) >= p.join.Rows || !j.lanes.TryAcquire(1) {
+	if len(p.lanes) == j.options.Lanes || int64(p.segmentRows()*len(p.lanes)) >= p.join.Rows || !j.lanes.TryAcquire(1) {
 		return do()
 	}
 	defer j.lanes.Release(1)
+	return j.beside(ctx, p.lanes[0].tx, func(tx pgx.Tx) error { return j.withLanes(ctx, tx, p, do) })
+}
+
+// beside calls do with a transaction on another connection, which sees what tx sees.
+func (j *Joiner) beside(ctx context.Context, tx pgx.Tx, do func(pgx.Tx) error) error {
 	var snapshot string
-	if err := p.lanes[0].tx.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&snapshot); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&snapshot); err != nil {
 		return err
 	}
 	conn, err := j.connect(ctx)
@@ -161,7 +168,7 @@ func (j *Joiner) withLanes(ctx context.Context, tx pgx.Tx, p *pass, do func() er
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return inSnapshot(ctx, conn, snapshot, func(tx pgx.Tx) error { return j.withLanes(ctx, tx, p, do) })
+	return inSnapshot(ctx, conn, snapshot, do)
 }
 
 // PointInTime is what a Joiner does for one view or more on one connection, in Postgres, whatever else may cost less. name is
@@ -170,7 +177,7 @@ func PointInTime(ctx context.Context, conn *pgx.Conn, name string, views []AsOf,
 	emit func(number int64, winners []read.Winner) error,
 ) error {
 	return inSnapshot(ctx, conn, "", func(tx pgx.Tx) error {
-		p := &pass{join: Join{Name: name, Views: views}, limits: Limits{}.withDefaults(), scanned: make([]*packed, len(views))}
+		p := &pass{join: Join{Name: name, Views: views}, options: Options{}.withDefaults(), scanned: make([]*packed, len(views))}
 		for i := range views {
 			p.lateral = append(p.lateral, i)
 		}
@@ -194,8 +201,8 @@ func inSnapshot(ctx context.Context, conn *pgx.Conn, snapshot string, do func(pg
 
 // pass is one join at work.
 type pass struct {
-	join   Join
-	limits Limits
+	join    Join
+	options Options
 	// scanned are the histories that are looked up in memory, by view; nil: in Postgres. lateral are the positions of those.
 	scanned []*packed
 	lateral []int
@@ -306,13 +313,13 @@ func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free 
 		if s == nil {
 			select {
 			case s = <-free:
-				s.begin(2 * p.limits.SegmentBytes)
+				s.begin()
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
 		s.add(row)
-		if len(s.numbers) == rows || len(s.keys) >= p.limits.SegmentBytes {
+		if len(s.numbers) == rows || len(s.keys) >= p.options.SegmentMemory {
 			full(s)
 			s = nil
 		}
@@ -323,9 +330,10 @@ func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free 
 	return ctx.Err()
 }
 
-// segmentRows is how many rows of the spine are joined at once: as many as are expected to have SegmentBytes of winners.
+// segmentRows is how many rows of the spine are joined at once. The more they are, the more of them meet the same pages of the
+// history; the fewer, the more is done of one while others are joined.
 func (p *pass) segmentRows() int {
-	const least = 4 << 10
+	const least, pieces = 4 << 10, 8
 	width := 0
 	for _, i := range p.lateral {
 		width += winnerBytes(p.join.Views[i])
@@ -333,7 +341,11 @@ func (p *pass) segmentRows() int {
 	if width == 0 {
 		return least
 	}
-	return min(max(p.limits.SegmentBytes/width, least), p.limits.SegmentRows)
+	rows := p.options.SegmentRows
+	if p.join.Rows > 0 {
+		rows = min(rows, max(int(p.join.Rows/pieces), rows/pieces))
+	}
+	return max(min(rows, p.options.SegmentBytes/width), min(least, p.options.SegmentRows))
 }
 
 // emitter makes winners of what was found, in the order of the spine.
@@ -346,7 +358,6 @@ type emitter struct {
 	winners []read.Winner
 	values  []feature.Value
 	fields  [][]byte
-	spilled []byte
 }
 
 func (e *emitter) segment(ctx context.Context, s *segment) error {
@@ -382,12 +393,9 @@ func (e *emitter) segment(ctx context.Context, s *segment) error {
 
 // found decodes the winners that Postgres sent of a row.
 func (e *emitter) found(s *segment, row int, winners []read.Winner) (err error) {
-	raw, err := s.winners(row, &e.spilled)
+	raw, err := s.answer(row)
 	if err != nil {
 		return err
-	}
-	if raw == nil {
-		return fmt.Errorf("point in time: row %d of the spine has no answer", s.numbers[row]+1)
 	}
 	e.fields = appendFields(e.fields[:0], raw)
 	at := 1

@@ -31,8 +31,8 @@ const (
 	lateralStart = 10_000.0
 )
 
-// cheapest is the strategy that is expected to take less for one view.
-func cheapest(spineRows, historyRows int64, columns int) Strategy {
+// Cheapest is the strategy that is expected to take less for one view.
+func Cheapest(spineRows, historyRows int64, columns int) Strategy {
 	lateral := lateralStart + lateralRow*float64(spineRows)
 	scan := (scanRow+scanColumn*float64(columns))*float64(historyRows) + lookupRow*float64(spineRows)
 	if scan < lateral {
@@ -44,7 +44,7 @@ func cheapest(spineRows, historyRows int64, columns int) Strategy {
 // scan packs the histories of a pass for which that is the strategy. Where memory does not suffice, Postgres looks up.
 func (j *Joiner) scan(ctx context.Context, tx pgx.Tx, p *pass) error {
 	for i, v := range p.join.Views {
-		strategy, rows := p.join.Strategy, int64(0)
+		strategy, rows := j.options.Strategy, int64(0)
 		if strategy != Lateral {
 			var err error
 			if rows, err = visibleRows(ctx, tx, v); err != nil {
@@ -52,28 +52,41 @@ func (j *Joiner) scan(ctx context.Context, tx pgx.Tx, p *pass) error {
 			}
 		}
 		if strategy == "" {
-			strategy = cheapest(p.join.Rows, rows, len(v.wanted()))
+			strategy = Cheapest(p.join.Rows, rows, len(v.wanted()))
 			// A history that is known not to fit is not read to find that out.
-			if rows*int64(rowBytes+winnerBytes(v)/2) > j.limits.ScanBytes {
+			if rows*int64(rowBytes+winnerBytes(v)/2) > j.options.ScanBytes {
 				strategy = Lateral
 			}
 		}
 		if strategy == Lateral {
 			continue
 		}
-		packed, err := pack(ctx, tx, v, rows, j.scans)
+		packed, err := j.pack(ctx, tx, v, rows)
 		switch {
 		case err == nil:
 			p.scanned[i] = packed
 		case !errors.Is(err, errMemory):
 			j.release(p)
 			return err
-		case p.join.Strategy == Scan:
+		case j.options.Strategy == Scan:
 			j.release(p)
 			return fmt.Errorf("view %s: %w; leave the choice of the strategy to the cost rule", v.View.Ref(), err)
 		}
 	}
 	return nil
+}
+
+// pack reads a history that is seen as tx sees it, on a connection of its own: one on which a COPY was broken off is of no use.
+func (j *Joiner) pack(ctx context.Context, tx pgx.Tx, v AsOf, rows int64) (packed *packed, err error) {
+	err = j.beside(ctx, tx, func(tx pgx.Tx) error {
+		packed, err = pack(ctx, tx, v, rows, j.scans)
+		return err
+	})
+	if err != nil && packed != nil {
+		packed.release()
+		packed = nil
+	}
+	return packed, err
 }
 
 // release gives back the memory of packed histories.

@@ -19,8 +19,12 @@ type lane struct {
 	tx          pgx.Tx
 	name, table string
 	query       string
+	// width is about how many bytes an answer takes.
+	width int
 	// made tells that the table is there.
 	made bool
+	// order is room to sort a segment's rows in.
+	order []sortedRow
 }
 
 func newLane(p *pass, tx pgx.Tx) *lane {
@@ -32,6 +36,7 @@ func newLane(p *pass, tx pgx.Tx) *lane {
 	var views []AsOf
 	for _, i := range p.lateral {
 		views = append(views, p.join.Views[i])
+		l.width += winnerBytes(p.join.Views[i])
 	}
 	l.query = pointInTimeQuery(l.table, views)
 	return l
@@ -42,7 +47,7 @@ func (l *lane) join(ctx context.Context, s *segment) error {
 	if err := l.stage(ctx, s); err != nil {
 		return err
 	}
-	s.expect()
+	s.expect(min(l.pass.options.SegmentMemory, 2*(l.width+answerHeader)*max(len(s.numbers), leastBucketRows)))
 	d := &copyDecoder{}
 	d.row = func(fields [][]byte) error {
 		row, err := decodeInt64(fields[0])
@@ -54,7 +59,10 @@ func (l *lane) join(ctx context.Context, s *segment) error {
 	if err := copyOutTo(ctx, l.tx.Conn(), l.query, d); err != nil {
 		return err
 	}
-	return s.kept()
+	if s.answers != len(s.numbers) {
+		return errAnswers
+	}
+	return nil
 }
 
 // stage COPYs a segment in the order of its keys and times, in which Postgres then walks it: it meets the pages of the
@@ -64,7 +72,8 @@ func (l *lane) stage(ctx context.Context, s *segment) error {
 		return err
 	}
 	return copyIn(ctx, l.tx.Conn(), l.table, []string{"entity_key", "row_number", "at"}, func(e *copyEncoder) error {
-		for _, row := range s.sorted() {
+		l.order = s.sorted(l.order)
+		for _, row := range l.order {
 			e.beginRow(3)
 			e.bytes(s.key(int(row.row)))
 			e.int64(int64(row.row))

@@ -5,8 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
-	"io"
-	"math"
 	"os"
 	"slices"
 
@@ -19,46 +17,59 @@ type segment struct {
 	at      []feature.Time
 	// keys are those of the rows one after another, ends where each ends.
 	keys []byte
-	ends []int
+	ends []int32
 	// joined is closed when all of the answers are there.
 	joined chan struct{}
 
-	// where says of each row's answer where it lies and how long it is: in memory, or behind it in the file. An answer is a
-	// row as Postgres sends it, without the count of its fields.
-	where  []span
+	// Answers come in the order of the sorted rows, and are had in that of the spine. Each bucket takes those of bucketRows
+	// rows of the spine: in its part of memory and, whenever that is full, in the file.
+	memory     []byte
+	buckets    []bucket
+	bucketRows int
+	answers    int
+	file       *spill
+	// loaded is the bucket whose answers can be had, -1 for none: where each lies in content, which is in room if it was in the file.
+	loaded        int
+	where         []span
+	content, room []byte
+}
+
+// bucket is the answers to some rows, each as its row, its length, and itself: a row as Postgres sends it, without the count of
+// its fields.
+type bucket struct {
 	memory []byte
-	// most is the bytes of answers that memory holds.
-	most int
-	file *spill
-	// order is room to sort the rows in.
-	order []sortedRow
+	// extents are the parts of the file that have what came before.
+	extents []extent
 }
 
-type span struct {
+type extent struct {
 	at     int64
-	length int32
+	length int
 }
 
-// sortedRow is a row by its key's bytes behind those that all keys of the segment share, and its time.
-type sortedRow struct {
-	prefix uint64
-	at     feature.Time
-	row    int32
-}
+type span struct{ from, to int }
 
-func (s *segment) begin(most int) {
-	s.joined, s.most = make(chan struct{}), most
-}
+const (
+	// bucketsPerSegment is how many buckets a segment of many rows has.
+	bucketsPerSegment = 32
+	// leastBucketRows keeps small segments from having many.
+	leastBucketRows = 256
+	// answerHeader is the row and the length of an answer.
+	answerHeader = 8
+)
+
+// begin makes the segment ready for rows.
+func (s *segment) begin() { s.joined = make(chan struct{}) }
 
 func (s *segment) add(row SpineRow) {
 	s.numbers = append(s.numbers, row.Number)
 	s.at = append(s.at, row.At)
 	s.keys = append(s.keys, row.Key...)
-	s.ends = append(s.ends, len(s.keys))
+	s.ends = append(s.ends, int32(len(s.keys)))
 }
 
 func (s *segment) key(row int) []byte {
-	from := 0
+	from := int32(0)
 	if row > 0 {
 		from = s.ends[row-1]
 	}
@@ -68,9 +79,8 @@ func (s *segment) key(row int) []byte {
 // reset forgets the rows and keeps the room.
 func (s *segment) reset() {
 	s.numbers, s.at, s.keys, s.ends = s.numbers[:0], s.at[:0], s.keys[:0], s.ends[:0]
-	s.where, s.memory = s.where[:0], s.memory[:0]
 	if s.file != nil {
-		s.file.reset()
+		s.file.size = 0
 	}
 }
 
@@ -81,8 +91,15 @@ func (s *segment) close() {
 	}
 }
 
-// sorted are the rows by key and time: so near ones of the history are looked up after each other.
-func (s *segment) sorted() []sortedRow {
+// sortedRow is a row by its key's bytes behind those that all keys of the segment share, and its time.
+type sortedRow struct {
+	prefix uint64
+	at     feature.Time
+	row    int32
+}
+
+// sorted are the rows by key and time: so near ones of the history are looked up after each other. They are put into room.
+func (s *segment) sorted(room []sortedRow) []sortedRow {
 	first := s.key(0)
 	shared := len(first)
 	for i := range s.numbers {
@@ -92,13 +109,13 @@ func (s *segment) sorted() []sortedRow {
 			shared--
 		}
 	}
-	s.order = s.order[:0]
+	room = slices.Grow(room[:0], len(s.numbers))
 	for i := range s.numbers {
 		var prefix [8]byte
 		copy(prefix[:], s.key(i)[shared:])
-		s.order = append(s.order, sortedRow{prefix: binary.BigEndian.Uint64(prefix[:]), at: s.at[i], row: int32(i)})
+		room = append(room, sortedRow{prefix: binary.BigEndian.Uint64(prefix[:]), at: s.at[i], row: int32(i)})
 	}
-	slices.SortFunc(s.order, func(a, b sortedRow) int {
+	slices.SortFunc(room, func(a, b sortedRow) int {
 		if a.prefix != b.prefix {
 			return cmp.Compare(a.prefix, b.prefix)
 		}
@@ -107,75 +124,122 @@ func (s *segment) sorted() []sortedRow {
 		}
 		return cmp.Compare(a.at, b.at)
 	})
-	return s.order
+	return room
 }
 
-// expect makes room for an answer to each row.
-func (s *segment) expect() {
-	s.where = slices.Grow(s.where, len(s.numbers))[:len(s.numbers)]
-	for i := range s.where {
-		s.where[i] = span{length: -1}
+// expect makes ready for an answer to each row, of which most bytes are kept in memory.
+func (s *segment) expect(most int) {
+	s.bucketRows = max((len(s.numbers)+bucketsPerSegment-1)/bucketsPerSegment, leastBucketRows)
+	count := (len(s.numbers) + s.bucketRows - 1) / s.bucketRows
+	s.memory = slices.Grow(s.memory[:0], most)[:most]
+	s.buckets = slices.Grow(s.buckets[:0], count)[:count]
+	part := most / count
+	for i := range s.buckets {
+		b := &s.buckets[i]
+		b.memory, b.extents = s.memory[i*part:i*part:(i+1)*part], b.extents[:0]
 	}
+	s.answers, s.loaded = 0, -1
 }
 
-var errAnswer = errors.New("point in time: found an answer to no row of the spine, or a second one")
+var errAnswers = errors.New("point in time: the answers are not one to each row of the spine")
 
 // keep takes the answer to a row.
 func (s *segment) keep(row int64, answer []byte) error {
-	if row < 0 || row >= int64(len(s.where)) || s.where[row].length >= 0 || len(answer) > math.MaxInt32 {
-		return errAnswer
+	if row < 0 || row >= int64(len(s.numbers)) {
+		return errAnswers
 	}
-	at := int64(len(s.memory))
-	if len(s.memory)+len(answer) <= s.most {
-		s.memory = append(s.memory, answer...)
-	} else {
-		// No later answer is put into memory, or places in the file would move.
-		s.most = len(s.memory)
-		if s.file == nil {
-			var err error
-			if s.file, err = newSpill(); err != nil {
-				return err
-			}
-		}
-		at += s.file.size
-		if err := s.file.add(answer); err != nil {
+	b := &s.buckets[row/int64(s.bucketRows)]
+	if len(b.memory)+answerHeader+len(answer) > cap(b.memory) {
+		if err := s.spill(b); err != nil {
 			return err
 		}
 	}
-	s.where[row] = span{at: at, length: int32(len(answer))}
-	return nil
-}
-
-// kept is called after the last answer.
-func (s *segment) kept() error {
-	if s.file == nil {
+	whole := b.memory
+	whole = binary.BigEndian.AppendUint32(whole, uint32(row))
+	whole = binary.BigEndian.AppendUint32(whole, uint32(len(answer)))
+	whole = append(whole, answer...)
+	s.answers++
+	if len(whole) <= cap(b.memory) {
+		b.memory = whole
 		return nil
 	}
-	return s.file.flush()
+	// It is larger than all that the bucket has of memory, which is empty.
+	return s.write(b, whole)
 }
 
-// winners is the answer to a row, nil when there is none. room is used for those in the file.
-func (s *segment) winners(row int, room *[]byte) ([]byte, error) {
-	w := s.where[row]
-	if w.length < 0 {
-		return nil, nil
+// spill moves what a bucket has in memory to the file.
+func (s *segment) spill(b *bucket) error {
+	if len(b.memory) == 0 {
+		return nil
 	}
-	if w.at < int64(len(s.memory)) {
-		return s.memory[w.at : w.at+int64(w.length)], nil
+	err := s.write(b, b.memory)
+	b.memory = b.memory[:0]
+	return err
+}
+
+func (s *segment) write(b *bucket, part []byte) error {
+	if s.file == nil {
+		var err error
+		if s.file, err = newSpill(); err != nil {
+			return err
+		}
 	}
-	*room = slices.Grow((*room)[:0], int(w.length))[:w.length]
-	_, err := s.file.ReadAt(*room, w.at-int64(len(s.memory)))
-	return *room, err
+	b.extents = append(b.extents, extent{at: s.file.size, length: len(part)})
+	_, err := s.file.WriteAt(part, s.file.size)
+	s.file.size += int64(len(part))
+	return err
+}
+
+// answer is the answer to a row. It is valid until that to a row of another bucket is asked for.
+func (s *segment) answer(row int) ([]byte, error) {
+	if nth := row / s.bucketRows; nth != s.loaded {
+		if err := s.load(nth); err != nil {
+			return nil, err
+		}
+	}
+	w := s.where[row%s.bucketRows]
+	if w.to == 0 {
+		return nil, errAnswers
+	}
+	return s.content[w.from:w.to], nil
+}
+
+// load finds where the answers of a bucket lie.
+func (s *segment) load(nth int) error {
+	b := &s.buckets[nth]
+	s.content = b.memory
+	if len(b.extents) > 0 {
+		s.room = s.room[:0]
+		for _, e := range b.extents {
+			from := len(s.room)
+			s.room = slices.Grow(s.room, e.length)[:from+e.length]
+			if _, err := s.file.ReadAt(s.room[from:], e.at); err != nil {
+				return err
+			}
+		}
+		s.room = append(s.room, b.memory...)
+		s.content = s.room
+	}
+	s.where = slices.Grow(s.where[:0], s.bucketRows)[:s.bucketRows]
+	clear(s.where)
+	for at := 0; at < len(s.content); {
+		row := int(binary.BigEndian.Uint32(s.content[at:])) - nth*s.bucketRows
+		length := int(binary.BigEndian.Uint32(s.content[at+4:]))
+		if at += answerHeader; s.where[row].to != 0 {
+			return errAnswers
+		}
+		s.where[row] = span{from: at, to: at + length}
+		at += length
+	}
+	s.loaded = nth
+	return nil
 }
 
 // spill is a file of what does not fit into memory. It has no name once it is open.
 type spill struct {
 	*os.File
 	size int64
-	buf  []byte
 }
-
-const spillBuffer = 256 << 10
 
 func newSpill() (*spill, error) {
 	file, err := os.CreateTemp("", "headwater-*")
@@ -184,34 +248,7 @@ func newSpill() (*spill, error) {
 	}
 	// Where an open file cannot be removed, close does it.
 	_ = os.Remove(file.Name())
-	return &spill{File: file, buf: make([]byte, 0, spillBuffer)}, nil
-}
-
-func (f *spill) add(b []byte) error {
-	if len(f.buf)+len(b) > spillBuffer {
-		if err := f.flush(); err != nil {
-			return err
-		}
-	}
-	f.size += int64(len(b))
-	if len(b) > spillBuffer {
-		_, err := f.Write(b)
-		return err
-	}
-	f.buf = append(f.buf, b...)
-	return nil
-}
-
-func (f *spill) flush() error {
-	_, err := f.Write(f.buf)
-	f.buf = f.buf[:0]
-	return err
-}
-
-// reset is for a file that is to be written from its start again.
-func (f *spill) reset() {
-	f.size, f.buf = 0, f.buf[:0]
-	_, _ = f.Seek(0, io.SeekStart)
+	return &spill{File: file}, nil
 }
 
 func (f *spill) close() {

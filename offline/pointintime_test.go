@@ -231,45 +231,101 @@ func setPlan(t *rapid.T, conn *pgx.Conn) {
 	}
 }
 
-// Each check asks hundreds of spine rows of up to six sequences and TTLs at once.
+// expected is the answer of the reference model, with NULL for what is not wanted.
+func expected(h *reference.History, v offline.AsOf, key string, at feature.Time) read.Winner {
+	w := read.Winner{}
+	if v.AnyArrival {
+		w = h.PointInEventTime(key, at, v.TTL, v.Seq)
+	} else {
+		w = h.PointInTime(key, at, v.TTL, v.Seq)
+	}
+	if v.Wanted == nil || w.Status != read.Present {
+		return w
+	}
+	values := make([]feature.Value, len(w.Values))
+	for _, i := range v.Wanted {
+		values[i] = w.Values[i]
+	}
+	w.Values = values
+	return w
+}
+
+// joiners are ways to find winners: on one connection, in segments of a few rows on two with next to no memory, and in
+// packed histories; and whatever seems to cost least.
+func joiners(conn *pgx.Conn) map[string]*offline.Joiner {
+	connect := func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, conn.Config().Copy()) }
+	small := offline.Options{Strategy: offline.Lateral, SegmentRows: 64, SegmentMemory: 4 << 10, Lanes: 2}
+	return map[string]*offline.Joiner{
+		"lateral":              offline.NewJoiner(connect, offline.Options{Strategy: offline.Lateral}),
+		"lateral, in segments": offline.NewJoiner(connect, small),
+		"scan":                 offline.NewJoiner(connect, offline.Options{Strategy: offline.Scan}),
+		"chosen":               offline.NewJoiner(connect, offline.Options{}),
+	}
+}
+
+func drawAsOf(view *feature.ViewVersion, last int64) *rapid.Generator[offline.AsOf] {
+	return rapid.Custom(func(t *rapid.T) offline.AsOf {
+		v := offline.AsOf{View: view, Seq: rapid.Int64Range(0, last+1).Draw(t, "seq"), AnyArrival: rapid.IntRange(0, 3).Draw(t, "any arrival") == 0}
+		v.TTL = time.Duration(rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 8)).Draw(t, "ttl")) * time.Microsecond
+		if rapid.Bool().Draw(t, "some columns") {
+			v.Wanted = []int{}
+			for i := range view.Stored() {
+				if rapid.Bool().Draw(t, "wanted") {
+					v.Wanted = append(v.Wanted, i)
+				}
+			}
+		}
+		return v
+	})
+}
+
+// Each check asks hundreds of spine rows of up to six sequences and TTLs at once, in each way.
 func TestPointInTimeIsTheReference(t *testing.T) {
 	ctx := context.Background()
 	view := wideView()
 	conn := createHistory(t, view)
-	var asked, found [read.Unavailable + 1]int
+	ways := joiners(conn)
+	var asked [read.Unavailable + 1]int
 	rapid.Check(t, func(t *rapid.T) {
 		h, last := drawHistory(t, view)
 		if err := fill(ctx, conn, view, h); err != nil {
 			t.Fatal(err)
 		}
 		setPlan(t, conn)
-		views := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) offline.AsOf {
-			ttl := rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 8)).Draw(t, "ttl")
-			return offline.AsOf{View: view, Seq: rapid.Int64Range(0, last+1).Draw(t, "seq"), TTL: time.Duration(ttl) * time.Microsecond}
-		}), 1, 6).Draw(t, "views")
+		views := rapid.SliceOfN(drawAsOf(view, last), 1, 6).Draw(t, "views")
 		spine := drawSpine(t)
-		next := int64(0)
-		err := offline.PointInTime(ctx, conn, "spine", views, spineOf(spine), func(number int64, winners []read.Winner) error {
-			if number != next {
-				t.Fatalf("found spine row %d, expected %d", number, next)
-			}
-			next++
-			for i, v := range views {
-				q := spine[number]
-				want := h.PointInTime(q.key, q.at, v.TTL, v.Seq)
-				if got, want := reference.Describe(&winners[i]), reference.Describe(&want); got != want {
-					t.Errorf("key %q at %s, ttl %s, seq %d:\nfound    %s\nexpected %s", q.key, q.at, v.TTL, v.Seq, got, want)
+		check := func(way string, find func(emit func(int64, []read.Winner) error) error) {
+			next := int64(0)
+			err := find(func(number int64, winners []read.Winner) error {
+				if number != next {
+					t.Fatalf("%s: found spine row %d, expected %d", way, number, next)
 				}
-				asked[want.Status]++
-				found[winners[i].Status]++
+				next++
+				for i, v := range views {
+					q := spine[number]
+					want := expected(h, v, q.key, q.at)
+					if got, want := reference.Describe(&winners[i]), reference.Describe(&want); got != want {
+						t.Errorf("%s: key %q at %s, ttl %s, seq %d, any arrival %t, columns %v:\nfound    %s\nexpected %s", way, q.key, q.at,
+							v.TTL, v.Seq, v.AnyArrival, v.Wanted, got, want)
+					}
+					asked[want.Status]++
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+			if next != int64(len(spine)) {
+				t.Fatalf("%s: found %d rows, expected %d", way, next, len(spine))
+			}
 		}
-		if next != int64(len(spine)) {
-			t.Fatalf("found %d rows, expected %d", next, len(spine))
+		check("on a connection", func(emit func(int64, []read.Winner) error) error {
+			return offline.PointInTime(ctx, conn, "spine", views, spineOf(spine), emit)
+		})
+		for way, joiner := range ways {
+			check(way, func(emit func(int64, []read.Winner) error) error {
+				return joiner.PointInTime(ctx, offline.Join{Name: "joined", Views: views, Rows: int64(len(spine))}, spineOf(spine), emit)
+			})
 		}
 	})
 	for _, s := range []read.Status{read.Present, read.NoRow, read.Expired, read.NotYetKnown} {

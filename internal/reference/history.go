@@ -121,6 +121,15 @@ func (h *History) Touched(seq int64) []string {
 // than it, the one with the greatest (event time, available at). Without one the status says why: EXPIRED when a row that
 // was known by then is too old, else NOT_YET_KNOWN when a row was true by then and not too old, but not known, else NO_ROW.
 func (h *History) PointInTime(key string, at feature.Time, ttl time.Duration, seq int64) read.Winner {
+	return h.pointInTime(key, at, ttl, seq, false)
+}
+
+// PointInEventTime is PointInTime for who does not mind when rows arrived: all are known from their event time on.
+func (h *History) PointInEventTime(key string, at feature.Time, ttl time.Duration, seq int64) read.Winner {
+	return h.pointInTime(key, at, ttl, seq, true)
+}
+
+func (h *History) pointInTime(key string, at feature.Time, ttl time.Duration, seq int64, anyArrival bool) read.Winner {
 	w := read.Winner{Status: read.NoRow}
 	expired, unknown := false, false
 	for i := range h.Rows {
@@ -129,7 +138,7 @@ func (h *History) PointInTime(key string, at feature.Time, ttl time.Duration, se
 			continue
 		}
 		tooOld := ttl > 0 && r.EventTime < at.Add(-ttl)
-		known := r.AvailableAt <= at
+		known := anyArrival || r.AvailableAt <= at
 		switch {
 		case tooOld && known:
 			expired = true
