@@ -23,6 +23,10 @@ help: ## This list
 demo: deps build ## The whole story on real flights, with servers of its own
 	@scripts/demo.sh
 
+.PHONY: demo-python
+demo-python: deps build ## A model is trained on real flights through a dataset, and predicts through online features
+	@scripts/demo-python.sh
+
 .PHONY: test
 test: deps ## All tests, Go's and Python's, on servers of their own (RACE=1: with the race detector)
 	@mkdir -p .cache/bin
@@ -59,12 +63,13 @@ build: check-go ## bin/headwater
 	@go build -trimpath -ldflags '-X main.stamp=$(VERSION)' -o bin/headwater ./cmd/headwater
 
 .PHONY: ci
-ci: ## All that must hold before a change is taken: lint, check-generate, test with race, crashes, demo
+ci: ## All that must hold before a change is taken: lint, check-generate, test with race, crashes, both demos
 	@$(MAKE) lint
 	@$(MAKE) check-generate
 	@$(MAKE) test RACE=1
 	@$(MAKE) test PKGS=./cmd/headwater TESTFLAGS='-run Crashes'
 	@$(MAKE) demo
+	@$(MAKE) demo-python
 
 .PHONY: lint
 lint: check-go ## Format, vet, staticcheck, buf on the protos, ruff and mypy on the Python client
@@ -76,6 +81,7 @@ fmt: check-go ## Format the Go and Python code
 	@go fmt ./...
 	@scripts/python-env.sh
 	@.cache/python/bin/python -m ruff format --quiet --no-cache python
+	@.cache/python/bin/python -m ruff format --quiet --no-cache --config python/pyproject.toml examples
 
 .PHONY: generate
 generate: check-go ## gen/, the Python stubs, the tables of docs/definitions.md and the JSON Schema from proto/

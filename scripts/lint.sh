@@ -55,8 +55,10 @@ scripts/python-env.sh
 python() { PYTHONPATH=python/src .cache/python/bin/python "$@"; }
 step ruff
 python -m ruff check --quiet --no-cache python
-if ! python -m ruff format --quiet --no-cache --check python; then
-	printf 'python/ is not formatted; run `make fmt`.\n' >&2
+python -m ruff check --quiet --no-cache --config python/pyproject.toml --config 'src=["python/src"]' examples
+if ! python -m ruff format --quiet --no-cache --check python ||
+	! python -m ruff format --quiet --no-cache --config python/pyproject.toml --check examples; then
+	printf 'The Python code is not formatted; run `make fmt`.\n' >&2
 	exit 1
 fi
 step mypy

@@ -109,7 +109,7 @@ def test_the_stubs_are_there(server: Any) -> None:
     with headwater.Client(server.address, server.token) as client:
         stub = access_pb2_grpc.AccessServiceStub(client.channel)  # type: ignore[no-untyped-call]
         request = access_pb2.ListTokensRequest()
-        found = stub.ListTokens(request, metadata=[("authorization", f"Bearer {server.token}")])
+        found = stub.ListTokens(request, metadata=client.metadata)
         assert any(t.principal == "admin" for t in found.tokens)
 
 

@@ -195,8 +195,13 @@ class Client:
 
     @property
     def channel(self) -> Any:
-        """The gRPC channel, for the stubs of `headwater.v1`. Calls on it need the token as metadata."""
+        """The gRPC channel, for the stubs of `headwater.v1`. Calls on it need `metadata`."""
         return self._connection.channel
+
+    @property
+    def metadata(self) -> list[tuple[str, str]]:
+        """What a call of a stub needs so that it is this client's: the token."""
+        return list(self._connection.metadata)
 
     def close(self) -> None:
         """Ends the connection and every call on it. What was received stays."""

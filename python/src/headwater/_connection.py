@@ -37,7 +37,7 @@ class Connection:
         self.server = server or os.environ.get("HEADWATER_SERVER") or DEFAULT_SERVER
         self.timeout = timeout
         found = _token(token, token_file)
-        self._metadata = [("authorization", f"Bearer {found}")] if found else []
+        self.metadata = [("authorization", f"Bearer {found}")] if found else []
         options = [
             ("grpc.max_receive_message_length", _MAX_MESSAGE),
             ("grpc.primary_user_agent", f"headwater-python/{__version__}"),
@@ -56,7 +56,7 @@ class Connection:
     def call(self, method: Callable[..., Any], request: Any, *, timeout: float | None = None) -> Any:
         """Makes a call of one answer."""
         try:
-            return method(request, timeout=timeout if timeout is not None else self.timeout, metadata=self._metadata)
+            return method(request, timeout=timeout if timeout is not None else self.timeout, metadata=self.metadata)
         except grpc.RpcError as error:
             raise self.explain(error) from None
         except ValueError as error:
@@ -65,7 +65,7 @@ class Connection:
     def calls(self, method: Callable[..., Any], requests: list[Any]) -> list[Any]:
         """Makes calls of one answer each, at once, and gives the answers in their order."""
         try:
-            futures = [method.future(r, timeout=self.timeout, metadata=self._metadata) for r in requests]  # type: ignore[attr-defined]
+            futures = [method.future(r, timeout=self.timeout, metadata=self.metadata) for r in requests]  # type: ignore[attr-defined]
             return [f.result() for f in futures]
         except grpc.RpcError as error:
             raise self.explain(error) from None
@@ -75,7 +75,7 @@ class Connection:
     def stream(self, method: Callable[..., Any], request: Any) -> Any:
         """Makes a call whose answers are a stream; without a deadline, for it may be long."""
         try:
-            return method(request, metadata=self._metadata)
+            return method(request, metadata=self.metadata)
         except ValueError as error:
             raise self._unusable(error) from None
 
