@@ -85,7 +85,6 @@ func (c *fromProto) add(field, format string, args ...any) {
 }
 
 func (c *fromProto) convert(f *headwaterv1.DefinitionFile) {
-	c.unbuilt(f)
 	d := &c.definitions
 	for i, e := range f.GetEntities() {
 		d.Entities = append(d.Entities, c.entity(feature.KindEntity.Path(i), e))
@@ -174,7 +173,8 @@ func (c *fromProto) source(at string, s *headwaterv1.Source) feature.Source {
 	}
 	if p := s.GetPostgres(); p != nil {
 		source.Postgres = &feature.PostgresOrigin{Database: p.GetDatabase(), Schema: p.GetSchema(), Table: p.GetTable(), ChangeColumn: p.GetChangeColumn(),
-			Reread: c.duration(at+".postgres.reread", p.GetReread()), RereadRows: p.GetRereadRows()}
+			Reread: c.duration(at+".postgres.reread", p.GetReread()), RereadRows: p.GetRereadRows(),
+			Snapshot: p.GetSnapshot()}
 		if p.GetSchema() == "" {
 			source.Postgres.Schema = defaultSchema
 		}

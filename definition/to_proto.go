@@ -52,7 +52,7 @@ func sourceToProto(s *feature.Source) *headwaterv1.Source {
 	if o := s.Postgres; o != nil {
 		p.Origin = &headwaterv1.Source_Postgres{Postgres: &headwaterv1.PostgresOrigin{
 			Database: o.Database, Schema: o.Schema, Table: o.Table, ChangeColumn: o.ChangeColumn, Reread: durationToProto(o.Reread),
-			RereadRows: o.RereadRows,
+			RereadRows: o.RereadRows, Snapshot: o.Snapshot,
 		}}
 	}
 	if s.Exact != feature.DropExact || s.Conflicting != feature.FailConflicting {

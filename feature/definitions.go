@@ -148,6 +148,8 @@ type PostgresOrigin struct {
 	// Reread is how far before the greatest value seen a timestamp column is read again, RereadRows how far an int64 one is.
 	Reread     time.Duration
 	RereadRows int64
+	// Snapshot keeps the rows that runs read.
+	Snapshot bool
 }
 
 // rereadText is the part of the change column that is read again, as a definition writes it, empty for none.
@@ -159,6 +161,10 @@ func (o *PostgresOrigin) rereadText() string {
 		return strconv.FormatInt(o.RereadRows, 10)
 	}
 	return durationText(o.Reread)
+}
+
+func (o *PostgresOrigin) snapshotText() string {
+	return strconv.FormatBool(o != nil && o.Snapshot)
 }
 
 func (o *PostgresOrigin) changeColumn() string {

@@ -52,6 +52,7 @@ func DiffSource(before, after *SourceVersion) Difference {
 	d.field("origin", before.Origin(), after.Origin())
 	d.field("postgres.change_column", before.Postgres.changeColumn(), after.Postgres.changeColumn())
 	d.field("postgres.reread", before.Postgres.rereadText(), after.Postgres.rereadText())
+	d.field("postgres.snapshot", before.Postgres.snapshotText(), after.Postgres.snapshotText())
 	d.names("unique_key", before.UniqueKey, after.UniqueKey)
 	d.field("duplicates.exact", before.Exact.String(), after.Exact.String())
 	d.field("duplicates.conflicting", before.Conflicting.String(), after.Conflicting.String())

@@ -27,9 +27,10 @@ func TestDiffSource(t *testing.T) {
 		}, false,
 			[]string{"unique_key: set to date, origin", "duplicates.exact: drop -> fail", "duplicates.conflicting: fail -> newest"}},
 		{"change column", func(s *Source) {
-			s.Postgres = &PostgresOrigin{Schema: "public", Table: "t", ChangeColumn: "landed", Reread: time.Hour}
+			s.Postgres = &PostgresOrigin{Schema: "public", Table: "t", ChangeColumn: "landed", Reread: time.Hour, Snapshot: true}
 		}, false,
-			[]string{"origin: landing -> postgres public.t", "postgres.change_column: set to landed", "postgres.reread: set to 1h"}},
+			[]string{"origin: landing -> postgres public.t", "postgres.change_column: set to landed", "postgres.reread: set to 1h",
+				"postgres.snapshot: false -> true"}},
 		{"schema changes", func(s *Source) { s.IgnoreNewColumns = true }, true, []string{"schema_changes: refuse -> ignore_new_columns"}},
 		{"null_event_time", func(s *Source) { s.NullEventTime = DropNull }, true, []string{"null_event_time: refuse -> drop"}},
 		{"allowed_lateness", func(s *Source) { s.AllowedLateness = time.Hour }, false, []string{"allowed_lateness: set to 1h"}},

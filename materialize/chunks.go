@@ -259,6 +259,9 @@ func undo(ctx context.Context, tx pgx.Tx, view *feature.ViewVersion, run, seq in
 	if err := quality.Undo(ctx, tx, view.ID, seq); err != nil {
 		return err
 	}
+	if err := offline.ForgetKept(ctx, tx, run); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `DELETE FROM headwater.run_chunk WHERE run_id = $1`, run)
 	return err
 }

@@ -101,7 +101,7 @@ func New(config Config) (*Materializer, error) {
 	m.runner = &runner{
 		pool: config.Pool, log: config.Log, databases: config.Databases, view: config.View, published: m.published,
 		reached: config.Reached, bounds: config.Bounds, chunkRows: config.ChunkRows, chunkWorkers: config.ChunkWorkers,
-		cancelled: config.Audit,
+		cancelled: config.Audit, keep: offline.KeepBounds{Rows: offline.MaxKeptRows, Bytes: offline.MaxKeptBytes},
 	}
 	m.loader = &loader{
 		pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now, reached: config.Reached,

@@ -74,20 +74,24 @@ func tryLease(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) (*
 // queued again; the job that carries them, or recovery, takes them up. A run that was cut into chunks keeps what it wrote and its
 // sequence, and goes on.
 func undoAbandoned(ctx context.Context, tx pgx.Tx, view *feature.ViewVersion) error {
-	rows, err := tx.Query(ctx, `SELECT r.seq FROM headwater.run r WHERE r.view_id = $1 AND r.state = 'running'
+	rows, err := tx.Query(ctx, `SELECT r.id, r.seq FROM headwater.run r WHERE r.view_id = $1 AND r.state = 'running'
 		AND NOT EXISTS (SELECT FROM headwater.run_chunk c WHERE c.run_id = r.id)`, view.ID)
 	if err != nil {
 		return err
 	}
-	seqs, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	type run struct{ ID, Seq int64 }
+	runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[run])
 	if err != nil {
 		return err
 	}
-	for _, seq := range seqs {
-		if err := offline.Undo(ctx, tx, view, seq); err != nil {
+	for _, r := range runs {
+		if err := offline.Undo(ctx, tx, view, r.Seq); err != nil {
 			return err
 		}
-		if err := quality.Undo(ctx, tx, view.ID, seq); err != nil {
+		if err := quality.Undo(ctx, tx, view.ID, r.Seq); err != nil {
+			return err
+		}
+		if err := offline.ForgetKept(ctx, tx, r.ID); err != nil {
 			return err
 		}
 	}

@@ -128,10 +128,10 @@ func insertInputs(ctx context.Context, tx pgx.Tx, r *Run) error {
 		}
 		_, err := tx.Exec(ctx, `
 			INSERT INTO headwater.run_input (run_id, source, source_version, source_fingerprint, load_number, rows_read, duplicates,
-				relation, rows_digest, buckets)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10)`,
+				relation, rows_digest, buckets, kept)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11)`,
 			r.ID, in.Source, in.SourceVersion, in.SourceFingerprint[:], in.LoadNumber, in.Rows, in.Duplicates, in.Relation, digest,
-			in.Buckets)
+			in.Buckets, in.Kept)
 		if err != nil {
 			return err
 		}

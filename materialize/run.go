@@ -163,6 +163,8 @@ type Input struct {
 	RowsDigest *feature.Digest
 	// Buckets are digests of those rows by time. nil for landing.
 	Buckets *offline.Buckets
+	// Kept is what the run kept of those rows. nil: none of them.
+	Kept *offline.Kept
 }
 
 // InputLoad is the part of a load that the run read.
@@ -268,14 +270,14 @@ func List(ctx context.Context, q database.Querier, views []string, before int64,
 
 func listInputs(ctx context.Context, q database.Querier, run int64) ([]Input, error) {
 	rows, err := q.Query(ctx, `
-		SELECT source, source_version, source_fingerprint, load_number, rows_read, duplicates, coalesce(relation, ''), rows_digest, buckets
+		SELECT source, source_version, source_fingerprint, load_number, rows_read, duplicates, coalesce(relation, ''), rows_digest, buckets, kept
 		FROM headwater.run_input WHERE run_id = $1 ORDER BY source`, run)
 	if err != nil {
 		return nil, err
 	}
 	inputs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (in Input, err error) {
 		var fingerprint, digest []byte
-		err = row.Scan(&in.Source, &in.SourceVersion, &fingerprint, &in.LoadNumber, &in.Rows, &in.Duplicates, &in.Relation, &digest, &in.Buckets)
+		err = row.Scan(&in.Source, &in.SourceVersion, &fingerprint, &in.LoadNumber, &in.Rows, &in.Duplicates, &in.Relation, &digest, &in.Buckets, &in.Kept)
 		copy(in.SourceFingerprint[:], fingerprint)
 		if digest != nil {
 			d := feature.Digest(digest)

@@ -32,6 +32,8 @@ type runner struct {
 	// chunkRows is about how many rows a chunk of a run reads, chunkWorkers how many chunks of one run are at work at once.
 	chunkRows    int64
 	chunkWorkers int
+	// keep is how much a run keeps of the rows of a source that asks for it.
+	keep offline.KeepBounds
 	// reached is told of each step of a run before it is taken, so that tests can stop one there.
 	reached func(step string) error
 	// cancelled is called in the transaction that ends a run as cancelled.
@@ -417,6 +419,9 @@ func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Tr
 	if err := rn.reached(stepRead); err != nil {
 		return nil, err
 	}
+	if err := rn.keepRows(ctx, l, r, t, timer); err != nil {
+		return nil, err
+	}
 	// Of SQL that groups or joins, nobody knows how many rows it makes.
 	rows := t.RowsRead()
 	if t.View.SQL != nil && (t.View.RunGrain() > 0 || len(t.Inputs)+len(t.ViewInputs) > 1) {
@@ -454,7 +459,7 @@ func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.I
 		described[i] = Input{
 			Source: in.Source.Name, SourceVersion: in.Source.Version, SourceFingerprint: in.Source.Fingerprint,
 			LoadNumber: in.LoadNumber, Rows: in.Rows + in.SetAside(), Duplicates: in.Exact + in.Conflicting, RowsDigest: in.RowsDigest,
-			Buckets: in.Buckets,
+			Buckets: in.Buckets, Kept: in.Kept,
 		}
 		if in.Source.Postgres != nil {
 			described[i].Relation = in.Source.Postgres.String()

@@ -118,7 +118,7 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 	defer reader.Close(context.WithoutCancel(ctx))
 	plan := *r.Plan
 	scope := rn.reading(view)
-	scope.Plan, scope.AnyFunctions = &plan, true
+	scope.Plan, scope.AnyFunctions, scope.Kept = &plan, true, keptBy(r)
 	var t *offline.Transform
 	scope.Validate = func(ctx context.Context, tx pgx.Tx, in *offline.Input, read offline.Spans) (*offline.LeftOut, error) {
 		return leaveOutAgain(ctx, tx, t, in, read, r.ID)
@@ -141,8 +141,11 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 	if err := t.Read(ctx); err != nil {
 		return err
 	}
+	if err := rn.lookAtKept(ctx, v, t); err != nil {
+		return err
+	}
 	compareInputs(v, t)
-	// A table of others has no past: what it gives now says nothing about the run.
+	// A table of others whose rows were not kept has no past: what it gives now says nothing about the run.
 	if v.Verdict == SourceChanged {
 		return nil
 	}
@@ -243,10 +246,21 @@ func (v *Verification) compareLoads(changed []offline.ChangedLoad) {
 
 // compareForeign holds a table of others to what the run read of it.
 func compareForeign(v *Verification, was *Input, in *offline.Input) {
-	if was.RowsDigest != nil && *was.RowsDigest == *in.RowsDigest {
+	if was.has(in) {
 		return
 	}
-	v.changed("source %s: %s has other rows than the run read: %d now, %d then", was.Source, was.Relation, in.Rows, was.Rows)
+	v.Verdict = SourceChanged
+	v.otherRows(was, in, "")
+}
+
+// has reports whether the rows that the run read are those of a table of others as it was read now.
+func (was *Input) has(now *offline.Input) bool {
+	return was.RowsDigest != nil && *was.RowsDigest == *now.RowsDigest
+}
+
+// otherRows says how a table of others differs from what the run read of it, and what follows.
+func (v *Verification) otherRows(was *Input, in *offline.Input, so string) {
+	v.detail("source %s: %s has other rows than the run read: %d now, %d then%s", was.Source, was.Relation, in.Rows, was.Rows, so)
 	if was.Buckets == nil || in.Buckets == nil {
 		return
 	}

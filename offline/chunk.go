@@ -124,11 +124,13 @@ func (t *Transform) quantiles(ctx context.Context, n int) ([]feature.Time, error
 	return times, err
 }
 
+// patient lets a transaction wait while others are at work for it.
+const patient = "SET LOCAL idle_in_transaction_session_timeout = 0"
+
 // Fork is the transform on another connection, in the same snapshot: what it computes of a span is what t would. It follows
 // Read, and t must be open until it has returned. The caller calls Close.
 func (t *Transform) Fork(ctx context.Context, conn *pgx.Conn) (*Transform, error) {
 	// It waits while its forks are at work.
-	const patient = "SET LOCAL idle_in_transaction_session_timeout = 0"
 	if _, err := t.tx.Exec(ctx, patient); err != nil {
 		return nil, err
 	}

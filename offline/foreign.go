@@ -17,6 +17,9 @@ import (
 
 // openForeign looks at a table of others in the run's snapshot, or in the run's one snapshot of its database.
 func (t *Transform) openForeign(ctx context.Context, src *feature.SourceVersion) (*Input, Span, error) {
+	if in, err := t.openKept(ctx, src); in != nil || err != nil {
+		return in, Span{}, err
+	}
 	r := &relation{source: src, conn: t.conn, tx: t.tx}
 	if name := src.Postgres.Database; name != "" {
 		remote, ok := t.remotes[name]
@@ -72,28 +75,29 @@ func (t *Transform) closeRemotes(ctx context.Context) {
 }
 
 // readForeign reads the rows of the interval once, for their number and digest. Those of another database are copied on the
-// way into a table that lives as long as the run's snapshot.
+// way into a table that lives as long as the run's snapshot. Those that the run kept are counted already.
 func (in *Input) readForeign(ctx context.Context, t *Transform, read Spans) error {
-	r := in.foreign
-	table := in.table
-	query := fmt.Sprintf("SELECT %s FROM %s AS _rows WHERE %s", quoteAll("", columnNames(in.Source.Columns)), r.asTheyAre(),
-		inside(in.Source, read))
-	counter := newRowCounter(r, read)
-	var err error
-	if !r.remote {
-		err = r.failed(copyOut(ctx, r.conn, query, counter.add))
-	} else {
-		table = temporary("_rows_" + in.Source.Name)
-		err = r.copyHere(ctx, t, query, counter)
-	}
-	if err != nil {
-		return err
+	r, table := in.foreign, in.table
+	if !in.FromKept() {
+		query := fmt.Sprintf("SELECT %s FROM %s AS _rows WHERE %s", quoteAll("", columnNames(in.Source.Columns)), r.asTheyAre(),
+			inside(in.Source, read))
+		counter := newRowCounter(r, read)
+		var err error
+		if !r.remote {
+			err = r.failed(copyOut(ctx, r.conn, query, counter.add))
+		} else {
+			table = temporary("_rows_" + in.Source.Name)
+			err = r.copyHere(ctx, t, query, counter)
+		}
+		if err != nil {
+			return err
+		}
+		in.counted(counter)
 	}
 	if err := in.foreignDuplicates(ctx, t, read); err != nil {
 		return err
 	}
-	digest := counter.buckets.total()
-	in.Rows, in.RowsDigest, in.Buckets, in.table = counter.rows, &digest, counter.buckets.buckets(), table
+	in.table, in.whole = table, table
 	if in.Exact > 0 {
 		in.table = in.distinct(read)
 	}

@@ -80,6 +80,8 @@ type Input struct {
 	Schema []string
 	// Buckets are digests of those rows by time. nil for a landing source.
 	Buckets *Buckets
+	// Kept is what a run keeps of those rows, once KeepRows was called. nil: nothing.
+	Kept *Kept
 	// Newest is the event time of the newest row, inside of the interval or not. nil: there is no row.
 	Newest *feature.Time
 
@@ -98,6 +100,10 @@ type Input struct {
 	counts []string
 	// foreign is the table of others, nil for a landing source.
 	foreign *relation
+	// whole is table of a table of others before duplicates are left out.
+	whole string
+	// keptAs is the source in the columns that a run had which kept the rows. nil: they are what the table holds.
+	keptAs *feature.SourceVersion
 }
 
 // Age is how old a row is at now, zero when its time is yet to come.

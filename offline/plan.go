@@ -89,6 +89,8 @@ type Scope struct {
 	Bounds Bounds
 	// Databases are those that sources may name.
 	Databases *Databases
+	// Kept is what a run that is computed again kept of tables of others: that is read in their place.
+	Kept KeptRun
 	// Validate is called with each source when it is known which of its rows are duplicates. nil: every row counts.
 	Validate Validate
 	// Screen makes the screen of a part of the output. nil: every row is written.

@@ -53,6 +53,8 @@ type Transform struct {
 	// databases are those that sources may name, remotes the snapshots of those that the run has looked into.
 	databases *Databases
 	remotes   map[string]remoteSnapshot
+	// kept is what a run that is computed again kept of tables of others.
+	kept KeptRun
 	// windows is nil for SQL.
 	windows *window.Plan
 	// vectorBytes is what each row takes for its vectors.
@@ -66,7 +68,7 @@ func BeginTransform(ctx context.Context, conn *pgx.Conn, scope Scope) (*Transfor
 		return nil, err
 	}
 	t := &Transform{View: scope.View, tx: tx, conn: conn, databases: scope.Databases, remotes: map[string]remoteSnapshot{},
-		bounds: scope.Bounds.orDefault(), validate: scope.Validate, screening: scope.Screen, consumed: scope.Consumed,
+		bounds: scope.Bounds.orDefault(), validate: scope.Validate, screening: scope.Screen, consumed: scope.Consumed, kept: scope.Kept,
 		vectorBytes: scope.View.VectorBytes()}
 	if a := t.View.Aggregation; a != nil {
 		t.windows = window.NewPlan(&t.View.View, &t.View.SourceVersions[0].Source)

@@ -121,7 +121,7 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 	for _, in := range r.Inputs {
 		input := &headwaterv1.RunInput{
 			Source: in.Source, SourceVersion: int32(in.SourceVersion), SourceFingerprint: hexOf(in.SourceFingerprint),
-			LoadNumber: in.LoadNumber, RowsRead: in.Rows, Duplicates: in.Duplicates, Relation: in.Relation,
+			LoadNumber: in.LoadNumber, RowsRead: in.Rows, Duplicates: in.Duplicates, Relation: in.Relation, Kept: in.Kept != nil,
 		}
 		if in.RowsDigest != nil {
 			input.RowsDigest = in.RowsDigest.String()

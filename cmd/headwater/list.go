@@ -148,6 +148,9 @@ func sourceFacts(facts *section, st *headwaterv1.SourceState, sources []*headwat
 			}
 			facts.add("changes", "followed by "+o.ChangeColumn+again)
 		}
+		if s.GetPostgres().GetSnapshot() {
+			facts.add("snapshot", "runs keep the rows that they read")
+		}
 		facts.add("unique key", none(strings.Join(s.UniqueKey, ", ")))
 		if len(s.UniqueKey) > 0 {
 			facts.add("duplicates", "exact: "+first(s.GetDuplicates().GetExact(), "drop")+", conflicting: "+

@@ -110,7 +110,11 @@ func runSections(r *headwaterv1.Run) []section {
 		}
 		what := in.Source + "@" + number(in.SourceVersion)
 		if in.Relation != "" {
-			inputs.add(what, "", in.Relation, short(in.RowsDigest), number(in.RowsRead))
+			relation := in.Relation
+			if in.Kept {
+				relation += " (rows kept)"
+			}
+			inputs.add(what, "", relation, short(in.RowsDigest), number(in.RowsRead))
 			continue
 		}
 		inputs.add(what+" up to load number "+number(in.LoadNumber), "", "", short(in.SourceFingerprint), number(in.RowsRead))

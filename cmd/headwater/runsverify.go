@@ -23,7 +23,8 @@ func newRunsVerify(a *app) *cobra.Command {
 		Long: `Computes each RUN, an id or VIEW@VERSION/SEQ, again on the inputs that it recorded, and compares digests. Nothing is written.
 --since takes all runs published since a time, such as for a nightly check.
 
-  SAME            the same inputs gave the same output, and the history still has it
+  SAME            the same inputs gave the same output, and the history still has it; where a run kept what it read of a table that
+                  has changed since, that is said
   SOURCE_CHANGED  what the run read is not there any more: which loads, or rows of which times, is said
   DIFFERENT       the same inputs gave another output, or the history was changed: an alarm, with rows that differ
   ERRORED         it could not be computed, and why

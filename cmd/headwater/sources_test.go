@@ -42,7 +42,7 @@ sources:
     unique_key: [depot]
     schema_changes: ignore_new_columns
     freshness: 24h
-    postgres: {database: yard, schema: yard, table: depots}
+    postgres: {database: yard, schema: yard, table: depots, snapshot: true}
 feature_views:
   - name: weights
     entity: depot
@@ -126,11 +126,11 @@ func TestSourcesWithKeysAndOfOthers(t *testing.T) {
 	if w := strings.Join(run.GetRun().GetWarnings(), "\n"); !strings.Contains(w, "source depots: its newest row is too old, expected at most 24h; headwater describe source depots says how old it is now") {
 		t.Errorf("found the warnings %s", w)
 	}
-	if shown := s.must(t, "runs", "show", "gates@1/1"); !regexp.MustCompile(`\n *depots@1 +yard:yard\.depots +[0-9a-f]{12} +2\n`).MatchString(shown) {
+	if shown := s.must(t, "runs", "show", "gates@1/1"); !regexp.MustCompile(`\n *depots@1 +yard:yard\.depots \(rows kept\) +[0-9a-f]{12} +2\n`).MatchString(shown) {
 		t.Errorf("found\n%s", shown)
 	}
 	described := s.must(t, "describe", "source", "depots")
-	if !regexp.MustCompile(`\norigin +postgres yard:yard\.depots\nunique key +depot\nduplicates +exact: drop, conflicting: fail\n` +
+	if !regexp.MustCompile(`\norigin +postgres yard:yard\.depots\nsnapshot +runs keep the rows that they read\nunique key +depot\nduplicates +exact: drop, conflicting: fail\n` +
 		`newest row +LATE: 2001-01-02T00:00:00Z, \d+h(\d+m)?(\d+s)? old, expected at most 24h\n`).MatchString(described) {
 		t.Errorf("found\n%s", described)
 	}
@@ -148,6 +148,11 @@ func TestSourcesWithKeysAndOfOthers(t *testing.T) {
 		t.Errorf("found status %d and %s", r.code, r.err)
 	}
 	onYard(`DROP SCHEMA yard CASCADE`)
+	// The rows of the run that kept them are still there for it.
+	if r := s.run("runs", "verify", "gates@1/1"); r.code != exitDone || !regexp.MustCompile(`gates@1/1 +same +\S+ +source depots: yard:yard\.depots cannot be `+
+		`read now, so that the rows were used that the run kept: source depots does not fit its table any longer`).MatchString(r.out) {
+		t.Errorf("found status %d, %s and\n%s", r.code, r.err, r.out)
+	}
 	if described := s.must(t, "describe", "source", "depots"); !strings.Contains(described, `unknown: source depots does not fit its table any longer: `+
 		`found no table or view "yard"."depots" in database yard`) {
 		t.Errorf("found\n%s", described)

@@ -1923,8 +1923,8 @@ type PostgresOrigin struct {
 	Reread *durationpb.Duration `protobuf:"bytes,5,opt,name=reread,proto3" json:"reread,omitempty"`
 	// The same for an int64 change column, as a number.
 	RereadRows int64 `protobuf:"varint,6,opt,name=reread_rows,json=rereadRows,proto3" json:"reread_rows,omitempty"`
-	// Keeps the rows that each run reads, so that the run can be verified when the table has changed. Not implemented yet, and
-	// refused. Absent: false.
+	// Keeps the rows that each run reads, up to a million of 256 MB together, so that the run can be verified when the table has
+	// changed. Absent: false.
 	Snapshot      bool `protobuf:"varint,7,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

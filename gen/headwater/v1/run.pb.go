@@ -979,7 +979,9 @@ type RunInput struct {
 	// Of the rows read from there, order-free; hex. Empty where loads say what was read.
 	RowsDigest string `protobuf:"bytes,11,opt,name=rows_digest,json=rowsDigest,proto3" json:"rows_digest,omitempty"`
 	// Of rows_read, those that were left out as duplicates.
-	Duplicates    int64 `protobuf:"varint,12,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	Duplicates int64 `protobuf:"varint,12,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// The rows read from there are kept, so that the run can be verified when others have changed them.
+	Kept          bool `protobuf:"varint,13,opt,name=kept,proto3" json:"kept,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1096,6 +1098,13 @@ func (x *RunInput) GetDuplicates() int64 {
 		return x.Duplicates
 	}
 	return 0
+}
+
+func (x *RunInput) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
 }
 
 // read = accepted + quarantined + duplicate + dropped + too_late. accepted = used + filtered + unaccounted.
@@ -2221,7 +2230,7 @@ type VerifyRunsResponse struct {
 	Verdict Verdict                `protobuf:"varint,2,opt,name=verdict,proto3,enum=headwater.v1.Verdict" json:"verdict,omitempty"`
 	// Of the output as computed now; hex.
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
-	// What changed at the sources, or which rows differ, at most twenty lines.
+	// What changed at the sources, also where the run kept the rows that it read, or which rows differ, at most twenty lines.
 	Details        []string `protobuf:"bytes,4,rep,name=details,proto3" json:"details,omitempty"`
 	DurationMicros int64    `protobuf:"varint,5,opt,name=duration_micros,json=durationMicros,proto3" json:"duration_micros,omitempty"`
 	// How many runs are to be verified in all.
@@ -3117,7 +3126,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"chunksDone\x12!\n" +
 	"\fchunks_total\x18\x05 \x01(\x05R\vchunksTotal\x129\n" +
 	"\n" +
-	"updated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\x82\x04\n" +
+	"updated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\x96\x04\n" +
 	"\bRunInput\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12%\n" +
 	"\x0esource_version\x18\x02 \x01(\x05R\rsourceVersion\x12-\n" +
@@ -3135,7 +3144,8 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"rowsDigest\x12\x1e\n" +
 	"\n" +
 	"duplicates\x18\f \x01(\x03R\n" +
-	"duplicates\x1ah\n" +
+	"duplicates\x12\x12\n" +
+	"\x04kept\x18\r \x01(\bR\x04kept\x1ah\n" +
 	"\x04Load\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x1b\n" +
 	"\tfile_name\x18\x02 \x01(\tR\bfileName\x12\x1f\n" +
