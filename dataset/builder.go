@@ -28,6 +28,8 @@ type Builder struct {
 	// turns bounds how many results are assembled at once; each holds a connection per entity, and some hold more.
 	turns  chan struct{}
 	joiner *offline.Joiner
+	// kept has results that need not be computed again; nil: none.
+	kept *Kept
 }
 
 // maxAssemblies is how many results one process assembles at once. The others wait.
@@ -43,6 +45,9 @@ func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
 		joiner: offline.NewJoiner(connect, offline.Options{}),
 	}
 }
+
+// Keep makes builds leave their results in kept, and fetches take them from there. It is called before the Builder is used.
+func (b *Builder) Keep(kept *Kept) { b.kept = kept }
 
 // Request is a dataset to build.
 type Request struct {
@@ -132,7 +137,9 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if err != nil {
 		return nil, err
 	}
-	if err := file.copyTo(out); err != nil {
+	keeping := b.kept.begin(m)
+	defer keeping.abort()
+	if err := file.copyTo(keeping.tee(out)); err != nil {
 		return nil, err
 	}
 	m.Rows, m.Columns = res.rows, res.columns
@@ -142,6 +149,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if err != nil {
 		return nil, err
 	}
+	keeping.commit()
 	return m, nil
 }
 
@@ -232,13 +240,17 @@ func listColumns(columns []feature.Column) string {
 	return list
 }
 
-// Fetch computes the dataset of a manifest again and writes the same bytes to out, after it has made sure that they are.
-// plan is that of the manifest's service version. Nothing is written when they are not: the fault says what differs. It
-// returns the manifest of what was written: the one given, or where another writer made that one's bytes, one with this
-// writer and its bytes' SHA-256.
+// Fetch writes the same bytes to out that the build of a manifest's dataset did: those that were kept, or those that it computes
+// again, after it has made sure that they are. plan is that of the manifest's service version. Nothing is written when they are
+// not: the fault says what differs. It returns the manifest of what was written: the one given, or where another writer made
+// that one's bytes, one with this writer and its bytes' SHA-256.
 func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*Manifest, error) {
 	if m.State != Released {
 		return nil, fault.New(fault.FailedPrecondition, "dataset %s is built and not released yet", m.ID)
+	}
+	begun, done, err := b.kept.send(ctx, b.pool, m, out)
+	if done || err != nil {
+		return m, err
 	}
 	file, err := newScratch()
 	if err != nil {
@@ -255,7 +267,16 @@ func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out i
 	}
 	sent := *m
 	sent.ArrowWriter, sent.ArrowSHA256 = ArrowWriter, res.arrowSHA256.String()
-	return &sent, file.copyTo(out)
+	if begun.bytes > 0 || sent.ArrowSHA256 != m.ArrowSHA256 {
+		return &sent, file.rest(begun, out)
+	}
+	keeping := b.kept.begin(m)
+	defer keeping.abort()
+	if err := file.copyTo(keeping.tee(out)); err != nil {
+		return nil, err
+	}
+	keeping.commit()
+	return &sent, nil
 }
 
 // Verification is what computing a dataset again found.

@@ -47,6 +47,11 @@ type Config struct {
 	RunChunkWorkers int
 	// RunChunkRows is about how many rows a chunk of a run reads. 0: as materialize.Config says.
 	RunChunkRows int64
+	// ResultsDir is a folder for results of datasets, so that they need not be computed again. Empty: they are.
+	ResultsDir string
+	// ResultsBytes bounds what is kept there, ResultsAge for how long. 0: as dataset.KeptConfig says.
+	ResultsBytes int64
+	ResultsAge   time.Duration
 	// Version of the binary, for manifests.
 	Version string
 	// Log is for what no caller hears of. Default slog.Default().
@@ -78,6 +83,9 @@ type Server struct {
 	head         *head
 	served       *served
 	metrics      *metrics
+	// kept is nil where no results are kept; sweeping ends when nobody looks after them any more.
+	kept     *dataset.Kept
+	sweeping sync.WaitGroup
 	// closing is closed once, by Close.
 	closing chan struct{}
 	closed  sync.Once
@@ -127,6 +135,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.auth = access.NewAuthenticator(s.pool)
 	if s.metrics, err = newMetrics(s.pool); err != nil {
+		return nil, err
+	}
+	if err := s.keepResults(); err != nil {
 		return nil, err
 	}
 	if s.head, err = followHead(ctx, s.pool, config.Log); err != nil {
@@ -256,9 +267,9 @@ func (s *Server) serve() error {
 		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
 		served: s.served,
 	})
-	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{
-		registry: s.registry, pool: s.pool, builder: dataset.NewBuilder(s.pool, s.config.Version),
-	})
+	builder := dataset.NewBuilder(s.pool, s.config.Version)
+	builder.Keep(s.kept)
+	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{registry: s.registry, pool: s.pool, builder: builder})
 	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{pool: s.pool})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))
@@ -318,6 +329,7 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.served != nil {
 		s.served.close()
 	}
+	s.sweeping.Wait()
 	if s.audit != nil {
 		errs = append(errs, s.audit.Close())
 	}

@@ -57,8 +57,15 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	var results resultsConfig
+	results.readEnvironment()
 	dir, err := filepath.Abs(o.dataDir)
 	if err != nil {
+		return err
+	}
+	config := server.Config{Version: version(), ViewBounds: bounds, SourceDatabases: databases}
+	results.Dir = first(results.Dir, filepath.Join(dir, "results"))
+	if err := results.apply(&config); err != nil {
 		return err
 	}
 	if err := makeFolder(dir); err != nil {
@@ -87,10 +94,8 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	if err := migrate(ctx, stores.postgres.URL()); err != nil {
 		return err
 	}
-	s, err := server.Open(ctx, server.Config{
-		PostgresURL: stores.postgres.URL(), RedisURL: stores.redis.URL(), AuditDir: filepath.Join(dir, "audit"),
-		Version: version(), Log: log, ViewBounds: bounds, SourceDatabases: databases,
-	})
+	config.PostgresURL, config.RedisURL, config.AuditDir, config.Log = stores.postgres.URL(), stores.redis.URL(), filepath.Join(dir, "audit"), log
+	s, err := server.Open(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type serveConfig struct {
 	// RunChunkWorkers is how many chunks of one run are worked on at once (HEADWATER_RUN_CHUNK_WORKERS). Empty: two.
 	RunChunkWorkers string `yaml:"run_chunk_workers"`
 	viewConfig      `yaml:",inline"`
+	resultsConfig   `yaml:",inline"`
 	sourceConfig    `yaml:",inline"`
 }
 
@@ -50,7 +51,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, view_work_mem, view_temp_files and source_databases", file, err)
+				"listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -67,6 +68,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		}
 	}
 	c.viewConfig.readEnvironment()
+	c.resultsConfig.readEnvironment()
 	c.sourceConfig.readEnvironment()
 	return c, nil
 }
@@ -116,6 +118,10 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_VIEW_TIMEOUT     view_timeout     how long the SQL of a view may run, each time (default 1h)
   HEADWATER_VIEW_WORK_MEM    view_work_mem    memory of each of its sorts and hashes, before they go to disk (default 64MB)
   HEADWATER_VIEW_TEMP_FILES  view_temp_files  room on disk for them (default: as Postgres is configured)
+  HEADWATER_RESULTS_DIR      results_dir      folder for results of datasets, so that fetching one need not compute it again
+                                              (default: none is kept)
+  HEADWATER_RESULTS_BYTES    results_bytes    room for them (default 10GB)
+  HEADWATER_RESULTS_DAYS     results_days     how many days one is kept (default 7)
   HEADWATER_SOURCE_NAME_URL  source_databases a Postgres that sources may name; in the file a map from names to URLs. The user
                                               of the URL reads their tables
 
@@ -136,7 +142,7 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, "+
-		"view_work_mem, view_temp_files, source_databases")
+		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, source_databases")
 	return cmd
 }
 
@@ -161,6 +167,13 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	config := server.Config{
+		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
+		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
+	}
+	if err := c.resultsConfig.apply(&config); err != nil {
+		return err
+	}
 	listener, err := listen(c.Listen)
 	if err != nil {
 		return err
@@ -174,10 +187,8 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		}
 		defer scrapes.Close()
 	}
-	s, err := server.Open(ctx, server.Config{
-		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
-		Log: log, ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
-	})
+	config.Log = log
+	s, err := server.Open(ctx, config)
 	if err != nil {
 		return err
 	}
