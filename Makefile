@@ -53,6 +53,12 @@ bench-runs: deps build ## What a run takes beside plain COPY and HSET, on server
 	@go build -o .cache/bin/bench-runs ./bench/runs
 	@.cache/bin/bench-runs --headwater bin/headwater
 
+.PHONY: bench-datasets
+bench-datasets: deps build ## What a training dataset takes beside SQL by hand, ROW_NUMBER and DuckDB (BENCH_SCALE=small: a tenth, in minutes)
+	@mkdir -p .cache/bin
+	@go build -o .cache/bin/bench-datasets ./bench/datasets
+	@.cache/bin/bench-datasets --headwater bin/headwater
+
 .PHONY: dev
 dev: deps build ## A server that stays, with its own Postgres and Redis
 	@bin/headwater dev

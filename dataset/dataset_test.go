@@ -17,10 +17,12 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
 )
 
 var origins = []string{"ORD", "JFK", "A|1", `A\`, "Zürich", "A", ""}
@@ -142,26 +144,58 @@ func TestPhysicalOrderAndPlansDoNotMatter(t *testing.T) {
 		w.exec(t, "DROP TABLE shuffled")
 		w.exec(t, "ANALYZE "+table)
 	}
-	for _, off := range [][]string{
-		{}, {"enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"}, {"enable_seqscan", "enable_sort"},
-		{"enable_nestloop", "enable_memoize"}, {"enable_incremental_sort", "enable_material"},
+	off := func(names ...string) map[string]string {
+		settings := map[string]string{}
+		for _, name := range names {
+			settings[name] = "off"
+		}
+		return settings
+	}
+	for _, settings := range []map[string]string{
+		{}, off("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"), off("enable_seqscan", "enable_sort"),
+		off("enable_nestloop", "enable_memoize"), off("enable_incremental_sort", "enable_material"),
+		{
+			"max_parallel_workers_per_gather": "4", "min_parallel_table_scan_size": "0", "min_parallel_index_scan_size": "0",
+			"parallel_setup_cost": "0", "parallel_tuple_cost": "0",
+		},
+		{"max_parallel_workers_per_gather": "0", "random_page_cost": "100", "cursor_tuple_fraction": "1"},
 	} {
 		config := w.pool.Config().Copy()
-		for _, setting := range off {
-			config.ConnConfig.RuntimeParams[setting] = "off"
+		for name, value := range settings {
+			config.ConnConfig.RuntimeParams[name] = value
 		}
 		config.ConnConfig.RuntimeParams["work_mem"] = "64kB"
 		pool, err := pgxpool.NewWithConfig(context.Background(), config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var again bytes.Buffer
-		_, err = NewBuilder(pool, "test").Fetch(context.Background(), m, w.plan(), &again)
-		pool.Close()
-		if err != nil || !bytes.Equal(again.Bytes(), out) {
-			t.Errorf("without %v: found other bytes, %v", off, err)
+		for name, options := range waysToJoin {
+			var again bytes.Buffer
+			_, err = builderOf(pool, options).Fetch(context.Background(), m, w.plan(), &again)
+			if err != nil || !bytes.Equal(again.Bytes(), out) {
+				t.Errorf("%s with %v: found other bytes, %v", name, settings, err)
+			}
 		}
+		pool.Close()
 	}
+}
+
+// waysToJoin find the same winners: on one connection, in segments of a few rows on several, in packed histories, and in what
+// seems to cost least.
+var waysToJoin = map[string]offline.Options{
+	"chosen":     {},
+	"one lane":   {Strategy: offline.Lateral, Lanes: 1},
+	"four lanes": {Strategy: offline.Lateral, Lanes: 4, SegmentRows: 100, SegmentMemory: 4 << 10},
+	"scan":       {Strategy: offline.Scan},
+}
+
+// builderOf is a builder that joins in one of those ways.
+func builderOf(pool *pgxpool.Pool, options offline.Options) *Builder {
+	b := NewBuilder(pool, "test")
+	b.joiner = offline.NewJoiner(func(ctx context.Context) (*pgx.Conn, error) {
+		return pgx.ConnectConfig(ctx, pool.Config().ConnConfig.Copy())
+	}, options)
+	return b
 }
 
 // Law 6: what arrives after every spine row is seen by none.
@@ -179,17 +213,22 @@ func TestNothingFromTheFuture(t *testing.T) {
 		}
 		w.publish(t, name, rows...)
 	}
-	m, out := w.build(t, s, "")
-	w.expect(t, s, m, out)
-	for _, c := range m.Columns[len(s.columns):] {
-		if c.Nulls != m.Rows || c.Statuses["PRESENT"]+c.Statuses["NULL"]+c.Statuses["EXPIRED"] > 0 || c.Statuses["NOT_YET_KNOWN"] == 0 {
-			t.Errorf("column %s: found %v and %d missing of %d", c.Name, c.Statuses, c.Nulls, m.Rows)
+	chosen := w.builder
+	for way, options := range waysToJoin {
+		w.builder = builderOf(w.pool, options)
+		m, out := w.build(t, s, "")
+		w.expect(t, s, m, out)
+		for _, c := range m.Columns[len(s.columns):] {
+			if c.Nulls != m.Rows || c.Statuses["PRESENT"]+c.Statuses["NULL"]+c.Statuses["EXPIRED"] > 0 || c.Statuses["NOT_YET_KNOWN"] == 0 {
+				t.Errorf("%s: column %s: found %v and %d missing of %d", way, c.Name, c.Statuses, c.Nulls, m.Rows)
+			}
 		}
 	}
+	w.builder = chosen
 	// An instant more or less at the border.
 	w.publish(t, "delays", row("ORD", hours(1), hours(2), feature.Float64(1), feature.Int64(1)))
 	s = flights(flight(0, "ORD", hours(2)-1, 0), flight(0, "ORD", hours(2), 0))
-	m, out = w.build(t, s, "")
+	m, out := w.build(t, s, "")
 	w.expect(t, s, m, out)
 	if got := m.Columns[4].Statuses; fmt.Sprint(got) != "map[NOT_YET_KNOWN:1 PRESENT:1]" {
 		t.Errorf("found %v", got)

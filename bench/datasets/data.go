@@ -75,6 +75,8 @@ feature_views:
 	b.WriteString(`feature_services:
   - name: one
     views: [{view: readings_a}]
+  - name: tenth
+    views: [{view: readings_tenth}]
   - name: three
     views: [{view: readings_a}, {view: readings_b}, {view: readings_c}]
 `)

@@ -2,6 +2,31 @@
 // durable Postgres, a Redis, and `headwater serve` as a process, drives that over gRPC, and writes what comes to a file:
 //
 //	bench-datasets --headwater bin/headwater
+//
+// The views are registered and published through the product; then their histories are filled in Postgres, in the order of
+// time, with rows of that run: a hundred for each entity, seven floats and three integers each. The spine is rows of random
+// entities at random times, in random order, with a label. A dataset's time is from the call that sends the spine to the last
+// byte of the result, an Arrow IPC stream, in the client's file: the server takes the spine in and digests it, joins it, digests
+// and writes the result and keeps spine and manifest, with as many connections as it uses by itself. What is compared is
+// measured in turns, and figures are medians.
+//
+// The floor is the LATERAL query that one would write by hand, on one connection: the spine, which lies in a table already in
+// its random order, is sorted by entity and time, and each row takes the newest row of the history by the product's own
+// conditions, by way of the history's key. Rows are COPYed out in the binary format and thrown away, in the order in which they
+// are found.
+//
+// The last line is JSON, with these figures:
+//
+//   - pit_vs_lateral: a dataset of one view, divided by the floor.
+//   - three_views_vs_lateral: a dataset of three views, divided by the sum of their three floors.
+//   - row_number_vs_pit_1m: a join to all earlier rows of each entity, of which ROW_NUMBER keeps the newest, as Feast documents
+//     it, cut off at 150 seconds, divided by the dataset of one view. The spine is in a table already.
+//   - duckdb_total_vs_pit: DuckDB's ASOF JOIN from Python, the history got out of Postgres before, divided by the dataset of
+//     one view. What the join takes alone is printed. It goes by event time alone, so that it does less.
+//   - cost_rule_right: whether the strategy that the cost rule takes was the faster one at every ratio of spine and history in
+//     the table, of which each line is measured in this process.
+//   - python_stream_vs_bare: see python.go.
+//   - peak_rss_mb: the most memory that the server's process had, in MB of 2^20 bytes.
 package main
 
 import (
@@ -35,7 +60,9 @@ func main() {
 	b := &bench{result: map[string]any{}}
 	flag.StringVar(&b.program, "headwater", "bin/headwater", "the server's program")
 	flag.StringVar(&b.folder, "folder", "", "where the servers keep what they have, to be used again. Empty: nowhere")
-	flag.StringVar(&b.only, "only", "", "parts to run, with commas between: datasets, rownumber, duckdb, strategies. Empty: all")
+	flag.StringVar(&b.venv, "venv", ".cache/bench-datasets", "where the environment for Python is, or is to be made")
+	flag.StringVar(&b.only, "only", "", "parts to run, with commas between: datasets, rownumber, duckdb, strategies, python. Empty: all")
+	flag.IntVar(&b.rounds, "rounds", 3, "how many times to measure what is compared, in turns")
 	flag.DurationVar(&b.stay, "stay", 0, "how long to leave the servers running at the end, to look at them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -59,8 +86,10 @@ func main() {
 
 // bench is one run of this command.
 type bench struct {
-	program, folder, only string
-	stay                  time.Duration
+	program, folder, only, venv string
+	stay                        time.Duration
+	// rounds is how many times what is compared is measured, in turns.
+	rounds int
 	// history is the rows of the large histories.
 	history int
 	spine   []spineRow
@@ -100,7 +129,9 @@ func (b *bench) run(ctx context.Context) (err error) {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"datasets", b.datasets}, {"rownumber", b.rowNumber}} {
+	}{
+		{"datasets", b.datasets}, {"rownumber", b.rowNumber}, {"duckdb", b.duckdb}, {"strategies", b.strategies}, {"python", b.stream},
+	} {
 		if !wanted(part.name) {
 			continue
 		}
@@ -128,17 +159,18 @@ func (b *bench) run(ctx context.Context) (err error) {
 // prepare registers the definitions, has them published, and makes the histories and the floors' spine.
 func (b *bench) prepare(ctx context.Context) error {
 	file := b.servers.Folder + "/bench.yaml"
-	if _, err := os.Stat(file); err != nil {
-		if err := os.WriteFile(file, []byte(definitions()), 0o600); err != nil {
-			return err
-		}
-		set, err := definition.Load([]string{file})
-		if err != nil {
-			return err
-		}
-		if _, err := b.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files}); err != nil {
-			return err
-		}
+	_, seeded := os.Stat(file)
+	if err := os.WriteFile(file, []byte(definitions()), 0o600); err != nil {
+		return err
+	}
+	set, err := definition.Load([]string{file})
+	if err != nil {
+		return err
+	}
+	if _, err := b.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files}); err != nil {
+		return err
+	}
+	if seeded != nil {
 		if err := b.seed(ctx); err != nil {
 			return err
 		}
