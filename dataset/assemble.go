@@ -40,9 +40,7 @@ type assembly struct {
 	plan *read.Plan
 	// views are those of the plan, in its order, at the dataset's position.
 	views []offline.AsOf
-	// covered is what the runs of each view covered by then; nil: it was looked at already.
-	covered []offline.Spans
-	spine   *spool
+	spine *spool
 	// timestamp names the spine's column that says for when.
 	timestamp string
 	joiner    *offline.Joiner
@@ -198,37 +196,11 @@ func (a *assembly) spineOf(st *stage) iter.Seq2[offline.SpineRow, error] {
 				continue
 			}
 			row.At = spineRow[at].Timestamp()
-			if err := a.checkCovered(st, row); err != nil {
-				yield(row, err)
-				return
-			}
 			if !yield(row, nil) {
 				return
 			}
 		}
 	}
-}
-
-// checkCovered refuses a spine row for which a view's windows were not computed yet: the value of the grid point before it is
-// not known, and the one before that may be another.
-func (a *assembly) checkCovered(st *stage, row offline.SpineRow) error {
-	if a.covered == nil {
-		return nil
-	}
-	for _, i := range st.views {
-		v := a.plan.Views[i].Version
-		if v.Aggregation == nil {
-			continue
-		}
-		covered := a.covered[i].Hull()
-		// What was covered begins behind its start: the value there is of the run before.
-		if point := row.At.Floor(v.Aggregation.Hop); point > covered.Start && !a.covered[i].Contains(point-1) {
-			return fault.New(fault.NotMaterialized, "spine: row %d is of %s, and the runs of view %s that were published by the dataset's "+
-				"position cover its windows up to %s; run `headwater materialize %s --to %s --wait` first, or leave later rows out",
-				row.Number+1, row.At, v.Ref(), covered.End, v.Ref(), point)
-		}
-	}
-	return nil
 }
 
 // next is the stage's winners for a spine row, or nil when its key has a NULL. Rows come by ascending number.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -66,8 +67,10 @@ type Request struct {
 	// Joins are those of the plan, as ResolveJoins gives them.
 	Joins []Join
 	// Features are those of a plan whose service has no name, `VIEW@VERSION.FEATURE`, in order.
-	Features  []string
-	Principal string
+	Features []string
+	// AllowPartial builds also rows of times that no run of a view covered, and of views without a run.
+	AllowPartial bool
+	Principal    string
 }
 
 // Build reads the spine, an Arrow IPC stream, writes the result to out as one, and returns the manifest of the dataset,
@@ -104,22 +107,23 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		}
 	}
 	a := &assembly{plan: req.Plan, timestamp: req.TimestampColumn}
+	covered, err := b.coverageAt(ctx, req.Plan, m.Position, req.AllowPartial)
+	if err != nil {
+		return nil, err
+	}
 	for i := range req.Plan.Views {
 		v := &req.Plan.Views[i]
-		at, err := b.viewAt(ctx, v, m.Position)
-		if err != nil {
-			return nil, err
+		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: covered.of(v.Version).at.Seq, TTL: v.TTL})
+	}
+	for _, v := range covered.views {
+		view := ManifestView{
+			View: v.version.Name, Version: v.version.Version, Fingerprint: v.version.Fingerprint.String(), Seq: v.at.Seq,
 		}
-		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: at.Seq, TTL: v.TTL})
-		a.covered = append(a.covered, at.Covered)
-		if m.view(v.Version) != nil {
-			continue
+		if hull := v.at.Covered.Hull(); !hull.IsEmpty() {
+			from, to := hull.Start.Calendar(), hull.End.Calendar()
+			view.CoveredFrom, view.CoveredTo = &from, &to
 		}
-		from, to := at.Covered.Hull().Start.Calendar(), at.Covered.Hull().End.Calendar()
-		m.Views = append(m.Views, ManifestView{
-			View: v.Version.Name, Version: v.Version.Version, Fingerprint: v.Version.Fingerprint.String(), Seq: at.Seq,
-			CoveredFrom: &from, CoveredTo: &to,
-		})
+		m.Views = append(m.Views, view)
 	}
 	for _, v := range req.Plan.OnDemand {
 		m.OnDemand = append(m.OnDemand, ManifestView{View: v.Name, Version: v.Version, Fingerprint: v.Fingerprint.String()})
@@ -128,6 +132,13 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		return nil, err
 	}
 	defer a.spine.close()
+	if err := covered.look(a.spine, req.Plan, req.TimestampColumn); err != nil {
+		return nil, err
+	}
+	if err := covered.refusal(a.spine.rows, feature.TimeOf(time.Now())); err != nil && !req.AllowPartial {
+		return nil, err
+	}
+	m.Partial = covered.partial()
 	file, err := newScratch()
 	if err != nil {
 		return nil, err
@@ -151,15 +162,6 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	}
 	keeping.commit()
 	return m, nil
-}
-
-func (b *Builder) viewAt(ctx context.Context, v *read.View, position int64) (offline.ViewAt, error) {
-	at, err := offline.At(ctx, b.pool, v.Version.ID, position)
-	if err == nil && at.Seq == 0 {
-		err = fault.New(fault.NotMaterialized, "view %s: no run of it was published by position %d, so every value would be "+
-			"missing; run `headwater materialize %s --wait` first", v.Version.Ref(), position, v.Version.Ref())
-	}
-	return at, err
 }
 
 func (b *Builder) assemble(ctx context.Context, a *assembly, out io.Writer) (*result, error) {

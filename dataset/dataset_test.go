@@ -340,7 +340,11 @@ func TestAsOf(t *testing.T) {
 		"pos:2": "view traffic@1: no run of it was published by position 2, so every value would be missing; " +
 			"run `headwater materialize traffic@1 --wait` first",
 		"2000-01-01T00:00:00Z": "view delays@1: no run of it was published by position 0, so every value would be missing; " +
-			"run `headwater materialize delays@1 --wait` first",
+			"run `headwater materialize delays@1 --wait` first\n" +
+			"view traffic@1: no run of it was published by position 0, so every value would be missing; " +
+			"run `headwater materialize traffic@1 --wait` first\n" +
+			"view weather@1: no run of it was published by position 0, so every value would be missing; " +
+			"run `headwater materialize weather@1 --wait` first",
 	} {
 		_, out, err := w.tryBuild(s.arrow(t, 10), Request{AsOf: asOf})
 		if err == nil || err.Error() != want || fault.As(err) == nil || len(out) > 0 {

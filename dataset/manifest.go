@@ -49,7 +49,9 @@ type Manifest struct {
 	TimestampColumn string            `json:"timestamp_column"`
 	KeyMapping      map[string]string `json:"key_mapping,omitempty"`
 	Joins           []Join            `json:"joins,omitempty"`
-	Purpose         string            `json:"purpose,omitempty"`
+	// Partial is the rows of the spine of times that no run covered, which were allowed.
+	Partial []PartialCoverage `json:"partial,omitempty"`
+	Purpose string            `json:"purpose,omitempty"`
 
 	Rows    int64            `json:"rows"`
 	Columns []ManifestColumn `json:"columns"`
@@ -71,7 +73,7 @@ type ManifestView struct {
 	Version     int    `json:"version"`
 	Fingerprint string `json:"fingerprint"`
 	Seq         int64  `json:"seq"`
-	// CoveredFrom and CoveredTo are cut to the years 1 to 9999; see feature.Time.Calendar.
+	// CoveredFrom and CoveredTo are nil where nothing is covered, and cut to the years 1 to 9999; see feature.Time.Calendar.
 	CoveredFrom *time.Time `json:"covered_from,omitempty"`
 	CoveredTo   *time.Time `json:"covered_to,omitempty"`
 }

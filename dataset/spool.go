@@ -63,7 +63,9 @@ type spool struct {
 	file    scratch
 	columns []feature.Column
 	rows    int64
-	digest  feature.Digest
+	// first and last are the least and the greatest of the rows' times, if there are rows.
+	first, last feature.Time
+	digest      feature.Digest
 }
 
 // contentHash is SHA-256 over the canonical encoding of a table: a domain, the columns' names and types, the rows'
@@ -141,6 +143,11 @@ func (s *spool) fill(in *tabular.StreamReader, timestamp string) error {
 			return fault.New(fault.InvalidSpine, "spine: row %d: column %s is NULL, expected a timestamp; a point in time "+
 				"is needed for every row: give it one, or leave the row out", s.rows, timestamp)
 		}
+		time := row[at].Timestamp()
+		if s.rows == 1 {
+			s.first, s.last = time, time
+		}
+		s.first, s.last = min(s.first, time), max(s.last, time)
 		content.add(row)
 		if err := out.Append(row); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
@@ -39,6 +40,8 @@ type ViewAt struct {
 	Seq int64
 	// Covered is what the runs up to then covered.
 	Covered Spans
+	// Looked is when the newest of them that looked at all that there was did: all runs but those of an interval. nil: none did.
+	Looked *feature.Time
 }
 
 // At reads where a view version stood at a position.
@@ -49,7 +52,15 @@ func At(ctx context.Context, q database.Querier, viewID, position int64) (ViewAt
 	if err != nil {
 		return at, err
 	}
-	at.Covered, err = coveredAt(ctx, q, viewID, at.Seq)
+	if at.Covered, err = coveredAt(ctx, q, viewID, at.Seq); err != nil {
+		return at, err
+	}
+	// Runs of older servers kept no plan. They looked after they were queued.
+	var looked *int64
+	err = q.QueryRow(ctx, `
+		SELECT max(coalesce((plan->>'now')::bigint, (extract(epoch FROM queued_at) * 1000000)::bigint)) FROM headwater.run
+		WHERE view_id = $1 AND seq <= $2 AND state = 'published' AND scope <> 'interval'`, viewID, at.Seq).Scan(&looked)
+	at.Looked = (*feature.Time)(looked)
 	return at, err
 }
 

@@ -154,6 +154,11 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 	}
 	out.Views, out.OnDemand = manifestViews(m.Views), manifestViews(m.OnDemand)
 	out.Features, out.Joins = m.Features, manifestJoins(m.Joins)
+	for _, p := range m.Partial {
+		out.Partial = append(out.Partial, &headwaterv1.PartialCoverage{
+			View: p.View, ViewVersion: int32(p.Version), Rows: p.Rows, First: timestamppb.New(p.First), Last: timestamppb.New(p.Last),
+		})
+	}
 	for name, version := range m.Followed {
 		if out.Followed == nil {
 			out.Followed = map[string]int32{}

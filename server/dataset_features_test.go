@@ -240,3 +240,28 @@ func TestWhoMayReadFeaturesByReference(t *testing.T) {
 	_, _, err = p.fetch(p.as("lea", "less", "lists"), "few@1")
 	wantFault(t, err, fault.PermissionDenied, denied("lea", "delays@1", "delays", "less lists"))
 }
+
+// Rows of times that no run covers are refused, or counted where that is allowed.
+func TestPartialCoverage(t *testing.T) {
+	p, at := newOnDemandProduct(t)
+	later := time.Now().Add(time.Hour).Truncate(time.Microsecond).UTC()
+	spine := spineOf(asked("ORD", 7, at), asked("ORD", 7, later)).arrow(t)
+	_, m, err := p.build(p.admin, "small", &headwaterv1.BuildDatasetHeader{}, spine)
+	f := fault.FromError(err)
+	stamp := later.Format("2006-01-02T15:04:05.999999Z")
+	if f == nil || f.Reason != fault.NotMaterialized || m != nil || !strings.HasPrefix(f.Message, "view delays@1: 1 of the spine's 2 rows, from "+stamp+" to "+stamp+
+		", are of times that its runs published by position 2 do not cover; they cover all that there was on ") ||
+		!strings.HasSuffix(f.Message, "; no run covers times that are still to come\nor leave these rows out, or allow them: --allow-partial") {
+		t.Errorf("found %v", f)
+	}
+	arrow, m, err := p.build(p.admin, "small", &headwaterv1.BuildDatasetHeader{AllowPartial: true}, spine)
+	if err != nil || len(m.GetPartial()) != 1 {
+		t.Fatalf("found %v, %v", m, err)
+	}
+	if c := m.GetPartial()[0]; c.GetView() != "delays" || c.GetViewVersion() != 1 || c.GetRows() != 1 || !c.GetFirst().AsTime().Equal(later) || !c.GetLast().AsTime().Equal(later) {
+		t.Errorf("found %v", c)
+	}
+	if again, _, err := p.fetch(p.admin, m.GetId()); err != nil || !bytes.Equal(again, arrow) {
+		t.Errorf("fetched other bytes, %v", err)
+	}
+}

@@ -60,7 +60,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	}}
 	request := dataset.Request{
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
-		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, Principal: access.PrincipalFrom(ctx).Name,
+		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name,
 	}
 	if request.Plan, err = plan(service); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 func unbuilt(header *headwaterv1.BuildDatasetHeader) error {
 	for name, asked := range map[string]bool{
 		"query": header.GetQuery() != nil, "events": header.GetEvents() != nil,
-		"knowledge": header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT, "allow_partial": header.GetAllowPartial(),
+		"knowledge":     header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT,
 		"with_statuses": header.GetWithStatuses(), "leave_out": len(header.GetLeaveOut()) > 0,
 	} {
 		if asked {

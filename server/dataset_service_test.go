@@ -144,7 +144,9 @@ func TestBuildRefuses(t *testing.T) {
 		}
 	}
 	refused("not materialized", "model", header, spine, fault.NotMaterialized, "view delays@1: no run of it was published by position 0, so every value "+
-		"would be missing; run `headwater materialize delays@1 --wait` first")
+		"would be missing; run `headwater materialize delays@1 --wait` first\nview recent@1: no run of it was published by position 0, so every value would be missing; run "+
+		"`headwater materialize recent@1 --wait` first\nview traffic@1: no run of it was published by position 0, so every value would be missing; run `headwater "+
+		"materialize traffic@1 --wait` first")
 	p.ingest(flights(flight("ORD", 7, at, feature.Float64(1))), 0)
 	p.materialize("delays", "recent", "traffic")
 	refused("no service", "modle", header, spine, fault.NotFound, `found no service called "modle"; did you mean model?`)

@@ -299,7 +299,7 @@ func TestOnDemandFeaturesAreTheSameInBothStores(t *testing.T) {
 	for _, row := range spine.rows {
 		row[2] = feature.Timestamp(feature.TimeOf(r.GetServedAt().AsTime()))
 	}
-	arrow, m, err := p.build(p.admin, "all", &headwaterv1.BuildDatasetHeader{}, spine.arrow(t))
+	arrow, m, err := p.build(p.admin, "all", &headwaterv1.BuildDatasetHeader{AllowPartial: true}, spine.arrow(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -215,7 +215,7 @@ func TestPlansAreOfVersions(t *testing.T) {
 	}
 	// Datasets read the version of their service too.
 	for service, want := range map[string]string{"small@1": "10", "small@2": "20", "small@3": "11"} {
-		arrow, m, err := p.build(p.admin, service, &headwaterv1.BuildDatasetHeader{}, spineOf(asked("ORD", 7, time.Now())).arrow(t))
+		arrow, m, err := p.build(p.admin, service, &headwaterv1.BuildDatasetHeader{AllowPartial: true}, spineOf(asked("ORD", 7, time.Now())).arrow(t))
 		if err != nil {
 			t.Fatal(err)
 		}

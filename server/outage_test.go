@@ -140,8 +140,11 @@ func (p *product) calls(ctx context.Context) map[string]func() error {
 			_, err := p.materialization.GetRun(ctx, &headwaterv1.GetRunRequest{Run: "1"})
 			return err
 		},
-		"WatchRun":     func() error { _, err := p.watch(ctx, 1); return err },
-		"BuildDataset": func() error { _, _, err := p.build(ctx, "small", &headwaterv1.BuildDatasetHeader{}, spine); return err },
+		"WatchRun": func() error { _, err := p.watch(ctx, 1); return err },
+		"BuildDataset": func() error {
+			_, _, err := p.build(ctx, "small", &headwaterv1.BuildDatasetHeader{AllowPartial: true}, spine)
+			return err
+		},
 		"FetchDataset": func() error { _, _, err := p.fetch(ctx, "small@1"); return err },
 		"VerifyDataset": func() error {
 			_, err := p.datasets.VerifyDataset(ctx, &headwaterv1.VerifyDatasetRequest{Dataset: "small@1"})
@@ -173,7 +176,7 @@ func (p *product) someData() {
 	p.apply(definitions())
 	p.ingest(flights(flight("ORD", 7, time.Now().Add(-time.Hour), feature.Float64(1))), 0)
 	p.materialize("delays")
-	if _, _, err := p.build(p.admin, "small", &headwaterv1.BuildDatasetHeader{}, spineOf(asked("ORD", 7, time.Now())).arrow(p.t)); err != nil {
+	if _, _, err := p.build(p.admin, "small", &headwaterv1.BuildDatasetHeader{AllowPartial: true}, spineOf(asked("ORD", 7, time.Now())).arrow(p.t)); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -56,9 +56,9 @@ func TestWindowsAreStaleBeyondTheLastRun(t *testing.T) {
 	late := spineOf(asked("ORD", 1, today.Add(-day)), asked("ORD", 1, today.Add(time.Second))).arrow(t)
 	_, _, err = p.build(p.admin, "windows", &headwaterv1.BuildDatasetHeader{}, late)
 	stamp := func(at time.Time) string { return at.Format(time.RFC3339) }
-	want := fmt.Sprintf("spine: row 2 is of %s, and the runs of view daily@1 that were published by the dataset's position cover its windows "+
-		"up to %s; run `headwater materialize daily@1 --to %s --wait` first, or leave later rows out",
-		stamp(today.Add(time.Second)), stamp(today.Add(-day)), stamp(today))
+	want := fmt.Sprintf("view daily@1: 1 of the spine's 2 rows, from %[1]s to %[1]s, are of times that its runs published by position 1 do not cover; "+
+		"they cover [%[2]s, %[3]s); run `headwater materialize daily@1 --to %[4]s --wait`\nor leave these rows out, or allow them: --allow-partial",
+		stamp(today.Add(time.Second)), stamp(today.Add(-3*day)), stamp(today.Add(-day)), stamp(today))
 	if f := fault.FromError(err); f == nil || f.Reason != fault.NotMaterialized || f.Message != want {
 		t.Errorf("found %v\nexpected %s", err, want)
 	}

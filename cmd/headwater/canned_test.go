@@ -373,7 +373,11 @@ func (c *canned) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildD
 	if c.built.Name == "dies" {
 		return fault.New(fault.PostgresUnavailable, "Postgres went away")
 	}
-	return stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: manifest(hex.EncodeToString(sum[:]))}})
+	m := manifest(hex.EncodeToString(sum[:]))
+	if c.built.AllowPartial {
+		m.Partial = []*headwaterv1.PartialCoverage{{View: "airport_delays", ViewVersion: 1, Rows: 2, First: at("2001-02-03T04:05:06Z"), Last: at("2001-02-04T00:00:00Z")}}
+	}
+	return stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: m}})
 }
 
 // FetchDataset sends the last spine again.

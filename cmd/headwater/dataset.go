@@ -76,6 +76,7 @@ two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
 	flags.StringVar(&header.AsOf, "as-of", "", "state of the data: pos:17, run:VIEW@2/5 or a time (default: the newest)")
 	flags.StringVar(&header.Purpose, "purpose", "", "why, kept with the dataset")
 	flags.StringVar(&header.TimestampColumn, "timestamp", "timestamp", "the spine's column that says for when")
+	flags.BoolVar(&header.AllowPartial, "allow-partial", false, "also rows of times that no run of a view covers; the manifest counts them")
 	flags.StringVar(&mapping, "key-mapping", "", "join keys that the spine calls otherwise, KEY=COLUMN[,KEY2=COLUMN2]")
 	flags.StringArrayVar(&joins, "join", nil, "views to read by other columns, under a prefix: PREFIX:KEY=COLUMN[,KEY2=COLUMN2][@VIEW,VIEW2]; again for more")
 	return cmd
@@ -106,7 +107,16 @@ func (a *app) buildDataset(
 	if err != nil {
 		return err
 	}
+	a.warnOf(manifest)
 	return a.printDocument(&headwaterv1.GetDatasetResponse{Manifest: manifest}, manifestSections(manifest)...)
+}
+
+// warnOf notes what a reader of a dataset must not miss.
+func (a *app) warnOf(m *headwaterv1.Manifest) {
+	for _, p := range m.GetPartial() {
+		a.notef("WARNING: no run of view %s@%d covers %s of the spine, from %s to %s: values may be missing that a later run has",
+			p.GetView(), p.GetViewVersion(), counted(p.GetRows(), "row"), instant(p.GetFirst()), instant(p.GetLast()))
+	}
 }
 
 // receive writes a dataset to a file and gives the file its name when all of it is there.
@@ -200,6 +210,7 @@ func newDatasetFetch(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.warnOf(manifest)
 			return a.printDocument(&headwaterv1.GetDatasetResponse{Manifest: manifest}, manifestSections(manifest)...)
 		}),
 	}
@@ -269,6 +280,7 @@ func newDatasetShow(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.warnOf(r.GetManifest())
 			return a.printDocument(r, manifestSections(r.GetManifest())...)
 		}),
 	}
@@ -321,6 +333,10 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 	for _, v := range m.GetViews() {
 		views.add(v.View+"@"+number(v.Version), number(v.Seq), span(v.CoveredFrom, v.CoveredTo), short(v.Fingerprint))
 	}
+	partial := section{title: "not covered", table: table{header: []string{"VIEW", "ROWS#", "FIRST", "LAST"}}}
+	for _, p := range m.GetPartial() {
+		partial.add(p.GetView()+"@"+number(p.GetViewVersion()), number(p.GetRows()), instant(p.GetFirst()), instant(p.GetLast()))
+	}
 	columns := section{title: "columns", table: table{header: []string{"COLUMN", "TYPE", "ORIGIN", "NULLS#", "STATUSES"}}}
 	for _, c := range m.GetColumns() {
 		var statuses []string
@@ -328,6 +344,9 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 			statuses = append(statuses, number(s.Rows)+" "+strings.TrimPrefix(s.Status.String(), "VALUE_STATUS_"))
 		}
 		columns.add(c.Name, columnType(c), c.Origin, number(c.Nulls), strings.Join(statuses, ", "))
+	}
+	if len(m.GetPartial()) > 0 {
+		return []section{facts, views, partial, columns}
 	}
 	return []section{facts, views, columns}
 }

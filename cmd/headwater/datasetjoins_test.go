@@ -54,6 +54,17 @@ func TestDatasetBuildOfFeatures(t *testing.T) {
 	}
 }
 
+func TestDatasetBuildOfWhatIsNotCovered(t *testing.T) {
+	do := (&canned{}).serve(t)
+	spine, out := file(t, "spine.csv", "origin,gate,timestamp\nORD,7,2001-01-01\n"), filepath.Join(t.TempDir(), "out.csv")
+	r := do("dataset", "build", "--service", "delays", "--spine", spine, "--out", out, "--allow-partial")
+	r.expect(t, exitDone, "*", "WARNING: no run of view airport_delays@1 covers 2 rows of the spine, from 2001-02-03T04:05:06Z to 2001-02-04T00:00:00Z: values may be "+
+		"missing that a later run has\n")
+	if want := "\nnot covered\n  VIEW              ROWS  FIRST                 LAST\n  airport_delays@1     2  2001-02-03T04:05:06Z  2001-02-04T00:00:00Z\n"; !strings.Contains(r.out, want) {
+		t.Errorf("found\n%s\nexpected %s", r.out, want)
+	}
+}
+
 func TestManifestsOfFeatures(t *testing.T) {
 	m := manifest("s0")
 	m.Service, m.ServiceVersion = "", 0

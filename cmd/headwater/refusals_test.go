@@ -45,7 +45,8 @@ func (w *shop) refuseWithoutLoads(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.csv")
 	spine := file(t, "spine.csv", "shop,timestamp\na,2001-01-02\n")
 	w.run("dataset", "build", "--service", "shop_model", "--spine", spine, "--out", out).expect(t, exitFailed, "", "headwater: view totals@1: "+
-		"no run of it was published by position 0, so every value would be missing; run `headwater materialize totals@1 --wait` first\n")
+		"no run of it was published by position 0, so every value would be missing; run `headwater materialize totals@1 --wait` first\nview ratios@1: "+
+		"no run of it was published by position 0, so every value would be missing; run `headwater materialize ratios@1 --wait` first\n")
 	expectNoFile(t, out)
 }
 
