@@ -68,6 +68,8 @@ type Request struct {
 	Joins []Join
 	// Features are those of a plan whose service has no name, `VIEW@VERSION.FEATURE`, in order.
 	Features []string
+	// Knowledge is what rows may know.
+	Knowledge Knowledge
 	// AllowPartial builds also rows of times that no run of a view covered, and of views without a run.
 	AllowPartial bool
 	Principal    string
@@ -86,6 +88,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	m := &Manifest{
 		ID: "ds_" + strings.ToLower(rand.Text()), Name: req.Name, State: Released,
 		TimestampColumn: req.TimestampColumn, KeyMapping: req.KeyMapping, Joins: req.Joins, Features: req.Features, Purpose: req.Plan.Purpose,
+		Knowledge: req.Knowledge, MayLeak: req.Knowledge == KnowledgeEvent,
 		ArrowWriter: ArrowWriter, Principal: req.Principal, ServerVersion: b.version,
 	}
 	if s := req.Plan.Service; s.Name != "" {
@@ -106,6 +109,9 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 			}
 		}
 	}
+	if err := checkKnowledge(req.Knowledge, req.Plan); err != nil {
+		return nil, err
+	}
 	a := &assembly{plan: req.Plan, timestamp: req.TimestampColumn}
 	covered, err := b.coverageAt(ctx, req.Plan, m.Position, req.AllowPartial)
 	if err != nil {
@@ -113,7 +119,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	}
 	for i := range req.Plan.Views {
 		v := &req.Plan.Views[i]
-		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: covered.of(v.Version).at.Seq, TTL: v.TTL})
+		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: covered.of(v.Version).at.Seq, TTL: v.TTL, AnyArrival: req.Knowledge == KnowledgeEvent})
 	}
 	for _, v := range covered.views {
 		view := ManifestView{
@@ -162,6 +168,25 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	}
 	keeping.commit()
 	return m, nil
+}
+
+// checkKnowledge refuses views whose values mean nothing without arrival: the value of a window is computed of what had arrived by
+// its point of the grid.
+func checkKnowledge(k Knowledge, plan *read.Plan) error {
+	if k != KnowledgeEvent {
+		return nil
+	}
+	var windowed []string
+	for i := range plan.Views {
+		if v := plan.Views[i].Version; v.Aggregation != nil && !slices.Contains(windowed, v.Ref()) {
+			windowed = append(windowed, v.Ref())
+		}
+	}
+	if windowed == nil {
+		return nil
+	}
+	return fault.New(fault.InvalidArgument, "knowledge: found event with windowed aggregations, expected arrival: their values are computed of what had "+
+		"arrived by each point of time, in view %s; leave these out, or build with knowledge arrival", strings.Join(windowed, ", "))
 }
 
 func (b *Builder) assemble(ctx context.Context, a *assembly, out io.Writer) (*result, error) {
@@ -315,7 +340,7 @@ func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out i
 				v.Version.Ref(), v.Version.Fingerprint, kept.Fingerprint))
 		}
 		read[v.Version.Ref()] = true
-		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: kept.Seq, TTL: v.TTL})
+		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: kept.Seq, TTL: v.TTL, AnyArrival: m.Knowledge == KnowledgeEvent})
 	}
 	if len(read) != len(m.Views) {
 		return nil, nil, fmt.Errorf("dataset %s: the plan reads %d views, the manifest has %d", m.ID, len(read), len(m.Views))

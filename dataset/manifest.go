@@ -25,6 +25,16 @@ const (
 	Released State = "released"
 )
 
+// Knowledge is what a row may know.
+type Knowledge string
+
+const (
+	// KnowledgeArrival is what was available at the row's time.
+	KnowledgeArrival Knowledge = ""
+	// KnowledgeEvent is what was true by the row's time, whenever it arrived.
+	KnowledgeEvent Knowledge = "event"
+)
+
 // Manifest is all that is needed to have a dataset again.
 type Manifest struct {
 	ID      string `json:"id"`
@@ -49,6 +59,10 @@ type Manifest struct {
 	TimestampColumn string            `json:"timestamp_column"`
 	KeyMapping      map[string]string `json:"key_mapping,omitempty"`
 	Joins           []Join            `json:"joins,omitempty"`
+	// Knowledge is empty in manifests of servers that knew no other than KnowledgeArrival, and so for that.
+	Knowledge Knowledge `json:"knowledge,omitempty"`
+	// MayLeak is true where values may come from after the rows' times, by Knowledge.
+	MayLeak bool `json:"may_leak,omitempty"`
 	// Partial is the rows of the spine of times that no run covered, which were allowed.
 	Partial []PartialCoverage `json:"partial,omitempty"`
 	Purpose string            `json:"purpose,omitempty"`

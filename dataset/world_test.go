@@ -335,7 +335,7 @@ func rowText(row []feature.Value) string {
 }
 
 // naive is what a dataset must be: each spine row alone, by the reference model. statuses are by output column.
-func (w *world) naive(plan *read.Plan, s spine, position int64) (rows []string, statuses []map[string]int64) {
+func (w *world) naive(plan *read.Plan, s spine, m *Manifest) (rows []string, statuses []map[string]int64) {
 	statuses = make([]map[string]int64, len(plan.Columns))
 	for i := range statuses {
 		statuses[i] = map[string]int64{}
@@ -363,7 +363,11 @@ func (w *world) naive(plan *read.Plan, s spine, position int64) (rows []string, 
 				panic(err)
 			}
 			if ok {
-				winner = w.histories[view.Name].PointInTime(string(encoded), at, view.TTL, w.log.SeqAt(view.Name, position))
+				pointInTime := w.histories[view.Name].PointInTime
+				if m.Knowledge == KnowledgeEvent {
+					pointInTime = w.histories[view.Name].PointInEventTime
+				}
+				winner = pointInTime(string(encoded), at, view.TTL, w.log.SeqAt(view.Name, m.Position))
 			}
 			value, status := c.Value(&winner)
 			out = append(out, value)
@@ -383,7 +387,7 @@ func (w *world) expect(t testing.TB, s spine, m *Manifest, stream []byte) {
 func (w *world) expectOf(t testing.TB, plan *read.Plan, s spine, m *Manifest, stream []byte) {
 	t.Helper()
 	columns, rows := readResult(t, stream)
-	want, statuses := w.naive(plan, s, m.Position)
+	want, statuses := w.naive(plan, s, m)
 	if len(rows) != len(want) || m.Rows != int64(len(want)) {
 		t.Fatalf("found %d rows and %d in the manifest, expected %d", len(rows), m.Rows, len(want))
 	}

@@ -154,6 +154,10 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 	}
 	out.Views, out.OnDemand = manifestViews(m.Views), manifestViews(m.OnDemand)
 	out.Features, out.Joins = m.Features, manifestJoins(m.Joins)
+	out.Knowledge, out.MayLeak = headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_ARRIVAL, m.MayLeak
+	if m.Knowledge == dataset.KnowledgeEvent {
+		out.Knowledge = headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT
+	}
 	for _, p := range m.Partial {
 		out.Partial = append(out.Partial, &headwaterv1.PartialCoverage{
 			View: p.View, ViewVersion: int32(p.Version), Rows: p.Rows, First: timestamppb.New(p.First), Last: timestamppb.New(p.Last),

@@ -265,3 +265,46 @@ func TestPartialCoverage(t *testing.T) {
 		t.Errorf("fetched other bytes, %v", err)
 	}
 }
+
+// Knowledge of events is told of in every manifest, and refused for windows.
+func TestKnowledgeOfDatasets(t *testing.T) {
+	p := newProduct(t)
+	d := definitions()
+	d.Views = append(d.Views, feature.View{
+		Name: "daily", Entity: "airport", Features: []feature.Column{{Name: "flights", Type: feature.TypeInt64}},
+		Aggregation: &feature.Aggregation{Source: "flights", Hop: 24 * time.Hour, Aggregates: []feature.Aggregate{
+			{Feature: "flights", Function: feature.Count, Window: 24 * time.Hour},
+		}},
+	})
+	p.apply(d)
+	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	late := flight("ORD", 7, at, feature.Float64(1))
+	late[1] = feature.Timestamp(feature.TimeOf(at.Add(2 * time.Hour)))
+	p.ingest(flights(late), 0)
+	p.materialize("delays", "daily")
+	spine := spineOf(asked("ORD", 7, at.Add(time.Hour))).arrow(t)
+	for mode, want := range map[headwaterv1.KnowledgeMode]string{
+		headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_UNSPECIFIED: "ORD 7 2001-01-01T01:00:00Z ∅",
+		headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_ARRIVAL:     "ORD 7 2001-01-01T01:00:00Z ∅",
+		headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT:       "ORD 7 2001-01-01T01:00:00Z 1",
+	} {
+		arrow, m, err := p.build(p.admin, "small", &headwaterv1.BuildDatasetHeader{Knowledge: mode}, spine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event := mode == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT
+		if rows := readRows(t, arrow); len(rows) != 1 || rows[0] != want || m.GetMayLeak() != event || (m.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT) != event ||
+			m.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_UNSPECIFIED {
+			t.Errorf("%s: found %q, expected %s; knowledge %s, may leak: %v", mode, rows, want, m.GetKnowledge(), m.GetMayLeak())
+		}
+		again, sent, err := p.fetch(p.admin, m.GetId())
+		if err != nil || !bytes.Equal(again, arrow) || sent.GetMayLeak() != event {
+			t.Errorf("%s: fetched other bytes, %v", mode, err)
+		}
+	}
+	header := refsHeader("few", "delays.delay", "daily.flights")
+	header.Knowledge = headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT
+	_, _, err := p.build(p.admin, "", header, spine)
+	wantFault(t, err, fault.InvalidArgument, "knowledge: found event with windowed aggregations, expected arrival: their values are computed of what had arrived by each "+
+		"point of time, in view daily@1; leave these out, or build with knowledge arrival")
+}

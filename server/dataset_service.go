@@ -62,6 +62,9 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name,
 	}
+	if header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT {
+		request.Knowledge = dataset.KnowledgeEvent
+	}
 	if request.Plan, err = plan(service); err != nil {
 		return err
 	}
@@ -81,7 +84,6 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 func unbuilt(header *headwaterv1.BuildDatasetHeader) error {
 	for name, asked := range map[string]bool{
 		"query": header.GetQuery() != nil, "events": header.GetEvents() != nil,
-		"knowledge":     header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT,
 		"with_statuses": header.GetWithStatuses(), "leave_out": len(header.GetLeaveOut()) > 0,
 	} {
 		if asked {

@@ -374,6 +374,7 @@ func (c *canned) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildD
 		return fault.New(fault.PostgresUnavailable, "Postgres went away")
 	}
 	m := manifest(hex.EncodeToString(sum[:]))
+	m.MayLeak = c.built.Knowledge == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT
 	if c.built.AllowPartial {
 		m.Partial = []*headwaterv1.PartialCoverage{{View: "airport_delays", ViewVersion: 1, Rows: 2, First: at("2001-02-03T04:05:06Z"), Last: at("2001-02-04T00:00:00Z")}}
 	}

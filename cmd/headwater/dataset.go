@@ -22,7 +22,7 @@ func newDataset(a *app) *cobra.Command {
 }
 
 func newDatasetBuild(a *app) *cobra.Command {
-	var service, spine, out, format, mapping string
+	var service, spine, out, format, mapping, knowledge string
 	var joins []string
 	header := &headwaterv1.BuildDatasetHeader{}
 	cmd := &cobra.Command{
@@ -55,6 +55,13 @@ two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
 			if header.KeyMapping, err = parseMapping(mapping); err != nil {
 				return err
 			}
+			switch knowledge {
+			case "arrival":
+			case "event":
+				header.Knowledge = headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT
+			default:
+				return usagef("found --knowledge %q, expected arrival or event", knowledge)
+			}
 			if header.Joins, err = parseJoins(joins); err != nil {
 				return err
 			}
@@ -76,6 +83,8 @@ two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
 	flags.StringVar(&header.AsOf, "as-of", "", "state of the data: pos:17, run:VIEW@2/5 or a time (default: the newest)")
 	flags.StringVar(&header.Purpose, "purpose", "", "why, kept with the dataset")
 	flags.StringVar(&header.TimestampColumn, "timestamp", "timestamp", "the spine's column that says for when")
+	flags.StringVar(&knowledge, "knowledge", "arrival", "what a row may know: arrival, what was available at its time; or event, what was true by then, "+
+		"whenever it arrived: values may leak from the future")
 	flags.BoolVar(&header.AllowPartial, "allow-partial", false, "also rows of times that no run of a view covers; the manifest counts them")
 	flags.StringVar(&mapping, "key-mapping", "", "join keys that the spine calls otherwise, KEY=COLUMN[,KEY2=COLUMN2]")
 	flags.StringArrayVar(&joins, "join", nil, "views to read by other columns, under a prefix: PREFIX:KEY=COLUMN[,KEY2=COLUMN2][@VIEW,VIEW2]; again for more")
@@ -113,6 +122,10 @@ func (a *app) buildDataset(
 
 // warnOf notes what a reader of a dataset must not miss.
 func (a *app) warnOf(m *headwaterv1.Manifest) {
+	if m.GetMayLeak() {
+		a.notef("WARNING: dataset %s@%d MAY LEAK: rows have values that arrived after their times, which no model has when it serves (knowledge event)",
+			m.GetName(), m.GetVersion())
+	}
 	for _, p := range m.GetPartial() {
 		a.notef("WARNING: no run of view %s@%d covers %s of the spine, from %s to %s: values may be missing that a later run has",
 			p.GetView(), p.GetViewVersion(), counted(p.GetRows(), "row"), instant(p.GetFirst()), instant(p.GetLast()))
@@ -262,7 +275,7 @@ func newDatasetList(a *app) *cobra.Command {
 			}
 			t := table{header: []string{"ID", "DATASET", "STATE", "SERVICE", "POSITION#", "ROWS#", "DIGEST", "CREATED AT", "CREATED BY"}}
 			for _, m := range list.Datasets {
-				t.add(m.Id, m.Name+"@"+number(m.Version), enumName(m.State, "DATASET_STATE_"), servedBy(m),
+				t.add(m.Id, m.Name+"@"+number(m.Version), stateText(m), servedBy(m),
 					number(m.Position), number(m.Rows), short(m.ContentDigest), moment(m.CreatedAt), m.Principal)
 			}
 			return a.print(list, t)
@@ -284,6 +297,15 @@ func newDatasetShow(a *app) *cobra.Command {
 			return a.printDocument(r, manifestSections(r.GetManifest())...)
 		}),
 	}
+}
+
+// stateText is a dataset's state, and what to mind of it.
+func stateText(m *headwaterv1.Manifest) string {
+	state := enumName(m.State, "DATASET_STATE_")
+	if m.GetMayLeak() {
+		state += ", MAY LEAK"
+	}
+	return state
 }
 
 // servedBy is what a dataset's features are of: a service, or views.
@@ -314,6 +336,9 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 	}
 	facts.add("position", number(m.GetPosition()))
 	facts.add("rows", number(m.GetRows()))
+	if m.GetMayLeak() {
+		facts.add("knowledge", "event: VALUES MAY LEAK FROM THE FUTURE")
+	}
 	facts.add("timestamp", m.GetTimestampColumn())
 	for _, key := range slices.Sorted(maps.Keys(m.GetKeyMapping())) {
 		facts.add("key "+key, "column "+m.KeyMapping[key])

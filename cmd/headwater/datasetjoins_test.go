@@ -65,6 +65,27 @@ func TestDatasetBuildOfWhatIsNotCovered(t *testing.T) {
 	}
 }
 
+func TestDatasetBuildOfWhatMayLeak(t *testing.T) {
+	c := &canned{}
+	do := c.serve(t)
+	spine, out := file(t, "spine.csv", "origin,gate,timestamp\nORD,7,2001-01-01\n"), filepath.Join(t.TempDir(), "out.csv")
+	build := func(knowledge string) result {
+		return do("dataset", "build", "--service", "delays", "--spine", spine, "--out", out, "--knowledge", knowledge)
+	}
+	r := build("event")
+	r.expect(t, exitDone, "*", "WARNING: dataset delays@1 MAY LEAK: rows have values that arrived after their times, which no model has when it serves (knowledge event)\n")
+	if want := "\nknowledge       event: VALUES MAY LEAK FROM THE FUTURE\n"; !strings.Contains(r.out, want) {
+		t.Errorf("found\n%s\nexpected %s", r.out, want)
+	}
+	build("arrival").expect(t, exitDone, "*", "")
+	build("all").expect(t, exitUsage, "", "headwater: found --knowledge \"all\", expected arrival or event\n")
+	m := manifest("s0")
+	m.MayLeak = true
+	if got := stateText(m); got != "released, MAY LEAK" {
+		t.Errorf("found %s", got)
+	}
+}
+
 func TestManifestsOfFeatures(t *testing.T) {
 	m := manifest("s0")
 	m.Service, m.ServiceVersion = "", 0
