@@ -28,8 +28,8 @@ type datasetPart interface {
 	GetManifest() *headwaterv1.Manifest
 }
 
-// BuildDataset sends a spine, and returns when all of it is sent. The dataset exists when its manifest has come. The
-// caller closes the Dataset.
+// BuildDataset sends a spine, and returns when all of it is sent. service is empty where the header lists features. The dataset
+// exists when its manifest has come. The caller closes the Dataset.
 func (c *Client) BuildDataset(ctx context.Context, service string, header *headwaterv1.BuildDatasetHeader, spine Rows) (*Dataset, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stream, err := c.Datasets.BuildDataset(ctx)

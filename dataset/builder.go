@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -26,8 +27,10 @@ const DefaultTimestampColumn = "timestamp"
 type Builder struct {
 	pool    *pgxpool.Pool
 	version string
-	// turns bounds how many results are assembled at once; each holds a connection per entity, and some hold more.
+	// turns bounds how many results are assembled at once, and stages how many stages these have: each holds a connection, and
+	// some hold more.
 	turns  chan struct{}
+	stages *semaphore.Weighted
 	joiner *offline.Joiner
 	// kept has results that need not be computed again; nil: none.
 	kept *Kept
@@ -36,13 +39,17 @@ type Builder struct {
 // maxAssemblies is how many results one process assembles at once. The others wait.
 const maxAssemblies = 4
 
+// maxStages is how many sets of key columns the joins of a dataset may have views read by, and how many stages the results have
+// that one process assembles at once, but for one that has more by itself.
+const maxStages = 16
+
 // NewBuilder makes a Builder. version is the server's, for manifests.
 func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
 	connect := func(ctx context.Context) (*pgx.Conn, error) {
 		return pgx.ConnectConfig(ctx, pool.Config().ConnConfig.Copy())
 	}
 	return &Builder{
-		pool: pool, version: version, turns: make(chan struct{}, maxAssemblies),
+		pool: pool, version: version, turns: make(chan struct{}, maxAssemblies), stages: semaphore.NewWeighted(maxStages),
 		joiner: offline.NewJoiner(connect, offline.Options{}),
 	}
 }
@@ -196,6 +203,11 @@ func (b *Builder) assemble(ctx context.Context, a *assembly, out io.Writer) (*re
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	stages := min(int64(len(a.stages())), maxStages)
+	if err := b.stages.Acquire(ctx, stages); err != nil {
+		return nil, err
+	}
+	defer b.stages.Release(stages)
 	a.joiner = b.joiner
 	return a.assemble(ctx, out)
 }

@@ -43,6 +43,14 @@ func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, joins []Jo
 		return nil, fault.New(fault.FailedPrecondition, "%s cannot be read by this version of Headwater: %v; apply a new version of the view",
 			strings.TrimSpace("service "+s.Ref()), err)
 	}
+	sets := map[string]bool{}
+	for i := range plan.Views {
+		sets[plan.Views[i].Version.Entity+"\x00"+strings.Join(plan.Views[i].KeyColumns, "\x00")] = true
+	}
+	if len(joins) > 0 && len(sets) > maxStages {
+		return nil, fault.New(fault.InvalidArgument, "joins: found views read by %d sets of key columns, expected at most %d, as each is looked up on a "+
+			"connection of its own; build some of the joins as another dataset of the same spine", len(sets), maxStages)
+	}
 	refs := map[string]string{}
 	for i := range plan.Columns {
 		c := &plan.Columns[i]

@@ -247,6 +247,21 @@ func TestJoinsThatAreRefused(t *testing.T) {
 	wantFault(t, err, fault.InvalidArgument, "column a_mean: found delays@1.mean of join a_ and weather@1.wet of this name, expected each name once; give the "+
 		"join another prefix, or leave one of the two out")
 
+	var many []Join
+	for i := range maxStages/2 + 1 {
+		many = append(many, Join{Prefix: fmt.Sprintf("a%d_", i), KeyMapping: keys("origin", fmt.Sprint("x", i))})
+	}
+	if resolved, err = ResolveJoins(w.service, many, "joins"); err != nil {
+		t.Fatal(err)
+	}
+	// Each of airports and of routes.
+	_, err = NewPlan(w.service, nil, resolved, "")
+	wantFault(t, err, fault.InvalidArgument, "joins: found views read by 18 sets of key columns, expected at most 16, as each is looked up on a connection of its "+
+		"own; build some of the joins as another dataset of the same spine")
+	if _, err := NewPlan(w.service, nil, resolved[1:], ""); err != nil {
+		t.Error(err)
+	}
+
 	w.publishAll(t)
 	plan, resolved := joined(t, w.service, nil, []Join{{Prefix: "a_", KeyMapping: keys("origin", "airport")}})
 	_, _, err = w.tryBuild(legs(leg("ORD", "JFK", hours(4), 7)).arrow(t, 1), Request{Plan: plan, Joins: resolved})
