@@ -77,6 +77,8 @@ feature_views:
     views: [{view: readings_a}]
   - name: tenth
     views: [{view: readings_tenth}]
+  - name: wide
+    views: [{view: readings_a}, {view: readings_b}, {view: readings_c}, {view: readings_tenth, features: [f1, f2, f3, f4, f5, f6, f7]}]
   - name: three
     views: [{view: readings_a}, {view: readings_b}, {view: readings_c}]
 `)

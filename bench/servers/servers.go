@@ -29,6 +29,8 @@ type Servers struct {
 	// Address is where the product's server answers, Token that of its administrator.
 	Address, Token string
 	server         *exec.Cmd
+	program        string
+	environment    []string
 	keep           bool
 }
 
@@ -72,33 +74,52 @@ func Start(ctx context.Context, config Config) (_ *Servers, err error) {
 	if s.Address, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	environment := append(append(os.Environ(), config.Environment...), "HEADWATER_POSTGRES_URL="+s.Postgres.URL(), "HEADWATER_REDIS_URL="+s.Redis.URL(),
-		"HEADWATER_LISTEN="+s.Address, "HEADWATER_AUDIT_DIR="+filepath.Join(s.Folder, "audit"))
+	s.program = config.Program
+	s.environment = append(append(os.Environ(), config.Environment...), "HEADWATER_POSTGRES_URL="+s.Postgres.URL(),
+		"HEADWATER_REDIS_URL="+s.Redis.URL(), "HEADWATER_LISTEN="+s.Address, "HEADWATER_AUDIT_DIR="+filepath.Join(s.Folder, "audit"))
 	tokenFile := filepath.Join(s.Folder, "token")
+	arguments := []string{"migrate"}
 	if _, err := os.Stat(tokenFile); err != nil {
-		migrate := exec.CommandContext(ctx, config.Program, "migrate", "--admin-token-file", tokenFile)
-		migrate.Env = environment
-		if out, err := migrate.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%s migrate: %w\n%s", config.Program, err, out)
-		}
+		arguments = append(arguments, "--admin-token-file", tokenFile)
+	}
+	migrate := exec.CommandContext(ctx, config.Program, arguments...)
+	migrate.Env = s.environment
+	if out, err := migrate.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s migrate: %w\n%s", config.Program, err, out)
 	}
 	token, err := os.ReadFile(tokenFile)
 	if err != nil {
 		return nil, err
 	}
 	s.Token = strings.TrimSpace(string(token))
-	log, err := os.Create(filepath.Join(s.Folder, "server.log"))
+	return s, s.serve(ctx)
+}
+
+// Restart ends the product's server and starts it again, with environment added to its own.
+func (s *Servers) Restart(ctx context.Context, environment ...string) error {
+	if err := s.server.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	// Its status after a signal says nothing.
+	_ = s.server.Wait()
+	s.server = nil
+	s.environment = append(s.environment, environment...)
+	return s.serve(ctx)
+}
+
+func (s *Servers) serve(ctx context.Context) error {
+	log, err := os.OpenFile(filepath.Join(s.Folder, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer log.Close()
-	server := exec.Command(config.Program, "serve")
-	server.Env, server.Stderr, server.Stdout = environment, log, log
+	server := exec.Command(s.program, "serve")
+	server.Env, server.Stderr, server.Stdout = s.environment, log, log
 	if err := server.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	s.server = server
-	return s, s.await(ctx)
+	return s.await(ctx)
 }
 
 // await returns when the server takes connections.
