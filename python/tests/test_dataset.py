@@ -18,6 +18,7 @@ from headwater import _received
 from headwater.errors import InvalidArgumentError, InvalidSpineError, NotFoundError, NotMaterializedError
 
 SERVICE = "delay_model_v1"
+NOON = dt.datetime(2001, 1, 5, 12, tzinfo=dt.timezone.utc)
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +150,10 @@ def test_to_parquet(built: headwater.Dataset, tmp_path: Any) -> None:
 
 def test_pandas_types(built: headwater.Dataset, client: headwater.Client, flights: list[dict[str, Any]]) -> None:
     frame = client.dataset(SERVICE, spine=flights, name="frames").to_pandas()
+    text = "str" if pd.__version__ >= "3" else "object"
     assert {c: str(t) for c, t in frame.dtypes.items()} == {
-        "origin": "str",
-        "destination": "str",
+        "origin": text,
+        "destination": text,
         "timestamp": "datetime64[us, UTC]",
         "delay": "int64",
         "airport_delays__departures": "Int64",
@@ -202,6 +204,39 @@ def test_as_of(client: headwater.Client, flights: list[dict[str, Any]]) -> None:
         client.dataset(SERVICE, spine=flights, as_of="pos:0")
 
 
+def test_features_by_reference(client: headwater.Client, flights: list[dict[str, Any]]) -> None:
+    references = ["route_delays.late_share", "airport_delays@1.departures"]
+    found = client.dataset(features=references, spine=flights, name="references")
+    assert found.features == ["route_delays__late_share", "airport_delays__departures"]
+    assert found.manifest.features == ["route_delays@1.late_share", "airport_delays@1.departures"]
+    assert found.manifest.service == ""
+    assert found.to_arrow()["airport_delays__departures"].to_pylist() == [36, 65, 1, None]
+    assert client.fetch(found.id).to_arrow().equals(found.to_arrow())
+    # The types of keys are known of references too.
+    numbers = client.dataset(
+        features=["offer.number"], spine=pd.DataFrame({"item": [1.0, None], "timestamp": [NOON, NOON]}), name="numbers"
+    )
+    assert numbers.to_arrow()["offer__number"].to_pylist() == [2**53 + 1, None]
+    with pytest.raises(InvalidArgumentError, match="features: found the text"):
+        client.dataset(features="offer.number", spine=flights)
+
+
+def test_joins(client: headwater.Client, flights: list[dict[str, Any]]) -> None:
+    joins = [
+        headwater.Join("from_", {"origin": "origin"}, ["airport_delays"]),
+        headwater.Join("to_", {"origin": "destination"}, ["airport_delays"]),
+    ]
+    found = client.dataset(features=["airport_delays.departures"], spine=flights, name="joins", joins=joins)
+    assert found.features == ["from_airport_delays__departures", "to_airport_delays__departures"]
+    table = found.to_arrow()
+    assert table["from_airport_delays__departures"].to_pylist() == [36, 65, 1, None]
+    # Of the flights to LAX, LGA, SEA and LAX.
+    back = [{"origin": f["destination"], "timestamp": f["timestamp"]} for f in flights]
+    plain = client.dataset(features=["airport_delays.departures"], spine=back, name="joins")
+    assert table["to_airport_delays__departures"].equals(plain.to_arrow()["airport_delays__departures"])
+    assert [j["prefix"] for j in found.manifest.to_dict()["joins"]] == ["from_", "to_"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -219,9 +254,6 @@ def test_arguments_that_contradict(client: headwater.Client, arguments: dict[str
         client.dataset(spine=[{}])
 
 
-NOON = dt.datetime(2001, 1, 5, 12, tzinfo=dt.timezone.utc)
-
-
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -235,7 +267,10 @@ NOON = dt.datetime(2001, 1, 5, 12, tzinfo=dt.timezone.utc)
             {"origin": ["A"], "destination": ["B"], "timestamp": ["2001-01-05"]},
             "column timestamp: found type string, expected timestamp",
         ),
-        ({"origin": [1], "destination": ["B"], "timestamp": [NOON]}, "column origin: found type int64, expected string"),
+        (
+            {"origin": [1], "destination": ["B"], "timestamp": [NOON]},
+            "column origin: found int64, expected string, the type of join key",
+        ),
         ({"origin": ["A"], "destination": ["B"], "timestamp": [None]}, "row 1: column timestamp is NULL"),
         (
             {"origin": ["A"], "destination": ["B"], "timestamp": [NOON], "x": [dt.time(1)]},

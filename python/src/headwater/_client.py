@@ -149,7 +149,7 @@ class Client:
         key_file: The key of that (HEADWATER_KEY_FILE).
         timeout: How long a call of one answer may take, in seconds. Default: any time. Datasets may always take any time.
         progress: Whether to show how far a dataset is; None: on a terminal and in a notebook.
-        memory_limit: Results of more bytes than this are kept in a temporary file.
+        memory_limit: Results of more bytes than this are kept in a temporary file. Default: 512 MiB.
 
     >>> with headwater.Client() as client:
     ...     client.features("airport_delays")[0].type
@@ -168,7 +168,7 @@ class Client:
         key_file: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
         progress: bool | None = None,
-        memory_limit: int = 256 << 20,
+        memory_limit: int = 512 << 20,
     ) -> None:
         self._connection = Connection(
             server,
@@ -320,24 +320,22 @@ class Client:
                 header.events.to.CopyFrom(_time(events.end))
         rows = None
         if spine is not None:
-            rows = Spine(spine, self._spine_types(service or "", features, timestamp_column, dict(key_mapping or {}), joins))
+            wanted = self._spine_types(service or "", features, dict(key_mapping or {}), joins)
+            rows = Spine(spine, {timestamp_column: TIMESTAMP}, wanted)
         return self._build(service or "", header, rows, progress)
 
     def _spine_types(
-        self, service: str, features: Sequence[str], timestamp: str, key_mapping: Mapping[str, str], joins: Sequence[Join]
+        self, service: str, features: Sequence[str], key_mapping: Mapping[str, str], joins: Sequence[Join]
     ) -> dict[str, pa.DataType]:
         """The types of the columns that the server looks at, as far as the caller may know them."""
-        types: dict[str, pa.DataType] = {timestamp: TIMESTAMP}
         columns = self._catalog.columns_of(service, features)
         if columns is None:
-            return types
-        mappings = [key_mapping, *(j.key_mapping for j in joins)]
+            return {}
+        types = {name: type_ for name, type_ in columns.inputs.items() if type_ is not None}
         for key, type_ in columns.keys.items():
             if type_ is not None:
-                types.update({m.get(key, key): type_ for m in mappings})
-        for name, type_ in columns.inputs.items():
-            if type_ is not None:
-                types.setdefault(name, type_)
+                plain_name = key_mapping.get(key, key)
+                types.update(dict.fromkeys((plain_name, *(j.key_mapping.get(key, plain_name) for j in joins)), type_))
         return types
 
     def _build(

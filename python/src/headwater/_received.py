@@ -7,7 +7,7 @@ import mmap
 import queue
 import tempfile
 import threading
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -22,8 +22,9 @@ class Received:
     def __init__(self, memory_limit: int) -> None:
         self.bytes = 0
         self._limit = memory_limit
-        self._parts: list[Any] = []
-        self._file: BinaryIO | None = None
+        # One piece from the start: where it grows it is moved by the kernel, not copied, and Arrow reads it where it lies.
+        self._held = bytearray()
+        self._file: IO[bytes] | None = None
         self._hash = hashlib.sha256()
         self._error: BaseException | None = None
         self._buffer: pa.Buffer | None = None
@@ -40,24 +41,27 @@ class Received:
         self._queue.put(part)
 
     def _take(self) -> None:
-        held = 0
         while (part := self._queue.get()) is not None:
             if self._error is not None:
                 continue
             try:
                 self._hash.update(part)
-                held += len(part)
-                if self._file is None and held > self._limit:
-                    self._file = tempfile.TemporaryFile(prefix="headwater-")  # noqa: SIM115
-                    for earlier in self._parts:
-                        self._file.write(earlier)
-                    self._parts.clear()
+                if self._file is None and len(self._held) + len(part) > self._limit:
+                    self._file = tempfile.TemporaryFile(prefix="headwater-", buffering=0)  # noqa: SIM115
+                    self._write(self._held)
+                    self._held = bytearray()
                 if self._file is None:
-                    self._parts.append(part)
+                    self._held += part
                 else:
-                    self._file.write(part)
+                    self._write(part)
             except BaseException as error:
                 self._error = error
+
+    def _write(self, part: Any) -> None:
+        assert self._file is not None
+        rest = memoryview(part)
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def finish(self) -> str:
         """Ends it, and returns the SHA-256 of all bytes, hex."""
@@ -66,10 +70,8 @@ class Received:
         if self._error is not None:
             raise self._error
         if self._file is None:
-            self._buffer = pa.py_buffer(b"".join(self._parts))
-            self._parts.clear()
+            self._buffer = pa.py_buffer(self._held)
         else:
-            self._file.flush()
             # The mapping holds the file, which has no name: the space is free when nothing reads from it any more.
             self._buffer = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
             self._file.close()
@@ -81,7 +83,7 @@ class Received:
             self._error = self._error or RuntimeError("dropped")
             self._queue.put(None)
             self._thread.join()
-        self._parts.clear()
+        self._held = bytearray()
         if self._file is not None:
             self._file.close()
 

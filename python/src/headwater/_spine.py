@@ -28,13 +28,17 @@ class Spine:
     Args:
         rows: See `Client.dataset`.
         types: The types that named columns must have. Other columns keep theirs, or get the one that holds it.
+        wanted: The types that named columns are given where they hold their values; where not, the server says what it needs.
     """
 
-    def __init__(self, rows: Any, types: Mapping[str, pa.DataType] | None = None) -> None:
+    def __init__(
+        self, rows: Any, types: Mapping[str, pa.DataType] | None = None, wanted: Mapping[str, pa.DataType] | None = None
+    ) -> None:
         self.rows = 0
         """How many have been sent so far."""
         given, self._batches, self.total = _batches(rows)
-        self.schema = pa.schema([pa.field(f.name, _target(f, (types or {}).get(f.name))) for f in given])
+        types = {**(types or {}), **{f.name: wanted[f.name] for f in given if wanted and _holds(f.type, wanted.get(f.name))}}
+        self.schema = pa.schema([pa.field(f.name, _target(f, types.get(f.name))) for f in given])
 
     def parts(self) -> Iterator[bytes]:
         """The rows as an Arrow IPC stream, in parts of up to 1 MiB."""
@@ -244,11 +248,11 @@ def _natural(t: pa.DataType) -> pa.DataType | None:
     return None
 
 
-def _holds(t: pa.DataType, wanted: pa.DataType) -> bool:
+def _holds(t: pa.DataType, wanted: pa.DataType | None) -> bool:
     """Whether a column may be sent as another type, where each value is one of it."""
     types = pa.types
     natural = _natural(t)
-    if natural is None:
+    if natural is None or wanted is None:
         return False
     if types.is_null(t) or natural == wanted:
         return True
