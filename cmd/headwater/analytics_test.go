@@ -53,7 +53,7 @@ func TestProductAnalytics(t *testing.T) {
 		"revenue_range":            "warned: 1 of 11 rows that do not meet it (9.091%) ",
 		"bought_after_it_was_seen": "warned: 1 of 3 rows that do not meet it (33.33%) [product desk, event_time 2026-03-02T00:00:00Z]",
 		"entities_kept":            "warned: 0.666667: 2 of 3 entities [product desk]",
-		"visitor_completeness":     "warned: 0.909091 in the worst of 1 buckets, [2026-03-01T00:00:00Z, 2026-03-02T00:00:00Z), of 11 rows []",
+		"visitor_completeness":     "warned: 0.909091 in the worst of 1 buckets, of 11 rows [bucket [2026-03-01T00:00:00Z, 2026-03-02T00:00:00Z)]",
 		"row_count":                "passed: 11 []",
 	} {
 		if got := state(r, name); !strings.HasPrefix(got, want) {
