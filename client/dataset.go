@@ -28,8 +28,9 @@ type datasetPart interface {
 	GetManifest() *headwaterv1.Manifest
 }
 
-// BuildDataset sends a spine, and returns when all of it is sent. service is empty where the header lists features. The dataset
-// exists when its manifest has come. The caller closes the Dataset.
+// BuildDataset sends a spine, and returns when all of it is sent. service is empty where the header lists features; where the header
+// says that the server reads the spine itself, spine is not looked at. The dataset exists when its manifest has come. The caller
+// closes the Dataset.
 func (c *Client) BuildDataset(ctx context.Context, service string, header *headwaterv1.BuildDatasetHeader, spine Rows) (*Dataset, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stream, err := c.Datasets.BuildDataset(ctx)
@@ -38,7 +39,7 @@ func (c *Client) BuildDataset(ctx context.Context, service string, header *headw
 		return nil, err
 	}
 	err = stream.Send(&headwaterv1.BuildDatasetRequest{Service: service, Header: header})
-	if err == nil {
+	if err == nil && header.GetSpine() == nil {
 		err = spine.send(func(part []byte) error { return stream.Send(&headwaterv1.BuildDatasetRequest{Arrow: part}) })
 	}
 	if err == nil {

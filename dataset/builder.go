@@ -66,8 +66,10 @@ type Request struct {
 	Follow func(ctx context.Context, position int64) (*read.Plan, error)
 	// Name of the dataset; empty: the service's, which then must have one.
 	Name string
-	// TimestampColumn of the spine; empty: DefaultTimestampColumn.
+	// TimestampColumn of the spine; empty: DefaultTimestampColumn, or for the events of a source its event time.
 	TimestampColumn string
+	// Origin is where the server reads the spine itself. nil: it is sent.
+	Origin *offline.SpineScope
 	// AsOf is `pos:17`, `run:VIEW@2/5`, an RFC 3339 time, or empty for the newest position.
 	AsOf       string
 	KeyMapping map[string]string
@@ -82,12 +84,12 @@ type Request struct {
 	Principal    string
 }
 
-// Build reads the spine, an Arrow IPC stream, writes the result to out as one, and returns the manifest of the dataset,
+// Build reads the spine, an Arrow IPC stream unless the request says where the server reads it itself, writes the result to out as one, and returns the manifest of the dataset,
 // which exists from then on. After an error nothing of it does, and what was written to out is to be thrown away; out is
 // written to when the whole result is there, and nothing in Postgres waits for it.
 func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out io.Writer) (*Manifest, error) {
 	if req.TimestampColumn == "" {
-		req.TimestampColumn = DefaultTimestampColumn
+		req.TimestampColumn = timestampOf(req.Origin)
 	}
 	if req.Name == "" {
 		req.Name = req.Plan.Service.Name
@@ -141,7 +143,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	for _, v := range req.Plan.OnDemand {
 		m.OnDemand = append(m.OnDemand, ManifestView{View: v.Name, Version: v.Version, Fingerprint: v.Fingerprint.String()})
 	}
-	if a.spine, err = takeSpine(spine, req.Plan, req.TimestampColumn); err != nil {
+	if a.spine, m.SpineOrigin, err = b.takeIn(ctx, &req, spine); err != nil {
 		return nil, err
 	}
 	defer a.spine.close()

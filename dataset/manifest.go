@@ -67,6 +67,9 @@ type Manifest struct {
 	Partial []PartialCoverage `json:"partial,omitempty"`
 	Purpose string            `json:"purpose,omitempty"`
 
+	// SpineOrigin is nil for a spine that was sent.
+	SpineOrigin *SpineOrigin `json:"spine_origin,omitempty"`
+
 	Rows    int64            `json:"rows"`
 	Columns []ManifestColumn `json:"columns"`
 	// SpineDigest and ContentDigest are SHA-256 over the canonical encodings, hex; ArrowSHA256 is that of the result as the

@@ -112,29 +112,29 @@ func takeSpine(r io.Reader, plan *read.Plan, timestamp string) (*spool, error) {
 	if err := checkSpine(in.Columns, plan, timestamp); err != nil {
 		return nil, err
 	}
-	return spoolSpine(in, timestamp)
+	return spoolRows(in.Columns, in.Rows(), timestamp)
 }
 
-// spoolSpine writes a spine to local disk. Every row must have a timestamp.
-func spoolSpine(in *tabular.StreamReader, timestamp string) (*spool, error) {
+// spoolRows writes a spine to local disk. Every row must have a timestamp. A row is used only until the next.
+func spoolRows(columns []feature.Column, rows iter.Seq2[[]feature.Value, error], timestamp string) (*spool, error) {
 	file, err := newScratch()
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{file: file, columns: in.Columns}
-	if err := s.fill(in, timestamp); err != nil {
+	s := &spool{file: file, columns: columns}
+	if err := s.fill(rows, timestamp); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *spool) fill(in *tabular.StreamReader, timestamp string) error {
+func (s *spool) fill(rows iter.Seq2[[]feature.Value, error], timestamp string) error {
 	at := slices.IndexFunc(s.columns, func(c feature.Column) bool { return c.Name == timestamp })
 	buffered := bufio.NewWriterSize(s.file, 1<<20)
 	out := tabular.NewStreamWriter(buffered, s.columns, true)
 	content := newContentHash(s.columns)
-	for row, err := range in.Rows() {
+	for row, err := range rows {
 		if err != nil {
 			return badSpine(err)
 		}
@@ -256,7 +256,7 @@ func spoolKept(r io.Reader, timestamp string) (*spool, error) {
 	if !slices.ContainsFunc(in.Columns, func(c feature.Column) bool { return c.Name == timestamp }) {
 		return nil, fault.New(fault.InvalidSpine, "spine: found no column %s", timestamp)
 	}
-	return spoolSpine(in, timestamp)
+	return spoolRows(in.Columns, in.Rows(), timestamp)
 }
 
 func readChunks(ctx context.Context, q database.Querier, dataset string, w io.Writer) error {

@@ -117,7 +117,7 @@ func (in *Input) leaveOutDuplicates(ctx context.Context, t *Transform, read Span
 		place := fmt.Sprintf(`(array_agg('load ' || _load || ' row ' || _row ORDER BY array_position(%s, _load), _row))[1:%d]`,
 			in.liveArray(), maxShownRows)
 		return duplicateFault(ctx, t.tx, src, duplicated{
-			view: t.View, table: in.table, where: in.alive(), keys: keys, place: place, exact: exact,
+			reader: t.reader(), table: in.table, where: in.alive(), keys: keys, place: place, exact: exact,
 			remedy: "replace or retract one of the loads",
 		})
 	}
@@ -152,7 +152,8 @@ const (
 
 // duplicated is duplicates that a source's rules refuse.
 type duplicated struct {
-	view *feature.ViewVersion
+	// reader is what a message calls who reads.
+	reader string
 	// table and where are the rows among which they are, keys is SQL for the unique keys that they have.
 	table, where, keys string
 	// place is an aggregate for where the rows of a key stand, as text[].
@@ -213,8 +214,8 @@ func duplicateFault(ctx context.Context, q database.Querier, src *feature.Source
 	if d.exact {
 		found, instead = "rows that are equal in every column, which duplicates.exact refuses", ", or write duplicates: {exact: drop}"
 	}
-	return fault.New(fault.RunRefused, "view %s: source %s: found %d %s with %s, expected one row for each %s: %s; %s%s",
-		d.view.Ref(), src.Name, total, word, found, strings.Join(src.UniqueKey, ", "), fault.Data(strings.Join(examples, "; ")), d.remedy, instead)
+	return fault.New(fault.RunRefused, "%s: source %s: found %d %s with %s, expected one row for each %s: %s; %s%s",
+		d.reader, src.Name, total, word, found, strings.Join(src.UniqueKey, ", "), fault.Data(strings.Join(examples, "; ")), d.remedy, instead)
 }
 
 // example is one key: `flight 17 (load 3 row 5, load 4 row 9) in delay`.

@@ -207,8 +207,8 @@ func (in *Input) foreignDuplicates(ctx context.Context, t *Transform, read Spans
 		return r.failed(err)
 	}
 	if noKey {
-		return fault.New(fault.RunRefused, "view %s: source %s: found rows of %s in which a column of the unique key (%s) is NULL, expected a "+
-			"value; fill it in, or name a view that leaves such rows out", t.View.Ref(), src.Name, r.name(), strings.Join(src.UniqueKey, ", "))
+		return fault.New(fault.RunRefused, "%s: source %s: found rows of %s in which a column of the unique key (%s) is NULL, expected a "+
+			"value; fill it in, or name a view that leaves such rows out", t.reader(), src.Name, r.name(), strings.Join(src.UniqueKey, ", "))
 	}
 	several := severalRows(src, in.table, "true", read)
 	ranked := fmt.Sprintf(`
@@ -226,7 +226,7 @@ func (in *Input) foreignDuplicates(ctx context.Context, t *Transform, read Spans
 	}
 	refuse := func(exact bool, having string) error {
 		err := duplicateFault(ctx, r.tx, src, duplicated{
-			view: t.View, table: in.table, where: "true", exact: exact, place: "NULL::text[]", remedy: "correct the table, or name a view that picks one",
+			reader: t.reader(), table: in.table, where: "true", exact: exact, place: "NULL::text[]", remedy: "correct the table, or name a view that picks one",
 			keys: fmt.Sprintf("SELECT %s FROM (%s) AS _ranked GROUP BY %s HAVING %s", key, ranked, key, having),
 		})
 		return r.failed(err)

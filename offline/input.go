@@ -135,8 +135,8 @@ func (t *Transform) openInput(ctx context.Context, src *feature.SourceVersion) (
 		t.Plan.Marks.Sources[src.Name] = number
 	}
 	if number == 0 {
-		return nil, Span{}, fault.New(fault.FailedPrecondition, "view %s reads source %s, which has no rows yet; send some: "+
-			"headwater ingest %s FILE", t.View.Ref(), src.Name, src.Name)
+		return nil, Span{}, fault.New(fault.FailedPrecondition, "%s reads source %s, which has no rows yet; send some: "+
+			"headwater ingest %s FILE", t.reader(), src.Name, src.Name)
 	}
 	loads, err := ListLoads(ctx, t.tx, src.Name)
 	if err != nil {
@@ -246,8 +246,8 @@ func (in *Input) read(ctx context.Context, t *Transform, read Spans) error {
 	}
 	for _, l := range loads {
 		if l.NoKey > 0 {
-			return fault.New(fault.RunRefused, "view %s: source %s: found %d rows of load %d in which a column of the unique key (%s) is NULL, "+
-				"expected a value: the load came before the key; replace it by one that has them, or retract it", t.View.Ref(), in.Source.Name,
+			return fault.New(fault.RunRefused, "%s: source %s: found %d rows of load %d in which a column of the unique key (%s) is NULL, "+
+				"expected a value: the load came before the key; replace it by one that has them, or retract it", t.reader(), in.Source.Name,
 				l.NoKey, l.Load, strings.Join(in.Source.UniqueKey, ", "))
 		}
 		in.Loads = append(in.Loads, InputLoad{ID: l.Load, Rows: l.Rows})

@@ -47,8 +47,8 @@ func (in *Input) leaveOutByRules(ctx context.Context, t *Transform, read Spans) 
 	err := t.tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FILTER (WHERE %s), count(*) FILTER (WHERE (%s) IS NOT TRUE AND %s) FROM %s AS %s WHERE %s",
 		isLate, isLate, isMarked, in.table, quote(src.Name), in.Considered(read))).Scan(&tooLate, &deleted)
 	if pg := lasting(err); pg != nil && src.ArrivalExpression != "" {
-		return fault.New(fault.RunRefused, "view %s: source %s: its arrival_time failed on the rows of this run: %s; let it cope with such rows "+
-			"(NULLIF, CASE), or replace the load that brought them", t.View.Ref(), src.Name, fault.Data(pg.Message)).Because(err)
+		return fault.New(fault.RunRefused, "%s: source %s: its arrival_time failed on the rows that are read: %s; let it cope with such rows "+
+			"(NULLIF, CASE), or replace the load that brought them", t.reader(), src.Name, fault.Data(pg.Message)).Because(err)
 	}
 	if err != nil {
 		return err

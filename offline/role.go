@@ -101,10 +101,10 @@ func (b Bounds) set(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// become gives the rest of the transaction, which only reads, to database.ViewRole, after granting it the view's inputs. Nothing in a query
+// become gives the rest of the transaction, which only reads, to database.ViewRole, after granting it the inputs. Nothing in a query
 // can take it back: that needs a statement of its own, or set_config, which no view's SQL may call.
-func become(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
-	for _, name := range inputNames(v) {
+func become(ctx context.Context, tx pgx.Tx, inputs []string) error {
+	for _, name := range inputs {
 		if _, err := tx.Exec(ctx, "GRANT SELECT ON "+temporary(name)+" TO "+database.ViewRole); err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func inputNames(v *feature.ViewVersion) []string {
 // not call is found here, and not in the first run.
 func checkRole(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
 	query, _ := feature.ParseQuery(v.SQL.Query)
-	if err := become(ctx, tx, v); err != nil {
+	if err := become(ctx, tx, inputNames(v)); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, "EXPLAIN "+outputSelect(v, "("+query.Render(0, 1)+"\n) AS "+outputView))
@@ -163,18 +163,46 @@ func (t *Transform) beyondBounds(ctx context.Context, err error, took time.Durat
 	}
 	switch {
 	case pg.Code == notAllowed:
-		return t.refused(err, "its SQL runs as the role %s, which may read its declared sources and views and nothing else: %s",
+		return t.refused(err, "its SQL runs as the role %s, which may read "+t.may()+" and nothing else: %s",
 			database.ViewRole, pg.Message)
 	case pg.Code == queryCancelled && ctx.Err() == nil && took >= t.bounds.Timeout:
-		return t.refused(err, "its SQL ran for longer than %s, which is all that a view may take on this server; run shorter intervals "+
-			"(--from, --to), or raise HEADWATER_VIEW_TIMEOUT where the server runs", t.bounds.Timeout)
+		return t.refused(err, "its SQL ran for longer than %s, which is all that a view may take on this server; "+
+			t.less()+", or raise HEADWATER_VIEW_TIMEOUT where the server runs", t.bounds.Timeout)
 	case pg.Code == limitReached:
-		return t.refused(err, "its SQL needs more room for temporary files than it may take: %s; run shorter intervals (--from, --to), or raise "+
+		return t.refused(err, "its SQL needs more room for temporary files than it may take: %s; "+t.less()+", or raise "+
 			"HEADWATER_VIEW_TEMP_FILES where the server runs, or temp_file_limit of its Postgres", pg.Message)
 	}
 	return nil
 }
 
 func (t *Transform) refused(cause error, format string, args ...any) error {
-	return fault.New(fault.RunRefused, "view %s: %s", t.View.Ref(), fmt.Sprintf(format, args...)).Because(cause)
+	reason := fault.RunRefused
+	if t.View == nil {
+		reason = fault.FailedPrecondition
+	}
+	return fault.New(reason, "%s: %s", t.reader(), fmt.Sprintf(format, args...)).Because(cause)
+}
+
+// reader is what messages call who reads: a view, or a spine, which is none.
+func (t *Transform) reader() string {
+	if t.View == nil {
+		return "spine"
+	}
+	return "view " + t.View.Ref()
+}
+
+// may is what the SQL may read, for a message.
+func (t *Transform) may() string {
+	if t.View == nil {
+		return "the sources that it names"
+	}
+	return "its declared sources and views"
+}
+
+// less is how the SQL comes to read less, for a message.
+func (t *Transform) less() string {
+	if t.View == nil {
+		return "let it read less, such as a shorter time"
+	}
+	return "run shorter intervals (--from, --to)"
 }

@@ -19,6 +19,7 @@ import (
 
 // Transform is one execution of a view's SQL or aggregations, in a read-only snapshot of its sources.
 type Transform struct {
+	// View is nil where a spine is read; see Spine.
 	View *feature.ViewVersion
 	// Plan is what it computes, and up to where it considers what it reads.
 	Plan   Plan
@@ -235,7 +236,7 @@ func (t *Transform) become(ctx context.Context) error {
 	if err := t.bounds.set(ctx, t.tx); err != nil {
 		return err
 	}
-	return become(ctx, t.tx, t.View)
+	return become(ctx, t.tx, inputNames(t.View))
 }
 
 // checkRow refuses a row that no store can hold, or that the run does not own.

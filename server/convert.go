@@ -154,6 +154,7 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 	}
 	out.Views, out.OnDemand = manifestViews(m.Views), manifestViews(m.OnDemand)
 	out.Features, out.Joins = m.Features, manifestJoins(m.Joins)
+	out.SpineOrigin = spineOriginOf(m.SpineOrigin)
 	out.Knowledge, out.MayLeak = headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_ARRIVAL, m.MayLeak
 	if m.Knowledge == dataset.KnowledgeEvent {
 		out.Knowledge = headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT

@@ -12,6 +12,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/read"
 	"github.com/headwaterhq/headwater/registry"
 )
@@ -22,6 +23,9 @@ type datasetService struct {
 	registry *registry.Registry
 	pool     *pgxpool.Pool
 	builder  *dataset.Builder
+	// databases and bounds are for spines that the server reads itself.
+	databases *offline.Databases
+	bounds    offline.Bounds
 }
 
 func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildDatasetRequest, headwaterv1.BuildDatasetResponse]) error {
@@ -36,6 +40,10 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		return err
 	}
 	if err := unbuilt(header); err != nil {
+		return err
+	}
+	origin, err := s.origin(ctx, header)
+	if err != nil {
 		return err
 	}
 	if err := checkMapping(service, header.GetKeyMapping(), "header.key_mapping"); err != nil {
@@ -60,7 +68,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	}}
 	request := dataset.Request{
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
-		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name,
+		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name, Origin: origin,
 	}
 	if header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT {
 		request.Knowledge = dataset.KnowledgeEvent
@@ -83,7 +91,6 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 // unbuilt refuses what a header may ask for and nothing does yet.
 func unbuilt(header *headwaterv1.BuildDatasetHeader) error {
 	for name, asked := range map[string]bool{
-		"query": header.GetQuery() != nil, "events": header.GetEvents() != nil,
 		"with_statuses": header.GetWithStatuses(), "leave_out": len(header.GetLeaveOut()) > 0,
 	} {
 		if asked {

@@ -269,7 +269,9 @@ func (s *Server) serve() error {
 	})
 	builder := dataset.NewBuilder(s.pool, s.config.Version)
 	builder.Keep(s.kept)
-	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{registry: s.registry, pool: s.pool, builder: builder})
+	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{
+		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds,
+	})
 	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{pool: s.pool})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))

@@ -70,7 +70,7 @@ func (s *StreamReader) Rows() iter.Seq2[[]feature.Value, error] {
 				for c := range row {
 					var err error
 					if row[c], err = ValueAt(batch.Column(c), i); err == nil {
-						err = checkStored(row[c])
+						err = CheckStored(row[c])
 					}
 					if err != nil {
 						yield(nil, badStream("row %d: column %s: %s", number, s.Columns[c].Name, err))
@@ -226,14 +226,14 @@ var (
 	endTime   = feature.TimeOf(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))
 )
 
-// checkStored reports a value that a store or a message could not hold.
-func checkStored(v feature.Value) error {
+// CheckStored reports a value that a store or a message could not hold.
+func CheckStored(v feature.Value) error {
 	switch v.Type().Kind() {
 	case feature.TypeString:
 		return checkText(v.Str())
 	case feature.TypeList:
 		for i, e := range v.Elements() {
-			if err := checkStored(e); err != nil {
+			if err := CheckStored(e); err != nil {
 				return fmt.Errorf("element %d: %w", i+1, err)
 			}
 		}

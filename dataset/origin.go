@@ -1,0 +1,166 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/tabular"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/read"
+)
+
+// SpineOrigin is where the server read a spine itself. The spine is kept all the same: what becomes of the sources later changes
+// nothing.
+type SpineOrigin struct {
+	// SQL is set for a query, Events for the events of a source.
+	SQL     string        `json:"sql,omitempty"`
+	Events  *SpineEvents  `json:"events,omitempty"`
+	Sources []SpineSource `json:"sources"`
+}
+
+// SpineEvents is which events of a source are the spine.
+type SpineEvents struct {
+	// Source is `NAME@VERSION`.
+	Source string `json:"source"`
+	// From and To bound their event times, [From, To). nil: as far as there were rows.
+	From *time.Time `json:"from,omitempty"`
+	To   *time.Time `json:"to,omitempty"`
+	// Columns are those that were asked for. Empty: all.
+	Columns []string `json:"columns,omitempty"`
+}
+
+// SpineSource is a source that a spine was read from.
+type SpineSource struct {
+	Source      string `json:"source"`
+	Version     int    `json:"version"`
+	Fingerprint string `json:"fingerprint"`
+	// LoadNumber is the newest load or retraction that was considered, 0 for a table of others.
+	LoadNumber int64 `json:"load_number,omitempty"`
+}
+
+// timestampOf is the spine's column that says for when, where the request names none.
+func timestampOf(origin *offline.SpineScope) string {
+	if origin == nil || origin.SQL != "" {
+		return DefaultTimestampColumn
+	}
+	return origin.Sources[0].EventTime
+}
+
+// takeIn has the spine of a request: what was sent, or what the server reads itself.
+func (b *Builder) takeIn(ctx context.Context, req *Request, sent io.Reader) (*spool, *SpineOrigin, error) {
+	if req.Origin == nil {
+		s, err := takeSpine(sent, req.Plan, req.TimestampColumn)
+		return s, nil, err
+	}
+	if sent != nil {
+		switch n, err := io.ReadFull(sent, make([]byte, 1)); {
+		case n > 0:
+			return nil, nil, fault.New(fault.InvalidArgument, "found an Arrow stream behind a header that says where the server reads the spine itself, expected "+
+				"none; leave out one of the two")
+		case err != io.EOF:
+			return nil, nil, err
+		}
+	}
+	select {
+	case b.turns <- struct{}{}:
+		defer func() { <-b.turns }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	conn, err := pgx.ConnectConfig(ctx, b.pool.Config().ConnConfig.Copy())
+	if err != nil {
+		return nil, nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return readSpine(ctx, conn, *req.Origin, req.Plan, req.TimestampColumn)
+}
+
+// readSpine reads a spine from sources. That its columns are what the plan needs is made sure of before any row is read.
+func readSpine(ctx context.Context, conn *pgx.Conn, scope offline.SpineScope, plan *read.Plan, timestamp string) (_ *spool, _ *SpineOrigin, err error) {
+	scope.Wanted = wanted(plan)
+	in, err := offline.OpenSpine(ctx, conn, scope)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, in.Close(ctx)) }()
+	if err := checkSpine(in.Columns, plan, timestamp); err != nil {
+		return nil, nil, err
+	}
+	if err := in.Read(ctx); err != nil {
+		return nil, nil, err
+	}
+	s, err := spoolRows(in.Columns, storable(in.Columns, func(emit func([]feature.Value) error) error { return in.Rows(ctx, emit) }), timestamp)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, originOf(&scope, in.Inputs()), nil
+}
+
+// wanted are the types that a plan needs of the spine's columns.
+func wanted(plan *read.Plan) map[string]feature.Type {
+	types := map[string]feature.Type{}
+	for i := range plan.Inputs {
+		types[plan.Inputs[i].Name] = plan.Inputs[i].Type
+	}
+	for i := range plan.Views {
+		v := &plan.Views[i]
+		for k, name := range v.KeyColumns {
+			types[name] = v.Version.EntityVersion.JoinKeys[k].Type
+		}
+	}
+	return types
+}
+
+// errEnough ends a reading whose rows nobody takes any more.
+var errEnough = errors.New("no more rows are taken")
+
+// storable are rows as they are read, held to what a spine that is sent is held to.
+func storable(columns []feature.Column, each func(emit func([]feature.Value) error) error) func(yield func([]feature.Value, error) bool) {
+	return func(yield func([]feature.Value, error) bool) {
+		rows := int64(0)
+		err := each(func(row []feature.Value) error {
+			rows++
+			for i, v := range row {
+				if err := tabular.CheckStored(v); err != nil {
+					return fault.New(fault.InvalidSpine, "spine: row %d: column %s: %s; leave the row out, or give it another value", rows, columns[i].Name, err)
+				}
+			}
+			if !yield(row, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(nil, err)
+		}
+	}
+}
+
+func originOf(scope *offline.SpineScope, inputs []*offline.Input) *SpineOrigin {
+	o := &SpineOrigin{SQL: scope.SQL}
+	for _, in := range inputs {
+		o.Sources = append(o.Sources, SpineSource{
+			Source: in.Source.Name, Version: in.Source.Version, Fingerprint: in.Source.Fingerprint.String(), LoadNumber: in.LoadNumber,
+		})
+	}
+	if scope.SQL == "" {
+		o.Events = &SpineEvents{Source: fmt.Sprintf("%s@%d", o.Sources[0].Source, o.Sources[0].Version), Columns: scope.Columns}
+		o.Events.From, o.Events.To = calendar(scope.From), calendar(scope.To)
+	}
+	return o
+}
+
+func calendar(t *feature.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := t.Calendar()
+	return &at
+}

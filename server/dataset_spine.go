@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/dataset"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
+)
+
+// origin is where a build is to read its spine itself, nil where that is sent. The caller may read each of the sources.
+func (s *datasetService) origin(ctx context.Context, header *headwaterv1.BuildDatasetHeader) (*offline.SpineScope, error) {
+	query, events := header.GetQuery(), header.GetEvents()
+	var refs []string
+	field := "header.query.sources"
+	switch {
+	case query != nil:
+		refs = query.GetSources()
+	case events != nil:
+		refs, field = []string{events.GetSource()}, "header.events.source"
+	default:
+		return nil, nil
+	}
+	// All are decided on before it is told whether there is such a source.
+	for _, ref := range refs {
+		name, _, _ := strings.Cut(ref, "@")
+		if err := access.Require(ctx, access.ActionReadOffline, access.KindSource, shorten(name, maxShownName)); err != nil {
+			return nil, err
+		}
+	}
+	scope := &offline.SpineScope{SQL: query.GetSql(), Columns: events.GetColumns(), Bounds: s.bounds, Databases: s.databases}
+	seen := map[string]bool{}
+	for _, ref := range refs {
+		src, err := s.registry.Catalog().Source(ref)
+		if err != nil {
+			return nil, err
+		}
+		if seen[src.Name] {
+			return nil, badOrigin(field, "found source "+src.Name+" a second time, expected each once")
+		}
+		seen[src.Name] = true
+		scope.Sources = append(scope.Sources, src)
+	}
+	if events == nil {
+		return scope, nil
+	}
+	scope.From, scope.To = instantOf(events.GetFrom()), instantOf(events.GetTo())
+	if scope.From != nil && scope.To != nil && *scope.From >= *scope.To {
+		return nil, badOrigin("header.events.to", "found the interval ["+scope.From.String()+", "+scope.To.String()+"), expected an end after its start")
+	}
+	return scope, nil
+}
+
+func badOrigin(field, description string) error {
+	return fault.New(fault.InvalidArgument, "spine: %s", description).Violating(fault.Violation{Field: field, Description: description})
+}
+
+// instantOf is the first instant, in microseconds, that is not before a time; nil for none.
+func instantOf(t *timestamppb.Timestamp) *feature.Time {
+	if t == nil {
+		return nil
+	}
+	at := feature.TimeOf(t.AsTime().Add(time.Microsecond - time.Nanosecond))
+	return &at
+}
+
+func spineOriginOf(o *dataset.SpineOrigin) *headwaterv1.SpineOrigin {
+	if o == nil {
+		return nil
+	}
+	out := &headwaterv1.SpineOrigin{Sql: o.SQL}
+	if e := o.Events; e != nil {
+		out.Events = &headwaterv1.SpineEvents{Source: e.Source, From: timestampOf(e.From), To: timestampOf(e.To), Columns: e.Columns}
+	}
+	for _, src := range o.Sources {
+		out.Sources = append(out.Sources, &headwaterv1.SpineSource{
+			Source: src.Source, Version: int32(src.Version), Fingerprint: src.Fingerprint, LoadNumber: src.LoadNumber,
+		})
+	}
+	return out
+}
