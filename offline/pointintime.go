@@ -64,8 +64,9 @@ type Join struct {
 type Joiner struct {
 	connect func(context.Context) (*pgx.Conn, error)
 	options Options
-	// scans is the bytes that packed histories may take, lanes the connections that joins have beyond their first.
-	scans, lanes *semaphore.Weighted
+	// scans is the bytes that packed histories may take, segments those that segments may, lanes the connections that joins
+	// have beyond their first.
+	scans, segments, lanes *semaphore.Weighted
 }
 
 // Options are what a Joiner may use. Zero stands for the default.
@@ -78,6 +79,9 @@ type Options struct {
 	// expected to take: 262,144 and 64 MiB. SegmentMemory is what of that is kept in memory: 8 MiB. A join has up to Lanes+2
 	// segments.
 	SegmentRows, SegmentBytes, SegmentMemory int
+	// SegmentsMemory is what the segments of all joins may take, 128 MiB. Where others have it, a join makes do with smaller
+	// segments.
+	SegmentsMemory int64
 	// Lanes is the most connections on which one join has Postgres look winners up at once. 2.
 	Lanes int
 	// SpareLanes is the most connections that all joins have for that beyond their first. 4.
@@ -97,6 +101,9 @@ func (o Options) withDefaults() Options {
 	if o.SegmentMemory == 0 {
 		o.SegmentMemory = 8 << 20
 	}
+	if o.SegmentsMemory == 0 {
+		o.SegmentsMemory = 128 << 20
+	}
 	if o.Lanes == 0 {
 		o.Lanes = 2
 	}
@@ -111,7 +118,7 @@ func NewJoiner(connect func(context.Context) (*pgx.Conn, error), options Options
 	options = options.withDefaults()
 	return &Joiner{
 		connect: connect, options: options,
-		scans: semaphore.NewWeighted(options.ScanBytes), lanes: semaphore.NewWeighted(options.SpareLanes),
+		scans: semaphore.NewWeighted(options.ScanBytes), segments: semaphore.NewWeighted(options.SegmentsMemory), lanes: semaphore.NewWeighted(options.SpareLanes),
 	}
 }
 
@@ -140,17 +147,37 @@ func (j *Joiner) PointInTime(ctx context.Context, join Join, spine iter.Seq2[Spi
 				p.lateral = append(p.lateral, i)
 			}
 		}
-		if len(p.lateral) == 0 {
+		p.size()
+		run := func() error {
+			defer j.takeSegments(p)()
 			return p.run(ctx, spine, emit)
 		}
-		return j.withLanes(ctx, tx, p, func() error { return p.run(ctx, spine, emit) })
+		if len(p.lateral) == 0 {
+			return run()
+		}
+		return j.withLanes(ctx, tx, p, run)
 	})
+}
+
+// takeSegments takes what the segments of a pass need of memory, and makes them smaller until that can be had. What they need at
+// least is not asked for.
+func (j *Joiner) takeSegments(p *pass) (release func()) {
+	for {
+		needed := int64(len(p.lanes)+2) * int64(p.memory+p.rows*segmentRowBytes)
+		if j.segments.TryAcquire(needed) {
+			return func() { j.segments.Release(needed) }
+		}
+		if p.rows <= leastRows && p.memory <= leastMemory {
+			return func() {}
+		}
+		p.rows, p.memory = max(p.rows/2, min(p.rows, leastRows)), max(p.memory/2, min(p.memory, leastMemory))
+	}
 }
 
 // withLanes calls do with the lanes of a pass: tx, and as many more as its spine fills and other joins leave.
 func (j *Joiner) withLanes(ctx context.Context, tx pgx.Tx, p *pass, do func() error) error {
 	p.lanes = append(p.lanes, newLane(p, tx))
-	if len(p.lanes) == j.options.Lanes || int64(p.segmentRows()*len(p.lanes)) >= p.join.Rows || !j.lanes.TryAcquire(1) {
+	if len(p.lanes) == j.options.Lanes || int64(p.rows*len(p.lanes)) >= p.join.Rows || !j.lanes.TryAcquire(1) {
 		return do()
 	}
 	defer j.lanes.Release(1)
@@ -181,6 +208,7 @@ func PointInTime(ctx context.Context, conn *pgx.Conn, name string, views []AsOf,
 		for i := range views {
 			p.lateral = append(p.lateral, i)
 		}
+		p.size()
 		p.lanes = append(p.lanes, newLane(p, tx))
 		return p.run(ctx, spine, emit)
 	})
@@ -207,6 +235,8 @@ type pass struct {
 	scanned []*packed
 	lateral []int
 	lanes   []*lane
+	// rows is how many rows of the spine a segment has, memory how many bytes of answers it keeps in memory.
+	rows, memory int
 }
 
 // winnersBatch is how many rows' winners are made room for at once.
@@ -301,7 +331,6 @@ func (p *pass) emit(ctx context.Context, ordered <-chan *segment, free chan<- *s
 
 // fill reads the spine into segments.
 func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free <-chan *segment, full func(*segment)) error {
-	rows := p.segmentRows()
 	var s *segment
 	for row, err := range spine {
 		if err != nil {
@@ -319,7 +348,7 @@ func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free 
 			}
 		}
 		s.add(row)
-		if len(s.numbers) == rows || len(s.keys) >= p.options.SegmentMemory {
+		if len(s.numbers) == p.rows || len(s.keys) >= p.memory {
 			full(s)
 			s = nil
 		}
@@ -330,22 +359,32 @@ func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free 
 	return ctx.Err()
 }
 
-// segmentRows is how many rows of the spine are joined at once. The more they are, the more of them meet the same pages of the
-// history; the fewer, the more is done of one while others are joined.
-func (p *pass) segmentRows() int {
-	const least, pieces = 4 << 10, 8
+const (
+	// leastRows and leastMemory are what a segment has at least, unless the options say less.
+	leastRows, leastMemory = 4 << 10, 256 << 10
+	// segmentRowBytes is about what a row of a segment takes without its answer: number, time, key, and place when sorted.
+	segmentRowBytes = 64
+)
+
+// size says how large segments are to be. The more rows they have, the more of them meet the same pages of the history; the
+// fewer, the more is done of one while others are joined.
+func (p *pass) size() {
+	const pieces = 8
+	p.rows, p.memory = min(leastRows, p.options.SegmentRows), p.options.SegmentMemory
 	width := 0
 	for _, i := range p.lateral {
 		width += winnerBytes(p.join.Views[i])
 	}
 	if width == 0 {
-		return least
+		return
 	}
 	rows := p.options.SegmentRows
 	if p.join.Rows > 0 {
 		rows = min(rows, max(int(p.join.Rows/pieces), rows/pieces))
 	}
-	return max(min(rows, p.options.SegmentBytes/width), min(least, p.options.SegmentRows))
+	p.rows = max(p.rows, min(rows, p.options.SegmentBytes/width))
+	// Guesses of widths may be wrong by a factor.
+	p.memory = min(p.memory, 2*(width+answerHeader)*p.rows)
 }
 
 // emitter makes winners of what was found, in the order of the spine.

@@ -54,7 +54,7 @@ func (j *Joiner) scan(ctx context.Context, tx pgx.Tx, p *pass) error {
 		if strategy == "" {
 			strategy = Cheapest(p.join.Rows, rows, len(v.wanted()))
 			// A history that is known not to fit is not read to find that out.
-			if rows*int64(rowBytes+winnerBytes(v)/2) > j.options.ScanBytes {
+			if rows*int64(rowBytes+packedBytes(v)) > j.options.ScanBytes {
 				strategy = Lateral
 			}
 		}

@@ -47,7 +47,7 @@ func (l *lane) join(ctx context.Context, s *segment) error {
 	if err := l.stage(ctx, s); err != nil {
 		return err
 	}
-	s.expect(min(l.pass.options.SegmentMemory, 2*(l.width+answerHeader)*max(len(s.numbers), leastBucketRows)))
+	s.expect(min(l.pass.memory, 2*(l.width+answerHeader)*max(len(s.numbers), leastBucketRows)))
 	d := &copyDecoder{}
 	d.row = func(fields [][]byte) error {
 		row, err := decodeInt64(fields[0])

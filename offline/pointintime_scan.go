@@ -96,6 +96,16 @@ func fixedBytes(t feature.Type) int {
 	return 0
 }
 
+// packedBytes is about what the values of a packed row take.
+func packedBytes(v AsOf) int {
+	stored, wanted := v.View.Stored(), v.wanted()
+	n := 2 + (len(wanted)+7)/8
+	for _, i := range wanted {
+		n += typicalBytes(stored[i].Type)
+	}
+	return n
+}
+
 // take acquires memory for n bytes more.
 func (p *packed) take(n int) error {
 	p.used += int64(n)

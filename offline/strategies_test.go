@@ -352,3 +352,31 @@ func TestTheCheaperStrategyIsChosen(t *testing.T) {
 		t.Errorf("found %v, expected lateral for short spines and scan for long ones", got)
 	}
 }
+
+// Where others have the memory of segments, a join makes do with little.
+func TestSegmentsMakeDoWithLittle(t *testing.T) {
+	ctx := context.Background()
+	view := wideView()
+	conn := createHistory(t, view)
+	fillEvenly(t, conn, view, 50)
+	connect := func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, conn.Config().Copy()) }
+	var spine []question
+	for i := range 50_000 {
+		spine = append(spine, question{key: fmt.Sprintf("e%d|%[1]d", i%50), at: firstInstant + feature.Time(i%instants)})
+	}
+	find := func(o offline.Options) (found []int64) {
+		o.Strategy = offline.Lateral
+		join := offline.Join{Name: "little", Views: []offline.AsOf{{View: view, Seq: 1}}, Rows: int64(len(spine))}
+		err := offline.NewJoiner(connect, o).PointInTime(ctx, join, spineOf(spine), func(number int64, winners []read.Winner) error {
+			found = append(found, number, int64(winners[0].EventTime))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if much, little := find(offline.Options{}), find(offline.Options{SegmentsMemory: 1}); !slices.Equal(much, little) || len(much) != 2*len(spine) {
+		t.Errorf("found other winners, %d and %d of them", len(much)/2, len(little)/2)
+	}
+}
