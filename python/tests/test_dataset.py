@@ -237,6 +237,26 @@ def test_joins(client: headwater.Client, flights: list[dict[str, Any]]) -> None:
     assert [j["prefix"] for j in found.manifest.to_dict()["joins"]] == ["from_", "to_"]
 
 
+def test_times_that_no_run_covers(client: headwater.Client, flights: list[dict[str, Any]]) -> None:
+    later = [*flights[:2], flights[2] | {"timestamp": dt.datetime(2100, 1, 1, tzinfo=dt.timezone.utc)}]
+    with pytest.raises(NotMaterializedError, match="airport_delays"):
+        client.dataset(SERVICE, spine=later, name="partial")
+    found = client.dataset(SERVICE, spine=later, name="partial", allow_partial=True)
+    assert found.manifest.version == 1
+    assert len(found) == 3
+    partial = found.manifest.to_dict()["partial"]
+    assert {(p["view"], p["rows"], p["first"]) for p in partial} == {
+        (view, 1, later[2]["timestamp"]) for view in ("airport_delays", "route_delays")
+    }
+
+
+def test_what_arrived_later(client: headwater.Client, flights: list[dict[str, Any]]) -> None:
+    known = client.dataset(SERVICE, spine=flights, name="knowledge")
+    happened = client.dataset(SERVICE, spine=flights, name="knowledge", knowledge="event")
+    assert (known.manifest.may_leak, happened.manifest.may_leak) == (False, True)
+    assert happened.manifest.content_digest != known.manifest.content_digest
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

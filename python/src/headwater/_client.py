@@ -228,7 +228,7 @@ class Client:
         features: Sequence[str] = (),
         name: str | None = None,
         as_of: str | datetime.datetime | None = None,
-        timestamp_column: str = "timestamp",
+        timestamp_column: str | None = None,
         key_mapping: Mapping[str, str] | None = None,
         joins: Sequence[Join] = (),
         knowledge: Literal["arrival", "event"] = "arrival",
@@ -254,7 +254,8 @@ class Client:
                 result's columns.
             name: Of the dataset; default: the service's. Datasets of one name are numbered.
             as_of: The state of the data: `pos:17`, `run:VIEW@2/5`, or a time. Default: the newest.
-            timestamp_column: The spine's column that says for when each row is.
+            timestamp_column: The spine's column that says for when each row is. Default: `timestamp`; of events the source's
+                event time.
             key_mapping: Join keys that the spine calls otherwise: the key on the left, the spine's column on the right.
             joins: Views to read for other key columns too, each with a prefix.
             knowledge: `"arrival"`: what was available at each row's time. `"event"`: what was true by then, whenever it
@@ -295,7 +296,7 @@ class Client:
             raise InvalidArgumentError(f"features: found the text {features!r}, expected a list of references")
         header = dataset_pb2.BuildDatasetHeader(
             name=name or "",
-            timestamp_column=timestamp_column,
+            timestamp_column=timestamp_column or "",
             as_of=_as_of(as_of),
             purpose=purpose,
             key_mapping=dict(key_mapping or {}),
@@ -321,7 +322,7 @@ class Client:
         rows = None
         if spine is not None:
             wanted = self._spine_types(service or "", features, dict(key_mapping or {}), joins)
-            rows = Spine(spine, {timestamp_column: TIMESTAMP}, wanted)
+            rows = Spine(spine, {timestamp_column or "timestamp": TIMESTAMP}, wanted)
         return self._build(service or "", header, rows, progress)
 
     def _spine_types(

@@ -60,7 +60,7 @@ class Column:
     type: str
     """Its type as definitions write it, such as `decimal(12, 2)`."""
     origin: str
-    """Where it comes from: `spine`, or `feature:VIEW@VERSION.NAME`."""
+    """Where it comes from: `spine`, `feature:VIEW@VERSION.NAME`, or `status:VIEW@VERSION.NAME`."""
     nulls: int
     """In how many rows its value is missing."""
     statuses: dict[str, int]
