@@ -84,8 +84,8 @@ type Request struct {
 	Principal    string
 }
 
-// Build reads the spine, an Arrow IPC stream unless the request says where the server reads it itself, writes the result to out as one, and returns the manifest of the dataset,
-// which exists from then on. After an error nothing of it does, and what was written to out is to be thrown away; out is
+// Build reads the spine, an Arrow IPC stream unless the request says where the server reads it itself, writes the result to out as
+// one, and returns the manifest of the dataset, which exists from then on. After an error nothing of it does, and what was written to out is to be thrown away; out is
 // written to when the whole result is there, and nothing in Postgres waits for it.
 func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out io.Writer) (*Manifest, error) {
 	if req.TimestampColumn == "" {

@@ -361,6 +361,10 @@ func (c *canned) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildD
 		}
 		content = append(content, m.Arrow...)
 	}
+	if c.built.GetSpine() != nil && len(content) == 0 {
+		// What the server would read is what was sent last.
+		content = c.content
+	}
 	rows, err := ipcRows(content)
 	if err != nil {
 		return err

@@ -24,12 +24,16 @@ func newDataset(a *app) *cobra.Command {
 func newDatasetBuild(a *app) *cobra.Command {
 	var service, spine, out, format, mapping, knowledge string
 	var joins []string
+	var reads spineFlags
 	header := &headwaterv1.BuildDatasetHeader{}
 	cmd := &cobra.Command{
-		Use: "build (--service S | --feature VIEW.FEATURE --name NAME) --spine FILE --out FILE", Short: "Join a spine to features, each row as of its own time",
+		Use: "build (--service S | --feature VIEW.FEATURE --name NAME) (--spine FILE | --spine-sql SELECT | --spine-events SOURCE) --out FILE", Short: "Join a spine to features, each row as of its own time",
 		Long: `Sends a spine (rows of join keys and a timestamp, with labels or any other columns), and writes it back with one column
 VIEW__FEATURE for each feature: the value that was the newest one known at the row's timestamp. There is one row for each of
 the spine's, in its order. The server keeps the spine and a manifest, so the dataset can be had again.
+
+The server reads the spine itself where its rows are in a source: with --spine-sql 'SELECT …' --spine-source SOURCE, or with
+--spine-events SOURCE --from T --to T, one row for each event.
 
 Features are those of a service, or are listed by --feature. With --join the views of an entity are read once for each of
 several columns: with --join home_:airport=home_airport --join away_:airport=away_airport each feature of views of airports is
@@ -38,15 +42,18 @@ two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
 		RunE: a.document(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			switch {
 			case len(header.Features) == 0:
-				if err := require(cmd, "service", "spine", "out"); err != nil {
+				if err := require(cmd, "service", "out"); err != nil {
 					return err
 				}
 			case service != "":
 				return usagef("found --service and --feature, expected one of the two")
 			default:
-				if err := require(cmd, "name", "spine", "out"); err != nil {
+				if err := require(cmd, "name", "out"); err != nil {
 					return err
 				}
+			}
+			if err := reads.fill(cmd, header); err != nil {
+				return err
 			}
 			if _, err := tabular.FormatOf(out); err != nil {
 				return err
@@ -77,12 +84,13 @@ two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
 	flags.StringSliceVar(&header.Features, "feature", nil, "instead of a service: VIEW.FEATURE or VIEW@VERSION.FEATURE, or a view for all of its features; "+
 		"several by commas, or again")
 	flags.StringVar(&spine, "spine", "", "file of entity keys, timestamps and any other columns; - is standard input")
+	reads.add(cmd)
 	flags.StringVar(&format, "format", "", "format of the spine: "+tabular.FormatNames()+" (default: by extension)")
 	flags.StringVar(&out, "out", "", "file to write: .parquet, .csv, .ndjson, .arrow or .arrows")
 	flags.StringVar(&header.Name, "name", "", "name of the dataset (default: the service's; required with --feature)")
 	flags.StringVar(&header.AsOf, "as-of", "", "state of the data: pos:17, run:VIEW@2/5 or a time (default: the newest)")
 	flags.StringVar(&header.Purpose, "purpose", "", "why, kept with the dataset")
-	flags.StringVar(&header.TimestampColumn, "timestamp", "timestamp", "the spine's column that says for when")
+	flags.StringVar(&header.TimestampColumn, "timestamp", "timestamp", "the spine's column that says for when; with --spine-events that source's event time, if not given")
 	flags.StringVar(&knowledge, "knowledge", "arrival", "what a row may know: arrival, what was available at its time; or event, what was true by then, "+
 		"whenever it arrived: values may leak from the future")
 	flags.BoolVar(&header.AllowPartial, "allow-partial", false, "also rows of times that no run of a view covers; the manifest counts them")
@@ -94,25 +102,29 @@ two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
 func (a *app) buildDataset(
 	ctx context.Context, c *client.Client, spine spineFile, service string, header *headwaterv1.BuildDatasetHeader, out string,
 ) error {
-	file, rows, err := spine.open(ctx, a, c, service, header)
-	if err != nil {
-		return err
+	sent, expected := client.Rows{}, func() int64 { return 0 }
+	bar := a.progress("spine")
+	defer bar.clear()
+	if header.GetSpine() == nil {
+		file, rows, err := spine.open(ctx, a, c, service, header)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		sent, expected = client.Rows{Schema: rows.Schema(), Batches: watched(rows, bar)}, rows.Rows
 	}
-	defer file.Close()
 	output, err := tabular.Create(out)
 	if err != nil {
 		return err
 	}
 	defer output.Abort()
-	bar := a.progress("spine")
-	defer bar.clear()
-	dataset, err := c.BuildDataset(ctx, service, header, client.Rows{Schema: rows.Schema(), Batches: watched(rows, bar)})
+	dataset, err := c.BuildDataset(ctx, service, header, sent)
 	if err != nil {
 		return spineFault(err)
 	}
 	defer dataset.Close()
 	bar.clear()
-	manifest, err := a.receive(dataset, output, out, rows.Rows())
+	manifest, err := a.receive(dataset, output, out, expected())
 	if err != nil {
 		return err
 	}
@@ -340,6 +352,12 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 		facts.add("knowledge", "event: VALUES MAY LEAK FROM THE FUTURE")
 	}
 	facts.add("timestamp", m.GetTimestampColumn())
+	if o := m.GetSpineOrigin(); o != nil {
+		facts.add("spine", originText(o))
+		if o.GetSql() != "" {
+			facts.add("spine sql", strings.Join(strings.Fields(o.Sql), " "))
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(m.GetKeyMapping())) {
 		facts.add("key "+key, "column "+m.KeyMapping[key])
 	}
