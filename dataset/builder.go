@@ -143,6 +143,9 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	for _, v := range req.Plan.OnDemand {
 		m.OnDemand = append(m.OnDemand, ManifestView{View: v.Name, Version: v.Version, Fingerprint: v.Fingerprint.String()})
 	}
+	if err := offline.CheckReadable(ctx, b.pool, a.views, false); err != nil {
+		return nil, err
+	}
 	if a.spine, m.SpineOrigin, err = b.takeIn(ctx, &req, spine); err != nil {
 		return nil, err
 	}
@@ -286,8 +289,8 @@ func listColumns(columns []feature.Column) string {
 // not: the fault says what differs. It returns the manifest of what was written: the one given, or where another writer made
 // that one's bytes, one with this writer and its bytes' SHA-256.
 func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*Manifest, error) {
-	if m.State != Released {
-		return nil, fault.New(fault.FailedPrecondition, "dataset %s is built and not released yet", m.ID)
+	if err := m.checkReleased(); err != nil {
+		return nil, err
 	}
 	begun, done, err := b.kept.send(ctx, b.pool, m, out)
 	if done || err != nil {

@@ -23,6 +23,8 @@ const (
 	Built State = "built"
 	// Released may be fetched.
 	Released State = "released"
+	// Deleted is without spine: only the manifest is left.
+	Deleted State = "deleted"
 )
 
 // Knowledge is what a row may know.
@@ -82,6 +84,11 @@ type Manifest struct {
 	Principal     string    `json:"principal"`
 	CreatedAt     time.Time `json:"created_at"`
 	ServerVersion string    `json:"server_version"`
+
+	// DeletedAt, DeletedBy and DeleteReason are set in state Deleted.
+	DeletedAt    *time.Time `json:"deleted_at,omitempty"`
+	DeletedBy    string     `json:"deleted_by,omitempty"`
+	DeleteReason string     `json:"delete_reason,omitempty"`
 }
 
 // ManifestView is a view version at the sequence that the dataset reads it at.
@@ -164,11 +171,11 @@ type Sources struct {
 	ViewIDs []int64
 }
 
-// ListSources reads what each dataset was built from, by id.
+// ListSources reads what each dataset that is kept was built from, by id.
 func ListSources(ctx context.Context, q database.Querier) ([]Sources, error) {
 	rows, err := q.Query(ctx, `
 		SELECT d.id, d.name, d.service, array(SELECT v.view_id FROM headwater.dataset_view v WHERE v.dataset_id = d.id ORDER BY 1)
-		FROM headwater.dataset d ORDER BY d.id`)
+		FROM headwater.dataset d WHERE d.state <> 'deleted' ORDER BY d.id`)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +202,14 @@ func insert(ctx context.Context, tx pgx.Tx, m *Manifest, views []offline.AsOf, s
 	if err != nil {
 		return err
 	}
+	if err := spine.store(ctx, tx, m.ID); err != nil {
+		return err
+	}
+	// What the dataset reads was there until now, and is protected from now on. The lock that this takes is one that runs wait for, so it
+	// comes last.
+	if err := offline.CheckReadable(ctx, tx, views, true); err != nil {
+		return err
+	}
 	for _, v := range views {
 		_, err := tx.Exec(ctx, `INSERT INTO headwater.dataset_view (dataset_id, view_id, seq) VALUES ($1, $2, $3)
 			ON CONFLICT DO NOTHING`, m.ID, v.View.ID, v.Seq)
@@ -202,7 +217,7 @@ func insert(ctx context.Context, tx pgx.Tx, m *Manifest, views []offline.AsOf, s
 			return err
 		}
 	}
-	return spine.store(ctx, tx, m.ID)
+	return nil
 }
 
 // describeColumns is the result's columns before any row was seen.

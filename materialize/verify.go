@@ -111,6 +111,9 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 		v.Verdict = Same
 		return nil
 	}
+	if err := rn.collected(ctx, r, view); err != nil {
+		return err
+	}
 	reader, err := connect(ctx, rn.pool)
 	if err != nil {
 		return err

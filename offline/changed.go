@@ -173,6 +173,10 @@ func (in *ViewInput) changed(ctx context.Context, tx pgx.Tx, reader *feature.Vie
 	if len(seen) == 0 {
 		return nil, nil
 	}
+	// Of rows that were collected it is not known any more where they lay.
+	if horizon, err := Horizon(ctx, tx, in.View.ID); err != nil || since < horizon {
+		return seen.shift(-shift), err
+	}
 	where := fmt.Sprintf("FROM %s WHERE %s AND (seq_from > %[3]d AND seq_from <= %[4]d OR seq_to > %[3]d AND seq_to <= %[4]d)",
 		historyTable(in.View), seen.Condition(eventTimeColumn), since, in.Seq)
 	found, err := changedTimes(ctx, tx, eventTimeColumn, where, seen.Hull())

@@ -45,6 +45,13 @@ func openViewInput(ctx context.Context, q database.Querier, reader, view *featur
 		return nil, fault.New(fault.NotMaterialized, "view %s reads view %s, of which no run is published; run that first: "+
 			"headwater materialize %s --wait", reader.Ref(), view.Ref(), view.Ref())
 	}
+	if ok, horizon, err := Readable(ctx, q, view.ID, in.Seq, false); err != nil || !ok {
+		if err == nil {
+			err = fault.New(fault.FailedPrecondition, "view %s reads view %s as of run %[2]s/%[3]d, and what is before run %[2]s/%[4]d was collected; "+
+				"run view %[1]s again, which reads it as it is now", reader.Ref(), view.Ref(), in.Seq, horizon)
+		}
+		return nil, err
+	}
 	var err error
 	in.covered, err = coveredAt(ctx, q, view.ID, in.Seq)
 	return in, err

@@ -149,8 +149,12 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 		SpineDigest: m.SpineDigest, ContentDigest: m.ContentDigest, ArrowSha256: m.ArrowSHA256, ArrowWriter: m.ArrowWriter,
 		Principal: m.Principal, CreatedAt: timestamppb.New(m.CreatedAt), ServerVersion: m.ServerVersion,
 	}
-	if m.State == dataset.Released {
+	switch m.State {
+	case dataset.Released:
 		out.State = headwaterv1.DatasetState_DATASET_STATE_RELEASED
+	case dataset.Deleted:
+		out.State = headwaterv1.DatasetState_DATASET_STATE_DELETED
+		out.DeletedAt, out.DeletedBy = timestampOf(m.DeletedAt), m.DeletedBy
 	}
 	out.Views, out.OnDemand = manifestViews(m.Views), manifestViews(m.OnDemand)
 	out.Features, out.Joins = m.Features, manifestJoins(m.Joins)

@@ -109,13 +109,6 @@ func (s *datasetService) DiffDatasets(ctx context.Context, req *headwaterv1.Diff
 	return nil, fault.New(fault.Unimplemented, "this version of Headwater does not compare datasets yet")
 }
 
-func (s *datasetService) DeleteDataset(ctx context.Context, req *headwaterv1.DeleteDatasetRequest) (*headwaterv1.DeleteDatasetResponse, error) {
-	if err := access.RequireAny(ctx, access.ActionAdminister, access.KindDataset); err != nil {
-		return nil, err
-	}
-	return nil, fault.New(fault.Unimplemented, "this version of Headwater does not delete datasets yet")
-}
-
 func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stream grpc.ServerStreamingServer[headwaterv1.FetchDatasetResponse]) error {
 	ctx := stream.Context()
 	m, plan, err := s.permittedDataset(ctx, req.GetDataset())
@@ -163,6 +156,9 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 		if fault.ReasonOf(err) == fault.PermissionDenied && !access.Allows(ctx, access.ActionList, access.KindDataset, m.Name) {
 			err = missingDataset(ctx, dataset.Missing(ref))
 		}
+		return nil, nil, err
+	}
+	if err := m.CheckKept(); err != nil {
 		return nil, nil, err
 	}
 	plan, err := dataset.NewPlan(service, m.KeyMapping, m.Joins, m.Purpose)

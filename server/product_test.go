@@ -48,6 +48,7 @@ type product struct {
 	datasets        headwaterv1.DatasetServiceClient
 	lineage         headwaterv1.LineageServiceClient
 	access          headwaterv1.AccessServiceClient
+	retention       headwaterv1.RetentionServiceClient
 }
 
 // newProduct opens a server with nothing applied.
@@ -90,6 +91,7 @@ func openProduct(t testing.TB, url, redisURL string) *product {
 	p.materialization, p.online = headwaterv1.NewMaterializationServiceClient(p.conn), headwaterv1.NewOnlineServiceClient(p.conn)
 	p.datasets, p.lineage = headwaterv1.NewDatasetServiceClient(p.conn), headwaterv1.NewLineageServiceClient(p.conn)
 	p.access = headwaterv1.NewAccessServiceClient(p.conn)
+	p.retention = headwaterv1.NewRetentionServiceClient(p.conn)
 	secret, err := p.server.CreateAdminToken(ctx, "ada")
 	if err != nil {
 		t.Fatal(err)

@@ -52,6 +52,8 @@ type Config struct {
 	// ResultsBytes bounds what is kept there, ResultsAge for how long. 0: as dataset.KeptConfig says.
 	ResultsBytes int64
 	ResultsAge   time.Duration
+	// HistoryRetention is how long rows of the history that ended are kept when a collection does not say it. 0: it must.
+	HistoryRetention time.Duration
 	// Version of the binary, for manifests.
 	Version string
 	// Log is for what no caller hears of. Default slog.Default().
@@ -272,7 +274,9 @@ func (s *Server) serve() error {
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{
 		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds,
 	})
-	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{pool: s.pool})
+	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{
+		registry: s.registry, pool: s.pool, materializer: s.materializer, historyRetention: s.config.HistoryRetention,
+	})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))
 	s.health = health.NewServer()

@@ -18,7 +18,7 @@ import (
 
 func newDataset(a *app) *cobra.Command {
 	return group("dataset", "Point-in-time training datasets",
-		newDatasetBuild(a), newDatasetList(a), newDatasetShow(a), newDatasetFetch(a), newDatasetVerify(a))
+		newDatasetBuild(a), newDatasetList(a), newDatasetShow(a), newDatasetFetch(a), newDatasetVerify(a), newDatasetDelete(a))
 }
 
 func newDatasetBuild(a *app) *cobra.Command {
@@ -345,6 +345,9 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 		facts.add("service", servedBy(m))
 	} else {
 		facts.add("features", number(len(m.GetFeatures())))
+	}
+	if m.GetDeletedBy() != "" {
+		facts.add("deleted", moment(m.GetDeletedAt())+" by "+m.GetDeletedBy())
 	}
 	facts.add("position", number(m.GetPosition()))
 	facts.add("rows", number(m.GetRows()))

@@ -123,6 +123,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"HEADWATER_VIEW_TIMEOUT", "HEADWATER_VIEW_WORK_MEM", "HEADWATER_VIEW_TEMP_FILES", "view_timeout", "view_work_mem", "view_temp_files",
 		"HEADWATER_SOURCE_NAME_URL", "source_databases", "HEADWATER_RUN_CHUNK_WORKERS", "run_chunk_workers",
 		"HEADWATER_RESULTS_DIR", "HEADWATER_RESULTS_BYTES", "HEADWATER_RESULTS_DAYS", "results_dir", "results_bytes", "results_days",
+		"HEADWATER_HISTORY_RETENTION", "history_retention",
 	} {
 		if !strings.Contains(text, "`"+word+"`") {
 			t.Errorf("docs/cli.md does not have %s", word)

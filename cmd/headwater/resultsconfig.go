@@ -9,20 +9,23 @@ import (
 	"github.com/headwaterhq/headwater/server"
 )
 
-// resultsConfig is about the results of datasets that are kept so that they need not be computed again.
+// resultsConfig is about what is kept of the past: results of datasets, so that they need not be computed again, and history.
 type resultsConfig struct {
 	// Dir is their folder (HEADWATER_RESULTS_DIR). Empty: none is kept.
 	Dir string `yaml:"results_dir"`
 	// Bytes is a size (HEADWATER_RESULTS_BYTES), Days a number (HEADWATER_RESULTS_DAYS). Empty: the defaults of package dataset.
 	Bytes string `yaml:"results_bytes"`
 	Days  string `yaml:"results_days"`
+	// HistoryRetention is a number of days or a duration (HEADWATER_HISTORY_RETENTION). Empty: each collection says it.
+	HistoryRetention string `yaml:"history_retention"`
 }
 
 func (c *resultsConfig) readEnvironment() {
 	for name, field := range map[string]*string{
-		"HEADWATER_RESULTS_DIR":   &c.Dir,
-		"HEADWATER_RESULTS_BYTES": &c.Bytes,
-		"HEADWATER_RESULTS_DAYS":  &c.Days,
+		"HEADWATER_RESULTS_DIR":       &c.Dir,
+		"HEADWATER_RESULTS_BYTES":     &c.Bytes,
+		"HEADWATER_RESULTS_DAYS":      &c.Days,
+		"HEADWATER_HISTORY_RETENTION": &c.HistoryRetention,
 	} {
 		if v := os.Getenv(name); v != "" {
 			*field = v
@@ -47,6 +50,14 @@ func (c *resultsConfig) apply(to *server.Config) error {
 			return usagef("HEADWATER_RESULTS_DAYS (results_days): found %q, expected a number of days, 1 or more", c.Days)
 		}
 		to.ResultsAge = time.Duration(n) * day
+	}
+	if c.HistoryRetention != "" {
+		d, ok := parseAge(c.HistoryRetention)
+		if !ok || d == 0 {
+			return usagef("HEADWATER_HISTORY_RETENTION (history_retention): found %q, expected a number of days or a duration, such as 90d or 36h",
+				c.HistoryRetention)
+		}
+		to.HistoryRetention = d
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days and source_databases", file, err)
+				"listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -122,6 +122,8 @@ the same version. Any number of servers may share both stores. The environment g
                                               (default: none is kept)
   HEADWATER_RESULTS_BYTES    results_bytes    room for them (default 10GB)
   HEADWATER_RESULTS_DAYS     results_days     how many days one is kept (default 7)
+  HEADWATER_HISTORY_RETENTION history_retention  how long rows of the history that ended are kept by headwater gc, such as 90d
+                                              (default: each gc says it)
   HEADWATER_SOURCE_NAME_URL  source_databases a Postgres that sources may name; in the file a map from names to URLs. The user
                                               of the URL reads their tables
 
@@ -142,7 +144,7 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, "+
-		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, source_databases")
+		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, source_databases")
 	return cmd
 }
 
