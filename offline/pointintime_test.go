@@ -233,7 +233,7 @@ func setPlan(t *rapid.T, conn *pgx.Conn) {
 
 // expected is the answer of the reference model, with NULL for what is not wanted.
 func expected(h *reference.History, v offline.AsOf, key string, at feature.Time) read.Winner {
-	w := read.Winner{}
+	var w read.Winner
 	if v.AnyArrival {
 		w = h.PointInEventTime(key, at, v.TTL, v.Seq)
 	} else {
