@@ -24,17 +24,19 @@ const (
 const (
 	// lateralRow is what a row of the spine takes in Postgres: to be staged, looked up and sent.
 	lateralRow = 5.0
-	// scanRow and scanColumn are what a row of the history takes to be read, sent and packed; lookupRow is what a row of the
-	// spine takes to be looked up.
-	scanRow, scanColumn, lookupRow = 0.55, 0.05, 0.5
+	// scanRow and scanColumn are what a row of the history takes to be read, sent and packed, skippedRow what one takes that is
+	// not visible; lookupRow is what a row of the spine takes to be looked up.
+	scanRow, scanColumn, skippedRow, lookupRow = 0.55, 0.05, 0.06, 0.5
 	// lateralStart is what a table to stage in takes to be made and dropped.
 	lateralStart = 10_000.0
 )
 
-// Cheapest is the strategy that is expected to take less for one view.
-func Cheapest(spineRows, historyRows int64, columns int) Strategy {
+// Cheapest is the strategy that is expected to take less for one view, of whose history visible rows are read and skipped ones are
+// not.
+func Cheapest(spineRows, visible, skipped int64, columns int) Strategy {
 	lateral := lateralStart + lateralRow*float64(spineRows)
-	scan := (scanRow+scanColumn*float64(columns))*float64(historyRows) + lookupRow*float64(spineRows)
+	scan := (scanRow+scanColumn*float64(columns))*float64(visible) + skippedRow*float64(skipped) +
+		lookupRow*float64(spineRows)
 	if scan < lateral {
 		return Scan
 	}
@@ -44,15 +46,15 @@ func Cheapest(spineRows, historyRows int64, columns int) Strategy {
 // scan packs the histories of a pass for which that is the strategy. Where memory does not suffice, Postgres looks up.
 func (j *Joiner) scan(ctx context.Context, tx pgx.Tx, p *pass) error {
 	for i, v := range p.join.Views {
-		strategy, rows := j.options.Strategy, int64(0)
+		strategy, rows, skipped := j.options.Strategy, int64(0), int64(0)
 		if strategy != Lateral {
 			var err error
-			if rows, err = visibleRows(ctx, tx, v); err != nil {
+			if rows, skipped, err = historyRows(ctx, tx, v); err != nil {
 				return err
 			}
 		}
 		if strategy == "" {
-			strategy = Cheapest(p.join.Rows, rows, len(v.wanted()))
+			strategy = Cheapest(p.join.Rows, rows, skipped, len(v.wanted()))
 			// A history that is known not to fit is not read to find that out.
 			if rows*int64(rowBytes+packedBytes(v)) > j.options.ScanBytes {
 				strategy = Lateral
@@ -98,8 +100,8 @@ func (j *Joiner) release(p *pass) {
 	}
 }
 
-// visibleRows is about how many rows of a history are visible at the sequence, as Postgres expects it.
-func visibleRows(ctx context.Context, tx pgx.Tx, v AsOf) (int64, error) {
+// historyRows is about how many rows of a history are visible at the sequence, and how many more it has, as Postgres expects it.
+func historyRows(ctx context.Context, tx pgx.Tx, v AsOf) (visible, skipped int64, err error) {
 	var plan []struct {
 		Plan struct {
 			Rows float64 `json:"Plan Rows"`
@@ -107,10 +109,13 @@ func visibleRows(ctx context.Context, tx pgx.Tx, v AsOf) (int64, error) {
 	}
 	var text []byte
 	if err := tx.QueryRow(ctx, "EXPLAIN (FORMAT JSON) "+scanQuery(v)).Scan(&text); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := json.Unmarshal(text, &plan); err != nil || len(plan) == 0 {
-		return 0, fmt.Errorf("view %s: found no plan of its scan: %w", v.View.Ref(), err)
+		return 0, 0, fmt.Errorf("view %s: found no plan of its scan: %w", v.View.Ref(), err)
 	}
-	return int64(plan[0].Plan.Rows), nil
+	visible = int64(plan[0].Plan.Rows)
+	var all int64
+	err = tx.QueryRow(ctx, "SELECT reltuples::bigint FROM pg_class WHERE oid = $1::regclass", historyTable(v.View)).Scan(&all)
+	return visible, max(all-visible, 0), err
 }

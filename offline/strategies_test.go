@@ -334,19 +334,20 @@ func TestAJoinEnds(t *testing.T) {
 // The rule that chooses is right where one strategy takes less by far, and goes over once.
 func TestTheCheaperStrategyIsChosen(t *testing.T) {
 	for _, c := range []struct {
-		spine, history int64
-		want           offline.Strategy
+		spine, visible, skipped int64
+		want                    offline.Strategy
 	}{
-		{10_000, 10_000_000, offline.Lateral}, {1_000_000, 10_000_000, offline.Lateral},
-		{1_000_000, 1_000_000, offline.Scan}, {1_000_000, 100_000, offline.Scan}, {1, 1_000_000, offline.Lateral},
+		{10_000, 10_000_000, 0, offline.Lateral}, {1_000_000, 10_000_000, 0, offline.Lateral},
+		{1_000_000, 1_000_000, 0, offline.Scan}, {1_000_000, 100_000, 0, offline.Scan}, {1, 1_000_000, 0, offline.Lateral},
+		{1_000_000, 1_000_000, 100_000_000, offline.Lateral},
 	} {
-		if got := offline.Cheapest(c.spine, c.history, 10); got != c.want {
-			t.Errorf("%d rows over %d: found %s, expected %s", c.spine, c.history, got, c.want)
+		if got := offline.Cheapest(c.spine, c.visible, c.skipped, 10); got != c.want {
+			t.Errorf("%d rows over %d, %d skipped: found %s, expected %s", c.spine, c.visible, c.skipped, got, c.want)
 		}
 	}
 	seen := []offline.Strategy{}
 	for spine := int64(1); spine < 100_000_000; spine *= 2 {
-		seen = append(seen, offline.Cheapest(spine, 1_000_000, 10))
+		seen = append(seen, offline.Cheapest(spine, 1_000_000, 0, 10))
 	}
 	if got := slices.Compact(seen); len(got) != 2 || got[0] != offline.Lateral {
 		t.Errorf("found %v, expected lateral for short spines and scan for long ones", got)

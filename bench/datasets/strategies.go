@@ -90,7 +90,7 @@ func (b *bench) strategies(ctx context.Context) error {
 				return fmt.Errorf("%s: the strategies found other winners", at.view)
 			}
 		}
-		chosen := offline.Cheapest(int64(at.spine), int64(history), floats+integers)
+		chosen := offline.Cheapest(int64(at.spine), int64(history), 0, floats+integers)
 		best := offline.Lateral
 		if scans.median() < laterals.median() {
 			best = offline.Scan
