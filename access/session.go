@@ -278,6 +278,24 @@ func (s *Session) Allows(action Action, kind Kind, name string) bool {
 	return s.policy.Decide(s.principal.Roles, action, kind, name).Allowed
 }
 
+// AllowsService decides, without a record, on a service with the views that it reads, or, where it has no name, on each view
+// that features read by reference take.
+func AllowsService(ctx context.Context, action Action, service *feature.ServiceVersion) bool {
+	s := SessionFrom(ctx)
+	if s == nil {
+		return false
+	}
+	if service.Name != "" {
+		return s.policy.DecideService(s.principal.Roles, action, service).Allowed
+	}
+	for _, v := range viewsRead(service) {
+		if !s.Allows(action, KindView, v.Name) {
+			return false
+		}
+	}
+	return true
+}
+
 // AllowsAny decides, without a record, whether there may be anything of the kind for the caller; see Policy.DecideAny.
 func AllowsAny(ctx context.Context, action Action, kind Kind) bool {
 	s := SessionFrom(ctx)

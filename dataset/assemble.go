@@ -29,8 +29,12 @@ var ArrowWriter = fmt.Sprintf("arrow-go %s, IPC stream, batches of %d rows or %d
 
 // result is what assembling a dataset found.
 type result struct {
-	rows        int64
-	columns     []ManifestColumn
+	// rows of the result, spineRows of the spine; leftOut says what became of the others.
+	rows, spineRows int64
+	leftOut         []LeftOut
+	columns         []ManifestColumn
+	// runs are the sequences of the winners of each view version, ascending.
+	runs        map[string][]int64
 	content     feature.Digest
 	arrowSHA256 feature.Digest
 }
@@ -43,7 +47,19 @@ type assembly struct {
 	spine *spool
 	// timestamp names the spine's column that says for when.
 	timestamp string
-	joiner    *offline.Joiner
+	// layout and rules are what prepare made.
+	layout *layout
+	rules  []*leaveOut
+	joiner *offline.Joiner
+}
+
+// prepare makes ready for a spine of these columns.
+func (a *assembly) prepare(spine []feature.Column, withStatuses bool, leaveOut []LeaveOut) (err error) {
+	if a.layout, err = newLayout(spine, a.plan, withStatuses); err != nil {
+		return err
+	}
+	a.rules, err = compileLeaveOut(leaveOut, a.layout)
+	return err
 }
 
 // stage is the views of one entity that take their keys from the same columns: one spine of keys serves them all.
@@ -236,27 +252,23 @@ func (a *assembly) inputs() (inputs []int, at int) {
 	return inputs, position(a.timestamp)
 }
 
-// zip writes one row per spine row: the spine's columns, then the plan's.
+// zip writes one row per spine row that no rule leaves out: the spine's columns, then the plan's.
 func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*result, error) {
-	columns := slices.Clone(a.spine.columns)
-	for _, c := range a.plan.Columns {
-		columns = append(columns, feature.Column{Name: c.Name, Type: c.Type})
-	}
-	res := &result{columns: describeColumns(a.spine.columns, a.plan)}
-	statuses := make([][read.Unavailable + 1]int64, len(a.plan.Columns))
+	columns := a.layout.columns
+	res, tally := &result{}, newTally(a.layout)
 	bytesHash := sha256.New()
 	writer := tabular.NewStreamWriter(io.MultiWriter(out, bytesHash), columns, false)
 	content := newContentHash(columns)
 	answers := a.plan.NewRow()
 	given, at := a.inputs()
 	inputs := make([]feature.Value, len(given))
-	row := make([]feature.Value, len(columns))
+	row, statuses := make([]feature.Value, len(columns)), make([]read.Status, len(a.plan.Columns))
 	for spineRow, err := range a.spine.rowsOf() {
 		if err != nil {
 			return nil, err
 		}
 		for _, st := range stages {
-			found, err := st.next(ctx, res.rows)
+			found, err := st.next(ctx, res.spineRows)
 			if err != nil {
 				return nil, err
 			}
@@ -274,17 +286,16 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 			inputs[i] = spineRow[column]
 		}
 		answers.Compute(inputs, spineRow[at].Timestamp())
-		copy(row, spineRow)
-		for i := range a.plan.Columns {
-			value, status := answers.Value(&a.plan.Columns[i])
-			row[len(spineRow)+i] = value
-			statuses[i][status]++
+		a.layout.fill(row, spineRow, answers, statuses)
+		left, err := leavesOut(a.rules, row, res.spineRows)
+		if err != nil {
+			return nil, err
 		}
-		for i, v := range row {
-			if v.IsNull() {
-				res.columns[i].Nulls++
-			}
+		res.spineRows++
+		if left {
+			continue
 		}
+		tally.add(row, statuses, answers)
 		content.add(row)
 		if err := writer.Append(row); err != nil {
 			return nil, err
@@ -306,14 +317,9 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 			return nil, st.err
 		}
 	}
-	for i := range statuses {
-		counts := map[string]int64{}
-		for s, n := range statuses[i] {
-			if n > 0 {
-				counts[read.Status(s).String()] = n
-			}
-		}
-		res.columns[len(a.spine.columns)+i].Statuses = counts
+	tally.finish(res)
+	for _, rule := range a.rules {
+		res.leftOut = append(res.leftOut, LeftOut{LeaveOut: rule.rule, Rows: rule.rows})
 	}
 	res.content = content.digest()
 	bytesHash.Sum(res.arrowSHA256[:0])

@@ -81,7 +81,13 @@ type Request struct {
 	Knowledge Knowledge
 	// AllowPartial builds also rows of times that no run of a view covered, and of views without a run.
 	AllowPartial bool
-	Principal    string
+	// WithStatuses asks for a column of statuses behind each feature.
+	WithStatuses bool
+	// LeaveOut are the rules by which rows are left out: the first that matches a row is the one that counts it.
+	LeaveOut  []LeaveOut
+	Principal string
+	// Roles are the principal's, for the manifest.
+	Roles []string
 }
 
 // Build reads the spine, an Arrow IPC stream unless the request says where the server reads it itself, writes the result to out as
@@ -98,12 +104,15 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		ID: "ds_" + strings.ToLower(rand.Text()), Name: req.Name, State: Released,
 		TimestampColumn: req.TimestampColumn, KeyMapping: req.KeyMapping, Joins: req.Joins, Features: req.Features, Purpose: req.Plan.Purpose,
 		Knowledge: req.Knowledge, MayLeak: req.Knowledge == KnowledgeEvent,
-		ArrowWriter: ArrowWriter, Principal: req.Principal, ServerVersion: b.version,
+		ArrowWriter: ArrowWriter, Principal: req.Principal, ServerVersion: b.version, Roles: req.Roles, WithStatuses: req.WithStatuses,
 	}
 	if s := req.Plan.Service; s.Name != "" {
 		m.Service, m.ServiceVersion, m.ServiceFingerprint = s.Name, s.Version, s.Fingerprint.String()
 	}
 	var err error
+	if m.Versions, err = versionsNow(ctx, b.pool); err != nil {
+		return nil, err
+	}
 	if m.Position, err = offline.ResolveAsOf(ctx, b.pool, req.AsOf); err != nil {
 		return nil, err
 	}
@@ -146,7 +155,13 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if err := offline.CheckReadable(ctx, b.pool, a.views, false); err != nil {
 		return nil, err
 	}
-	if a.spine, m.SpineOrigin, err = b.takeIn(ctx, &req, spine); err != nil {
+	a.spine, m.SpineOrigin, err = b.takeIn(ctx, &req, spine, func(columns []feature.Column) error {
+		if err := checkSpine(columns, req.Plan, req.TimestampColumn); err != nil {
+			return err
+		}
+		return a.prepare(columns, req.WithStatuses, req.LeaveOut)
+	})
+	if err != nil {
 		return nil, err
 	}
 	defer a.spine.close()
@@ -171,9 +186,8 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if err := file.copyTo(keeping.tee(out)); err != nil {
 		return nil, err
 	}
-	m.Rows, m.Columns = res.rows, res.columns
-	m.SpineDigest, m.ContentDigest = a.spine.digest.String(), res.content.String()
-	m.ArrowSHA256 = res.arrowSHA256.String()
+	m.SpineDigest = a.spine.digest.String()
+	m.take(res)
 	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { return insert(ctx, tx, m, a.views, a.spine) })
 	if err != nil {
 		return nil, err
@@ -384,6 +398,9 @@ func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out i
 		return &result{}, differences, nil
 	}
 	a.spine = spine
+	if err := a.prepare(spine.columns, m.WithStatuses, m.leaveOutOf()); err != nil {
+		return nil, nil, err
+	}
 	res, err := b.assemble(ctx, a, out)
 	if err != nil {
 		return nil, nil, err
@@ -417,7 +434,7 @@ func compare(m *Manifest, res *result) []string {
 				describeStatuses(c.Statuses), describeStatuses(kept.Statuses)))
 		}
 	}
-	return differences
+	return append(differences, compareTallies(m, res)...)
 }
 
 func describeStatuses(counts map[string]int64) string {

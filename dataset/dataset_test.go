@@ -413,11 +413,13 @@ func TestWhatWasTamperedWithIsNotSent(t *testing.T) {
 		want []string
 	}{
 		"a value": {`UPDATE headwater_history.delays_v1 SET mean = 21 WHERE entity_key = 'ORD' AND mean = 20`,
-			[]string{"found content digest ", "found Arrow SHA-256 "}},
+			[]string{"found content digest ", "found Arrow SHA-256 ", "column delays__mean: found least -0.5, greatest 30, mean 20.416666666666668, " +
+				"0 NaN, 3 distinct, expected least -0.5, greatest 30, mean 19.916666666666668, 0 NaN, 3 distinct"}},
 		"a value gone": {`UPDATE headwater_history.delays_v1 SET mean = NULL WHERE entity_key = 'ORD' AND mean = 20`,
 			[]string{"found content digest ", "found Arrow SHA-256 ", "column delays__mean: found 6 missing values, expected 3",
 				"column delays__mean: found NOT_YET_KNOWN in 1 rows, NO_KEY in 1 rows, NO_ROW in 1 rows, NULL in 3 rows, PRESENT in 3 rows, " +
-					"expected NOT_YET_KNOWN in 1 rows, NO_KEY in 1 rows, NO_ROW in 1 rows, PRESENT in 6 rows"}},
+					"expected NOT_YET_KNOWN in 1 rows, NO_KEY in 1 rows, NO_ROW in 1 rows, PRESENT in 6 rows",
+				"column delays__mean: found least -0.5, greatest 30, mean 19.833333333333332, 0 NaN, 2 distinct, expected least -0.5, greatest 30, mean "}},
 		"a row gone": {`DELETE FROM headwater_history.traffic_v1 WHERE entity_key = 'JFK|8'`,
 			[]string{"column traffic__load: found EXPIRED in 1 rows, NO_KEY in 2 rows, NO_ROW in 2 rows, PRESENT in 4 rows, " +
 				"expected EXPIRED in 1 rows, NOT_YET_KNOWN in 1 rows, NO_KEY in 2 rows, NO_ROW in 1 rows, PRESENT in 4 rows"}},
@@ -428,6 +430,12 @@ func TestWhatWasTamperedWithIsNotSent(t *testing.T) {
 			(SELECT id FROM headwater.dataset WHERE name = 'other')) o`, []string{"kept spine: found digest "}},
 		"a spine without its time": {`UPDATE headwater.dataset_spine SET data = o.data FROM (SELECT data FROM headwater.dataset_spine WHERE dataset_id =
 			(SELECT id FROM headwater.dataset WHERE name = 'renamed')) o`, []string{"kept spine: found it damaged, expected digest "}},
+		"a summary": {`UPDATE headwater.dataset SET manifest = jsonb_set(manifest, '{columns,5,summary,max}', '31')`,
+			[]string{"column delays__mean: found least -0.5, greatest 30, mean 19.916666666666668, 0 NaN, 3 distinct, expected least -0.5, greatest 31, mean"}},
+		"the runs": {`UPDATE headwater.dataset SET manifest = jsonb_set(manifest, '{views,0,runs}', '[1, 7]')`,
+			[]string{"view delays@1: found values of runs 1, expected runs 1, 7"}},
+		"the rows of the spine": {`UPDATE headwater.dataset SET manifest = jsonb_set(manifest, '{spine_rows}', '8')`,
+			[]string{"found 9 rows of the spine, expected 8"}},
 		"the fingerprint": {`UPDATE headwater.dataset SET manifest = jsonb_set(manifest, '{views,0,fingerprint}', '"00"')`,
 			[]string{"view: found delays@1 with fingerprint 01"}},
 	} {

@@ -13,7 +13,6 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
-	"github.com/headwaterhq/headwater/read"
 )
 
 // State is what may be done with a dataset.
@@ -72,8 +71,17 @@ type Manifest struct {
 	// SpineOrigin is nil for a spine that was sent.
 	SpineOrigin *SpineOrigin `json:"spine_origin,omitempty"`
 
-	Rows    int64            `json:"rows"`
-	Columns []ManifestColumn `json:"columns"`
+	// WithStatuses says that there is a column of statuses behind each feature.
+	WithStatuses bool `json:"with_statuses,omitempty"`
+	// LeftOut are the rules by which rows were left out, in the order in which they were asked.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+
+	// SpineRows are the rows of the spine. Rows are those of the result.
+	SpineRows int64 `json:"spine_rows,omitempty"`
+	Rows      int64 `json:"rows"`
+	// Summarizer is what made the summaries of the columns. Manifests without it have neither these nor runs nor SpineRows.
+	Summarizer string           `json:"summarizer,omitempty"`
+	Columns    []ManifestColumn `json:"columns"`
 	// SpineDigest and ContentDigest are SHA-256 over the canonical encodings, hex; ArrowSHA256 is that of the result as the
 	// Arrow IPC stream that ArrowWriter makes.
 	SpineDigest   string `json:"spine_digest"`
@@ -84,6 +92,10 @@ type Manifest struct {
 	Principal     string    `json:"principal"`
 	CreatedAt     time.Time `json:"created_at"`
 	ServerVersion string    `json:"server_version"`
+	// Versions are those of other software. nil in manifests that are older than they.
+	Versions *Versions `json:"versions,omitempty"`
+	// Roles are those that the principal had.
+	Roles []string `json:"roles,omitempty"`
 
 	// DeletedAt, DeletedBy and DeleteReason are set in state Deleted.
 	DeletedAt    *time.Time `json:"deleted_at,omitempty"`
@@ -100,18 +112,22 @@ type ManifestView struct {
 	// CoveredFrom and CoveredTo are nil where nothing is covered, and cut to the years 1 to 9999; see feature.Time.Calendar.
 	CoveredFrom *time.Time `json:"covered_from,omitempty"`
 	CoveredTo   *time.Time `json:"covered_to,omitempty"`
+	// Runs are the sequences of the runs that wrote the rows whose values are in the dataset, ascending.
+	Runs []int64 `json:"runs,omitempty"`
 }
 
 // ManifestColumn is one column of the result.
 type ManifestColumn struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
-	// Origin is `spine`, or `feature:VIEW@VERSION.NAME`.
+	// Origin is `spine`, `feature:VIEW@VERSION.NAME`, or `status:VIEW@VERSION.NAME`.
 	Origin string `json:"origin"`
 	// Nulls is how many of the rows hold no value.
 	Nulls int64 `json:"nulls"`
 	// Statuses counts the rows of a feature by status.
 	Statuses map[string]int64 `json:"statuses,omitempty"`
+	// Summary is nil of statuses, and in manifests without a Summarizer.
+	Summary *Summary `json:"summary,omitempty"`
 }
 
 // Ref is `NAME@VERSION`.
@@ -218,16 +234,4 @@ func insert(ctx context.Context, tx pgx.Tx, m *Manifest, views []offline.AsOf, s
 		}
 	}
 	return nil
-}
-
-// describeColumns is the result's columns before any row was seen.
-func describeColumns(spine []feature.Column, plan *read.Plan) []ManifestColumn {
-	columns := make([]ManifestColumn, 0, len(spine)+len(plan.Columns))
-	for _, c := range spine {
-		columns = append(columns, ManifestColumn{Name: c.Name, Type: c.Type.String(), Origin: "spine"})
-	}
-	for _, c := range plan.Columns {
-		columns = append(columns, ManifestColumn{Name: c.Name, Type: c.Type.String(), Origin: "feature:" + c.Ref()})
-	}
-	return columns
 }

@@ -53,10 +53,10 @@ func timestampOf(origin *offline.SpineScope) string {
 	return origin.Sources[0].EventTime
 }
 
-// takeIn has the spine of a request: what was sent, or what the server reads itself.
-func (b *Builder) takeIn(ctx context.Context, req *Request, sent io.Reader) (*spool, *SpineOrigin, error) {
+// takeIn has the spine of a request: what was sent, or what the server reads itself. check is called with its columns before any row.
+func (b *Builder) takeIn(ctx context.Context, req *Request, sent io.Reader, check func([]feature.Column) error) (*spool, *SpineOrigin, error) {
 	if req.Origin == nil {
-		s, err := takeSpine(sent, req.Plan, req.TimestampColumn)
+		s, err := takeSpine(sent, req.TimestampColumn, check)
 		return s, nil, err
 	}
 	if sent != nil {
@@ -79,24 +79,25 @@ func (b *Builder) takeIn(ctx context.Context, req *Request, sent io.Reader) (*sp
 		return nil, nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return readSpine(ctx, conn, *req.Origin, req.Plan, req.TimestampColumn)
+	return readSpine(ctx, conn, req, check)
 }
 
 // readSpine reads a spine from sources. That its columns are what the plan needs is made sure of before any row is read.
-func readSpine(ctx context.Context, conn *pgx.Conn, scope offline.SpineScope, plan *read.Plan, timestamp string) (_ *spool, _ *SpineOrigin, err error) {
-	scope.Wanted = wanted(plan)
+func readSpine(ctx context.Context, conn *pgx.Conn, req *Request, check func([]feature.Column) error) (_ *spool, _ *SpineOrigin, err error) {
+	scope := *req.Origin
+	scope.Wanted = wanted(req.Plan)
 	in, err := offline.OpenSpine(ctx, conn, scope)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, in.Close(ctx)) }()
-	if err := checkSpine(in.Columns, plan, timestamp); err != nil {
+	if err := check(in.Columns); err != nil {
 		return nil, nil, err
 	}
 	if err := in.Read(ctx); err != nil {
 		return nil, nil, err
 	}
-	s, err := spoolRows(in.Columns, storable(in.Columns, func(emit func([]feature.Value) error) error { return in.Rows(ctx, emit) }), timestamp)
+	s, err := spoolRows(in.Columns, storable(in.Columns, func(emit func([]feature.Value) error) error { return in.Rows(ctx, emit) }), req.TimestampColumn)
 	if err != nil {
 		return nil, nil, err
 	}

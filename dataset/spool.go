@@ -19,7 +19,6 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
-	"github.com/headwaterhq/headwater/read"
 )
 
 // scratch is a file that nobody else sees: it has no name once it is open, so a process that is killed leaves none behind.
@@ -103,13 +102,13 @@ func (c *contentHash) digest() (d feature.Digest) {
 	return d
 }
 
-// takeSpine takes in a spine as a client sends it.
-func takeSpine(r io.Reader, plan *read.Plan, timestamp string) (*spool, error) {
+// takeSpine takes in a spine as a client sends it, of columns that check has nothing against.
+func takeSpine(r io.Reader, timestamp string, check func(columns []feature.Column) error) (*spool, error) {
 	in, err := tabular.NewStreamReader(r)
 	if err != nil {
 		return nil, badSpine(err)
 	}
-	if err := checkSpine(in.Columns, plan, timestamp); err != nil {
+	if err := check(in.Columns); err != nil {
 		return nil, err
 	}
 	return spoolRows(in.Columns, in.Rows(), timestamp)

@@ -362,15 +362,15 @@ func (c *compilation) namespace(name string) bool {
 
 func (c *compilation) loneName(e ast.Expr, name string) {
 	switch {
-	case name == rowName && c.scope.rows:
+	case name == rowName && c.scope.rows != "":
 		c.at(e.ID(), "found row alone, expected row.COLUMN")
-	case name == requestName && !c.scope.rows:
+	case name == requestName && c.scope.rows == "":
 		c.at(e.ID(), "found request alone, expected request.NAME: %s", c.inputList())
 	case c.scope.view(name) != nil:
 		c.at(e.ID(), "found view %s alone, expected %s.FEATURE", name, name)
 	default:
 		message := fmt.Sprintf("found the name %s, expected request.NAME or VIEW.FEATURE", name)
-		if c.scope.rows {
+		if c.scope.rows != "" {
 			message = fmt.Sprintf("found the name %s, expected %s.COLUMN", name, rowName)
 		}
 		if findColumn(c.scope.inputs, name) != nil {
@@ -390,7 +390,7 @@ func (c *compilation) loneName(e ast.Expr, name string) {
 // reference resolves OWNER.NAME to the name under which it is declared.
 func (c *compilation) reference(owner ast.Expr, name string) (string, bool) {
 	of := owner.AsIdent()
-	if c.scope.rows {
+	if c.scope.rows != "" {
 		return c.rowReference(owner, of, name)
 	}
 	if of == requestName {
@@ -478,8 +478,8 @@ func (c *compilation) checked(found *cel.Type, result feature.Type) {
 	}))
 	if want := celType(result); len(c.problems) == 0 && !want.IsExactType(found) && !(found.Kind() == types.DynKind && c.isNull()) {
 		message := fmt.Sprintf("found an expression of type %s, expected %s, the type of the feature", typeText(found), result)
-		if c.scope.rows {
-			message = fmt.Sprintf("found an expression of type %s, expected one of type bool that is true for rows that are well", typeText(found))
+		if c.scope.rows != "" {
+			message = fmt.Sprintf("found an expression of type %s, expected one of type bool that %s", typeText(found), c.scope.rows)
 		}
 		switch {
 		case result == feature.TypeFloat64 && found.Kind() == types.IntKind:

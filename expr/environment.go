@@ -33,8 +33,9 @@ type scope struct {
 	// views are those that the view reads, in its order, with their features; nil features are of a view that is not known
 	// here.
 	views []scopeView
-	// rows says that the expression is about the columns of a row, which stand as the features of a view called row.
-	rows bool
+	// rows is set where the expression is about the columns of a row, which stand as the features of a view called row: it says
+	// what the expression does for which rows.
+	rows string
 }
 
 type scopeView struct {

@@ -46,16 +46,23 @@ func (r Ref) String() string {
 // Evaluate gives the value of the expression for arguments in the order of Reads, at the time of the read or of the spine's
 // row. failed says that it has none because its evaluation failed; the value is NULL then.
 func (e *Expression) Evaluate(args []feature.Value, at feature.Time) (value feature.Value, failed bool) {
+	value, err := e.evaluate(args, at)
+	if err != nil {
+		return feature.Null(), true
+	}
+	return value, false
+}
+
+func (e *Expression) evaluate(args []feature.Value, at feature.Time) (feature.Value, error) {
 	a := arguments.Get().(*activation)
 	*a = activation{expression: e, args: args, at: at}
 	v, _, err := e.program.Eval(a)
 	*a = activation{}
 	arguments.Put(a)
 	if err != nil {
-		return feature.Null(), true
+		return feature.Null(), err
 	}
-	value, err = fromCEL(v, e.result)
-	return value, err != nil
+	return fromCEL(v, e.result)
 }
 
 var arguments = sync.Pool{New: func() any { return new(activation) }}

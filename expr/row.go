@@ -21,7 +21,16 @@ type Row struct {
 
 // CompileRow compiles an expression of type bool over the columns of a row. The problems have places in the CEL, and no field.
 func CompileRow(text string, columns []feature.Column) (*Row, []feature.Problem) {
-	s := &scope{views: []scopeView{{name: rowName, features: columns, known: true}}, rows: true}
+	return compileRow(text, columns, "is true for rows that are well")
+}
+
+// CompileLeaveOut is CompileRow for an expression that is true for rows to leave out.
+func CompileLeaveOut(text string, columns []feature.Column) (*Row, []feature.Problem) {
+	return compileRow(text, columns, "is true for rows to leave out")
+}
+
+func compileRow(text string, columns []feature.Column, meaning string) (*Row, []feature.Problem) {
+	s := &scope{views: []scopeView{{name: rowName, features: columns, known: true}}, rows: meaning}
 	x, problems := compile(text, s, feature.TypeBool)
 	if len(problems) > 0 {
 		return nil, problems
@@ -38,6 +47,13 @@ func CompileRow(text string, columns []feature.Column) (*Row, []feature.Problem)
 func (r *Row) Holds(values []feature.Value) bool {
 	value, failed := r.expression.Evaluate(values, 0)
 	return !failed && (value.IsNull() || value.Bool())
+}
+
+// IsTrue reports whether the expression is true of a row, whose values are in the order of Columns: NULL is not. An error says
+// why its evaluation failed.
+func (r *Row) IsTrue(values []feature.Value) (bool, error) {
+	value, err := r.expression.evaluate(values, 0)
+	return err == nil && value.Bool(), err
 }
 
 // rowReference resolves row.COLUMN.

@@ -168,6 +168,7 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 			View: p.View, ViewVersion: int32(p.Version), Rows: p.Rows, First: timestamppb.New(p.First), Last: timestamppb.New(p.Last),
 		})
 	}
+	addTallies(out, m)
 	for name, version := range m.Followed {
 		if out.Followed == nil {
 			out.Followed = map[string]int32{}
@@ -177,7 +178,7 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 	for _, c := range m.Columns {
 		t, _ := feature.ParseType(c.Type)
 		column := &headwaterv1.ManifestColumn{
-			Name: c.Name, Type: wire.TypeOf(t), TypeName: c.Type, Origin: c.Origin, Nulls: c.Nulls,
+			Name: c.Name, Type: wire.TypeOf(t), TypeName: c.Type, Origin: c.Origin, Nulls: c.Nulls, Summary: columnSummary(c.Summary, t),
 		}
 		for status := range headwaterv1.ValueStatus_name {
 			s := headwaterv1.ValueStatus(status)
@@ -196,7 +197,7 @@ func manifestViews(views []dataset.ManifestView) []*headwaterv1.ManifestView {
 	for _, v := range views {
 		out = append(out, &headwaterv1.ManifestView{
 			View: v.View, Version: int32(v.Version), Fingerprint: v.Fingerprint, Seq: v.Seq,
-			CoveredFrom: timestampOf(v.CoveredFrom), CoveredTo: timestampOf(v.CoveredTo),
+			CoveredFrom: timestampOf(v.CoveredFrom), CoveredTo: timestampOf(v.CoveredTo), Runs: v.Runs,
 		})
 	}
 	return out

@@ -141,24 +141,41 @@ func missingDataset(ctx context.Context, err error) error {
 	return errors.Join(requireAnyRead(ctx), err)
 }
 
-// builtOf is what a dataset was built of, by service or by references, at the versions that it reads.
+// builtOf is what a dataset was built of, by service or by references, at the versions that it reads, for who may read it.
 func (s *datasetService) builtOf(ctx context.Context, m *dataset.Manifest) (*feature.ServiceVersion, error) {
-	catalog := s.registry.Catalog()
-	if len(m.Features) > 0 {
-		service, _, err := referenced(m.Features, catalog.PastView)
-		if err != nil {
-			return nil, err
-		}
-		return service, access.RequireViews(ctx, access.ActionReadOffline, service)
-	}
-	service, err := catalog.PastService(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion))
+	service, err := s.builtBy(m)
 	if err != nil {
 		return nil, err
+	}
+	if service.Name == "" {
+		return service, access.RequireViews(ctx, access.ActionReadOffline, service)
 	}
 	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
 		return nil, err
 	}
 	return s.followed(service, m)
+}
+
+// builtBy is the service of a dataset, or what stands for one that has no name, before it is decided who may read it.
+func (s *datasetService) builtBy(m *dataset.Manifest) (*feature.ServiceVersion, error) {
+	catalog := s.registry.Catalog()
+	if len(m.Features) > 0 {
+		service, _, err := referenced(m.Features, catalog.PastView)
+		return service, err
+	}
+	return catalog.PastService(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion))
+}
+
+// shownTo is a manifest as the caller may see it who may know of it: values are for who may read the dataset.
+func (s *datasetService) shownTo(ctx context.Context, m *dataset.Manifest) (*headwaterv1.Manifest, error) {
+	service, err := s.builtBy(m)
+	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) {
+		return withoutValues(manifestOf(m)), nil
+	}
+	if _, err := s.builtOf(ctx, m); err != nil {
+		return nil, err
+	}
+	return manifestOf(m), nil
 }
 
 func joinsOf(joins []*headwaterv1.DatasetJoin) []dataset.Join {

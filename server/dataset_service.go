@@ -39,9 +39,6 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	if err != nil {
 		return err
 	}
-	if err := unbuilt(header); err != nil {
-		return err
-	}
 	origin, err := s.origin(ctx, header)
 	if err != nil {
 		return err
@@ -69,6 +66,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	request := dataset.Request{
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name, Origin: origin,
+		Roles: access.PrincipalFrom(ctx).Roles, WithStatuses: header.GetWithStatuses(), LeaveOut: leaveOutOf(header.GetLeaveOut()),
 	}
 	if header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT {
 		request.Knowledge = dataset.KnowledgeEvent
@@ -86,18 +84,6 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	return stream.Send(&headwaterv1.BuildDatasetResponse{
 		Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: manifestOf(manifest)},
 	})
-}
-
-// unbuilt refuses what a header may ask for and nothing does yet.
-func unbuilt(header *headwaterv1.BuildDatasetHeader) error {
-	for name, asked := range map[string]bool{
-		"with_statuses": header.GetWithStatuses(), "leave_out": len(header.GetLeaveOut()) > 0,
-	} {
-		if asked {
-			return fault.New(fault.Unimplemented, "this version of Headwater does not build datasets with %s yet", name)
-		}
-	}
-	return nil
 }
 
 func (s *datasetService) DiffDatasets(ctx context.Context, req *headwaterv1.DiffDatasetsRequest) (*headwaterv1.DiffDatasetsResponse, error) {
@@ -174,7 +160,8 @@ func (s *datasetService) GetDataset(ctx context.Context, req *headwaterv1.GetDat
 	if err != nil {
 		return nil, err
 	}
-	return &headwaterv1.GetDatasetResponse{Manifest: manifestOf(m)}, nil
+	shown, err := s.shownTo(ctx, m)
+	return &headwaterv1.GetDatasetResponse{Manifest: shown}, err
 }
 
 func (s *datasetService) ListDatasets(ctx context.Context, req *headwaterv1.ListDatasetsRequest) (*headwaterv1.ListDatasetsResponse, error) {
@@ -188,7 +175,7 @@ func (s *datasetService) ListDatasets(ctx context.Context, req *headwaterv1.List
 	}
 	resp := &headwaterv1.ListDatasetsResponse{}
 	for _, m := range shown {
-		resp.Datasets = append(resp.Datasets, manifestOf(m))
+		resp.Datasets = append(resp.Datasets, withoutDetails(manifestOf(m)))
 	}
 	return resp, nil
 }

@@ -117,7 +117,7 @@ func TestDatasets(t *testing.T) {
 		t.Errorf("found %v and %d bytes", err, len(sent))
 	}
 	v, err := p.datasets.VerifyDataset(p.admin, &headwaterv1.VerifyDatasetRequest{Dataset: m.GetId()})
-	if err != nil || v.GetSame() || len(v.GetDifferences()) != 2 || v.GetFoundContentDigest() == m.GetContentDigest() {
+	if err != nil || v.GetSame() || len(v.GetDifferences()) != 3 || v.GetFoundContentDigest() == m.GetContentDigest() {
 		t.Errorf("found %v, %v", v, err)
 	}
 	if _, err := p.pool.Exec(p.admin, `DELETE FROM headwater.dataset_spine WHERE dataset_id = $1`, m.GetId()); err != nil {

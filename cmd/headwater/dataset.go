@@ -37,7 +37,9 @@ The server reads the spine itself where its rows are in a source: with --spine-s
 
 Features are those of a service, or are listed by --feature. With --join the views of an entity are read once for each of
 several columns: with --join home_:airport=home_airport --join away_:airport=away_airport each feature of views of airports is
-two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
+two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.
+
+Rows are left out only where rules ask for it, and the manifest counts by which: the first that matches, in the order given.`,
 		Args: takesNone,
 		RunE: a.document(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			switch {
@@ -94,6 +96,8 @@ two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.`,
 	flags.StringVar(&knowledge, "knowledge", "arrival", "what a row may know: arrival, what was available at its time; or event, what was true by then, "+
 		"whenever it arrived: values may leak from the future")
 	flags.BoolVar(&header.AllowPartial, "allow-partial", false, "also rows of times that no run of a view covers; the manifest counts them")
+	flags.BoolVar(&header.WithStatuses, "with-statuses", false, "a column NAME__status behind each feature: PRESENT, NULL, NO_ROW and so on")
+	addLeaveOutFlags(flags, header)
 	flags.StringVar(&mapping, "key-mapping", "", "join keys that the spine calls otherwise, KEY=COLUMN[,KEY2=COLUMN2]")
 	flags.StringArrayVar(&joins, "join", nil, "views to read by other columns, under a prefix: PREFIX:KEY=COLUMN[,KEY2=COLUMN2][@VIEW,VIEW2]; again for more")
 	return cmd
@@ -354,6 +358,7 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 	if m.GetMayLeak() {
 		facts.add("knowledge", "event: VALUES MAY LEAK FROM THE FUTURE")
 	}
+	resultFacts(&facts, m)
 	facts.add("timestamp", m.GetTimestampColumn())
 	if o := m.GetSpineOrigin(); o != nil {
 		facts.add("spine", originText(o))
@@ -374,10 +379,11 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 	facts.add("content digest", m.GetContentDigest())
 	facts.add("arrow sha256", m.GetArrowSha256()+" ("+m.GetArrowWriter()+")")
 	facts.add("created", moment(m.GetCreatedAt())+" by "+m.GetPrincipal()+", server "+m.GetServerVersion())
+	madeFacts(&facts, m)
 
-	views := section{title: "views", table: table{header: []string{"VIEW", "RUN#", "COVERS", "FINGERPRINT"}}}
+	views := section{title: "views", table: table{header: []string{"VIEW", "RUN#", "COVERS", "FINGERPRINT", "VALUES OF RUNS"}}}
 	for _, v := range m.GetViews() {
-		views.add(v.View+"@"+number(v.Version), number(v.Seq), span(v.CoveredFrom, v.CoveredTo), short(v.Fingerprint))
+		views.add(v.View+"@"+number(v.Version), number(v.Seq), span(v.CoveredFrom, v.CoveredTo), short(v.Fingerprint), runsText(v.Runs))
 	}
 	partial := section{title: "not covered", table: table{header: []string{"VIEW", "ROWS#", "FIRST", "LAST"}}}
 	for _, p := range m.GetPartial() {
@@ -391,10 +397,11 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 		}
 		columns.add(c.Name, columnType(c), c.Origin, number(c.Nulls), strings.Join(statuses, ", "))
 	}
+	sections := []section{facts, views}
 	if len(m.GetPartial()) > 0 {
-		return []section{facts, views, partial, columns}
+		sections = append(sections, partial)
 	}
-	return []section{facts, views, columns}
+	return append(append(sections, columns), resultSections(m)...)
 }
 
 // columnType is a column's type as definitions write it; an older server sends it without parameters.

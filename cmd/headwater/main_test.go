@@ -327,7 +327,7 @@ func TestDatasetBuild(t *testing.T) {
 	do(arguments(out)...).expect(t, exitDone, ""+
 		"id              ds_1\ndataset         delays@1\nstate           released\nservice         delays@3\nposition        2\nrows            2\n"+
 		"timestamp       timestamp\nspine digest    5p\ncontent digest  c0\narrow sha256    "+manifestSum(t, arguments)+" (w1)\ncreated         2001-02-03T04:05:06Z by ann, server v0\n"+
-		"\nviews\n  VIEW              RUN  COVERS  FINGERPRINT\n  airport_delays@1    2          f1\n"+
+		"\nviews\n  VIEW              RUN  COVERS  FINGERPRINT  VALUES OF RUNS\n  airport_delays@1    2          f1\n"+
 		"\ncolumns\n  COLUMN                      TYPE    ORIGIN                             NULLS  STATUSES\n"+
 		"  origin                      string  spine                                  0\n"+
 		"  airport_delays__departures  int64   feature:airport_delays.departures      1  1 NO_ROW\n", "")

@@ -712,7 +712,8 @@ type LeaveOutRule_AllMissing struct {
 }
 
 type LeaveOutRule_Condition struct {
-	// Rows for which this CEL expression over the columns of the result is true.
+	// Rows for which this CEL expression over the columns of the result, `row.NAME`, is true. NULL is not. A row for which it
+	// cannot be evaluated refuses the dataset.
 	Condition string `protobuf:"bytes,3,opt,name=condition,proto3,oneof"`
 }
 
@@ -1197,6 +1198,7 @@ func (x *Manifest) GetDeletedBy() string {
 	return ""
 }
 
+// A rule, and the rows that it was the first to match.
 type LeftOut struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rule          *LeaveOutRule          `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
@@ -1457,11 +1459,12 @@ func (x *SpineSource) GetLoadNumber() int64 {
 	return 0
 }
 
+// Empty: it could not be known.
 type SoftwareVersions struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Server string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
 	Cel    string                 `protobuf:"bytes,2,opt,name=cel,proto3" json:"cel,omitempty"`
-	// Of time zones.
+	// The release of the time-zone database of the server's machine, such as 2026a.
 	Tzdata        string `protobuf:"bytes,3,opt,name=tzdata,proto3" json:"tzdata,omitempty"`
 	Postgres      string `protobuf:"bytes,4,opt,name=postgres,proto3" json:"postgres,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1527,8 +1530,9 @@ func (x *SoftwareVersions) GetPostgres() string {
 }
 
 type AppliedPolicy struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Roles         []string               `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that the builder had.
+	Roles         []string `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1692,7 +1696,7 @@ type ManifestView struct {
 	Seq         int64                  `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
 	CoveredFrom *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=covered_from,json=coveredFrom,proto3" json:"covered_from,omitempty"`
 	CoveredTo   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=covered_to,json=coveredTo,proto3" json:"covered_to,omitempty"`
-	// The sequences of the runs that wrote the rows whose values are in the dataset, ascending.
+	// The sequences of the runs that wrote the rows whose values are in the dataset, ascending. Not in lists of datasets.
 	Runs          []int64 `protobuf:"varint,7,rep,packed,name=runs,proto3" json:"runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1781,14 +1785,15 @@ type ManifestColumn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Type  ValueType              `protobuf:"varint,2,opt,name=type,proto3,enum=headwater.v1.ValueType" json:"type,omitempty"`
-	// Where it comes from: `spine`, or `feature:VIEW@VERSION.NAME`.
+	// Where it comes from: `spine`, `feature:VIEW@VERSION.NAME`, or, of a column of statuses, `status:VIEW@VERSION.NAME`.
 	Origin string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
 	// Of the result's rows.
 	Nulls int64 `protobuf:"varint,4,opt,name=nulls,proto3" json:"nulls,omitempty"`
 	// Why the values of a feature are missing.
 	Statuses []*StatusCount `protobuf:"bytes,5,rep,name=statuses,proto3" json:"statuses,omitempty"`
 	// The type as definitions write it, with what `type` leaves open: `decimal(12, 2)`, `list(int64)`, `vector(128)`.
-	TypeName      string         `protobuf:"bytes,6,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
+	TypeName string `protobuf:"bytes,6,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
+	// Of the result's rows. Unset for columns of statuses, in lists of datasets, and in manifests of servers that made none.
 	Summary       *ColumnSummary `protobuf:"bytes,7,opt,name=summary,proto3" json:"summary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1873,10 +1878,11 @@ func (x *ManifestColumn) GetSummary() *ColumnSummary {
 	return nil
 }
 
-// Of the values that are there: not NULL, and of floats not NaN.
+// Of the values that are there: not NULL, and of floats not NaN. min, max and mean are values, and unset for callers who may
+// not read the dataset.
 type ColumnSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unset where there are no values, and of types without an order.
+	// Unset where there are no values, of bytes, lists and vectors, and of text of more than 256 bytes.
 	Min *Value `protobuf:"bytes,1,opt,name=min,proto3" json:"min,omitempty"`
 	Max *Value `protobuf:"bytes,2,opt,name=max,proto3" json:"max,omitempty"`
 	// Of numbers: the mean, rounded once. Unset where there are no values, or one is infinite.

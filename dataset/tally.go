@@ -1,0 +1,175 @@
+package dataset
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/read"
+)
+
+// tally is what the manifest says of the rows of a result. Its memory does not grow with them.
+type tally struct {
+	layout  *layout
+	columns []ManifestColumn
+	// statuses are by feature of the plan, summaries by column: nil of statuses, which are counted.
+	statuses  [][read.Unavailable + 1]int64
+	summaries []*summarizer
+	// runs are by view of the plan.
+	runs []sequences
+}
+
+func newTally(l *layout) *tally {
+	t := &tally{
+		layout: l, columns: l.describe(), statuses: make([][read.Unavailable + 1]int64, len(l.plan.Columns)),
+		summaries: make([]*summarizer, len(l.columns)), runs: make([]sequences, len(l.plan.Views)),
+	}
+	for i := range l.columns {
+		if !l.isStatus(i) {
+			t.summaries[i] = newSummarizer(l.columns[i].Type)
+		}
+	}
+	return t
+}
+
+// add takes a row of the result, with the statuses of its features and what it was made of.
+func (t *tally) add(row []feature.Value, statuses []read.Status, answers *read.Row) {
+	for i, s := range statuses {
+		t.statuses[i][s]++
+	}
+	for i, s := range t.summaries {
+		switch {
+		case row[i].IsNull():
+			t.columns[i].Nulls++
+		case s != nil:
+			s.add(row[i])
+		}
+	}
+	for i := range t.runs {
+		if w := answers.Winner(i); w.Status == read.Present || w.Status == read.Stale {
+			t.runs[i].add(w.RunSeq)
+		}
+	}
+}
+
+// finish gives the result what was counted.
+func (t *tally) finish(res *result) {
+	for i := range t.statuses {
+		counts := map[string]int64{}
+		for s, n := range t.statuses[i] {
+			if n > 0 {
+				counts[read.Status(s).String()] = n
+			}
+		}
+		t.columns[t.layout.at(i)].Statuses = counts
+	}
+	for i, s := range t.summaries {
+		if s != nil {
+			t.columns[i].Summary = s.summary()
+		}
+	}
+	res.columns = t.columns
+	res.runs = map[string][]int64{}
+	for i := range t.layout.plan.Views {
+		ref := t.layout.plan.Views[i].Version.Ref()
+		// A view that several joins read is one view.
+		for k := range t.layout.plan.Views[:i] {
+			if t.layout.plan.Views[k].Version.Ref() == ref {
+				t.runs[i].merge(t.runs[k])
+			}
+		}
+		res.runs[ref] = t.runs[i].list()
+	}
+}
+
+// sequences is a set of sequences of runs, a bit for each.
+type sequences []uint64
+
+func (s *sequences) add(seq int64) {
+	at := int(seq / 64)
+	if at >= len(*s) {
+		*s = append(*s, make([]uint64, at+1-len(*s))...)
+	}
+	(*s)[at] |= 1 << (seq % 64)
+}
+
+func (s *sequences) merge(o sequences) {
+	for i, word := range o {
+		if i == len(*s) {
+			*s = append(*s, 0)
+		}
+		(*s)[i] |= word
+	}
+}
+
+// list is the sequences, ascending.
+func (s sequences) list() []int64 {
+	var list []int64
+	for i, word := range s {
+		for ; word != 0; word &= word - 1 {
+			list = append(list, int64(i)*64+int64(bits.TrailingZeros64(word)))
+		}
+	}
+	return list
+}
+
+// take gives the manifest what assembling found.
+func (m *Manifest) take(res *result) {
+	m.Rows, m.SpineRows, m.LeftOut, m.Columns, m.Summarizer = res.rows, res.spineRows, res.leftOut, res.columns, Summarizer
+	m.ContentDigest, m.ArrowSHA256 = res.content.String(), res.arrowSHA256.String()
+	for i := range m.Views {
+		m.Views[i].Runs = res.runs[fmt.Sprintf("%s@%d", m.Views[i].View, m.Views[i].Version)]
+	}
+}
+
+// compareTallies lists how what was counted of a result differs from the manifest, where that has it. Summaries that were made
+// otherwise say nothing of each other.
+func compareTallies(m *Manifest, res *result) []string {
+	if m.Summarizer == "" {
+		return nil
+	}
+	var differences []string
+	if res.spineRows != m.SpineRows {
+		differences = append(differences, fmt.Sprintf("found %d rows of the spine, expected %d", res.spineRows, m.SpineRows))
+	}
+	for i := range m.LeftOut {
+		if found, kept := &res.leftOut[i], &m.LeftOut[i]; found.Rows != kept.Rows {
+			differences = append(differences, fmt.Sprintf("left out %s: found %d rows, expected %d", kept.LeaveOut.String(), found.Rows, kept.Rows))
+		}
+	}
+	for i := range m.Views {
+		kept := &m.Views[i]
+		ref := fmt.Sprintf("%s@%d", kept.View, kept.Version)
+		if found := res.runs[ref]; !slices.Equal(found, kept.Runs) {
+			differences = append(differences, fmt.Sprintf("view %s: found values of %s, expected %s", ref, describeRuns(found), describeRuns(kept.Runs)))
+		}
+	}
+	for i, c := range res.columns {
+		if i >= len(m.Columns) || m.Summarizer != Summarizer {
+			break
+		}
+		if kept := m.Columns[i].Summary; !c.Summary.equal(kept) {
+			differences = append(differences, fmt.Sprintf("column %s: found %s, expected %s", c.Name, c.Summary, kept))
+		}
+	}
+	return differences
+}
+
+// describeRuns is sequences for a message, as many as a reader looks through.
+func describeRuns(seqs []int64) string {
+	const most = 10
+	if len(seqs) == 0 {
+		return "no run"
+	}
+	texts := make([]string, 0, most)
+	for _, seq := range seqs[:min(len(seqs), most)] {
+		texts = append(texts, fmt.Sprint(seq))
+	}
+	list := "runs " + strings.Join(texts, ", ")
+	if more := len(seqs) - most; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
+}
