@@ -29,7 +29,7 @@ if ! diff -ru gen "$fresh/gen"; then
 	exit 1
 fi
 .cache/python/bin/python python/generate.py "$fresh/stubs"
-if ! diff -ru --exclude __pycache__ "$stubs" "$fresh/stubs"; then
+if ! diff -rq --exclude __pycache__ "$stubs" "$fresh/stubs"; then
 	printf '%s is not what proto/ generates; run `make generate` and commit the result.\n' "$stubs" >&2
 	exit 1
 fi

@@ -209,7 +209,7 @@ class Progress(_message.Message):
     def __init__(self, phase: _Optional[str] = ..., rows_done: _Optional[int] = ..., rows_total: _Optional[int] = ..., chunks_done: _Optional[int] = ..., chunks_total: _Optional[int] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RunInput(_message.Message):
-    __slots__ = ("source", "source_version", "source_fingerprint", "load_number", "loads", "rows_read", "view", "view_version", "view_seq", "relation", "rows_digest", "duplicates")
+    __slots__ = ("source", "source_version", "source_fingerprint", "load_number", "loads", "rows_read", "view", "view_version", "view_seq", "relation", "rows_digest", "duplicates", "kept")
     class Load(_message.Message):
         __slots__ = ("id", "file_name", "file_sha256", "rows")
         ID_FIELD_NUMBER: _ClassVar[int]
@@ -233,6 +233,7 @@ class RunInput(_message.Message):
     RELATION_FIELD_NUMBER: _ClassVar[int]
     ROWS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
     source: str
     source_version: int
     source_fingerprint: str
@@ -245,7 +246,8 @@ class RunInput(_message.Message):
     relation: str
     rows_digest: str
     duplicates: int
-    def __init__(self, source: _Optional[str] = ..., source_version: _Optional[int] = ..., source_fingerprint: _Optional[str] = ..., load_number: _Optional[int] = ..., loads: _Optional[_Iterable[_Union[RunInput.Load, _Mapping]]] = ..., rows_read: _Optional[int] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., view_seq: _Optional[int] = ..., relation: _Optional[str] = ..., rows_digest: _Optional[str] = ..., duplicates: _Optional[int] = ...) -> None: ...
+    kept: bool
+    def __init__(self, source: _Optional[str] = ..., source_version: _Optional[int] = ..., source_fingerprint: _Optional[str] = ..., load_number: _Optional[int] = ..., loads: _Optional[_Iterable[_Union[RunInput.Load, _Mapping]]] = ..., rows_read: _Optional[int] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., view_seq: _Optional[int] = ..., relation: _Optional[str] = ..., rows_digest: _Optional[str] = ..., duplicates: _Optional[int] = ..., kept: bool = ...) -> None: ...
 
 class Ledger(_message.Message):
     __slots__ = ("read", "accepted", "quarantined", "duplicate", "dropped", "too_late", "used", "filtered", "unaccounted", "reasons", "produced", "unchanged", "inserted", "withdrawn", "live_before", "live_after", "computed", "output_quarantined", "output_dropped")
