@@ -361,3 +361,41 @@ func TestBoundsOfSpines(t *testing.T) {
 		t.Errorf("found %v\nexpected %s", err, want)
 	}
 }
+
+// An ORDER BY holds for the spine, whatever plan Postgres makes: with workers, too.
+func TestSpinesKeepTheirOrder(t *testing.T) {
+	src := readings()
+	pool := createSource(t, src)
+	const rows = 20_000
+	var all [][]feature.Value
+	for i := range rows {
+		all = append(all, row(fmt.Sprintf("%05d", i*7919%rows)))
+	}
+	appendRows(t, pool, src, 0, all...)
+	var name string
+	if err := pool.QueryRow(t.Context(), "SELECT current_database()").Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range []string{"parallel_setup_cost = 0", "parallel_tuple_cost = 0", "min_parallel_table_scan_size = 0", "max_parallel_workers_per_gather = 4"} {
+		if _, err := pool.Exec(t.Context(), fmt.Sprintf(`ALTER DATABASE "%s" SET %s`, name, set)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := []*feature.SourceVersion{src}
+	for _, query := range []string{
+		"SELECT name FROM readings ORDER BY name DESC",
+		"SELECT name FROM readings GROUP BY name ORDER BY name DESC LIMIT 15000",
+	} {
+		found, _, err := readSpine(t, pool, offline.SpineScope{Sources: one, SQL: query})
+		lines := strings.Split(found, "\n")
+		if err != nil || len(lines) < 15_001 {
+			t.Fatalf("%s: found %d rows, %v", query, len(lines)-1, err)
+		}
+		for i := 2; i < len(lines); i++ {
+			if lines[i] >= lines[i-1] {
+				t.Errorf("%s: found %s behind %s", query, lines[i], lines[i-1])
+				break
+			}
+		}
+	}
+}

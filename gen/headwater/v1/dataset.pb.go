@@ -249,7 +249,7 @@ type BuildDatasetHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Lower case; datasets of one name are numbered 1, 2, 3 … Empty: the service's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The spine's column that says for when. Empty: `timestamp`.
+	// The spine's column that says for when. Empty: `timestamp`, or for the events of a source its event time.
 	TimestampColumn string `protobuf:"bytes,2,opt,name=timestamp_column,json=timestampColumn,proto3" json:"timestamp_column,omitempty"`
 	// `pos:17`, `run:VIEW@2/5` or an RFC 3339 time. Empty: the newest position.
 	AsOf    string `protobuf:"bytes,3,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
@@ -495,7 +495,7 @@ func (x *DatasetJoin) GetViews() []string {
 // A spine that the server reads itself: what a query over declared sources gives.
 type SpineQuery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One SELECT, held to the rules of a view's SQL. Without an ORDER BY that is total, rows are in an order of the server's
+	// One SELECT, held to the rules of a view's SQL but for those of its clocks, and without placeholders. Without an ORDER BY that is total, rows are in an order of the server's
 	// choice, which the kept spine fixes.
 	Sql string `protobuf:"bytes,1,opt,name=sql,proto3" json:"sql,omitempty"`
 	// The sources that it reads, `NAME` or `NAME@VERSION`.
@@ -548,7 +548,8 @@ func (x *SpineQuery) GetSources() []string {
 	return nil
 }
 
-// A spine of all events of a source: one row for each live row, by event time.
+// A spine of all events of a source: one row for each live row, by event time, then by unique key, or where there is none in the
+// order in which they came.
 type SpineEvents struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `NAME` or `NAME@VERSION`.
@@ -556,7 +557,7 @@ type SpineEvents struct {
 	// [from, to) of event times. Unset: as far as there are rows.
 	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
 	To   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
-	// The source's columns to keep. Empty: all.
+	// The source's columns to keep, each once; its event time is kept in any case, first where it is not listed. Empty: all.
 	Columns       []string `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
