@@ -51,6 +51,8 @@ type assembly struct {
 	layout *layout
 	rules  []*leaveOut
 	joiner *offline.Joiner
+	// tap is told of each row of the result; nil: nothing is.
+	tap *tap
 }
 
 // prepare makes ready for a spine of these columns.
@@ -263,6 +265,11 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 	given, at := a.inputs()
 	inputs := make([]feature.Value, len(given))
 	row, statuses := make([]feature.Value, len(columns)), make([]read.Status, len(a.plan.Columns))
+	if a.tap != nil {
+		if err := a.tap.begin(columns); err != nil {
+			return nil, err
+		}
+	}
 	for spineRow, err := range a.spine.rowsOf() {
 		if err != nil {
 			return nil, err
@@ -300,10 +307,20 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 		if err := writer.Append(row); err != nil {
 			return nil, err
 		}
+		if a.tap != nil {
+			if err := a.tap.add(row, answers); err != nil {
+				return nil, err
+			}
+		}
 		res.rows++
 	}
 	if err := writer.Close(); err != nil {
 		return nil, err
+	}
+	if a.tap != nil {
+		if err := a.tap.end(); err != nil {
+			return nil, err
+		}
 	}
 	// A stage that has more to say than the spine has rows, or that failed after its last one, must not go unseen.
 	for _, st := range stages {

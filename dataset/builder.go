@@ -315,7 +315,7 @@ func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out i
 		return nil, err
 	}
 	defer file.close()
-	res, differences, err := b.again(ctx, m, plan, file)
+	res, differences, err := b.again(ctx, m, plan, file, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -347,7 +347,7 @@ type Verification struct {
 
 // Verify computes the dataset of a manifest again and compares digests.
 func (b *Builder) Verify(ctx context.Context, m *Manifest, plan *read.Plan) (*Verification, error) {
-	res, differences, err := b.again(ctx, m, plan, io.Discard)
+	res, differences, err := b.again(ctx, m, plan, io.Discard, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -356,8 +356,8 @@ func (b *Builder) Verify(ctx context.Context, m *Manifest, plan *read.Plan) (*Ve
 
 // again computes the result from the kept spine and the history at the manifest's sequences, and says how it differs from
 // the manifest. When that is in what it would be computed from, the result is empty.
-func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*result, []string, error) {
-	a := &assembly{plan: plan, timestamp: m.TimestampColumn}
+func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer, tap *tap) (*result, []string, error) {
+	a := &assembly{plan: plan, timestamp: m.TimestampColumn, tap: tap}
 	var differences []string
 	read := map[string]bool{}
 	for i := range plan.Views {
@@ -400,6 +400,9 @@ func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out i
 	a.spine = spine
 	if err := a.prepare(spine.columns, m.WithStatuses, m.leaveOutOf()); err != nil {
 		return nil, nil, err
+	}
+	if tap != nil {
+		tap.spineRows = spine.rows
 	}
 	res, err := b.assemble(ctx, a, out)
 	if err != nil {

@@ -114,3 +114,47 @@ func TestCollectingHistory(t *testing.T) {
 		t.Errorf("found %v (%v)", done, err)
 	}
 }
+
+func TestComparingDatasets(t *testing.T) {
+	p := newProduct(t)
+	d := definitions()
+	d.Roles = append(d.Roles, role("lists", "list on dataset:*"))
+	p.apply(d)
+	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	load := p.ingest(flights(flight("ORD", 7, at, feature.Float64(1)), flight("JFK", 8, at, feature.Float64(2))), 0)
+	p.materialize("recent", "delays", "traffic")
+	spine := spineOf(asked("ORD", 7, at), asked("JFK", 8, at)).arrow(t)
+	var refs []string
+	for i := range 2 {
+		_, m, err := p.build(p.admin, "model", &headwaterv1.BuildDatasetHeader{Name: "training"}, spine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, m.GetId())
+		if i == 0 {
+			p.ingest(flights(flight("ORD", 7, at, feature.Float64(5)), flight("JFK", 8, at, feature.Float64(2))), load.GetId())
+			p.materialize("recent", "delays", "traffic")
+		}
+	}
+	r, err := p.datasets.DiffDatasets(p.admin, &headwaterv1.DiffDatasetsRequest{A: refs[0], B: "training@2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.GetSame() || r.GetMatchedBy() != "row number" || r.GetRowsBoth() != 2 || r.GetRowsDiffer() != 1 || len(r.GetExamples()) != 1 ||
+		r.GetA().GetId() != refs[0] || r.GetB().GetId() != refs[1] {
+		t.Errorf("found %v", r)
+	}
+	e := r.GetExamples()[0]
+	if e.GetRowA() != 1 || e.GetKey()["origin"].GetStringValue() != "ORD" || e.GetKey()["timestamp"] == nil || len(e.GetValues()) == 0 {
+		t.Fatalf("found %v", e)
+	}
+	for _, v := range e.GetValues() {
+		if v.GetRunA() == v.GetRunB() || v.GetStatusA() != headwaterv1.ValueStatus_VALUE_STATUS_PRESENT {
+			t.Errorf("found %v", v)
+		}
+	}
+	_, err = p.datasets.DiffDatasets(p.as("eve", "lists"), &headwaterv1.DiffDatasetsRequest{A: refs[0], B: refs[1]})
+	if fault.ReasonOf(fault.FromError(err)) != fault.PermissionDenied {
+		t.Errorf("found %v, expected that it is denied", err)
+	}
+}

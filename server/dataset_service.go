@@ -86,15 +86,6 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	})
 }
 
-func (s *datasetService) DiffDatasets(ctx context.Context, req *headwaterv1.DiffDatasetsRequest) (*headwaterv1.DiffDatasetsResponse, error) {
-	for _, ref := range []string{req.GetA(), req.GetB()} {
-		if _, _, err := s.permittedDataset(ctx, ref); err != nil {
-			return nil, err
-		}
-	}
-	return nil, fault.New(fault.Unimplemented, "this version of Headwater does not compare datasets yet")
-}
-
 func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stream grpc.ServerStreamingServer[headwaterv1.FetchDatasetResponse]) error {
 	ctx := stream.Context()
 	m, plan, err := s.permittedDataset(ctx, req.GetDataset())

@@ -18,7 +18,7 @@ import (
 
 func newDataset(a *app) *cobra.Command {
 	return group("dataset", "Point-in-time training datasets",
-		newDatasetBuild(a), newDatasetList(a), newDatasetShow(a), newDatasetFetch(a), newDatasetVerify(a), newDatasetDelete(a))
+		newDatasetBuild(a), newDatasetList(a), newDatasetShow(a), newDatasetFetch(a), newDatasetVerify(a), newDatasetDiff(a), newDatasetDelete(a))
 }
 
 func newDatasetBuild(a *app) *cobra.Command {
