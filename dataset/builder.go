@@ -18,6 +18,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/read"
+	"github.com/headwaterhq/headwater/retention"
 )
 
 // DefaultTimestampColumn is the spine's column that says for when, unless the request names another.
@@ -109,7 +110,10 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if s := req.Plan.Service; s.Name != "" {
 		m.Service, m.ServiceVersion, m.ServiceFingerprint = s.Name, s.Version, s.Fingerprint.String()
 	}
-	var err error
+	head, err := retention.Head(ctx, b.pool)
+	if err != nil {
+		return nil, err
+	}
 	if m.Versions, err = versionsNow(ctx, b.pool); err != nil {
 		return nil, err
 	}
@@ -188,7 +192,12 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	}
 	m.SpineDigest = a.spine.digest.String()
 	m.take(res)
-	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { return insert(ctx, tx, m, a.views, a.spine) })
+	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+		if err := refuseErased(ctx, tx, head); err != nil {
+			return err
+		}
+		return insert(ctx, tx, m, a.views, a.spine)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -301,9 +310,24 @@ func listColumns(columns []feature.Column) string {
 // Fetch writes the same bytes to out that the build of a manifest's dataset did: those that were kept, or those that it computes
 // again, after it has made sure that they are. plan is that of the manifest's service version. Nothing is written when they are
 // not: the fault says what differs. It returns the manifest of what was written: the one given, or where another writer made
-// that one's bytes, one with this writer and its bytes' SHA-256.
+// that one's bytes, one with this writer and its bytes' SHA-256. A dataset that erasures
+// touched is refused.
 func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*Manifest, error) {
 	if err := m.checkReleased(); err != nil {
+		return nil, err
+	}
+	if err := m.refuseErased(false); err != nil {
+		return nil, err
+	}
+	return b.FetchLeft(ctx, m, plan, out)
+}
+
+// FetchLeft is Fetch for what erasures left of a dataset, where there were any.
+func (b *Builder) FetchLeft(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer) (*Manifest, error) {
+	if err := m.checkReleased(); err != nil {
+		return nil, err
+	}
+	if err := m.refuseErased(true); err != nil {
 		return nil, err
 	}
 	begun, done, err := b.kept.send(ctx, b.pool, m, out)
@@ -341,7 +365,7 @@ func (b *Builder) Fetch(ctx context.Context, m *Manifest, plan *read.Plan, out i
 type Verification struct {
 	// ContentDigest and ArrowSHA256 are zero when there was nothing to compute from.
 	ContentDigest, ArrowSHA256 feature.Digest
-	// Differences from the manifest, none when it is the same.
+	// Differences from the manifest, or from what erasures left as it says: none when it is the same.
 	Differences []string
 }
 
@@ -357,7 +381,40 @@ func (b *Builder) Verify(ctx context.Context, m *Manifest, plan *read.Plan) (*Ve
 // again computes the result from the kept spine and the history at the manifest's sequences, and says how it differs from
 // the manifest. When that is in what it would be computed from, the result is empty.
 func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer, tap *tap) (*result, []string, error) {
-	a := &assembly{plan: plan, timestamp: m.TimestampColumn, tap: tap}
+	a, differences, err := assemblyOf(m, plan)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.tap = tap
+	spine, difference, err := loadSpine(ctx, b.pool, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	if difference != "" {
+		differences = append(differences, difference)
+	} else {
+		defer spine.close()
+	}
+	if len(differences) > 0 {
+		return &result{}, differences, nil
+	}
+	a.spine = spine
+	if err := a.prepare(spine.columns, m.WithStatuses, m.leaveOutOf()); err != nil {
+		return nil, nil, err
+	}
+	if tap != nil {
+		tap.spineRows = spine.rows
+	}
+	res, err := b.assemble(ctx, a, out)
+	if err != nil {
+		return nil, nil, err
+	}
+	return res, compare(m, res), nil
+}
+
+// assemblyOf is what a manifest's result is computed from, but for the spine, and how it differs from what the manifest says.
+func assemblyOf(m *Manifest, plan *read.Plan) (*assembly, []string, error) {
+	a := &assembly{plan: plan, timestamp: m.TimestampColumn}
 	var differences []string
 	read := map[string]bool{}
 	for i := range plan.Views {
@@ -385,30 +442,7 @@ func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out i
 				v.Ref(), v.Fingerprint, kept.View, kept.Version, kept.Fingerprint))
 		}
 	}
-	spine, difference, err := loadSpine(ctx, b.pool, m)
-	if err != nil {
-		return nil, nil, err
-	}
-	if difference != "" {
-		differences = append(differences, difference)
-	} else {
-		defer spine.close()
-	}
-	if len(differences) > 0 {
-		return &result{}, differences, nil
-	}
-	a.spine = spine
-	if err := a.prepare(spine.columns, m.WithStatuses, m.leaveOutOf()); err != nil {
-		return nil, nil, err
-	}
-	if tap != nil {
-		tap.spineRows = spine.rows
-	}
-	res, err := b.assemble(ctx, a, out)
-	if err != nil {
-		return nil, nil, err
-	}
-	return res, compare(m, res), nil
+	return a, differences, nil
 }
 
 // compare lists how a result differs from the manifest. Other bytes of the same content are a difference only where the
@@ -418,10 +452,11 @@ func compare(m *Manifest, res *result) []string {
 	if res.rows != m.Rows {
 		differences = append(differences, fmt.Sprintf("found %d rows, expected %d", res.rows, m.Rows))
 	}
-	if found := res.content.String(); found != m.ContentDigest {
-		differences = append(differences, fmt.Sprintf("found content digest %s, expected %s", found, m.ContentDigest))
+	content, _ := m.left()
+	if found := res.content.String(); found != content && content != "" {
+		differences = append(differences, fmt.Sprintf("found content digest %s, expected %s", found, content))
 	}
-	if found := res.arrowSHA256.String(); found != m.ArrowSHA256 && m.ArrowWriter == ArrowWriter {
+	if found := res.arrowSHA256.String(); found != m.ArrowSHA256 && m.ArrowWriter == ArrowWriter && len(m.Erasures) == 0 {
 		differences = append(differences, fmt.Sprintf("found Arrow SHA-256 %s, expected %s", found, m.ArrowSHA256))
 	}
 	for i, c := range res.columns {

@@ -97,6 +97,10 @@ type Manifest struct {
 	// Roles are those that the principal had.
 	Roles []string `json:"roles,omitempty"`
 
+	// Erasures are what erasures did to it, the oldest first. The digests above are those of the dataset as it was built; Rows and
+	// Columns are those of what is left.
+	Erasures []Erasure `json:"erasures,omitempty"`
+
 	// DeletedAt, DeletedBy and DeleteReason are set in state Deleted.
 	DeletedAt    *time.Time `json:"deleted_at,omitempty"`
 	DeletedBy    string     `json:"deleted_by,omitempty"`

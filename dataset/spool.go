@@ -235,14 +235,15 @@ func loadSpine(ctx context.Context, q database.Querier, m *Manifest) (s *spool, 
 	r.Close()
 	<-done
 	var bad *tabular.StreamError
+	_, expected := m.left()
 	switch {
 	case errors.As(err, &bad) || fault.ReasonOf(err) == fault.InvalidSpine:
-		return nil, fmt.Sprintf("kept spine: found it damaged, expected digest %s", m.SpineDigest), nil
+		return nil, fmt.Sprintf("kept spine: found it damaged, expected digest %s", expected), nil
 	case err != nil:
 		return nil, "", err
-	case s.digest.String() != m.SpineDigest:
+	case s.digest.String() != expected:
 		s.close()
-		return nil, fmt.Sprintf("kept spine: found digest %s, expected %s", s.digest, m.SpineDigest), nil
+		return nil, fmt.Sprintf("kept spine: found digest %s, expected %s", s.digest, expected), nil
 	}
 	return s, "", nil
 }

@@ -124,6 +124,16 @@ func (s *SetDigest) AddDigest(sum Digest) {
 	})
 }
 
+// SubtractDigest takes a sum out of s: what Digest returned of a part of the set.
+func (s *SetDigest) SubtractDigest(sum Digest) {
+	var part SetDigest
+	part.AddDigest(sum)
+	var borrow uint64
+	for i := range s.words {
+		s.words[i], borrow = bits.Sub64(s.words[i], part.words[i], borrow)
+	}
+}
+
 func (s *SetDigest) addWords(w [4]uint64) {
 	var carry uint64
 	for i := range s.words {

@@ -15,6 +15,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/retention"
 )
 
 // State is where a run stands.
@@ -79,6 +80,8 @@ type Run struct {
 	Inputs   []Input
 	// ViewInputs are by the name of the view.
 	ViewInputs []ViewInput
+	// Erasures are what erasures did to it since, the oldest first.
+	Erasures []retention.OfRun
 
 	// quarantined are some of the rows that were set aside, for the record of a run that fails.
 	quarantined []quality.QuarantinedRow
@@ -249,6 +252,9 @@ func getRun(ctx context.Context, q database.Querier, ref, where string, args ...
 		return nil, err
 	}
 	r.Checks = checks[r.ID]
+	if err := erasuresOf(ctx, q, []*Run{r}); err != nil {
+		return nil, err
+	}
 	return r, readJobs(ctx, q, []*Run{r})
 }
 
@@ -263,6 +269,9 @@ func List(ctx context.Context, q database.Querier, views []string, before int64,
 	}
 	runs, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
+		return nil, err
+	}
+	if err := erasuresOf(ctx, q, runs); err != nil {
 		return nil, err
 	}
 	return runs, readJobs(ctx, q, runs)

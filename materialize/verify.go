@@ -26,6 +26,8 @@ const (
 	Different Verdict = "different"
 	// Errored: it could not be computed.
 	Errored Verdict = "errored"
+	// Erased: the history has what erasures left of what the run produced.
+	Erased Verdict = "erased"
 )
 
 // Verification is a run that was computed again.
@@ -147,7 +149,11 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 	if err := rn.lookAtKept(ctx, v, t); err != nil {
 		return err
 	}
-	compareInputs(v, t)
+	gone, err := offline.LoadsErased(ctx, rn.pool, loadsOf(r))
+	if err != nil {
+		return err
+	}
+	compareInputs(v, t, gone)
 	// A table of others whose rows were not kept has no past: what it gives now says nothing about the run.
 	if v.Verdict == SourceChanged {
 		return nil
@@ -163,15 +169,22 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 	}
 	defer func() { _ = again.Close(ctx) }()
 	v.Digest = again.Digest
+	expected, known := r.left()
+	if len(r.Erasures) > 0 && (!known || again.History == expected) {
+		return v.erased(ctx, t, again)
+	}
 	if again.Digest == r.Digest && again.History == r.Digest {
 		v.Verdict = Same
 		return nil
 	}
 	v.Verdict = Different
-	if again.Digest != r.Digest {
+	if again.Digest != r.Digest && len(r.Erasures) == 0 {
 		v.detail("the same inputs gave %d rows with another digest, expected the %d that the run produced", again.Rows, r.Ledger.Produced)
 	}
-	if again.History != r.Digest {
+	if again.History != expected && len(r.Erasures) > 0 {
+		v.detail("the history shows %d rows of the run's intervals at its sequence that are not what erasures left of it: it was changed by other means "+
+			"than a run or an erasure", again.HistoryRows)
+	} else if again.History != r.Digest {
 		v.detail("the history shows %d rows of the run's intervals at its sequence that are not what it produced: it was changed by other means than a run",
 			again.HistoryRows)
 	}
@@ -183,7 +196,7 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 		}
 		v.compareLoads(changed)
 		// That the history is another one is an alarm whatever became of the source.
-		if again.History != r.Digest {
+		if again.History != expected {
 			v.Verdict = Different
 		}
 	}
@@ -199,7 +212,7 @@ func (rn *runner) verify(ctx context.Context, v *Verification) error {
 }
 
 // compareInputs holds what the run finds now to what it recorded.
-func compareInputs(v *Verification, t *offline.Transform) {
+func compareInputs(v *Verification, t *offline.Transform, gone map[int64]int64) {
 	for _, in := range t.Inputs {
 		i := slices.IndexFunc(v.Run.Inputs, func(x Input) bool { return x.Source == in.Source.Name })
 		if i < 0 {
@@ -212,6 +225,10 @@ func compareInputs(v *Verification, t *offline.Transform) {
 			continue
 		}
 		for _, l := range was.Loads {
+			if n := gone[l.ID]; n > 0 {
+				v.detail("source %s: %d rows of load %d (%s) were erased", was.Source, n, l.ID, l.FileName)
+				continue
+			}
 			now := int64(0)
 			if j := slices.IndexFunc(in.Loads, func(x offline.InputLoad) bool { return x.ID == l.ID }); j >= 0 {
 				now = in.Loads[j].Rows
@@ -229,7 +246,10 @@ func compareInputs(v *Verification, t *offline.Transform) {
 	}
 	for _, in := range t.ViewInputs {
 		i := slices.IndexFunc(v.Run.ViewInputs, func(x ViewInput) bool { return x.ViewID == in.View.ID })
-		if i >= 0 && v.Run.ViewInputs[i].Rows != in.Rows {
+		if i >= 0 && v.Run.ViewInputs[i].Rows != in.Rows && len(v.Run.Erasures) > 0 {
+			v.detail("view %s shows %d rows at the run's sequence %d, and %d when the run read it: an erasure took rows of it", in.View.Ref(), in.Rows, in.Seq,
+				v.Run.ViewInputs[i].Rows)
+		} else if i >= 0 && v.Run.ViewInputs[i].Rows != in.Rows {
 			v.changed("view %s shows %d rows at the run's sequence %d, expected %d: verify its runs", in.View.Ref(), in.Rows, in.Seq, v.Run.ViewInputs[i].Rows)
 		}
 	}
@@ -250,6 +270,10 @@ func (v *Verification) compareLoads(changed []offline.ChangedLoad) {
 // compareForeign holds a table of others to what the run read of it.
 func compareForeign(v *Verification, was *Input, in *offline.Input) {
 	if was.has(in) {
+		return
+	}
+	if in.FromKept() && was.Kept != nil && was.Kept.Erased > 0 {
+		v.detail("source %s: %d of the rows that the run kept were erased", was.Source, was.Kept.Erased)
 		return
 	}
 	v.Verdict = SourceChanged

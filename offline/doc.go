@@ -8,5 +8,5 @@
 //   - A view version at sequence s is its history rows with seq_from <= s < seq_to. Rows of a run that is not published
 //     have a sequence that no position in the publish log reaches, so no reader sees them.
 //   - No two live rows of a history table share entity_key, event_time and available_at.
-//   - Loads are appended facts. What is live at a load number never changes once that number is taken.
+//   - Loads are appended facts. What is live at a load number never changes once that number is taken, unless an entity is erased.
 package offline

@@ -25,6 +25,8 @@ type Kept struct {
 	Bytes int64 `json:"bytes"`
 	// Columns are those of the rows, in their order.
 	Columns []KeptColumn `json:"columns"`
+	// Erased is how many of the rows that were kept are erased: what is left has another digest than what the run read.
+	Erased int64 `json:"erased,omitempty"`
 }
 
 // KeptColumn is a column that the source declared when the run read it, with its type as definitions write it.
@@ -237,7 +239,7 @@ func (t *Transform) openKept(ctx context.Context, src *feature.SourceVersion) (*
 			return nil, err
 		}
 	}
-	if in.RowsDigest == nil || *in.RowsDigest != kept.Digest {
+	if in.RowsDigest == nil || *in.RowsDigest != kept.Digest && kept.Erased == 0 {
 		t.Notes = append(t.Notes, fmt.Sprintf("source %s: the rows that the run kept are not those that it read: someone changed them by other means", src.Name))
 		_, err := t.tx.Exec(ctx, "DROP TABLE "+temporary(name))
 		return nil, err

@@ -49,6 +49,8 @@ type Load struct {
 	// Quarantined and Dropped are rows besides Rows that came without what tells where they belong; Reasons says why.
 	Quarantined, Dropped int64
 	Reasons              []LoadReason
+	// Erased is how many of Rows were erased since.
+	Erased int64
 }
 
 // LoadReason is how many rows of a load were set aside (bucket `quarantined`) or left out (`dropped`) for one reason.
@@ -316,7 +318,8 @@ const selectLoad = `
 	SELECT l.id, l.source, l.number, coalesce(l.ends, 0), coalesce(l.retract_reason, ''),
 		coalesce(e.id, 0), e.retract_reason IS NOT NULL, coalesce(e.retract_reason, ''),
 		l.file_name, l.file_size, l.file_sha256, l.rows, l.event_time_min, l.event_time_max, l.principal, l.committed_at,
-		l.ignored_columns, l.rows_digest, l.batches, l.quarantined, l.dropped, l.reasons
+		l.ignored_columns, l.rows_digest, l.batches, l.quarantined, l.dropped, l.reasons,
+		coalesce((SELECT sum(x.rows) FROM headwater.load_erasure x WHERE x.load_id = l.id), 0)::bigint
 	FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id`
 
 func scanLoad(row pgx.CollectableRow) (*Load, error) {
@@ -324,7 +327,7 @@ func scanLoad(row pgx.CollectableRow) (*Load, error) {
 	var sum, digest []byte
 	err := row.Scan(&l.ID, &l.Source, &l.Number, &l.Replaces, &l.RetractReason, &l.EndedBy, &l.EndedByRetraction,
 		&l.EndedReason, &l.FileName, &l.FileSize, &sum, &l.Rows, &l.EventTimeMin, &l.EventTimeMax, &l.Principal,
-		&l.CommittedAt, &l.IgnoredColumns, &digest, &l.Batches, &l.Quarantined, &l.Dropped, &l.Reasons)
+		&l.CommittedAt, &l.IgnoredColumns, &digest, &l.Batches, &l.Quarantined, &l.Dropped, &l.Reasons, &l.Erased)
 	copy(l.FileSHA256[:], sum)
 	copy(l.RowsDigest[:], digest)
 	return &l, err

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
 )
 
 // ChangedLoad is a load whose rows are held to the digests that were taken when they came.
@@ -28,6 +29,10 @@ func (t *Transform) ChangedLoads(ctx context.Context) ([]ChangedLoad, error) {
 		}
 		for _, l := range in.Loads {
 			load, err := GetLoad(ctx, t.tx, l.ID)
+			if err == nil && load.Erased > 0 {
+				// Of what was left, nothing tells whether it is what came.
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -126,4 +131,16 @@ func valuesBeside(ctx context.Context, tx pgx.Tx, src *feature.SourceVersion, lo
 	err = tx.QueryRow(ctx, fmt.Sprintf("SELECT EXISTS (SELECT FROM %s WHERE _load = %d AND (%s))", quote(landingSchema, src.Name), load,
 		strings.Join(set, " OR "))).Scan(&there)
 	return there, err
+}
+
+// LoadsErased is how many rows of each of some loads were erased.
+func LoadsErased(ctx context.Context, q database.Querier, loads []int64) (map[int64]int64, error) {
+	rows, err := q.Query(ctx, `SELECT load_id, sum(rows)::bigint FROM headwater.load_erasure WHERE load_id = ANY ($1) GROUP BY 1 HAVING sum(rows) > 0`, loads)
+	if err != nil {
+		return nil, err
+	}
+	erased := map[int64]int64{}
+	var id, n int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &n}, func() error { erased[id] = n; return nil })
+	return erased, err
 }

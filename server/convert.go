@@ -46,7 +46,7 @@ func loadOf(l *offline.Load) *headwaterv1.Load {
 		Replaces: l.Replaces, RetractReason: l.RetractReason,
 		Principal: l.Principal, CommittedAt: timestamppb.New(l.CommittedAt),
 		IgnoredColumns: l.IgnoredColumns, RowsDigest: hexOf(l.RowsDigest), Batches: int32(l.Batches),
-		Quarantined: l.Quarantined, Dropped: l.Dropped, Reasons: loadReasonsOf(l),
+		Quarantined: l.Quarantined, Dropped: l.Dropped, Reasons: loadReasonsOf(l), Erased: l.Erased,
 	}
 	switch {
 	case l.EndedByRetraction:
@@ -96,6 +96,15 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 		},
 	}
 	tellJob(out, &r.Job)
+	for _, e := range r.Erasures {
+		erasure := &headwaterv1.Erasure{
+			Id: e.ID, Time: timestamppb.New(e.Time), Principal: e.Principal, Reason: e.Reason, Rows: e.Rows, OldDigest: e.Old.String(),
+		}
+		if e.Known {
+			erasure.NewDigest = e.New.String()
+		}
+		out.Erasures = append(out.Erasures, erasure)
+	}
 	if r.State == materialize.Published {
 		// The digest of no rows is zero too.
 		out.Digest = r.Digest.String()
@@ -169,6 +178,12 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 		})
 	}
 	addTallies(out, m)
+	for _, e := range m.Erasures {
+		out.Erasures = append(out.Erasures, &headwaterv1.Erasure{
+			Id: e.ID, Time: timestamppb.New(e.Time), Principal: e.Principal, Reason: e.Reason, Rows: e.Rows, OldDigest: e.OldDigest,
+			NewDigest: e.NewDigest, OldSpineDigest: e.OldSpineDigest, NewSpineDigest: e.NewSpineDigest,
+		})
+	}
 	for name, version := range m.Followed {
 		if out.Followed == nil {
 			out.Followed = map[string]int32{}

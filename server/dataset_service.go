@@ -95,7 +95,11 @@ func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stre
 	out := &chunkWriter{send: func(b []byte) error {
 		return stream.Send(&headwaterv1.FetchDatasetResponse{Part: &headwaterv1.FetchDatasetResponse_Arrow{Arrow: b}})
 	}}
-	if m, err = s.builder.Fetch(ctx, m, plan, out); err != nil {
+	fetch := s.builder.Fetch
+	if req.GetAcceptErased() {
+		fetch = s.builder.FetchLeft
+	}
+	if m, err = fetch(ctx, m, plan, out); err != nil {
 		return err
 	}
 	if err := out.flush(); err != nil {
@@ -115,8 +119,15 @@ func (s *datasetService) VerifyDataset(ctx context.Context, req *headwaterv1.Ver
 	if err != nil {
 		return nil, err
 	}
+	verdict := headwaterv1.DatasetVerdict_DATASET_VERDICT_SAME
+	switch {
+	case len(v.Differences) > 0:
+		verdict = headwaterv1.DatasetVerdict_DATASET_VERDICT_DIFFERENT
+	case len(m.Erasures) > 0:
+		verdict = headwaterv1.DatasetVerdict_DATASET_VERDICT_ERASED
+	}
 	return &headwaterv1.VerifyDatasetResponse{
-		Manifest: manifestOf(m), Same: len(v.Differences) == 0, FoundContentDigest: hexOf(v.ContentDigest),
+		Manifest: manifestOf(m), Verdict: verdict, Same: verdict == headwaterv1.DatasetVerdict_DATASET_VERDICT_SAME, FoundContentDigest: hexOf(v.ContentDigest),
 		FoundArrowSha256: hexOf(v.ArrowSHA256), Differences: v.Differences,
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,8 @@ type product struct {
 	served   chan error
 	conn     *grpc.ClientConn
 	log      *logged
+	// step is told of each step of runs, loads and erasures before it is taken.
+	step atomic.Pointer[func(string) error]
 	// admin is a context of who may do everything.
 	admin context.Context
 
@@ -64,7 +67,8 @@ func openProduct(t testing.TB, url, redisURL string) *product {
 	var err error
 	p.server, err = Open(ctx, Config{
 		PostgresURL: url, RedisURL: redisURL, AuditDir: t.TempDir(), Version: "test",
-		Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Log:     slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Reached: p.reached,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +102,13 @@ func openProduct(t testing.TB, url, redisURL string) *product {
 	}
 	p.admin = withToken(secret)
 	return p
+}
+
+func (p *product) reached(step string) error {
+	if do := p.step.Load(); do != nil {
+		return (*do)(step)
+	}
+	return nil
 }
 
 // close ends the server, once.

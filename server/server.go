@@ -271,11 +271,13 @@ func (s *Server) serve() error {
 	})
 	builder := dataset.NewBuilder(s.pool, s.config.Version)
 	builder.Keep(s.kept)
-	headwaterv1.RegisterDatasetServiceServer(s.grpc, &datasetService{
+	datasets := &datasetService{
 		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds,
-	})
+	}
+	headwaterv1.RegisterDatasetServiceServer(s.grpc, datasets)
 	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{
-		registry: s.registry, pool: s.pool, materializer: s.materializer, historyRetention: s.config.HistoryRetention,
+		registry: s.registry, pool: s.pool, materializer: s.materializer, datasets: datasets, historyRetention: s.config.HistoryRetention,
+		step: s.config.Reached,
 	})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))

@@ -53,6 +53,7 @@ func (s *materializationService) VerifyRuns(req *headwaterv1.VerifyRunsRequest, 
 var verdicts = map[materialize.Verdict]headwaterv1.Verdict{
 	materialize.Same: headwaterv1.Verdict_VERDICT_SAME, materialize.SourceChanged: headwaterv1.Verdict_VERDICT_SOURCE_CHANGED,
 	materialize.Different: headwaterv1.Verdict_VERDICT_DIFFERENT, materialize.Errored: headwaterv1.Verdict_VERDICT_ERRORED,
+	materialize.Erased: headwaterv1.Verdict_VERDICT_ERASED,
 }
 
 // runsToVerify are the ids of the runs that are named, each of a view that the caller may materialize; without any, of those

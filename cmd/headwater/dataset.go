@@ -216,6 +216,7 @@ func badStream(err error) error {
 
 func newDatasetFetch(a *app) *cobra.Command {
 	var out string
+	var acceptErased bool
 	cmd := &cobra.Command{
 		Use: "fetch ID --out FILE", Short: "Get a dataset again, by its id or NAME@VERSION: the same rows, whatever changed since", Args: takes(1, 1, "ID --out FILE"),
 		RunE: a.document(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -230,7 +231,11 @@ func newDatasetFetch(a *app) *cobra.Command {
 				return err
 			}
 			defer output.Abort()
-			dataset, err := c.FetchDataset(cmd.Context(), datasetID(args[0]))
+			fetch := c.FetchDataset
+			if acceptErased {
+				fetch = c.FetchErasedDataset
+			}
+			dataset, err := fetch(cmd.Context(), datasetID(args[0]))
 			if err != nil {
 				return err
 			}
@@ -244,6 +249,7 @@ func newDatasetFetch(a *app) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file to write: .parquet, .csv, .ndjson, .arrow or .arrows")
+	cmd.Flags().BoolVar(&acceptErased, "accept-erased", false, "of a dataset that an erasure touched, take what is left of it")
 	return cmd
 }
 
@@ -266,10 +272,20 @@ func newDatasetVerify(a *app) *cobra.Command {
 				}
 				t.add(m.GetId(), what, expected, found, same)
 			}
-			compare("content", m.GetContentDigest(), r.FoundContentDigest)
-			compare("arrow", m.GetArrowSha256(), r.FoundArrowSha256)
+			content := m.GetContentDigest()
+			if n := len(m.GetErasures()); n > 0 {
+				content = m.GetErasures()[n-1].GetNewDigest()
+			}
+			compare("content", content, r.FoundContentDigest)
+			if len(m.GetErasures()) == 0 {
+				compare("arrow", m.GetArrowSha256(), r.FoundArrowSha256)
+			}
 			if err := a.print(r, t); err != nil {
 				return err
+			}
+			if r.Verdict == headwaterv1.DatasetVerdict_DATASET_VERDICT_ERASED {
+				a.notef("dataset %s is ERASED: it is what an erasure left of it, as `headwater dataset show %[1]s` says", m.GetId())
+				return nil
 			}
 			if r.Same {
 				return nil
@@ -371,6 +387,9 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 	}
 	for _, j := range m.GetJoins() {
 		facts.add("join "+j.Prefix, joinText(j))
+	}
+	for _, e := range m.GetErasures() {
+		facts.add("erased", erasedText(e))
 	}
 	if m.GetPurpose() != "" {
 		facts.add("purpose", m.Purpose)

@@ -266,6 +266,9 @@ func loadFacts(l *headwaterv1.Load) section {
 		s.add("sha256", none(l.FileSha256))
 		s.add("rows", number(l.Rows))
 	}
+	if l.GetErased() > 0 {
+		s.add("erased", counted(int(l.Erased), "row")+" of these")
+	}
 	if l.GetEventTimeMin() != nil {
 		s.add("event times", instant(l.EventTimeMin)+" to "+instant(l.EventTimeMax))
 	}

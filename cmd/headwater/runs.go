@@ -187,6 +187,9 @@ func runFacts(r *headwaterv1.Run) section {
 	if r.Digest != "" {
 		s.add("digest", r.Digest)
 	}
+	for _, e := range r.Erasures {
+		s.add("erased", erasedText(e))
+	}
 	if online := enumName(r.OnlineState, "ONLINE_STATE_"); online != "" {
 		s.add("online", online+": "+number(r.OnlineWritten)+" written, "+number(r.OnlineStale)+" not newer, "+
 			number(r.OnlineTombstones)+" tombstones")
@@ -252,4 +255,16 @@ func sum(parts ...any) string {
 		words = append(words, number(parts[i+1].(int64))+" "+parts[i].(string))
 	}
 	return strings.Join(words, " + ")
+}
+
+// erasedText is what an erasure did to a run or a dataset.
+func erasedText(e *headwaterv1.Erasure) string {
+	text := counted(int(e.GetRows()), "row") + " on " + moment(e.GetTime()) + " (" + e.GetId() + "): " + e.GetReason()
+	switch {
+	case e.GetNewDigest() == "":
+		text += "; what is left has no known digest"
+	case e.GetNewDigest() != e.GetOldDigest():
+		text += "; what is left has the digest " + e.GetNewDigest()
+	}
+	return text
 }

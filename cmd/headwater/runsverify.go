@@ -27,6 +27,7 @@ func newRunsVerify(a *app) *cobra.Command {
                   has changed since, that is said
   SOURCE_CHANGED  what the run read is not there any more: which loads, or rows of which times, is said
   DIFFERENT       the same inputs gave another output, or the history was changed: an alarm, with rows that differ
+  ERASED          an erasure took rows of it, or of what it read, and the history has what is left
   ERRORED         it could not be computed, and why
 
 The exit status is 5 when a run is DIFFERENT or SOURCE_CHANGED, and else 1 when one ERRORED.`,

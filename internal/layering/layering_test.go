@@ -47,7 +47,7 @@ var layers = []layer{
 	{name: "files", folders: []string{"definition"}, knows: []string{"domain", "plan", "contract", "internal"}},
 	{
 		name:    "engine",
-		folders: []string{"registry", "offline", "online", "access", "lineage", "quality"},
+		folders: []string{"registry", "offline", "online", "access", "lineage", "quality", "retention"},
 		knows:   []string{"domain", "plan", "contract", "internal", "files"},
 		apart:   true,
 	},

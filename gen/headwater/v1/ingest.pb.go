@@ -540,7 +540,9 @@ type Load struct {
 	// and one from before it was kept.
 	RowsDigest string `protobuf:"bytes,20,opt,name=rows_digest,json=rowsDigest,proto3" json:"rows_digest,omitempty"`
 	// How many batches it is made of. 0 for a file.
-	Batches       int32 `protobuf:"varint,21,opt,name=batches,proto3" json:"batches,omitempty"`
+	Batches int32 `protobuf:"varint,21,opt,name=batches,proto3" json:"batches,omitempty"`
+	// Rows of it that were erased since; rows still counts them.
+	Erased        int64 `protobuf:"varint,22,opt,name=erased,proto3" json:"erased,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,6 +720,13 @@ func (x *Load) GetRowsDigest() string {
 func (x *Load) GetBatches() int32 {
 	if x != nil {
 		return x.Batches
+	}
+	return 0
+}
+
+func (x *Load) GetErased() int64 {
+	if x != nil {
+		return x.Erased
 	}
 	return 0
 }
@@ -1049,7 +1058,7 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x01 \x01(\tR\x0eidempotencyKey\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x17\n" +
 	"\aload_id\x18\x03 \x01(\x03R\x06loadId\x12\x1c\n" +
-	"\tduplicate\x18\x04 \x01(\bR\tduplicate\"\xff\x05\n" +
+	"\tduplicate\x18\x04 \x01(\bR\tduplicate\"\x97\x06\n" +
 	"\x04Load\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
@@ -1075,7 +1084,8 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\areasons\x18\x13 \x03(\v2\x1a.headwater.v1.LedgerReasonR\areasons\x12\x1f\n" +
 	"\vrows_digest\x18\x14 \x01(\tR\n" +
 	"rowsDigest\x12\x18\n" +
-	"\abatches\x18\x15 \x01(\x05R\abatches\"3\n" +
+	"\abatches\x18\x15 \x01(\x05R\abatches\x12\x16\n" +
+	"\x06erased\x18\x16 \x01(\x03R\x06erased\"3\n" +
 	"\x10ListLoadsRequest\x12\x1f\n" +
 	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06source\"=\n" +
 	"\x11ListLoadsResponse\x12(\n" +

@@ -222,8 +222,10 @@ type ErasedFrom struct {
 	// `landing`, `history`, `quarantine`, `snapshot`, `spine`, `kept result`, `online` and so on.
 	Place string `protobuf:"bytes,1,opt,name=place,proto3" json:"place,omitempty"`
 	// A source, a view version, a dataset.
-	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Rows          int64  `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Rows int64  `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	// What is to be known of the place besides, such as where rows must be looked for by hand.
+	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +279,13 @@ func (x *ErasedFrom) GetRows() int64 {
 		return x.Rows
 	}
 	return 0
+}
+
+func (x *ErasedFrom) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
 }
 
 type ForgetResponse struct {
@@ -614,12 +623,13 @@ const file_headwater_v1_retention_proto_rawDesc = "" +
 	"\x06erased\x18\b \x03(\v2\x18.headwater.v1.ErasedFromR\x06erased\x12\x18\n" +
 	"\atouched\x18\t \x03(\tR\atouched\x12 \n" +
 	"\vrecomputing\x18\n" +
-	" \x03(\tR\vrecomputing\"J\n" +
+	" \x03(\tR\vrecomputing\"^\n" +
 	"\n" +
 	"ErasedFrom\x12\x14\n" +
 	"\x05place\x18\x01 \x01(\tR\x05place\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04rows\x18\x03 \x01(\x03R\x04rows\"G\n" +
+	"\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\"G\n" +
 	"\x0eForgetResponse\x125\n" +
 	"\aerasure\x18\x01 \x01(\v2\x1b.headwater.v1.ErasureRecordR\aerasure\"\x15\n" +
 	"\x13ListErasuresRequest\"O\n" +

@@ -323,6 +323,8 @@ const (
 	Verdict_VERDICT_DIFFERENT Verdict = 3
 	// It could not be computed.
 	Verdict_VERDICT_ERRORED Verdict = 4
+	// It is what erasures left of it, as the run says.
+	Verdict_VERDICT_ERASED Verdict = 5
 )
 
 // Enum value maps for Verdict.
@@ -333,6 +335,7 @@ var (
 		2: "VERDICT_SOURCE_CHANGED",
 		3: "VERDICT_DIFFERENT",
 		4: "VERDICT_ERRORED",
+		5: "VERDICT_ERASED",
 	}
 	Verdict_value = map[string]int32{
 		"VERDICT_UNSPECIFIED":    0,
@@ -340,6 +343,7 @@ var (
 		"VERDICT_SOURCE_CHANGED": 2,
 		"VERDICT_DIFFERENT":      3,
 		"VERDICT_ERRORED":        4,
+		"VERDICT_ERASED":         5,
 	}
 )
 
@@ -539,8 +543,11 @@ type Run struct {
 	// When it was asked to end.
 	CancelRequestedAt *timestamppb.Timestamp `protobuf:"bytes,34,opt,name=cancel_requested_at,json=cancelRequestedAt,proto3" json:"cancel_requested_at,omitempty"`
 	CancelledBy       string                 `protobuf:"bytes,35,opt,name=cancelled_by,json=cancelledBy,proto3" json:"cancelled_by,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Erasures that touched it, the oldest first: rows that it made, or only rows that it read. The digest above is that of the run
+	// as it was published. Where a new digest is empty, nothing is known of what is left.
+	Erasures      []*Erasure `protobuf:"bytes,36,rep,name=erasures,proto3" json:"erasures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Run) Reset() {
@@ -816,6 +823,13 @@ func (x *Run) GetCancelledBy() string {
 		return x.CancelledBy
 	}
 	return ""
+}
+
+func (x *Run) GetErasures() []*Erasure {
+	if x != nil {
+		return x.Erasures
+	}
+	return nil
 }
 
 // [start, end).
@@ -3066,7 +3080,7 @@ var File_headwater_v1_run_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x16headwater/v1/run.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\"\xa9\x01\n" +
+	"\x16headwater/v1/run.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x1aheadwater/v1/options.proto\"\xa9\x01\n" +
 	"\x12MaterializeRequest\x12#\n" +
 	"\x05views\x18\x01 \x03(\tB\r\xbaH\n" +
 	"\x92\x01\a\b\x01\x10\x80\x02\x18\x01R\x05views\x12.\n" +
@@ -3074,7 +3088,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\"<\n" +
 	"\x13MaterializeResponse\x12%\n" +
-	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xbf\v\n" +
+	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xf2\v\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\tR\x04view\x12!\n" +
@@ -3113,7 +3127,8 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\bpriority\x18  \x01(\x05R\bpriority\x122\n" +
 	"\bprogress\x18! \x01(\v2\x16.headwater.v1.ProgressR\bprogress\x12J\n" +
 	"\x13cancel_requested_at\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\x11cancelRequestedAt\x12!\n" +
-	"\fcancelled_by\x18# \x01(\tR\vcancelledBy\"j\n" +
+	"\fcancelled_by\x18# \x01(\tR\vcancelledBy\x121\n" +
+	"\berasures\x18$ \x03(\v2\x15.headwater.v1.ErasureR\berasures\"j\n" +
 	"\bInterval\x120\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
 	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\"\xdb\x01\n" +
@@ -3339,13 +3354,14 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x12CHECK_STATE_FAILED\x10\x03\x12\x17\n" +
 	"\x13CHECK_STATE_ERRORED\x10\x04\x12\x1b\n" +
 	"\x17CHECK_STATE_NO_BASELINE\x10\x05\x12\x17\n" +
-	"\x13CHECK_STATE_SKIPPED\x10\x06*|\n" +
+	"\x13CHECK_STATE_SKIPPED\x10\x06*\x90\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fVERDICT_SAME\x10\x01\x12\x1a\n" +
 	"\x16VERDICT_SOURCE_CHANGED\x10\x02\x12\x15\n" +
 	"\x11VERDICT_DIFFERENT\x10\x03\x12\x13\n" +
-	"\x0fVERDICT_ERRORED\x10\x042\xbc\a\n" +
+	"\x0fVERDICT_ERRORED\x10\x04\x12\x12\n" +
+	"\x0eVERDICT_ERASED\x10\x052\xbc\a\n" +
 	"\x16MaterializationService\x12c\n" +
 	"\vMaterialize\x12 .headwater.v1.MaterializeRequest\x1a!.headwater.v1.MaterializeResponse\"\x0f\x8a\xc9\x18\v\b\x05\x10\x04\x1a\x05views\x12S\n" +
 	"\bListRuns\x12\x1d.headwater.v1.ListRunsRequest\x1a\x1e.headwater.v1.ListRunsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12M\n" +
@@ -3417,6 +3433,7 @@ var file_headwater_v1_run_proto_goTypes = []any{
 	(*OnlineDifference)(nil),         // 38: headwater.v1.OnlineDifference
 	(*RunInput_Load)(nil),            // 39: headwater.v1.RunInput.Load
 	(*timestamppb.Timestamp)(nil),    // 40: google.protobuf.Timestamp
+	(*Erasure)(nil),                  // 41: headwater.v1.Erasure
 }
 var file_headwater_v1_run_proto_depIdxs = []int32{
 	40, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
@@ -3440,53 +3457,54 @@ var file_headwater_v1_run_proto_depIdxs = []int32{
 	40, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
 	10, // 19: headwater.v1.Run.progress:type_name -> headwater.v1.Progress
 	40, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
-	40, // 21: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
-	40, // 22: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
-	40, // 23: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
-	39, // 24: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
-	13, // 25: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
-	4,  // 26: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
-	8,  // 27: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
-	8,  // 28: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
-	8,  // 29: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
-	25, // 30: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
-	8,  // 31: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
-	40, // 32: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
-	8,  // 33: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
-	5,  // 34: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
-	40, // 35: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
-	32, // 36: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
-	40, // 37: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
-	35, // 38: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
-	40, // 39: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
-	15, // 40: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
-	0,  // 41: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
-	38, // 42: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
-	6,  // 43: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
-	17, // 44: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
-	19, // 45: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
-	21, // 46: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
-	26, // 47: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
-	28, // 48: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
-	30, // 49: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
-	33, // 50: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
-	36, // 51: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
-	23, // 52: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
-	7,  // 53: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
-	18, // 54: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
-	20, // 55: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
-	22, // 56: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
-	27, // 57: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
-	29, // 58: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
-	31, // 59: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
-	34, // 60: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
-	37, // 61: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
-	24, // 62: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
-	53, // [53:63] is the sub-list for method output_type
-	43, // [43:53] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	41, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
+	40, // 22: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
+	40, // 23: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
+	40, // 24: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
+	39, // 25: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
+	13, // 26: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
+	4,  // 27: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
+	8,  // 28: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
+	8,  // 29: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
+	8,  // 30: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
+	25, // 31: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
+	8,  // 32: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
+	40, // 33: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
+	8,  // 34: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
+	5,  // 35: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
+	40, // 36: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
+	32, // 37: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
+	40, // 38: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
+	35, // 39: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
+	40, // 40: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
+	15, // 41: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
+	0,  // 42: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
+	38, // 43: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
+	6,  // 44: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
+	17, // 45: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
+	19, // 46: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
+	21, // 47: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
+	26, // 48: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
+	28, // 49: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
+	30, // 50: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
+	33, // 51: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
+	36, // 52: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
+	23, // 53: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
+	7,  // 54: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
+	18, // 55: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
+	20, // 56: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
+	22, // 57: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
+	27, // 58: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
+	29, // 59: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
+	31, // 60: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
+	34, // 61: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
+	37, // 62: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
+	24, // 63: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
+	54, // [54:64] is the sub-list for method output_type
+	44, // [44:54] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_run_proto_init() }
@@ -3494,6 +3512,7 @@ func file_headwater_v1_run_proto_init() {
 	if File_headwater_v1_run_proto != nil {
 		return
 	}
+	file_headwater_v1_dataset_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_run_proto_msgTypes[9].OneofWrappers = []any{}
 	file_headwater_v1_run_proto_msgTypes[26].OneofWrappers = []any{}

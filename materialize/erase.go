@@ -1,0 +1,633 @@
+package materialize
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/retention"
+)
+
+// An entity is erased place by place, each in a transaction of its own in which it is recorded what is gone: first the landing tables, so
+// that no run that begins from then on reads its rows, then each view version under its lease, those that others read first. To do it
+// again changes nothing more.
+
+// The steps of an erasure before which a process may die: before a place's transaction commits, and when it has.
+const (
+	StepErasingLanding = "erasing landing"
+	StepErasedLanding  = "erased landing"
+	StepErasingView    = "erasing view"
+	StepErasedView     = "erased view"
+	StepEraseQueued    = "erase queued"
+)
+
+// Places of an erasure.
+const (
+	placeLanding    = "landing"
+	placeHistory    = "history"
+	placeQuarantine = "quarantine"
+	placeExamples   = "examples"
+	placeOnline     = "online"
+	placeSnapshot   = "snapshot"
+)
+
+// matchesOf are the rows that lists of columns mean.
+func matchesOf(t *retention.Trace, keys [][]string) []feature.RowMatch {
+	matches := make([]feature.RowMatch, len(keys))
+	for i, k := range keys {
+		matches[i] = feature.RowMatch{Columns: k, Values: t.Values}
+	}
+	return matches
+}
+
+// erasing is one view version in which rows of an entity may be.
+type erasing struct {
+	view  *feature.ViewVersion
+	trace *retention.Trace
+	// traced is nil where only what runs set aside is looked through.
+	traced *retention.TracedView
+	// keys are the encoded key of the trace where the history is of the entity, matches what else tells its rows.
+	keys    []string
+	matches []feature.RowMatch
+	// whole are those of the matches that tell all rows of the entities that they find.
+	whole []feature.RowMatch
+}
+
+// Erasable are the view versions that an erasure has to do with: those in which the trace has found the key, and those that set aside
+// rows of sources in which it is. Inputs come first.
+func Erasable(t *retention.Trace, views []*feature.ViewVersion) []*feature.ViewVersion {
+	traced := map[int64]bool{}
+	for _, v := range t.Views {
+		traced[v.View.ID] = true
+	}
+	list := slices.DeleteFunc(slices.Clone(views), func(v *feature.ViewVersion) bool {
+		return !traced[v.ID] && !slices.ContainsFunc(v.SourceVersions, func(s *feature.SourceVersion) bool { return tracedSource(t, s.Name) != nil })
+	})
+	slices.SortFunc(list, func(a, b *feature.ViewVersion) int { return int(a.ID - b.ID) })
+	return list
+}
+
+func tracedSource(t *retention.Trace, name string) *retention.TracedSource {
+	if i := slices.IndexFunc(t.Sources, func(s *retention.TracedSource) bool { return s.Source.Name == name }); i >= 0 {
+		return t.Sources[i]
+	}
+	return nil
+}
+
+func newErasing(t *retention.Trace, v *feature.ViewVersion) *erasing {
+	e := &erasing{view: v, trace: t, keys: []string{}}
+	i := slices.IndexFunc(t.Views, func(x *retention.TracedView) bool { return x.View.ID == v.ID })
+	if i < 0 {
+		return e
+	}
+	e.traced = t.Views[i]
+	for _, key := range e.traced.Keys {
+		if t.Own(e.traced, key) {
+			e.keys = []string{t.Key}
+			continue
+		}
+		match := feature.RowMatch{Columns: key, Values: t.Values}
+		e.matches = append(e.matches, match)
+		if e.traced.Whole(key) {
+			e.whole = append(e.whole, match)
+		}
+	}
+	return e
+}
+
+// aside are the subjects of which the view sets rows aside, with what tells the entity's.
+func (e *erasing) aside() map[string]quality.Matching {
+	subjects := map[string]quality.Matching{}
+	add := func(subject string, keys [][]string) {
+		condition, args := offline.MatchJSON("q.row", matchesOf(e.trace, keys), 3)
+		subjects[subject] = quality.Matching{Condition: condition, Args: args}
+	}
+	for _, s := range e.view.SourceVersions {
+		if src := tracedSource(e.trace, s.Name); src != nil {
+			add(quality.SourceSubject(s.Name), src.Keys)
+		}
+	}
+	if e.traced != nil {
+		add(quality.Output, e.traced.Keys)
+	}
+	return subjects
+}
+
+// columns are all columns in which the view's checks may show the entity.
+func (e *erasing) columns() (c quality.Columns) {
+	add := func(keys [][]string) {
+		for _, k := range keys {
+			for i, name := range k {
+				c.Names, c.Values = append(c.Names, name), append(c.Values, e.trace.Values[i].Text())
+			}
+		}
+	}
+	for _, s := range e.view.SourceVersions {
+		if src := tracedSource(e.trace, s.Name); src != nil {
+			add(src.Keys)
+		}
+	}
+	if e.traced != nil {
+		add(e.traced.Keys)
+	}
+	return c
+}
+
+// EraseLanding erases the entity's rows of a landing source. With erasure empty it only says what it would.
+func (m *Materializer) EraseLanding(ctx context.Context, erasure string, t *retention.Trace, src *retention.TracedSource) (done []retention.Erased, err error) {
+	err = pgx.BeginFunc(ctx, m.config.Pool, func(tx pgx.Tx) error {
+		found, err := offline.EraseLanding(ctx, tx, src.Source, matchesOf(t, src.Keys), erasure != "")
+		if err != nil {
+			return err
+		}
+		kept := retention.Erased{Place: placeSnapshot, Name: src.Source.Name}
+		if kept.Rows, err = offline.EraseKept(ctx, tx, src.Source.Name, matchesOf(t, src.Keys), erasure != ""); err != nil {
+			return err
+		}
+		landed := retention.Erased{Place: placeLanding, Name: src.Source.Name, First: found.First, Last: found.Last}
+		aside := retention.Erased{Place: placeQuarantine, Name: src.Source.Name}
+		for _, l := range found.Loads {
+			landed.Rows += l.Rows
+			aside.Rows += l.SetAside
+			if erasure == "" {
+				continue
+			}
+			_, err := tx.Exec(ctx, `
+				INSERT INTO headwater.load_erasure AS e (load_id, erasure_id, rows, set_aside) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (load_id, erasure_id) DO UPDATE SET rows = e.rows + excluded.rows, set_aside = e.set_aside + excluded.set_aside`,
+				l.Load, erasure, l.Rows, l.SetAside)
+			if err != nil {
+				return err
+			}
+		}
+		if done, err = recorded(ctx, tx, erasure, landed, aside, kept); err != nil || erasure == "" {
+			return err
+		}
+		return m.config.Reached(StepErasingLanding)
+	})
+	if err == nil && erasure != "" {
+		err = m.config.Reached(StepErasedLanding)
+	}
+	return done, err
+}
+
+// recorded are those of what was erased that are not nothing, and are recorded unless nothing was erased at all.
+func recorded(ctx context.Context, tx pgx.Tx, erasure string, done ...retention.Erased) ([]retention.Erased, error) {
+	done = slices.DeleteFunc(done, func(d retention.Erased) bool { return d.Rows == 0 })
+	if erasure == "" {
+		return done, nil
+	}
+	return done, retention.Record(ctx, tx, erasure, done...)
+}
+
+// CountView says what EraseView would erase of a view version.
+func (m *Materializer) CountView(ctx context.Context, t *retention.Trace, v *feature.ViewVersion) (done []retention.Erased, err error) {
+	e, pool := newErasing(t, v), m.config.Pool
+	history := retention.Erased{Place: placeHistory, Name: v.Ref()}
+	if e.traced != nil {
+		if history.Rows, history.First, history.Last, err = offline.CountHistory(ctx, pool, v, e.keys, e.matches); err != nil {
+			return nil, err
+		}
+	}
+	aside, examples := retention.Erased{Place: placeQuarantine, Name: v.Ref()}, retention.Erased{Place: placeExamples, Name: v.Ref()}
+	for subject, match := range e.aside() {
+		n, err := quality.CountQuarantined(ctx, pool, v.ID, subject, match)
+		if err != nil {
+			return nil, err
+		}
+		aside.Rows += n
+	}
+	if examples.Rows, err = quality.CountExamples(ctx, pool, v.ID, e.columns()); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc([]retention.Erased{history, aside, examples}, func(d retention.Erased) bool { return d.Rows == 0 }), nil
+}
+
+// OnlineEntities are the entities, by the name of what they are, that go from Redis whole.
+func (m *Materializer) OnlineEntities(ctx context.Context, t *retention.Trace) (map[string][]string, error) {
+	found := map[string]map[string]bool{t.Entity.Name: {t.Key: true}}
+	for _, v := range t.Views {
+		e := newErasing(t, v.View)
+		if len(e.whole) == 0 {
+			continue
+		}
+		keys, err := offline.HistoryKeys(ctx, m.config.Pool, v.View, e.whole)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			if found[v.View.Entity] == nil {
+				found[v.View.Entity] = map[string]bool{}
+			}
+			found[v.View.Entity][key] = true
+		}
+	}
+	lists := map[string][]string{}
+	for entity, keys := range found {
+		lists[entity] = slices.Sorted(maps.Keys(keys))
+	}
+	return lists, nil
+}
+
+// CountOnline says how many of those entities Redis has.
+func (m *Materializer) CountOnline(ctx context.Context, t *retention.Trace) (done []retention.Erased, err error) {
+	entities, err := m.OnlineEntities(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(entities)) {
+		n, err := m.config.Writer.Count(ctx, name, entities[name])
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			done = append(done, retention.Erased{Place: placeOnline, Name: name, Rows: n})
+		}
+	}
+	return done, nil
+}
+
+// EraseView erases the entity's rows of a view version: of its history, of what its runs set aside and show as examples, and in Redis. It
+// waits for the run that is at work, and for the load; a run that is half written begins anew.
+func (m *Materializer) EraseView(ctx context.Context, erasure string, t *retention.Trace, v *feature.ViewVersion) error {
+	conn, err := connect(ctx, m.config.Pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	l, err := awaitLease(ctx, conn, v)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = l.release(ctx) }()
+	// Until the connection ends no load has rows of the view on their way to Redis.
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, loadClass, int32(v.ID)); err != nil {
+		return err
+	}
+	e := newErasing(t, v)
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if err := l.fenceAlone(ctx, tx); err != nil {
+			return err
+		}
+		if err := undoUnfinished(ctx, tx, v); err != nil {
+			return err
+		}
+		gone, err := m.eraseHistory(ctx, tx, erasure, e)
+		if err != nil {
+			return err
+		}
+		if err := e.eraseAside(ctx, tx, erasure); err != nil {
+			return err
+		}
+		if err := hideErrors(ctx, tx, e); err != nil {
+			return err
+		}
+		// Before the commit: which entities they were is not known afterwards.
+		if err := m.eraseOnline(ctx, tx, erasure, e, gone); err != nil {
+			return err
+		}
+		return m.config.Reached(StepErasingView)
+	})
+	if err != nil {
+		return err
+	}
+	return m.config.Reached(StepErasedView)
+}
+
+// undoUnfinished has a run that is half written begin anew, since what it has written was made of rows that are gone.
+func undoUnfinished(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error {
+	rows, err := tx.Query(ctx, `SELECT id, seq FROM headwater.run WHERE view_id = $1 AND seq IS NOT NULL AND state IN ('queued', 'running')`, v.ID)
+	if err != nil {
+		return err
+	}
+	type unfinished struct{ ID, Seq int64 }
+	runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[unfinished])
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if err := undo(ctx, tx, v, r.ID, r.Seq); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE headwater.run SET state = 'queued', seq = NULL, started_at = NULL WHERE id = $1`, r.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishedRun is a run whose output rows may be of.
+type publishedRun struct {
+	id, seq int64
+	spans   offline.Spans
+	rows    int64
+	gone    feature.SetDigest
+}
+
+// eraseHistory erases rows of the history, and takes them out of what is known of it. It returns the entities that they were of.
+func (m *Materializer) eraseHistory(ctx context.Context, tx pgx.Tx, erasure string, e *erasing) (entities map[string]bool, err error) {
+	entities = map[string]bool{}
+	if e.traced == nil {
+		return entities, nil
+	}
+	runs, horizon, err := publishedRuns(ctx, tx, e.view.ID)
+	if err != nil {
+		return nil, err
+	}
+	done := retention.Erased{Place: placeHistory, Name: e.view.Ref()}
+	live, grain := int64(0), e.view.RunGrain()
+	err = offline.EraseHistory(ctx, tx, e.view, e.keys, e.matches, func(row *offline.HistoryRow) error {
+		entities[row.Key] = true
+		done.Rows++
+		at := row.EventTime.Time()
+		if done.First == nil || at.Before(*done.First) {
+			done.First = &at
+		}
+		if done.Last == nil || at.After(*done.Last) {
+			done.Last = &at
+		}
+		if row.SeqTo == offline.SeqLive {
+			live++
+		}
+		// What a run produced is what the history shows of its spans at its sequence.
+		first, _ := slices.BinarySearchFunc(runs, row.SeqFrom, func(r *publishedRun, seq int64) int { return int(r.seq - seq) })
+		for _, r := range runs[first:] {
+			if r.seq >= row.SeqTo {
+				break
+			}
+			if r.spans.Contains(row.EventTime.Add(-grain)) {
+				r.rows++
+				r.gone.AddDigest(row.Digest)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		if r.rows == 0 {
+			continue
+		}
+		// Of a run before the horizon, rows were collected that may have been the entity's.
+		if err := retention.TouchRun(ctx, tx, erasure, r.id, r.rows, r.gone.Digest(), r.seq >= horizon); err != nil {
+			return nil, err
+		}
+	}
+	_, err = tx.Exec(ctx, `UPDATE headwater.view_state SET live_rows = live_rows - $2 WHERE view_id = $1`, e.view.ID, live)
+	if err != nil {
+		return nil, err
+	}
+	_, err = recorded(ctx, tx, erasure, done)
+	return entities, err
+}
+
+// publishedRuns are the published runs of a view version, by sequence, and the sequence before which its history is not whole.
+func publishedRuns(ctx context.Context, tx pgx.Tx, view int64) (runs []*publishedRun, horizon int64, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT r.id, r.seq, ARRAY(SELECT lower(b) FROM unnest(r.spans) b ORDER BY 1), ARRAY(SELECT upper(b) FROM unnest(r.spans) b ORDER BY 1)
+		FROM headwater.run r WHERE r.view_id = $1 AND r.state = 'published' ORDER BY r.seq`, view)
+	if err != nil {
+		return nil, 0, err
+	}
+	runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*publishedRun, error) {
+		r := &publishedRun{}
+		var starts, ends []time.Time
+		err := row.Scan(&r.id, &r.seq, &starts, &ends)
+		r.spans = spansOf(starts, ends)
+		return r, err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	err = tx.QueryRow(ctx, `SELECT coalesce((to_jsonb(s) ->> 'horizon_seq')::bigint, 0) FROM headwater.view_state s WHERE view_id = $1`, view).Scan(&horizon)
+	return runs, horizon, err
+}
+
+// eraseAside erases what runs set aside and show of the entity.
+func (e *erasing) eraseAside(ctx context.Context, tx pgx.Tx, erasure string) (err error) {
+	aside, examples := retention.Erased{Place: placeQuarantine, Name: e.view.Ref()}, retention.Erased{Place: placeExamples, Name: e.view.Ref()}
+	for subject, match := range e.aside() {
+		n, err := quality.EraseQuarantined(ctx, tx, e.view.ID, subject, match)
+		if err != nil {
+			return err
+		}
+		aside.Rows += n
+	}
+	if examples.Rows, err = quality.EraseExamples(ctx, tx, e.view.ID, e.columns()); err != nil {
+		return err
+	}
+	_, err = recorded(ctx, tx, erasure, aside, examples)
+	return err
+}
+
+// hideErrors takes what is of rows out of the errors of the view's runs, where that may name the entity.
+func hideErrors(ctx context.Context, tx pgx.Tx, e *erasing) error {
+	rows, err := tx.Query(ctx, `SELECT id, error FROM headwater.run WHERE view_id = $1 AND error IS NOT NULL`, e.view.ID)
+	if err != nil {
+		return err
+	}
+	type failed struct {
+		ID    int64
+		Error string
+	}
+	runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[failed])
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		named := slices.ContainsFunc(e.trace.Values, func(v feature.Value) bool { return strings.Contains(r.Error, v.Text()) })
+		if !named || !fault.HoldsData(r.Error) {
+			continue
+		}
+		if _, err := tx.Exec(ctx, `UPDATE headwater.run SET error = $2 WHERE id = $1`, r.ID, fault.Hidden(r.Error)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eraseOnline takes the entity out of Redis, and what notes of loads say of it. Entities that lost rows, and stay, are loaded anew.
+func (m *Materializer) eraseOnline(ctx context.Context, tx pgx.Tx, erasure string, e *erasing, gone map[string]bool) error {
+	if e.traced == nil {
+		return nil
+	}
+	keys := slices.Sorted(maps.Keys(gone))
+	all := append(slices.Clone(keys), e.keys...)
+	// Waits for those who load what is due, and takes it from them.
+	if _, err := tx.Exec(ctx, `DELETE FROM headwater.online_due WHERE view_id = $1 AND entity_key = ANY ($2)`, e.view.ID, all); err != nil {
+		return err
+	}
+	// A load that was broken off behind the entity begins anew.
+	_, err := tx.Exec(ctx, `
+		UPDATE headwater.online_load l SET after_key = NULL, written = 0, stale = 0, tombstones = 0
+		FROM headwater.run r WHERE r.id = l.run_id AND r.view_id = $1 AND l.after_key = ANY ($2)`, e.view.ID, all)
+	if err != nil {
+		return err
+	}
+	whole := func(key string) (bool, error) {
+		values, err := e.view.EntityVersion.ParseKey(key)
+		if err != nil {
+			return false, err
+		}
+		for _, match := range e.whole {
+			same := true
+			for i, c := range match.Columns {
+				at := slices.IndexFunc(e.view.EntityVersion.JoinKeys, func(k feature.Column) bool { return k.Name == c })
+				same = same && values[at].Text() == match.Values[i].Text()
+			}
+			if same {
+				return true, nil
+			}
+		}
+		return slices.Contains(e.keys, key), nil
+	}
+	erased, changed := slices.Clone(e.keys), []string{}
+	for _, key := range keys {
+		is, err := whole(key)
+		switch {
+		case err != nil:
+			return err
+		case !is:
+			changed = append(changed, key)
+		case !slices.Contains(erased, key):
+			erased = append(erased, key)
+		}
+	}
+	n, err := m.config.Writer.Erase(ctx, e.view.Entity, erased)
+	if err != nil {
+		return err
+	}
+	// Not in tx: what is gone from Redis does not come back with it.
+	if n > 0 {
+		err = retention.Record(ctx, m.config.Pool, erasure, retention.Erased{Place: placeOnline, Name: e.view.Entity, Rows: n})
+	}
+	if err != nil || len(changed) == 0 {
+		return err
+	}
+	if err := m.config.Writer.Drop(ctx, e.view.Entity, e.view.ID, changed); err != nil {
+		return err
+	}
+	return m.loader.loadKeys(ctx, tx, e.view.ID, changed)
+}
+
+// EraseOnline takes the entity out of Redis whether or not any view has it.
+func (m *Materializer) EraseOnline(ctx context.Context, erasure string, t *retention.Trace) error {
+	n, err := m.config.Writer.Erase(ctx, t.Entity.Name, []string{t.Key})
+	if err != nil || n == 0 {
+		return err
+	}
+	return retention.Record(ctx, m.config.Pool, erasure, retention.Erased{Place: placeOnline, Name: t.Entity.Name, Rows: n})
+}
+
+// EraseReads records which published runs read rows that are gone, besides those that made some: of a source, of a view, or as rows
+// that others refer to.
+func (m *Materializer) EraseReads(ctx context.Context, tx pgx.Tx, erasure string) error {
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT r.id FROM headwater.run r WHERE r.state = 'published' AND (
+			EXISTS (SELECT FROM headwater.run_load l JOIN headwater.load_erasure x ON x.load_id = l.load_id WHERE l.run_id = r.id AND x.erasure_id = $1 AND x.rows > 0)
+			OR EXISTS (SELECT FROM headwater.run_view_input i JOIN headwater.definition d ON d.id = i.view_id JOIN headwater.erasure_place p
+				ON p.name = d.name || '@' || d.version WHERE i.run_id = r.id AND p.erasure_id = $1 AND p.place = 'history' AND p.rows > 0)
+			OR EXISTS (SELECT FROM headwater.erasure_place p WHERE p.erasure_id = $1 AND p.rows > 0 AND (
+				p.place = 'landing' AND r.plan -> 'marks' -> 'references' ? p.name
+				OR p.place = 'snapshot' AND EXISTS (SELECT FROM headwater.run_input i WHERE i.run_id = r.id AND i.source = p.name))))
+		AND NOT EXISTS (SELECT FROM headwater.run_erasure x WHERE x.run_id = r.id AND x.erasure_id = $1)`, erasure)
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := retention.TouchRun(ctx, tx, erasure, id, 0, feature.Digest{}, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Recompute queues, in the order of reading, a run of each view version that read what is gone, over the event times that it had a part
+// in, as far as runs covered them. It returns their ids.
+func (m *Materializer) Recompute(ctx context.Context, tx pgx.Tx, e *retention.Erasure, views []*feature.ViewVersion, principal string) ([]int64, error) {
+	gone := map[string]offline.Spans{}
+	for _, d := range e.Erased {
+		if d.First != nil && d.Last != nil {
+			gone[d.Place+":"+d.Name] = offline.NewSpans(offline.Span{Start: feature.TimeOf(*d.First), End: feature.TimeOf(*d.Last) + 1})
+		}
+	}
+	views = slices.SortedFunc(slices.Values(views), func(a, b *feature.ViewVersion) int { return int(a.ID - b.ID) })
+	ids := []int64{}
+	for _, v := range views {
+		span, all := offline.Spans(nil), false
+		for _, s := range v.SourceVersions {
+			span = span.Union(gone[placeLanding+":"+s.Name])
+		}
+		for _, name := range offline.Referenced(v) {
+			all = all || len(gone[placeLanding+":"+name]) > 0
+		}
+		for _, w := range v.ViewVersions {
+			span = span.Union(gone[placeHistory+":"+w.Ref()]).Union(gone["recomputed:"+w.Ref()])
+		}
+		if len(span) == 0 && !all {
+			continue
+		}
+		state, err := getViewState(ctx, tx, v.ID)
+		if err != nil || state.PublishedSeq == 0 {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		owned := state.Covered
+		if !all {
+			owned = owned.Intersect(offline.NewSpans(touchedBy(v, span.Hull())))
+		}
+		if len(owned) == 0 {
+			continue
+		}
+		hull := owned.Hull()
+		from, to := hull.Start.Time(), hull.End.Time()
+		id, err := m.queue(ctx, tx, Request{View: v, From: &from, To: &to, Principal: principal})
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+		grain := v.RunGrain()
+		gone["recomputed:"+v.Ref()] = offline.NewSpans(offline.Span{Start: hull.Start.Add(grain), End: hull.End.Add(grain) + 1})
+	}
+	return ids, nil
+}
+
+// touchedBy is the event times less grain of the output that rows at some event times have a part in, cut to the grid.
+func touchedBy(v *feature.ViewVersion, s offline.Span) offline.Span {
+	grain, reach := v.RunGrain(), v.Lookback
+	if v.Aggregation != nil {
+		for i := range v.Aggregation.Aggregates {
+			reach = max(reach, v.Aggregation.Aggregates[i].Window)
+		}
+	}
+	return offline.Span{Start: s.Start.Floor(grain).Add(-grain), End: s.End.Add(reach).Ceil(grain)}
+}
+
+// erasuresOf reads what erasures did to runs.
+func erasuresOf(ctx context.Context, q database.Querier, runs []*Run) error {
+	ids := make([]int64, len(runs))
+	for i, r := range runs {
+		ids[i] = r.ID
+	}
+	found, err := retention.OfRuns(ctx, q, ids)
+	for _, r := range runs {
+		r.Erasures = found[r.ID]
+	}
+	return err
+}
