@@ -99,7 +99,7 @@ class BatchResult(_message.Message):
     def __init__(self, idempotency_key: _Optional[str] = ..., rows: _Optional[int] = ..., load_id: _Optional[int] = ..., duplicate: bool = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("id", "source", "number", "state", "file_name", "file_size", "file_sha256", "rows", "event_time_min", "event_time_max", "replaces", "replaced_by", "retract_reason", "principal", "committed_at", "ignored_columns", "quarantined", "dropped", "reasons", "rows_digest", "batches")
+    __slots__ = ("id", "source", "number", "state", "file_name", "file_size", "file_sha256", "rows", "event_time_min", "event_time_max", "replaces", "replaced_by", "retract_reason", "principal", "committed_at", "ignored_columns", "quarantined", "dropped", "reasons", "rows_digest", "batches", "erased")
     ID_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +121,7 @@ class Load(_message.Message):
     REASONS_FIELD_NUMBER: _ClassVar[int]
     ROWS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     BATCHES_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
     id: int
     source: str
     number: int
@@ -142,7 +143,8 @@ class Load(_message.Message):
     reasons: _containers.RepeatedCompositeFieldContainer[_run_pb2.LedgerReason]
     rows_digest: str
     batches: int
-    def __init__(self, id: _Optional[int] = ..., source: _Optional[str] = ..., number: _Optional[int] = ..., state: _Optional[_Union[LoadState, str]] = ..., file_name: _Optional[str] = ..., file_size: _Optional[int] = ..., file_sha256: _Optional[str] = ..., rows: _Optional[int] = ..., event_time_min: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., event_time_max: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replaces: _Optional[int] = ..., replaced_by: _Optional[int] = ..., retract_reason: _Optional[str] = ..., principal: _Optional[str] = ..., committed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ignored_columns: _Optional[_Iterable[str]] = ..., quarantined: _Optional[int] = ..., dropped: _Optional[int] = ..., reasons: _Optional[_Iterable[_Union[_run_pb2.LedgerReason, _Mapping]]] = ..., rows_digest: _Optional[str] = ..., batches: _Optional[int] = ...) -> None: ...
+    erased: int
+    def __init__(self, id: _Optional[int] = ..., source: _Optional[str] = ..., number: _Optional[int] = ..., state: _Optional[_Union[LoadState, str]] = ..., file_name: _Optional[str] = ..., file_size: _Optional[int] = ..., file_sha256: _Optional[str] = ..., rows: _Optional[int] = ..., event_time_min: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., event_time_max: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replaces: _Optional[int] = ..., replaced_by: _Optional[int] = ..., retract_reason: _Optional[str] = ..., principal: _Optional[str] = ..., committed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ignored_columns: _Optional[_Iterable[str]] = ..., quarantined: _Optional[int] = ..., dropped: _Optional[int] = ..., reasons: _Optional[_Iterable[_Union[_run_pb2.LedgerReason, _Mapping]]] = ..., rows_digest: _Optional[str] = ..., batches: _Optional[int] = ..., erased: _Optional[int] = ...) -> None: ...
 
 class ListLoadsRequest(_message.Message):
     __slots__ = ("source",)

@@ -57,14 +57,16 @@ class ErasureRecord(_message.Message):
     def __init__(self, id: _Optional[str] = ..., entity: _Optional[str] = ..., key_hash: _Optional[str] = ..., reason: _Optional[str] = ..., principal: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., done_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., erased: _Optional[_Iterable[_Union[ErasedFrom, _Mapping]]] = ..., touched: _Optional[_Iterable[str]] = ..., recomputing: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ErasedFrom(_message.Message):
-    __slots__ = ("place", "name", "rows")
+    __slots__ = ("place", "name", "rows", "note")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     place: str
     name: str
     rows: int
-    def __init__(self, place: _Optional[str] = ..., name: _Optional[str] = ..., rows: _Optional[int] = ...) -> None: ...
+    note: str
+    def __init__(self, place: _Optional[str] = ..., name: _Optional[str] = ..., rows: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
 
 class ForgetResponse(_message.Message):
     __slots__ = ("erasure",)
