@@ -601,7 +601,7 @@ var File_headwater_v1_retention_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_retention_proto_rawDesc = "" +
 	"\n" +
-	"\x1cheadwater/v1/retention.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x80\x02\n" +
+	"\x1cheadwater/v1/retention.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x80\x02\n" +
 	"\rForgetRequest\x12\x1f\n" +
 	"\x06entity\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06entity\x12C\n" +
 	"\x04keys\x18\x02 \x03(\v2%.headwater.v1.ForgetRequest.KeysEntryB\b\xbaH\x05\x9a\x01\x02\b\x01R\x04keys\x12\"\n" +
@@ -710,7 +710,6 @@ func file_headwater_v1_retention_proto_init() {
 	if File_headwater_v1_retention_proto != nil {
 		return
 	}
-	file_headwater_v1_dataset_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
 	type x struct{}

@@ -24,12 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from headwater.v1 import dataset_pb2 as headwater_dot_v1_dot_dataset__pb2
 from headwater.v1 import options_pb2 as headwater_dot_v1_dot_options__pb2
 from headwater.v1 import value_pb2 as headwater_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cheadwater/v1/retention.proto\x12\x0cheadwater.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xe1\x01\n\rForgetRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x39\n\x04keys\x18\x02 \x03(\x0b\x32%.headwater.v1.ForgetRequest.KeysEntryR\x04keys\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x17\n\x07\x64ry_run\x18\x04 \x01(\x08R\x06\x64ryRun\x1aL\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value:\x02\x38\x01\"\xe6\x02\n\rErasureRecord\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06\x65ntity\x18\x02 \x01(\tR\x06\x65ntity\x12\x19\n\x08key_hash\x18\x03 \x01(\tR\x07keyHash\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1c\n\tprincipal\x18\x05 \x01(\tR\tprincipal\x12\x39\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12\x33\n\x07\x64one_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x64oneAt\x12\x30\n\x06\x65rased\x18\x08 \x03(\x0b\x32\x18.headwater.v1.ErasedFromR\x06\x65rased\x12\x18\n\x07touched\x18\t \x03(\tR\x07touched\x12 \n\x0brecomputing\x18\n \x03(\tR\x0brecomputing\"^\n\nErasedFrom\x12\x14\n\x05place\x18\x01 \x01(\tR\x05place\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x12\n\x04note\x18\x04 \x01(\tR\x04note\"G\n\x0e\x46orgetResponse\x12\x35\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x1b.headwater.v1.ErasureRecordR\x07\x65rasure\"\x15\n\x13ListErasuresRequest\"O\n\x14ListErasuresResponse\x12\x37\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x1b.headwater.v1.ErasureRecordR\x08\x65rasures\"\x80\x01\n\x15\x43ollectHistoryRequest\x12\x38\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\tolderThan\x12\x14\n\x05views\x18\x02 \x03(\tR\x05views\x12\x17\n\x07\x64ry_run\x18\x03 \x01(\x08R\x06\x64ryRun\"K\n\x16\x43ollectHistoryResponse\x12\x31\n\x05views\x18\x01 \x03(\x0b\x32\x1b.headwater.v1.CollectedViewR\x05views\"\xac\x01\n\rCollectedView\x12\x12\n\x04view\x18\x01 \x01(\tR\x04view\x12\x18\n\x07version\x18\x02 \x01(\x05R\x07version\x12\x1f\n\x0bhorizon_seq\x18\x03 \x01(\x03R\nhorizonSeq\x12%\n\x0erows_collected\x18\x04 \x01(\x03R\rrowsCollected\x12%\n\x0erows_protected\x18\x05 \x01(\x03R\rrowsProtected2\x8b\x02\n\x10RetentionService\x12\x43\n\x06\x46orget\x12\x1b.headwater.v1.ForgetRequest\x1a\x1c.headwater.v1.ForgetResponse\x12U\n\x0cListErasures\x12!.headwater.v1.ListErasuresRequest\x1a\".headwater.v1.ListErasuresResponse\x12[\n\x0e\x43ollectHistory\x12#.headwater.v1.CollectHistoryRequest\x1a$.headwater.v1.CollectHistoryResponseB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cheadwater/v1/retention.proto\x12\x0cheadwater.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xe1\x01\n\rForgetRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x39\n\x04keys\x18\x02 \x03(\x0b\x32%.headwater.v1.ForgetRequest.KeysEntryR\x04keys\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x17\n\x07\x64ry_run\x18\x04 \x01(\x08R\x06\x64ryRun\x1aL\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value:\x02\x38\x01\"\xe6\x02\n\rErasureRecord\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06\x65ntity\x18\x02 \x01(\tR\x06\x65ntity\x12\x19\n\x08key_hash\x18\x03 \x01(\tR\x07keyHash\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1c\n\tprincipal\x18\x05 \x01(\tR\tprincipal\x12\x39\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12\x33\n\x07\x64one_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x64oneAt\x12\x30\n\x06\x65rased\x18\x08 \x03(\x0b\x32\x18.headwater.v1.ErasedFromR\x06\x65rased\x12\x18\n\x07touched\x18\t \x03(\tR\x07touched\x12 \n\x0brecomputing\x18\n \x03(\tR\x0brecomputing\"^\n\nErasedFrom\x12\x14\n\x05place\x18\x01 \x01(\tR\x05place\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x12\n\x04note\x18\x04 \x01(\tR\x04note\"G\n\x0e\x46orgetResponse\x12\x35\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x1b.headwater.v1.ErasureRecordR\x07\x65rasure\"\x15\n\x13ListErasuresRequest\"O\n\x14ListErasuresResponse\x12\x37\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x1b.headwater.v1.ErasureRecordR\x08\x65rasures\"\x80\x01\n\x15\x43ollectHistoryRequest\x12\x38\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\tolderThan\x12\x14\n\x05views\x18\x02 \x03(\tR\x05views\x12\x17\n\x07\x64ry_run\x18\x03 \x01(\x08R\x06\x64ryRun\"K\n\x16\x43ollectHistoryResponse\x12\x31\n\x05views\x18\x01 \x03(\x0b\x32\x1b.headwater.v1.CollectedViewR\x05views\"\xac\x01\n\rCollectedView\x12\x12\n\x04view\x18\x01 \x01(\tR\x04view\x12\x18\n\x07version\x18\x02 \x01(\x05R\x07version\x12\x1f\n\x0bhorizon_seq\x18\x03 \x01(\x03R\nhorizonSeq\x12%\n\x0erows_collected\x18\x04 \x01(\x03R\rrowsCollected\x12%\n\x0erows_protected\x18\x05 \x01(\x03R\rrowsProtected2\x8b\x02\n\x10RetentionService\x12\x43\n\x06\x46orget\x12\x1b.headwater.v1.ForgetRequest\x1a\x1c.headwater.v1.ForgetResponse\x12U\n\x0cListErasures\x12!.headwater.v1.ListErasuresRequest\x1a\".headwater.v1.ListErasuresResponse\x12[\n\x0e\x43ollectHistory\x12#.headwater.v1.CollectHistoryRequest\x1a$.headwater.v1.CollectHistoryResponseB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,26 +38,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1'
   _globals['_FORGETREQUEST_KEYSENTRY']._loaded_options = None
   _globals['_FORGETREQUEST_KEYSENTRY']._serialized_options = b'8\001'
-  _globals['_FORGETREQUEST']._serialized_start=194
-  _globals['_FORGETREQUEST']._serialized_end=419
-  _globals['_FORGETREQUEST_KEYSENTRY']._serialized_start=343
-  _globals['_FORGETREQUEST_KEYSENTRY']._serialized_end=419
-  _globals['_ERASURERECORD']._serialized_start=422
-  _globals['_ERASURERECORD']._serialized_end=780
-  _globals['_ERASEDFROM']._serialized_start=782
-  _globals['_ERASEDFROM']._serialized_end=876
-  _globals['_FORGETRESPONSE']._serialized_start=878
-  _globals['_FORGETRESPONSE']._serialized_end=949
-  _globals['_LISTERASURESREQUEST']._serialized_start=951
-  _globals['_LISTERASURESREQUEST']._serialized_end=972
-  _globals['_LISTERASURESRESPONSE']._serialized_start=974
-  _globals['_LISTERASURESRESPONSE']._serialized_end=1053
-  _globals['_COLLECTHISTORYREQUEST']._serialized_start=1056
-  _globals['_COLLECTHISTORYREQUEST']._serialized_end=1184
-  _globals['_COLLECTHISTORYRESPONSE']._serialized_start=1186
-  _globals['_COLLECTHISTORYRESPONSE']._serialized_end=1261
-  _globals['_COLLECTEDVIEW']._serialized_start=1264
-  _globals['_COLLECTEDVIEW']._serialized_end=1436
-  _globals['_RETENTIONSERVICE']._serialized_start=1439
-  _globals['_RETENTIONSERVICE']._serialized_end=1706
+  _globals['_FORGETREQUEST']._serialized_start=166
+  _globals['_FORGETREQUEST']._serialized_end=391
+  _globals['_FORGETREQUEST_KEYSENTRY']._serialized_start=315
+  _globals['_FORGETREQUEST_KEYSENTRY']._serialized_end=391
+  _globals['_ERASURERECORD']._serialized_start=394
+  _globals['_ERASURERECORD']._serialized_end=752
+  _globals['_ERASEDFROM']._serialized_start=754
+  _globals['_ERASEDFROM']._serialized_end=848
+  _globals['_FORGETRESPONSE']._serialized_start=850
+  _globals['_FORGETRESPONSE']._serialized_end=921
+  _globals['_LISTERASURESREQUEST']._serialized_start=923
+  _globals['_LISTERASURESREQUEST']._serialized_end=944
+  _globals['_LISTERASURESRESPONSE']._serialized_start=946
+  _globals['_LISTERASURESRESPONSE']._serialized_end=1025
+  _globals['_COLLECTHISTORYREQUEST']._serialized_start=1028
+  _globals['_COLLECTHISTORYREQUEST']._serialized_end=1156
+  _globals['_COLLECTHISTORYRESPONSE']._serialized_start=1158
+  _globals['_COLLECTHISTORYRESPONSE']._serialized_end=1233
+  _globals['_COLLECTEDVIEW']._serialized_start=1236
+  _globals['_COLLECTEDVIEW']._serialized_end=1408
+  _globals['_RETENTIONSERVICE']._serialized_start=1411
+  _globals['_RETENTIONSERVICE']._serialized_end=1678
 # @@protoc_insertion_point(module_scope)
