@@ -419,9 +419,13 @@ func TestForgetGoesOn(t *testing.T) {
 	for nth := 1; ; nth++ {
 		seen := map[string]int{}
 		do := func(step string) error {
+			// Runs that the erasure queued reach steps of their own beside it.
+			if !slices.Contains(steps, step) {
+				return nil
+			}
 			seen[step]++
 			at := fmt.Sprint(step, seen[step])
-			if !slices.Contains(steps, step) || killedAt[at] {
+			if killedAt[at] {
 				return nil
 			}
 			killedAt[step], killedAt[at] = true, true

@@ -231,7 +231,7 @@ func TestRuns(t *testing.T) {
 		"  CHECK        WHERE\n" +
 		"  delay_range  headwater quarantine show 1\n" +
 		"  delay_range  load 11, row 4\n" +
-		"  delay_range  1 more that you may not see: whoever may read source:flights offline is shown their keys\n" +
+		"  delay_range  1 more that you may not see: whoever may read source:flights offline is shown them\n" +
 		"\ngates\n  GATE             PASSED  DETAIL\n  ledger balances  yes\n" +
 		"\nphases\n  PHASE       TOOK\n  transform  1.23s\n"
 	do("runs", "show", "run:delays@1/2").expect(t, exitDone, shown, "")
