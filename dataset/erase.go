@@ -181,20 +181,7 @@ func keptSpine(ctx context.Context, q database.Querier, m *Manifest) (s *spool, 
 	if err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM headwater.dataset_spine WHERE dataset_id = $1)`, m.ID).Scan(&there); err != nil || !there {
 		return nil, false, err
 	}
-	r, w := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.CloseWithError(readChunks(ctx, q, m.ID, w))
-	}()
-	s, err = spoolKept(r, m.TimestampColumn)
-	r.Close()
-	<-done
-	var bad *tabular.StreamError
-	if errors.As(err, &bad) || fault.ReasonOf(err) == fault.InvalidSpine {
-		return nil, true, nil
-	}
-	return s, false, err
+	return readKept(ctx, q, m)
 }
 
 // without is a spine without the rows that are to go, and how many those are.

@@ -225,6 +225,22 @@ func (s *spool) store(ctx context.Context, tx pgx.Tx, dataset string) error {
 
 // loadSpine has a kept spine back. When it is not the one of the manifest there is no spool, and difference says so.
 func loadSpine(ctx context.Context, q database.Querier, m *Manifest) (s *spool, difference string, err error) {
+	s, damaged, err := readKept(ctx, q, m)
+	_, expected := m.left()
+	switch {
+	case damaged:
+		return nil, fmt.Sprintf("kept spine: found it damaged, expected digest %s", expected), nil
+	case err != nil:
+		return nil, "", err
+	case s.digest.String() != expected:
+		s.close()
+		return nil, fmt.Sprintf("kept spine: found digest %s, expected %s", s.digest, expected), nil
+	}
+	return s, "", nil
+}
+
+// readKept has a kept spine back, whatever its digest. damaged: it cannot be read.
+func readKept(ctx context.Context, q database.Querier, m *Manifest) (s *spool, damaged bool, err error) {
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {
@@ -235,17 +251,10 @@ func loadSpine(ctx context.Context, q database.Querier, m *Manifest) (s *spool, 
 	r.Close()
 	<-done
 	var bad *tabular.StreamError
-	_, expected := m.left()
-	switch {
-	case errors.As(err, &bad) || fault.ReasonOf(err) == fault.InvalidSpine:
-		return nil, fmt.Sprintf("kept spine: found it damaged, expected digest %s", expected), nil
-	case err != nil:
-		return nil, "", err
-	case s.digest.String() != expected:
-		s.close()
-		return nil, fmt.Sprintf("kept spine: found digest %s, expected %s", s.digest, expected), nil
+	if errors.As(err, &bad) || fault.ReasonOf(err) == fault.InvalidSpine {
+		return nil, true, nil
 	}
-	return s, "", nil
+	return s, false, err
 }
 
 func spoolKept(r io.Reader, timestamp string) (*spool, error) {
