@@ -100,11 +100,8 @@ func keyColumns(t *retention.Trace, m *Manifest, plan *read.Plan) (lists [][]str
 
 // tracedOrigin is the traced sources that a dataset's spine was read from.
 func tracedOrigin(t *retention.Trace, m *Manifest) (sources []*retention.TracedSource) {
-	if m.SpineOrigin == nil {
-		return nil
-	}
 	for _, src := range t.Sources {
-		if slices.ContainsFunc(m.SpineOrigin.Sources, func(s SpineSource) bool { return s.Source == src.Source.Name }) {
+		if slices.Contains(m.SpineSources(), src.Source.Name) {
 			sources = append(sources, src)
 		}
 	}

@@ -45,6 +45,18 @@ type SpineSource struct {
 	LoadNumber int64 `json:"load_number,omitempty"`
 }
 
+// SpineSources are the names of the sources whose rows the spine holds, as far as the server read it itself.
+func (m *Manifest) SpineSources() []string {
+	if m.SpineOrigin == nil {
+		return nil
+	}
+	var names []string
+	for i := range m.SpineOrigin.Sources {
+		names = append(names, m.SpineOrigin.Sources[i].Source)
+	}
+	return names
+}
+
 // timestampOf is the spine's column that says for when, where the request names none.
 func timestampOf(origin *offline.SpineScope) string {
 	if origin == nil || origin.SQL != "" {

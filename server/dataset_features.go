@@ -141,17 +141,28 @@ func missingDataset(ctx context.Context, err error) error {
 	return errors.Join(requireAnyRead(ctx), err)
 }
 
-// builtOf is what a dataset was built of, by service or by references, at the versions that it reads, for who may read it.
+// builtOf is what a dataset was built of, by service or by references, at the versions that it reads, for who may read it: all
+// that its build needed. A spine that the server read holds rows of its sources.
 func (s *datasetService) builtOf(ctx context.Context, m *dataset.Manifest) (*feature.ServiceVersion, error) {
 	service, err := s.builtBy(m)
 	if err != nil {
 		return nil, err
 	}
 	if service.Name == "" {
-		return service, access.RequireViews(ctx, access.ActionReadOffline, service)
+		err = access.RequireViews(ctx, access.ActionReadOffline, service)
+	} else {
+		err = access.RequireService(ctx, access.ActionReadOffline, service)
 	}
-	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
+	if err != nil {
 		return nil, err
+	}
+	for _, source := range m.SpineSources() {
+		if err := access.Require(ctx, access.ActionReadOffline, access.KindSource, source); err != nil {
+			return nil, err
+		}
+	}
+	if service.Name == "" {
+		return service, nil
 	}
 	return s.followed(service, m)
 }
@@ -169,7 +180,9 @@ func (s *datasetService) builtBy(m *dataset.Manifest) (*feature.ServiceVersion, 
 // shownTo is a manifest as the caller may see it who may know of it: values are for who may read the dataset.
 func (s *datasetService) shownTo(ctx context.Context, m *dataset.Manifest) (*headwaterv1.Manifest, error) {
 	service, err := s.builtBy(m)
-	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) {
+	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) || slices.ContainsFunc(m.SpineSources(), func(source string) bool {
+		return !access.Allows(ctx, access.ActionReadOffline, access.KindSource, source)
+	}) {
 		return withoutValues(manifestOf(m)), nil
 	}
 	if _, err := s.builtOf(ctx, m); err != nil {

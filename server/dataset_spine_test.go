@@ -182,3 +182,45 @@ func TestWhoMayReadSpines(t *testing.T) {
 		t.Errorf("found\n%s\nexpected\n%s", got, want)
 	}
 }
+
+// What was read of sources is for who may read these, also when it is had again.
+func TestWhoMayHaveSpinesAgain(t *testing.T) {
+	p := newProduct(t)
+	d := definitions()
+	d.Roles = append(d.Roles, role("small", "read_offline on service:small,view:*", "list on dataset:*"), role("rows", "read_offline on source:flights"))
+	p.apply(d)
+	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	p.ingest(flights(flight("ORD", 7, at, feature.Float64(1))), 0)
+	p.materialize("delays", "recent", "traffic")
+	arrow, m, err := p.build(p.admin, "small", queryHeader("SELECT origin, date AS timestamp, number FROM flights", "flights"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sam, rob := p.as("sam", "small"), p.as("rob", "small", "rows")
+	const denied = "sam may not read_offline source:flights: no grant of read_offline on source:flights in roles [small]; whoever administers the roles can change that"
+	got, _, err := p.fetch(sam, m.GetId())
+	wantFault(t, err, fault.PermissionDenied, denied)
+	if len(got) > 0 {
+		t.Errorf("found %d bytes sent to who may not read the source", len(got))
+	}
+	_, err = p.datasets.VerifyDataset(sam, &headwaterv1.VerifyDatasetRequest{Dataset: m.GetId()})
+	wantFault(t, err, fault.PermissionDenied, denied)
+	_, err = p.datasets.DiffDatasets(sam, &headwaterv1.DiffDatasetsRequest{A: m.GetId(), B: m.GetId()})
+	wantFault(t, err, fault.PermissionDenied, denied)
+	for who, want := range map[string]bool{"sam": false, "rob": true} {
+		ctx := sam
+		if who == "rob" {
+			ctx = rob
+		}
+		shown, err := p.datasets.GetDataset(ctx, &headwaterv1.GetDatasetRequest{Dataset: m.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := shown.GetManifest().GetColumns()[2].GetSummary().GetMin() != nil; has != want {
+			t.Errorf("%s: found values of the spine shown %v, expected %v", who, has, want)
+		}
+	}
+	if again, _, err := p.fetch(rob, m.GetId()); err != nil || !bytes.Equal(again, arrow) {
+		t.Errorf("found %d bytes, %v", len(again), err)
+	}
+}
