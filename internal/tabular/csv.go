@@ -21,17 +21,27 @@ type csvRecords struct {
 	reader *csv.Reader
 	header []string
 	// lines is how many lines the records so far took, kept for files of one column only: there encoding/csv drops a
-	// blank line that may stand for a NULL.
+	// blank line, which is a NULL.
 	lines int64
+	// blanks are such lines that were not returned yet; they come before held, which was read with them, or before the end.
+	blanks int64
+	held   []string
+	// blank says that the last record is such a line.
+	blank bool
 }
 
-// meter counts lines, and ends a read that goes on for longer than one record may.
+// meter counts lines, ends a read that goes on for longer than one record may, and remembers what it read last.
 type meter struct {
 	from     io.Reader
 	budget   int
 	newlines int64
-	last     byte
+	// read is all bytes so far, of which tail holds byte i at i modulo its length.
+	read int64
+	tail [2 * csvBuffer]byte
 }
+
+// csvBuffer is how far encoding/csv may read ahead, and what it asks for at once.
+const csvBuffer = 4 << 10
 
 var errRecordTooLong = errors.New("record too long")
 
@@ -39,13 +49,23 @@ func (m *meter) Read(p []byte) (int, error) {
 	if m.budget <= 0 {
 		return 0, errRecordTooLong
 	}
-	n, err := m.from.Read(p)
+	n, err := m.from.Read(p[:min(len(p), csvBuffer)])
 	m.budget -= n
 	m.newlines += int64(bytes.Count(p[:n], []byte{'\n'}))
-	if n > 0 {
-		m.last = p[n-1]
+	for part := p[:n]; len(part) > 0; {
+		k := copy(m.tail[m.read%int64(len(m.tail)):], part)
+		m.read += int64(k)
+		part = part[k:]
 	}
 	return n, err
+}
+
+// at is a byte that was read not long ago, 0 before the first.
+func (m *meter) at(i int64) byte {
+	if i < 0 {
+		return 0
+	}
+	return m.tail[i%int64(len(m.tail))]
 }
 
 func skipMark(r io.ReadSeeker) io.Reader {
@@ -63,7 +83,7 @@ func (f *File) csv() (*csvRecords, error) {
 	c := &csvRecords{file: f, bytes: m, reader: csv.NewReader(m)}
 	c.reader.ReuseRecord = true
 	c.reader.FieldsPerRecord = -1
-	header, _, err := c.next()
+	header, _, err := c.read()
 	if err == io.EOF {
 		return nil, f.bad("found no header, expected a first line with the names of the columns")
 	}
@@ -76,6 +96,36 @@ func (f *File) csv() (*csvRecords, error) {
 
 // next is the next record, valid until the next call, and the line it begins at.
 func (c *csvRecords) next() ([]string, int64, error) {
+	if len(c.header) != 1 {
+		return c.read()
+	}
+	if c.blank = false; c.blanks == 0 && c.held == nil {
+		record, line, err := c.read()
+		if err == io.EOF {
+			line = c.bytes.newlines + 1
+			if c.bytes.at(c.bytes.read-1) != '\n' {
+				line++
+			}
+		} else if err != nil {
+			return nil, 0, err
+		}
+		c.blanks, c.held = line-c.lines-1, record
+	}
+	if c.lines++; c.blanks > 0 {
+		c.blanks--
+		c.blank = true
+		return []string{""}, c.lines, nil
+	}
+	record, line := c.held, c.lines
+	if c.held = nil; record == nil {
+		return nil, 0, io.EOF
+	}
+	c.lines += int64(bytes.Count([]byte(record[0]), []byte{'\n'}))
+	return record, line, nil
+}
+
+// read is next without the blank lines.
+func (c *csvRecords) read() ([]string, int64, error) {
 	c.bytes.budget = maxRecordBytes
 	record, err := c.reader.Read()
 	if err != nil {
@@ -84,40 +134,38 @@ func (c *csvRecords) next() ([]string, int64, error) {
 	first, _ := c.reader.FieldPos(0)
 	line := int64(first)
 	if c.header == nil {
-		c.lines = line
+		c.lines = line + int64(bytes.Count([]byte(record[0]), []byte{'\n'}))
 		return record, line, nil
 	}
 	if len(record) != len(c.header) {
 		hint := "is a comma or a quote missing, or a comma not quoted?"
 		return nil, 0, c.file.badAt(place{line: line}, "found %d cells, expected %d as in the header; %s", len(record), len(c.header), hint)
 	}
-	if len(c.header) == 1 {
-		if line > c.lines+1 {
-			return nil, 0, c.blank(c.lines + 1)
-		}
-		c.lines = line + int64(bytes.Count([]byte(record[0]), []byte{'\n'}))
-	}
 	return record, line, nil
 }
 
-func (c *csvRecords) blank(line int64) error {
-	return c.file.badAt(place{line: line},
-		`found a blank line in a file of one column, expected a value; write "" for NULL, or take the line out`)
+// quoted tells whether an empty cell of the record that encoding/csv returned last is written in quotes, which it does not say
+// itself, but for where cells begin.
+func (c *csvRecords) quoted(cell int) bool {
+	if len(c.header) == 1 {
+		return !c.blank
+	}
+	if cell < len(c.header)-1 {
+		line, begin := c.reader.FieldPos(cell)
+		nextLine, next := c.reader.FieldPos(cell + 1)
+		return line == nextLine && next-begin > 1
+	}
+	end := c.reader.InputOffset() - 1
+	for b := c.bytes.at(end); b == '\n' || b == '\r'; b = c.bytes.at(end) {
+		end--
+	}
+	return c.bytes.at(end) == '"'
 }
 
 func (c *csvRecords) fail(err error) error {
 	var parse *csv.ParseError
 	switch {
 	case err == io.EOF:
-		if len(c.header) == 1 {
-			total := c.bytes.newlines
-			if c.bytes.last != '\n' {
-				total++
-			}
-			if total > c.lines {
-				return c.blank(c.lines + 1)
-			}
-		}
 		return io.EOF
 	case errors.Is(err, errRecordTooLong):
 		return c.file.badAt(place{line: c.bytes.newlines + 1}, "found a record longer than %d MiB, expected less; is a quote not closed?",
@@ -184,7 +232,7 @@ func (b *csvBatches) next() (arrow.RecordBatch, error) {
 		for i := range b.columns {
 			c, cell := &b.columns[i], record[b.cells[i]]
 			bytes += len(cell)
-			if cell == "" {
+			if cell == "" && !(hasEmptyText(c.Type) && b.records.quoted(b.cells[i])) {
 				if b.notNull[i] {
 					return nil, b.records.file.badNull(place{line: line, column: c.Name}, c.Type)
 				}
@@ -203,6 +251,9 @@ func (b *csvBatches) next() (arrow.RecordBatch, error) {
 	}
 	return b.build.NewRecordBatch(), nil
 }
+
+// hasEmptyText tells whether a type has a value of which the text is empty.
+func hasEmptyText(t feature.Type) bool { return t == feature.TypeString || t == feature.TypeBytes }
 
 func (b *csvBatches) done() float64 {
 	return float64(b.records.reader.InputOffset()) / float64(b.records.file.Size)

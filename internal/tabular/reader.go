@@ -38,8 +38,8 @@ type Reader struct {
 // Read reads the file as rows of columns, in any order in the file. Each column must be there, nothing else may be, and
 // a NULL in a column named in notNull is refused. Values are converted only where nothing is lost: integers of up to 32
 // bits to int64 and float64, float32 to float64, dictionaries to their values, dates and timestamps of any unit to
-// microseconds UTC, those without a zone read as UTC. In CSV an empty cell is NULL, whatever the type; in NDJSON an
-// absent key is.
+// microseconds UTC, those without a zone read as UTC. In CSV an empty cell without quotes is NULL, and so is "" in a column
+// of neither text nor bytes, where it is the empty text; in a file of one column a blank line is NULL. In NDJSON an absent key is.
 func (f *File) Read(columns []feature.Column, notNull ...string) (*Reader, error) {
 	r := &Reader{file: f, schema: ArrowSchema(columns)}
 	for _, name := range notNull {

@@ -183,21 +183,65 @@ func expectFault(t *testing.T, err error, reason fault.Reason, want string) {
 	}
 }
 
+// A cell without quotes is NULL, "" is the empty text where there is one, wherever in a line and in a file they are.
+func TestEmptyCells(t *testing.T) {
+	columns := []feature.Column{{Name: "s", Type: feature.TypeString}, {Name: "n", Type: feature.TypeInt64}, {Name: "b", Type: feature.TypeBytes}}
+	shown := func(content string) string {
+		got, err := readAll(write(t, "f.csv", content), columns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(got, "|")
+	}
+	for content, want := range map[string]string{
+		"s,n,b\n,,\n":                             "∅ ∅ ∅",
+		"s,n,b\n\"\",\"\",\"\"\n":                 " ∅ ",
+		"s,n,b\r\n\"\",,\"\"\r\n,,\r\n":           " ∅ |∅ ∅ ∅",
+		"s,n,b\n\"\",,":                           " ∅ ∅",
+		"s,n,b\n,,\"\"":                           "∅ ∅ ",
+		"b,s,n\n\"AP8=\",\"\",\"\"\n,\"a\",\n":    " ∅ AP8=|a ∅ ∅",
+		"n,b,s\n1,,\"\"\"\"\n2,\"\",\"x\n\"\n3,,": "\" 1 ∅|x\n 2 |∅ 3 ∅",
+	} {
+		if got := shown(content); got != want {
+			t.Errorf("%q: found %q, expected %q", content, got, want)
+		}
+	}
+	// Beyond what is read at once.
+	var content, want strings.Builder
+	content.WriteString("n,s,b\n")
+	for i := range 20_000 {
+		last, shownAs := `""`, ""
+		if i%3 == 0 {
+			last, shownAs = "", "∅"
+		}
+		fmt.Fprintf(&content, "%d,\"%s\",%s\n", i, strings.Repeat("x,", i%500), last)
+		fmt.Fprintf(&want, "|%s %d %s", strings.Repeat("x,", i%500), i, shownAs)
+	}
+	if got := shown(content.String()); "|"+got != want.String() {
+		t.Error("found other values in a long file")
+	}
+}
+
 func TestBlankLinesInAFileOfOneColumn(t *testing.T) {
-	columns := []feature.Column{{Name: "n", Type: feature.TypeInt64}}
-	for name, c := range map[string]struct{ content, line string }{
-		"between":    {"n\n1\n\n2\n", ":3"},
-		"at the end": {"n\n1\n\n", ":3"},
-		"only":       {"n\n\n", ":2"},
+	columns := []feature.Column{{Name: "s", Type: feature.TypeString}}
+	for name, c := range map[string]struct {
+		content string
+		want    []string
+	}{
+		"between":    {"s\n1\n\n\n2\n", []string{"1", "∅", "∅", "2"}},
+		"at the end": {"s\r\n1\r\n\r\n", []string{"1", "∅"}},
+		"only":       {"s\n\n", []string{"∅"}},
+		"empty text": {"s\n\n\"\"\n\"\n\n\"\n\nx", []string{"∅", "", "\n\n", "∅", "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := write(t, "f.csv", c.content)
-			_, err := readAll(path, columns)
-			expectFault(t, err, fault.InvalidRows,
-				path+c.line+`: found a blank line in a file of one column, expected a value; write "" for NULL, or take the line out`)
+			got, err := readAll(write(t, "f.csv", c.content), columns)
+			expectRows(t, got, err, c.want...)
 		})
 	}
-	got, err := readAll(write(t, "f.csv", "n\n1\n\"\"\n2"), columns)
+	path := write(t, "f.csv", "s\n1\n2\n\n\n")
+	_, err := readAll(path, columns, "s")
+	expectFault(t, err, fault.InvalidRows, path+":4: column s: found no value, expected a string; fill it in, or take the row out")
+	got, err := readAll(write(t, "f.csv", "n\n1\n\"\"\n2"), []feature.Column{{Name: "n", Type: feature.TypeInt64}})
 	expectRows(t, got, err, "1", "∅", "2")
 }
 

@@ -1,10 +1,12 @@
 package tabular
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -18,18 +20,24 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// groupRows is the rows of one Parquet row group, and of one batch of an Arrow file. It is fixed so that the bytes of a
-// file depend on its rows alone, and not on the batches they came in.
-const groupRows = 128 << 10
+// A Parquet row group, and a batch of an Arrow file, ends with row groupRows of it, or with the row that brings its values to
+// groupBytes. So the bytes of a file depend on its rows alone, and not on the batches they came in, and wide rows do not make
+// groups that readers cannot hold.
+const (
+	groupRows  = 128 << 10
+	groupBytes = 64 << 20
+)
 
 // Writer writes record batches of one schema in one format.
 type Writer struct {
 	encode encoder
-	// group is the number of rows that encode is given at once; 0: any.
-	group   int64
-	pending []arrow.RecordBatch
-	rows    int64
-	schema  *arrow.Schema
+	// grouped says that encode is given groups, which end with so many rows or bytes; else it is given batches as they come.
+	grouped            bool
+	mostRows, endBytes int64
+	pending            []arrow.RecordBatch
+	// rows and bytes are those of pending.
+	rows, bytes int64
+	schema      *arrow.Schema
 }
 
 type encoder interface {
@@ -37,16 +45,15 @@ type encoder interface {
 	close() error
 }
 
-// NewWriter writes rows of a schema that ArrowSchema made, in a format other than FormatUnknown, to w. In CSV NULL and the
-// empty string are both an empty cell; in NDJSON a NULL is null, and NaN and the
-// infinities are text. Bytes are in base64; lists and vectors are JSON arrays in both.
+// NewWriter writes rows of a schema that ArrowSchema made, in a format other than FormatUnknown, to w. In CSV a NULL is an empty
+// cell without quotes, and text or bytes that are empty are ""; in NDJSON a NULL is null, and NaN and the infinities are text. Bytes are in base64; lists and vectors are JSON arrays in both.
 func NewWriter(w io.Writer, format Format, schema *arrow.Schema) (*Writer, error) {
 	columns, err := ColumnsOf(schema)
 	if err != nil {
 		return nil, fault.New(fault.InvalidArgument, "%s", err).Because(err)
 	}
 	schema = ArrowSchema(columns)
-	result := &Writer{schema: schema, group: groupRows}
+	result := &Writer{schema: schema, grouped: true, mostRows: groupRows, endBytes: groupBytes}
 	switch format {
 	case FormatParquet:
 		// Bytes that depend on the data alone need every property fixed here, and no metadata beside the schema.
@@ -67,9 +74,12 @@ func NewWriter(w io.Writer, format Format, schema *arrow.Schema) (*Writer, error
 	case FormatArrowStream:
 		result.encode = arrowEncoder{ipc.NewWriter(w, ipc.WithSchema(schema))}
 	case FormatCSV:
-		e := &csvEncoder{to: w, csv: csv.NewWriter(w)}
-		result.encode, result.group = e, 0
-		if err := e.csv.Write(namesOf(columns)); err != nil {
+		e := &csvEncoder{to: w}
+		result.encode, result.grouped = e, false
+		for i, c := range columns {
+			e.cell(i, feature.String(c.Name))
+		}
+		if err := e.end(); err != nil {
 			return nil, err
 		}
 	case FormatNDJSON:
@@ -85,7 +95,7 @@ func NewWriter(w io.Writer, format Format, schema *arrow.Schema) (*Writer, error
 			}
 			e.keys = append(e.keys, append(append([]byte{lead}, name...), ':'))
 		}
-		result.encode, result.group = e, 0
+		result.encode, result.grouped = e, false
 	default:
 		return nil, fault.New(fault.InvalidArgument, "found format %s, expected one of %s", format, FormatNames())
 	}
@@ -99,21 +109,82 @@ func (w *Writer) Write(record arrow.RecordBatch) error {
 	if record.NumRows() == 0 {
 		return nil
 	}
-	if w.group == 0 {
+	if !w.grouped {
 		return w.encode.write(record)
 	}
 	for record.NumRows() > 0 {
-		n := min(record.NumRows(), w.group-w.rows)
+		n, size := w.fits(record)
 		w.pending = append(w.pending, record.NewSlice(0, n))
 		w.rows += n
+		w.bytes += size
 		record = record.NewSlice(n, record.NumRows())
-		if w.rows == w.group {
+		if w.rows == w.mostRows || w.bytes >= w.endBytes {
 			if err := w.flush(); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// fits is how many of a record's first rows belong to the group, at least one, and what they take.
+func (w *Writer) fits(record arrow.RecordBatch) (rows, size int64) {
+	rows = min(record.NumRows(), w.mostRows-w.rows)
+	sizes := make([]func(row int) int64, record.NumCols())
+	for i, a := range record.Columns() {
+		sizes[i] = sizeOf(a)
+	}
+	for row := range rows {
+		for _, of := range sizes {
+			size += of(int(row))
+		}
+		if w.bytes+size >= w.endBytes {
+			return row + 1, size
+		}
+	}
+	return rows, size
+}
+
+// sizeOf tells what a value takes without compression, which does not depend on the array that it is in. Flags count as bytes.
+func sizeOf(a arrow.Array) func(row int) int64 {
+	switch a := a.(type) {
+	case *array.String:
+		return func(row int) int64 { return 4 + lengthAt(a, row) }
+	case *array.Binary:
+		return func(row int) int64 { return 4 + lengthAt(a, row) }
+	case *array.List:
+		of := sizeOf(a.ListValues())
+		return func(row int) int64 {
+			size := int64(4)
+			if a.IsNull(row) {
+				return size
+			}
+			begin, end := a.ValueOffsets(row)
+			for i := begin; i < end; i++ {
+				size += of(int(i))
+			}
+			return size
+		}
+	case *array.FixedSizeList:
+		each := 4 * int64(a.DataType().(*arrow.FixedSizeListType).Len())
+		return func(int) int64 { return each }
+	case *array.Decimal128:
+		return func(int) int64 { return 16 }
+	case *array.Boolean:
+		return func(int) int64 { return 1 }
+	}
+	return func(int) int64 { return 8 }
+}
+
+// lengthAt is the bytes of a text, 0 of a NULL, whatever lies under it.
+func lengthAt(a interface {
+	IsNull(int) bool
+	ValueLen(int) int
+}, row int) int64 {
+	if a.IsNull(row) {
+		return 0
+	}
+	return int64(a.ValueLen(row))
 }
 
 func (w *Writer) flush() error {
@@ -132,7 +203,7 @@ func (w *Writer) flush() error {
 		}
 	}
 	record := array.NewRecordBatch(w.schema, columns, w.rows)
-	w.pending, w.rows = nil, 0
+	w.pending, w.rows, w.bytes = nil, 0, 0
 	return w.encode.write(record)
 }
 
@@ -196,39 +267,58 @@ func (e arrowEncoder) write(r arrow.RecordBatch) error { return e.file.Write(r) 
 func (e arrowEncoder) close() error                    { return e.file.Close() }
 
 type csvEncoder struct {
-	to  io.Writer
-	csv *csv.Writer
+	to   io.Writer
+	line []byte
 }
 
 func (e *csvEncoder) write(r arrow.RecordBatch) error {
-	cells := make([]string, r.NumCols())
 	for row := range int(r.NumRows()) {
-		for i := range cells {
+		for i := range int(r.NumCols()) {
 			v, err := ValueAt(r.Column(i), row)
 			if err != nil {
 				return err
 			}
-			cells[i] = v.Text()
+			e.cell(i, v)
 		}
-		if len(cells) == 1 && cells[0] == "" {
-			// encoding/csv would write a blank line, which readers drop.
-			e.csv.Flush()
-			if _, err := io.WriteString(e.to, "\"\"\n"); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := e.csv.Write(cells); err != nil {
+		if err := e.end(); err != nil {
 			return err
 		}
 	}
-	e.csv.Flush()
-	return e.csv.Error()
+	return nil
 }
 
+// cell appends a value as encoding/csv writes its text, but that what is not NULL and has no text is in quotes.
+func (e *csvEncoder) cell(i int, v feature.Value) {
+	if i > 0 {
+		e.line = append(e.line, ',')
+	}
+	text := v.Text()
+	first, _ := utf8.DecodeRuneInString(text)
+	if v.IsNull() || text != "" && text != `\.` && !strings.ContainsAny(text, ",\"\r\n") && !unicode.IsSpace(first) {
+		e.line = append(e.line, text...)
+		return
+	}
+	e.line = append(e.line, '"')
+	e.line = append(e.line, strings.ReplaceAll(text, `"`, `""`)...)
+	e.line = append(e.line, '"')
+}
+
+// end writes the line. That of a NULL alone is blank, as Postgres writes it.
+func (e *csvEncoder) end() error {
+	e.line = append(e.line, '\n')
+	if len(e.line) < csvFlush {
+		return nil
+	}
+	return e.close()
+}
+
+// csvFlush is how much is written at once.
+const csvFlush = 64 << 10
+
 func (e *csvEncoder) close() error {
-	e.csv.Flush()
-	return e.csv.Error()
+	_, err := e.to.Write(e.line)
+	e.line = e.line[:0]
+	return err
 }
 
 type jsonEncoder struct {

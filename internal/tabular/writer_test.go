@@ -11,7 +11,10 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"pgregory.net/rapid"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -30,11 +33,16 @@ func batch(columns []feature.Column, rows [][]feature.Value) arrow.RecordBatch {
 }
 
 func encode(t interface{ Fatal(...any) }, format Format, columns []feature.Column, batches ...arrow.RecordBatch) []byte {
+	return encodeGroups(t, format, groupRows, groupBytes, columns, batches...)
+}
+
+func encodeGroups(t interface{ Fatal(...any) }, format Format, rows, size int64, columns []feature.Column, batches ...arrow.RecordBatch) []byte {
 	var buf bytes.Buffer
 	w, err := NewWriter(&buf, format, ArrowSchema(columns))
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.mostRows, w.endBytes = rows, size
 	for _, b := range batches {
 		if err := w.Write(b); err != nil {
 			t.Fatal(err)
@@ -46,15 +54,11 @@ func encode(t interface{ Fatal(...any) }, format Format, columns []feature.Colum
 	return buf.Bytes()
 }
 
-// storable draws what every format gives back: in CSV an empty string would be a NULL, and so would no bytes, and a carriage
-// return before a line feed is lost.
+// storable draws what every format gives back: in CSV a carriage return before a line feed is lost.
 func storable(typ feature.Type) *rapid.Generator[feature.Value] {
-	switch typ {
-	case feature.TypeString:
-		return rapid.Map(rapid.OneOf(rapid.StringMatching(`[a-z",;' |\\\n\t{}]{1,6}`),
-			rapid.Map(rapid.String(), func(s string) string { return "x" + strings.NewReplacer("\x00", "", "\r", "").Replace(s) })), feature.String)
-	case feature.TypeBytes:
-		return anyvalue.Of(typ).Filter(func(v feature.Value) bool { return v.Str() != "" })
+	if typ == feature.TypeString {
+		return rapid.Map(rapid.OneOf(rapid.Just(""), rapid.StringMatching(`[a-z",;' |\\\n\t{}]{1,6}`),
+			rapid.Map(rapid.String(), func(s string) string { return strings.NewReplacer("\x00", "", "\r", "").Replace(s) })), feature.String)
 	}
 	return anyvalue.Of(typ)
 }
@@ -182,5 +186,95 @@ func TestNothingIsHalfWritten(t *testing.T) {
 	_, err := Create(filepath.Join(folder, "none", "out.csv"))
 	if want := fmt.Sprintf("%[1]s/none/out.csv: there is no folder %[1]s/none to write to; make it first", folder); err == nil || err.Error() != want {
 		t.Errorf("found %v, expected %s", err, want)
+	}
+}
+
+// NULL and the empty text are told apart as Postgres, DuckDB and pandas do.
+func TestEmptyTextInCSV(t *testing.T) {
+	columns := []feature.Column{
+		{Name: "s", Type: feature.TypeString}, {Name: "n", Type: feature.TypeInt64}, {Name: "b, \"quoted\"", Type: feature.TypeBytes},
+	}
+	null := feature.Null()
+	found := string(encode(t, FormatCSV, columns, batch(columns, [][]feature.Value{
+		{feature.String(""), feature.Int64(1), feature.Bytes("")}, {null, null, null}, {feature.String(" x\n"), null, feature.Bytes("\x00\xff")},
+	})))
+	if want := "s,n,\"b, \"\"quoted\"\"\"\n\"\",1,\"\"\n,,\n\" x\n\",,AP8=\n"; found != want {
+		t.Errorf("found %q, expected %q", found, want)
+	}
+	found = string(encode(t, FormatCSV, columns[:1], batch(columns[:1], [][]feature.Value{{null}, {feature.String("")}, {feature.String("x")}})))
+	if want := "s\n\n\"\"\nx\n"; found != want {
+		t.Errorf("found %q, expected %q", found, want)
+	}
+}
+
+// Groups end by rows or by bytes, whichever is first, at the same rows however these came, and say what is in them.
+func TestRowGroups(t *testing.T) {
+	const most, size = 1000, 100_000
+	wide := strings.Repeat("x", size/100)
+	for _, c := range []struct {
+		name  string
+		rows  int
+		text  func(i int) feature.Value
+		sizes []int64
+	}{
+		{"narrow", most + 500, func(i int) feature.Value { return feature.String("abcdefg"[i%7:]) }, []int64{most, 500}},
+		{"wide", 250, func(int) feature.Value { return feature.String(wide) }, []int64{99, 99, 52}},
+		{"mixed", 250, func(i int) feature.Value {
+			if i%2 == 0 {
+				return feature.Null()
+			}
+			return feature.String(wide)
+		}, []int64{194, 56}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			columns := []feature.Column{{Name: "n", Type: feature.TypeInt64}, {Name: "s", Type: feature.TypeString}, {Name: "l", Type: feature.ListType(feature.TypeString)}}
+			var batches []arrow.RecordBatch
+			for at, size := 0, 1; at < c.rows; at, size = at+size, size*3 {
+				var rows [][]feature.Value
+				for i := at; i < min(c.rows, at+size); i++ {
+					rows = append(rows, []feature.Value{feature.Int64(int64(i)), c.text(i), feature.Null()})
+				}
+				batches = append(batches, batch(columns, rows))
+			}
+			r, err := file.NewParquetReader(bytes.NewReader(encodeGroups(t, FormatParquet, most, size, columns, batches...)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sizes []int64
+			first := int64(0)
+			for i := range r.NumRowGroups() {
+				group := r.MetaData().RowGroup(i)
+				sizes = append(sizes, group.NumRows())
+				chunk, err := group.ColumnChunk(0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				statistics, err := chunk.Statistics()
+				if err != nil || statistics == nil {
+					t.Fatalf("group %d: found no statistics, %v", i, err)
+				}
+				last := first + group.NumRows() - 1
+				if n, ok := statistics.(*metadata.Int64Statistics); !ok || n.Min() != first || n.Max() != last || n.NullCount() != 0 {
+					t.Errorf("group %d: found %v, expected from %d to %d", i, statistics, first, last)
+				}
+				first = last + 1
+			}
+			if fmt.Sprint(sizes) != fmt.Sprint(c.sizes) {
+				t.Errorf("found groups of %v rows, expected %v", sizes, c.sizes)
+			}
+			arrowFile, err := ipc.NewFileReader(bytes.NewReader(encodeGroups(t, FormatArrow, most, size, columns, batches...)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range max(len(c.sizes), arrowFile.NumRecords()) {
+				rows, err := arrowFile.RecordBatchAt(i)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rows.NumRows() != c.sizes[i] {
+					t.Errorf("batch %d of an Arrow file: found %d rows, expected %d", i, rows.NumRows(), c.sizes[i])
+				}
+			}
+		})
 	}
 }

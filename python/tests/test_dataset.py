@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import headwater
-from headwater import _received
+from headwater import _dataset, _received
 from headwater.errors import InvalidArgumentError, InvalidSpineError, NotFoundError, NotMaterializedError
 
 SERVICE = "delay_model_v1"
@@ -146,6 +146,25 @@ def test_to_parquet(built: headwater.Dataset, tmp_path: Any) -> None:
     path = tmp_path / "train.parquet"
     built.to_parquet(path)
     assert pq.read_table(path).equals(built.to_arrow())
+
+
+def test_row_groups(client: headwater.Client, spine: pa.Table, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = pa.concat_tables([spine] * 10)
+    dataset = client.dataset(SERVICE, spine=many, name="row_groups")
+    sizes = [b.num_rows for b in dataset.batches()]
+    assert len(sizes) > 3
+
+    def groups() -> list[int]:
+        dataset.to_parquet(tmp_path / "f.parquet")
+        file = pq.ParquetFile(tmp_path / "f.parquet")
+        assert file.read().equals(dataset.to_arrow())
+        return [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+
+    assert groups() == [many.num_rows]
+    monkeypatch.setattr(_dataset, "_GROUP_ROWS", sizes[0] + sizes[1])
+    assert groups()[0] == sizes[0] + sizes[1]
+    monkeypatch.setattr(_dataset, "_GROUP_BYTES", 1)
+    assert groups() == sizes
 
 
 def test_pandas_types(built: headwater.Dataset, client: headwater.Client, flights: list[dict[str, Any]]) -> None:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+_GROUP_ROWS = 128 << 10
+"""The most rows of a row group of a Parquet file."""
+
+_GROUP_BYTES = 64 << 20
+"""The most bytes of one, as they are in memory, unless one batch has more."""
+
 
 class Dataset:
     """A training dataset that the server keeps and this process has: whole, and the bytes that its manifest speaks of.
@@ -114,7 +120,7 @@ class Dataset:
         return to_polars(self.to_arrow())
 
     def to_parquet(self, path: str, *, compression: str = "zstd") -> None:
-        """Writes the rows to a Parquet file, batch by batch.
+        """Writes the rows to a Parquet file, in row groups of up to 131,072 rows or 64 MiB.
 
         Args:
             path: Of the file. One that is there is written over.
@@ -123,8 +129,16 @@ class Dataset:
         import pyarrow.parquet as pq
 
         with pq.ParquetWriter(path, self.schema, compression=compression) as writer:
+            group: list[pa.RecordBatch] = []
+            rows = size = 0
             for batch in self.batches():
-                writer.write_batch(batch)
+                if group and (rows + batch.num_rows > _GROUP_ROWS or size + batch.nbytes > _GROUP_BYTES):
+                    writer.write_table(pa.Table.from_batches(group))
+                    group, rows, size = [], 0, 0
+                group.append(batch)
+                rows, size = rows + batch.num_rows, size + batch.nbytes
+            if group:
+                writer.write_table(pa.Table.from_batches(group))
 
     def __repr__(self) -> str:
         return f"<Dataset {self.id} {self.manifest.ref}: {self.num_rows} rows, {len(self.schema)} columns>"
