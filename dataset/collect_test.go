@@ -216,9 +216,9 @@ func TestCollectedHistoryIsRefused(t *testing.T) {
 	gone := "dataset " + kept.ID + " (model@1) was deleted by ada at " + at + ": no use; only its manifest is left: build it again from its " +
 		"spine, which gives another dataset"
 	_, _, err = w.fetch(t, kept.ID)
-	wantFault(t, err, fault.FailedPrecondition, gone)
+	wantFault(t, err, fault.NotFound, gone)
 	_, err = w.builder.Delete(context.Background(), kept.ID, "bob", "again", nil)
-	wantFault(t, err, fault.FailedPrecondition, gone)
+	wantFault(t, err, fault.NotFound, gone)
 	if found, err := Find(context.Background(), w.pool, "model@1"); err != nil || found.State != Deleted || found.DeletedBy != "ada" ||
 		found.DeleteReason != "no use" || found.ContentDigest != kept.ContentDigest || !found.DeletedAt.Equal(*deleted.DeletedAt) {
 		t.Errorf("found %+v (%v)", found, err)

@@ -22,7 +22,7 @@ func (m *Manifest) CheckKept() error {
 	if m.DeleteReason != "" {
 		why = ": " + m.DeleteReason
 	}
-	return fault.New(fault.FailedPrecondition, "dataset %s (%s) was deleted by %s%s%s; only its manifest is left: build it again from its spine, "+
+	return fault.New(fault.NotFound, "dataset %s (%s) was deleted by %s%s%s; only its manifest is left: build it again from its spine, "+
 		"which gives another dataset", m.ID, m.Ref(), m.DeletedBy, at, why)
 }
 

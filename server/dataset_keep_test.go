@@ -64,7 +64,7 @@ func TestWhoMayDeleteDatasets(t *testing.T) {
 	_, differ := p.datasets.DiffDatasets(p.admin, &headwaterv1.DiffDatasetsRequest{A: build(), B: "training@1"})
 	for what, err := range map[string]error{"verify": err, "fetch": fetched, "diff": differ} {
 		f := fault.FromError(err)
-		if f == nil || f.Reason != fault.FailedPrecondition || !strings.HasPrefix(f.Error(), gone) {
+		if f == nil || f.Reason != fault.NotFound || !strings.HasPrefix(f.Error(), gone) {
 			t.Errorf("%s: found %v, expected %s…", what, err, gone)
 		}
 	}
