@@ -242,6 +242,10 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 			Cron: s.GetCron(), AfterInputs: s.GetAfterInputs(), Priority: int(s.GetPriority()), Attempts: int(s.GetAttempts()),
 		}
 	}
+	view.Cache = c.duration(at+".cache", v.GetCache())
+	if f := v.GetFreshness(); f != nil {
+		view.Freshness = &feature.ViewFreshness{MaxAge: c.duration(at+".freshness.max_age", f.GetMaxAge()), Policy: f.GetPolicy()}
+	}
 	switch kind := v.GetKind().(type) {
 	case *headwaterv1.FeatureView_Sql:
 		view.SQL = &feature.SQLTransform{
@@ -324,7 +328,7 @@ func (c *fromProto) duration(field string, d *durationpb.Duration) time.Duration
 const publishedVersion = "published"
 
 func (c *fromProto) service(at string, s *headwaterv1.FeatureService) feature.Service {
-	service := feature.Service{Name: s.GetName(), ServesAsGrant: s.GetServesAsGrant(), Docs: c.docs(at, s)}
+	service := feature.Service{Name: s.GetName(), ServesAsGrant: s.GetServesAsGrant(), Log: feature.ReadLog(s.GetLog()), Docs: c.docs(at, s)}
 	for i, v := range s.GetViews() {
 		field := indexed(at+".views", i)
 		sv := feature.ServiceView{Features: v.GetFeatures(), Rename: v.GetRename()}

@@ -94,6 +94,10 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 			Cron: s.Cron, AfterInputs: s.AfterInputs, Priority: int32(s.Priority), Attempts: int32(s.Attempts),
 		}
 	}
+	p.Cache = durationToProto(v.Cache)
+	if f := v.Freshness; f != nil {
+		p.Freshness = &headwaterv1.ViewFreshness{MaxAge: durationToProto(f.MaxAge), Policy: f.Policy}
+	}
 	switch {
 	case v.Push != nil:
 		p.Kind = &headwaterv1.FeatureView_Push{Push: &headwaterv1.PushTransform{Source: v.Push.Source, Keys: v.Push.Keys}}
@@ -164,7 +168,7 @@ func durationToProto(d time.Duration) *durationpb.Duration {
 func serviceToProto(s *feature.Service) *headwaterv1.FeatureService {
 	p := &headwaterv1.FeatureService{
 		Name: s.Name, ServesAsGrant: s.ServesAsGrant, Description: s.Description, Owner: s.Owner, Tags: s.Tags,
-		Deprecated: deprecationToProto(s.Deprecated),
+		Deprecated: deprecationToProto(s.Deprecated), Log: string(s.Log),
 	}
 	for _, v := range s.Views {
 		view := &headwaterv1.ServiceView{View: v.View, Features: v.Features, Rename: v.Rename}

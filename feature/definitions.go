@@ -286,6 +286,10 @@ type View struct {
 	Push               *Push
 	// Schedule is nil for views that are materialized only when somebody asks.
 	Schedule *Schedule
+	// Freshness is nil where the newest event time may be of any age.
+	Freshness *ViewFreshness
+	// Cache is how long a server may keep an online row in memory. Zero: not at all.
+	Cache time.Duration
 	Docs
 }
 
@@ -486,6 +490,8 @@ type Service struct {
 	Views []ServiceView
 	// ServesAsGrant lets whoever may read the service read its features through it.
 	ServesAsGrant bool
+	// Log says which online reads are kept.
+	Log ReadLog
 	Docs
 }
 

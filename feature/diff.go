@@ -72,6 +72,7 @@ func DiffSource(before, after *SourceVersion) Difference {
 func DiffService(before, after *ServiceVersion) Difference {
 	d := Difference{WordsOnly: before.Fingerprint == after.Fingerprint}
 	d.field("serves_as_grant", fmt.Sprint(before.ServesAsGrant), fmt.Sprint(after.ServesAsGrant))
+	d.field("log", string(before.Log), string(after.Log))
 	for i := range before.Pins {
 		old := &before.Pins[i]
 		now := findPin(after.Pins, old.View.Name)

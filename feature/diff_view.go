@@ -42,6 +42,8 @@ func DiffView(before, after *ViewVersion) Difference {
 	d.field("max_quarantine_ratio", ratioText(before.MaxQuarantineRatio), ratioText(after.MaxQuarantineRatio))
 	d.expectationWords(before.Expectations, after.Expectations)
 	d.field("schedule", before.Schedule.text(), after.Schedule.text())
+	d.field("freshness", before.Freshness.text(), after.Freshness.text())
+	d.field("cache", durationText(before.Cache), durationText(after.Cache))
 	d.docs(&before.Docs, &after.Docs)
 	return d
 }

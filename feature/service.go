@@ -216,6 +216,7 @@ func (v *validation) service(s *Service) {
 		}
 	}
 	v.distinctNames(s)
+	v.log(s)
 }
 
 // outputNames checks the names that a service gives features, each by itself. An output's name may be any, but for the

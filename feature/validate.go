@@ -242,6 +242,7 @@ func (v *validation) view(w *View) {
 	v.duration("lookback", w.Lookback)
 	v.viewExpectations(w)
 	v.schedule(w)
+	v.freshness(w)
 
 	kinds := 0
 	if w.Push != nil {

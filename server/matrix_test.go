@@ -102,8 +102,11 @@ var matrix = map[string]matrixRow{
 		&headwaterv1.ReplayQuarantineRequest{View: "v"}, access.ActionMaterialize, "view:v", "engineer",
 	},
 	"OnlineService/GetFeatures": {features("delay_model_v1"), access.ActionReadOnline, "service:delay_model_v1", "model"},
-	"RegistryService/Plan":      {&headwaterv1.PlanRequest{}, access.ActionRegister, "catalog:*", "engineer"},
-	"RegistryService/Apply":     {&headwaterv1.ApplyRequest{}, access.ActionRegister, "catalog:*", "engineer"},
+	"OnlineService/StreamFeatures": {
+		&headwaterv1.StreamFeaturesRequest{Id: 1, Request: features("delay_model_v1")}, access.ActionReadOnline, "service:delay_model_v1", "model",
+	},
+	"RegistryService/Plan":  {&headwaterv1.PlanRequest{}, access.ActionRegister, "catalog:*", "engineer"},
+	"RegistryService/Apply": {&headwaterv1.ApplyRequest{}, access.ActionRegister, "catalog:*", "engineer"},
 	"RegistryService/ListDefinitions": {
 		&headwaterv1.ListDefinitionsRequest{Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW}, access.ActionList, "view:*", "engineer scientist",
 	},

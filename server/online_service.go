@@ -85,6 +85,14 @@ func planOf(s *feature.ServiceVersion, mapping map[string]string) (*read.Plan, e
 }
 
 func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error) {
+	if err := unbuilt(req); err != nil {
+		return nil, err
+	}
+	for name, column := range req.GetKeys() {
+		if err := spread(name, column); err != nil {
+			return nil, err
+		}
+	}
 	service, err := o.registry.Catalog().Service(req.GetService())
 	if err != nil {
 		return nil, err
@@ -146,10 +154,51 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 	}
 	if req.GetWithProvenance() {
 		for v := range plan.read.Views {
-			resp.Provenance = append(resp.Provenance, provenanceOf(&plan.read.Views[v], winners[v]))
+			resp.Provenance = append(resp.Provenance, provenanceOf(&plan.read.Views[v], winners[v], feature.TimeOf(now)))
 		}
 	}
 	return resp, nil
+}
+
+// spread turns typed lists of a key column into values.
+func spread(name string, c *headwaterv1.KeyColumn) error {
+	lists := 0
+	for _, n := range []int{len(c.GetValues()), len(c.GetStrings()), len(c.GetInt64S())} {
+		if n > 0 {
+			lists++
+		}
+	}
+	if lists > 1 {
+		return badKey(name, "found several lists of values, expected one of values, strings and int64s")
+	}
+	for _, text := range c.GetStrings() {
+		c.Values = append(c.Values, &headwaterv1.Value{Kind: &headwaterv1.Value_StringValue{StringValue: text}})
+	}
+	for _, number := range c.GetInt64S() {
+		c.Values = append(c.Values, &headwaterv1.Value{Kind: &headwaterv1.Value_Int64Value{Int64Value: number}})
+	}
+	return nil
+}
+
+// unbuilt refuses what requests may say and this version does not do.
+func unbuilt(req *headwaterv1.GetFeaturesRequest) error {
+	what := ""
+	switch {
+	case len(req.GetFeatures()) > 0:
+		what = "features by reference"
+	case len(req.GetJoins()) > 0:
+		what = "joins"
+	case req.GetAllowPartial():
+		what = "partial answers"
+	case req.GetEncoding() != 0:
+		what = "Arrow"
+	case req.GetService() == "":
+		return fault.New(fault.InvalidArgument, "the request does not say what it is about").
+			Violating(fault.Violation{Field: "service", Description: "found nothing, expected the name of a service"})
+	default:
+		return nil
+	}
+	return fault.New(fault.Unimplemented, "online reads do not know %s yet", what)
 }
 
 // vectorOf is one column of the answer.
@@ -163,15 +212,16 @@ func vectorOf(c *read.Column, value func(row int) (feature.Value, read.Status), 
 	return out
 }
 
-func provenanceOf(v *read.View, winners []read.Winner) *headwaterv1.ViewProvenance {
+func provenanceOf(v *read.View, winners []read.Winner, now feature.Time) *headwaterv1.ViewProvenance {
 	p := &headwaterv1.ViewProvenance{
-		View: v.Version.Name, ViewVersion: int32(v.Version.Version),
+		View: v.Version.Name, ViewVersion: int32(v.Version.Version), Prefix: v.Prefix,
 		EventTimes: make([]int64, len(winners)), AvailableAts: make([]int64, len(winners)), RunSeqs: make([]int64, len(winners)),
+		Ages: make([]int64, len(winners)),
 	}
 	for i := range winners {
 		if s := winners[i].Status; s == read.Present || s == read.Stale {
 			p.EventTimes[i], p.AvailableAts[i] = int64(winners[i].EventTime), int64(winners[i].AvailableAt)
-			p.RunSeqs[i] = winners[i].RunSeq
+			p.RunSeqs[i], p.Ages[i] = winners[i].RunSeq, int64(now-winners[i].EventTime)
 		}
 	}
 	return p

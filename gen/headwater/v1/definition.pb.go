@@ -2273,7 +2273,12 @@ type FeatureView struct {
 	// The share of the rows that a run makes above which quarantined ones fail it. Absent: 0.1.
 	MaxQuarantineRatio *float64 `protobuf:"fixed64,17,opt,name=max_quarantine_ratio,json=maxQuarantineRatio,proto3,oneof" json:"max_quarantine_ratio,omitempty"`
 	// When it is materialized by itself, and how its runs are treated. Absent: only when asked for.
-	Schedule      *Schedule `protobuf:"bytes,18,opt,name=schedule,proto3" json:"schedule,omitempty"`
+	Schedule *Schedule `protobuf:"bytes,18,opt,name=schedule,proto3" json:"schedule,omitempty"`
+	// How old the newest event time that is online may be. Absent: any age.
+	Freshness *ViewFreshness `protobuf:"bytes,19,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	// How long a server may keep an online row in memory, and so how much later than others a reader may see a change. Up to a
+	// minute. Absent: not at all.
+	Cache         *durationpb.Duration `protobuf:"bytes,20,opt,name=cache,proto3" json:"cache,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2449,6 +2454,20 @@ func (x *FeatureView) GetSchedule() *Schedule {
 	return nil
 }
 
+func (x *FeatureView) GetFreshness() *ViewFreshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+func (x *FeatureView) GetCache() *durationpb.Duration {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
 type isFeatureView_Kind interface {
 	isFeatureView_Kind()
 }
@@ -2481,6 +2500,61 @@ func (*FeatureView_OnDemand) isFeatureView_Kind() {}
 
 func (*FeatureView_Push) isFeatureView_Kind() {}
 
+type ViewFreshness struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	MaxAge *durationpb.Duration `protobuf:"bytes,1,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	// What becomes of online reads of a view that is older: `warn`, they are served, and `headwater describe` and the metrics say
+	// so; or `fail`, they are refused. Absent: `warn`.
+	Policy        string `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewFreshness) Reset() {
+	*x = ViewFreshness{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewFreshness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewFreshness) ProtoMessage() {}
+
+func (x *ViewFreshness) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewFreshness.ProtoReflect.Descriptor instead.
+func (*ViewFreshness) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ViewFreshness) GetMaxAge() *durationpb.Duration {
+	if x != nil {
+		return x.MaxAge
+	}
+	return nil
+}
+
+func (x *ViewFreshness) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
 type Schedule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Five fields, in UTC: `0 * * * *` is each full hour. Also `@hourly`, `@daily`, `@weekly`, `@monthly`. Absent: at no time
@@ -2498,7 +2572,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	mi := &file_headwater_v1_definition_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2584,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	mi := &file_headwater_v1_definition_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2597,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Schedule) GetCron() string {
@@ -2569,7 +2643,7 @@ type PushTransform struct {
 
 func (x *PushTransform) Reset() {
 	*x = PushTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	mi := &file_headwater_v1_definition_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2581,7 +2655,7 @@ func (x *PushTransform) String() string {
 func (*PushTransform) ProtoMessage() {}
 
 func (x *PushTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	mi := &file_headwater_v1_definition_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2594,7 +2668,7 @@ func (x *PushTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushTransform.ProtoReflect.Descriptor instead.
 func (*PushTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PushTransform) GetSource() string {
@@ -2630,7 +2704,7 @@ type Feature struct {
 
 func (x *Feature) Reset() {
 	*x = Feature{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[32]
+	mi := &file_headwater_v1_definition_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2716,7 @@ func (x *Feature) String() string {
 func (*Feature) ProtoMessage() {}
 
 func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[32]
+	mi := &file_headwater_v1_definition_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2729,7 @@ func (x *Feature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feature.ProtoReflect.Descriptor instead.
 func (*Feature) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Feature) GetName() string {
@@ -2713,7 +2787,7 @@ type SqlTransform struct {
 
 func (x *SqlTransform) Reset() {
 	*x = SqlTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[33]
+	mi := &file_headwater_v1_definition_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2725,7 +2799,7 @@ func (x *SqlTransform) String() string {
 func (*SqlTransform) ProtoMessage() {}
 
 func (x *SqlTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[33]
+	mi := &file_headwater_v1_definition_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2738,7 +2812,7 @@ func (x *SqlTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SqlTransform.ProtoReflect.Descriptor instead.
 func (*SqlTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SqlTransform) GetSources() []string {
@@ -2782,7 +2856,7 @@ type FunctionAllowance struct {
 
 func (x *FunctionAllowance) Reset() {
 	*x = FunctionAllowance{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[34]
+	mi := &file_headwater_v1_definition_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2868,7 @@ func (x *FunctionAllowance) String() string {
 func (*FunctionAllowance) ProtoMessage() {}
 
 func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[34]
+	mi := &file_headwater_v1_definition_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2881,7 @@ func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionAllowance.ProtoReflect.Descriptor instead.
 func (*FunctionAllowance) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FunctionAllowance) GetFunction() string {
@@ -2847,7 +2921,7 @@ type AggregationTransform struct {
 
 func (x *AggregationTransform) Reset() {
 	*x = AggregationTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[35]
+	mi := &file_headwater_v1_definition_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2859,7 +2933,7 @@ func (x *AggregationTransform) String() string {
 func (*AggregationTransform) ProtoMessage() {}
 
 func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[35]
+	mi := &file_headwater_v1_definition_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2872,7 +2946,7 @@ func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AggregationTransform.ProtoReflect.Descriptor instead.
 func (*AggregationTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AggregationTransform) GetSource() string {
@@ -2934,7 +3008,7 @@ type Aggregate struct {
 
 func (x *Aggregate) Reset() {
 	*x = Aggregate{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[36]
+	mi := &file_headwater_v1_definition_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2946,7 +3020,7 @@ func (x *Aggregate) String() string {
 func (*Aggregate) ProtoMessage() {}
 
 func (x *Aggregate) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[36]
+	mi := &file_headwater_v1_definition_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,7 +3033,7 @@ func (x *Aggregate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Aggregate.ProtoReflect.Descriptor instead.
 func (*Aggregate) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{36}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Aggregate) GetFeature() string {
@@ -3026,7 +3100,7 @@ type OnDemandTransform struct {
 
 func (x *OnDemandTransform) Reset() {
 	*x = OnDemandTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[37]
+	mi := &file_headwater_v1_definition_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3038,7 +3112,7 @@ func (x *OnDemandTransform) String() string {
 func (*OnDemandTransform) ProtoMessage() {}
 
 func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[37]
+	mi := &file_headwater_v1_definition_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3051,7 +3125,7 @@ func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandTransform.ProtoReflect.Descriptor instead.
 func (*OnDemandTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{37}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OnDemandTransform) GetInputs() []*RequestInput {
@@ -3091,7 +3165,7 @@ type RequestInput struct {
 
 func (x *RequestInput) Reset() {
 	*x = RequestInput{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[38]
+	mi := &file_headwater_v1_definition_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3103,7 +3177,7 @@ func (x *RequestInput) String() string {
 func (*RequestInput) ProtoMessage() {}
 
 func (x *RequestInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[38]
+	mi := &file_headwater_v1_definition_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3116,7 +3190,7 @@ func (x *RequestInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestInput.ProtoReflect.Descriptor instead.
 func (*RequestInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{38}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RequestInput) GetName() string {
@@ -3160,7 +3234,7 @@ type OnDemandExpression struct {
 
 func (x *OnDemandExpression) Reset() {
 	*x = OnDemandExpression{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[39]
+	mi := &file_headwater_v1_definition_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3172,7 +3246,7 @@ func (x *OnDemandExpression) String() string {
 func (*OnDemandExpression) ProtoMessage() {}
 
 func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[39]
+	mi := &file_headwater_v1_definition_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3185,7 +3259,7 @@ func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandExpression.ProtoReflect.Descriptor instead.
 func (*OnDemandExpression) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{39}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *OnDemandExpression) GetFeature() string {
@@ -3219,14 +3293,17 @@ type FeatureService struct {
 	// Words that others sort by.
 	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
 	// That it is to be used no longer. Absent: not deprecated.
-	Deprecated    *Deprecation `protobuf:"bytes,7,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	Deprecated *Deprecation `protobuf:"bytes,7,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	// Which online reads are kept, with their keys, values and statuses, so that they can be traced: `all`, before they are
+	// answered; or `sample 0.01`, one of a hundred. Absent: none.
+	Log           string `protobuf:"bytes,8,opt,name=log,proto3" json:"log,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FeatureService) Reset() {
 	*x = FeatureService{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[40]
+	mi := &file_headwater_v1_definition_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +3315,7 @@ func (x *FeatureService) String() string {
 func (*FeatureService) ProtoMessage() {}
 
 func (x *FeatureService) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[40]
+	mi := &file_headwater_v1_definition_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +3328,7 @@ func (x *FeatureService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureService.ProtoReflect.Descriptor instead.
 func (*FeatureService) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{40}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *FeatureService) GetName() string {
@@ -3303,6 +3380,13 @@ func (x *FeatureService) GetDeprecated() *Deprecation {
 	return nil
 }
 
+func (x *FeatureService) GetLog() string {
+	if x != nil {
+		return x.Log
+	}
+	return ""
+}
+
 type ServiceView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `NAME`, `NAME@VERSION` to move the pin, or `NAME@published` to follow the newest version of which a run is
@@ -3321,7 +3405,7 @@ type ServiceView struct {
 
 func (x *ServiceView) Reset() {
 	*x = ServiceView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[41]
+	mi := &file_headwater_v1_definition_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3333,7 +3417,7 @@ func (x *ServiceView) String() string {
 func (*ServiceView) ProtoMessage() {}
 
 func (x *ServiceView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[41]
+	mi := &file_headwater_v1_definition_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3346,7 +3430,7 @@ func (x *ServiceView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceView.ProtoReflect.Descriptor instead.
 func (*ServiceView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{41}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ServiceView) GetView() string {
@@ -3398,7 +3482,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[42]
+	mi := &file_headwater_v1_definition_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3410,7 +3494,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[42]
+	mi := &file_headwater_v1_definition_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3423,7 +3507,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{42}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Role) GetName() string {
@@ -3484,7 +3568,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[43]
+	mi := &file_headwater_v1_definition_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3580,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[43]
+	mi := &file_headwater_v1_definition_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3593,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{43}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Grant) GetActions() []string {
@@ -3556,7 +3640,7 @@ type DefinitionTest struct {
 
 func (x *DefinitionTest) Reset() {
 	*x = DefinitionTest{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[44]
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3568,7 +3652,7 @@ func (x *DefinitionTest) String() string {
 func (*DefinitionTest) ProtoMessage() {}
 
 func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[44]
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3581,7 +3665,7 @@ func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionTest.ProtoReflect.Descriptor instead.
 func (*DefinitionTest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{44}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DefinitionTest) GetName() string {
@@ -3652,7 +3736,7 @@ type TestLoad struct {
 
 func (x *TestLoad) Reset() {
 	*x = TestLoad{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3664,7 +3748,7 @@ func (x *TestLoad) String() string {
 func (*TestLoad) ProtoMessage() {}
 
 func (x *TestLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3677,7 +3761,7 @@ func (x *TestLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestLoad.ProtoReflect.Descriptor instead.
 func (*TestLoad) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TestLoad) GetSource() string {
@@ -3729,7 +3813,7 @@ type TestView struct {
 
 func (x *TestView) Reset() {
 	*x = TestView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3741,7 +3825,7 @@ func (x *TestView) String() string {
 func (*TestView) ProtoMessage() {}
 
 func (x *TestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3754,7 +3838,7 @@ func (x *TestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestView.ProtoReflect.Descriptor instead.
 func (*TestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *TestView) GetView() string {
@@ -3790,7 +3874,7 @@ type TestAnswer struct {
 
 func (x *TestAnswer) Reset() {
 	*x = TestAnswer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3802,7 +3886,7 @@ func (x *TestAnswer) String() string {
 func (*TestAnswer) ProtoMessage() {}
 
 func (x *TestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3815,7 +3899,7 @@ func (x *TestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAnswer.ProtoReflect.Descriptor instead.
 func (*TestAnswer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *TestAnswer) GetService() string {
@@ -4028,7 +4112,7 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x04 \x03(\tR\x04tags\x129\n" +
 	"\n" +
 	"deprecated\x18\x05 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecated\"\xf2\a\n" +
+	"deprecated\"\xec\b\n" +
 	"\vFeatureView\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x16\n" +
 	"\x06entity\x18\x02 \x01(\tR\x06entity\x12>\n" +
@@ -4052,9 +4136,14 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"deprecated\x12H\n" +
 	"\fexpectations\x18\x10 \x03(\v2\x19.headwater.v1.ExpectationB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\fexpectations\x12N\n" +
 	"\x14max_quarantine_ratio\x18\x11 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\x12maxQuarantineRatio\x88\x01\x01\x122\n" +
-	"\bschedule\x18\x12 \x01(\v2\x16.headwater.v1.ScheduleR\bscheduleB\r\n" +
+	"\bschedule\x18\x12 \x01(\v2\x16.headwater.v1.ScheduleR\bschedule\x129\n" +
+	"\tfreshness\x18\x13 \x01(\v2\x1b.headwater.v1.ViewFreshnessR\tfreshness\x12=\n" +
+	"\x05cache\x18\x14 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<*\x00R\x05cacheB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01B\x17\n" +
-	"\x15_max_quarantine_ratio\"\x99\x01\n" +
+	"\x15_max_quarantine_ratio\"e\n" +
+	"\rViewFreshness\x12<\n" +
+	"\amax_age\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x06maxAge\x12\x16\n" +
+	"\x06policy\x18\x02 \x01(\tR\x06policy\"\x99\x01\n" +
 	"\bSchedule\x12\x1c\n" +
 	"\x04cron\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04cron\x12!\n" +
 	"\fafter_inputs\x18\x02 \x01(\bR\vafterInputs\x12%\n" +
@@ -4113,7 +4202,7 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x04 \x03(\tR\x04tags\"V\n" +
 	"\x12OnDemandExpression\x12!\n" +
 	"\afeature\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\afeature\x12\x1d\n" +
-	"\x03cel\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06R\x03cel\"\xad\x02\n" +
+	"\x03cel\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06R\x03cel\"\xc8\x02\n" +
 	"\x0eFeatureService\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12<\n" +
 	"\x05views\x18\x02 \x03(\v2\x19.headwater.v1.ServiceViewB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x01R\x05views\x12&\n" +
@@ -4123,7 +4212,8 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x06 \x03(\tR\x04tags\x129\n" +
 	"\n" +
 	"deprecated\x18\a \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecated\"\xa8\x03\n" +
+	"deprecated\x12\x19\n" +
+	"\x03log\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\x03log\"\xa8\x03\n" +
 	"\vServiceView\x12F\n" +
 	"\x04view\x18\x01 \x01(\tB2\xbaH/r-2+^[a-z][a-z0-9_]*(@[1-9][0-9]*|@published)?$R\x04view\x12'\n" +
 	"\bfeatures\x18\x02 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x04\x18\x01R\bfeatures\x12H\n" +
@@ -4189,7 +4279,7 @@ func file_headwater_v1_definition_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_definition_proto_rawDescData
 }
 
-var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_headwater_v1_definition_proto_goTypes = []any{
 	(*DefinitionFile)(nil),        // 0: headwater.v1.DefinitionFile
 	(*Deprecation)(nil),           // 1: headwater.v1.Deprecation
@@ -4221,42 +4311,43 @@ var file_headwater_v1_definition_proto_goTypes = []any{
 	(*ArrivalTime)(nil),           // 27: headwater.v1.ArrivalTime
 	(*Column)(nil),                // 28: headwater.v1.Column
 	(*FeatureView)(nil),           // 29: headwater.v1.FeatureView
-	(*Schedule)(nil),              // 30: headwater.v1.Schedule
-	(*PushTransform)(nil),         // 31: headwater.v1.PushTransform
-	(*Feature)(nil),               // 32: headwater.v1.Feature
-	(*SqlTransform)(nil),          // 33: headwater.v1.SqlTransform
-	(*FunctionAllowance)(nil),     // 34: headwater.v1.FunctionAllowance
-	(*AggregationTransform)(nil),  // 35: headwater.v1.AggregationTransform
-	(*Aggregate)(nil),             // 36: headwater.v1.Aggregate
-	(*OnDemandTransform)(nil),     // 37: headwater.v1.OnDemandTransform
-	(*RequestInput)(nil),          // 38: headwater.v1.RequestInput
-	(*OnDemandExpression)(nil),    // 39: headwater.v1.OnDemandExpression
-	(*FeatureService)(nil),        // 40: headwater.v1.FeatureService
-	(*ServiceView)(nil),           // 41: headwater.v1.ServiceView
-	(*Role)(nil),                  // 42: headwater.v1.Role
-	(*Grant)(nil),                 // 43: headwater.v1.Grant
-	(*DefinitionTest)(nil),        // 44: headwater.v1.DefinitionTest
-	(*TestLoad)(nil),              // 45: headwater.v1.TestLoad
-	(*TestView)(nil),              // 46: headwater.v1.TestView
-	(*TestAnswer)(nil),            // 47: headwater.v1.TestAnswer
-	nil,                           // 48: headwater.v1.References.ColumnsEntry
-	nil,                           // 49: headwater.v1.PushTransform.KeysEntry
-	nil,                           // 50: headwater.v1.AggregationTransform.KeysEntry
-	nil,                           // 51: headwater.v1.ServiceView.RenameEntry
-	nil,                           // 52: headwater.v1.ServiceView.DefaultsEntry
-	nil,                           // 53: headwater.v1.TestAnswer.StatusesEntry
-	(*durationpb.Duration)(nil),   // 54: google.protobuf.Duration
-	(*structpb.Value)(nil),        // 55: google.protobuf.Value
-	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 57: google.protobuf.Struct
+	(*ViewFreshness)(nil),         // 30: headwater.v1.ViewFreshness
+	(*Schedule)(nil),              // 31: headwater.v1.Schedule
+	(*PushTransform)(nil),         // 32: headwater.v1.PushTransform
+	(*Feature)(nil),               // 33: headwater.v1.Feature
+	(*SqlTransform)(nil),          // 34: headwater.v1.SqlTransform
+	(*FunctionAllowance)(nil),     // 35: headwater.v1.FunctionAllowance
+	(*AggregationTransform)(nil),  // 36: headwater.v1.AggregationTransform
+	(*Aggregate)(nil),             // 37: headwater.v1.Aggregate
+	(*OnDemandTransform)(nil),     // 38: headwater.v1.OnDemandTransform
+	(*RequestInput)(nil),          // 39: headwater.v1.RequestInput
+	(*OnDemandExpression)(nil),    // 40: headwater.v1.OnDemandExpression
+	(*FeatureService)(nil),        // 41: headwater.v1.FeatureService
+	(*ServiceView)(nil),           // 42: headwater.v1.ServiceView
+	(*Role)(nil),                  // 43: headwater.v1.Role
+	(*Grant)(nil),                 // 44: headwater.v1.Grant
+	(*DefinitionTest)(nil),        // 45: headwater.v1.DefinitionTest
+	(*TestLoad)(nil),              // 46: headwater.v1.TestLoad
+	(*TestView)(nil),              // 47: headwater.v1.TestView
+	(*TestAnswer)(nil),            // 48: headwater.v1.TestAnswer
+	nil,                           // 49: headwater.v1.References.ColumnsEntry
+	nil,                           // 50: headwater.v1.PushTransform.KeysEntry
+	nil,                           // 51: headwater.v1.AggregationTransform.KeysEntry
+	nil,                           // 52: headwater.v1.ServiceView.RenameEntry
+	nil,                           // 53: headwater.v1.ServiceView.DefaultsEntry
+	nil,                           // 54: headwater.v1.TestAnswer.StatusesEntry
+	(*durationpb.Duration)(nil),   // 55: google.protobuf.Duration
+	(*structpb.Value)(nil),        // 56: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 58: google.protobuf.Struct
 }
 var file_headwater_v1_definition_proto_depIdxs = []int32{
 	2,  // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
 	4,  // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
 	29, // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
-	40, // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
-	42, // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
-	44, // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
+	41, // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
+	43, // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
+	45, // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
 	3,  // 6: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
 	1,  // 7: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
 	28, // 8: headwater.v1.Source.columns:type_name -> headwater.v1.Column
@@ -4264,10 +4355,10 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	24, // 10: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
 	25, // 11: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
 	26, // 12: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
-	54, // 13: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
+	55, // 13: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
 	1,  // 14: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
 	5,  // 15: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
-	54, // 16: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
+	55, // 16: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
 	7,  // 17: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
 	8,  // 18: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
 	9,  // 19: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
@@ -4288,60 +4379,63 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	23, // 34: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
 	6,  // 35: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
 	6,  // 36: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
-	55, // 37: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
-	55, // 38: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
-	55, // 39: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
-	54, // 40: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
-	56, // 41: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
-	48, // 42: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
-	54, // 43: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
-	54, // 44: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
-	54, // 45: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
-	54, // 46: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
+	56, // 37: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
+	56, // 38: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
+	56, // 39: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
+	55, // 40: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
+	57, // 41: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
+	49, // 42: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
+	55, // 43: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
+	55, // 44: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
+	55, // 45: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
+	55, // 46: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
 	1,  // 47: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
-	32, // 48: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
-	32, // 49: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
-	54, // 50: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
-	54, // 51: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
-	54, // 52: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
-	33, // 53: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
-	35, // 54: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
-	37, // 55: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
-	31, // 56: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
+	33, // 48: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
+	33, // 49: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
+	55, // 50: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
+	55, // 51: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
+	55, // 52: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
+	34, // 53: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
+	36, // 54: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
+	38, // 55: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
+	32, // 56: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
 	1,  // 57: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
 	5,  // 58: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
-	30, // 59: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
-	49, // 60: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
-	1,  // 61: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
-	34, // 62: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
-	50, // 63: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
-	54, // 64: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
-	36, // 65: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
-	54, // 66: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
-	38, // 67: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
-	39, // 68: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
-	41, // 69: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
-	1,  // 70: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
-	51, // 71: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
-	52, // 72: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
-	43, // 73: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
-	1,  // 74: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
-	45, // 75: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
-	46, // 76: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
-	47, // 77: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
-	0,  // 78: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
-	57, // 79: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
-	57, // 80: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
-	57, // 81: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
-	56, // 82: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
-	57, // 83: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
-	53, // 84: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
-	55, // 85: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
-	86, // [86:86] is the sub-list for method output_type
-	86, // [86:86] is the sub-list for method input_type
-	86, // [86:86] is the sub-list for extension type_name
-	86, // [86:86] is the sub-list for extension extendee
-	0,  // [0:86] is the sub-list for field type_name
+	31, // 59: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
+	30, // 60: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
+	55, // 61: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
+	55, // 62: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
+	50, // 63: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
+	1,  // 64: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
+	35, // 65: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
+	51, // 66: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
+	55, // 67: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
+	37, // 68: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
+	55, // 69: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
+	39, // 70: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
+	40, // 71: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
+	42, // 72: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
+	1,  // 73: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
+	52, // 74: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
+	53, // 75: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
+	44, // 76: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
+	1,  // 77: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
+	46, // 78: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
+	47, // 79: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
+	48, // 80: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
+	0,  // 81: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
+	58, // 82: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
+	58, // 83: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
+	58, // 84: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
+	57, // 85: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
+	58, // 86: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
+	54, // 87: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
+	56, // 88: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
+	89, // [89:89] is the sub-list for method output_type
+	89, // [89:89] is the sub-list for method input_type
+	89, // [89:89] is the sub-list for extension type_name
+	89, // [89:89] is the sub-list for extension extendee
+	0,  // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_definition_proto_init() }
@@ -4393,7 +4487,7 @@ func file_headwater_v1_definition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_definition_proto_rawDesc), len(file_headwater_v1_definition_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   54,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -23,9 +24,58 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How the values of an answer are laid out.
+type FeatureEncoding int32
+
+const (
+	// A ValueVector for each feature.
+	FeatureEncoding_FEATURE_ENCODING_UNSPECIFIED FeatureEncoding = 0
+	// One Arrow IPC stream: a column for each feature, and behind it a column NAME__status of type string.
+	FeatureEncoding_FEATURE_ENCODING_ARROW FeatureEncoding = 1
+)
+
+// Enum value maps for FeatureEncoding.
+var (
+	FeatureEncoding_name = map[int32]string{
+		0: "FEATURE_ENCODING_UNSPECIFIED",
+		1: "FEATURE_ENCODING_ARROW",
+	}
+	FeatureEncoding_value = map[string]int32{
+		"FEATURE_ENCODING_UNSPECIFIED": 0,
+		"FEATURE_ENCODING_ARROW":       1,
+	}
+)
+
+func (x FeatureEncoding) Enum() *FeatureEncoding {
+	p := new(FeatureEncoding)
+	*p = x
+	return p
+}
+
+func (x FeatureEncoding) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FeatureEncoding) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_online_proto_enumTypes[0].Descriptor()
+}
+
+func (FeatureEncoding) Type() protoreflect.EnumType {
+	return &file_headwater_v1_online_proto_enumTypes[0]
+}
+
+func (x FeatureEncoding) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FeatureEncoding.Descriptor instead.
+func (FeatureEncoding) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{0}
+}
+
 type GetFeaturesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `NAME` (newest version) or `NAME@VERSION`.
+	// `NAME` (newest version) or `NAME@VERSION`. Empty where features are listed.
 	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
 	// Columns of join keys, all of one length: entity i is the i-th value of each. A key that several views need is given
 	// once. None where the service has on-demand features alone that read no view.
@@ -37,10 +87,20 @@ type GetFeaturesRequest struct {
 	// What on-demand features take of the caller, by name: all of those of the service and no others, each with a value, or
 	// NULL, for each entity.
 	Inputs map[string]*KeyColumn `protobuf:"bytes,5,rep,name=inputs,proto3" json:"inputs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Ask for event time, availability and run of each value too.
+	// Ask for event time, availability, run and age of each value too.
 	WithProvenance bool `protobuf:"varint,6,opt,name=with_provenance,json=withProvenance,proto3" json:"with_provenance,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Instead of a service: `VIEW.FEATURE` (newest version) or `VIEW@VERSION.FEATURE`, in the order of the answer, each once.
+	// `VIEW` and `VIEW@VERSION` are all features of it.
+	Features []string `protobuf:"bytes,7,rep,name=features,proto3" json:"features,omitempty"`
+	// Views that are read by other key columns too, under prefixes.
+	Joins []*FeatureJoin `protobuf:"bytes,8,rep,name=joins,proto3" json:"joins,omitempty"`
+	// Where a part of the online store does not answer, the values that it holds are UNAVAILABLE. Else the call fails.
+	AllowPartial bool            `protobuf:"varint,9,opt,name=allow_partial,json=allowPartial,proto3" json:"allow_partial,omitempty"`
+	Encoding     FeatureEncoding `protobuf:"varint,10,opt,name=encoding,proto3,enum=headwater.v1.FeatureEncoding" json:"encoding,omitempty"`
+	// The caller's own id of the prediction that the values are for: it is kept in the read log. Up to 128 characters.
+	PredictionId  string `protobuf:"bytes,11,opt,name=prediction_id,json=predictionId,proto3" json:"prediction_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetFeaturesRequest) Reset() {
@@ -115,16 +175,122 @@ func (x *GetFeaturesRequest) GetWithProvenance() bool {
 	return false
 }
 
+func (x *GetFeaturesRequest) GetFeatures() []string {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *GetFeaturesRequest) GetJoins() []*FeatureJoin {
+	if x != nil {
+		return x.Joins
+	}
+	return nil
+}
+
+func (x *GetFeaturesRequest) GetAllowPartial() bool {
+	if x != nil {
+		return x.AllowPartial
+	}
+	return false
+}
+
+func (x *GetFeaturesRequest) GetEncoding() FeatureEncoding {
+	if x != nil {
+		return x.Encoding
+	}
+	return FeatureEncoding_FEATURE_ENCODING_UNSPECIFIED
+}
+
+func (x *GetFeaturesRequest) GetPredictionId() string {
+	if x != nil {
+		return x.PredictionId
+	}
+	return ""
+}
+
+// The views of an entity once more, for other key columns, as in a dataset. A view that a join reads is not read by the
+// request's own key_mapping.
+type FeatureJoin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the names of the features, as in `home_`. Distinct.
+	Prefix string `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// As in the request, which also says it of keys that are absent here.
+	KeyMapping map[string]string `protobuf:"bytes,2,rep,name=key_mapping,json=keyMapping,proto3" json:"key_mapping,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The views that are read so. Empty: each that has one of the keys of key_mapping.
+	Views         []string `protobuf:"bytes,3,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeatureJoin) Reset() {
+	*x = FeatureJoin{}
+	mi := &file_headwater_v1_online_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeatureJoin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeatureJoin) ProtoMessage() {}
+
+func (x *FeatureJoin) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_online_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeatureJoin.ProtoReflect.Descriptor instead.
+func (*FeatureJoin) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FeatureJoin) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *FeatureJoin) GetKeyMapping() map[string]string {
+	if x != nil {
+		return x.KeyMapping
+	}
+	return nil
+}
+
+func (x *FeatureJoin) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+// One value for each entity, up to 1,000: in exactly one of the lists.
 type KeyColumn struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Values        []*Value               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of any type, NULL too.
+	Values []*Value `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	// Texts, none of them NULL: smaller on the wire.
+	Strings []string `protobuf:"bytes,2,rep,name=strings,proto3" json:"strings,omitempty"`
+	// Numbers, none of them NULL.
+	Int64S        []int64 `protobuf:"varint,3,rep,packed,name=int64s,proto3" json:"int64s,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KeyColumn) Reset() {
 	*x = KeyColumn{}
-	mi := &file_headwater_v1_online_proto_msgTypes[1]
+	mi := &file_headwater_v1_online_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -136,7 +302,7 @@ func (x *KeyColumn) String() string {
 func (*KeyColumn) ProtoMessage() {}
 
 func (x *KeyColumn) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_online_proto_msgTypes[1]
+	mi := &file_headwater_v1_online_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -149,12 +315,26 @@ func (x *KeyColumn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyColumn.ProtoReflect.Descriptor instead.
 func (*KeyColumn) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_online_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *KeyColumn) GetValues() []*Value {
 	if x != nil {
 		return x.Values
+	}
+	return nil
+}
+
+func (x *KeyColumn) GetStrings() []string {
+	if x != nil {
+		return x.Strings
+	}
+	return nil
+}
+
+func (x *KeyColumn) GetInt64S() []int64 {
+	if x != nil {
+		return x.Int64S
 	}
 	return nil
 }
@@ -165,7 +345,8 @@ type GetFeaturesResponse struct {
 	ReadId         string `protobuf:"bytes,1,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
 	Service        string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	ServiceVersion int32  `protobuf:"varint,3,opt,name=service_version,json=serviceVersion,proto3" json:"service_version,omitempty"`
-	// One for each feature of the service, in its order. On-demand features are computed at served_at.
+	// One for each feature, in the order of the service or of the request. On-demand features are computed at served_at. None where
+	// the request asked for Arrow.
 	Features []*FeatureVector `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty"`
 	// Only when asked for: one for each view with a history, the service's in its order, then those that only its on-demand
 	// features read.
@@ -173,14 +354,17 @@ type GetFeaturesResponse struct {
 	ServedAt   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=served_at,json=servedAt,proto3" json:"served_at,omitempty"`
 	// The newest position in the publish log that the server knew of: what was published by then and loaded is in the
 	// answer, and so may be what came later.
-	Position      int64 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
+	Position int64 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
+	// Where the request asked for it: schema and one record batch, of as many rows as there are entities. Which feature a column
+	// is stands in the metadata of its field, as `view`, `view_version` and `feature`.
+	Arrow         []byte `protobuf:"bytes,8,opt,name=arrow,proto3" json:"arrow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetFeaturesResponse) Reset() {
 	*x = GetFeaturesResponse{}
-	mi := &file_headwater_v1_online_proto_msgTypes[2]
+	mi := &file_headwater_v1_online_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -192,7 +376,7 @@ func (x *GetFeaturesResponse) String() string {
 func (*GetFeaturesResponse) ProtoMessage() {}
 
 func (x *GetFeaturesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_online_proto_msgTypes[2]
+	mi := &file_headwater_v1_online_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -205,7 +389,7 @@ func (x *GetFeaturesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFeaturesResponse.ProtoReflect.Descriptor instead.
 func (*GetFeaturesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_online_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetFeaturesResponse) GetReadId() string {
@@ -257,6 +441,246 @@ func (x *GetFeaturesResponse) GetPosition() int64 {
 	return 0
 }
 
+func (x *GetFeaturesResponse) GetArrow() []byte {
+	if x != nil {
+		return x.Arrow
+	}
+	return nil
+}
+
+type StreamFeaturesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's own: the answer has it. Distinct among requests that wait for theirs.
+	Id            uint64              `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Request       *GetFeaturesRequest `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamFeaturesRequest) Reset() {
+	*x = StreamFeaturesRequest{}
+	mi := &file_headwater_v1_online_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamFeaturesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamFeaturesRequest) ProtoMessage() {}
+
+func (x *StreamFeaturesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_online_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamFeaturesRequest.ProtoReflect.Descriptor instead.
+func (*StreamFeaturesRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StreamFeaturesRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StreamFeaturesRequest) GetRequest() *GetFeaturesRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+type StreamFeaturesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Types that are valid to be assigned to Answer:
+	//
+	//	*StreamFeaturesResponse_Response
+	//	*StreamFeaturesResponse_Failure
+	Answer        isStreamFeaturesResponse_Answer `protobuf_oneof:"answer"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamFeaturesResponse) Reset() {
+	*x = StreamFeaturesResponse{}
+	mi := &file_headwater_v1_online_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamFeaturesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamFeaturesResponse) ProtoMessage() {}
+
+func (x *StreamFeaturesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_online_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamFeaturesResponse.ProtoReflect.Descriptor instead.
+func (*StreamFeaturesResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *StreamFeaturesResponse) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StreamFeaturesResponse) GetAnswer() isStreamFeaturesResponse_Answer {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+func (x *StreamFeaturesResponse) GetResponse() *GetFeaturesResponse {
+	if x != nil {
+		if x, ok := x.Answer.(*StreamFeaturesResponse_Response); ok {
+			return x.Response
+		}
+	}
+	return nil
+}
+
+func (x *StreamFeaturesResponse) GetFailure() *ReadFailure {
+	if x != nil {
+		if x, ok := x.Answer.(*StreamFeaturesResponse_Failure); ok {
+			return x.Failure
+		}
+	}
+	return nil
+}
+
+type isStreamFeaturesResponse_Answer interface {
+	isStreamFeaturesResponse_Answer()
+}
+
+type StreamFeaturesResponse_Response struct {
+	Response *GetFeaturesResponse `protobuf:"bytes,2,opt,name=response,proto3,oneof"`
+}
+
+type StreamFeaturesResponse_Failure struct {
+	// Why there is none: what GetFeatures would have failed with.
+	Failure *ReadFailure `protobuf:"bytes,3,opt,name=failure,proto3,oneof"`
+}
+
+func (*StreamFeaturesResponse_Response) isStreamFeaturesResponse_Answer() {}
+
+func (*StreamFeaturesResponse_Failure) isStreamFeaturesResponse_Answer() {}
+
+// A gRPC status, taken apart.
+type ReadFailure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the gRPC status, such as 7 for PERMISSION_DENIED.
+	Code    int32       `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Reason  ErrorReason `protobuf:"varint,2,opt,name=reason,proto3,enum=headwater.v1.ErrorReason" json:"reason,omitempty"`
+	Message string      `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// As in ErrorInfo.
+	Metadata map[string]string `protobuf:"bytes,4,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The fields of the request that are wrong, as in BadRequest: each with what is wrong.
+	Violations map[string]string `protobuf:"bytes,5,rep,name=violations,proto3" json:"violations,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// How long to wait before another try, where there is use in one.
+	RetryAfter    *durationpb.Duration `protobuf:"bytes,6,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadFailure) Reset() {
+	*x = ReadFailure{}
+	mi := &file_headwater_v1_online_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadFailure) ProtoMessage() {}
+
+func (x *ReadFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_online_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadFailure.ProtoReflect.Descriptor instead.
+func (*ReadFailure) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReadFailure) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *ReadFailure) GetReason() ErrorReason {
+	if x != nil {
+		return x.Reason
+	}
+	return ErrorReason_ERROR_REASON_UNSPECIFIED
+}
+
+func (x *ReadFailure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *ReadFailure) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *ReadFailure) GetViolations() map[string]string {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
+
+func (x *ReadFailure) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
+}
+
 type FeatureVector struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `VIEW__FEATURE`, or what the service calls it.
@@ -272,7 +696,7 @@ type FeatureVector struct {
 
 func (x *FeatureVector) Reset() {
 	*x = FeatureVector{}
-	mi := &file_headwater_v1_online_proto_msgTypes[3]
+	mi := &file_headwater_v1_online_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -284,7 +708,7 @@ func (x *FeatureVector) String() string {
 func (*FeatureVector) ProtoMessage() {}
 
 func (x *FeatureVector) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_online_proto_msgTypes[3]
+	mi := &file_headwater_v1_online_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -297,7 +721,7 @@ func (x *FeatureVector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureVector.ProtoReflect.Descriptor instead.
 func (*FeatureVector) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_online_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FeatureVector) GetName() string {
@@ -344,14 +768,18 @@ type ViewProvenance struct {
 	EventTimes   []int64 `protobuf:"fixed64,3,rep,packed,name=event_times,json=eventTimes,proto3" json:"event_times,omitempty"`
 	AvailableAts []int64 `protobuf:"fixed64,4,rep,packed,name=available_ats,json=availableAts,proto3" json:"available_ats,omitempty"`
 	// The sequence of the run that wrote the row.
-	RunSeqs       []int64 `protobuf:"varint,5,rep,packed,name=run_seqs,json=runSeqs,proto3" json:"run_seqs,omitempty"`
+	RunSeqs []int64 `protobuf:"varint,5,rep,packed,name=run_seqs,json=runSeqs,proto3" json:"run_seqs,omitempty"`
+	// served_at less event time, in microseconds.
+	Ages []int64 `protobuf:"varint,6,rep,packed,name=ages,proto3" json:"ages,omitempty"`
+	// Of the join that read the view, or empty.
+	Prefix        string `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ViewProvenance) Reset() {
 	*x = ViewProvenance{}
-	mi := &file_headwater_v1_online_proto_msgTypes[4]
+	mi := &file_headwater_v1_online_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +791,7 @@ func (x *ViewProvenance) String() string {
 func (*ViewProvenance) ProtoMessage() {}
 
 func (x *ViewProvenance) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_online_proto_msgTypes[4]
+	mi := &file_headwater_v1_online_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +804,7 @@ func (x *ViewProvenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewProvenance.ProtoReflect.Descriptor instead.
 func (*ViewProvenance) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_online_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_online_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ViewProvenance) GetView() string {
@@ -414,19 +842,39 @@ func (x *ViewProvenance) GetRunSeqs() []int64 {
 	return nil
 }
 
+func (x *ViewProvenance) GetAges() []int64 {
+	if x != nil {
+		return x.Ages
+	}
+	return nil
+}
+
+func (x *ViewProvenance) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
 var File_headwater_v1_online_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_online_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/online.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xc2\x04\n" +
-	"\x12GetFeaturesRequest\x12!\n" +
-	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aservice\x12>\n" +
+	"\x19headwater/v1/online.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18headwater/v1/error.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xaa\x06\n" +
+	"\x12GetFeaturesRequest\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12>\n" +
 	"\x04keys\x18\x02 \x03(\v2*.headwater.v1.GetFeaturesRequest.KeysEntryR\x04keys\x12\"\n" +
 	"\apurpose\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\x12Q\n" +
 	"\vkey_mapping\x18\x04 \x03(\v20.headwater.v1.GetFeaturesRequest.KeyMappingEntryR\n" +
 	"keyMapping\x12D\n" +
 	"\x06inputs\x18\x05 \x03(\v2,.headwater.v1.GetFeaturesRequest.InputsEntryR\x06inputs\x12'\n" +
-	"\x0fwith_provenance\x18\x06 \x01(\bR\x0ewithProvenance\x1aP\n" +
+	"\x0fwith_provenance\x18\x06 \x01(\bR\x0ewithProvenance\x12%\n" +
+	"\bfeatures\x18\a \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xd0\x0fR\bfeatures\x129\n" +
+	"\x05joins\x18\b \x03(\v2\x19.headwater.v1.FeatureJoinB\b\xbaH\x05\x92\x01\x02\x102R\x05joins\x12#\n" +
+	"\rallow_partial\x18\t \x01(\bR\fallowPartial\x129\n" +
+	"\bencoding\x18\n" +
+	" \x01(\x0e2\x1d.headwater.v1.FeatureEncodingR\bencoding\x12-\n" +
+	"\rprediction_id\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\fpredictionId\x1aP\n" +
 	"\tKeysEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
 	"\x05value\x18\x02 \x01(\v2\x17.headwater.v1.KeyColumnR\x05value:\x028\x01\x1a=\n" +
@@ -435,9 +883,19 @@ const file_headwater_v1_online_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aR\n" +
 	"\vInputsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
-	"\x05value\x18\x02 \x01(\v2\x17.headwater.v1.KeyColumnR\x05value:\x028\x01\"E\n" +
-	"\tKeyColumn\x128\n" +
-	"\x06values\x18\x01 \x03(\v2\x13.headwater.v1.ValueB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06values\"\xbd\x02\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.headwater.v1.KeyColumnR\x05value:\x028\x01\"\xe2\x01\n" +
+	"\vFeatureJoin\x122\n" +
+	"\x06prefix\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18 2\x11^[a-z][a-z0-9_]*$R\x06prefix\x12J\n" +
+	"\vkey_mapping\x18\x02 \x03(\v2).headwater.v1.FeatureJoin.KeyMappingEntryR\n" +
+	"keyMapping\x12\x14\n" +
+	"\x05views\x18\x03 \x03(\tR\x05views\x1a=\n" +
+	"\x0fKeyMappingEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8b\x01\n" +
+	"\tKeyColumn\x126\n" +
+	"\x06values\x18\x01 \x03(\v2\x13.headwater.v1.ValueB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x06values\x12#\n" +
+	"\astrings\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\astrings\x12!\n" +
+	"\x06int64s\x18\x03 \x03(\x03B\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x06int64s\"\xd3\x02\n" +
 	"\x13GetFeaturesResponse\x12\x17\n" +
 	"\aread_id\x18\x01 \x01(\tR\x06readId\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12'\n" +
@@ -447,22 +905,53 @@ const file_headwater_v1_online_proto_rawDesc = "" +
 	"provenance\x18\x05 \x03(\v2\x1c.headwater.v1.ViewProvenanceR\n" +
 	"provenance\x127\n" +
 	"\tserved_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bservedAt\x12\x1a\n" +
-	"\bposition\x18\a \x01(\x03R\bposition\"\xa7\x01\n" +
+	"\bposition\x18\a \x01(\x03R\bposition\x12\x14\n" +
+	"\x05arrow\x18\b \x01(\fR\x05arrow\"k\n" +
+	"\x15StreamFeaturesRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12B\n" +
+	"\arequest\x18\x02 \x01(\v2 .headwater.v1.GetFeaturesRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"\xaa\x01\n" +
+	"\x16StreamFeaturesResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12?\n" +
+	"\bresponse\x18\x02 \x01(\v2!.headwater.v1.GetFeaturesResponseH\x00R\bresponse\x125\n" +
+	"\afailure\x18\x03 \x01(\v2\x19.headwater.v1.ReadFailureH\x00R\afailureB\b\n" +
+	"\x06answer\"\xb6\x03\n" +
+	"\vReadFailure\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x121\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x19.headwater.v1.ErrorReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12C\n" +
+	"\bmetadata\x18\x04 \x03(\v2'.headwater.v1.ReadFailure.MetadataEntryR\bmetadata\x12I\n" +
+	"\n" +
+	"violations\x18\x05 \x03(\v2).headwater.v1.ReadFailure.ViolationsEntryR\n" +
+	"violations\x12:\n" +
+	"\vretry_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a=\n" +
+	"\x0fViolationsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x01\n" +
 	"\rFeatureVector\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x121\n" +
 	"\x06values\x18\x02 \x01(\v2\x19.headwater.v1.ValueVectorR\x06values\x12\x12\n" +
 	"\x04view\x18\x03 \x01(\tR\x04view\x12!\n" +
 	"\fview_version\x18\x04 \x01(\x05R\vviewVersion\x12\x18\n" +
-	"\afeature\x18\x05 \x01(\tR\afeature\"\xa8\x01\n" +
+	"\afeature\x18\x05 \x01(\tR\afeature\"\xd4\x01\n" +
 	"\x0eViewProvenance\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
 	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x1f\n" +
 	"\vevent_times\x18\x03 \x03(\x10R\n" +
 	"eventTimes\x12#\n" +
 	"\ravailable_ats\x18\x04 \x03(\x10R\favailableAts\x12\x19\n" +
-	"\brun_seqs\x18\x05 \x03(\x03R\arunSeqs2v\n" +
-	"\rOnlineService\x12e\n" +
-	"\vGetFeatures\x12 .headwater.v1.GetFeaturesRequest\x1a!.headwater.v1.GetFeaturesResponse\"\x11\x8a\xc9\x18\r\b\x01\x10\x05\x1a\aserviceB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\brun_seqs\x18\x05 \x03(\x03R\arunSeqs\x12\x12\n" +
+	"\x04ages\x18\x06 \x03(\x03R\x04ages\x12\x16\n" +
+	"\x06prefix\x18\a \x01(\tR\x06prefix*O\n" +
+	"\x0fFeatureEncoding\x12 \n" +
+	"\x1cFEATURE_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16FEATURE_ENCODING_ARROW\x10\x012\xe3\x01\n" +
+	"\rOnlineService\x12g\n" +
+	"\vGetFeatures\x12 .headwater.v1.GetFeaturesRequest\x1a!.headwater.v1.GetFeaturesResponse\"\x13\x8a\xc9\x18\x0f\b\x01\x10\x05\x1a\aservice \x01\x12i\n" +
+	"\x0eStreamFeatures\x12#.headwater.v1.StreamFeaturesRequest\x1a$.headwater.v1.StreamFeaturesResponse\"\b\x8a\xc9\x18\x04\b\x01 \x01(\x010\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_online_proto_rawDescOnce sync.Once
@@ -476,38 +965,61 @@ func file_headwater_v1_online_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_online_proto_rawDescData
 }
 
-var file_headwater_v1_online_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_headwater_v1_online_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_headwater_v1_online_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_headwater_v1_online_proto_goTypes = []any{
-	(*GetFeaturesRequest)(nil),    // 0: headwater.v1.GetFeaturesRequest
-	(*KeyColumn)(nil),             // 1: headwater.v1.KeyColumn
-	(*GetFeaturesResponse)(nil),   // 2: headwater.v1.GetFeaturesResponse
-	(*FeatureVector)(nil),         // 3: headwater.v1.FeatureVector
-	(*ViewProvenance)(nil),        // 4: headwater.v1.ViewProvenance
-	nil,                           // 5: headwater.v1.GetFeaturesRequest.KeysEntry
-	nil,                           // 6: headwater.v1.GetFeaturesRequest.KeyMappingEntry
-	nil,                           // 7: headwater.v1.GetFeaturesRequest.InputsEntry
-	(*Value)(nil),                 // 8: headwater.v1.Value
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*ValueVector)(nil),           // 10: headwater.v1.ValueVector
+	(FeatureEncoding)(0),           // 0: headwater.v1.FeatureEncoding
+	(*GetFeaturesRequest)(nil),     // 1: headwater.v1.GetFeaturesRequest
+	(*FeatureJoin)(nil),            // 2: headwater.v1.FeatureJoin
+	(*KeyColumn)(nil),              // 3: headwater.v1.KeyColumn
+	(*GetFeaturesResponse)(nil),    // 4: headwater.v1.GetFeaturesResponse
+	(*StreamFeaturesRequest)(nil),  // 5: headwater.v1.StreamFeaturesRequest
+	(*StreamFeaturesResponse)(nil), // 6: headwater.v1.StreamFeaturesResponse
+	(*ReadFailure)(nil),            // 7: headwater.v1.ReadFailure
+	(*FeatureVector)(nil),          // 8: headwater.v1.FeatureVector
+	(*ViewProvenance)(nil),         // 9: headwater.v1.ViewProvenance
+	nil,                            // 10: headwater.v1.GetFeaturesRequest.KeysEntry
+	nil,                            // 11: headwater.v1.GetFeaturesRequest.KeyMappingEntry
+	nil,                            // 12: headwater.v1.GetFeaturesRequest.InputsEntry
+	nil,                            // 13: headwater.v1.FeatureJoin.KeyMappingEntry
+	nil,                            // 14: headwater.v1.ReadFailure.MetadataEntry
+	nil,                            // 15: headwater.v1.ReadFailure.ViolationsEntry
+	(*Value)(nil),                  // 16: headwater.v1.Value
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(ErrorReason)(0),               // 18: headwater.v1.ErrorReason
+	(*durationpb.Duration)(nil),    // 19: google.protobuf.Duration
+	(*ValueVector)(nil),            // 20: headwater.v1.ValueVector
 }
 var file_headwater_v1_online_proto_depIdxs = []int32{
-	5,  // 0: headwater.v1.GetFeaturesRequest.keys:type_name -> headwater.v1.GetFeaturesRequest.KeysEntry
-	6,  // 1: headwater.v1.GetFeaturesRequest.key_mapping:type_name -> headwater.v1.GetFeaturesRequest.KeyMappingEntry
-	7,  // 2: headwater.v1.GetFeaturesRequest.inputs:type_name -> headwater.v1.GetFeaturesRequest.InputsEntry
-	8,  // 3: headwater.v1.KeyColumn.values:type_name -> headwater.v1.Value
-	3,  // 4: headwater.v1.GetFeaturesResponse.features:type_name -> headwater.v1.FeatureVector
-	4,  // 5: headwater.v1.GetFeaturesResponse.provenance:type_name -> headwater.v1.ViewProvenance
-	9,  // 6: headwater.v1.GetFeaturesResponse.served_at:type_name -> google.protobuf.Timestamp
-	10, // 7: headwater.v1.FeatureVector.values:type_name -> headwater.v1.ValueVector
-	1,  // 8: headwater.v1.GetFeaturesRequest.KeysEntry.value:type_name -> headwater.v1.KeyColumn
-	1,  // 9: headwater.v1.GetFeaturesRequest.InputsEntry.value:type_name -> headwater.v1.KeyColumn
-	0,  // 10: headwater.v1.OnlineService.GetFeatures:input_type -> headwater.v1.GetFeaturesRequest
-	2,  // 11: headwater.v1.OnlineService.GetFeatures:output_type -> headwater.v1.GetFeaturesResponse
-	11, // [11:12] is the sub-list for method output_type
-	10, // [10:11] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 0: headwater.v1.GetFeaturesRequest.keys:type_name -> headwater.v1.GetFeaturesRequest.KeysEntry
+	11, // 1: headwater.v1.GetFeaturesRequest.key_mapping:type_name -> headwater.v1.GetFeaturesRequest.KeyMappingEntry
+	12, // 2: headwater.v1.GetFeaturesRequest.inputs:type_name -> headwater.v1.GetFeaturesRequest.InputsEntry
+	2,  // 3: headwater.v1.GetFeaturesRequest.joins:type_name -> headwater.v1.FeatureJoin
+	0,  // 4: headwater.v1.GetFeaturesRequest.encoding:type_name -> headwater.v1.FeatureEncoding
+	13, // 5: headwater.v1.FeatureJoin.key_mapping:type_name -> headwater.v1.FeatureJoin.KeyMappingEntry
+	16, // 6: headwater.v1.KeyColumn.values:type_name -> headwater.v1.Value
+	8,  // 7: headwater.v1.GetFeaturesResponse.features:type_name -> headwater.v1.FeatureVector
+	9,  // 8: headwater.v1.GetFeaturesResponse.provenance:type_name -> headwater.v1.ViewProvenance
+	17, // 9: headwater.v1.GetFeaturesResponse.served_at:type_name -> google.protobuf.Timestamp
+	1,  // 10: headwater.v1.StreamFeaturesRequest.request:type_name -> headwater.v1.GetFeaturesRequest
+	4,  // 11: headwater.v1.StreamFeaturesResponse.response:type_name -> headwater.v1.GetFeaturesResponse
+	7,  // 12: headwater.v1.StreamFeaturesResponse.failure:type_name -> headwater.v1.ReadFailure
+	18, // 13: headwater.v1.ReadFailure.reason:type_name -> headwater.v1.ErrorReason
+	14, // 14: headwater.v1.ReadFailure.metadata:type_name -> headwater.v1.ReadFailure.MetadataEntry
+	15, // 15: headwater.v1.ReadFailure.violations:type_name -> headwater.v1.ReadFailure.ViolationsEntry
+	19, // 16: headwater.v1.ReadFailure.retry_after:type_name -> google.protobuf.Duration
+	20, // 17: headwater.v1.FeatureVector.values:type_name -> headwater.v1.ValueVector
+	3,  // 18: headwater.v1.GetFeaturesRequest.KeysEntry.value:type_name -> headwater.v1.KeyColumn
+	3,  // 19: headwater.v1.GetFeaturesRequest.InputsEntry.value:type_name -> headwater.v1.KeyColumn
+	1,  // 20: headwater.v1.OnlineService.GetFeatures:input_type -> headwater.v1.GetFeaturesRequest
+	5,  // 21: headwater.v1.OnlineService.StreamFeatures:input_type -> headwater.v1.StreamFeaturesRequest
+	4,  // 22: headwater.v1.OnlineService.GetFeatures:output_type -> headwater.v1.GetFeaturesResponse
+	6,  // 23: headwater.v1.OnlineService.StreamFeatures:output_type -> headwater.v1.StreamFeaturesResponse
+	22, // [22:24] is the sub-list for method output_type
+	20, // [20:22] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_online_proto_init() }
@@ -515,20 +1027,26 @@ func file_headwater_v1_online_proto_init() {
 	if File_headwater_v1_online_proto != nil {
 		return
 	}
+	file_headwater_v1_error_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
+	file_headwater_v1_online_proto_msgTypes[5].OneofWrappers = []any{
+		(*StreamFeaturesResponse_Response)(nil),
+		(*StreamFeaturesResponse_Failure)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_online_proto_rawDesc), len(file_headwater_v1_online_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   8,
+			NumEnums:      1,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_headwater_v1_online_proto_goTypes,
 		DependencyIndexes: file_headwater_v1_online_proto_depIdxs,
+		EnumInfos:         file_headwater_v1_online_proto_enumTypes,
 		MessageInfos:      file_headwater_v1_online_proto_msgTypes,
 	}.Build()
 	File_headwater_v1_online_proto = out.File

@@ -19,7 +19,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	OnlineService_GetFeatures_FullMethodName = "/headwater.v1.OnlineService/GetFeatures"
+	OnlineService_GetFeatures_FullMethodName    = "/headwater.v1.OnlineService/GetFeatures"
+	OnlineService_StreamFeatures_FullMethodName = "/headwater.v1.OnlineService/StreamFeatures"
 )
 
 // OnlineServiceClient is the client API for OnlineService service.
@@ -28,8 +29,12 @@ const (
 //
 // What online inference calls.
 type OnlineServiceClient interface {
-	// The newest value of each feature of a service, for up to 1,000 entities.
+	// The newest value of each feature of a service, or of a list of features, for up to 1,000 entities. Needs READ_ONLINE on the
+	// service, or on the view of each feature reference.
 	GetFeatures(ctx context.Context, in *GetFeaturesRequest, opts ...grpc.CallOption) (*GetFeaturesResponse, error)
+	// The same, many times on one stream. Answers come as they are ready, in any order; what is wrong with one request is its
+	// answer, and the others go on. Each request is decided on and recorded as if it came alone.
+	StreamFeatures(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamFeaturesRequest, StreamFeaturesResponse], error)
 }
 
 type onlineServiceClient struct {
@@ -50,14 +55,31 @@ func (c *onlineServiceClient) GetFeatures(ctx context.Context, in *GetFeaturesRe
 	return out, nil
 }
 
+func (c *onlineServiceClient) StreamFeatures(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamFeaturesRequest, StreamFeaturesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &OnlineService_ServiceDesc.Streams[0], OnlineService_StreamFeatures_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamFeaturesRequest, StreamFeaturesResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type OnlineService_StreamFeaturesClient = grpc.BidiStreamingClient[StreamFeaturesRequest, StreamFeaturesResponse]
+
 // OnlineServiceServer is the server API for OnlineService service.
 // All implementations must embed UnimplementedOnlineServiceServer
 // for forward compatibility.
 //
 // What online inference calls.
 type OnlineServiceServer interface {
-	// The newest value of each feature of a service, for up to 1,000 entities.
+	// The newest value of each feature of a service, or of a list of features, for up to 1,000 entities. Needs READ_ONLINE on the
+	// service, or on the view of each feature reference.
 	GetFeatures(context.Context, *GetFeaturesRequest) (*GetFeaturesResponse, error)
+	// The same, many times on one stream. Answers come as they are ready, in any order; what is wrong with one request is its
+	// answer, and the others go on. Each request is decided on and recorded as if it came alone.
+	StreamFeatures(grpc.BidiStreamingServer[StreamFeaturesRequest, StreamFeaturesResponse]) error
 	mustEmbedUnimplementedOnlineServiceServer()
 }
 
@@ -70,6 +92,9 @@ type UnimplementedOnlineServiceServer struct{}
 
 func (UnimplementedOnlineServiceServer) GetFeatures(context.Context, *GetFeaturesRequest) (*GetFeaturesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetFeatures not implemented")
+}
+func (UnimplementedOnlineServiceServer) StreamFeatures(grpc.BidiStreamingServer[StreamFeaturesRequest, StreamFeaturesResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamFeatures not implemented")
 }
 func (UnimplementedOnlineServiceServer) mustEmbedUnimplementedOnlineServiceServer() {}
 func (UnimplementedOnlineServiceServer) testEmbeddedByValue()                       {}
@@ -110,6 +135,13 @@ func _OnlineService_GetFeatures_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OnlineService_StreamFeatures_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(OnlineServiceServer).StreamFeatures(&grpc.GenericServerStream[StreamFeaturesRequest, StreamFeaturesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type OnlineService_StreamFeaturesServer = grpc.BidiStreamingServer[StreamFeaturesRequest, StreamFeaturesResponse]
+
 // OnlineService_ServiceDesc is the grpc.ServiceDesc for OnlineService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +154,13 @@ var OnlineService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _OnlineService_GetFeatures_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamFeatures",
+			Handler:       _OnlineService_StreamFeatures_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "headwater/v1/online.proto",
 }

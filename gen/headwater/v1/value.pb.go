@@ -468,16 +468,17 @@ func (x *VectorValue) GetValues() []float32 {
 	return nil
 }
 
-// Many values of one type, with a status each. Exactly one of the typed lists is as long as `status` (for vectors, times
-// their length); where the status is neither PRESENT, DEFAULT nor STALE its entry is the type's zero.
+// Many values of one type, with a status each. Exactly one of the typed lists has an entry for each value (for vectors as many
+// as they are long); where the status is neither PRESENT, DEFAULT nor STALE its entry is the type's zero.
 type ValueVector struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Type     ValueType              `protobuf:"varint,1,opt,name=type,proto3,enum=headwater.v1.ValueType" json:"type,omitempty"`
-	Status   []ValueStatus          `protobuf:"varint,2,rep,packed,name=status,proto3,enum=headwater.v1.ValueStatus" json:"status,omitempty"`
-	Bools    []bool                 `protobuf:"varint,3,rep,packed,name=bools,proto3" json:"bools,omitempty"`
-	Int64S   []int64                `protobuf:"varint,4,rep,packed,name=int64s,proto3" json:"int64s,omitempty"`
-	Float64S []float64              `protobuf:"fixed64,5,rep,packed,name=float64s,proto3" json:"float64s,omitempty"`
-	Strings  []string               `protobuf:"bytes,6,rep,name=strings,proto3" json:"strings,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Type  ValueType              `protobuf:"varint,1,opt,name=type,proto3,enum=headwater.v1.ValueType" json:"type,omitempty"`
+	// Empty where all have one status.
+	Status   []ValueStatus `protobuf:"varint,2,rep,packed,name=status,proto3,enum=headwater.v1.ValueStatus" json:"status,omitempty"`
+	Bools    []bool        `protobuf:"varint,3,rep,packed,name=bools,proto3" json:"bools,omitempty"`
+	Int64S   []int64       `protobuf:"varint,4,rep,packed,name=int64s,proto3" json:"int64s,omitempty"`
+	Float64S []float64     `protobuf:"fixed64,5,rep,packed,name=float64s,proto3" json:"float64s,omitempty"`
+	Strings  []string      `protobuf:"bytes,6,rep,name=strings,proto3" json:"strings,omitempty"`
 	// Microseconds since 1970-01-01T00:00:00Z.
 	Timestamps []int64 `protobuf:"fixed64,7,rep,packed,name=timestamps,proto3" json:"timestamps,omitempty"`
 	// As in Value.
@@ -487,7 +488,9 @@ type ValueVector struct {
 	// The floats of all entries after each other, as many for each as the type says.
 	Vectors []float32 `protobuf:"fixed32,11,rep,packed,name=vectors,proto3" json:"vectors,omitempty"`
 	// The type as definitions write it, with what `type` leaves open: `decimal(12, 2)`, `list(int64)`, `vector(128)`.
-	TypeName      string `protobuf:"bytes,12,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
+	TypeName string `protobuf:"bytes,12,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
+	// The status of all values, where they have one in common.
+	StatusOfAll   ValueStatus `protobuf:"varint,13,opt,name=status_of_all,json=statusOfAll,proto3,enum=headwater.v1.ValueStatus" json:"status_of_all,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -606,6 +609,13 @@ func (x *ValueVector) GetTypeName() string {
 	return ""
 }
 
+func (x *ValueVector) GetStatusOfAll() ValueStatus {
+	if x != nil {
+		return x.StatusOfAll
+	}
+	return ValueStatus_VALUE_STATUS_UNSPECIFIED
+}
+
 var File_headwater_v1_value_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_value_proto_rawDesc = "" +
@@ -629,7 +639,7 @@ const file_headwater_v1_value_proto_rawDesc = "" +
 	"\tListValue\x12+\n" +
 	"\x06values\x18\x01 \x03(\v2\x13.headwater.v1.ValueR\x06values\"%\n" +
 	"\vVectorValue\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\x02R\x06values\"\x96\x03\n" +
+	"\x06values\x18\x01 \x03(\x02R\x06values\"\xd5\x03\n" +
 	"\vValueVector\x12+\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x17.headwater.v1.ValueTypeR\x04type\x121\n" +
 	"\x06status\x18\x02 \x03(\x0e2\x19.headwater.v1.ValueStatusR\x06status\x12\x14\n" +
@@ -645,7 +655,8 @@ const file_headwater_v1_value_proto_rawDesc = "" +
 	"\x05lists\x18\n" +
 	" \x03(\v2\x17.headwater.v1.ListValueR\x05lists\x12\x18\n" +
 	"\avectors\x18\v \x03(\x02R\avectors\x12\x1b\n" +
-	"\ttype_name\x18\f \x01(\tR\btypeName*\xf5\x01\n" +
+	"\ttype_name\x18\f \x01(\tR\btypeName\x12=\n" +
+	"\rstatus_of_all\x18\r \x01(\x0e2\x19.headwater.v1.ValueStatusR\vstatusOfAll*\xf5\x01\n" +
 	"\tValueType\x12\x1a\n" +
 	"\x16VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVALUE_TYPE_BOOL\x10\x01\x12\x14\n" +
@@ -703,11 +714,12 @@ var file_headwater_v1_value_proto_depIdxs = []int32{
 	0, // 4: headwater.v1.ValueVector.type:type_name -> headwater.v1.ValueType
 	1, // 5: headwater.v1.ValueVector.status:type_name -> headwater.v1.ValueStatus
 	3, // 6: headwater.v1.ValueVector.lists:type_name -> headwater.v1.ListValue
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	1, // 7: headwater.v1.ValueVector.status_of_all:type_name -> headwater.v1.ValueStatus
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_value_proto_init() }

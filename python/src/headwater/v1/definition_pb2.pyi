@@ -333,7 +333,7 @@ class Column(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ...) -> None: ...
 
 class FeatureView(_message.Message):
-    __slots__ = ("name", "entity", "features", "attributes", "ttl", "grain", "lookback", "sql", "aggregation", "on_demand", "push", "description", "owner", "tags", "deprecated", "expectations", "max_quarantine_ratio", "schedule")
+    __slots__ = ("name", "entity", "features", "attributes", "ttl", "grain", "lookback", "sql", "aggregation", "on_demand", "push", "description", "owner", "tags", "deprecated", "expectations", "max_quarantine_ratio", "schedule", "freshness", "cache")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
@@ -352,6 +352,8 @@ class FeatureView(_message.Message):
     EXPECTATIONS_FIELD_NUMBER: _ClassVar[int]
     MAX_QUARANTINE_RATIO_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    FRESHNESS_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
     name: str
     entity: str
     features: _containers.RepeatedCompositeFieldContainer[Feature]
@@ -370,7 +372,17 @@ class FeatureView(_message.Message):
     expectations: _containers.RepeatedCompositeFieldContainer[Expectation]
     max_quarantine_ratio: float
     schedule: Schedule
-    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., grain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lookback: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sql: _Optional[_Union[SqlTransform, _Mapping]] = ..., aggregation: _Optional[_Union[AggregationTransform, _Mapping]] = ..., on_demand: _Optional[_Union[OnDemandTransform, _Mapping]] = ..., push: _Optional[_Union[PushTransform, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., expectations: _Optional[_Iterable[_Union[Expectation, _Mapping]]] = ..., max_quarantine_ratio: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ...) -> None: ...
+    freshness: ViewFreshness
+    cache: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., grain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lookback: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sql: _Optional[_Union[SqlTransform, _Mapping]] = ..., aggregation: _Optional[_Union[AggregationTransform, _Mapping]] = ..., on_demand: _Optional[_Union[OnDemandTransform, _Mapping]] = ..., push: _Optional[_Union[PushTransform, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., expectations: _Optional[_Iterable[_Union[Expectation, _Mapping]]] = ..., max_quarantine_ratio: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., freshness: _Optional[_Union[ViewFreshness, _Mapping]] = ..., cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ViewFreshness(_message.Message):
+    __slots__ = ("max_age", "policy")
+    MAX_AGE_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    max_age: _duration_pb2.Duration
+    policy: str
+    def __init__(self, max_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
 
 class Schedule(_message.Message):
     __slots__ = ("cron", "after_inputs", "priority", "attempts")
@@ -503,7 +515,7 @@ class OnDemandExpression(_message.Message):
     def __init__(self, feature: _Optional[str] = ..., cel: _Optional[str] = ...) -> None: ...
 
 class FeatureService(_message.Message):
-    __slots__ = ("name", "views", "serves_as_grant", "description", "owner", "tags", "deprecated")
+    __slots__ = ("name", "views", "serves_as_grant", "description", "owner", "tags", "deprecated", "log")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     SERVES_AS_GRANT_FIELD_NUMBER: _ClassVar[int]
@@ -511,6 +523,7 @@ class FeatureService(_message.Message):
     OWNER_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     DEPRECATED_FIELD_NUMBER: _ClassVar[int]
+    LOG_FIELD_NUMBER: _ClassVar[int]
     name: str
     views: _containers.RepeatedCompositeFieldContainer[ServiceView]
     serves_as_grant: bool
@@ -518,7 +531,8 @@ class FeatureService(_message.Message):
     owner: str
     tags: _containers.RepeatedScalarFieldContainer[str]
     deprecated: Deprecation
-    def __init__(self, name: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ServiceView, _Mapping]]] = ..., serves_as_grant: bool = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ...) -> None: ...
+    log: str
+    def __init__(self, name: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ServiceView, _Mapping]]] = ..., serves_as_grant: bool = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., log: _Optional[str] = ...) -> None: ...
 
 class ServiceView(_message.Message):
     __slots__ = ("view", "features", "rename", "defaults")

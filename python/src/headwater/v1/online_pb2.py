@@ -22,12 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headwater.v1 import error_pb2 as headwater_dot_v1_dot_error__pb2
 from headwater.v1 import options_pb2 as headwater_dot_v1_dot_options__pb2
 from headwater.v1 import value_pb2 as headwater_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/online.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xaf\x04\n\x12GetFeaturesRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12>\n\x04keys\x18\x02 \x03(\x0b\x32*.headwater.v1.GetFeaturesRequest.KeysEntryR\x04keys\x12\x18\n\x07purpose\x18\x03 \x01(\tR\x07purpose\x12Q\n\x0bkey_mapping\x18\x04 \x03(\x0b\x32\x30.headwater.v1.GetFeaturesRequest.KeyMappingEntryR\nkeyMapping\x12\x44\n\x06inputs\x18\x05 \x03(\x0b\x32,.headwater.v1.GetFeaturesRequest.InputsEntryR\x06inputs\x12\'\n\x0fwith_provenance\x18\x06 \x01(\x08R\x0ewithProvenance\x1aP\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\x1a=\n\x0fKeyMappingEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1aR\n\x0bInputsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\"8\n\tKeyColumn\x12+\n\x06values\x18\x01 \x03(\x0b\x32\x13.headwater.v1.ValueR\x06values\"\xbd\x02\n\x13GetFeaturesResponse\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\'\n\x0fservice_version\x18\x03 \x01(\x05R\x0eserviceVersion\x12\x37\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0b\x32\x1b.headwater.v1.FeatureVectorR\x08\x66\x65\x61tures\x12<\n\nprovenance\x18\x05 \x03(\x0b\x32\x1c.headwater.v1.ViewProvenanceR\nprovenance\x12\x37\n\tserved_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08servedAt\x12\x1a\n\x08position\x18\x07 \x01(\x03R\x08position\"\xa7\x01\n\rFeatureVector\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x31\n\x06values\x18\x02 \x01(\x0b\x32\x19.headwater.v1.ValueVectorR\x06values\x12\x12\n\x04view\x18\x03 \x01(\tR\x04view\x12!\n\x0cview_version\x18\x04 \x01(\x05R\x0bviewVersion\x12\x18\n\x07\x66\x65\x61ture\x18\x05 \x01(\tR\x07\x66\x65\x61ture\"\xa8\x01\n\x0eViewProvenance\x12\x12\n\x04view\x18\x01 \x01(\tR\x04view\x12!\n\x0cview_version\x18\x02 \x01(\x05R\x0bviewVersion\x12\x1f\n\x0b\x65vent_times\x18\x03 \x03(\x10R\neventTimes\x12#\n\ravailable_ats\x18\x04 \x03(\x10R\x0c\x61vailableAts\x12\x19\n\x08run_seqs\x18\x05 \x03(\x03R\x07runSeqs2c\n\rOnlineService\x12R\n\x0bGetFeatures\x12 .headwater.v1.GetFeaturesRequest\x1a!.headwater.v1.GetFeaturesResponseB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/online.proto\x12\x0cheadwater.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18headwater/v1/error.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x81\x06\n\x12GetFeaturesRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12>\n\x04keys\x18\x02 \x03(\x0b\x32*.headwater.v1.GetFeaturesRequest.KeysEntryR\x04keys\x12\x18\n\x07purpose\x18\x03 \x01(\tR\x07purpose\x12Q\n\x0bkey_mapping\x18\x04 \x03(\x0b\x32\x30.headwater.v1.GetFeaturesRequest.KeyMappingEntryR\nkeyMapping\x12\x44\n\x06inputs\x18\x05 \x03(\x0b\x32,.headwater.v1.GetFeaturesRequest.InputsEntryR\x06inputs\x12\'\n\x0fwith_provenance\x18\x06 \x01(\x08R\x0ewithProvenance\x12\x1a\n\x08\x66\x65\x61tures\x18\x07 \x03(\tR\x08\x66\x65\x61tures\x12/\n\x05joins\x18\x08 \x03(\x0b\x32\x19.headwater.v1.FeatureJoinR\x05joins\x12#\n\rallow_partial\x18\t \x01(\x08R\x0c\x61llowPartial\x12\x39\n\x08\x65ncoding\x18\n \x01(\x0e\x32\x1d.headwater.v1.FeatureEncodingR\x08\x65ncoding\x12#\n\rprediction_id\x18\x0b \x01(\tR\x0cpredictionId\x1aP\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\x1a=\n\x0fKeyMappingEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1aR\n\x0bInputsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\"\xc6\x01\n\x0b\x46\x65\x61tureJoin\x12\x16\n\x06prefix\x18\x01 \x01(\tR\x06prefix\x12J\n\x0bkey_mapping\x18\x02 \x03(\x0b\x32).headwater.v1.FeatureJoin.KeyMappingEntryR\nkeyMapping\x12\x14\n\x05views\x18\x03 \x03(\tR\x05views\x1a=\n\x0fKeyMappingEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"j\n\tKeyColumn\x12+\n\x06values\x18\x01 \x03(\x0b\x32\x13.headwater.v1.ValueR\x06values\x12\x18\n\x07strings\x18\x02 \x03(\tR\x07strings\x12\x16\n\x06int64s\x18\x03 \x03(\x03R\x06int64s\"\xd3\x02\n\x13GetFeaturesResponse\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\'\n\x0fservice_version\x18\x03 \x01(\x05R\x0eserviceVersion\x12\x37\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0b\x32\x1b.headwater.v1.FeatureVectorR\x08\x66\x65\x61tures\x12<\n\nprovenance\x18\x05 \x03(\x0b\x32\x1c.headwater.v1.ViewProvenanceR\nprovenance\x12\x37\n\tserved_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08servedAt\x12\x1a\n\x08position\x18\x07 \x01(\x03R\x08position\x12\x14\n\x05\x61rrow\x18\x08 \x01(\x0cR\x05\x61rrow\"c\n\x15StreamFeaturesRequest\x12\x0e\n\x02id\x18\x01 \x01(\x04R\x02id\x12:\n\x07request\x18\x02 \x01(\x0b\x32 .headwater.v1.GetFeaturesRequestR\x07request\"\xaa\x01\n\x16StreamFeaturesResponse\x12\x0e\n\x02id\x18\x01 \x01(\x04R\x02id\x12?\n\x08response\x18\x02 \x01(\x0b\x32!.headwater.v1.GetFeaturesResponseH\x00R\x08response\x12\x35\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x19.headwater.v1.ReadFailureH\x00R\x07\x66\x61ilureB\x08\n\x06\x61nswer\"\xb6\x03\n\x0bReadFailure\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x31\n\x06reason\x18\x02 \x01(\x0e\x32\x19.headwater.v1.ErrorReasonR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x43\n\x08metadata\x18\x04 \x03(\x0b\x32\'.headwater.v1.ReadFailure.MetadataEntryR\x08metadata\x12I\n\nviolations\x18\x05 \x03(\x0b\x32).headwater.v1.ReadFailure.ViolationsEntryR\nviolations\x12:\n\x0bretry_after\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\nretryAfter\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a=\n\x0fViolationsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa7\x01\n\rFeatureVector\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x31\n\x06values\x18\x02 \x01(\x0b\x32\x19.headwater.v1.ValueVectorR\x06values\x12\x12\n\x04view\x18\x03 \x01(\tR\x04view\x12!\n\x0cview_version\x18\x04 \x01(\x05R\x0bviewVersion\x12\x18\n\x07\x66\x65\x61ture\x18\x05 \x01(\tR\x07\x66\x65\x61ture\"\xd4\x01\n\x0eViewProvenance\x12\x12\n\x04view\x18\x01 \x01(\tR\x04view\x12!\n\x0cview_version\x18\x02 \x01(\x05R\x0bviewVersion\x12\x1f\n\x0b\x65vent_times\x18\x03 \x03(\x10R\neventTimes\x12#\n\ravailable_ats\x18\x04 \x03(\x10R\x0c\x61vailableAts\x12\x19\n\x08run_seqs\x18\x05 \x03(\x03R\x07runSeqs\x12\x12\n\x04\x61ges\x18\x06 \x03(\x03R\x04\x61ges\x12\x16\n\x06prefix\x18\x07 \x01(\tR\x06prefix*O\n\x0f\x46\x65\x61tureEncoding\x12 \n\x1c\x46\x45\x41TURE_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46\x45\x41TURE_ENCODING_ARROW\x10\x01\x32\xc4\x01\n\rOnlineService\x12R\n\x0bGetFeatures\x12 .headwater.v1.GetFeaturesRequest\x1a!.headwater.v1.GetFeaturesResponse\x12_\n\x0eStreamFeatures\x12#.headwater.v1.StreamFeaturesRequest\x1a$.headwater.v1.StreamFeaturesResponse(\x01\x30\x01\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,22 +43,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETFEATURESREQUEST_KEYMAPPINGENTRY']._serialized_options = b'8\001'
   _globals['_GETFEATURESREQUEST_INPUTSENTRY']._loaded_options = None
   _globals['_GETFEATURESREQUEST_INPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_GETFEATURESREQUEST']._serialized_start=131
-  _globals['_GETFEATURESREQUEST']._serialized_end=690
-  _globals['_GETFEATURESREQUEST_KEYSENTRY']._serialized_start=463
-  _globals['_GETFEATURESREQUEST_KEYSENTRY']._serialized_end=543
-  _globals['_GETFEATURESREQUEST_KEYMAPPINGENTRY']._serialized_start=545
-  _globals['_GETFEATURESREQUEST_KEYMAPPINGENTRY']._serialized_end=606
-  _globals['_GETFEATURESREQUEST_INPUTSENTRY']._serialized_start=608
-  _globals['_GETFEATURESREQUEST_INPUTSENTRY']._serialized_end=690
-  _globals['_KEYCOLUMN']._serialized_start=692
-  _globals['_KEYCOLUMN']._serialized_end=748
-  _globals['_GETFEATURESRESPONSE']._serialized_start=751
-  _globals['_GETFEATURESRESPONSE']._serialized_end=1068
-  _globals['_FEATUREVECTOR']._serialized_start=1071
-  _globals['_FEATUREVECTOR']._serialized_end=1238
-  _globals['_VIEWPROVENANCE']._serialized_start=1241
-  _globals['_VIEWPROVENANCE']._serialized_end=1409
-  _globals['_ONLINESERVICE']._serialized_start=1411
-  _globals['_ONLINESERVICE']._serialized_end=1510
+  _globals['_FEATUREJOIN_KEYMAPPINGENTRY']._loaded_options = None
+  _globals['_FEATUREJOIN_KEYMAPPINGENTRY']._serialized_options = b'8\001'
+  _globals['_READFAILURE_METADATAENTRY']._loaded_options = None
+  _globals['_READFAILURE_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_READFAILURE_VIOLATIONSENTRY']._loaded_options = None
+  _globals['_READFAILURE_VIOLATIONSENTRY']._serialized_options = b'8\001'
+  _globals['_FEATUREENCODING']._serialized_start=2711
+  _globals['_FEATUREENCODING']._serialized_end=2790
+  _globals['_GETFEATURESREQUEST']._serialized_start=189
+  _globals['_GETFEATURESREQUEST']._serialized_end=958
+  _globals['_GETFEATURESREQUEST_KEYSENTRY']._serialized_start=731
+  _globals['_GETFEATURESREQUEST_KEYSENTRY']._serialized_end=811
+  _globals['_GETFEATURESREQUEST_KEYMAPPINGENTRY']._serialized_start=813
+  _globals['_GETFEATURESREQUEST_KEYMAPPINGENTRY']._serialized_end=874
+  _globals['_GETFEATURESREQUEST_INPUTSENTRY']._serialized_start=876
+  _globals['_GETFEATURESREQUEST_INPUTSENTRY']._serialized_end=958
+  _globals['_FEATUREJOIN']._serialized_start=961
+  _globals['_FEATUREJOIN']._serialized_end=1159
+  _globals['_FEATUREJOIN_KEYMAPPINGENTRY']._serialized_start=813
+  _globals['_FEATUREJOIN_KEYMAPPINGENTRY']._serialized_end=874
+  _globals['_KEYCOLUMN']._serialized_start=1161
+  _globals['_KEYCOLUMN']._serialized_end=1267
+  _globals['_GETFEATURESRESPONSE']._serialized_start=1270
+  _globals['_GETFEATURESRESPONSE']._serialized_end=1609
+  _globals['_STREAMFEATURESREQUEST']._serialized_start=1611
+  _globals['_STREAMFEATURESREQUEST']._serialized_end=1710
+  _globals['_STREAMFEATURESRESPONSE']._serialized_start=1713
+  _globals['_STREAMFEATURESRESPONSE']._serialized_end=1883
+  _globals['_READFAILURE']._serialized_start=1886
+  _globals['_READFAILURE']._serialized_end=2324
+  _globals['_READFAILURE_METADATAENTRY']._serialized_start=2202
+  _globals['_READFAILURE_METADATAENTRY']._serialized_end=2261
+  _globals['_READFAILURE_VIOLATIONSENTRY']._serialized_start=2263
+  _globals['_READFAILURE_VIOLATIONSENTRY']._serialized_end=2324
+  _globals['_FEATUREVECTOR']._serialized_start=2327
+  _globals['_FEATUREVECTOR']._serialized_end=2494
+  _globals['_VIEWPROVENANCE']._serialized_start=2497
+  _globals['_VIEWPROVENANCE']._serialized_end=2709
+  _globals['_ONLINESERVICE']._serialized_start=2793
+  _globals['_ONLINESERVICE']._serialized_end=2989
 # @@protoc_insertion_point(module_scope)

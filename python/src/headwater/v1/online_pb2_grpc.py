@@ -39,12 +39,23 @@ class OnlineServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_online__pb2.GetFeaturesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_online__pb2.GetFeaturesResponse.FromString,
                 _registered_method=True)
+        self.StreamFeatures = channel.stream_stream(
+                '/headwater.v1.OnlineService/StreamFeatures',
+                request_serializer=headwater_dot_v1_dot_online__pb2.StreamFeaturesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_online__pb2.StreamFeaturesResponse.FromString,
+                _registered_method=True)
 
 
 class OnlineServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def GetFeatures(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamFeatures(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -57,6 +68,11 @@ def add_OnlineServiceServicer_to_server(servicer, server):
                     servicer.GetFeatures,
                     request_deserializer=headwater_dot_v1_dot_online__pb2.GetFeaturesRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_online__pb2.GetFeaturesResponse.SerializeToString,
+            ),
+            'StreamFeatures': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamFeatures,
+                    request_deserializer=headwater_dot_v1_dot_online__pb2.StreamFeaturesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_online__pb2.StreamFeaturesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +102,33 @@ class OnlineService(object):
             '/headwater.v1.OnlineService/GetFeatures',
             headwater_dot_v1_dot_online__pb2.GetFeaturesRequest.SerializeToString,
             headwater_dot_v1_dot_online__pb2.GetFeaturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamFeatures(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/headwater.v1.OnlineService/StreamFeatures',
+            headwater_dot_v1_dot_online__pb2.StreamFeaturesRequest.SerializeToString,
+            headwater_dot_v1_dot_online__pb2.StreamFeaturesResponse.FromString,
             options,
             channel_credentials,
             insecure,
