@@ -123,12 +123,6 @@ func TestValidationComesAfterTheDecision(t *testing.T) {
 	_, err = online.GetFeatures(g.as("model"), bad)
 	wantFault(t, err, fault.InvalidArgument, "the request does not hold to its rules\n"+
 		"  purpose: found a text of 129 bytes: must be at most 128 characters")
-	_, err = online.GetFeatures(g.as("scientist"), &headwaterv1.GetFeaturesRequest{})
-	wantFault(t, err, fault.PermissionDenied, "the_scientist may not read_online service:*: no grant of read_online on any service in "+
-		"roles [scientist]; whoever administers the roles can change that")
-	_, err = online.GetFeatures(g.as("model"), &headwaterv1.GetFeaturesRequest{})
-	wantFault(t, err, fault.InvalidArgument, "the request does not say what it is about\n"+
-		"  service: found nothing, expected the name of a service")
 }
 
 func TestAllOfSeveralResourcesAreDecidedOn(t *testing.T) {

@@ -85,6 +85,11 @@ func planOf(s *feature.ServiceVersion, mapping map[string]string) (*read.Plan, e
 }
 
 func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error) {
+	if req.GetService() == "" {
+		if err := access.RequireAny(ctx, access.ActionReadOnline, access.KindService); err != nil {
+			return nil, err
+		}
+	}
 	if err := unbuilt(req); err != nil {
 		return nil, err
 	}

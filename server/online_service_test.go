@@ -112,7 +112,7 @@ func TestGetFeaturesRefuses(t *testing.T) {
 		"missing column": {keys(columns{"origin": texts("a")}), fault.InvalidArgument,
 			"keys: column number: found none, expected the join key number of entity route, which view traffic needs", `keys["number"]`},
 		"no columns": {keys(nil), fault.InvalidArgument, "keys: column origin: found none, expected the join key origin of entity airport, which view delays needs", `keys["origin"]`},
-		"no values":  {keys(columns{"origin": {}, "number": {}}), fault.InvalidArgument, "the request does not hold to its rules", `keys["number"].values`},
+		"no values":  {keys(columns{"origin": {}, "number": {}}), fault.InvalidArgument, "keys: column number: found 0 values, expected 1 to 1000", `keys["number"]`},
 		"another type": {keys(columns{"origin": texts("a", "b"), "number": texts("1", "2")}), fault.InvalidArgument,
 			"keys: column number: value 1: found string, expected int64, the type of join key number of entity route", `keys["number"]`},
 		"another type later": {keys(columns{"origin": {Values: []*headwaterv1.Value{texts("a").Values[0], null(), numbers(3).Values[0]}}, "number": numbers(1, 2, 3)}),
