@@ -245,7 +245,12 @@ func readKept(ctx context.Context, q database.Querier, m *Manifest) (s *spool, d
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.CloseWithError(readChunks(ctx, q, m.ID, w))
+		err := readChunks(ctx, q, m.ID, w)
+		if err != nil {
+			// Of itself io.EOF, which a broken connection may fail with, would be the end of the spine.
+			err = fmt.Errorf("reading the spine of %s: %w", m.ID, err)
+		}
+		w.CloseWithError(err)
 	}()
 	s, err = spoolKept(r, m.TimestampColumn)
 	r.Close()
@@ -283,8 +288,5 @@ func readChunks(ctx context.Context, q database.Querier, dataset string, w io.Wr
 			return err
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("reading the spine of %s: %w", dataset, err)
-	}
-	return nil
+	return rows.Err()
 }

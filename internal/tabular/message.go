@@ -2,7 +2,6 @@ package tabular
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
@@ -97,10 +96,11 @@ func (m *messages) damaged(cause error) *StreamError {
 	return bad
 }
 
-// read fills b. A source that ends before is the stream's fault, anything else the source's.
+// read fills b. A source that ends before is the stream's fault, anything else the source's: also an error that wraps io.EOF, such
+// as that of a connection that broke.
 func (m *messages) read(b []byte) error {
 	_, err := io.ReadFull(m.r, b)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return m.cutOff()
 	}
 	return err
@@ -122,12 +122,12 @@ func (m *messages) metadata() ([]byte, error) {
 			return nil, badStream("found something else than an Arrow IPC stream, expected one: a schema, record batches and an end marker")
 		}
 		return nil, m.damaged(nil)
-	case errors.Is(err, io.EOF) && !m.schema:
+	case err == io.EOF && !m.schema:
 		return nil, badStream("found nothing, expected an Arrow IPC stream: a schema, record batches and an end marker")
-	case errors.Is(err, io.EOF):
+	case err == io.EOF:
 		return nil, badStream("found no end marker after %d record batches, expected one; the stream was cut off, or its writer was not closed",
 			m.batches)
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case err == io.ErrUnexpectedEOF:
 		return nil, m.cutOff()
 	case err != nil:
 		return nil, err

@@ -432,11 +432,14 @@ func TestBadStreams(t *testing.T) {
 // What reading the source fails with is not the stream's fault, wherever it comes.
 func TestErrorsOfTheSourceAreItsOwn(t *testing.T) {
 	good := streamOf(t, everyType, false, everyRow(0))
-	gone := errors.New("the sender went away")
-	for n := range len(good) + 1 {
-		_, err := readStream(io.MultiReader(bytes.NewReader(good[:n]), iotest.ErrReader(gone)))
-		if !errors.Is(err, gone) || err.Error() != gone.Error() {
-			t.Fatalf("after %d bytes: found %v, expected the source's own error", n, err)
+	for _, gone := range []error{
+		errors.New("the sender went away"), fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF), fmt.Errorf("the connection ended: %w", io.EOF),
+	} {
+		for n := range len(good) + 1 {
+			_, err := readStream(io.MultiReader(bytes.NewReader(good[:n]), iotest.ErrReader(gone)))
+			if !errors.Is(err, gone) || err.Error() != gone.Error() {
+				t.Fatalf("after %d bytes: found %v, expected the source's own error, %v", n, err, gone)
+			}
 		}
 	}
 }
