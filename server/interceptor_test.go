@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -356,6 +358,9 @@ func TestPanicsAndErrorsTellTheLogAlone(t *testing.T) {
 		"outage": func(context.Context) error {
 			return fault.New(fault.RedisUnavailable, "Redis cannot be reached").Because(errors.New(secret))
 		},
+		"no room": func(context.Context) error {
+			return fmt.Errorf("write the spine: %w", &fs.PathError{Op: "write", Path: "/srv/" + secret, Err: syscall.ENOSPC})
+		},
 	} {
 		s.getFeatures = handler
 		before := len(g.log.String())
@@ -368,7 +373,10 @@ func TestPanicsAndErrorsTellTheLogAlone(t *testing.T) {
 		if !strings.Contains(log, secret) || !strings.Contains(log, headwaterv1.OnlineService_GetFeatures_FullMethodName) {
 			t.Errorf("%s: the log does not tell: %s", name, log)
 		}
-		if name != "outage" && (f.Reason != fault.Internal || f.Metadata["id"] == "" || !strings.Contains(log, "id="+f.Metadata["id"])) {
+		if name == "no room" && (f.Reason != fault.ResourceExhausted || !strings.HasPrefix(f.Message, "the server's disk is full where it keeps temporary files; make room there")) {
+			t.Errorf("%s: the caller got %v", name, f)
+		}
+		if name != "outage" && name != "no room" && (f.Reason != fault.Internal || f.Metadata["id"] == "" || !strings.Contains(log, "id="+f.Metadata["id"])) {
 			t.Errorf("%s: the caller got %v with %v, the log %s", name, f, f.Metadata, log)
 		}
 	}

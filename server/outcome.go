@@ -9,6 +9,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -47,7 +48,7 @@ func (g *Guard) status(ctx context.Context, method string, err error) error {
 	switch {
 	case s.Code() == codes.Internal || s.Code() == codes.Unknown:
 		g.Log.ErrorContext(ctx, "internal error", "id", id, "method", method, "error", err, "cause", causeOf(f))
-	case s.Code() == codes.Unavailable:
+	case s.Code() == codes.Unavailable, noRoom(causeOf(f)):
 		g.Log.WarnContext(ctx, "unavailable", "method", method, "error", err, "cause", causeOf(f))
 	}
 	return s.Err()
@@ -72,8 +73,15 @@ func ofPostgres(ctx context.Context, err error) error {
 				Because(err)
 		}
 	}
+	if fault.As(err) == nil && noRoom(err) {
+		return fault.New(fault.ResourceExhausted, "the server's disk is full where it keeps temporary files; make room there, or start it with another "+
+			"folder for them in TMPDIR, and try again").Because(err)
+	}
 	return database.Fault(err)
 }
+
+// noRoom reports whether an error is of a full disk of this machine.
+func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // What a fault says travels in a header, whose size is limited on the way.
 const (

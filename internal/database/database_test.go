@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -330,6 +332,17 @@ func TestFaultLeavesOthersAlone(t *testing.T) {
 	if got := database.Fault(pgx.ErrNoRows); !errors.Is(got, pgx.ErrNoRows) || fault.As(got) != nil {
 		t.Errorf("no rows became %v", got)
 	}
+	// An error number of the system looks like an error of the network, and here it is one of a file.
+	written := &fs.PathError{Op: "write", Path: "/tmp/spine", Err: syscall.ENOSPC}
+	if got := database.Fault(written); got != error(written) {
+		t.Errorf("an error of a file became %v", got)
+	}
+}
+
+func TestFaultOfAFullDisk(t *testing.T) {
+	pool := openEmpty(t)
+	_, err := pool.Exec(t.Context(), `DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$`)
+	faulty(t, database.Fault(err), fault.PostgresUnavailable, "Postgres's disk is full; make room for it, and try again")
 }
 
 func TestCreateTable(t *testing.T) {

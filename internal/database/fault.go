@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -49,6 +50,8 @@ func faultOfState(server *pgconn.PgError, err error) error {
 	case strings.HasPrefix(server.Code, "57P"), strings.HasPrefix(server.Code, "08"):
 		return fault.New(fault.PostgresUnavailable,
 			"Postgres is shutting down or starting (SQLSTATE %s); try again in a moment", server.Code).Because(err)
+	case server.Code == "53100":
+		return fault.New(fault.PostgresUnavailable, "Postgres's disk is full; make room for it, and try again").Because(err)
 	case server.Code == "53300":
 		return fault.New(fault.PostgresUnavailable,
 			"Postgres has no connection left; try again, or raise its max_connections").Because(err)
@@ -67,6 +70,11 @@ func cancelled(err error) error {
 
 func lostConnection(err error) bool {
 	var network net.Error
+	if errors.As(err, &network) {
+		// An error number of the system by itself is one of a file: those of connections come in a net.OpError.
+		_, number := network.(syscall.Errno)
+		return !number
+	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, &network)
+		errors.Is(err, pgconn.ErrConnClosed)
 }
