@@ -266,7 +266,7 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 	inputs := make([]feature.Value, len(given))
 	row, statuses := make([]feature.Value, len(columns)), make([]read.Status, len(a.plan.Columns))
 	if a.tap != nil {
-		if err := a.tap.begin(columns); err != nil {
+		if err := a.tap.begin(a.layout); err != nil {
 			return nil, err
 		}
 	}

@@ -35,6 +35,8 @@ type Builder struct {
 	joiner *offline.Joiner
 	// kept has results that need not be computed again; nil: none.
 	kept *Kept
+	// diffPart is how large a part of a dataset may be that is in memory while it is compared, in bytes on disk.
+	diffPart int64
 }
 
 // maxAssemblies is how many results one process assembles at once. The others wait.
@@ -51,7 +53,7 @@ func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
 	}
 	return &Builder{
 		pool: pool, version: version, turns: make(chan struct{}, maxAssemblies), stages: semaphore.NewWeighted(maxStages),
-		joiner: offline.NewJoiner(connect, offline.Options{}),
+		joiner: offline.NewJoiner(connect, offline.Options{}), diffPart: diffPart,
 	}
 }
 

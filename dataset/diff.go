@@ -1,11 +1,8 @@
 package dataset
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"fmt"
-	"hash/fnv"
 	"io"
 	"iter"
 	"slices"
@@ -37,7 +34,8 @@ type ColumnDifference struct {
 	Rows int64
 	// TypeA and TypeB are set where they differ; then values are not compared.
 	TypeA, TypeB string
-	// Runs are whose rows gave the values that differ, the most rows first.
+	// Runs are whose rows gave the values that differ, the most rows first. A value that is computed of rows of several views counts
+	// with each view of which the runs differ.
 	Runs []RunDifference
 }
 
@@ -54,7 +52,8 @@ type RowDifference struct {
 	Values []ValueDifference
 }
 
-// ValueDifference is a value that differs. The statuses are empty of what is no feature.
+// ValueDifference is a value that differs. The statuses are empty of what is no feature. Runs are those of all rows that it is
+// computed of, by commas.
 type ValueDifference struct {
 	Column           string
 	A, B             feature.Value
@@ -68,142 +67,13 @@ type Side struct {
 	Plan     *read.Plan
 }
 
-// diffBuckets is how many parts rows are dealt into by their keys, so that only those of one are in memory at a time.
-const diffBuckets = 64
-
-// tap takes what a result is made of aside, row by row: its values, the number of each row, the run of each of the plan's views,
-// and the status of each of its columns.
-type tap struct {
-	plan    *read.Plan
-	keys    []string
-	buckets []*tapBucket
-	columns []feature.Column
-	key     []int
-	buf     []byte
-	row     []feature.Value
-	// rows are those of the result, spineRows those of the spine.
-	rows, spineRows int64
-}
-
-type tapBucket struct {
-	file   scratch
-	buffer *bufio.Writer
-	writer *tabular.StreamWriter
-}
-
-// newTap deals rows into n buckets by the columns called keys.
-func newTap(plan *read.Plan, keys []string, n int) *tap {
-	return &tap{plan: plan, keys: keys, buckets: make([]*tapBucket, n)}
-}
-
-func (t *tap) close() {
-	for _, b := range t.buckets {
-		if b != nil {
-			b.file.close()
-		}
-	}
-}
-
-func (t *tap) begin(columns []feature.Column) error {
-	t.columns = columns
-	all := append(slices.Clone(columns), feature.Column{Name: "#row", Type: feature.TypeInt64})
-	for i := range t.plan.Views {
-		all = append(all, feature.Column{Name: fmt.Sprintf("#run%d", i), Type: feature.TypeInt64})
-	}
-	for i := range t.plan.Columns {
-		all = append(all, feature.Column{Name: fmt.Sprintf("#status%d", i), Type: feature.TypeInt64})
-	}
-	for _, name := range t.keys {
-		t.key = append(t.key, slices.IndexFunc(columns, func(c feature.Column) bool { return c.Name == name }))
-	}
-	for i := range t.buckets {
-		file, err := newScratch()
-		if err != nil {
-			return err
-		}
-		b := &tapBucket{file: file, buffer: bufio.NewWriterSize(file, 64<<10)}
-		b.writer = tabular.NewStreamWriter(b.buffer, all, false)
-		t.buckets[i] = b
-	}
-	return nil
-}
-
-// keyOf is the canonical encoding of a row's key.
-func (t *tap) keyOf(row []feature.Value) []byte {
-	t.buf = t.buf[:0]
-	for _, i := range t.key {
-		t.buf = row[i].AppendCanonical(t.buf)
-	}
-	return t.buf
-}
-
-func (t *tap) add(row []feature.Value, answers *read.Row) error {
-	t.rows++
-	t.row = append(append(t.row[:0], row...), feature.Int64(t.rows))
-	for i := range t.plan.Views {
-		seq := int64(0)
-		if w := answers.Winner(i); w.Status == read.Present {
-			seq = w.RunSeq
-		}
-		t.row = append(t.row, feature.Int64(seq))
-	}
-	for i := range t.plan.Columns {
-		_, status := answers.Value(&t.plan.Columns[i])
-		t.row = append(t.row, feature.Int64(int64(status)))
-	}
-	b := t.buckets[0]
-	if len(t.buckets) > 1 {
-		h := fnv.New64a()
-		h.Write(t.keyOf(row))
-		b = t.buckets[h.Sum64()%uint64(len(t.buckets))]
-	}
-	return b.writer.Append(t.row)
-}
-
-func (t *tap) end() error {
-	for _, b := range t.buckets {
-		if err := b.writer.Close(); err != nil {
-			return err
-		}
-		if err := b.buffer.Flush(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// read opens a bucket. A row is used only until the next.
-func (b *tapBucket) read() (*tabular.StreamReader, error) {
-	r, err := b.file.content()
-	if err != nil {
-		return nil, err
-	}
-	return tabular.NewOwnStreamReader(bufio.NewReaderSize(r, 256<<10))
-}
-
-// run is the run behind a column of a row, and status why it has no value; both empty of what is no feature.
-func (t *tap) origin(row []feature.Value, column string) (run, status string) {
-	i := slices.IndexFunc(t.plan.Columns, func(c read.Column) bool { return c.Name == column })
-	if i < 0 {
-		return "", ""
-	}
-	n := len(t.columns) + 1
-	status = read.Status(row[n+len(t.plan.Views)+i].Int64()).String()
-	view := t.plan.Columns[i].View
-	if view == read.Computed {
-		return "", status
-	}
-	if seq := row[n+view].Int64(); seq != 0 {
-		run = fmt.Sprintf("%s/%d", t.plan.Views[view].Version.Ref(), seq)
-	}
-	return run, status
-}
-
 // differ compares two datasets as they are put together.
 type differ struct {
 	a, b     *tap
 	d        *Difference
 	examples int
+	// part is how large a part of A may be that is in memory, in bytes of its file.
+	part int64
 	// columns are the positions of those that are compared, in a and b, and in d.Columns.
 	columns [][3]int
 	runs    []map[RunDifference]int64
@@ -211,7 +81,7 @@ type differ struct {
 
 // Diff computes two datasets again and compares them. Rows are brought together by their numbers where the spines are the same,
 // else by the key columns and times that both have, those with equal ones in their order. At most a part of one of them is in
-// memory at a time.
+// memory at a time, however many rows have equal keys.
 func (b *Builder) Diff(ctx context.Context, sa, sb Side, examples int) (*Difference, error) {
 	d, whole, err := b.diff(ctx, sa, sb, examples, sa.Manifest.SpineDigest == sb.Manifest.SpineDigest && sa.Manifest.Rows == sb.Manifest.Rows)
 	if err == nil && !whole {
@@ -229,7 +99,7 @@ func (b *Builder) diff(ctx context.Context, sa, sb Side, examples int, byNumber 
 	if !byNumber {
 		d.MatchedBy, buckets = strings.Join(keysA, ", "), diffBuckets
 	}
-	x := &differ{a: newTap(sa.Plan, keysA, buckets), b: newTap(sb.Plan, keysB, buckets), d: d, examples: examples}
+	x := &differ{a: newTap(sa.Plan, keysA, buckets), b: newTap(sb.Plan, keysB, buckets), d: d, examples: examples, part: b.diffPart}
 	defer x.a.close()
 	defer x.b.close()
 	for _, side := range []struct {
@@ -252,12 +122,12 @@ func (b *Builder) diff(ctx context.Context, sa, sb Side, examples int, byNumber 
 		return nil, false, nil
 	}
 	x.describe()
-	for i := range x.a.buckets {
+	for i := range x.a.dealt.buckets {
 		var err error
 		if byNumber {
-			err = x.byNumber(x.a.buckets[i], x.b.buckets[i])
+			err = x.byNumber(x.a.dealt.buckets[i], x.b.dealt.buckets[i])
 		} else {
-			err = x.byKey(x.a.buckets[i], x.b.buckets[i])
+			err = x.byKey(x.a.dealt.buckets[i], x.b.dealt.buckets[i])
 		}
 		if err != nil {
 			return nil, false, err
@@ -343,7 +213,34 @@ func (x *differ) byNumber(a, b *tapBucket) error {
 	return nil
 }
 
+// byKey compares the rows of a bucket of A with those of the bucket of B that has the same keys.
 func (x *differ) byKey(a, b *tapBucket) error {
+	size, err := a.size()
+	if err != nil {
+		return err
+	}
+	if size <= x.part {
+		return x.byKeyInMemory(a, b)
+	}
+	partsA, err := x.a.split(a)
+	if err != nil {
+		return err
+	}
+	defer partsA.close()
+	partsB, err := x.b.split(b)
+	if err != nil {
+		return err
+	}
+	defer partsB.close()
+	for i := range partsA.buckets {
+		if err := x.byKeyInMemory(partsA.buckets[i], partsB.buckets[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *differ) byKeyInMemory(a, b *tapBucket) error {
 	ra, err := a.read()
 	if err != nil {
 		return err
@@ -407,10 +304,11 @@ func (x *differ) compare(rowA, rowB []feature.Value) {
 		column := &x.d.Columns[c[2]]
 		column.Rows++
 		v := ValueDifference{Column: column.Name, A: va.Clone(), B: vb.Clone()}
-		v.RunA, v.StatusA = x.a.origin(rowA, column.Name)
-		v.RunB, v.StatusB = x.b.origin(rowB, column.Name)
-		if v.RunA != "" || v.RunB != "" {
-			x.runs[c[2]][RunDifference{A: v.RunA, B: v.RunB}]++
+		runsA, runsB := x.a.runs(rowA, c[0]), x.b.runs(rowB, c[1])
+		v.RunA, v.StatusA = runsA.text(), x.a.status(rowA, c[0])
+		v.RunB, v.StatusB = runsB.text(), x.b.status(rowB, c[1])
+		for _, pair := range pairs(runsA, runsB) {
+			x.runs[c[2]][pair]++
 		}
 		values = append(values, v)
 	}

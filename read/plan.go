@@ -78,6 +78,27 @@ const Computed = -1
 // Ref is `VIEW@VERSION.FEATURE`.
 func (c *Column) Ref() string { return c.Version.Ref() + "." + c.Version.Features[c.Feature].Name }
 
+// ViewsOf is the views of whose rows a column of the plan is made, as positions in Views, in their order, each once: its own, or those
+// that an on-demand feature reads, itself or through others.
+func (p *Plan) ViewsOf(c *Column) []int {
+	var views []int
+	var follow func(c *Column)
+	follow = func(c *Column) {
+		if c.View != Computed {
+			views = append(views, c.View)
+			return
+		}
+		for _, a := range p.computed[c.computed].arguments {
+			if a.read >= 0 {
+				follow(&p.reads[a.read])
+			}
+		}
+	}
+	follow(c)
+	slices.Sort(views)
+	return slices.Compact(views)
+}
+
 // ColumnName is feature.OutputName.
 func ColumnName(view, name string) string { return feature.OutputName(view, name) }
 

@@ -252,6 +252,8 @@ type StreamWriter struct {
 	builder *array.RecordBuilder
 	rows    int
 	bytes   int
+	// endBytes is what ends a batch.
+	endBytes int
 }
 
 const (
@@ -270,9 +272,12 @@ func NewStreamWriter(w io.Writer, columns []feature.Column, compressed bool) *St
 	}
 	return &StreamWriter{
 		w:       ipc.NewWriter(w, options...),
-		builder: array.NewRecordBuilder(memory.DefaultAllocator, schema),
+		builder: array.NewRecordBuilder(memory.DefaultAllocator, schema), endBytes: StreamBatchBytes,
 	}
 }
+
+// EndBatchesAt has batches end with the row that brings them to so many bytes, in place of StreamBatchBytes.
+func (s *StreamWriter) EndBatchesAt(bytes int) { s.endBytes = bytes }
 
 // Append adds one row: a value per column, of the column's type or NULL.
 func (s *StreamWriter) Append(row []feature.Value) error {
@@ -283,7 +288,7 @@ func (s *StreamWriter) Append(row []feature.Value) error {
 			s.bytes += 4 * v.Type().Dimension()
 		}
 	}
-	if s.rows++; s.rows == StreamBatchRows || s.bytes >= StreamBatchBytes {
+	if s.rows++; s.rows == StreamBatchRows || s.bytes >= s.endBytes {
 		return s.flush()
 	}
 	return nil

@@ -2659,7 +2659,9 @@ type ColumnDifference struct {
 	// Set where the types differ; then values are not compared.
 	TypeA string `protobuf:"bytes,3,opt,name=type_a,json=typeA,proto3" json:"type_a,omitempty"`
 	TypeB string `protobuf:"bytes,4,opt,name=type_b,json=typeB,proto3" json:"type_b,omitempty"`
-	// Whose rows gave the values that differ: pairs of runs, the most rows first.
+	// Whose rows gave the values that differ: pairs of runs, the most rows first. A value that is computed of rows of several views
+	// counts with each view of which the runs differ; where they differ of none, its rows are not what makes the difference. A
+	// column of statuses has the runs of its feature.
 	Runs          []*RunDifference `protobuf:"bytes,5,rep,name=runs,proto3" json:"runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2862,14 +2864,15 @@ func (x *RowDifference) GetValues() []*ValueDifference {
 }
 
 type ValueDifference struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Column        string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
-	A             *Value                 `protobuf:"bytes,2,opt,name=a,proto3" json:"a,omitempty"`
-	B             *Value                 `protobuf:"bytes,3,opt,name=b,proto3" json:"b,omitempty"`
-	StatusA       ValueStatus            `protobuf:"varint,4,opt,name=status_a,json=statusA,proto3,enum=headwater.v1.ValueStatus" json:"status_a,omitempty"`
-	StatusB       ValueStatus            `protobuf:"varint,5,opt,name=status_b,json=statusB,proto3,enum=headwater.v1.ValueStatus" json:"status_b,omitempty"`
-	RunA          string                 `protobuf:"bytes,6,opt,name=run_a,json=runA,proto3" json:"run_a,omitempty"`
-	RunB          string                 `protobuf:"bytes,7,opt,name=run_b,json=runB,proto3" json:"run_b,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Column  string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	A       *Value                 `protobuf:"bytes,2,opt,name=a,proto3" json:"a,omitempty"`
+	B       *Value                 `protobuf:"bytes,3,opt,name=b,proto3" json:"b,omitempty"`
+	StatusA ValueStatus            `protobuf:"varint,4,opt,name=status_a,json=statusA,proto3,enum=headwater.v1.ValueStatus" json:"status_a,omitempty"`
+	StatusB ValueStatus            `protobuf:"varint,5,opt,name=status_b,json=statusB,proto3,enum=headwater.v1.ValueStatus" json:"status_b,omitempty"`
+	// Those of all rows that the value is computed of, by commas.
+	RunA          string `protobuf:"bytes,6,opt,name=run_a,json=runA,proto3" json:"run_a,omitempty"`
+	RunB          string `protobuf:"bytes,7,opt,name=run_b,json=runB,proto3" json:"run_b,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
