@@ -120,7 +120,7 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	now, position := time.Now(), o.head.position.Load()
 	winners, err := o.reader.Read(ctx, plan.online, keys, feature.TimeOf(now))
 	if err != nil {
 		return nil, err
@@ -138,31 +138,41 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 	if err != nil {
 		return nil, err
 	}
-	resp := &headwaterv1.GetFeaturesResponse{
-		ReadId:         access.SessionFrom(ctx).ReadID(),
-		Service:        service.Name,
-		ServiceVersion: int32(service.Version),
-		Features:       make([]*headwaterv1.FeatureVector, len(plan.read.Columns)),
-		ServedAt:       timestamppb.New(now),
-		Position:       o.head.position.Load(),
-	}
-	for i := range plan.read.Columns {
-		c := &plan.read.Columns[i]
-		value := func(row int) (feature.Value, read.Status) { return c.Value(&winners[c.View][row]) }
-		if c.View == read.Computed {
-			value = computed.column(i)
+	answer := func(provenance bool) *headwaterv1.GetFeaturesResponse {
+		resp := &headwaterv1.GetFeaturesResponse{
+			ReadId:         access.SessionFrom(ctx).ReadID(),
+			Service:        service.Name,
+			ServiceVersion: int32(service.Version),
+			Features:       make([]*headwaterv1.FeatureVector, len(plan.read.Columns)),
+			ServedAt:       timestamppb.New(now),
+			Position:       position,
 		}
-		resp.Features[i] = &headwaterv1.FeatureVector{
-			Name: c.Name, Values: vectorOf(c, value, n),
-			View: c.Version.Name, ViewVersion: int32(c.Version.Version), Feature: c.Version.Features[c.Feature].Name,
+		for i := range plan.read.Columns {
+			c := &plan.read.Columns[i]
+			value := func(row int) (feature.Value, read.Status) { return c.Value(&winners[c.View][row]) }
+			if c.View == read.Computed {
+				value = computed.column(i)
+			}
+			resp.Features[i] = &headwaterv1.FeatureVector{
+				Name: c.Name, Values: vectorOf(c, value, n),
+				View: c.Version.Name, ViewVersion: int32(c.Version.Version), Feature: c.Version.Features[c.Feature].Name,
+			}
 		}
-	}
-	if req.GetWithProvenance() {
-		for v := range plan.read.Views {
-			resp.Provenance = append(resp.Provenance, provenanceOf(&plan.read.Views[v], winners[v], feature.TimeOf(now)))
+		if provenance {
+			for v := range plan.read.Views {
+				resp.Provenance = append(resp.Provenance, provenanceOf(&plan.read.Views[v], winners[v], feature.TimeOf(now)))
+			}
 		}
+		return resp
 	}
-	return resp, nil
+	err = o.logRead(ctx, &answeredRead{
+		session: access.SessionFrom(ctx), plan: plan.read, request: req, keys: keys, n: n, now: now, position: position,
+		response: func() (*headwaterv1.GetFeaturesResponse, error) { return answer(true), nil },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer(req.GetWithProvenance()), nil
 }
 
 // spread turns typed lists of a key column into values.
