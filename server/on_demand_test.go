@@ -15,6 +15,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 // onDemandView is a view of on-demand features over delays and traffic; features are NAME TYPE CEL.
@@ -310,8 +311,8 @@ func TestOnDemandFeaturesAreTheSameInBothStores(t *testing.T) {
 		counts := map[headwaterv1.ValueStatus]int64{}
 		for i := range n {
 			online[i] = append(online[i], vectorValue(t, f.GetValues(), i))
-			counts[f.GetValues().GetStatus()[i]]++
-			statuses[f.GetValues().GetStatus()[i]]++
+			counts[wire.StatusAt(f.GetValues(), i)]++
+			statuses[wire.StatusAt(f.GetValues(), i)]++
 		}
 		kept := map[headwaterv1.ValueStatus]int64{}
 		for _, s := range m.GetColumns()[len(spine.columns)+k].GetStatuses() {
@@ -359,7 +360,7 @@ func wireOf(v feature.Value) *headwaterv1.Value {
 // vectorValue is a value of an answer as readRows shows it.
 func vectorValue(t *testing.T, v *headwaterv1.ValueVector, i int) string {
 	t.Helper()
-	switch v.GetStatus()[i] {
+	switch wire.StatusAt(v, i) {
 	case headwaterv1.ValueStatus_VALUE_STATUS_PRESENT, headwaterv1.ValueStatus_VALUE_STATUS_DEFAULT:
 	default:
 		return "∅"

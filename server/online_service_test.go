@@ -11,6 +11,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 func TestGetFeatures(t *testing.T) {
@@ -155,7 +156,7 @@ func TestGetFeaturesRefuses(t *testing.T) {
 	}
 	// The most that may be asked for is answered.
 	r, err := p.online.GetFeatures(p.admin, keys(columns{"origin": texts(many[1:]...), "number": numbers(make([]int64, maxEntities)...)}))
-	if err != nil || len(r.GetFeatures()[0].GetValues().GetStatus()) != maxEntities {
+	if err != nil || wire.VectorLen(r.GetFeatures()[0].GetValues()) != maxEntities {
 		t.Errorf("found %v", err)
 	}
 	// A key of a type that none can be.

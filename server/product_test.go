@@ -27,6 +27,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
 	"github.com/headwaterhq/headwater/internal/testenv"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 // product is a server on a database and a Redis of its own, called over the network.
@@ -312,8 +313,8 @@ func vectors(r *headwaterv1.GetFeaturesResponse) string {
 	for _, f := range r.GetFeatures() {
 		v := f.GetValues()
 		b.WriteString(f.GetName())
-		for i, status := range v.GetStatus() {
-			value := ""
+		for i := range wire.VectorLen(v) {
+			status, value := wire.StatusAt(v, i), ""
 			switch v.GetType() {
 			case headwaterv1.ValueType_VALUE_TYPE_BOOL:
 				value = fmt.Sprint(v.GetBools()[i])

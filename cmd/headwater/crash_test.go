@@ -21,6 +21,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/localserver"
 	"github.com/headwaterhq/headwater/internal/testenv"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 // stepsFolder names the folder by which a test stops the program at a step. The test makes a file `stop-STEP` there; the
@@ -222,8 +223,8 @@ func (w *twin) online(ctx context.Context, c *client.Client) (map[string]string,
 	for _, f := range read.Features {
 		view, _, _ := strings.Cut(f.Name, "__")
 		for i := range crashShops {
-			text := f.Values.Status[i].String()
-			if f.Values.Status[i] == headwaterv1.ValueStatus_VALUE_STATUS_PRESENT {
+			text := wire.StatusAt(f.Values, i).String()
+			if wire.StatusAt(f.Values, i) == headwaterv1.ValueStatus_VALUE_STATUS_PRESENT {
 				v, err := client.Value(f.Values, i)
 				if err != nil {
 					return nil, err

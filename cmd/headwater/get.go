@@ -233,10 +233,10 @@ func featureTable(request *headwaterv1.GetFeaturesRequest, response *headwaterv1
 	}
 	for i, entity := range entities {
 		for _, f := range response.Features {
-			if i >= len(f.GetValues().GetStatus()) {
+			if i >= wire.VectorLen(f.GetValues()) {
 				continue
 			}
-			status := f.Values.Status[i]
+			status := wire.StatusAt(f.Values, i)
 			view := f.View + "@" + number(f.ViewVersion)
 			at, run := "", ""
 			if p := provenance[view]; p != nil && i < len(p.RunSeqs) && i < len(p.EventTimes) && p.RunSeqs[i] > 0 {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/headwaterhq/headwater/client"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 // shopDefinitions are a world small enough to be read at a glance. What the rows of ratios are depends on column kind, so
@@ -97,7 +98,7 @@ func (w *shop) expectServed(t *testing.T, want ...string) {
 		found := []string{strings.Fields(line)[0]}
 		for _, f := range read.Features {
 			value := "-"
-			if f.Values.Status[i] == headwaterv1.ValueStatus_VALUE_STATUS_PRESENT {
+			if wire.StatusAt(f.Values, i) == headwaterv1.ValueStatus_VALUE_STATUS_PRESENT {
 				v, err := client.Value(f.Values, i)
 				if err != nil {
 					t.Fatal(err)

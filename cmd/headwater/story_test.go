@@ -14,6 +14,7 @@ import (
 	"time"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 var weeks = []string{"flights-2001-01-week1.parquet", "flights-2001-01-week2.parquet", "flights-2001-01-week3.parquet",
@@ -238,12 +239,12 @@ func (s *story) readOnline(t *testing.T, model naive, flights ...string) *headwa
 func onlineValue(f *headwaterv1.FeatureVector, i int) (any, headwaterv1.ValueStatus) {
 	v := f.GetValues()
 	switch {
-	case v.Status[i] != headwaterv1.ValueStatus_VALUE_STATUS_PRESENT:
-		return nil, v.Status[i]
+	case wire.StatusAt(v, i) != headwaterv1.ValueStatus_VALUE_STATUS_PRESENT:
+		return nil, wire.StatusAt(v, i)
 	case v.Type == headwaterv1.ValueType_VALUE_TYPE_INT64:
-		return v.Int64S[i], v.Status[i]
+		return v.Int64S[i], wire.StatusAt(v, i)
 	}
-	return v.Float64S[i], v.Status[i]
+	return v.Float64S[i], wire.StatusAt(v, i)
 }
 
 func (s *story) get(t *testing.T) {

@@ -283,7 +283,7 @@ func (t *testRun) online(ctx context.Context, a *definition.Answer) (answered, e
 	}
 	found := answered{}
 	for _, vector := range response.Features {
-		if len(vector.GetValues().GetStatus()) != 1 {
+		if wire.VectorLen(vector.GetValues()) != 1 {
 			continue
 		}
 		f := found[vector.Name]
@@ -291,7 +291,7 @@ func (t *testRun) online(ctx context.Context, a *definition.Answer) (answered, e
 		if err != nil {
 			return nil, err
 		}
-		f.text, f.status = value.Text(), statusName(vector.Values.Status[0])
+		f.text, f.status = value.Text(), statusName(wire.StatusAt(vector.Values, 0))
 		found[vector.Name] = f
 	}
 	return found, nil

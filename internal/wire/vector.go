@@ -87,14 +87,35 @@ func HasValue(s headwaterv1.ValueStatus) bool {
 	return false
 }
 
+// VectorLen is how many values a vector has.
+func VectorLen(v *headwaterv1.ValueVector) int {
+	if n := len(v.GetStatus()); n > 0 || v.GetStatusOfAll() == 0 {
+		return n
+	}
+	// One of the lists has an entry for each value.
+	n := max(len(v.Bools), len(v.Int64S), len(v.Float64S), len(v.Strings), len(v.Timestamps), len(v.Decimals), len(v.BytesValues), len(v.Lists))
+	if t, err := VectorType(v); err == nil && t.Kind() == feature.TypeVector {
+		n = len(v.Vectors) / t.Dimension()
+	}
+	return n
+}
+
+// StatusAt is the status of the i-th value of a vector.
+func StatusAt(v *headwaterv1.ValueVector, i int) headwaterv1.ValueStatus {
+	if i < len(v.GetStatus()) {
+		return v.Status[i]
+	}
+	return v.GetStatusOfAll()
+}
+
 // FromVector is the i-th value of a vector: NULL where its status says that there is none. A vector that is shorter than it
 // says, or holds what its type does not, is an error.
 func FromVector(v *headwaterv1.ValueVector, i int) (feature.Value, error) {
-	if i < 0 || i >= len(v.GetStatus()) {
-		return feature.Null(), fmt.Errorf("found no value %d in a vector of %d", i+1, len(v.GetStatus()))
+	if n := VectorLen(v); i < 0 || i >= n {
+		return feature.Null(), fmt.Errorf("found no value %d in a vector of %d", i+1, n)
 	}
 	t, err := VectorType(v)
-	if err != nil || !HasValue(v.Status[i]) {
+	if err != nil || !HasValue(StatusAt(v, i)) {
 		return feature.Null(), err
 	}
 	switch n := t.Dimension(); t.Kind() {
@@ -135,5 +156,5 @@ func FromVector(v *headwaterv1.ValueVector, i int) (feature.Value, error) {
 			return feature.Vector(t, v.Vectors[i*n:(i+1)*n])
 		}
 	}
-	return feature.Null(), fmt.Errorf("found fewer values of type %s than the %d that their statuses say", t, len(v.Status))
+	return feature.Null(), fmt.Errorf("found fewer values of type %s than the %d that their statuses say", t, VectorLen(v))
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -47,11 +48,21 @@ func TestVectorsRoundTrip(t *testing.T) {
 			}
 			SetVector(out, i, v)
 		}
+		statuses := slices.Clone(out.Status)
+		if len(slices.Compact(slices.Clone(statuses))) == 1 {
+			out.StatusOfAll, out.Status = statuses[0], nil
+		}
 		in := sent(t, out, &headwaterv1.ValueVector{})
 		if found, err := VectorType(in); err != nil || found != typ {
 			t.Fatalf("found %s, %v; expected %s", found, err, typ)
 		}
+		if n := VectorLen(in); n != len(values) {
+			t.Fatalf("%s: found %d values, expected %d", typ, n, len(values))
+		}
 		for i, v := range values {
+			if found := StatusAt(in, i); found != statuses[i] {
+				t.Fatalf("%s: found status %s of value %d, expected %s", typ, found, i, statuses[i])
+			}
 			if back, err := FromVector(in, i); err != nil || !back.Equal(v) {
 				t.Fatalf("%s: found %s, %v; expected %s", typ, back.Text(), err, v.Text())
 			}

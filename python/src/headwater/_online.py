@@ -63,7 +63,7 @@ class Features:
         ]
         statuses = value_pb2.ValueStatus.DESCRIPTOR
         self.statuses: dict[str, list[str]] = {
-            name: [enum_name(statuses, s) for r in responses for s in r.features[i].values.status]
+            name: [enum_name(statuses, s) for r in responses for s in _statuses(r.features[i].values)]
             for i, name in enumerate(self.names)
         }
         """For each feature, the status of each entity's value: `PRESENT`, `NULL`, `DEFAULT`, `NO_KEY`, `NO_ROW`, `EXPIRED`,
@@ -160,6 +160,17 @@ class Features:
         return str(frame._repr_html_())
 
 
+def _statuses(v: value_pb2.ValueVector) -> list[int]:
+    """The status of each value: where all have one in common, the server sends it once."""
+    if v.status or not v.status_of_all:
+        return list(v.status)
+    lists = (v.bools, v.int64s, v.float64s, v.strings, v.timestamps, v.decimals, v.bytes_values, v.lists)
+    n = max(len(values) for values in lists)
+    if v.vectors:
+        n = len(v.vectors) // int(v.type_name.removeprefix("vector(").removesuffix(")"))
+    return [v.status_of_all] * n
+
+
 def _array(v: value_pb2.ValueVector, name: str) -> pa.Array:
     """A column of an answer."""
     kind = value_pb2.ValueType.Name(v.type).removeprefix("VALUE_TYPE_").lower()
@@ -169,7 +180,7 @@ def _array(v: value_pb2.ValueVector, name: str) -> pa.Array:
             f"feature {name}: found type {v.type_name or kind}, which this version of the client does not know; "
             "take a newer one"
         )
-    there = [s in _WITH_VALUE for s in v.status]
+    there = [s in _WITH_VALUE for s in _statuses(v)]
     n = len(there)
     types = pa.types
     values: Any
