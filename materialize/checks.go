@@ -57,6 +57,10 @@ func (r *Run) blocked(view *feature.ViewVersion) error {
 	said := make([]string, len(blocking))
 	for i := range blocking {
 		said[i] = blocking[i].String()
+		// What broke a check may be a value of a row.
+		if found := blocking[i].Found; blocking[i].State == quality.Errored && found != "" {
+			said[i] = strings.ReplaceAll(said[i], found, fault.Data(found))
+		}
 	}
 	return fault.New(fault.RunRefused, "view %s: %s; nothing was published: correct the rows, or the expectations, and run it again",
 		view.Ref(), strings.Join(said, "; "))

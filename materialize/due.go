@@ -2,6 +2,7 @@ package materialize
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -39,13 +40,13 @@ func insertDue(ctx context.Context, tx pgx.Tx, viewID int64, due dueKeys) error 
 	return err
 }
 
-// followDue loads what is due until ctx ends. While Redis or Postgres is away nothing is lost: what is due stays noted.
+// followDue loads what is due, and what is left of entities that lost rows to an erasure, until ctx ends. While Redis or Postgres is away nothing is lost: what is due stays noted.
 func (ld *loader) followDue(ctx context.Context, log *slog.Logger) {
 	failing := false
 	for {
-		err := ld.loadAllDue(ctx)
+		err := errors.Join(ld.eraseAllLeft(ctx), ld.loadAllDue(ctx))
 		if err != nil && ctx.Err() == nil && !failing {
-			log.WarnContext(ctx, "loading rows that became current; it is tried again each second", "error", err)
+			log.WarnContext(ctx, "loading rows that became current, and what an erasure left; it is tried again each second", "error", err)
 		}
 		failing = err != nil
 		select {

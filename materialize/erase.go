@@ -2,16 +2,13 @@ package materialize
 
 import (
 	"context"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
-	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
 	"github.com/headwaterhq/headwater/retention"
@@ -62,18 +59,20 @@ type erasing struct {
 	whole []feature.RowMatch
 }
 
-// Erasable are the view versions that an erasure has to do with: those in which the trace has found the key, and those that set aside
-// rows of sources in which it is. Inputs come first.
+// Erasable are the view versions that an erasure has to do with: those in which the trace has found the key, those that read sources in
+// which it is, and those that read any of these, since a run of them that is under way may be made of what is to go. Inputs come first.
 func Erasable(t *retention.Trace, views []*feature.ViewVersion) []*feature.ViewVersion {
-	traced := map[int64]bool{}
+	touched := map[int64]bool{}
 	for _, v := range t.Views {
-		traced[v.View.ID] = true
+		touched[v.View.ID] = true
 	}
-	list := slices.DeleteFunc(slices.Clone(views), func(v *feature.ViewVersion) bool {
-		return !traced[v.ID] && !slices.ContainsFunc(v.SourceVersions, func(s *feature.SourceVersion) bool { return tracedSource(t, s.Name) != nil })
+	list := slices.SortedFunc(slices.Values(views), func(a, b *feature.ViewVersion) int { return int(a.ID - b.ID) })
+	return slices.DeleteFunc(list, func(v *feature.ViewVersion) bool {
+		touched[v.ID] = touched[v.ID] ||
+			slices.ContainsFunc(v.SourceVersions, func(s *feature.SourceVersion) bool { return tracedSource(t, s.Name) != nil }) ||
+			slices.ContainsFunc(v.ViewVersions, func(w *feature.ViewVersion) bool { return touched[w.ID] })
+		return !touched[v.ID]
 	})
-	slices.SortFunc(list, func(a, b *feature.ViewVersion) int { return int(a.ID - b.ID) })
-	return list
 }
 
 func tracedSource(t *retention.Trace, name string) *retention.TracedSource {
@@ -122,13 +121,15 @@ func (e *erasing) aside() map[string]quality.Matching {
 	return subjects
 }
 
-// columns are all columns in which the view's checks may show the entity.
-func (e *erasing) columns() (c quality.Columns) {
+// shown are all columns in which the view's checks may show the entity.
+func (e *erasing) shown() (shown quality.Shown) {
 	add := func(keys [][]string) {
-		for _, k := range keys {
-			for i, name := range k {
-				c.Names, c.Values = append(c.Names, name), append(c.Values, e.trace.Values[i].Text())
+		for _, names := range keys {
+			key := quality.Key{Names: names}
+			for i := range names {
+				key.Values = append(key.Values, e.trace.Values[i].Text())
 			}
+			shown = append(shown, key)
 		}
 	}
 	for _, s := range e.view.SourceVersions {
@@ -139,7 +140,7 @@ func (e *erasing) columns() (c quality.Columns) {
 	if e.traced != nil {
 		add(e.traced.Keys)
 	}
-	return c
+	return shown
 }
 
 // EraseLanding erases the entity's rows of a landing source. With erasure empty it only says what it would.
@@ -206,58 +207,14 @@ func (m *Materializer) CountView(ctx context.Context, t *retention.Trace, v *fea
 		}
 		aside.Rows += n
 	}
-	if examples.Rows, err = quality.CountExamples(ctx, pool, v.ID, e.columns()); err != nil {
+	if examples.Rows, err = quality.CountExamples(ctx, pool, v.ID, e.shown()); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc([]retention.Erased{history, aside, examples}, func(d retention.Erased) bool { return d.Rows == 0 }), nil
 }
 
-// OnlineEntities are the entities, by the name of what they are, that go from Redis whole.
-func (m *Materializer) OnlineEntities(ctx context.Context, t *retention.Trace) (map[string][]string, error) {
-	found := map[string]map[string]bool{t.Entity.Name: {t.Key: true}}
-	for _, v := range t.Views {
-		e := newErasing(t, v.View)
-		if len(e.whole) == 0 {
-			continue
-		}
-		keys, err := offline.HistoryKeys(ctx, m.config.Pool, v.View, e.whole)
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range keys {
-			if found[v.View.Entity] == nil {
-				found[v.View.Entity] = map[string]bool{}
-			}
-			found[v.View.Entity][key] = true
-		}
-	}
-	lists := map[string][]string{}
-	for entity, keys := range found {
-		lists[entity] = slices.Sorted(maps.Keys(keys))
-	}
-	return lists, nil
-}
-
-// CountOnline says how many of those entities Redis has.
-func (m *Materializer) CountOnline(ctx context.Context, t *retention.Trace) (done []retention.Erased, err error) {
-	entities, err := m.OnlineEntities(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(entities)) {
-		n, err := m.config.Writer.Count(ctx, name, entities[name])
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			done = append(done, retention.Erased{Place: placeOnline, Name: name, Rows: n})
-		}
-	}
-	return done, nil
-}
-
-// EraseView erases the entity's rows of a view version: of its history, of what its runs set aside and show as examples, and in Redis. It
-// waits for the run that is at work, and for the load; a run that is half written begins anew.
+// EraseView erases the entity's rows of a view version: of its history, of what its runs set aside and show as examples, and, once that
+// is committed, in Redis. It waits for the run that is at work, and for the load; a run that is half written begins anew.
 func (m *Materializer) EraseView(ctx context.Context, erasure string, t *retention.Trace, v *feature.ViewVersion) error {
 	conn, err := connect(ctx, m.config.Pool)
 	if err != nil {
@@ -270,7 +227,7 @@ func (m *Materializer) EraseView(ctx context.Context, erasure string, t *retenti
 	}
 	defer func() { _ = l.release(ctx) }()
 	// Until the connection ends no load has rows of the view on their way to Redis.
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, loadClass, int32(v.ID)); err != nil {
+	if err := lockLoads(ctx, conn, v); err != nil {
 		return err
 	}
 	e := newErasing(t, v)
@@ -288,11 +245,10 @@ func (m *Materializer) EraseView(ctx context.Context, erasure string, t *retenti
 		if err := e.eraseAside(ctx, tx, erasure); err != nil {
 			return err
 		}
-		if err := hideErrors(ctx, tx, e); err != nil {
+		if err := hideErrors(ctx, tx, v); err != nil {
 			return err
 		}
-		// Before the commit: which entities they were is not known afterwards.
-		if err := m.eraseOnline(ctx, tx, erasure, e, gone); err != nil {
+		if err := m.leaveOnline(ctx, tx, erasure, e, gone); err != nil {
 			return err
 		}
 		return m.config.Reached(StepErasingView)
@@ -300,7 +256,10 @@ func (m *Materializer) EraseView(ctx context.Context, erasure string, t *retenti
 	if err != nil {
 		return err
 	}
-	return m.config.Reached(StepErasedView)
+	if err := m.config.Reached(StepErasedView); err != nil {
+		return err
+	}
+	return m.loader.eraseLeft(ctx, conn, v)
 }
 
 // undoUnfinished has a run that is half written begin anew, since what it has written was made of rows that are gone.
@@ -423,110 +382,11 @@ func (e *erasing) eraseAside(ctx context.Context, tx pgx.Tx, erasure string) (er
 		}
 		aside.Rows += n
 	}
-	if examples.Rows, err = quality.EraseExamples(ctx, tx, e.view.ID, e.columns()); err != nil {
+	if examples.Rows, err = quality.EraseExamples(ctx, tx, e.view.ID, e.shown()); err != nil {
 		return err
 	}
 	_, err = recorded(ctx, tx, erasure, aside, examples)
 	return err
-}
-
-// hideErrors takes what is of rows out of the errors of the view's runs, where that may name the entity.
-func hideErrors(ctx context.Context, tx pgx.Tx, e *erasing) error {
-	rows, err := tx.Query(ctx, `SELECT id, error FROM headwater.run WHERE view_id = $1 AND error IS NOT NULL`, e.view.ID)
-	if err != nil {
-		return err
-	}
-	type failed struct {
-		ID    int64
-		Error string
-	}
-	runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[failed])
-	if err != nil {
-		return err
-	}
-	for _, r := range runs {
-		named := slices.ContainsFunc(e.trace.Values, func(v feature.Value) bool { return strings.Contains(r.Error, v.Text()) })
-		if !named || !fault.HoldsData(r.Error) {
-			continue
-		}
-		if _, err := tx.Exec(ctx, `UPDATE headwater.run SET error = $2 WHERE id = $1`, r.ID, fault.Hidden(r.Error)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eraseOnline takes the entity out of Redis, and what notes of loads say of it. Entities that lost rows, and stay, are loaded anew.
-func (m *Materializer) eraseOnline(ctx context.Context, tx pgx.Tx, erasure string, e *erasing, gone map[string]bool) error {
-	if e.traced == nil {
-		return nil
-	}
-	keys := slices.Sorted(maps.Keys(gone))
-	all := append(slices.Clone(keys), e.keys...)
-	// Waits for those who load what is due, and takes it from them.
-	if _, err := tx.Exec(ctx, `DELETE FROM headwater.online_due WHERE view_id = $1 AND entity_key = ANY ($2)`, e.view.ID, all); err != nil {
-		return err
-	}
-	// A load that was broken off behind the entity begins anew.
-	_, err := tx.Exec(ctx, `
-		UPDATE headwater.online_load l SET after_key = NULL, written = 0, stale = 0, tombstones = 0
-		FROM headwater.run r WHERE r.id = l.run_id AND r.view_id = $1 AND l.after_key = ANY ($2)`, e.view.ID, all)
-	if err != nil {
-		return err
-	}
-	whole := func(key string) (bool, error) {
-		values, err := e.view.EntityVersion.ParseKey(key)
-		if err != nil {
-			return false, err
-		}
-		for _, match := range e.whole {
-			same := true
-			for i, c := range match.Columns {
-				at := slices.IndexFunc(e.view.EntityVersion.JoinKeys, func(k feature.Column) bool { return k.Name == c })
-				same = same && values[at].Text() == match.Values[i].Text()
-			}
-			if same {
-				return true, nil
-			}
-		}
-		return slices.Contains(e.keys, key), nil
-	}
-	erased, changed := slices.Clone(e.keys), []string{}
-	for _, key := range keys {
-		is, err := whole(key)
-		switch {
-		case err != nil:
-			return err
-		case !is:
-			changed = append(changed, key)
-		case !slices.Contains(erased, key):
-			erased = append(erased, key)
-		}
-	}
-	n, err := m.config.Writer.Erase(ctx, e.view.Entity, erased)
-	if err != nil {
-		return err
-	}
-	// Not in tx: what is gone from Redis does not come back with it.
-	if n > 0 {
-		err = retention.Record(ctx, m.config.Pool, erasure, retention.Erased{Place: placeOnline, Name: e.view.Entity, Rows: n})
-	}
-	if err != nil || len(changed) == 0 {
-		return err
-	}
-	if err := m.config.Writer.Drop(ctx, e.view.Entity, e.view.ID, changed); err != nil {
-		return err
-	}
-	return m.loader.loadKeys(ctx, tx, e.view.ID, changed)
-}
-
-// EraseOnline takes the entity out of Redis whether or not any view has it.
-func (m *Materializer) EraseOnline(ctx context.Context, erasure string, t *retention.Trace) error {
-	n, err := m.config.Writer.Erase(ctx, t.Entity.Name, []string{t.Key})
-	if err != nil || n == 0 {
-		return err
-	}
-	return retention.Record(ctx, m.config.Pool, erasure, retention.Erased{Place: placeOnline, Name: t.Entity.Name, Rows: n})
 }
 
 // EraseReads records which published runs read rows that are gone, besides those that made some: of a source, of a view, or as rows
@@ -557,7 +417,7 @@ func (m *Materializer) EraseReads(ctx context.Context, tx pgx.Tx, erasure string
 }
 
 // Recompute queues, in the order of reading, a run of each view version that read what is gone, over the event times that it had a part
-// in, as far as runs covered them. It returns their ids.
+// in, as far as runs covered them or are about to. It returns their ids.
 func (m *Materializer) Recompute(ctx context.Context, tx pgx.Tx, e *retention.Erasure, views []*feature.ViewVersion, principal string) ([]int64, error) {
 	gone := map[string]offline.Spans{}
 	for _, d := range e.Erased {
@@ -582,15 +442,17 @@ func (m *Materializer) Recompute(ctx context.Context, tx pgx.Tx, e *retention.Er
 			continue
 		}
 		state, err := getViewState(ctx, tx, v.ID)
-		if err != nil || state.PublishedSeq == 0 {
-			if err != nil {
-				return nil, err
-			}
-			continue
+		if err != nil {
+			return nil, err
 		}
 		owned := state.Covered
 		if !all {
-			owned = owned.Intersect(offline.NewSpans(touchedBy(v, span.Hull())))
+			touched := offline.NewSpans(touchedBy(v, span.Hull()))
+			underWay, err := coveredSoon(ctx, tx, v.ID, touched)
+			if err != nil {
+				return nil, err
+			}
+			owned = owned.Union(underWay).Intersect(touched)
 		}
 		if len(owned) == 0 {
 			continue
@@ -606,6 +468,33 @@ func (m *Materializer) Recompute(ctx context.Context, tx pgx.Tx, e *retention.Er
 		gone["recomputed:"+v.Ref()] = offline.NewSpans(offline.Span{Start: hull.Start.Add(grain), End: hull.End.Add(grain) + 1})
 	}
 	return ids, nil
+}
+
+// coveredSoon is what of some event times less grain runs of a view version that have not ended are to cover: they may read views that
+// were made of what is gone, and are not computed anew yet.
+func coveredSoon(ctx context.Context, tx pgx.Tx, view int64, touched offline.Spans) (soon offline.Spans, err error) {
+	rows, err := tx.Query(ctx, `SELECT plan, asked_from, asked_to FROM headwater.run WHERE view_id = $1 AND state IN ('queued', 'running')`, view)
+	if err != nil {
+		return nil, err
+	}
+	var plan *offline.Plan
+	var from, to *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&plan, &from, &to}, func() error {
+		all := touched.Hull()
+		switch {
+		case plan != nil:
+			soon = soon.Union(plan.Owned)
+			return nil
+		case from != nil:
+			all.Start = max(all.Start, feature.TimeOf(*from))
+		}
+		if to != nil {
+			all.End = min(all.End, feature.TimeOf(*to))
+		}
+		soon = soon.Union(offline.NewSpans(all))
+		return nil
+	})
+	return soon, err
 }
 
 // touchedBy is the event times less grain of the output that rows at some event times have a part in, cut to the grid.

@@ -259,10 +259,16 @@ func (ld *loader) alone(ctx context.Context, view *feature.ViewVersion, do func(
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, loadClass, int32(view.ID)); err != nil {
+	if err := lockLoads(ctx, conn, view); err != nil {
 		return err
 	}
 	return do(conn)
+}
+
+// lockLoads takes a view version's load lock on conn.
+func lockLoads(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) error {
+	_, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1, $2)`, loadClass, int32(view.ID))
+	return err
 }
 
 // packer makes online rows of entities of one view version at one published sequence.

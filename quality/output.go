@@ -36,7 +36,7 @@ func Failing(ctx context.Context, tx pgx.Tx, from, condition string, columns []s
 func examplesOf(ctx context.Context, tx pgx.Tx, from, where string, columns []string) ([]Example, error) {
 	texts, order := make([]string, len(columns)), make([]string, len(columns))
 	for i, c := range columns {
-		texts[i], order[i] = fmt.Sprintf("coalesce(left(%s::text, %d), 'NULL')", quoted(c), 4*maxExampleValue), quoted(c)
+		texts[i], order[i] = fmt.Sprintf("coalesce(left(%s::text, %d), 'NULL')", quoted(c), shownCharacters), quoted(c)
 	}
 	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT ARRAY[%s] FROM %s%s ORDER BY %s LIMIT %d", strings.Join(texts, ", "), from, where,
 		strings.Join(order, ", "), MaxExamples))

@@ -41,6 +41,9 @@ const MaxExamples = 5
 // maxExampleValue is how many characters of a value an example shows.
 const maxExampleValue = 80
 
+// shownCharacters is how many characters of a value an example keeps at most.
+const shownCharacters = 4 * maxExampleValue
+
 // Field is a column of an example with its value as text.
 type Field struct {
 	Column string `json:"column"`

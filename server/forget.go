@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -123,29 +122,11 @@ func forgottenKey(entity *feature.EntityVersion, keys map[string]*headwaterv1.Va
 
 // refuseNaming refuses a reason that says who is erased: it is kept.
 func refuseNaming(reason string, values []feature.Value) error {
-	wordy := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
-	for _, v := range values {
-		text := v.Text()
-		for rest, before := reason, rune(0); text != ""; {
-			head, tail, found := strings.Cut(rest, text)
-			if !found {
-				break
-			}
-			if runes := []rune(head); len(runes) > 0 {
-				before = runes[len(runes)-1]
-			}
-			after := rune(0)
-			if runes := []rune(tail); len(runes) > 0 {
-				after = runes[0]
-			}
-			if !wordy(before) && !wordy(after) {
-				return fault.New(fault.InvalidArgument, "reason: found a value of the key in it, expected none: the reason is kept, and must not say who was erased; "+
-					"name the request or the case instead").Violating(fault.Violation{Field: "reason", Description: "found a value of the key in it, expected none"})
-			}
-			before, rest = []rune(text)[len([]rune(text))-1], tail
-		}
+	if !retention.Named(reason, values) {
+		return nil
 	}
-	return nil
+	return fault.New(fault.InvalidArgument, "reason: found a value of the key in it, expected none: the reason is kept, and must not say who was erased; "+
+		"name the request or the case instead").Violating(fault.Violation{Field: "reason", Description: "found a value of the key in it, expected none"})
 }
 
 // forgetting is one call.
@@ -232,13 +213,17 @@ func (f *forgetting) count(ctx context.Context) ([]retention.Erased, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, found...)
+		online, err := f.materializer.CountOnline(ctx, f.trace, v)
+		if err != nil {
+			return nil, err
+		}
+		all = append(append(all, found...), online...)
 	}
-	online, err := f.materializer.CountOnline(ctx, f.trace)
+	texts, err := f.materializer.EraseTexts(ctx, "", f.trace)
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, online...)
+	all = append(all, texts...)
 	err = f.eachDataset(ctx, func(m *dataset.Manifest, plan *read.Plan) error {
 		rows, err := f.datasets.builder.CountErased(ctx, m, plan, f.trace)
 		if err == nil && rows > 0 {
@@ -246,6 +231,11 @@ func (f *forgetting) count(ctx context.Context) ([]retention.Erased, error) {
 		}
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	manifests, err := f.datasets.builder.EraseManifests(ctx, "", f.trace, f.mayHaveRead, nil)
+	all = append(all, manifests...)
 	// A place may be known twice: by its rows, and by a note.
 	slices.SortStableFunc(all, func(a, b retention.Erased) int {
 		return cmp.Or(cmp.Compare(a.Place, b.Place), cmp.Compare(a.Name, b.Name))
@@ -307,7 +297,9 @@ func (s *datasetService) planOf(m *dataset.Manifest) (*read.Plan, error) {
 const (
 	stepErasureBegun   = "erasure begun"
 	stepErasingDataset = "erasing dataset"
-	stepErasureEnds    = "erasure ends"
+	// stepErasingManifest is before what is left in a manifest is committed to be gone.
+	stepErasingManifest = "erasing manifest"
+	stepErasureEnds     = "erasure ends"
 )
 
 // erase erases, or goes on where an erasure of the same entity stopped. One process erases at a time; others wait.
@@ -352,9 +344,13 @@ func (f *forgetting) erase(ctx context.Context, reason string) (*retention.Erasu
 	if err := f.reached(stepErasureBegun); err != nil {
 		return nil, err
 	}
-	// The order counts: what is read goes before what is made of it, and datasets last, so that nothing brings a row back. Whatever else
-	// comes to keep rows of entities has its place here: kept results, and logs of reads.
-	for _, place := range []func(context.Context, *retention.Erasure) error{f.eraseSources, f.eraseViews, f.eraseDatasets, f.eraseOnline} {
+	// The order counts: what is read goes before what is made of it, and datasets last, so that nothing brings a row back.
+	//
+	// Whatever else comes to keep rows of entities, or their keys, has its place in this list, and in count. Logs of online reads come last:
+	// as long as Redis has the entity, reads see it and are logged, and what waits in an append log is to be drained first. Such a place
+	// erases in transactions that each record what they did (retention.Record), changes nothing when it is asked again, and names a step
+	// before its commit, at which tests end it.
+	for _, place := range []func(context.Context, *retention.Erasure) error{f.eraseSources, f.eraseViews, f.eraseTexts, f.eraseDatasets, f.eraseOnline} {
 		if err := place(ctx, e); err != nil {
 			return nil, err
 		}
@@ -399,13 +395,30 @@ func (f *forgetting) eraseViews(ctx context.Context, e *retention.Erasure) error
 	return nil
 }
 
+func (f *forgetting) eraseTexts(ctx context.Context, e *retention.Erasure) error {
+	_, err := f.materializer.EraseTexts(ctx, e.ID, f.trace)
+	return err
+}
+
 func (f *forgetting) eraseDatasets(ctx context.Context, e *retention.Erasure) error {
 	if err := retention.RaiseHead(ctx, f.pool); err != nil {
 		return err
 	}
-	return f.eachDataset(ctx, func(m *dataset.Manifest, plan *read.Plan) error {
-		return f.datasets.builder.Erase(ctx, m, plan, f.trace, e, func() error { return f.reached(stepErasingDataset) })
+	erasing := func() error { return f.reached(stepErasingDataset) }
+	err := f.eachDataset(ctx, func(m *dataset.Manifest, plan *read.Plan) error {
+		return f.datasets.builder.Erase(ctx, m, plan, f.trace, e, erasing)
 	})
+	if err != nil {
+		return err
+	}
+	_, err = f.datasets.builder.EraseManifests(ctx, e.ID, f.trace, f.mayHaveRead, func() error { return f.reached(stepErasingManifest) })
+	return err
+}
+
+// mayHaveRead reports whether a dataset of which only the manifest is left may have had rows of the entity: also where what it read is gone.
+func (f *forgetting) mayHaveRead(m *dataset.Manifest) bool {
+	plan, err := f.datasets.planOf(m)
+	return err != nil || dataset.ReadsTraced(f.trace, m, plan)
 }
 
 func (f *forgetting) eraseOnline(ctx context.Context, e *retention.Erasure) error {

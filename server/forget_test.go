@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -22,8 +24,11 @@ import (
 	"github.com/headwaterhq/headwater/materialize"
 )
 
-// forgotten is the key that is planted everywhere.
-const forgotten = "Mallory-77|x"
+// forgotten is the key that is planted everywhere, forgottenText what else only the person has.
+const (
+	forgotten     = "Mallory-77|x"
+	forgottenText = "Xanadu-9"
+)
 
 // passengers are sources of two kinds, and every kind of view of them.
 func passengers() *feature.Definitions {
@@ -92,8 +97,15 @@ type forgetWorld struct {
 }
 
 func newForgetWorld(t *testing.T) *forgetWorld {
-	p := newProduct(t)
-	p.apply(passengers())
+	t.Helper()
+	return forgetWorldOf(newProduct(t), passengers())
+}
+
+// forgetWorldOf is a world in a store that is empty. The definitions are those of passengers, and perhaps more.
+func forgetWorldOf(p *product, d *feature.Definitions) *forgetWorld {
+	t := p.t
+	t.Helper()
+	p.apply(d)
 	w := &forgetWorld{product: p, at: time.Now().UTC().Truncate(24 * time.Hour).Add(-10 * 24 * time.Hour), runs: map[string]*headwaterv1.Run{}}
 	w.retention = headwaterv1.NewRetentionServiceClient(p.conn)
 	stamp := func(at time.Time) feature.Value { return feature.Timestamp(feature.TimeOf(at)) }
@@ -103,14 +115,13 @@ func newForgetWorld(t *testing.T) *forgetWorld {
 	hour := func(n int) feature.Value { return stamp(w.at.Add(time.Duration(n) * time.Hour)) }
 	send := func(source string, rows ...[]feature.Value) {
 		t.Helper()
-		d := passengers()
 		i := slices.IndexFunc(d.Sources, func(s feature.Source) bool { return s.Name == source })
 		content := table{columns: d.Sources[i].Columns, rows: rows}.arrow(t)
 		if _, err := p.send(p.admin, source, p.header(content, 0), content, 1000); err != nil {
 			t.Fatal(fault.FromError(err))
 		}
 	}
-	send("profiles", []feature.Value{hour(0), feature.String(forgotten), feature.String("FR")}, []feature.Value{hour(0), feature.String("alice"), feature.String("US")})
+	send("profiles", []feature.Value{hour(0), feature.String(forgotten), feature.String(forgottenText)}, []feature.Value{hour(0), feature.String("alice"), feature.String("US")})
 	send("bookings", booking(hour(1), 1, forgotten, "ORD", 100), booking(hour(2), 2, "alice", "ORD", 10), booking(hour(3), 3, forgotten, "JFK", -5),
 		booking(hour(4), 4, "bob", "JFK", 20), booking(feature.Null(), 5, forgotten, "JFK", 1))
 	send("bookings", booking(hour(30), 6, forgotten, "ORD", 200), booking(hour(5), 7, "alice", "LAX", 1))
@@ -148,9 +159,13 @@ func (w *forgetWorld) materializeAll() {
 }
 
 func (w *forgetWorld) forget(dry bool) (*headwaterv1.ErasureRecord, error) {
+	return w.forgetPassenger(forgotten, "request 12", dry)
+}
+
+func (w *forgetWorld) forgetPassenger(id, reason string, dry bool) (*headwaterv1.ErasureRecord, error) {
 	r, err := w.retention.Forget(w.admin, &headwaterv1.ForgetRequest{
-		Entity: "passenger", Keys: map[string]*headwaterv1.Value{"passenger_id": {Kind: &headwaterv1.Value_StringValue{StringValue: forgotten}}},
-		Reason: "request 12", DryRun: dry,
+		Entity: "passenger", Keys: map[string]*headwaterv1.Value{"passenger_id": {Kind: &headwaterv1.Value_StringValue{StringValue: id}}},
+		Reason: reason, DryRun: dry,
 	})
 	return r.GetErasure(), err
 }
@@ -167,40 +182,71 @@ func (w *forgetWorld) found() (places []string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	// As it is, as its parts, as entity keys write it, and as bytes.
-	texts := []string{forgotten, "Mallory", hex.EncodeToString([]byte("Mallory"))}
+	// As they are, as their parts, as entity keys write them, and as bytes.
+	texts := []string{forgotten, "Mallory", hex.EncodeToString([]byte("Mallory")), forgottenText, hex.EncodeToString([]byte(forgottenText))}
 	for _, name := range tables {
 		if n := w.count(`SELECT count(*) FROM `+name+` x WHERE EXISTS (SELECT FROM unnest($1::text[]) AS t WHERE position(t IN x::text) > 0)`, texts); n > 0 {
 			places = append(places, fmt.Sprintf("%s %d", name, n))
 		}
 	}
-	keys, err := w.server.redis.Keys(ctx, "*").Result()
-	if err != nil {
-		w.t.Fatal(err)
+	tells := func(text string) bool {
+		return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(text, t) })
 	}
-	for _, key := range keys {
-		values, _ := w.server.redis.HGetAll(ctx, key).Result()
-		if strings.Contains(key, "Mallory") || strings.Contains(fmt.Sprint(values), "Mallory") {
+	for _, key := range w.redisKeys() {
+		values, err := w.server.redis.HGetAll(ctx, key).Result()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if tells(key) || tells(fmt.Sprint(values)) {
 			places = append(places, "redis "+key)
 		}
 	}
-	err = filepath.WalkDir(w.server.config.AuditDir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	for what, folder := range map[string]string{"append log": w.server.config.AuditDir, "results": w.server.config.ResultsDir} {
+		if folder == "" {
+			continue
+		}
+		err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if tells(string(content)) {
+				places = append(places, what)
+			}
 			return err
+		})
+		if err != nil {
+			w.t.Fatal(err)
 		}
-		content, err := os.ReadFile(path)
-		if bytes.Contains(content, []byte("Mallory")) {
-			places = append(places, "append log")
-		}
-		return err
-	})
-	if err != nil {
-		w.t.Fatal(err)
 	}
-	if strings.Contains(w.log.String(), "Mallory") {
+	if tells(w.log.String()) {
 		places = append(places, "log")
 	}
 	return places
+}
+
+// redisKeys are all keys of a Redis, or of all masters of a cluster.
+func (w *forgetWorld) redisKeys() (all []string) {
+	w.t.Helper()
+	ctx := context.Background()
+	var mu sync.Mutex
+	collect := func(ctx context.Context, c redis.UniversalClient) error {
+		keys, err := c.Keys(ctx, "*").Result()
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, keys...)
+		return err
+	}
+	var err error
+	if cluster, ok := w.server.redis.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return collect(ctx, c) })
+	} else {
+		err = collect(ctx, w.server.redis)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all
 }
 
 // settle waits for the runs that an erasure queued.
@@ -285,7 +331,7 @@ func TestForget(t *testing.T) {
 	}
 	want := []string{
 		"examples trips@1 2", "history again@1 2", "history home@1 2", "history last_seen@1 2", "history computed@1 2", "history seats@1 2", "history trips@1 2",
-		"landing bookings 3", "landing profiles 1", "online passenger 1", "online seat 2", "quarantine bookings 1", "quarantine trips@1 1", "spine " + w.with.GetId() + " 2",
+		"landing bookings 3", "landing profiles 1", "online trips@1 1", "online again@1 1", "online seats@1 2", "quarantine bookings 1", "quarantine trips@1 1", "spine " + w.with.GetId() + " 2",
 	}
 	for _, place := range want {
 		if !slices.Contains(placesOf(e), place) {
@@ -411,7 +457,7 @@ func TestForgetGoesOn(t *testing.T) {
 	killed := errors.New("killed")
 	steps := []string{
 		stepErasureBegun, materialize.StepErasingLanding, materialize.StepErasedLanding, materialize.StepErasingView, materialize.StepErasedView,
-		stepErasingDataset, materialize.StepEraseQueued, stepErasureEnds,
+		materialize.StepErasedOnline, materialize.StepErasingTexts, stepErasingDataset, materialize.StepEraseQueued, stepErasureEnds,
 	}
 	var id string
 	killedAt := map[string]bool{}
@@ -492,7 +538,7 @@ func TestForgetWhatRunsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(fault.FromError(err))
 	}
-	want := []string{"history residence@1 1", "online passenger 1", "snapshot people 1", "table of others people 0"}
+	want := []string{"history residence@1 1", "online residence@1 1", "snapshot people 1", "table of others people 0"}
 	if got := placesOf(e); !slices.Equal(got, want) || !slices.Equal(placesOf(dry), want) {
 		t.Errorf("found %q and %q, expected %q", got, placesOf(dry), want)
 	}

@@ -63,14 +63,18 @@ func newProduct(t testing.TB) *product {
 
 func openProduct(t testing.TB, url, redisURL string) *product {
 	t.Helper()
+	return openProductWith(t, Config{PostgresURL: url, RedisURL: redisURL})
+}
+
+// openProductWith opens a server that is configured as is said, and else as tests are.
+func openProductWith(t testing.TB, c Config) *product {
+	t.Helper()
 	ctx := context.Background()
-	p := &product{t: t, url: url, redisURL: redisURL, log: &logged{}, served: make(chan error, 1)}
+	p := &product{t: t, url: c.PostgresURL, redisURL: c.RedisURL, log: &logged{}, served: make(chan error, 1)}
+	c.AuditDir, c.Version, c.Reached = t.TempDir(), "test", p.reached
+	c.Log = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var err error
-	p.server, err = Open(ctx, Config{
-		PostgresURL: url, RedisURL: redisURL, AuditDir: t.TempDir(), Version: "test",
-		Log:     slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Reached: p.reached,
-	})
+	p.server, err = Open(ctx, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +83,7 @@ func openProduct(t testing.TB, url, redisURL string) *product {
 		t.Fatal(err)
 	}
 	go func() { p.served <- p.server.Serve(listener) }()
-	if p.pool, err = database.Open(ctx, url); err != nil {
+	if p.pool, err = database.Open(ctx, c.PostgresURL); err != nil {
 		t.Fatal(err)
 	}
 	p.conn, err = grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()),
