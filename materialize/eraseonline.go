@@ -58,6 +58,29 @@ func (m *Materializer) countOnline(ctx context.Context, e *erasing, keys []strin
 	return retention.Erased{Place: placeOnline, Name: e.view.Ref(), Rows: rows}, err
 }
 
+// onlineKeys are the entities of a view that go whole and that Redis has, though its history has no row of them any more: rows that ended
+// were collected, and their tombstones are still there.
+func (m *Materializer) onlineKeys(ctx context.Context, e *erasing) (keys []string, err error) {
+	if len(e.whole) == 0 {
+		return nil, nil
+	}
+	var collected bool
+	err = m.config.Pool.QueryRow(ctx, `SELECT horizon_seq > 0 FROM headwater.view_state WHERE view_id = $1`, e.view.ID).Scan(&collected)
+	if err != nil || !collected {
+		return nil, err
+	}
+	err = m.config.Reader.Keys(ctx, e.view.Entity, func(found []string) error {
+		for _, key := range found {
+			// What is no key of such an entity is not this one's.
+			if is, err := e.wholly(key); err == nil && is {
+				keys = append(keys, key)
+			}
+		}
+		return nil
+	})
+	return keys, err
+}
+
 // CountOnline says how many rows of a view version EraseView would take out of Redis.
 func (m *Materializer) CountOnline(ctx context.Context, t *retention.Trace, v *feature.ViewVersion) ([]retention.Erased, error) {
 	e := newErasing(t, v)
@@ -68,7 +91,11 @@ func (m *Materializer) CountOnline(ctx context.Context, t *retention.Trace, v *f
 	if err != nil {
 		return nil, err
 	}
-	found, err := m.countOnline(ctx, e, withKeys(keys, e.keys))
+	there, err := m.onlineKeys(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	found, err := m.countOnline(ctx, e, withKeys(keys, e.keys, there))
 	if err != nil || found.Rows == 0 {
 		return nil, err
 	}
@@ -81,7 +108,11 @@ func (m *Materializer) leaveOnline(ctx context.Context, tx pgx.Tx, erasure strin
 	if e.traced == nil {
 		return nil
 	}
-	all := withKeys(slices.Sorted(maps.Keys(gone)), e.keys)
+	there, err := m.onlineKeys(ctx, e)
+	if err != nil {
+		return err
+	}
+	all := withKeys(slices.Collect(maps.Keys(gone)), e.keys, there)
 	rows, err := tx.Query(ctx, `INSERT INTO headwater.online_erase (view_id, entity_key) SELECT $1, * FROM unnest($2::text[]) ON CONFLICT DO NOTHING
 		RETURNING entity_key`, e.view.ID, all)
 	if err != nil {
@@ -117,9 +148,9 @@ func (m *Materializer) leaveOnline(ctx context.Context, tx pgx.Tx, erasure strin
 	return err
 }
 
-// withKeys are keys and others, each once.
-func withKeys(keys, others []string) []string {
-	all := append(slices.Clone(keys), others...)
+// withKeys are the keys of some lists, each once, in order.
+func withKeys(lists ...[]string) []string {
+	all := slices.Concat(lists...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
