@@ -27,6 +27,27 @@ type Collected struct {
 	Rows, Protected int64
 }
 
+// endedKey is the order in which rows are collected, and the key of the index that has those alone which ended.
+var endedKey = []string{"seq_to", "entity_key", "event_time", "available_at", "seq_from"}
+
+// indexEnded makes the index that a collection finds rows by that ended, if the history has none: a pass over it that a
+// collection without the index makes too, and more than once. Rows that are live are not in it, so that a load costs the same, and
+// histories of which nothing is collected do without. Nobody writes while the view's lease is held, and reading goes on.
+func indexEnded(ctx context.Context, conn *pgx.Conn, v *feature.ViewVersion, fence Fence) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if err := fence(ctx, tx); err != nil {
+			return err
+		}
+		var has bool
+		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1::text::regclass AND indpred IS NOT NULL)`, historyTable(v)).Scan(&has)
+		if err != nil || has {
+			return err
+		}
+		_, err = tx.Exec(ctx, fmt.Sprintf("CREATE INDEX ON %s (%s) WHERE seq_to < %d", historyTable(v), quoteAll("", endedKey), int64(SeqLive)))
+		return err
+	})
+}
+
 // collectBatch is how many rows are deleted in one transaction.
 const collectBatch = 10_000
 
@@ -88,32 +109,33 @@ func collect(ctx context.Context, conn *pgx.Conn, v *feature.ViewVersion, horizo
 	if err != nil {
 		return nil, err
 	}
+	if err := indexEnded(ctx, conn, v, fence); err != nil {
+		return nil, err
+	}
 	where, protected := collectable(v, c.Horizon)
-	key := append([]string{}, moment...)
-	key = append(key, "seq_from")
 	var same, last []string
-	for _, name := range key {
+	for _, name := range endedKey {
 		same = append(same, fmt.Sprintf("h.%[1]s = g.%[1]s", name))
 		last = append(last, name+" DESC")
 	}
 	after := ""
 	var entity, event, available string
-	var seq int64
+	var from, to int64
 	for n := int64(batch); n == int64(batch); {
 		query := fmt.Sprintf(`
 			WITH g AS (SELECT %[2]s FROM %[1]s h WHERE %[3]s AND NOT %[4]s%[5]s ORDER BY %[2]s LIMIT %[6]d),
 			gone AS (DELETE FROM %[1]s h USING g WHERE %[7]s)
-			SELECT count(*) OVER (), entity_key, event_time::text, available_at::text, seq_from FROM g ORDER BY %[8]s LIMIT 1`,
-			historyTable(v), quoteAll("", key), where, protected, after, batch, strings.Join(same, " AND "), strings.Join(last, ", "))
+			SELECT count(*) OVER (), seq_to, entity_key, event_time::text, available_at::text, seq_from FROM g ORDER BY %[8]s LIMIT 1`,
+			historyTable(v), quoteAll("", endedKey), where, protected, after, batch, strings.Join(same, " AND "), strings.Join(last, ", "))
 		var args []any
 		if after != "" {
-			args = []any{entity, event, available, seq}
+			args = []any{to, entity, event, available, from}
 		}
 		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			if err := fence(ctx, tx); err != nil {
 				return err
 			}
-			err := tx.QueryRow(ctx, query, args...).Scan(&n, &entity, &event, &available, &seq)
+			err := tx.QueryRow(ctx, query, args...).Scan(&n, &to, &entity, &event, &available, &from)
 			if errors.Is(err, pgx.ErrNoRows) {
 				n, err = 0, nil
 			}
@@ -123,7 +145,8 @@ func collect(ctx context.Context, conn *pgx.Conn, v *feature.ViewVersion, horizo
 			return nil, err
 		}
 		c.Rows += n
-		after = fmt.Sprintf(` AND (%s) > ($1::text COLLATE "C", $2::text::timestamptz, $3::text::timestamptz, $4::bigint)`, quoteAll("h.", key))
+		after = fmt.Sprintf(` AND (%s) > ($1::bigint, $2::text COLLATE "C", $3::text::timestamptz, $4::text::timestamptz, $5::bigint)`,
+			quoteAll("h.", endedKey))
 	}
 	err = conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM %s h WHERE %s", historyTable(v), where)).Scan(&c.Protected)
 	return c, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -94,5 +95,14 @@ func TestACollectionThatIsStoppedGoesOn(t *testing.T) {
 	exec(`DELETE FROM headwater.dataset_view`)
 	if c, err := collect(ctx, conn, v, 0, 2, func(context.Context, pgx.Tx) error { return nil }); err != nil || c.Rows != 10 || c.Horizon != 3 || count("true") != 20 {
 		t.Errorf("found %+v (%v), expected that what was released went, and the horizon did not go back", c, err)
+	}
+	// However often it is collected, there is one index of the rows that ended, and it finds those alone.
+	var indexes int64
+	var definition string
+	err = conn.QueryRow(ctx, `SELECT count(*), min(pg_get_indexdef(indexrelid)) FROM pg_index WHERE indrelid = $1::text::regclass AND indpred IS NOT NULL`,
+		historyTable(v)).Scan(&indexes, &definition)
+	if want := "(seq_to, entity_key, event_time, available_at, seq_from) WHERE (seq_to < '9223372036854775807'::bigint)"; err != nil || indexes != 1 ||
+		!strings.HasSuffix(definition, want) {
+		t.Errorf("found %d indexes, %s (%v), expected one with %s", indexes, definition, err, want)
 	}
 }
