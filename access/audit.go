@@ -30,6 +30,8 @@ type AuditOptions struct {
 	Durable bool
 	// Log is told of outages of Postgres. Default: nobody is.
 	Log *slog.Logger
+	// now is a clock that tests hold.
+	now func() time.Time
 }
 
 // AuditLog records decisions: first in an append log of this machine, then, in the background, in
@@ -38,6 +40,10 @@ type AuditLog struct {
 	log  *appendlog.Log
 	pool *pgxpool.Pool
 	out  *slog.Logger
+	// off: nothing is recorded, and there is no log.
+	off    bool
+	counts counts
+	now    func() time.Time
 
 	written chan struct{}
 	stop    context.CancelFunc
@@ -56,30 +62,53 @@ func OpenAuditLog(dir string, pool *pgxpool.Pool, o AuditOptions) (*AuditLog, er
 	if n := log.TornBytes(); n > 0 {
 		o.Log.Warn("cut an unfinished write off the audit log", "directory", dir, "bytes", n)
 	}
+	if o.now == nil {
+		o.now = time.Now
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	a := &AuditLog{log: log, pool: pool, out: o.Log, written: make(chan struct{}, 1), stop: stop}
+	a := &AuditLog{log: log, pool: pool, out: o.Log, now: o.now, written: make(chan struct{}, 1), stop: stop}
+	a.counts.all, a.counts.most = map[countKey]*count{}, maxCounts
 	a.signal()
 	a.drained.Go(func() { a.drainInBackground(ctx) })
+	a.drained.Go(func() { a.writeCountsInBackground(ctx) })
 	return a, nil
 }
+
+// NoAuditLog records no decisions, for a server that does not ask who calls. List shows what others recorded, and what WriteTx did.
+func NoAuditLog(pool *pgxpool.Pool) *AuditLog { return &AuditLog{pool: pool, off: true} }
 
 // Write records a decision. When it has returned, the record survives the process. An AUDIT_UNAVAILABLE fault means that
 // it is not recorded, and nothing may be done about what it decided.
 func (a *AuditLog) Write(r Record) error {
+	if a.off {
+		return nil
+	}
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}
+	if _, err := a.append(r); err != nil {
+		return errUnrecorded(err)
+	}
+	return nil
+}
+
+func errUnrecorded(err error) error {
+	return fault.New(fault.AuditUnavailable, "the decision cannot be recorded in the server's audit log, so the call is "+
+		"refused; see the server's log, and whether its disk is full").Because(err)
+}
+
+// append returns the record's number.
+func (a *AuditLog) append(r Record) (int64, error) {
 	r.clean()
 	payload, err := json.Marshal(&r)
-	if err == nil {
-		_, err = a.log.Append(payload)
-	}
 	if err != nil {
-		return fault.New(fault.AuditUnavailable, "the decision cannot be recorded in the server's audit log, so the call is "+
-			"refused; see the server's log, and whether its disk is full").Because(err)
+		return 0, err
 	}
-	a.signal()
-	return nil
+	number, err := a.log.Append(payload)
+	if err == nil {
+		a.signal()
+	}
+	return number, err
 }
 
 func (a *AuditLog) signal() {
@@ -90,11 +119,42 @@ func (a *AuditLog) signal() {
 }
 
 // Pending counts the records that are not in Postgres yet.
-func (a *AuditLog) Pending() int64 { return a.log.Pending() }
+func (a *AuditLog) Pending() int64 {
+	if a.off {
+		return 0
+	}
+	return a.log.Pending()
+}
 
-// Flush returns when all records written before the call are in Postgres.
+// Flush returns when all that was recorded before the call is in Postgres.
 func (a *AuditLog) Flush(ctx context.Context) error {
+	if a.off {
+		return nil
+	}
+	if err := a.writeCounts(a.now()); err != nil {
+		return errUnrecorded(err)
+	}
 	return database.Fault(a.log.Drain(ctx, a.insert))
+}
+
+// writeCountsInBackground tells of an append log that fails once, for each call that it refuses is told to its caller.
+func (a *AuditLog) writeCountsInBackground(ctx context.Context) {
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(countEvery):
+		}
+		err := a.writeCounts(a.now())
+		switch {
+		case err != nil && !failing:
+			a.out.Error("how often something was read cannot be recorded, so online reads are refused", "error", err)
+		case err == nil && failing:
+			a.out.Info("online reads are recorded again")
+		}
+		failing = err != nil
+	}
 }
 
 func (a *AuditLog) drainInBackground(ctx context.Context) {
@@ -143,7 +203,10 @@ func (a *AuditLog) insert(ctx context.Context, records []appendlog.Record) error
 		if err := json.Unmarshal(record.Payload, &r); err != nil {
 			return fmt.Errorf("audit record %d of %s cannot be read: %w", record.Number, a.log.Writer(), err)
 		}
-		r.Writer, r.Number = a.log.Writer(), record.Number
+		if r.Writer, r.Number = a.log.Writer(), record.Number; r.Continues != 0 {
+			batch.Queue(continueRecord, r.Writer, r.Continues, r.Calls, r.Entities, r.LastTime, r.LastReadID)
+			continue
+		}
 		batch.Queue(insertRecord, r.columns()...)
 	}
 	if err := a.pool.SendBatch(ctx, batch).Close(); err != nil {
@@ -153,14 +216,18 @@ func (a *AuditLog) insert(ctx context.Context, records []appendlog.Record) error
 }
 
 const insertRecord = `INSERT INTO headwater.audit_record (writer, number, time, principal, credential, roles, method, action,
-	resource, decision, reason, purpose, client_address, read_id)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+	resource, decision, reason, purpose, client_address, read_id, calls, entities, last_time, last_read_id)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 	ON CONFLICT (writer, number) DO NOTHING`
+
+// continueRecord may come twice, and after a later one.
+const continueRecord = `UPDATE headwater.audit_record SET calls = $3, entities = $4, last_time = $5, last_read_id = $6
+	WHERE writer = $1 AND number = $2 AND calls < $3`
 
 func (r *Record) columns() []any {
 	return []any{
 		r.Writer, r.Number, r.Time, r.Principal, r.Credential, r.Roles, r.Method, r.Action, r.Resource, r.Decision, r.Reason,
-		r.Purpose, r.ClientAddress, r.ReadID,
+		r.Purpose, r.ClientAddress, r.ReadID, max(r.Calls, 1), r.Entities, nullTime(r.LastTime), r.LastReadID,
 	}
 }
 
@@ -182,7 +249,7 @@ type AuditFilter struct {
 	Principal string
 	// Resource is KIND:NAME.
 	Resource string
-	// Since picks records of that time and later.
+	// Since picks records of that time and later, and those that count calls of then.
 	Since time.Time
 	// Limit is how many to return at most, the newest. 0: 100.
 	Limit int
@@ -194,20 +261,23 @@ func (a *AuditLog) List(ctx context.Context, f AuditFilter) ([]Record, error) {
 		f.Limit = 100
 	}
 	rows, err := a.pool.Query(ctx, `SELECT writer, number, time, principal, credential, roles, method, action, resource,
-		decision, reason, purpose, client_address, read_id
+		decision, reason, purpose, client_address, read_id, calls, entities, last_time, last_read_id
 		FROM headwater.audit_record
-		WHERE ($1 = '' OR principal = $1) AND ($2 = '' OR resource = $2) AND ($3::timestamptz IS NULL OR time >= $3)
+		WHERE ($1 = '' OR principal = $1) AND ($2 = '' OR resource = $2) AND ($3::timestamptz IS NULL OR time >= $3::timestamptz - interval '1 minute' AND coalesce(last_time, time) >= $3)
 		ORDER BY time DESC, writer DESC, number DESC
 		LIMIT $4`, f.Principal, f.Resource, nullTime(f.Since), f.Limit)
 	if err != nil {
 		return nil, database.Fault(fmt.Errorf("list audit records: %w", err))
 	}
-	records, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Record])
+	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Record, err error) {
+		var last *time.Time
+		err = row.Scan(&r.Writer, &r.Number, &r.Time, &r.Principal, &r.Credential, &r.Roles, &r.Method, &r.Action, &r.Resource, &r.Decision,
+			&r.Reason, &r.Purpose, &r.ClientAddress, &r.ReadID, &r.Calls, &r.Entities, &last, &r.LastReadID)
+		r.Time, r.LastTime = r.Time.UTC(), timeOf(last)
+		return r, err
+	})
 	if err != nil {
 		return nil, database.Fault(fmt.Errorf("list audit records: %w", err))
-	}
-	for i := range records {
-		records[i].Time = records[i].Time.UTC()
 	}
 	slices.Reverse(records)
 	return records, nil
@@ -216,8 +286,14 @@ func (a *AuditLog) List(ctx context.Context, f AuditFilter) ([]Record, error) {
 // Close drains once more, as long as a few seconds allow, and closes the append log. What is left is drained after the
 // next OpenAuditLog.
 func (a *AuditLog) Close() error {
+	if a.off {
+		return nil
+	}
 	a.stop()
 	a.drained.Wait()
+	if err := a.writeCounts(a.now()); err != nil {
+		a.out.Error("how often something was read within the last second is not recorded", "error", err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if err := a.drain(ctx); err != nil {

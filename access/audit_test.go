@@ -59,7 +59,7 @@ func TestRecordsReachPostgresWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Time = time.Date(2026, 3, 1, 9, 0, 0, 123456000, time.UTC)
-	want.Writer, want.Number = a.log.Writer(), 1
+	want.Writer, want.Number, want.Calls = a.log.Writer(), 1, 1
 	got := listed(t, a, AuditFilter{})
 	if len(got) != 1 || fmt.Sprintf("%+v", got[0]) != fmt.Sprintf("%+v", want) {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,14 +37,28 @@ type Authenticator struct {
 	// decoy is compared with when there is no such token, so that the work is the same.
 	decoy [sha256.Size]byte
 
-	mu sync.RWMutex
-	// proven holds the tokens that were good, by all of the token: a wrong secret never finds one, and is looked up as an
-	// unknown id is.
-	proven map[tokenKey]*provenToken
+	// proven holds the tokens that were good, by the first half of their tags: a wrong secret finds none, and is looked up as
+	// an unknown id is.
+	proven [provenShards]lookup[uint64, *provenToken]
+	// seeds are drawn when the process starts, and never leave it.
+	seeds [2]maphash.Seed
 
 	background sync.WaitGroup
 	closing    context.Context
 	stop       context.CancelFunc
+}
+
+// provenShards keeps small what is copied when a token is seen for the first time.
+const provenShards = 64
+
+// tokenTag is 128 bits by which a token that was proven is known again, at a tenth of what its SHA-256 takes. It proves as
+// much: whoever does not have a token of 256 random bits can only guess at one, and a guess has the tag of a proven token once
+// in 2^128; the seeds are secret, so what tags have in common cannot be told from how long lookups take. A tag is worth nothing
+// to whoever reads the memory of another process, and no token is kept.
+type tokenTag struct{ index, check uint64 }
+
+func (a *Authenticator) tag(token string) tokenTag {
+	return tokenTag{maphash.String(a.seeds[0], token), maphash.String(a.seeds[1], token)}
 }
 
 type tokenKey struct {
@@ -51,6 +67,8 @@ type tokenKey struct {
 }
 
 type provenToken struct {
+	tag   tokenTag
+	key   tokenKey
 	state atomic.Pointer[tokenState]
 
 	mu sync.Mutex
@@ -61,6 +79,8 @@ type provenToken struct {
 // tokenState is what Postgres last said of a token. Immutable.
 type tokenState struct {
 	token Token
+	// principal is whose token it is. It stays the same value as long as the token says the same.
+	principal *Principal
 	// asked is when the lookup began.
 	asked time.Time
 	// failed is why the last lookup since had no answer, and failedAt when it ended.
@@ -81,7 +101,7 @@ func (s *tokenState) outage() bool {
 
 // NewAuthenticator makes an Authenticator that looks into headwater.token. Close ends its background lookups.
 func NewAuthenticator(db DB) *Authenticator {
-	a := &Authenticator{db: db, now: time.Now, proven: map[tokenKey]*provenToken{}}
+	a := &Authenticator{db: db, now: time.Now, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	a.closing, a.stop = context.WithCancel(context.Background())
 	return a
 }
@@ -95,8 +115,17 @@ func (a *Authenticator) Close() {
 // Authenticate returns whose token it is, or an UNAUTHENTICATED fault: one for no token, one for a text that is no token,
 // one for a token that is not known or whose secret is wrong (which of the two is not said, and takes the same work), and
 // one each for an expired and a revoked token, with the principal that it was of, for the record. When Postgres must be
-// asked and cannot be, the token is refused with the fault that says so. ClientAddress is left empty.
+// asked and cannot be, the token is refused with the fault that says so. The principal is shared and MUST NOT be changed.
 func (a *Authenticator) Authenticate(ctx context.Context, token string) (*Principal, error) {
+	tag := a.tag(token)
+	if known := a.known(tag); known != nil {
+		began := a.now()
+		state, err := a.fresh(ctx, known, began)
+		if err != nil {
+			return nil, err
+		}
+		return state.principal, judge(&state.token, began)
+	}
 	if token == "" {
 		return nil, fault.New(fault.Unauthenticated, "found no token, expected one; give it with --token or HEADWATER_TOKEN "+
 			"(`authorization: Bearer hw_…` in a call), and have one made with `headwater token create`")
@@ -106,32 +135,34 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*Princi
 		return nil, fault.New(fault.Unauthenticated, "found something that is not a token, expected hw_, an id of %d characters, "+
 			"_ and a secret of %d; check that it was copied whole", tokenIDLength, tokenSecretLength)
 	}
-	key := tokenKey{id: id, hash: hashSecret(secret)}
-	a.mu.RLock()
-	known := a.proven[key]
-	a.mu.RUnlock()
-	if known == nil {
-		return a.first(ctx, key)
+	return a.first(ctx, tag, tokenKey{id: id, hash: hashSecret(secret)})
+}
+
+// known finds a proven token by its tag, or nil.
+func (a *Authenticator) known(tag tokenTag) *provenToken {
+	known, ok := a.shard(tag).get(tag.index)
+	// The half that the map was asked for is compared in the map's time, the other in constant time.
+	if !ok || (known.tag.check^tag.check) != 0 {
+		return nil
 	}
-	state, err := a.fresh(ctx, key, known)
-	if err != nil {
-		return nil, err
-	}
-	return a.judge(state.token)
+	return known
+}
+
+func (a *Authenticator) shard(tag tokenTag) *lookup[uint64, *provenToken] {
+	return &a.proven[tag.index%provenShards]
 }
 
 // judge refuses a token whose secret was right.
-func (a *Authenticator) judge(t Token) (*Principal, error) {
-	p := &Principal{Name: t.Principal, Credential: t.ID, Roles: t.Roles}
+func judge(t *Token, now time.Time) error {
 	switch {
 	case !t.RevokedAt.IsZero():
-		return p, fault.New(fault.Unauthenticated, "token %s was revoked at %s; use another, or have one made with "+
+		return fault.New(fault.Unauthenticated, "token %s was revoked at %s; use another, or have one made with "+
 			"`headwater token create`", t.ID, t.RevokedAt.Format(time.RFC3339))
-	case !t.ExpiresAt.IsZero() && !a.now().Before(t.ExpiresAt):
-		return p, fault.New(fault.Unauthenticated, "token %s expired at %s; have another made with `headwater token create`",
+	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
+		return fault.New(fault.Unauthenticated, "token %s expired at %s; have another made with `headwater token create`",
 			t.ID, t.ExpiresAt.Format(time.RFC3339))
 	}
-	return p, nil
+	return nil
 }
 
 func errUnknown() error {
@@ -140,24 +171,24 @@ func errUnknown() error {
 }
 
 // first looks a token up that was not proven yet.
-func (a *Authenticator) first(ctx context.Context, key tokenKey) (*Principal, error) {
+func (a *Authenticator) first(ctx context.Context, tag tokenTag, key tokenKey) (*Principal, error) {
 	asked := a.now()
 	t, err := a.lookup(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.judge(t)
-	if err != nil {
+	p := principalOf(&t)
+	if err := judge(&t, a.now()); err != nil {
 		return p, err
 	}
-	known := &provenToken{}
-	known.state.Store(&tokenState{token: t, asked: asked})
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.proven[key] == nil {
-		a.proven[key] = known
-	}
+	known := &provenToken{tag: tag, key: key}
+	known.state.Store(&tokenState{token: t, principal: p, asked: asked})
+	a.shard(tag).add(tag.index, known)
 	return p, nil
+}
+
+func principalOf(t *Token) *Principal {
+	return &Principal{Name: t.Principal, Credential: t.ID, Roles: t.Roles, roleSet: roleSetOf(t.Roles)}
 }
 
 // lookup asks Postgres.
@@ -185,17 +216,16 @@ func (a *Authenticator) lookup(ctx context.Context, key tokenKey) (Token, error)
 	return t, nil
 }
 
-// fresh returns what Postgres says of a proven token, or said within RevocationBound, or within OutageBound while it
-// cannot be asked.
-func (a *Authenticator) fresh(ctx context.Context, key tokenKey, known *provenToken) (*tokenState, error) {
-	began := a.now()
+// fresh returns what Postgres says of a proven token, or said within RevocationBound of when the call began, or within
+// OutageBound while it cannot be asked.
+func (a *Authenticator) fresh(ctx context.Context, known *provenToken, began time.Time) (*tokenState, error) {
 	s := known.state.Load()
 	if began.Sub(s.asked) < refreshAge || s.outage() && s.holds(began) && began.Sub(s.failedAt) < refreshAge {
 		return s, nil
 	}
 	// The first of two lookups may have been under way when the call began, and be too old for it.
 	for range 2 {
-		done := a.refreshInBackground(key, known)
+		done := a.refreshInBackground(known)
 		if s.holds(began) {
 			return s, nil
 		}
@@ -212,7 +242,7 @@ func (a *Authenticator) fresh(ctx context.Context, key tokenKey, known *provenTo
 }
 
 // refreshInBackground begins a lookup unless one is under way, and returns what is closed when it is done.
-func (a *Authenticator) refreshInBackground(key tokenKey, known *provenToken) <-chan struct{} {
+func (a *Authenticator) refreshInBackground(known *provenToken) <-chan struct{} {
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	if known.running != nil {
@@ -221,7 +251,7 @@ func (a *Authenticator) refreshInBackground(key tokenKey, known *provenToken) <-
 	done := make(chan struct{})
 	known.running = done
 	a.background.Go(func() {
-		a.refresh(key, known)
+		a.refresh(known)
 		known.mu.Lock()
 		defer known.mu.Unlock()
 		known.running = nil
@@ -230,29 +260,30 @@ func (a *Authenticator) refreshInBackground(key tokenKey, known *provenToken) <-
 	return done
 }
 
-func (a *Authenticator) refresh(key tokenKey, known *provenToken) {
-	next := &tokenState{asked: a.now()}
+func (a *Authenticator) refresh(known *provenToken) {
+	last := known.state.Load()
+	next := &tokenState{asked: a.now(), principal: last.principal}
 	var err error
-	next.token, err = a.lookup(a.closing, key)
+	next.token, err = a.lookup(a.closing, known.key)
 	switch {
 	case err == nil:
-		if _, refused := a.judge(next.token); refused != nil {
-			a.forget(key)
+		if p := principalOf(&next.token); p.Name != last.principal.Name || !slices.Equal(p.Roles, last.principal.Roles) {
+			next.principal = p
+		}
+		if judge(&next.token, a.now()) != nil {
+			a.forget(known)
 		}
 	case fault.ReasonOf(err) == fault.Unauthenticated:
 		// The row is gone, or has another secret.
-		next.token = known.state.Load().token
+		next.token = last.token
 		next.token.RevokedAt = next.asked
-		a.forget(key)
+		a.forget(known)
 	default:
-		last := known.state.Load()
-		next = &tokenState{token: last.token, asked: last.asked, failed: err, failedAt: a.now()}
+		next = &tokenState{token: last.token, principal: last.principal, asked: last.asked, failed: err, failedAt: a.now()}
 	}
 	known.state.Store(next)
 }
 
-func (a *Authenticator) forget(key tokenKey) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.proven, key)
+func (a *Authenticator) forget(known *provenToken) {
+	a.shard(known.tag).remove(known.tag.index, known)
 }

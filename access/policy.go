@@ -8,8 +8,12 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 )
 
-// Policy is the roles in force, compiled. Immutable. A nil Policy denies everything.
-type Policy struct{ roles map[string]*role }
+// Policy is the roles in force, compiled. It decides alike for ever. A nil Policy denies everything.
+type Policy struct {
+	roles map[string]*role
+	// compiled are decisions that allow, as they were asked for.
+	compiled lookup[compiledKey, *decision]
+}
 
 // role holds a role's rules by what they are about.
 type role struct {

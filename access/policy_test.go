@@ -269,3 +269,54 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+func TestCompiledDecisionsAreThoseOfThePolicy(t *testing.T) {
+	names := []string{"delay_model_v1", "x", "airport_delays", "airport_secret"}
+	var services []*feature.ServiceVersion
+	for i, name := range names {
+		for _, grants := range []bool{false, true} {
+			services = append(services, &feature.ServiceVersion{
+				Version: 1, Service: feature.Service{Name: name, ServesAsGrant: grants},
+				Pins: []feature.ServicePin{{View: &feature.ViewVersion{View: feature.View{Name: names[(i+1)%len(names)]}}}},
+			})
+		}
+	}
+	allowed := 0
+	rapid.Check(t, func(t *rapid.T) {
+		var roles []*feature.RoleVersion
+		for _, name := range []string{"a", "b"} {
+			var grants []feature.Grant
+			for range rapid.IntRange(0, 3).Draw(t, "grants") {
+				text := rapid.SampledFrom([]string{"deny ", "", "", ""}).Draw(t, "deny") + "read_online,read_offline on " +
+					rapid.SampledFrom([]string{"service:*", "view:*", "service:delay*", "view:airport_secret", "view:x"}).Draw(t, "resource")
+				grants = append(grants, grant(text))
+			}
+			roles = append(roles, roleVersion(name, 1, grants...))
+		}
+		p := NewPolicy(roles)
+		for range 20 {
+			principal := &Principal{Roles: rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "admin", "ghost"}), 0, 2).Draw(t, "roles")}
+			action := rapid.SampledFrom([]Action{ActionReadOnline, ActionReadOffline, ActionList}).Draw(t, "action")
+			s := rapid.SampledFrom(services).Draw(t, "service")
+			want := p.DecideService(principal.Roles, action, s)
+			switch got := p.compiledService(principal, action, s); {
+			case (got != nil) != want.Allowed:
+				t.Fatalf("%v %s %s: got %v, want %v", principal.Roles, action, s.Ref(), got, want)
+			case got != nil:
+				allowed++
+				if *got != (decision{action, "service:" + s.Ref(), true, want.Reason}) {
+					t.Fatalf("got %v, want %v", *got, want)
+				}
+				if again := p.compiledService(principal, action, s); again != got {
+					t.Fatal("the decision was compiled twice")
+				}
+			}
+		}
+	})
+	if allowed == 0 {
+		t.Error("nothing was allowed")
+	}
+	if d := (*Policy)(nil).compiledService(&Principal{Roles: []string{"admin"}}, ActionReadOnline, services[0]); d != nil {
+		t.Errorf("no policy allows: %v", d)
+	}
+}

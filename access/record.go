@@ -15,7 +15,8 @@ const (
 	Denied  Decision = "denied"
 )
 
-// Record is one decision, as the audit log keeps it: a row of headwater.audit_record.
+// Record is one decision, or the online reads of one minute that were decided on alike, as the audit log keeps it: a row of
+// headwater.audit_record.
 type Record struct {
 	// Writer and Number name the record for ever. They are given by the log.
 	Writer string `json:"-"`
@@ -35,8 +36,20 @@ type Record struct {
 	Reason        string   `json:"reason"`
 	Purpose       string   `json:"purpose"`
 	ClientAddress string   `json:"client_address"`
-	// ReadID is that of an online read.
+	// ReadID is that of an online read, the first where there are several.
 	ReadID string `json:"read_id"`
+
+	// Calls is how many calls the record stands for: 1 where LastTime is zero. Zero: 1.
+	Calls int64 `json:"calls,omitempty"`
+	// Entities is how many entities online reads asked for, in all.
+	Entities int64 `json:"entities,omitempty"`
+	// LastTime and LastReadID are those of the last call of a record that counts them: Time is that of the first, and
+	// ClientAddress has no port. Else LastTime is zero.
+	LastTime   time.Time `json:"last_time,omitzero"`
+	LastReadID string    `json:"last_read_id,omitempty"`
+	// Continues is set in the append log alone: the number of the record whose Calls, Entities, LastTime and LastReadID have
+	// become these. The rest is empty.
+	Continues int64 `json:"continues,omitempty"`
 }
 
 // The longest texts that a record keeps, in bytes. Names come from the caller and may be of any length.
@@ -50,6 +63,7 @@ const (
 func (r *Record) clean() {
 	for _, s := range []*string{
 		&r.Principal, &r.Credential, &r.Method, &r.Resource, &r.Reason, &r.Purpose, &r.ClientAddress, &r.ReadID,
+		&r.LastReadID,
 	} {
 		*s = cleanText(*s)
 	}
@@ -58,7 +72,8 @@ func (r *Record) clean() {
 		roles = append(roles, cleanText(role))
 	}
 	r.Roles = roles
-	r.Time = r.Time.UTC().Truncate(time.Microsecond)
+	r.Time, r.LastTime = r.Time.UTC().Truncate(time.Microsecond), r.LastTime.UTC().Truncate(time.Microsecond)
+	r.Calls = max(r.Calls, 1)
 }
 
 func cleanText(s string) string {

@@ -2,9 +2,6 @@ package access
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
-	"encoding/binary"
 	"fmt"
 	"sync"
 	"time"
@@ -20,24 +17,57 @@ type Session struct {
 	policy    *Policy
 	audit     *AuditLog
 	method    string
+	address   Address
+	began     time.Time
+	readID    string
 
 	mu       sync.Mutex
 	purpose  string
-	readID   string
+	entities int
+	// last is the decision recorded last, and recorded all of them where there are several.
+	last     decision
+	decided  bool
 	recorded map[decision]struct{}
 }
 
-// decision is what is recorded once per call.
-type decision struct {
-	action   Action
-	resource string
-	allowed  bool
-	reason   string
+// Call is what a session is begun with.
+type Call struct {
+	Audit *AuditLog
+	// Principal is not nil.
+	Principal *Principal
+	// Policy denies everything where it is nil.
+	Policy *Policy
+	// Method is the gRPC method, as /PACKAGE.SERVICE/METHOD.
+	Method  string
+	Address Address
+	// Began is when it came. ReadID is that of an online read, else empty.
+	Began  time.Time
+	ReadID string
 }
 
-// NewSession begins a call's session. A nil policy denies everything; the principal is not nil.
-func NewSession(audit *AuditLog, principal *Principal, policy *Policy, method string) *Session {
-	return &Session{audit: audit, principal: principal, policy: policy, method: method, recorded: map[decision]struct{}{}}
+// sessionContext is a call's context with its session, in one piece of memory.
+type sessionContext struct {
+	context.Context
+	session Session
+}
+
+// Value finds the session, and what the context around the call has.
+func (c *sessionContext) Value(key any) any {
+	if _, ours := key.(sessionKey); ours {
+		return &c.session
+	}
+	return c.Context.Value(key)
+}
+
+type sessionKey struct{}
+
+// Begin begins a call's session, and puts it into the call's context.
+func Begin(ctx context.Context, c Call) (context.Context, *Session) {
+	with := &sessionContext{Context: ctx}
+	s := &with.session
+	s.audit, s.principal, s.policy, s.method, s.address, s.readID = c.Audit, c.Principal, c.Policy, c.Method, c.Address, c.ReadID
+	s.began = c.Began
+	return with, s
 }
 
 // Principal is who asks.
@@ -50,25 +80,21 @@ func (s *Session) SetPurpose(purpose string) {
 	s.purpose = purpose
 }
 
-// SetReadID gives the call's read id to its records from now on.
-func (s *Session) SetReadID(id string) {
+// SetEntities says how many entities an online read asks for; it is counted with that.
+func (s *Session) SetEntities(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.readID = id
+	s.entities = n
 }
 
 // ReadID is the id under which an online read can be traced later, or empty in other calls.
-func (s *Session) ReadID() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.readID
-}
+func (s *Session) ReadID() string { return s.readID }
 
 // Decided reports whether any decision was recorded.
 func (s *Session) Decided() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.recorded) > 0
+	return s.decided
 }
 
 // Require decides and records. nil: allowed. Else a PERMISSION_DENIED fault that names the permission and why it is
@@ -80,6 +106,9 @@ func (s *Session) Require(action Action, kind Kind, name string) error {
 // RequireService is Require for a service and the views it reads; see Policy.DecideService. The caller asked for it as
 // NAME or NAME@VERSION: a denial says no more than that, so a service that is hidden looks like one that is not there.
 func (s *Session) RequireService(action Action, asked string, service *feature.ServiceVersion) error {
+	if d := s.policy.compiledService(s.principal, action, service); d != nil {
+		return s.allow(d)
+	}
 	v := s.policy.DecideService(s.principal.Roles, action, service)
 	if v.Allowed {
 		asked = service.Ref()
@@ -126,34 +155,66 @@ func (s *Session) settle(action Action, resource string, v Verdict) error {
 		s.principal.Name, action, resource, v.Reason).With("action", string(action)).With("resource", resource)
 }
 
-// record writes a decision, once per call.
+// record records a decision, once per call.
 func (s *Session) record(action Action, resource string, v Verdict) error {
 	d := decision{action: action, resource: resource, allowed: v.Allowed, reason: v.Reason}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, done := s.recorded[d]; done {
+	if s.isRecorded(&d) {
 		return nil
 	}
 	outcome := Denied
-	if v.Allowed {
+	if d.allowed {
 		outcome = Allowed
 	}
 	err := s.audit.Write(Record{
 		Principal: s.principal.Name, Credential: s.principal.Credential, Roles: s.principal.Roles,
-		Method: s.method, Action: action, Resource: resource, Decision: outcome, Reason: v.Reason,
-		Purpose: s.purpose, ClientAddress: s.principal.ClientAddress, ReadID: s.readID,
+		Method: s.method, Action: d.action, Resource: d.resource, Decision: outcome, Reason: d.reason,
+		Purpose: s.purpose, ClientAddress: s.address.String(), ReadID: s.readID,
 	})
 	if err == nil {
-		s.recorded[d] = struct{}{}
+		s.keep(&d)
 	}
 	return err
 }
 
-type sessionKey struct{}
+// allow records a compiled decision, once per call. Online reads that no policy governs are counted; see counts.
+func (s *Session) allow(d *decision) error {
+	if d.action != ActionReadOnline {
+		return s.record(d.action, d.resource, Verdict{Allowed: true, Reason: d.reason})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isRecorded(d) {
+		return nil
+	}
+	key := countKey{principal: s.principal, decision: d, method: s.method, purpose: s.purpose, address: s.address.host()}
+	err := s.audit.count(key, s.began, s.readID, s.entities)
+	if err == nil {
+		s.keep(d)
+	}
+	return err
+}
 
-// WithSession puts a session into a call's context.
-func WithSession(ctx context.Context, s *Session) context.Context {
-	return context.WithValue(ctx, sessionKey{}, s)
+func (s *Session) isRecorded(d *decision) bool {
+	if !s.decided {
+		return false
+	}
+	if s.last == *d {
+		return true
+	}
+	_, done := s.recorded[*d]
+	return done
+}
+
+func (s *Session) keep(d *decision) {
+	if s.decided {
+		if s.recorded == nil {
+			s.recorded = map[decision]struct{}{s.last: {}}
+		}
+		s.recorded[*d] = struct{}{}
+	}
+	s.last, s.decided = *d, true
 }
 
 // SessionFrom is the session of a call, or nil.
@@ -255,16 +316,6 @@ func Filter[T any](ctx context.Context, action Action, kind Kind, items []T, nam
 		return nil, err
 	}
 	return kept, nil
-}
-
-var readIDEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-
-// NewReadID returns `rd_` and 26 characters that sort by time, to the millisecond.
-func NewReadID() string {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(time.Now().UnixMilli())<<16)
-	rand.Read(b[6:])
-	return "rd_" + readIDEncoding.EncodeToString(b[:])
 }
 
 // Allows decides without a record: for parts of an answer whose whole was decided on by Require and recorded.

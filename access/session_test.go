@@ -3,11 +3,16 @@ package access
 import (
 	"bytes"
 	"context"
+	"encoding/base32"
+	"encoding/binary"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -34,17 +39,25 @@ func (l *lockedBuffer) String() string {
 func newSession(t *testing.T, roles ...string) (context.Context, *AuditLog) {
 	t.Helper()
 	a := openAudit(t, t.TempDir(), testenv.Postgres(t), AuditOptions{})
-	p := &Principal{Name: "ann", Credential: "abc", Roles: roles, ClientAddress: "10.0.0.1:1"}
-	s := NewSession(a, p, storyPolicy(), "/m")
+	return begin(a, roles...), a
+}
+
+// begin begins a call of ann's.
+func begin(a *AuditLog, roles ...string) context.Context {
+	ctx, s := Begin(context.Background(), Call{
+		Audit: a, Principal: &Principal{Name: "ann", Credential: "abc", Roles: roles}, Policy: storyPolicy(), Method: "/m", Began: time.Now(),
+		Address: AddressOf(net.TCPAddrFromAddrPort(netip.MustParseAddrPort("10.0.0.1:1"))),
+	})
 	s.SetPurpose("test")
-	return WithSession(context.Background(), s), a
+	return ctx
 }
 
 // outcomes are the records as `DECISION ACTION RESOURCE: REASON`.
 func outcomes(t *testing.T, a *AuditLog) (all []string) {
 	t.Helper()
 	for _, r := range listed(t, a, AuditFilter{}) {
-		if r.Principal != "ann" || r.Credential != "abc" || r.Method != "/m" || r.Purpose != "test" || r.ClientAddress != "10.0.0.1:1" {
+		if r.Principal != "ann" || r.Credential != "abc" || r.Method != "/m" || r.Purpose != "test" ||
+			strings.TrimSuffix(r.ClientAddress, ":1") != "10.0.0.1" {
 			t.Errorf("the record does not say who: %+v", r)
 		}
 		all = append(all, fmt.Sprintf("%s %s %s: %s", r.Decision, r.Action, r.Resource, r.Reason))
@@ -180,8 +193,13 @@ func TestNoDecisionOutsideOfACall(t *testing.T) {
 
 func TestReadIDsSortByTime(t *testing.T) {
 	var ids []string
-	for range 50 {
-		ids = append(ids, NewReadID())
+	seen := map[string]bool{}
+	for i := range 2000 {
+		id := NewReadID(time.UnixMilli(1_700_000_000_000 + int64(i/3)))
+		ids, seen[id] = append(ids, id), true
+	}
+	if len(seen) != len(ids) {
+		t.Errorf("of %d ids %d are distinct", len(ids), len(seen))
 	}
 	for i, id := range ids {
 		if len(id) != 29 || !strings.HasPrefix(id, "rd_") {
@@ -189,6 +207,11 @@ func TestReadIDsSortByTime(t *testing.T) {
 		}
 		if i > 0 && id[:12] < ids[i-1][:12] {
 			t.Errorf("%s comes before %s", id, ids[i-1])
+		}
+		// They are base 32 of 48 bits of time and 80 of chance.
+		raw, err := base32.NewEncoding(readIDAlphabet).WithPadding(base32.NoPadding).DecodeString(id[3:])
+		if err != nil || len(raw) != 16 || binary.BigEndian.Uint64(raw)>>16 != uint64(1_700_000_000_000+i/3) {
+			t.Fatalf("%s is not the id of its time: %x %v", id, raw, err)
 		}
 	}
 }

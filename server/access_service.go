@@ -98,6 +98,7 @@ func auditRecordOf(r *access.Record) *headwaterv1.AuditRecord {
 		Writer: r.Writer, Number: r.Number, Time: timestamppb.New(r.Time), Principal: r.Principal, Credential: r.Credential,
 		Roles: r.Roles, Method: r.Method, Action: protoAction(r.Action), Resource: r.Resource, Decision: decision,
 		Reason: r.Reason, Purpose: r.Purpose, ClientAddress: r.ClientAddress, ReadId: r.ReadID,
+		Calls: r.Calls, Entities: r.Entities, LastTime: protoTime(r.LastTime), LastReadId: r.LastReadID,
 	}
 }
 

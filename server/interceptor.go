@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/grpc"
@@ -52,88 +53,92 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	return &Guard{GuardConfig: c, rules: rules, validator: validator}, nil
 }
 
-// Options are the interceptors, the outermost first. Telemetry belongs before them, so that it sees what callers see, and
-// a deadline behind them, so that it does not cut off a decision.
+// Options are the interceptors. Telemetry belongs before them, so that it sees what callers see, and a deadline behind them,
+// so that it does not cut off a decision.
 func (g *Guard) Options() []grpc.ServerOption {
-	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(g.unaryOutcome, g.unaryAuthenticate, g.unaryAuthorize),
-		grpc.ChainStreamInterceptor(g.streamOutcome, g.streamAuthenticate, g.streamAuthorize),
-	}
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(g.unary), grpc.ChainStreamInterceptor(g.stream)}
 }
 
-func (g *Guard) unaryOutcome(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (response any, err error) {
-	err = protect(func() error {
-		response, err = next(ctx, request)
-		return err
-	})
+func (g *Guard) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	response, err := g.protectedUnary(ctx, request, info, next)
 	if err != nil {
 		return nil, g.status(ctx, info.FullMethod, err)
 	}
 	return response, nil
 }
 
-func (g *Guard) streamOutcome(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	err := protect(func() error { return next(server, stream) })
-	return g.status(stream.Context(), info.FullMethod, err)
-}
-
-func (g *Guard) unaryAuthenticate(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if isExempt(info.FullMethod) {
+func (g *Guard) protectedUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (response any, err error) {
+	defer recovered(&err)
+	rule := g.rules[info.FullMethod]
+	if rule == nil && isExempt(info.FullMethod) {
 		return next(ctx, request)
 	}
-	ctx, err := g.authenticate(ctx, info.FullMethod)
+	ctx, session, err := g.authenticate(ctx, info.FullMethod, rule)
 	if err != nil {
+		return nil, err
+	}
+	response, err = g.handle(ctx, session, rule, request, next)
+	if err = g.tripwire(session, rule, err); err != nil {
+		return nil, withoutHiddenGuess(session, err)
+	}
+	return response, nil
+}
+
+// handle decides on a request, and answers it.
+func (g *Guard) handle(ctx context.Context, session *access.Session, rule *methodRule, request any, next grpc.UnaryHandler) (response any, err error) {
+	defer recovered(&err)
+	if err := g.admit(session, rule, request, true); err != nil {
 		return nil, err
 	}
 	return next(ctx, request)
 }
 
-func (g *Guard) streamAuthenticate(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if isExempt(info.FullMethod) {
+func (g *Guard) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	return g.status(stream.Context(), info.FullMethod, g.protectedStream(server, stream, info, next))
+}
+
+func (g *Guard) protectedStream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	defer recovered(&err)
+	rule := g.rules[info.FullMethod]
+	if rule == nil && isExempt(info.FullMethod) {
 		return next(server, stream)
 	}
-	ctx, err := g.authenticate(stream.Context(), info.FullMethod)
+	ctx, session, err := g.authenticate(stream.Context(), info.FullMethod, rule)
 	if err != nil {
 		return err
 	}
-	return next(server, &sessionStream{ServerStream: stream, ctx: ctx})
-}
-
-// sessionStream is a stream whose context has the session.
-type sessionStream struct {
-	grpc.ServerStream
-	ctx context.Context
-}
-
-func (s *sessionStream) Context() context.Context { return s.ctx }
-
-// authenticate puts the session of a call into its context. A caller that is refused is recorded.
-func (g *Guard) authenticate(ctx context.Context, method string) (context.Context, error) {
-	rule := g.rules[method]
-	if rule == nil {
-		return nil, fmt.Errorf("method %s has no permission option", method)
+	guarded := &guardedStream{ServerStream: stream, ctx: ctx, guard: g, rule: rule, session: session}
+	err = guarded.handle(server, next)
+	if refusal := guarded.refusal(); refusal != nil {
+		err = refusal
 	}
-	address := ""
+	return withoutHiddenGuess(session, g.tripwire(session, rule, err))
+}
+
+// authenticate begins the session of a call, and puts it into its context. A caller that is refused is recorded.
+func (g *Guard) authenticate(ctx context.Context, method string, rule *methodRule) (context.Context, *access.Session, error) {
+	if rule == nil {
+		return nil, nil, fmt.Errorf("method %s has no permission option", method)
+	}
+	call := access.Call{Audit: g.Audit, Policy: g.Policies(), Method: method, Began: time.Now()}
 	if p, ok := peer.FromContext(ctx); ok {
-		address = p.Addr.String()
+		call.Address = access.AddressOf(p.Addr)
 	}
 	token, err := bearer(ctx)
-	var principal *access.Principal
 	if err == nil {
-		principal, err = g.Authenticator.Authenticate(ctx, token)
+		call.Principal, err = g.Authenticator.Authenticate(ctx, token)
 	}
-	if principal == nil {
-		principal = &access.Principal{}
+	if call.Principal == nil {
+		call.Principal = &access.Principal{}
 	}
-	principal.ClientAddress = address
-	session := access.NewSession(g.Audit, principal, g.Policies(), method)
+	if err == nil && rule.action == access.ActionReadOnline {
+		call.ReadID = access.NewReadID(call.Began)
+	}
+	ctx, session := access.Begin(ctx, call)
 	if err != nil {
-		return nil, g.refuse(session, rule, err)
+		return nil, nil, g.refuse(session, rule, err)
 	}
-	if rule.action == access.ActionReadOnline {
-		session.SetReadID(access.NewReadID())
-	}
-	return access.WithSession(ctx, session), nil
+	return ctx, session, nil
 }
 
 // bearer is the token of a call, or empty. What is wrong with the header is said without showing any of it, for it may
@@ -153,30 +158,14 @@ func bearer(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-func (g *Guard) unaryAuthorize(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if isExempt(info.FullMethod) {
-		return next(ctx, request)
-	}
-	rule, session := g.rules[info.FullMethod], access.SessionFrom(ctx)
-	var response any
-	err := protect(func() error {
-		err := g.admit(session, rule, request, true)
-		if err == nil {
-			response, err = next(ctx, request)
-		}
-		return err
-	})
-	if err := g.tripwire(session, rule, err); err != nil {
-		return nil, withoutHiddenGuess(session, err)
-	}
-	return response, nil
-}
-
 // admit decides on what a message names, and validates it. The first message of a call must name something when the
 // method says so.
 func (g *Guard) admit(session *access.Session, rule *methodRule, message any, first bool) error {
 	if purpose := purposeOf(message); purpose != "" {
 		session.SetPurpose(purpose)
+	}
+	if read, ok := message.(*headwaterv1.GetFeaturesRequest); ok {
+		session.SetEntities(entitiesOf(read))
 	}
 	if err := g.decide(session, rule, message, first); err != nil {
 		return err
@@ -190,6 +179,11 @@ func (g *Guard) decide(session *access.Session, rule *methodRule, message any, f
 		return nil
 	case rule.names == nil:
 		return session.Require(rule.action, rule.kind, access.Whole)
+	}
+	if rule.action == access.ActionReadOnline {
+		if read, ok := message.(*headwaterv1.GetFeaturesRequest); ok && read.GetService() != "" {
+			return g.decideOn(session, rule, read.GetService())
+		}
 	}
 	names := rule.names(message)
 	if len(names) == 0 && first && !rule.inHandler {
@@ -232,6 +226,15 @@ func purposeOf(message any) string {
 		return m.GetHeader().GetPurpose()
 	}
 	return ""
+}
+
+// entitiesOf is how many entities a request asks for. Columns of other lengths are refused later.
+func entitiesOf(r *headwaterv1.GetFeaturesRequest) int {
+	most := 0
+	for _, c := range r.GetKeys() {
+		most = max(most, len(c.GetValues()), len(c.GetStrings()), len(c.GetInt64S()))
+	}
+	return most
 }
 
 // tripwire lets nothing pass that was not decided on. A call that failed before is recorded as refused.

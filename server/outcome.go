@@ -20,14 +20,11 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// protect turns a panic into an error, with the stack for the log.
-func protect(do func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return do()
+// recovered turns a panic into an error, with the stack for the log. It is deferred.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
 }
 
 // status maps what a call ended with to what its caller is told, and logs what only the operator is told: the cause of an

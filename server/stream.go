@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -10,30 +11,12 @@ import (
 	"github.com/headwaterhq/headwater/access"
 )
 
-func (g *Guard) streamAuthorize(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if isExempt(info.FullMethod) {
-		return next(server, stream)
-	}
-	rule, session := g.rules[info.FullMethod], access.SessionFrom(stream.Context())
-	guarded := &guardedStream{ServerStream: stream, guard: g, rule: rule, session: session}
-	err := protect(func() error {
-		if !rule.inHandler && rule.names == nil {
-			if err := session.Require(rule.action, rule.kind, access.Whole); err != nil {
-				return err
-			}
-		}
-		return next(server, guarded)
-	})
-	if refusal := guarded.refusal(); refusal != nil {
-		err = refusal
-	}
-	return withoutHiddenGuess(session, g.tripwire(session, rule, err))
-}
-
 // guardedStream decides on each message that comes in before the handler sees it, and lets none out before a decision.
 // Once refused, it stays so, whatever the handler makes of the error.
 type guardedStream struct {
 	grpc.ServerStream
+	// ctx has the session.
+	ctx     context.Context
 	guard   *Guard
 	rule    *methodRule
 	session *access.Session
@@ -42,6 +25,19 @@ type guardedStream struct {
 
 	mu      sync.Mutex
 	refused error
+}
+
+func (s *guardedStream) Context() context.Context { return s.ctx }
+
+// handle decides on what the method needs whatever its messages say, and calls the handler.
+func (s *guardedStream) handle(server any, next grpc.StreamHandler) (err error) {
+	defer recovered(&err)
+	if !s.rule.inHandler && s.rule.names == nil {
+		if err := s.session.Require(s.rule.action, s.rule.kind, access.Whole); err != nil {
+			return err
+		}
+	}
+	return next(server, s)
 }
 
 func (s *guardedStream) RecvMsg(message any) error {

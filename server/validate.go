@@ -8,12 +8,20 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 // validate holds a message to the rules in its proto: nil, or an INVALID_ARGUMENT fault with a violation for each field
 // that breaks one.
 func (g *Guard) validate(message any) error {
+	if r, ok := message.(*headwaterv1.GetFeaturesRequest); ok {
+		return validateRead(r)
+	}
+	return g.validateByRules(message)
+}
+
+func (g *Guard) validateByRules(message any) error {
 	m, ok := message.(proto.Message)
 	if !ok {
 		return fmt.Errorf("found a message of type %T, expected a protobuf message", message)
@@ -45,10 +53,7 @@ func found(v *protovalidate.Violation) string {
 	}
 	switch value := v.FieldValue.Interface().(type) {
 	case string:
-		if len(value) > maxFound {
-			return fmt.Sprintf("found a text of %d bytes: ", len(value))
-		}
-		return fmt.Sprintf("found %q: ", value)
+		return foundText(value)
 	case int32, int64, uint32, uint64, float32, float64, bool:
 		return fmt.Sprintf("found %v: ", value)
 	case protoreflect.EnumNumber:
@@ -60,6 +65,13 @@ func found(v *protovalidate.Violation) string {
 		return fmt.Sprintf("found %d of them: ", value.Len())
 	}
 	return ""
+}
+
+func foundText(s string) string {
+	if len(s) > maxFound {
+		return fmt.Sprintf("found a text of %d bytes: ", len(s))
+	}
+	return fmt.Sprintf("found %q: ", s)
 }
 
 // errNoTime refuses a timestamp whose seconds or nanoseconds are out of bounds.

@@ -447,6 +447,8 @@ func (x *RevokeTokenResponse) GetToken() *Token {
 	return nil
 }
 
+// One decision, or the online reads of one minute that no policy governs and that were decided on alike: of one principal,
+// credential and address, by one method, for one purpose.
 type AuditRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of the server process that wrote it, and its own numbering.
@@ -463,11 +465,20 @@ type AuditRecord struct {
 	Resource string   `protobuf:"bytes,9,opt,name=resource,proto3" json:"resource,omitempty"`
 	Decision Decision `protobuf:"varint,10,opt,name=decision,proto3,enum=headwater.v1.Decision" json:"decision,omitempty"`
 	// Why: the grant that allowed or denied, or what is missing.
-	Reason        string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
-	Purpose       string `protobuf:"bytes,12,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Reason  string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	Purpose string `protobuf:"bytes,12,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// HOST:PORT, without the port where the record counts calls.
 	ClientAddress string `protobuf:"bytes,13,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
-	// Of an online read.
-	ReadId        string `protobuf:"bytes,14,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
+	// Of an online read, the first where the record counts calls.
+	ReadId string `protobuf:"bytes,14,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
+	// How many calls the record stands for, 1 or more.
+	Calls int64 `protobuf:"varint,15,opt,name=calls,proto3" json:"calls,omitempty"`
+	// How many entities online reads asked for, in all.
+	Entities int64 `protobuf:"varint,16,opt,name=entities,proto3" json:"entities,omitempty"`
+	// When the last of several calls was; `time` is when the first was. Absent: the record does not count calls.
+	LastTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// Of the last of several calls.
+	LastReadId    string `protobuf:"bytes,18,opt,name=last_read_id,json=lastReadId,proto3" json:"last_read_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -600,12 +611,41 @@ func (x *AuditRecord) GetReadId() string {
 	return ""
 }
 
+func (x *AuditRecord) GetCalls() int64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *AuditRecord) GetEntities() int64 {
+	if x != nil {
+		return x.Entities
+	}
+	return 0
+}
+
+func (x *AuditRecord) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetLastReadId() string {
+	if x != nil {
+		return x.LastReadId
+	}
+	return ""
+}
+
 type ListAuditRecordsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Exact matches; empty: any.
-	Principal string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
-	Resource  string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
-	Since     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	Principal string `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	Resource  string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Records of then and later, and those that count calls of then.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
 	// 0: 100, the newest.
 	PageSize      int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -744,7 +784,7 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\x12RevokeTokenRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"@\n" +
 	"\x13RevokeTokenResponse\x12)\n" +
-	"\x05token\x18\x01 \x01(\v2\x13.headwater.v1.TokenR\x05token\"\xc9\x03\n" +
+	"\x05token\x18\x01 \x01(\v2\x13.headwater.v1.TokenR\x05token\"\xd6\x04\n" +
 	"\vAuditRecord\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12.\n" +
@@ -762,7 +802,12 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\x06reason\x18\v \x01(\tR\x06reason\x12\x18\n" +
 	"\apurpose\x18\f \x01(\tR\apurpose\x12%\n" +
 	"\x0eclient_address\x18\r \x01(\tR\rclientAddress\x12\x17\n" +
-	"\aread_id\x18\x0e \x01(\tR\x06readId\"\xae\x01\n" +
+	"\aread_id\x18\x0e \x01(\tR\x06readId\x12\x14\n" +
+	"\x05calls\x18\x0f \x01(\x03R\x05calls\x12\x1a\n" +
+	"\bentities\x18\x10 \x01(\x03R\bentities\x127\n" +
+	"\tlast_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12 \n" +
+	"\flast_read_id\x18\x12 \x01(\tR\n" +
+	"lastReadId\"\xae\x01\n" +
 	"\x17ListAuditRecordsRequest\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x1a\n" +
 	"\bresource\x18\x02 \x01(\tR\bresource\x120\n" +
@@ -823,21 +868,22 @@ var file_headwater_v1_access_proto_depIdxs = []int32{
 	12, // 7: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
 	13, // 8: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
 	0,  // 9: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
-	12, // 10: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
-	8,  // 11: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
-	1,  // 12: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
-	4,  // 13: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
-	6,  // 14: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
-	9,  // 15: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
-	2,  // 16: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
-	5,  // 17: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
-	7,  // 18: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
-	10, // 19: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 10: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
+	12, // 11: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
+	8,  // 12: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
+	1,  // 13: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
+	4,  // 14: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
+	6,  // 15: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
+	9,  // 16: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
+	2,  // 17: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
+	5,  // 18: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
+	7,  // 19: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
+	10, // 20: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_access_proto_init() }

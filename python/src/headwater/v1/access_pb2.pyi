@@ -80,7 +80,7 @@ class RevokeTokenResponse(_message.Message):
     def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
 
 class AuditRecord(_message.Message):
-    __slots__ = ("writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose", "client_address", "read_id")
+    __slots__ = ("writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose", "client_address", "read_id", "calls", "entities", "last_time", "last_read_id")
     WRITER_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,10 @@ class AuditRecord(_message.Message):
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     READ_ID_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_READ_ID_FIELD_NUMBER: _ClassVar[int]
     writer: str
     number: int
     time: _timestamp_pb2.Timestamp
@@ -109,7 +113,11 @@ class AuditRecord(_message.Message):
     purpose: str
     client_address: str
     read_id: str
-    def __init__(self, writer: _Optional[str] = ..., number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., principal: _Optional[str] = ..., credential: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., action: _Optional[_Union[_options_pb2.Action, str]] = ..., resource: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., purpose: _Optional[str] = ..., client_address: _Optional[str] = ..., read_id: _Optional[str] = ...) -> None: ...
+    calls: int
+    entities: int
+    last_time: _timestamp_pb2.Timestamp
+    last_read_id: str
+    def __init__(self, writer: _Optional[str] = ..., number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., principal: _Optional[str] = ..., credential: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., action: _Optional[_Union[_options_pb2.Action, str]] = ..., resource: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., purpose: _Optional[str] = ..., client_address: _Optional[str] = ..., read_id: _Optional[str] = ..., calls: _Optional[int] = ..., entities: _Optional[int] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_read_id: _Optional[str] = ...) -> None: ...
 
 class ListAuditRecordsRequest(_message.Message):
     __slots__ = ("principal", "resource", "since", "page_size")

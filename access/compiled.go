@@ -1,0 +1,43 @@
+package access
+
+import "github.com/headwaterhq/headwater/feature"
+
+// decision is what is recorded of a decision, once per call.
+type decision struct {
+	action   Action
+	resource string
+	allowed  bool
+	reason   string
+}
+
+// compiledKey names what a policy allows roles to do with one version of a service. A policy never changes, nor does a version,
+// and another catalog has another policy: what is compiled holds as long as the policy does.
+type compiledKey struct {
+	roles   string
+	action  Action
+	service *feature.ServiceVersion
+}
+
+// maxCompiled bounds what a policy keeps of what it compiled: beyond, it decides anew each time.
+const maxCompiled = 2000
+
+// compiledService is the decision of DecideService, where it is to allow; else nil. It is computed once for each role set,
+// service version and action. What is denied is not kept: a denial says what it was asked about, which callers choose.
+func (p *Policy) compiledService(principal *Principal, action Action, s *feature.ServiceVersion) *decision {
+	if p == nil {
+		return nil
+	}
+	key := compiledKey{principal.roles(), action, s}
+	if d, ok := p.compiled.get(key); ok {
+		return d
+	}
+	v := p.DecideService(principal.Roles, action, s)
+	if !v.Allowed {
+		return nil
+	}
+	d := &decision{action: action, resource: resource(KindService, s.Ref()), allowed: true, reason: v.Reason}
+	if p.compiled.len() < maxCompiled {
+		p.compiled.add(key, d)
+	}
+	return d
+}

@@ -1,0 +1,57 @@
+package access
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// lookup is a map that is read on every call and written seldom: reading takes no lock, and writing copies it. The zero value
+// is empty. It may be used concurrently.
+type lookup[K, V comparable] struct {
+	now atomic.Pointer[map[K]V]
+	mu  sync.Mutex
+}
+
+func (l *lookup[K, V]) get(key K) (value V, ok bool) {
+	if m := l.now.Load(); m != nil {
+		value, ok = (*m)[key]
+	}
+	return value, ok
+}
+
+func (l *lookup[K, V]) len() int {
+	if m := l.now.Load(); m != nil {
+		return len(*m)
+	}
+	return 0
+}
+
+// add puts in what is not there.
+func (l *lookup[K, V]) add(key K, value V) {
+	l.change(func(m map[K]V) {
+		if _, there := m[key]; !there {
+			m[key] = value
+		}
+	})
+}
+
+// remove takes a value out, unless another has taken its place.
+func (l *lookup[K, V]) remove(key K, value V) {
+	l.change(func(m map[K]V) {
+		if m[key] == value {
+			delete(m, key)
+		}
+	})
+}
+
+func (l *lookup[K, V]) change(do func(map[K]V)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := map[K]V{}
+	if m := l.now.Load(); m != nil {
+		next = maps.Clone(*m)
+	}
+	do(next)
+	l.now.Store(&next)
+}
