@@ -300,7 +300,7 @@ def test_arguments_that_contradict(client: headwater.Client, arguments: dict[str
         ([], "spine: found no rows and no columns"),
         ([1, 2], "spine: found an element of type int"),
         ([{"origin": "A"}, 3], "spine: row 2: found int, expected a dict"),
-        ([{"origin": "A", "timestamp": NOON}, {"origin": 3}], "spine: column origin: .*give it values of one type"),
+        ([{"origin": "A", "timestamp": NOON}, {"origin": 3}], "spine: column origin: .*give each column values of one type"),
         ([{"origin": "A", "timestamp": NOON}], "spine: found no column destination, expected the join key destination"),
         (
             {"origin": ["A"], "destination": ["B"], "timestamp": ["2001-01-05"]},

@@ -294,6 +294,14 @@ class Client:
             )
         if isinstance(features, str):
             raise InvalidArgumentError(f"features: found the text {features!r}, expected a list of references")
+        for what, text in (("service", service), ("name", name), ("timestamp_column", timestamp_column), ("purpose", purpose)):
+            _check_text(what, text)
+        for ref in features:
+            _check_text("features", ref)
+        _check_mapping("key_mapping", key_mapping)
+        for join in joins:
+            _check_text("joins: prefix", join.prefix)
+            _check_mapping(f"join {join.prefix}: key_mapping", join.key_mapping)
         header = dataset_pb2.BuildDatasetHeader(
             name=name or "",
             timestamp_column=timestamp_column or "",
@@ -507,6 +515,9 @@ class Client:
         >>> found.to_arrow().column("airport_delays__departures").to_pylist()
         [1, None]
         """
+        _check_text("service", service)
+        _check_text("purpose", purpose)
+        _check_mapping("key_mapping", key_mapping)
         keys = Handed("entities", entities)
         handed = Handed("inputs", inputs, keys.length)
         n = keys.length if keys.length is not None else handed.length
@@ -566,7 +577,22 @@ class Client:
 def _id(dataset: str | Manifest | Dataset) -> str:
     if isinstance(dataset, Manifest | Dataset):
         return dataset.id
+    if not isinstance(dataset, str):
+        raise InvalidArgumentError(f"dataset: found {type(dataset).__name__}, expected an id or NAME@VERSION, as text")
     return dataset.removeprefix("dataset:")
+
+
+def _check_text(what: str, v: Any) -> None:
+    if v is not None and not isinstance(v, str):
+        raise InvalidArgumentError(f"{what}: found {v!r} of type {type(v).__name__}, expected text")
+
+
+def _check_mapping(what: str, mapping: Mapping[str, str] | None) -> None:
+    for key, column in dict(mapping or {}).items():
+        if not isinstance(key, str) or not isinstance(column, str):
+            raise InvalidArgumentError(
+                f"{what}: found {key!r}: {column!r}, expected the names of a join key and of a column, as text"
+            )
 
 
 def _as_given(values: Iterable[Any]) -> pa.Array:
@@ -581,6 +607,10 @@ def _as_of(v: str | datetime.datetime | None) -> str:
         if v.tzinfo is None:
             v = v.replace(tzinfo=datetime.timezone.utc)
         return v.astimezone(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+    if v is not None and not isinstance(v, str):
+        raise InvalidArgumentError(
+            f"as_of: found {v!r} of type {type(v).__name__}, expected a datetime, or text such as 'pos:17' or 'run:VIEW@2/5'"
+        )
     return v or ""
 
 

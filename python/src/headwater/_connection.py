@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import grpc
 
 from headwater._version import __version__
-from headwater.errors import HeadwaterError, InvalidArgumentError, from_rpc
+from headwater.errors import CancelledError, DeadlineExceededError, HeadwaterError, InvalidArgumentError, from_rpc, late
 
 DEFAULT_SERVER = "127.0.0.1:7411"
 """Where a server listens when nothing else is said."""
@@ -55,10 +56,16 @@ class Connection:
 
     def call(self, method: Callable[..., Any], request: Any, *, timeout: float | None = None) -> Any:
         """Makes a call of one answer."""
+        seconds = timeout if timeout is not None else self.timeout
+        begun = time.monotonic()
         try:
-            return method(request, timeout=timeout if timeout is not None else self.timeout, metadata=self.metadata)
+            return method(request, timeout=seconds, metadata=self.metadata)
         except grpc.RpcError as error:
-            raise self.explain(error) from None
+            found = self.explain(error)
+            if isinstance(found, CancelledError) and seconds is not None and time.monotonic() - begun >= seconds:
+                # Where the server ends the call first, gRPC calls a deadline that passed a cancellation.
+                found = DeadlineExceededError(late(self.server), code=grpc.StatusCode.DEADLINE_EXCEEDED)
+            raise found from None
         except ValueError as error:
             raise self._unusable(error) from None
 
@@ -69,6 +76,8 @@ class Connection:
             return [f.result() for f in futures]
         except grpc.RpcError as error:
             raise self.explain(error) from None
+        except grpc.FutureCancelledError:
+            raise CancelledError("the call was cancelled before it was done", code=grpc.StatusCode.CANCELLED) from None
         except ValueError as error:
             raise self._unusable(error) from None
 

@@ -242,6 +242,11 @@ class Handed:
 def _columns(what: str, rows: Any, entities: int | None) -> dict[str, list[Any]]:
     if rows is None:
         return {}
+    names = rows.schema.names if isinstance(rows, pa.Table | pa.RecordBatch) else getattr(rows, "columns", None)
+    if names is not None and not isinstance(rows, Mapping):
+        twice = [name for name in names if list(names).count(name) > 1]
+        if twice:
+            raise InvalidArgumentError(f"{what}: found column {twice[0]} twice, expected each name once; rename one of them")
     if isinstance(rows, Mapping):
         # A dict of columns, or of values for all entities alike.
         scalar = {name: not _is_column(v) for name, v in rows.items()}
@@ -253,22 +258,22 @@ def _columns(what: str, rows: Any, entities: int | None) -> dict[str, list[Any]]
     module = type(rows).__module__.partition(".")[0]
     if module in ("pandas", "polars") and hasattr(rows, "columns"):
         return {str(name): _listed(rows[name]) for name in rows.columns}
-    if hasattr(rows, "__arrow_c_stream__"):
+    if hasattr(rows, "__arrow_c_stream__") and not hasattr(rows, "to_frame"):
         table = pa.table(rows)
         return {name: table.column(name).to_pylist() for name in table.column_names}
     if isinstance(rows, Iterable) and not isinstance(rows, str | bytes):
         listed = list(rows)
         if len(listed) == 1 and entities is not None:
             listed *= entities
-        names: dict[str, None] = {}
+        given: dict[str, None] = {}
         for i, row in enumerate(listed, 1):
             if not isinstance(row, Mapping):
                 raise InvalidArgumentError(
                     f"{what}: entity {i}: found {type(row).__name__}, expected a dict of name to value, such as "
                     f"{{'origin': 'ORD'}}"
                 )
-            names.update(dict.fromkeys(row))
-        return {name: [row.get(name) for row in listed] for name in names}
+            given.update(dict.fromkeys(row))
+        return {str(name): [row.get(name) for row in listed] for name in given}
     raise InvalidArgumentError(
         f"{what}: found {type(rows).__name__}, expected a list of dicts, a dict of columns, a DataFrame or an Arrow table"
     )

@@ -6,6 +6,7 @@ A spine is read once and batch by batch, so that one that comes out of a reader 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -108,13 +109,31 @@ def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _batches(rows: Any) -> tuple[pa.Schema, Iterable[pa.RecordBatch], int | None]:
     """The schema of rows, the rows, and how many there are where that is known."""
+    with _made_arrow():
+        opened = _open(rows)
+    if opened is not None:
+        return opened
+    if isinstance(rows, Iterable) and not isinstance(rows, str | bytes):
+        # What an iterator of the caller's fails with is the caller's.
+        return _open_iterable(rows)
+    raise InvalidSpineError(
+        f"spine: found {type(rows).__name__}, expected a DataFrame of pandas or polars, an Arrow table, record batches or a "
+        "reader of them, a list of dicts, or a dict of columns"
+    )
+
+
+@contextmanager
+def _made_arrow(column: str = "") -> Iterator[None]:
+    """Says of values that Arrow cannot hold that the spine has them."""
     try:
-        return _open(rows)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise InvalidSpineError(f"spine: cannot be made Arrow: {error}; give each column values of one type") from error
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError) as error:
+        where = f"column {column}: " if column else "cannot be made Arrow: "
+        raise InvalidSpineError(f"spine: {where}{error}; give each column values of one type, and text of Unicode") from error
 
 
-def _open(rows: Any) -> tuple[pa.Schema, Iterable[pa.RecordBatch], int | None]:
+def _open(rows: Any) -> tuple[pa.Schema, Iterable[pa.RecordBatch], int | None] | None:
+    """Rows that are there; None for those that an iterator has yet to give."""
     if isinstance(rows, pa.Table):
         return rows.schema, rows.to_batches(max_chunksize=_ROWS), rows.num_rows
     if isinstance(rows, pa.RecordBatch):
@@ -131,14 +150,15 @@ def _open(rows: Any) -> tuple[pa.Schema, Iterable[pa.RecordBatch], int | None]:
     if hasattr(rows, "collect") and module == "polars":
         raise InvalidSpineError("spine: found a polars LazyFrame, expected rows; collect it: spine=frame.collect()")
     if isinstance(rows, Mapping):
-        table = pa.table(dict(rows))
+        for name, values in rows.items():
+            if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
+                raise InvalidSpineError(
+                    f"spine: column {name}: found {type(values).__name__}, expected a list or an array with a value for each "
+                    "row; a single row is a list of one dict"
+                )
+        table = pa.table({str(name): values for name, values in rows.items()})
         return table.schema, table.to_batches(max_chunksize=_ROWS), table.num_rows
-    if isinstance(rows, Iterable) and not isinstance(rows, str | bytes):
-        return _open_iterable(rows)
-    raise InvalidSpineError(
-        f"spine: found {type(rows).__name__}, expected a DataFrame of pandas or polars, an Arrow table, record batches or a "
-        "reader of them, a list of dicts, or a dict of columns"
-    )
+    return None
 
 
 def _open_pandas(frame: Any) -> tuple[pa.Schema, Iterable[pa.RecordBatch], int]:
@@ -146,11 +166,15 @@ def _open_pandas(frame: Any) -> tuple[pa.Schema, Iterable[pa.RecordBatch], int]:
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidSpineError(f"spine: found column {twice} twice, expected each name once; rename one of them")
+    # Names need not be text to pandas.
+    frame = frame.set_axis(names, axis=1)
     schema = pa.Schema.from_pandas(frame, preserve_index=False).remove_metadata()
 
     def slices() -> Iterator[pa.RecordBatch]:
         for at in range(0, len(frame), _ROWS):
-            yield from pa.Table.from_pandas(frame.iloc[at : at + _ROWS], schema=schema, preserve_index=False).to_batches()
+            with _made_arrow():
+                table = pa.Table.from_pandas(frame.iloc[at : at + _ROWS], schema=schema, preserve_index=False)
+            yield from table.to_batches()
 
     return schema, slices(), len(frame)
 
@@ -190,11 +214,10 @@ def _open_dicts(rows: Sequence[Mapping[str, Any]]) -> tuple[pa.Schema, Iterable[
         names.update(dict.fromkeys(row))
     arrays = []
     for name in names:
-        try:
+        with _made_arrow(str(name)):
             arrays.append(pa.array([row.get(name) for row in rows]))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-            raise InvalidSpineError(f"spine: column {name}: {error}; give it values of one type") from error
-    table = pa.Table.from_arrays(arrays, names=list(names))
+    with _made_arrow():
+        table = pa.Table.from_arrays(arrays, names=[str(name) for name in names])
     return table.schema, table.to_batches(max_chunksize=_ROWS), len(rows)
 
 
@@ -276,6 +299,9 @@ def _cast(array: pa.Array, t: pa.DataType) -> pa.Array:
     types = pa.types
     if types.is_dictionary(array.type):
         return _cast(array.dictionary, t).take(array.indices)
+    if types.is_list_view(array.type) or types.is_large_list_view(array.type):
+        # Arrow's own cast of views leaves lists without their last offset.
+        return _cast(pa.array(array.to_pylist(), pa.list_(array.type.value_type)), t)
     if types.is_timestamp(t) and not types.is_null(array.type):
         if types.is_date(array.type):
             array = array.cast(pa.timestamp("us" if types.is_date32(array.type) else "ms"))

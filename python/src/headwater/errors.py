@@ -307,6 +307,11 @@ def _make(
     return cls(message, metadata=metadata, violations=violations, code=code, reason=reason)
 
 
+def late(server: str) -> str:
+    """Words for a call whose time was over."""
+    return f"the server at {server} did not answer in time; try again, or give it longer: timeout=..."
+
+
 def _said_by_grpc(code: grpc.StatusCode, details: str, server: str) -> str:
     """Words for an error that no Headwater server made."""
     if code == grpc.StatusCode.UNAVAILABLE:
@@ -324,5 +329,5 @@ def _said_by_grpc(code: grpc.StatusCode, details: str, server: str) -> str:
             f"the server at {server} does not take, or sent, a message of this size ({details}); ask for or send less at once"
         )
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return f"the server at {server} did not answer in time; try again, or give it longer: timeout=..."
+        return late(server)
     return f"the call to {server} failed: {details or code.name}"
