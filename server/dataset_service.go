@@ -140,17 +140,27 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 	}
 	service, err := s.builtOf(ctx, m)
 	if err != nil {
-		// Who may know of the dataset is told what is missing to read it.
-		if fault.ReasonOf(err) == fault.PermissionDenied && !access.Allows(ctx, access.ActionList, access.KindDataset, m.Name) {
-			err = missingDataset(ctx, dataset.Missing(ref))
-		}
-		return nil, nil, err
+		return nil, nil, s.refusedDataset(ctx, ref, m, err)
 	}
 	if err := m.CheckKept(); err != nil {
 		return nil, nil, err
 	}
 	plan, err := dataset.NewPlan(service, m.KeyMapping, m.Joins, m.Purpose)
 	return m, plan, err
+}
+
+// refusedDataset is what is told to a caller who may not read a dataset. Who may know of it, and who built it, are told what is
+// missing. Of an id nobody can guess it is no secret that there is one. By its name it looks like one that is not there.
+func (s *datasetService) refusedDataset(ctx context.Context, ref string, m *dataset.Manifest, err error) error {
+	caller := access.PrincipalFrom(ctx).Name
+	switch {
+	case fault.ReasonOf(err) != fault.PermissionDenied, m.Principal == caller, access.Allows(ctx, access.ActionList, access.KindDataset, m.Name):
+		return err
+	case ref == m.ID:
+		return fault.New(fault.PermissionDenied, "%s may not read_offline all that dataset %s was built of; whoever administers the roles can change that",
+			caller, m.ID).Because(err)
+	}
+	return missingDataset(ctx, dataset.Missing(ref))
 }
 
 func (s *datasetService) GetDataset(ctx context.Context, req *headwaterv1.GetDatasetRequest) (*headwaterv1.GetDatasetResponse, error) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -183,4 +184,41 @@ func TestBuildRefuses(t *testing.T) {
 	}
 	_, _, err := p.fetch(p.admin, "model@1")
 	wantFault(t, err, fault.NotFound, `there is no dataset "model@1"; `+"`headwater dataset list` shows those there are, by id and by NAME@VERSION")
+}
+
+// Who may read a dataset no longer is denied it, whether or not datasets may be listed; only by its name it looks like none.
+func TestDatasetsOfWhoMayReadNoLonger(t *testing.T) {
+	p := newProduct(t)
+	d := definitions()
+	d.Roles = append(d.Roles, role("builds", "read_offline on service:*"))
+	p.apply(d)
+	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	p.ingest(flights(flight("ORD", 7, at, feature.Float64(1))), 0)
+	p.materialize("delays", "recent", "traffic")
+	bea, bob := p.as("bea", "builds"), p.as("bob", "builds")
+	arrow, m, err := p.build(bea, "small", &headwaterv1.BuildDatasetHeader{}, spineOf(asked("ORD", 7, at.Add(time.Hour))).arrow(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Another caller whose policy allows all of it gets the builder's bytes.
+	if again, _, err := p.fetch(bob, m.GetId()); err != nil || !bytes.Equal(again, arrow) {
+		t.Errorf("found %d bytes, %v", len(again), err)
+	}
+	d.Roles[len(d.Roles)-1] = role("builds", "read_offline on service:model")
+	p.apply(d)
+	for _, ref := range []string{m.GetId(), "small@1"} {
+		sent, _, err := p.fetch(bea, ref)
+		wantFault(t, err, fault.PermissionDenied, "bea may not read_offline service:small@1: no grant of read_offline on service:small in roles [builds]; whoever administers "+
+			"the roles can change that")
+		if len(sent) > 0 {
+			t.Errorf("%s: found %d bytes sent", ref, len(sent))
+		}
+	}
+	denied := "bob may not read_offline all that dataset " + m.GetId() + " was built of; whoever administers the roles can change that"
+	_, _, err = p.fetch(bob, m.GetId())
+	wantFault(t, err, fault.PermissionDenied, denied)
+	_, err = p.datasets.VerifyDataset(bob, &headwaterv1.VerifyDatasetRequest{Dataset: m.GetId()})
+	wantFault(t, err, fault.PermissionDenied, denied)
+	_, _, err = p.fetch(bob, "small@1")
+	wantFault(t, err, fault.NotFound, dataset.Missing("small@1").Error())
 }
