@@ -59,6 +59,12 @@ bench-datasets: deps build ## What a training dataset takes beside SQL by hand, 
 	@go build -o .cache/bin/bench-datasets ./bench/datasets
 	@.cache/bin/bench-datasets --headwater bin/headwater
 
+.PHONY: bench-serve
+bench-serve: deps build ## What an online read takes beside a gRPC echo, plain HMGET and Feast's layout (BENCH_SCALE=small: a tenth, in a minute)
+	@mkdir -p .cache/bin
+	@go build -o .cache/bin/bench-serve ./bench/serve
+	@.cache/bin/bench-serve --headwater bin/headwater
+
 .PHONY: dev
 dev: deps build ## A server that stays, with its own Postgres and Redis
 	@bin/headwater dev

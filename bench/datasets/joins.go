@@ -7,13 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/client"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
@@ -21,10 +21,7 @@ import (
 // figure is what was measured several times.
 type figure struct{ times []time.Duration }
 
-func (f *figure) median() time.Duration {
-	sorted := slices.Sorted(slices.Values(f.times))
-	return sorted[len(sorted)/2]
-}
+func (f *figure) median() time.Duration { return report.Median(f.times) }
 
 // lateral is the query that somebody who knows Postgres would write for one view: the spine sorted, so that the history's pages
 // are met in their order, and for each of its rows the newest row that was known.

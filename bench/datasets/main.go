@@ -38,13 +38,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/definition"
@@ -68,23 +66,19 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 3, "how many times to measure what is compared, in turns")
 	flag.DurationVar(&b.stay, "stay", 0, "how long to leave the servers running at the end, to look at them")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	b.history = fullHistory
-	rows := fullSpine
-	switch scale := os.Getenv("BENCH_SCALE"); scale {
-	case "", "full":
-	case "small":
-		b.history, rows = b.history/smallPart, rows/smallPart
-	default:
-		fmt.Fprintf(os.Stderr, "datasets: found BENCH_SCALE %q, expected small or full\n", scale)
-		os.Exit(2)
-	}
-	b.spine = spine(rows, b.history/perEntity)
-	if err := b.run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "datasets:", err)
-		os.Exit(1)
-	}
+	report.Main("datasets", func(ctx context.Context) error {
+		small, err := report.Small()
+		if err != nil {
+			return err
+		}
+		b.history = fullHistory
+		rows := fullSpine
+		if small {
+			b.history, rows = b.history/smallPart, rows/smallPart
+		}
+		b.spine = spine(rows, b.history/perEntity)
+		return b.run(ctx)
+	})
 }
 
 // bench is one run of this command.
@@ -130,35 +124,22 @@ func (b *bench) run(ctx context.Context) (err error) {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	wanted := func(part string) bool { return b.only == "" || strings.Contains(","+b.only+",", ","+part+",") }
-	for _, part := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"datasets", b.datasets}, {"rownumber", b.rowNumber}, {"duckdb", b.duckdb}, {"strategies", b.strategies}, {"python", b.stream},
-	} {
-		if !wanted(part.name) {
-			continue
-		}
-		if err := part.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
-		}
+	err = report.Run(ctx, b.only, []report.Part{
+		{Name: "datasets", Do: b.datasets}, {Name: "rownumber", Do: b.rowNumber}, {Name: "duckdb", Do: b.duckdb},
+		{Name: "strategies", Do: b.strategies}, {Name: "python", Do: b.stream},
+	})
+	if err != nil {
+		return err
 	}
 	peak, err := b.servers.PeakMemory()
 	if err != nil {
 		return err
 	}
 	peak = max(peak, b.peak)
-	b.result["peak_rss_mb"] = round(peak)
+	b.result["peak_rss_mb"] = report.Round(peak)
 	fmt.Printf("%-44s %10.0f\n", "peak memory of the server (VmHWM), MB", peak)
 	fmt.Printf("\nall of it took %s\n", time.Since(began).Round(time.Second))
-	if b.stay > 0 {
-		fmt.Fprintf(os.Stderr, "Postgres %s, server %s, for %s\n", b.servers.Postgres.URL(), b.servers.Address, b.stay)
-		select {
-		case <-ctx.Done():
-		case <-time.After(b.stay):
-		}
-	}
+	report.Stay(ctx, b.stay, b.servers.Postgres.URL(), b.servers.Address)
 	return json.NewEncoder(os.Stdout).Encode(b.result)
 }
 
@@ -187,15 +168,12 @@ func (b *bench) prepare(ctx context.Context) error {
 	return b.stage(ctx, b.spine)
 }
 
-// round keeps three digits after the point.
-func round(f float64) float64 { return float64(int64(f*1000+0.5)) / 1000 }
-
 func (b *bench) row(name string, took time.Duration, rows int) {
 	fmt.Printf("%-44s %10.2f %12.0f\n", name, took.Seconds(), float64(rows)/took.Seconds())
 }
 
 func (b *bench) ratio(name string, value float64, meaning string) {
-	b.result[name] = round(value)
+	b.result[name] = report.Round(value)
 	fmt.Printf("    %s: %.2f (%s)\n", name, value, meaning)
 }
 

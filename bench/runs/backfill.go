@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/bench/report"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -31,7 +32,7 @@ func (b *bench) backfill(ctx context.Context) error {
 	}
 	b.row("first backfill of a SQL view", took(first), b.rows)
 	phases(first)
-	b.result["sql_view_vs_copy"] = round(took(first).Seconds() / floor.Seconds())
+	b.result["sql_view_vs_copy"] = report.Round(took(first).Seconds() / floor.Seconds())
 	fmt.Printf("    times the floor: %.2f (2.0 or less)\n", b.result["sql_view_vs_copy"])
 
 	began := time.Now()
@@ -43,7 +44,7 @@ func (b *bench) backfill(ctx context.Context) error {
 		return fmt.Errorf("found %d rows inserted and %d withdrawn by a run with nothing new, expected none", l.GetInserted(), l.GetWithdrawn())
 	}
 	b.row("a run with nothing new, asked for to ended", time.Since(began), 0)
-	b.result["nothing_new_s"] = round(time.Since(began).Seconds())
+	b.result["nothing_new_s"] = report.Round(time.Since(began).Seconds())
 
 	if b.load, err = b.ingest(ctx, "payments", b.load, payments(b.rows, b.entities), b.rows); err != nil {
 		return err
@@ -57,7 +58,7 @@ func (b *bench) backfill(ctx context.Context) error {
 	}
 	b.row("the same rows again, with --replaces", took(replaced), b.rows)
 	phases(replaced)
-	b.result["replaced_vs_first"] = round(took(replaced).Seconds() / took(first).Seconds())
+	b.result["replaced_vs_first"] = report.Round(took(replaced).Seconds() / took(first).Seconds())
 	fmt.Printf("    times the first backfill: %.2f (1.0 or less)\n", b.result["replaced_vs_first"])
 	return nil
 }

@@ -39,13 +39,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/definition"
@@ -66,24 +64,20 @@ func main() {
 	stay := flag.Duration("stay", 0, "how long to leave the servers running at the end, to look at them")
 	rows := flag.Int("rows", 0, "payments. 0: as many as the scale has")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	b := &bench{rows: fullRows, entities: fullEntities, users: fullUsers, result: map[string]float64{}}
-	switch scale := os.Getenv("BENCH_SCALE"); scale {
-	case "", "full":
-	case "small":
-		b.rows, b.entities, b.users = b.rows/smallPart, b.entities/smallPart, b.users/smallPart
-	default:
-		fmt.Fprintf(os.Stderr, "runs: found BENCH_SCALE %q, expected small or full\n", scale)
-		os.Exit(2)
-	}
-	if *rows > 0 {
-		b.rows = *rows
-	}
-	if err := b.run(ctx, *program, *only, *stay); err != nil {
-		fmt.Fprintln(os.Stderr, "runs:", err)
-		os.Exit(1)
-	}
+	report.Main("runs", func(ctx context.Context) error {
+		small, err := report.Small()
+		if err != nil {
+			return err
+		}
+		b := &bench{rows: fullRows, entities: fullEntities, users: fullUsers, result: map[string]float64{}}
+		if small {
+			b.rows, b.entities, b.users = b.rows/smallPart, b.entities/smallPart, b.users/smallPart
+		}
+		if *rows > 0 {
+			b.rows = *rows
+		}
+		return b.run(ctx, *program, *only, *stay)
+	})
 }
 
 // bench is one run of this command.
@@ -119,37 +113,19 @@ func (b *bench) run(ctx context.Context, program, only string, stay time.Duratio
 	}
 	fmt.Printf("%d rows of %d entities with 7 columns, %d users; Postgres durable, with its write-ahead log\n\n", b.rows, b.entities, b.users)
 	fmt.Printf("%-44s %10s %12s\n", "", "seconds", "rows/s")
-	wanted := func(part string) bool { return only == "" || strings.Contains(","+only+",", ","+part+",") }
-	for _, part := range []struct {
-		name string
-		do   func(context.Context) error
-	}{{"sql", b.backfill}, {"windows", b.windows}, {"online", b.online}} {
-		if !wanted(part.name) {
-			continue
-		}
-		if err := part.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
-		}
+	if err := report.Run(ctx, only, []report.Part{{Name: "sql", Do: b.backfill}, {Name: "windows", Do: b.windows}, {Name: "online", Do: b.online}}); err != nil {
+		return err
 	}
 	peak, err := b.servers.PeakMemory()
 	if err != nil {
 		return err
 	}
-	b.result["peak_rss_mb"] = round(peak)
+	b.result["peak_rss_mb"] = report.Round(peak)
 	fmt.Printf("%-44s %10.0f\n", "peak memory of the server (VmHWM), MB", peak)
 	fmt.Printf("\nall of it took %s\n", time.Since(began).Round(time.Second))
-	if stay > 0 {
-		fmt.Fprintf(os.Stderr, "Postgres %s, server %s, for %s\n", b.servers.Postgres.URL(), b.servers.Address, stay)
-		select {
-		case <-ctx.Done():
-		case <-time.After(stay):
-		}
-	}
+	report.Stay(ctx, stay, b.servers.Postgres.URL(), b.servers.Address)
 	return json.NewEncoder(os.Stdout).Encode(b.result)
 }
-
-// round keeps three digits after the point.
-func round(f float64) float64 { return float64(int64(f*1000+0.5)) / 1000 }
 
 func (b *bench) row(name string, took time.Duration, rows int) {
 	if rows == 0 {

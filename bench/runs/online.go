@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/headwaterhq/headwater/bench/report"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/online"
 )
@@ -70,7 +71,7 @@ func (b *bench) online(ctx context.Context) error {
 	}
 	b.row("floor: HSET in pipelines", floor, b.users)
 	b.row("the Redis part of the load", load, b.users)
-	b.result["online_load_vs_hset"] = round(floor.Seconds() / load.Seconds())
+	b.result["online_load_vs_hset"] = report.Round(floor.Seconds() / load.Seconds())
 	fmt.Printf("    of the floor's rate: %.2f (0.40 or more)\n", b.result["online_load_vs_hset"])
 	fmt.Printf("    processor time of Redis: %.2f, of the floor %.2f\n", loading.Seconds(), setting.Seconds())
 	return nil

@@ -4,7 +4,6 @@ package servers
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/headwaterhq/headwater/internal/localserver"
@@ -28,7 +27,7 @@ type Servers struct {
 	Redis    *localserver.Redis
 	// Address is where the product's server answers, Token that of its administrator.
 	Address, Token string
-	server         *exec.Cmd
+	server         *Process
 	program        string
 	environment    []string
 	keep           bool
@@ -71,7 +70,7 @@ func Start(ctx context.Context, config Config) (_ *Servers, err error) {
 	if s.Redis, err = localserver.StartRedis(ctx, localserver.RedisConfig{Dir: filepath.Join(s.Folder, "redis")}); err != nil {
 		return nil, err
 	}
-	if s.Address, err = freeAddress(); err != nil {
+	if s.Address, err = FreeAddress(); err != nil {
 		return nil, err
 	}
 	s.program = config.Program
@@ -97,51 +96,40 @@ func Start(ctx context.Context, config Config) (_ *Servers, err error) {
 
 // Restart ends the product's server and starts it again, with environment added to its own.
 func (s *Servers) Restart(ctx context.Context, environment ...string) error {
-	if err := s.server.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.server.Stop(); err != nil {
 		return err
 	}
-	// Its status after a signal says nothing.
-	_ = s.server.Wait()
 	s.server = nil
 	s.environment = append(s.environment, environment...)
 	return s.serve(ctx)
 }
 
-func (s *Servers) serve(ctx context.Context) error {
-	log, err := os.OpenFile(filepath.Join(s.Folder, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func (s *Servers) serve(ctx context.Context) (err error) {
+	s.server, err = StartProcess(ctx, ProcessConfig{
+		Program: s.program, Arguments: []string{"serve"}, Environment: s.environment, Address: s.Address, Log: filepath.Join(s.Folder, "server.log"),
+	})
+	return err
+}
+
+// Another starts one more of the product's servers on the same stores, with arguments behind `serve` and an environment added to
+// that of the first. The caller stops it. name is distinct among them: its log and its audit folder are called by it.
+func (s *Servers) Another(ctx context.Context, name string, arguments, environment []string) (*Process, error) {
+	address, err := FreeAddress()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer log.Close()
-	server := exec.Command(s.program, "serve")
-	server.Env, server.Stderr, server.Stdout = s.environment, log, log
-	if err := server.Start(); err != nil {
-		return err
-	}
-	s.server = server
-	return s.await(ctx)
+	return StartProcess(ctx, ProcessConfig{
+		Program: s.program, Arguments: append([]string{"serve"}, arguments...), Address: address, Log: filepath.Join(s.Folder, name+".log"),
+		Environment: append(append(slices.Clone(s.environment), "HEADWATER_LISTEN="+address,
+			"HEADWATER_AUDIT_DIR="+filepath.Join(s.Folder, name+"-audit")), environment...),
+	})
 }
 
-// await returns when the server takes connections.
-func (s *Servers) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	var dialer net.Dialer
-	for {
-		conn, err := dialer.DialContext(ctx, "tcp", s.Address)
-		if err == nil {
-			return conn.Close()
-		}
-		select {
-		case <-ctx.Done():
-			text, _ := os.ReadFile(filepath.Join(s.Folder, "server.log"))
-			return fmt.Errorf("the server does not answer on %s: %w\n%s", s.Address, err, text)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
+// PID is the number of the product's server among processes.
+func (s *Servers) PID() int { return s.server.PID() }
 
-func freeAddress() (string, error) {
+// FreeAddress is one of this machine that nobody listens on.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -151,7 +139,7 @@ func freeAddress() (string, error) {
 
 // PeakMemory is the most that the server's process ever had in memory, in MB of 2^20 bytes.
 func (s *Servers) PeakMemory() (float64, error) {
-	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.server.Process.Pid))
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.server.PID()))
 	if err != nil {
 		return 0, fmt.Errorf("the server's peak memory is read where there is a /proc: %w", err)
 	}
@@ -168,7 +156,7 @@ func (s *Servers) PeakMemory() (float64, error) {
 
 // CPU is the processor time that the product's server has used so far, and that of Postgres in sessions that have ended.
 func (s *Servers) CPU() (server, postgres time.Duration, err error) {
-	if server, err = processTime(s.server.Process.Pid, false); err != nil {
+	if server, err = ProcessTime(s.server.PID(), false); err != nil {
 		return 0, 0, err
 	}
 	// The first line of the file is the process's number.
@@ -181,42 +169,15 @@ func (s *Servers) CPU() (server, postgres time.Duration, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	postgres, err = processTime(pid, true)
+	postgres, err = ProcessTime(pid, true)
 	return server, postgres, err
-}
-
-// processTime is a process's time in user and kernel mode, with that of its children that have ended. Linux counts in hundredths.
-func processTime(pid int, children bool) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("processor time is read where there is a /proc: %w", err)
-	}
-	// The name of the program, in brackets, may hold anything.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	const userTime, kinds = 11, 4
-	if len(fields) < userTime+kinds {
-		return 0, fmt.Errorf("found %d fields in the status of process %d, expected more", len(fields), pid)
-	}
-	var ticks int64
-	for i, field := range fields[userTime : userTime+kinds] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		if i < 2 || children {
-			ticks += n
-		}
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
 // Stop ends all of them, and removes what they kept unless the folder was given.
 func (s *Servers) Stop() error {
 	var errs []error
 	if s.server != nil {
-		errs = append(errs, s.server.Process.Signal(syscall.SIGTERM))
-		// Its status after a signal says nothing.
-		_ = s.server.Wait()
+		errs = append(errs, s.server.Stop())
 	}
 	if s.Redis != nil {
 		errs = append(errs, s.Redis.Stop())

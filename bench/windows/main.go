@@ -15,14 +15,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/headwaterhq/headwater/bench/report"
+	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/testenv"
@@ -35,10 +35,7 @@ func main() {
 	days := flag.Int("days", 90, "days they lie in")
 	runs := flag.Int("runs", 3, "runs of which the median is taken")
 	flag.Parse()
-	if err := measure(*rows, *entities, *days, *runs); err != nil {
-		fmt.Fprintln(os.Stderr, "windows:", err)
-		os.Exit(1)
-	}
+	report.Main("windows", func(ctx context.Context) error { return measure(ctx, *rows, *entities, *days, *runs) })
 }
 
 var source = &feature.SourceVersion{Version: 1, Source: feature.Source{
@@ -50,8 +47,7 @@ var source = &feature.SourceVersion{Version: 1, Source: feature.Source{
 	EventTime: "at", ArrivalColumn: "seen",
 }}
 
-func measure(rows, entities, days, runs int) error {
-	ctx := context.Background()
+func measure(ctx context.Context, rows, entities, days, runs int) error {
 	url := os.Getenv(testenv.PostgresVariable)
 	if url == "" {
 		return fmt.Errorf("set %s, or run it under withservers", testenv.PostgresVariable)
@@ -68,9 +64,9 @@ func measure(rows, entities, days, runs int) error {
 		return err
 	}
 	defer func() {
-		_, _ = pool.Exec(ctx, `DROP TABLE headwater_landing.bench_windows`)
-		_, _ = pool.Exec(ctx, `DELETE FROM headwater.load WHERE source = 'bench_windows'`)
-		_, _ = pool.Exec(ctx, `DELETE FROM headwater.landing WHERE source = 'bench_windows'`)
+		_, _ = pool.Exec(context.WithoutCancel(ctx), `DROP TABLE headwater_landing.bench_windows`)
+		_, _ = pool.Exec(context.WithoutCancel(ctx), `DELETE FROM headwater.load WHERE source = 'bench_windows'`)
+		_, _ = pool.Exec(context.WithoutCancel(ctx), `DELETE FROM headwater.landing WHERE source = 'bench_windows'`)
 	}()
 	fmt.Printf("%d rows of %d entities in %d days, every tenth late by up to 3 hours; hop 1h; count, sum and mean of each window\n", rows, entities, days)
 	fmt.Printf("%-18s %12s %14s %14s %12s\n", "windows", "rows/s", "Go us/row", "Postgres us/row", "rows out")
@@ -170,12 +166,20 @@ func once(ctx context.Context, pool *pgxpool.Pool, v *feature.ViewVersion) (s sa
 		return s, err
 	}
 	pid := int(conn.PgConn().PID())
-	began, own, postgres := time.Now(), processorTime(), processorTimeOf(pid)
-	err = t.Rows(ctx, t.Plan.Owned[0], func(*feature.Row) error {
+	before, err := servers.ProcessTime(pid, false)
+	if err != nil {
+		return s, err
+	}
+	began, own := time.Now(), processorTime()
+	if err := t.Rows(ctx, t.Plan.Owned[0], func(*feature.Row) error {
 		s.out++
 		return nil
-	})
-	s.wall, s.own, s.postgres = time.Since(began), processorTime()-own, processorTimeOf(pid)-postgres
+	}); err != nil {
+		return s, err
+	}
+	s.wall, s.own = time.Since(began), processorTime()-own
+	after, err := servers.ProcessTime(pid, false)
+	s.postgres = after - before
 	return s, err
 }
 
@@ -185,23 +189,4 @@ func processorTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// processorTimeOf is that of a process of this machine, zero where there is no /proc.
-func processorTimeOf(pid int) time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
 }

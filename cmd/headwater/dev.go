@@ -78,6 +78,10 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	defer listener.Close()
 
 	var scrapes net.Listener
+	profiles, err := wantsProfiles(os.Getenv(metricsProfilesVariable))
+	if err != nil {
+		return err
+	}
 	if address := os.Getenv(metricsListenVariable); address != "" {
 		if scrapes, err = listenForMetrics(address); err != nil {
 			return err
@@ -107,7 +111,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	if scrapes != nil {
-		defer serveMetrics(scrapes, s)()
+		defer serveMetrics(scrapes, s, profiles)()
 	}
 
 	address := listener.Addr().String()

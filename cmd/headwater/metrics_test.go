@@ -86,3 +86,27 @@ func grepped(text, name string) string {
 	}
 	return strings.Join(lines, "")
 }
+
+// Profiles are there for who asked for them, and for nobody else.
+func TestProfilesAreServedWhereTheyAreWanted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		profiles string
+		status   int
+	}{{"on", http.StatusOK}, {"off", http.StatusNotFound}} {
+		address := freeAddress(t)
+		startServe(t, testenv.EmptyPostgresURL(t), testenv.RedisURL(t), metricsListenVariable+"="+address, metricsProfilesVariable+"="+c.profiles)
+		scrape(t, address)
+		resp, err := http.Get("http://" + address + "/debug/pprof/allocs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != c.status || len(body) == 0 {
+			t.Errorf("profiles %s: found status %d, %d bytes and %v, expected %d", c.profiles, resp.StatusCode, len(body), err, c.status)
+		}
+	}
+	if _, err := wantsProfiles("yes"); err == nil || err.Error() != `HEADWATER_METRICS_PROFILES (metrics_profiles): found "yes", expected on or off` {
+		t.Errorf("found %v", err)
+	}
+}

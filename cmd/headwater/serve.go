@@ -33,6 +33,8 @@ type serveConfig struct {
 	AuditDir string `yaml:"audit_dir"`
 	// MetricsListen is the address to answer Prometheus on, at /metrics (HEADWATER_METRICS_LISTEN). Empty: none.
 	MetricsListen string `yaml:"metrics_listen"`
+	// MetricsProfiles is on where profiles of the process are to be had there too (HEADWATER_METRICS_PROFILES). Empty: off.
+	MetricsProfiles string `yaml:"metrics_profiles"`
 	// RunChunkWorkers is how many chunks of one run are worked on at once (HEADWATER_RUN_CHUNK_WORKERS). Empty: two.
 	RunChunkWorkers string `yaml:"run_chunk_workers"`
 	viewConfig      `yaml:",inline"`
@@ -51,7 +53,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention and source_databases", file, err)
+				"listen, audit_dir, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -62,6 +64,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		"HEADWATER_AUDIT_DIR":         &c.AuditDir,
 		"HEADWATER_RUN_CHUNK_WORKERS": &c.RunChunkWorkers,
 		metricsListenVariable:         &c.MetricsListen,
+		metricsProfilesVariable:       &c.MetricsProfiles,
 	} {
 		if v := os.Getenv(name); v != "" {
 			*field = v
@@ -113,6 +116,7 @@ the same version. Any number of servers may share both stores. The environment g
                                         Postgres (default headwater-audit)
   HEADWATER_METRICS_LISTEN metrics_listen address to answer Prometheus on, at /metrics; anyone who reaches it may read the names of
                                         views and how their runs fare (default none)
+  HEADWATER_METRICS_PROFILES metrics_profiles  on: profiles of the process, for Go's tools, there too, at /debug/pprof/ (default off)
   HEADWATER_RUN_CHUNK_WORKERS run_chunk_workers  how many parts of one run are worked on at once, each with two connections to
                                         Postgres (default 2)
   HEADWATER_VIEW_TIMEOUT     view_timeout     how long the SQL of a view may run, each time (default 1h)
@@ -143,7 +147,7 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 			return runServe(cmd.Context(), a, c)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, run_chunk_workers, view_timeout, "+
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, source_databases")
 	return cmd
 }
@@ -176,6 +180,10 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	if err := c.resultsConfig.apply(&config); err != nil {
 		return err
 	}
+	profiles, err := wantsProfiles(c.MetricsProfiles)
+	if err != nil {
+		return err
+	}
 	listener, err := listen(c.Listen)
 	if err != nil {
 		return err
@@ -198,7 +206,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	if scrapes != nil {
-		defer serveMetrics(scrapes, s)()
+		defer serveMetrics(scrapes, s, profiles)()
 		log.InfoContext(ctx, "serving metrics", "address", scrapes.Addr().String())
 	}
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "version", version())

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+// The hash names the fields of Feast's layout; these are its author's own test values.
+func TestMurmur3(t *testing.T) {
+	for text, want := range map[string]uint32{
+		"": 0, "test": 0xba6bd213, "hello": 0x248bfa47, "hello, world": 0x149bbb7f, "The quick brown fox jumps over the lazy dog": 0x2e4ff723,
+	} {
+		if found := murmur3(text); found != want {
+			t.Errorf("%q: found %#x, expected %#x", text, found, want)
+		}
+	}
+}
+
+func TestRequestsAreWrittenOver(t *testing.T) {
+	r, err := newRequest(serviceName, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entities := range [][]int{{1, 99_999_999, 0}, {7, 7, 1_000_000}} {
+		r.of(entities)
+		var request headwaterv1.GetFeaturesRequest
+		if err := proto.Unmarshal(r.bytes, &request); err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for _, entity := range entities {
+			want = append(want, string(appendEntityKey(nil, entity)))
+		}
+		if found := request.GetKeys()[entityName].GetStrings(); request.GetService() != serviceName || !slices.Equal(found, want) {
+			t.Errorf("found %q of service %q, expected %q of %q", found, request.GetService(), want, serviceName)
+		}
+	}
+}
+
+// answerOf is what a right server says.
+func answerOf(entities []int) *headwaterv1.GetFeaturesResponse {
+	a := &headwaterv1.GetFeaturesResponse{}
+	for c := range columns() {
+		v := newVector(c, len(entities))
+		for i, entity := range entities {
+			setVector(v.Values, i, feastValue(valueOf(entity, c)))
+		}
+		a.Features = append(a.Features, v)
+	}
+	return a
+}
+
+func TestWrongAnswersAreFound(t *testing.T) {
+	entities := []int{3, nullEvery, 41}
+	if err := checkAnswer(answerOf(entities), entities); err != nil {
+		t.Fatal(err)
+	}
+	common := answerOf(entities)
+	common.Features[0].Values.Status, common.Features[0].Values.StatusOfAll = nil, headwaterv1.ValueStatus_VALUE_STATUS_PRESENT
+	if err := checkAnswer(common, entities); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*headwaterv1.GetFeaturesResponse){
+		"a value of another entity": func(a *headwaterv1.GetFeaturesResponse) { a.Features[0].Values.Float64S[1] += 1 },
+		"a text":                    func(a *headwaterv1.GetFeaturesResponse) { a.Features[7].Values.Strings[2] = "segment" },
+		"a NULL that has a value": func(a *headwaterv1.GetFeaturesResponse) {
+			a.Features[withNulls].Values.Status[1] = headwaterv1.ValueStatus_VALUE_STATUS_PRESENT
+		},
+		"a missing entity": func(a *headwaterv1.GetFeaturesResponse) {
+			a.Features[9].Values.Status[0] = headwaterv1.ValueStatus_VALUE_STATUS_NO_ROW
+		},
+		"a short column":   func(a *headwaterv1.GetFeaturesResponse) { a.Features[6].Values.Int64S = a.Features[6].Values.Int64S[:2] },
+		"another feature":  func(a *headwaterv1.GetFeaturesResponse) { a.Features[4].Feature = "f9" },
+		"too few features": func(a *headwaterv1.GetFeaturesResponse) { a.Features = a.Features[:39] },
+	} {
+		a := answerOf(entities)
+		spoil(a)
+		if err := checkAnswer(a, entities); err == nil {
+			t.Errorf("%s: found no error", name)
+		}
+	}
+}
+
+// The values are of all kinds, and NULL where one would look for it.
+func TestValues(t *testing.T) {
+	for c := range columns() {
+		v := valueOf(nullEvery, c)
+		if null := c%len(kinds) == withNulls; v.IsNull() != null || (!null && v.Type() != kinds[c%len(kinds)]) {
+			t.Errorf("column %d: found %s of type %s", c, v.Text(), v.Type())
+		}
+	}
+	if valueOf(1, 0).Equal(valueOf(2, 0)) || valueOf(1, 0).Equal(valueOf(1, 1)) || !valueOf(5, 3).Equal(valueOf(5, 3)) {
+		t.Error("values do not depend on entity and column alone")
+	}
+	if kinds[7] != feature.TypeString || !strings.HasPrefix(valueOf(3, 7).Str(), "segment") {
+		t.Errorf("found %s", valueOf(3, 7).Text())
+	}
+}
+
+// counter is an asker that counts.
+type counter struct {
+	calls, checks *atomic.Int64
+	wrong         error
+}
+
+func (c counter) call(context.Context, []int, bool) error { c.calls.Add(1); return nil }
+func (c counter) check([]int) error                       { c.checks.Add(1); return c.wrong }
+
+func TestTheOpenLoopSendsAsManyAsTheRateSays(t *testing.T) {
+	var calls, checks atomic.Int64
+	target := &target{name: "counter", ask: func(int, int) asker { return counter{calls: &calls, checks: &checks} }}
+	l := load{batch: 2, among: 10, callers: 4, rate: 1000, warm: 20 * time.Millisecond, measured: 100 * time.Millisecond}
+	s, err := measure(t.Context(), target, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// However late they were sent.
+	if s.requests != 100 || calls.Load() != 120 || s.rate() != 1000 || s.entitiesRate() != 2000 || checks.Load() == 0 {
+		t.Errorf("found %d requests measured, %d sent and %d answers looked into, expected 100, 120 and some", s.requests, calls.Load(), checks.Load())
+	}
+}
+
+func TestAWrongAnswerFailsAMeasurement(t *testing.T) {
+	var calls, checks atomic.Int64
+	wrong := errors.New("a wrong value")
+	target := &target{name: "counter", ask: func(int, int) asker { return counter{calls: &calls, checks: &checks, wrong: wrong} }}
+	if _, err := measure(t.Context(), target, load{batch: 1, among: 10, callers: 2, measured: 100 * time.Millisecond}); !errors.Is(err, wrong) {
+		t.Errorf("found %v, expected %v", err, wrong)
+	}
+}
