@@ -79,7 +79,9 @@ func TestWrongAnswersAreFound(t *testing.T) {
 		"a missing entity": func(a *headwaterv1.GetFeaturesResponse) {
 			a.Features[9].Values.Status[0] = headwaterv1.ValueStatus_VALUE_STATUS_NO_ROW
 		},
-		"a short column":   func(a *headwaterv1.GetFeaturesResponse) { a.Features[6].Values.Int64S = a.Features[6].Values.Int64S[:2] },
+		"a short column": func(a *headwaterv1.GetFeaturesResponse) {
+			a.Features[6].Values.Int64S = a.Features[6].Values.Int64S[:2]
+		},
 		"another feature":  func(a *headwaterv1.GetFeaturesResponse) { a.Features[4].Feature = "f9" },
 		"too few features": func(a *headwaterv1.GetFeaturesResponse) { a.Features = a.Features[:39] },
 	} {
