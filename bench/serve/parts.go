@@ -7,6 +7,9 @@ import (
 	"os/exec"
 	"strings"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/bench/servers"
 )
@@ -98,10 +101,22 @@ func (b *bench) governed(ctx context.Context) (err error) {
 	}
 	var plainArguments []string
 	service, token := loggedName, b.token
+	logged, err := b.targetOf("logged", b.servers.Address, service, token, 0, nil)
+	if err != nil {
+		return err
+	}
+	switch err := logged.ask(0, 1).call(ctx, []int{0}, false); status.Code(err) {
+	case codes.OK:
+	case codes.Unimplemented:
+		service = serviceName
+		b.remark("governed_vs_plain", "measured without the read log, which this server does not have")
+	default:
+		return err
+	}
 	if strings.Contains(string(help), plainFlag) {
 		plainArguments = []string{plainFlag}
 	} else {
-		b.remark("governed_vs_plain", "not measured: this server has no "+plainFlag+", so both sides are the same")
+		b.remark("governed_vs_plain", "not measured: this server has no "+plainFlag+", and both sides are governed")
 	}
 	start := func(name, service, token string, arguments []string) (*target, *servers.Process, error) {
 		p, err := b.servers.Another(ctx, name, arguments, nil)
@@ -119,8 +134,9 @@ func (b *bench) governed(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, first.Stop()) }()
+	service = serviceName
 	if len(plainArguments) > 0 {
-		service, token = serviceName, ""
+		token = ""
 	}
 	plain, second, err := start("plain", service, token, plainArguments)
 	if err != nil {
