@@ -189,7 +189,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	}
 	keeping := b.kept.begin(m)
 	defer keeping.abort()
-	if err := file.copyTo(keeping.tee(out)); err != nil {
+	if err := file.copyTo(out, keeping); err != nil {
 		return nil, err
 	}
 	m.SpineDigest = a.spine.digest.String()
@@ -356,7 +356,7 @@ func (b *Builder) FetchLeft(ctx context.Context, m *Manifest, plan *read.Plan, o
 	}
 	keeping := b.kept.begin(m)
 	defer keeping.abort()
-	if err := file.copyTo(keeping.tee(out)); err != nil {
+	if err := file.copyTo(out, keeping); err != nil {
 		return nil, err
 	}
 	keeping.commit()

@@ -7,7 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"hash"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -28,10 +28,13 @@ import (
 // is sent, on any doubt it is dropped and computed, and at any time all of it may be deleted. Any number of processes may share
 // the folder. Safe for concurrent use; nil keeps nothing.
 //
-// A file ID.kept is an Arrow IPC stream, followed by the SHA-256 of each MiB of it, and by a tail that says of what it is:
+// A file ID.kept is an Arrow IPC stream, followed by the CRC-32C of each MiB of it, 4 bytes, big endian, and by a tail that says of
+// what it is:
 //
 //	SHA-256 of the stream, 32 bytes | SHA-256 of the writer's name, 32 | length of the stream, 8, big endian | keptMagic, 8 |
 //	SHA-256 of everything between the stream and here, 32
+//
+// The checksums find what a disk did to a file. Whoever receives the stream holds all of it to the manifest's SHA-256.
 type Kept struct {
 	dir    string
 	config KeptConfig
@@ -60,9 +63,10 @@ const (
 
 	keptExtension = ".kept"
 	keptTemporary = ".temporary"
-	keptMagic     = "HWKEPT01"
+	keptMagic     = "HWKEPT02"
 	keptChunk     = 1 << 20
 	keptTail      = 32 + 32 + 8 + 8 + 32
+	checksumSize  = crc32.Size
 	// keptTemporaryAge is when a file that is being written is taken for one whose process was killed.
 	keptTemporaryAge = 24 * time.Hour
 	// keptSweep is how often results are looked for that must not be kept any more.
@@ -119,16 +123,19 @@ func (k *Kept) Drop(id string) error {
 	return err
 }
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // keeping is a result on its way into the folder. It never fails what it is beside: an error ends the keeping alone.
 type keeping struct {
-	kept    *Kept
-	m       *Manifest
-	file    *os.File
-	size    int64
-	chunk   int64
-	hash    hash.Hash
-	digests []byte
-	err     error
+	kept *Kept
+	m    *Manifest
+	file *os.File
+	size int64
+	// chunk is how much of one was written, and sum its checksum so far; sums are those of the ones before.
+	chunk int64
+	sum   uint32
+	sums  []byte
+	err   error
 }
 
 // begin returns nil when nothing is to be kept.
@@ -141,15 +148,15 @@ func (k *Kept) begin(m *Manifest) *keeping {
 		k.config.Log.Warn("a result is not kept", "dataset", m.ID, "error", err)
 		return nil
 	}
-	return &keeping{kept: k, m: m, file: file, hash: sha256.New()}
+	return &keeping{kept: k, m: m, file: file}
 }
 
-// tee is a writer to both.
-func (p *keeping) tee(out io.Writer) io.Writer {
+// tee reads r and keeps what is read.
+func (p *keeping) tee(r io.Reader) io.Reader {
 	if p == nil {
-		return out
+		return r
 	}
-	return io.MultiWriter(out, p)
+	return io.TeeReader(r, p)
 }
 
 func (p *keeping) Write(b []byte) (int, error) {
@@ -165,7 +172,7 @@ func (p *keeping) Write(b []byte) (int, error) {
 	}
 	for len(b) > 0 {
 		part := b[:min(int64(len(b)), p.kept.chunk-p.chunk)]
-		p.hash.Write(part)
+		p.sum = crc32.Update(p.sum, castagnoli, part)
 		if p.chunk += int64(len(part)); p.chunk == p.kept.chunk {
 			p.endChunk()
 		}
@@ -175,9 +182,8 @@ func (p *keeping) Write(b []byte) (int, error) {
 }
 
 func (p *keeping) endChunk() {
-	p.digests = p.hash.Sum(p.digests)
-	p.hash.Reset()
-	p.chunk = 0
+	p.sums = binary.BigEndian.AppendUint32(p.sums, p.sum)
+	p.sum, p.chunk = 0, 0
 }
 
 // commit gives the file its name, in which case it is whole.
@@ -201,7 +207,7 @@ func (p *keeping) finish() error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.file.Write(keptFooter(p.digests, stream, p.m.ArrowWriter, p.size)); err != nil {
+	if _, err := p.file.Write(keptFooter(p.sums, stream, p.m.ArrowWriter, p.size)); err != nil {
 		return err
 	}
 	if err := p.file.Close(); err != nil {
@@ -221,8 +227,8 @@ func (p *keeping) abort() {
 	}
 }
 
-func keptFooter(digests, stream []byte, writer string, size int64) []byte {
-	footer := slices.Concat(digests, stream)
+func keptFooter(sums, stream []byte, writer string, size int64) []byte {
+	footer := slices.Concat(sums, stream)
 	name := sha256.Sum256([]byte(writer))
 	footer = append(footer, name[:]...)
 	footer = binary.BigEndian.AppendUint64(footer, uint64(size))
@@ -234,11 +240,72 @@ func keptFooter(digests, stream []byte, writer string, size int64) []byte {
 // errDoubt means that a kept result is not what it should be.
 var errDoubt = errors.New("it is not whole")
 
-// prefix is the beginning of a result that was sent already, as the SHA-256 of its chunks.
+// prefix is the beginning of a result that was sent already, as the checksums of its chunks.
 type prefix struct {
-	chunks [][]byte
-	chunk  int64
-	bytes  int64
+	sums  []uint32
+	chunk int64
+	bytes int64
+}
+
+// keptReader reads a kept result chunk by chunk: what it returns of one was checked.
+type keptReader struct {
+	file *os.File
+	// size is the stream's, sums the checksums of its chunks that were not read yet.
+	size int64
+	sums []byte
+	read prefix
+	// err is why no more can be read, io.EOF at the end.
+	err error
+	// buf is a chunk for which a caller had no room, rest what of it was not returned yet.
+	buf, rest []byte
+}
+
+func (r *keptReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		left := r.size - r.read.bytes
+		if left == 0 && r.err == nil {
+			r.err = io.EOF
+		}
+		if r.err != nil {
+			return 0, r.err
+		}
+		length := min(r.read.chunk, left)
+		if int64(len(p)) >= length {
+			if r.err = r.next(p[:length]); r.err != nil {
+				return 0, r.err
+			}
+			return int(length), nil
+		}
+		if r.buf == nil {
+			r.buf = make([]byte, r.read.chunk)
+		}
+		if r.err = r.next(r.buf[:length]); r.err != nil {
+			return 0, r.err
+		}
+		r.rest = r.buf[:length]
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// next reads the next chunk, which has the length of p, and checks it.
+func (r *keptReader) next(p []byte) error {
+	if _, err := r.file.ReadAt(p, r.read.bytes); err != nil {
+		if err == io.EOF {
+			// It was cut since its length was looked at.
+			return errDoubt
+		}
+		return err
+	}
+	sum := crc32.Checksum(p, castagnoli)
+	if sum != binary.BigEndian.Uint32(r.sums) {
+		return errDoubt
+	}
+	r.sums = r.sums[checksumSize:]
+	r.read.sums = append(r.read.sums, sum)
+	r.read.bytes += int64(len(p))
+	return nil
 }
 
 // send sends a kept result, if there is one and it is the manifest's. Otherwise done is false, and what was sent nevertheless is
@@ -253,7 +320,6 @@ func (k *Kept) send(ctx context.Context, q database.Querier, m *Manifest, out io
 		return begun, false, nil
 	}
 	defer file.Close()
-	begun.chunk = k.chunk
 	// Whoever deletes a dataset, or erases an entity that is in it, does so first, and drops what is kept then.
 	valid, err := keptOf(ctx, q, []string{m.ID})
 	if err != nil {
@@ -262,35 +328,23 @@ func (k *Kept) send(ctx context.Context, q database.Querier, m *Manifest, out io
 	if valid[m.ID] != m.ArrowSHA256 {
 		return begun, false, k.Drop(m.ID)
 	}
-	digests, size, err := k.readFooter(file, m)
-	buf := make([]byte, k.chunk)
-	for at := int64(0); err == nil && at < size; at = begun.bytes {
-		chunk := buf[:min(k.chunk, size-at)]
-		if _, err = file.ReadAt(chunk, at); err != nil {
-			break
+	r := &keptReader{file: file, read: prefix{chunk: k.chunk}}
+	if r.sums, r.size, r.err = k.readFooter(file, m); r.err == nil {
+		if _, err := io.Copy(out, r); err != nil && r.err == nil {
+			return r.read, false, err
 		}
-		found, expected := sha256.Sum256(chunk), digests[:sha256.Size]
-		if !bytes.Equal(found[:], expected) {
-			err = errDoubt
-			break
-		}
-		if _, err := out.Write(chunk); err != nil {
-			return begun, false, err
-		}
-		begun.chunks, digests = append(begun.chunks, expected), digests[sha256.Size:]
-		begun.bytes += int64(len(chunk))
 	}
-	if err != nil {
+	if r.err != nil && r.err != io.EOF {
 		k.results.WithLabelValues("dropped").Inc()
-		k.config.Log.WarnContext(ctx, "a kept result is dropped, and computed again", "dataset", m.ID, "error", err)
-		return begun, false, k.Drop(m.ID)
+		k.config.Log.WarnContext(ctx, "a kept result is dropped, and computed again", "dataset", m.ID, "error", r.err)
+		return r.read, false, k.Drop(m.ID)
 	}
 	k.results.WithLabelValues("hit").Inc()
-	return begun, true, nil
+	return r.read, true, nil
 }
 
-// readFooter returns the digests of the chunks and the length of a stream that is the manifest's, or an error.
-func (k *Kept) readFooter(file *os.File, m *Manifest) (digests []byte, size int64, err error) {
+// readFooter returns the checksums of the chunks and the length of a stream that is the manifest's, or an error.
+func (k *Kept) readFooter(file *os.File, m *Manifest) (sums []byte, size int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, 0, err
@@ -307,43 +361,40 @@ func (k *Kept) readFooter(file *os.File, m *Manifest) (digests []byte, size int6
 		return nil, 0, errDoubt
 	}
 	chunks := (size + k.chunk - 1) / k.chunk
-	if size+chunks*sha256.Size+keptTail != info.Size() {
+	if size+chunks*checksumSize+keptTail != info.Size() {
 		return nil, 0, errDoubt
 	}
-	digests = make([]byte, chunks*sha256.Size)
-	if _, err := file.ReadAt(digests, size); err != nil {
+	sums = make([]byte, chunks*checksumSize)
+	if _, err := file.ReadAt(sums, size); err != nil {
 		return nil, 0, err
 	}
 	stream, err := hex.DecodeString(m.ArrowSHA256)
 	if err != nil {
 		return nil, 0, err
 	}
-	if !bytes.Equal(keptFooter(digests, stream, m.ArrowWriter, size)[len(digests):], tail) {
+	if !bytes.Equal(keptFooter(sums, stream, m.ArrowWriter, size)[len(sums):], tail) {
 		return nil, 0, errDoubt
 	}
-	return digests, size, nil
+	return sums, size, nil
 }
 
 // rest writes what of a result was not sent yet, once it is sure that what was is its beginning.
 func (s scratch) rest(begun prefix, out io.Writer) error {
-	if begun.bytes == 0 {
-		return s.copyTo(out)
-	}
 	r, err := s.content()
 	if err != nil {
 		return err
 	}
-	for _, expected := range begun.chunks {
-		h := sha256.New()
+	for _, expected := range begun.sums {
+		h := crc32.New(castagnoli)
 		if _, err := io.CopyN(h, r, begun.chunk); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if !bytes.Equal(h.Sum(nil), expected) {
+		if h.Sum32() != expected {
 			return fault.New(fault.DigestMismatch, "the kept result was damaged, and what was sent of it is not how the dataset begins; "+
 				"throw that away and fetch again, which computes it")
 		}
 	}
-	_, err = io.CopyBuffer(out, r, make([]byte, keptChunk))
+	_, err = io.Copy(out, r)
 	return err
 }
 

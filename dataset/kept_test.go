@@ -126,7 +126,7 @@ func TestDoubtfulKeptResultsAreComputedAgain(t *testing.T) {
 	size := len(out)
 	damaged := map[string][]byte{
 		"first chunk": flip(10), "middle chunk": flip(testChunk + 1), "last chunk": flip(size - 1),
-		"digest of the first chunk": flip(size), "digest of the last chunk": flip(len(whole) - keptTail - 1),
+		"checksum of the first chunk": flip(size), "checksum of the last chunk": flip(len(whole) - keptTail - 1),
 		"digest of the stream": flip(len(whole) - keptTail), "name of the writer": flip(len(whole) - keptTail + 32),
 		"length": flip(len(whole) - keptTail + 71), "greatest bit of the length": flip(len(whole) - keptTail + 64),
 		"magic": flip(len(whole) - keptTail + 72), "last byte": flip(len(whole) - 1),

@@ -48,12 +48,13 @@ func (s scratch) content() (io.Reader, error) {
 	return io.NewSectionReader(s, 0, info.Size()), nil
 }
 
-func (s scratch) copyTo(w io.Writer) error {
+// copyTo writes all of the file to w, and keeps it on the way; nil: it does not.
+func (s scratch) copyTo(w io.Writer, keeping *keeping) error {
 	r, err := s.content()
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(w, r, make([]byte, 1<<20))
+	_, err = io.Copy(w, keeping.tee(r))
 	return err
 }
 

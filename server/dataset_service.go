@@ -60,9 +60,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		}
 		return m.GetArrow(), err
 	}}
-	out := &chunkWriter{send: func(b []byte) error {
-		return stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Arrow{Arrow: b}})
-	}}
+	out := &chunkWriter{send: stream.SendMsg}
 	request := dataset.Request{
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name, Origin: origin,
@@ -92,9 +90,7 @@ func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stre
 	if err != nil {
 		return err
 	}
-	out := &chunkWriter{send: func(b []byte) error {
-		return stream.Send(&headwaterv1.FetchDatasetResponse{Part: &headwaterv1.FetchDatasetResponse_Arrow{Arrow: b}})
-	}}
+	out := &chunkWriter{send: stream.SendMsg}
 	fetch := s.builder.Fetch
 	if req.GetAcceptErased() {
 		fetch = s.builder.FetchLeft

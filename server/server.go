@@ -24,6 +24,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/grpccodec"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
@@ -65,6 +66,9 @@ type Config struct {
 const (
 	// maxMessage bounds a request. Larger data comes in streams of messages near 1 MiB.
 	maxMessage = 16 << 20
+	// writeBuffer is what is written to a connection at once, at most: it is shared by the connections, which have none while they
+	// have nothing to write.
+	writeBuffer = 128 << 10
 	// drainTime is how long calls and runs may take to end after a stop was asked for.
 	drainTime = 10 * time.Second
 )
@@ -253,7 +257,8 @@ func (s *Server) serve() error {
 	if err != nil {
 		return err
 	}
-	s.grpc = grpc.NewServer(append(guard.Options(), grpc.MaxRecvMsgSize(maxMessage))...)
+	s.grpc = grpc.NewServer(append(guard.Options(), grpc.MaxRecvMsgSize(maxMessage), grpc.ForceServerCodecV2(grpccodec.New()),
+		grpc.WriteBufferSize(writeBuffer), grpc.SharedWriteBuffer(true))...)
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
 		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
 	})

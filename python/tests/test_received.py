@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import mmap
+import random
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import grpc
 import pyarrow as pa
 import pytest
+from google.protobuf.message import DecodeError
 
 import headwater
+from headwater import _received
 from headwater.errors import DigestMismatchError, InternalError, UnimplementedError
 from headwater.v1 import dataset_pb2, dataset_pb2_grpc
 
@@ -77,6 +81,100 @@ def test_other_bytes() -> None:
         pytest.raises(DigestMismatchError, match=r"dataset ds_x: found bytes of SHA-256 .*fetch it again"),
     ):
         client.fetch("ds_x")
+
+
+def test_parts_are_taken_from_where_they_lie() -> None:
+    part = _received.part_of(dataset_pb2.FetchDatasetResponse)
+    for n in (0, 1, 127, 128, 16_383, 16_384, 1 << 20):
+        arrow = bytes(random.Random(n).randbytes(n))
+        serialized = dataset_pb2.FetchDatasetResponse(arrow=arrow).SerializeToString()
+        found = part(serialized)
+        assert isinstance(found, memoryview)
+        assert found.obj is serialized
+        assert found == arrow
+
+
+@pytest.mark.parametrize(
+    "serialized",
+    [
+        # The field twice: the last one counts.
+        b"\x0a\x01a\x0a\x01b",
+        # With one that is not known, before or behind it.
+        b"\x98\x06\x01\x0a\x01b",
+        b"\x0a\x01b\x98\x06\x01",
+    ],
+)
+def test_parts_in_other_words(serialized: bytes) -> None:
+    found = _received.part_of(dataset_pb2.FetchDatasetResponse)(serialized)
+    assert not isinstance(found, memoryview)
+    assert found.arrow == b"b"
+
+
+def test_parts_with_a_length_in_too_many_bytes() -> None:
+    assert _received.part_of(dataset_pb2.FetchDatasetResponse)(b"\x0a\x81\x80\x00b") == b"b"
+
+
+@pytest.mark.parametrize("serialized", [b"\x0a", b"\x0a\x05ab", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"])
+def test_parts_that_are_none(serialized: bytes) -> None:
+    with pytest.raises(DecodeError):
+        _received.part_of(dataset_pb2.FetchDatasetResponse)(serialized)
+
+
+def test_parts_in_other_words_are_received() -> None:
+    sent = stream()
+    unknown = dataset_pb2.FetchDatasetResponse()
+    unknown.MergeFromString(b"\x98\x06\x01" + part(sent[100:]).SerializeToString())
+
+    def answers() -> Iterator[Any]:
+        yield part(sent[:100])
+        yield part(b"")
+        yield unknown
+        yield manifest(sent)
+
+    with serving(answers) as client:
+        assert client.fetch("ds_x").to_arrow().equals(TABLE)
+
+
+def parts_of(size: int) -> Iterator[bytes]:
+    source = random.Random(size)
+    while size > 0:
+        yield source.randbytes(min(size, 300_000))
+        size -= 300_000
+
+
+@pytest.mark.parametrize("room", ["set aside", "grown"])
+@pytest.mark.parametrize("size", [0, 1, 8 << 20, (8 << 20) + 1, 12_345_678])
+def test_everything_lies_in_one_piece(size: int, room: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if room == "grown":
+        monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+    whole = b"".join(parts_of(size))
+    received = _received.Received(size)
+    for p in parts_of(size):
+        received.add(memoryview(p))
+    assert received.finish() == hashlib.sha256(whole).hexdigest()
+    assert received._file is None
+    assert received.buffer.to_pybytes() == whole
+
+
+@pytest.mark.parametrize("limit", [1, 9_000_000])
+def test_what_is_beyond_the_limit_lies_in_a_file(limit: int) -> None:
+    whole = b"".join(parts_of(12_345_678))
+    received = _received.Received(limit)
+    for p in parts_of(12_345_678):
+        received.add(p)
+    assert received.finish() == hashlib.sha256(whole).hexdigest()
+    assert received._file is not None
+    assert received.buffer.to_pybytes() == whole
+
+
+def test_memory_that_is_not_to_be_had() -> None:
+    # No machine has this much to set aside.
+    received = _received.Received(1 << 62)
+    whole = b"".join(parts_of(9_000_000))
+    for p in parts_of(9_000_000):
+        received.add(p)
+    received.finish()
+    assert received.buffer.to_pybytes() == whole
 
 
 def test_no_manifest() -> None:

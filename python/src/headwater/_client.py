@@ -19,7 +19,7 @@ from headwater._dataset import Dataset
 from headwater._manifest import Manifest, enum_name, plain
 from headwater._online import MOST_ENTITIES, Features, Handed
 from headwater._progress import Progress, rows_of, size_of
-from headwater._received import Received
+from headwater._received import Received, part_of
 from headwater._spine import Spine
 from headwater._types import TIMESTAMP, microseconds
 from headwater.errors import DigestMismatchError, HeadwaterError, InternalError, InvalidArgumentError
@@ -184,6 +184,17 @@ class Client:
         self._memory_limit = memory_limit
         channel = self._connection.channel
         self._datasets = dataset_pb2_grpc.DatasetServiceStub(channel)  # type: ignore[no-untyped-call]
+        # These two answer with results, which are taken from where gRPC has put them.
+        self._build_dataset = channel.stream_stream(
+            "/headwater.v1.DatasetService/BuildDataset",
+            dataset_pb2.BuildDatasetRequest.SerializeToString,
+            part_of(dataset_pb2.BuildDatasetResponse),
+        )
+        self._fetch_dataset = channel.unary_stream(
+            "/headwater.v1.DatasetService/FetchDataset",
+            dataset_pb2.FetchDatasetRequest.SerializeToString,
+            part_of(dataset_pb2.FetchDatasetResponse),
+        )
         self._online = online_pb2_grpc.OnlineServiceStub(channel)  # type: ignore[no-untyped-call]
         self._catalog = Catalog(self._connection)
         self._types: dict[str, tuple[float, Columns | None]] = {}
@@ -372,7 +383,7 @@ class Client:
                 call.cancel()
 
         with Progress("dataset", self._progress if progress is None else progress) as bar:
-            call = self._connection.stream(self._datasets.BuildDataset, requests())
+            call = self._connection.stream(self._build_dataset, requests())
             try:
                 return self._receive(call, bar)
             except HeadwaterError:
@@ -397,17 +408,17 @@ class Client:
         request = dataset_pb2.FetchDatasetRequest(dataset=_id(dataset), accept_erased=accept_erased)
         with Progress("dataset", self._progress if progress is None else progress) as bar:
             bar.show("asked for")
-            return self._receive(self._connection.stream(self._datasets.FetchDataset, request), bar)
+            return self._receive(self._connection.stream(self._fetch_dataset, request), bar)
 
     def _receive(self, call: Any, bar: Progress) -> Dataset:
         received = Received(self._memory_limit)
         manifest: dataset_pb2.Manifest | None = None
         try:
             for part in self._connection.received(call):
-                if part.HasField("manifest"):
+                if not isinstance(part, memoryview) and part.HasField("manifest"):
                     manifest = part.manifest
                 else:
-                    received.add(part.arrow)
+                    received.add(part if isinstance(part, memoryview) else part.arrow)
                     bar.show(f"{size_of(received.bytes)} received")
             if manifest is None:
                 raise InternalError(
