@@ -225,6 +225,9 @@ func insert(ctx context.Context, tx pgx.Tx, m *Manifest, views []offline.AsOf, s
 	if err := spine.store(ctx, tx, m.ID); err != nil {
 		return err
 	}
+	if err := m.SpineOrigin.insert(ctx, tx, m.ID); err != nil {
+		return err
+	}
 	// What the dataset reads was there until now, and is protected from now on. The lock that this takes is one that runs wait for, so it
 	// comes last.
 	if err := offline.CheckReadable(ctx, tx, views, true); err != nil {

@@ -43,6 +43,40 @@ type SpineSource struct {
 	Fingerprint string `json:"fingerprint"`
 	// LoadNumber is the newest load or retraction that was considered, 0 for a table of others.
 	LoadNumber int64 `json:"load_number,omitempty"`
+	// RowsRead is how many rows lay in what was read, and LeftOut those of them that did not count.
+	RowsRead int64           `json:"rows_read,omitempty"`
+	LeftOut  []SourceLeftOut `json:"left_out,omitempty"`
+
+	// loads are whose rows those are, of a landing source.
+	loads []offline.InputLoad
+}
+
+// SourceLeftOut is rows of a source that were left out of a spine, by what a run's ledger calls it: `duplicate`, `too_late`, `dropped` or
+// `quarantined`, of which a spine keeps none aside.
+type SourceLeftOut struct {
+	Bucket string `json:"bucket"`
+	Reason string `json:"reason"`
+	Rows   int64  `json:"rows"`
+}
+
+// leftOutOf is what did not count of what was read of a source.
+func leftOutOf(in *offline.Input) []SourceLeftOut {
+	var list []SourceLeftOut
+	add := func(bucket string, reasons ...offline.Reason) {
+		for _, r := range reasons {
+			if r.Rows > 0 {
+				list = append(list, SourceLeftOut{Bucket: bucket, Reason: r.Reason, Rows: r.Rows})
+			}
+		}
+	}
+	add("duplicate", offline.Reason{Reason: "exact", Rows: in.Exact}, offline.Reason{Reason: "conflicting", Rows: in.Conflicting})
+	add("too_late", in.TooLate...)
+	add("dropped", in.Deleted...)
+	if in.LeftOut != nil {
+		add("dropped", in.LeftOut.Dropped...)
+		add("quarantined", in.LeftOut.Quarantined...)
+	}
+	return list
 }
 
 // SpineSources are the names of the sources whose rows the spine holds, as far as the server read it itself.
@@ -161,6 +195,7 @@ func originOf(scope *offline.SpineScope, inputs []*offline.Input) *SpineOrigin {
 	for _, in := range inputs {
 		o.Sources = append(o.Sources, SpineSource{
 			Source: in.Source.Name, Version: in.Source.Version, Fingerprint: in.Source.Fingerprint.String(), LoadNumber: in.LoadNumber,
+			RowsRead: in.Rows, LeftOut: leftOutOf(in), loads: in.Loads,
 		})
 	}
 	if scope.SQL == "" {
@@ -176,4 +211,25 @@ func calendar(t *feature.Time) *time.Time {
 	}
 	at := t.Calendar()
 	return &at
+}
+
+// insert writes what the spine of a dataset was read from, which lineage goes by. It stays when the dataset is deleted.
+func (o *SpineOrigin) insert(ctx context.Context, tx pgx.Tx, dataset string) error {
+	if o == nil {
+		return nil
+	}
+	for i := range o.Sources {
+		src := &o.Sources[i]
+		_, err := tx.Exec(ctx, `INSERT INTO headwater.dataset_source (dataset_id, source, rows) VALUES ($1, $2, $3)`, dataset, src.Source, src.RowsRead)
+		if err != nil {
+			return err
+		}
+		for _, l := range src.loads {
+			_, err := tx.Exec(ctx, `INSERT INTO headwater.dataset_load (dataset_id, load_id, rows) VALUES ($1, $2, $3)`, dataset, l.ID, l.Rows)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -312,6 +312,7 @@ func (w *walker) describeDatasets(ctx context.Context, nodes []node, described m
 			Properties: p,
 		}
 	}
+	w.describeRead(Dataset, described)
 	return nil
 }
 

@@ -73,12 +73,17 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		}
 		described[node{kind: Run, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p}
 	}
+	w.describeRead(Run, described)
+	return w.describeInputs(ctx, ids(nodes), described)
+}
+
+// describeRead adds to runs or datasets how many rows they read of the loads that they were met by.
+func (w *walker) describeRead(kind NodeKind, described map[node]*Node) {
 	for e, rows := range w.edges {
-		if e.kind == Read && e.from.kind == Load {
+		if e.kind == Read && e.from.kind == Load && e.to.kind == kind {
 			described[e.to].Properties["rows_read."+loadID(e.from.id)] = fmt.Sprint(rows)
 		}
 	}
-	return w.describeInputs(ctx, ids(nodes), described)
 }
 
 // describeInputs adds to runs which version of each source they read, and up to which of its loads or, of a table of

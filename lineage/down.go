@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// sourcesDown goes from sources to their loads, to the views that read any version of them, and to the runs that read none of
-// their loads.
+// sourcesDown goes from sources to their loads, to the views that read any version of them, and to the runs, and the datasets whose spines
+// were read from them, that read none of their loads.
 func (w *walker) sourcesDown(ctx context.Context, sources []node) error {
 	type load struct {
 		ID     int64
@@ -33,10 +33,14 @@ func (w *walker) sourcesDown(ctx context.Context, sources []node) error {
 	for _, v := range views {
 		w.follow(node{kind: Source, name: v.Source}, node{kind: View, id: v.ID}, Definition, 0)
 	}
-	return w.inputsWithoutLoads(ctx, `i.source = ANY ($1)`, names(sources))
+	if err := w.inputsWithoutLoads(ctx, `i.source = ANY ($1)`, names(sources)); err != nil {
+		return err
+	}
+	return w.spinesWithoutLoads(ctx, `s.source = ANY ($1)`, names(sources))
 }
 
-// loadsDown goes from loads to what replaced them and to the published runs that read them. A load that was met as the
+// loadsDown goes from loads to what replaced them, to the published runs that read them and to the datasets whose spines were read from
+// them. A load that was met as the
 // replacement of another one has rows of its own, whose way down is not that of the rows it replaced.
 func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 	type end struct{ Old, New int64 }
@@ -58,6 +62,12 @@ func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 	for _, r := range reads {
 		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, r.Rows)
 	}
+	spines, err := collect[datasetLoad](ctx, w.q, `SELECT dataset_id, load_id, rows FROM headwater.dataset_load WHERE load_id = ANY ($1) LIMIT $2`,
+		ids(own), w.room())
+	if err != nil {
+		return err
+	}
+	w.spineLoads(spines)
 	return nil
 }
 

@@ -19,7 +19,7 @@ type Node struct {
 	Title string
 	// Properties are for programs. Numbers are in decimal, times RFC 3339 in UTC, digests hex. What is not known or not set
 	// is not there. A load has `source` and a dataset `name` always, which are what access to them goes by. Of a run,
-	// `rows_read.load:ID` is there for the loads that the walk met it by.
+	// and of a dataset's spine, `rows_read.load:ID` is there for the loads that the walk met it by.
 	Properties map[string]string
 }
 
@@ -37,8 +37,9 @@ const (
 	// Definition: what is at the edge's end is defined by, or belongs to, what is at its start. source → view, view →
 	// feature, view → service, feature → service, source → load, service → dataset, and feature → dataset of one without a service.
 	Definition EdgeKind = iota + 1
-	// Read: load → run, run → dataset, run → run of a view that reads the first one's, and source → run for a source of whose
-	// loads a run read none: it found no row, or the rows are in a table of others.
+	// Read: load → run, run → dataset, run → run of a view that reads the first one's, load → dataset of which the server read the spine
+	// from a source, and source → run and source → dataset for a source of whose loads none was read: there was no row, or the rows are in
+	// a table of others.
 	Read
 	// Wrote: run → view.
 	Wrote

@@ -68,6 +68,9 @@ type modelDataset struct {
 	id      string
 	service *modelService
 	at      map[*modelView]int64
+	// sources and loads are what the spine was read from.
+	sources []string
+	loads   []*modelLoad
 }
 
 func (v *modelView) ref() string     { return fmt.Sprintf("%s@%d", v.name, v.version) }
@@ -155,6 +158,18 @@ func (m *model) edges(seqOf func(*modelView) int64) []Edge {
 	}
 	for _, d := range m.datasets {
 		add(d.service.node(), "dataset:"+d.id, Definition)
+		for _, s := range d.sources {
+			found := false
+			for _, l := range d.loads {
+				if l.source == s {
+					add(l.node(), "dataset:"+d.id, Read)
+					found = true
+				}
+			}
+			if !found {
+				add("source:"+s, "dataset:"+d.id, Read)
+			}
+		}
 	}
 	return list
 }
@@ -355,6 +370,15 @@ func (m *model) drawDataset(t *rapid.T) {
 	}
 	m.datasets = append(m.datasets, d)
 	m.seed.dataset(d.id, "d", len(m.datasets), d.service.name, d.service.version, at)
+	d.sources = []string{"a", "b"}[:rapid.IntRange(0, 2).Draw(t, "sources of the spine")]
+	read := map[int64]int64{}
+	for _, l := range m.loads {
+		if !l.ended && !l.retraction && slices.Contains(d.sources, l.source) && rapid.Bool().Draw(t, "the spine reads") {
+			d.loads = append(d.loads, l)
+			read[l.id] = 5
+		}
+	}
+	m.seed.spine(d.id, read, d.sources...)
 }
 
 // roots is every node there is.

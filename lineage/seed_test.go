@@ -202,6 +202,17 @@ func (s *seed) dataset(id, name string, version int, service string, serviceVers
 	}
 }
 
+// spine notes what the server read a dataset's spine from: rows of loads by source, of none for those that have no load.
+func (s *seed) spine(dataset string, loads map[int64]int64, sources ...string) {
+	s.t.Helper()
+	for _, source := range sources {
+		s.exec(`INSERT INTO headwater.dataset_source (dataset_id, source, rows) VALUES ($1, $2, 9)`, dataset, source)
+	}
+	for load, rows := range loads {
+		s.exec(`INSERT INTO headwater.dataset_load (dataset_id, load_id, rows) VALUES ($1, $2, $3)`, dataset, load, rows)
+	}
+}
+
 // text is a graph as a tree from its root, then its nodes with their properties.
 func text(g *Graph, dir Direction) string {
 	far := map[string][]Edge{}

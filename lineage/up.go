@@ -144,8 +144,9 @@ func (w *walker) servicesUp(ctx context.Context, services []node) error {
 	return nil
 }
 
-// datasetsUp goes from datasets to their services, or to the features that were asked for by reference, and to the runs behind them. Nothing comes from a dataset, so there is
-// one, and it is the root: the views above it are asked at its sequences.
+// datasetsUp goes from datasets to their services, or to the features that were asked for by reference, to the runs behind them, and to
+// what the server read their spines from. Nothing comes from a dataset, so there is one, and it is the root: the views above it are asked
+// at its sequences.
 func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 	services, err := collect[datasetService](ctx, w.q, selectDatasetService+`WHERE ds.id = ANY ($1)`, names(datasets))
 	if err != nil {
@@ -161,6 +162,15 @@ func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 	for _, f := range features {
 		w.follow(node{kind: Feature, id: f.View, name: f.Feature}, node{kind: Dataset, name: f.Dataset}, Definition, 0)
 	}
+	reads, err := collect[datasetLoad](ctx, w.q, `SELECT dataset_id, load_id, rows FROM headwater.dataset_load WHERE dataset_id = ANY ($1) LIMIT $2`,
+		names(datasets), w.room())
+	if err != nil {
+		return err
+	}
+	w.spineLoads(reads)
+	if err := w.spinesWithoutLoads(ctx, `s.dataset_id = ANY ($1)`, names(datasets)); err != nil {
+		return err
+	}
 	type at struct{ View, Seq int64 }
 	views, err := collect[at](ctx, w.q, `SELECT view_id, seq FROM headwater.dataset_view WHERE dataset_id = ANY ($1)`, names(datasets))
 	if err != nil {
@@ -175,6 +185,40 @@ func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 	}
 	for _, b := range behind {
 		w.follow(node{kind: Run, id: b.Run}, w.root, Read, 0)
+	}
+	return nil
+}
+
+// datasetLoad is rows of a load that were read for the spine of a dataset.
+type datasetLoad struct {
+	Dataset    string
+	Load, Rows int64
+}
+
+func (w *walker) spineLoads(reads []datasetLoad) {
+	for _, r := range reads {
+		w.follow(node{kind: Load, id: r.Load}, node{kind: Dataset, name: r.Dataset}, Read, r.Rows)
+	}
+}
+
+// spinesWithoutLoads follows the edges between datasets and the sources of their spines of whose loads no row was read: the source is a
+// table of others, there was none in the interval, or it is not known any more.
+func (w *walker) spinesWithoutLoads(ctx context.Context, where string, arg any) error {
+	type read struct {
+		Dataset, Source string
+		Rows            int64
+	}
+	reads, err := collect[read](ctx, w.q, `
+		SELECT s.dataset_id, s.source, s.rows FROM headwater.dataset_source s
+		WHERE `+where+` AND NOT EXISTS (
+			SELECT 1 FROM headwater.dataset_load dl JOIN headwater.load l ON l.id = dl.load_id
+			WHERE dl.dataset_id = s.dataset_id AND l.source = s.source)
+		LIMIT $2`, arg, w.room())
+	if err != nil {
+		return err
+	}
+	for _, r := range reads {
+		w.follow(node{kind: Source, name: r.Source}, node{kind: Dataset, name: r.Dataset}, Read, r.Rows)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,7 +24,7 @@ import (
 func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.Tx, t *offline.Transform, in *offline.Input,
 	read offline.Spans) (*offline.LeftOut, error) {
 	r.countCameAside(in)
-	outcome, err := holdSource(ctx, tx, t, in, in.Source, read, r.ID)
+	outcome, err := holdSource(ctx, tx, holdingOf(t, r.ID), in, in.Source, read)
 	if err != nil {
 		return nil, err
 	}
@@ -47,18 +49,68 @@ func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.
 	return leftOutBy(outcome), nil
 }
 
-// holdSource holds the rows that a run reads of a source, as of the plan of t, to the expectations of src, which is the source with all of
-// its expectations or some of them. nil: none is about each row.
-func holdSource(ctx context.Context, tx pgx.Tx, t *offline.Transform, in *offline.Input, src *feature.SourceVersion, read offline.Spans,
-	run int64) (*quality.Outcome, error) {
+// holding is for whom rows of sources are held to expectations.
+type holding struct {
+	// reader is who reads them, for messages, and run how commands name the run, if it is one.
+	reader, run string
+	now         feature.Time
+	// references are the loads up to which sources are considered in which values are expected to be.
+	references map[string]int64
+}
+
+func holdingOf(t *offline.Transform, run int64) holding {
+	return holding{reader: "view " + t.View.Ref(), run: strconv.FormatInt(run, 10), now: t.Plan.Now, references: t.Plan.Marks.References}
+}
+
+// HoldSpine holds the rows that a spine is read from to the source's expectations about each of them, and says which are left out: those
+// that a run would set aside or drop. What fails a run is a FAILED_PRECONDITION fault. It is an offline.Validate; nothing is kept of
+// rows that are left out.
+func HoldSpine(ctx context.Context, tx pgx.Tx, in *offline.Input, read offline.Spans) (*offline.LeftOut, error) {
+	h := holding{reader: "spine", references: map[string]int64{}}
+	var now time.Time
+	if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+		return nil, err
+	}
+	h.now = feature.TimeOf(now)
+	for i := range in.Source.Expectations {
+		r := in.Source.Expectations[i].References
+		if r == nil {
+			continue
+		}
+		var number int64
+		if err := tx.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM headwater.load WHERE source = $1`, r.Source).Scan(&number); err != nil {
+			return nil, err
+		}
+		h.references[r.Source] = number
+	}
+	outcome, err := holdSource(ctx, tx, h, in, in.Source, read)
+	if err != nil || outcome == nil {
+		return nil, err
+	}
+	if blocking := quality.Blocking(outcome.Results); len(blocking) > 0 {
+		var texts []string
+		for i := range blocking {
+			blocking[i].Look = ""
+			texts = append(texts, blocking[i].String())
+		}
+		return nil, fault.New(fault.FailedPrecondition, "spine: rows of source %s do not meet what is expected of them, as they would not for a run: %s; "+
+			"replace the loads that brought them (headwater loads list %[1]s), leave their time out, or relax the expectation",
+			in.Source.Name, strings.Join(texts, "; "))
+	}
+	return leftOutBy(outcome), nil
+}
+
+// holdSource holds the rows that are read of a source to the expectations of src, which is the source with all of its expectations or
+// some of them. nil: none is about each row.
+func holdSource(ctx context.Context, tx pgx.Tx, h holding, in *offline.Input, src *feature.SourceVersion, read offline.Spans) (*quality.Outcome, error) {
 	return quality.ValidateSource(ctx, tx, quality.Reading{
 		Source: src, Table: in.Table(), Where: in.Considered(read), Rows: in.Rows, Exact: in.Exact, Conflicting: in.Conflicting,
-		CameAside: in.CameAside(), CameLeftOut: in.CameLeftOut(), Considered: in.ConsideredRows(), Now: t.Plan.Now, Run: strconv.FormatInt(run, 10),
+		CameAside: in.CameAside(), CameLeftOut: in.CameLeftOut(), Considered: in.ConsideredRows(), Now: h.now, Run: h.run,
 		Other: func(ctx context.Context, source string) (string, string, error) {
-			table, where, exists, err := offline.LandedRows(ctx, tx, source, t.Plan.Marks.References[source])
+			table, where, exists, err := offline.LandedRows(ctx, tx, source, h.references[source])
 			if err == nil && !exists {
-				err = fault.New(fault.RunRefused, "view %s: source %s expects values of source %s, which is not there any more; apply its definition "+
-					"again, or take the expectation out", t.View.Ref(), src.Name, source)
+				err = fault.New(fault.RunRefused, "%s: source %s expects values of source %s, which is not there any more; apply its definition "+
+					"again, or take the expectation out", h.reader, src.Name, source)
 			}
 			return table, where, err
 		},

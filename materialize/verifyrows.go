@@ -24,7 +24,7 @@ func leavingOut(list []feature.Expectation) []feature.Expectation {
 func leaveOutAgain(ctx context.Context, tx pgx.Tx, t *offline.Transform, in *offline.Input, read offline.Spans, run int64) (*offline.LeftOut, error) {
 	src := *in.Source
 	src.Expectations = leavingOut(src.Expectations)
-	outcome, err := holdSource(ctx, tx, t, in, &src, read, run)
+	outcome, err := holdSource(ctx, tx, holdingOf(t, run), in, &src, read)
 	if err != nil || outcome == nil {
 		return nil, err
 	}

@@ -31,10 +31,12 @@ type SpineScope struct {
 	Bounds Bounds
 	// Databases are those that sources may name.
 	Databases *Databases
+	// Validate says which rows of a source are left out besides, as it does for a run. nil: none are.
+	Validate Validate
 }
 
-// Spine is one reading of a spine, in a read-only snapshot of its sources: those see it as a view's SQL does, as of the newest
-// load, without duplicates and without rows that are late, withdrawn or retracted. Its SQL runs as the role of views.
+// Spine is one reading of a spine, in a snapshot of its sources that keeps nothing: it sees them as a view's SQL does, as of the newest
+// load, without duplicates and without rows that are late, withdrawn or retracted, or that Validate leaves out. Its SQL runs as the role of views.
 type Spine struct {
 	// Columns are those of its rows.
 	Columns []feature.Column
@@ -54,7 +56,7 @@ func OpenSpine(ctx context.Context, conn *pgx.Conn, scope SpineScope) (*Spine, e
 	if err != nil {
 		return nil, err
 	}
-	t := &Transform{tx: tx, conn: conn, databases: scope.Databases, remotes: map[string]remoteSnapshot{}, bounds: scope.Bounds.orDefault()}
+	t := &Transform{tx: tx, conn: conn, databases: scope.Databases, remotes: map[string]remoteSnapshot{}, bounds: scope.Bounds.orDefault(), validate: scope.Validate}
 	t.Plan.Marks = Marks{Sources: map[string]int64{}, Changes: map[string]ChangeMark{}}
 	s := &Spine{scope: &scope, t: t}
 	err = pinSession(ctx, tx)
@@ -124,6 +126,9 @@ func (s *Spine) readInputs(ctx context.Context) error {
 			return err
 		}
 		if err := in.leaveOutByRules(ctx, s.t, read); err != nil {
+			return err
+		}
+		if err := in.validate(ctx, s.t, read); err != nil {
 			return err
 		}
 		s.t.Inputs, s.reads = append(s.t.Inputs, in), append(s.reads, read)

@@ -12,6 +12,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 )
 
@@ -35,7 +36,8 @@ func (s *datasetService) origin(ctx context.Context, header *headwaterv1.BuildDa
 			return nil, err
 		}
 	}
-	scope := &offline.SpineScope{SQL: query.GetSql(), Columns: events.GetColumns(), Bounds: s.bounds, Databases: s.databases}
+	scope := &offline.SpineScope{SQL: query.GetSql(), Columns: events.GetColumns(), Bounds: s.bounds, Databases: s.databases,
+		Validate: materialize.HoldSpine}
 	seen := map[string]bool{}
 	for _, ref := range refs {
 		src, err := s.registry.Catalog().Source(ref)
@@ -80,9 +82,13 @@ func spineOriginOf(o *dataset.SpineOrigin) *headwaterv1.SpineOrigin {
 		out.Events = &headwaterv1.SpineEvents{Source: e.Source, From: timestampOf(e.From), To: timestampOf(e.To), Columns: e.Columns}
 	}
 	for _, src := range o.Sources {
-		out.Sources = append(out.Sources, &headwaterv1.SpineSource{
-			Source: src.Source, Version: int32(src.Version), Fingerprint: src.Fingerprint, LoadNumber: src.LoadNumber,
-		})
+		source := &headwaterv1.SpineSource{
+			Source: src.Source, Version: int32(src.Version), Fingerprint: src.Fingerprint, LoadNumber: src.LoadNumber, RowsRead: src.RowsRead,
+		}
+		for _, l := range src.LeftOut {
+			source.LeftOut = append(source.LeftOut, &headwaterv1.SourceLeftOut{Bucket: l.Bucket, Reason: l.Reason, Rows: l.Rows})
+		}
+		out.Sources = append(out.Sources, source)
 	}
 	return out
 }

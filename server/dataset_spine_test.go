@@ -40,7 +40,7 @@ func TestSpinesThatTheServerReads(t *testing.T) {
 		t.Errorf("found\n%s\nexpected\n%s", got, want)
 	}
 	fingerprint := m.GetSpineOrigin().GetSources()[0].GetFingerprint()
-	source := &headwaterv1.SpineSource{Source: "flights", Version: 1, Fingerprint: fingerprint, LoadNumber: 2}
+	source := &headwaterv1.SpineSource{Source: "flights", Version: 1, Fingerprint: fingerprint, LoadNumber: 2, RowsRead: 3}
 	origin := &headwaterv1.SpineOrigin{Sql: "SELECT origin, date + interval '1 hour' AS timestamp, number > 7 AS label FROM flights ORDER BY number DESC", Sources: []*headwaterv1.SpineSource{source}}
 	if m.GetTimestampColumn() != "timestamp" || len(fingerprint) != 64 || !proto.Equal(m.GetSpineOrigin(), origin) {
 		t.Errorf("found %v", m)
@@ -56,6 +56,7 @@ func TestSpinesThatTheServerReads(t *testing.T) {
 	}
 	kept := &headwaterv1.SpineEvents{Source: "flights@1", Columns: some.GetColumns(),
 		From: timestamppb.New(at.Add(time.Microsecond)), To: timestamppb.New(at.Add(2*time.Hour + time.Microsecond))}
+	source.RowsRead = 2
 	if origin := (&headwaterv1.SpineOrigin{Events: kept, Sources: []*headwaterv1.SpineSource{source}}); e.GetTimestampColumn() != "date" || !proto.Equal(e.GetSpineOrigin(), origin) {
 		t.Errorf("found %v\nexpected %v", e, origin)
 	}

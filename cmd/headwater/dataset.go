@@ -417,6 +417,9 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 		columns.add(c.Name, columnType(c), c.Origin, number(c.Nulls), strings.Join(statuses, ", "))
 	}
 	sections := []section{facts, views}
+	if s := spineLeftOut(m); len(s.table.rows) > 0 {
+		sections = append(sections, s)
+	}
 	if len(m.GetPartial()) > 0 {
 		sections = append(sections, partial)
 	}

@@ -121,3 +121,14 @@ func originText(o *headwaterv1.SpineOrigin) string {
 	}
 	return strings.TrimSpace(what + strings.Join(sources, ", "))
 }
+
+// spineLeftOut is the rows of sources that the server left out of a spine, by why.
+func spineLeftOut(m *headwaterv1.Manifest) section {
+	s := section{title: "rows of sources that are not in the spine", table: table{header: []string{"SOURCE", "ROWS#", "OF#", "WHY"}}}
+	for _, src := range m.GetSpineOrigin().GetSources() {
+		for _, r := range src.GetLeftOut() {
+			s.add(src.GetSource()+"@"+number(src.GetVersion()), number(r.GetRows()), number(src.GetRowsRead()), strings.ReplaceAll(r.GetBucket(), "_", " ")+": "+r.GetReason())
+		}
+	}
+	return s
+}

@@ -1397,7 +1397,12 @@ type SpineSource struct {
 	Version     int32                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	Fingerprint string                 `protobuf:"bytes,3,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	// Of a landing source: the newest load or retraction that was considered.
-	LoadNumber    int64 `protobuf:"varint,4,opt,name=load_number,json=loadNumber,proto3" json:"load_number,omitempty"`
+	LoadNumber int64 `protobuf:"varint,4,opt,name=load_number,json=loadNumber,proto3" json:"load_number,omitempty"`
+	// Rows that lay in what was read. 0 also for datasets from before it was counted.
+	RowsRead int64 `protobuf:"varint,5,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
+	// Those of them that did not count, by the bucket of a run's ledger: `duplicate`, `too_late`, `dropped` and `quarantined`. A spine
+	// keeps no row aside: those of runs are in the quarantine.
+	LeftOut       []*SourceLeftOut `protobuf:"bytes,6,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1460,6 +1465,81 @@ func (x *SpineSource) GetLoadNumber() int64 {
 	return 0
 }
 
+func (x *SpineSource) GetRowsRead() int64 {
+	if x != nil {
+		return x.RowsRead
+	}
+	return 0
+}
+
+func (x *SpineSource) GetLeftOut() []*SourceLeftOut {
+	if x != nil {
+		return x.LeftOut
+	}
+	return nil
+}
+
+type SourceLeftOut struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Bucket string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	// The expectation, or what else decided.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Rows          int64  `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceLeftOut) Reset() {
+	*x = SourceLeftOut{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceLeftOut) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceLeftOut) ProtoMessage() {}
+
+func (x *SourceLeftOut) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceLeftOut.ProtoReflect.Descriptor instead.
+func (*SourceLeftOut) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SourceLeftOut) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *SourceLeftOut) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SourceLeftOut) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
 // Empty: it could not be known.
 type SoftwareVersions struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -1474,7 +1554,7 @@ type SoftwareVersions struct {
 
 func (x *SoftwareVersions) Reset() {
 	*x = SoftwareVersions{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1566,7 @@ func (x *SoftwareVersions) String() string {
 func (*SoftwareVersions) ProtoMessage() {}
 
 func (x *SoftwareVersions) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1579,7 @@ func (x *SoftwareVersions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SoftwareVersions.ProtoReflect.Descriptor instead.
 func (*SoftwareVersions) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SoftwareVersions) GetServer() string {
@@ -1540,7 +1620,7 @@ type AppliedPolicy struct {
 
 func (x *AppliedPolicy) Reset() {
 	*x = AppliedPolicy{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1632,7 @@ func (x *AppliedPolicy) String() string {
 func (*AppliedPolicy) ProtoMessage() {}
 
 func (x *AppliedPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1645,7 @@ func (x *AppliedPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppliedPolicy.ProtoReflect.Descriptor instead.
 func (*AppliedPolicy) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AppliedPolicy) GetRoles() []string {
@@ -1597,7 +1677,7 @@ type Erasure struct {
 
 func (x *Erasure) Reset() {
 	*x = Erasure{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1689,7 @@ func (x *Erasure) String() string {
 func (*Erasure) ProtoMessage() {}
 
 func (x *Erasure) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1702,7 @@ func (x *Erasure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Erasure.ProtoReflect.Descriptor instead.
 func (*Erasure) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Erasure) GetId() string {
@@ -1705,7 +1785,7 @@ type ManifestView struct {
 
 func (x *ManifestView) Reset() {
 	*x = ManifestView{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +1797,7 @@ func (x *ManifestView) String() string {
 func (*ManifestView) ProtoMessage() {}
 
 func (x *ManifestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +1810,7 @@ func (x *ManifestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManifestView.ProtoReflect.Descriptor instead.
 func (*ManifestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ManifestView) GetView() string {
@@ -1802,7 +1882,7 @@ type ManifestColumn struct {
 
 func (x *ManifestColumn) Reset() {
 	*x = ManifestColumn{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +1894,7 @@ func (x *ManifestColumn) String() string {
 func (*ManifestColumn) ProtoMessage() {}
 
 func (x *ManifestColumn) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +1907,7 @@ func (x *ManifestColumn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManifestColumn.ProtoReflect.Descriptor instead.
 func (*ManifestColumn) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ManifestColumn) GetName() string {
@@ -1897,7 +1977,7 @@ type ColumnSummary struct {
 
 func (x *ColumnSummary) Reset() {
 	*x = ColumnSummary{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +1989,7 @@ func (x *ColumnSummary) String() string {
 func (*ColumnSummary) ProtoMessage() {}
 
 func (x *ColumnSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +2002,7 @@ func (x *ColumnSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnSummary.ProtoReflect.Descriptor instead.
 func (*ColumnSummary) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ColumnSummary) GetMin() *Value {
@@ -1970,7 +2050,7 @@ type StatusCount struct {
 
 func (x *StatusCount) Reset() {
 	*x = StatusCount{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2062,7 @@ func (x *StatusCount) String() string {
 func (*StatusCount) ProtoMessage() {}
 
 func (x *StatusCount) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2075,7 @@ func (x *StatusCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusCount.ProtoReflect.Descriptor instead.
 func (*StatusCount) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StatusCount) GetStatus() ValueStatus {
@@ -2024,7 +2104,7 @@ type FetchDatasetRequest struct {
 
 func (x *FetchDatasetRequest) Reset() {
 	*x = FetchDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2116,7 @@ func (x *FetchDatasetRequest) String() string {
 func (*FetchDatasetRequest) ProtoMessage() {}
 
 func (x *FetchDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2129,7 @@ func (x *FetchDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchDatasetRequest.ProtoReflect.Descriptor instead.
 func (*FetchDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FetchDatasetRequest) GetDataset() string {
@@ -2079,7 +2159,7 @@ type FetchDatasetResponse struct {
 
 func (x *FetchDatasetResponse) Reset() {
 	*x = FetchDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2171,7 @@ func (x *FetchDatasetResponse) String() string {
 func (*FetchDatasetResponse) ProtoMessage() {}
 
 func (x *FetchDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2184,7 @@ func (x *FetchDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchDatasetResponse.ProtoReflect.Descriptor instead.
 func (*FetchDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FetchDatasetResponse) GetPart() isFetchDatasetResponse_Part {
@@ -2157,7 +2237,7 @@ type VerifyDatasetRequest struct {
 
 func (x *VerifyDatasetRequest) Reset() {
 	*x = VerifyDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2249,7 @@ func (x *VerifyDatasetRequest) String() string {
 func (*VerifyDatasetRequest) ProtoMessage() {}
 
 func (x *VerifyDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2262,7 @@ func (x *VerifyDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyDatasetRequest.ProtoReflect.Descriptor instead.
 func (*VerifyDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *VerifyDatasetRequest) GetDataset() string {
@@ -2207,7 +2287,7 @@ type VerifyDatasetResponse struct {
 
 func (x *VerifyDatasetResponse) Reset() {
 	*x = VerifyDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2219,7 +2299,7 @@ func (x *VerifyDatasetResponse) String() string {
 func (*VerifyDatasetResponse) ProtoMessage() {}
 
 func (x *VerifyDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2232,7 +2312,7 @@ func (x *VerifyDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyDatasetResponse.ProtoReflect.Descriptor instead.
 func (*VerifyDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *VerifyDatasetResponse) GetManifest() *Manifest {
@@ -2286,7 +2366,7 @@ type GetDatasetRequest struct {
 
 func (x *GetDatasetRequest) Reset() {
 	*x = GetDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2378,7 @@ func (x *GetDatasetRequest) String() string {
 func (*GetDatasetRequest) ProtoMessage() {}
 
 func (x *GetDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2391,7 @@ func (x *GetDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatasetRequest.ProtoReflect.Descriptor instead.
 func (*GetDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetDatasetRequest) GetDataset() string {
@@ -2330,7 +2410,7 @@ type GetDatasetResponse struct {
 
 func (x *GetDatasetResponse) Reset() {
 	*x = GetDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2422,7 @@ func (x *GetDatasetResponse) String() string {
 func (*GetDatasetResponse) ProtoMessage() {}
 
 func (x *GetDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2435,7 @@ func (x *GetDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatasetResponse.ProtoReflect.Descriptor instead.
 func (*GetDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetDatasetResponse) GetManifest() *Manifest {
@@ -2375,7 +2455,7 @@ type ListDatasetsRequest struct {
 
 func (x *ListDatasetsRequest) Reset() {
 	*x = ListDatasetsRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2467,7 @@ func (x *ListDatasetsRequest) String() string {
 func (*ListDatasetsRequest) ProtoMessage() {}
 
 func (x *ListDatasetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2480,7 @@ func (x *ListDatasetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDatasetsRequest.ProtoReflect.Descriptor instead.
 func (*ListDatasetsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListDatasetsRequest) GetName() string {
@@ -2420,7 +2500,7 @@ type ListDatasetsResponse struct {
 
 func (x *ListDatasetsResponse) Reset() {
 	*x = ListDatasetsResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2512,7 @@ func (x *ListDatasetsResponse) String() string {
 func (*ListDatasetsResponse) ProtoMessage() {}
 
 func (x *ListDatasetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2525,7 @@ func (x *ListDatasetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDatasetsResponse.ProtoReflect.Descriptor instead.
 func (*ListDatasetsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListDatasetsResponse) GetDatasets() []*Manifest {
@@ -2468,7 +2548,7 @@ type DiffDatasetsRequest struct {
 
 func (x *DiffDatasetsRequest) Reset() {
 	*x = DiffDatasetsRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2560,7 @@ func (x *DiffDatasetsRequest) String() string {
 func (*DiffDatasetsRequest) ProtoMessage() {}
 
 func (x *DiffDatasetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2573,7 @@ func (x *DiffDatasetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDatasetsRequest.ProtoReflect.Descriptor instead.
 func (*DiffDatasetsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DiffDatasetsRequest) GetA() string {
@@ -2540,7 +2620,7 @@ type DiffDatasetsResponse struct {
 
 func (x *DiffDatasetsResponse) Reset() {
 	*x = DiffDatasetsResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2632,7 @@ func (x *DiffDatasetsResponse) String() string {
 func (*DiffDatasetsResponse) ProtoMessage() {}
 
 func (x *DiffDatasetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2645,7 @@ func (x *DiffDatasetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDatasetsResponse.ProtoReflect.Descriptor instead.
 func (*DiffDatasetsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DiffDatasetsResponse) GetA() *Manifest {
@@ -2669,7 +2749,7 @@ type ColumnDifference struct {
 
 func (x *ColumnDifference) Reset() {
 	*x = ColumnDifference{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2761,7 @@ func (x *ColumnDifference) String() string {
 func (*ColumnDifference) ProtoMessage() {}
 
 func (x *ColumnDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2774,7 @@ func (x *ColumnDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnDifference.ProtoReflect.Descriptor instead.
 func (*ColumnDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ColumnDifference) GetColumn() string {
@@ -2744,7 +2824,7 @@ type RunDifference struct {
 
 func (x *RunDifference) Reset() {
 	*x = RunDifference{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2756,7 +2836,7 @@ func (x *RunDifference) String() string {
 func (*RunDifference) ProtoMessage() {}
 
 func (x *RunDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2769,7 +2849,7 @@ func (x *RunDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDifference.ProtoReflect.Descriptor instead.
 func (*RunDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RunDifference) GetRunA() string {
@@ -2807,7 +2887,7 @@ type RowDifference struct {
 
 func (x *RowDifference) Reset() {
 	*x = RowDifference{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2819,7 +2899,7 @@ func (x *RowDifference) String() string {
 func (*RowDifference) ProtoMessage() {}
 
 func (x *RowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2832,7 +2912,7 @@ func (x *RowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
 func (*RowDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RowDifference) GetRowA() int64 {
@@ -2879,7 +2959,7 @@ type ValueDifference struct {
 
 func (x *ValueDifference) Reset() {
 	*x = ValueDifference{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +2971,7 @@ func (x *ValueDifference) String() string {
 func (*ValueDifference) ProtoMessage() {}
 
 func (x *ValueDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +2984,7 @@ func (x *ValueDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueDifference.ProtoReflect.Descriptor instead.
 func (*ValueDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ValueDifference) GetColumn() string {
@@ -2966,7 +3046,7 @@ type DeleteDatasetRequest struct {
 
 func (x *DeleteDatasetRequest) Reset() {
 	*x = DeleteDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2978,7 +3058,7 @@ func (x *DeleteDatasetRequest) String() string {
 func (*DeleteDatasetRequest) ProtoMessage() {}
 
 func (x *DeleteDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2991,7 +3071,7 @@ func (x *DeleteDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDatasetRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DeleteDatasetRequest) GetDataset() string {
@@ -3017,7 +3097,7 @@ type DeleteDatasetResponse struct {
 
 func (x *DeleteDatasetResponse) Reset() {
 	*x = DeleteDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3029,7 +3109,7 @@ func (x *DeleteDatasetResponse) String() string {
 func (*DeleteDatasetResponse) ProtoMessage() {}
 
 func (x *DeleteDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3042,7 +3122,7 @@ func (x *DeleteDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDatasetResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeleteDatasetResponse) GetManifest() *Manifest {
@@ -3174,13 +3254,19 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\vSpineOrigin\x12\x10\n" +
 	"\x03sql\x18\x01 \x01(\tR\x03sql\x121\n" +
 	"\x06events\x18\x02 \x01(\v2\x19.headwater.v1.SpineEventsR\x06events\x123\n" +
-	"\asources\x18\x03 \x03(\v2\x19.headwater.v1.SpineSourceR\asources\"\x82\x01\n" +
+	"\asources\x18\x03 \x03(\v2\x19.headwater.v1.SpineSourceR\asources\"\xd7\x01\n" +
 	"\vSpineSource\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12 \n" +
 	"\vfingerprint\x18\x03 \x01(\tR\vfingerprint\x12\x1f\n" +
 	"\vload_number\x18\x04 \x01(\x03R\n" +
-	"loadNumber\"p\n" +
+	"loadNumber\x12\x1b\n" +
+	"\trows_read\x18\x05 \x01(\x03R\browsRead\x126\n" +
+	"\bleft_out\x18\x06 \x03(\v2\x1b.headwater.v1.SourceLeftOutR\aleftOut\"S\n" +
+	"\rSourceLeftOut\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04rows\x18\x03 \x01(\x03R\x04rows\"p\n" +
 	"\x10SoftwareVersions\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
 	"\x03cel\x18\x02 \x01(\tR\x03cel\x12\x16\n" +
@@ -3340,7 +3426,7 @@ func file_headwater_v1_dataset_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_dataset_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_headwater_v1_dataset_proto_goTypes = []any{
 	(KnowledgeMode)(0),            // 0: headwater.v1.KnowledgeMode
 	(DatasetState)(0),             // 1: headwater.v1.DatasetState
@@ -3358,120 +3444,122 @@ var file_headwater_v1_dataset_proto_goTypes = []any{
 	(*PartialCoverage)(nil),       // 13: headwater.v1.PartialCoverage
 	(*SpineOrigin)(nil),           // 14: headwater.v1.SpineOrigin
 	(*SpineSource)(nil),           // 15: headwater.v1.SpineSource
-	(*SoftwareVersions)(nil),      // 16: headwater.v1.SoftwareVersions
-	(*AppliedPolicy)(nil),         // 17: headwater.v1.AppliedPolicy
-	(*Erasure)(nil),               // 18: headwater.v1.Erasure
-	(*ManifestView)(nil),          // 19: headwater.v1.ManifestView
-	(*ManifestColumn)(nil),        // 20: headwater.v1.ManifestColumn
-	(*ColumnSummary)(nil),         // 21: headwater.v1.ColumnSummary
-	(*StatusCount)(nil),           // 22: headwater.v1.StatusCount
-	(*FetchDatasetRequest)(nil),   // 23: headwater.v1.FetchDatasetRequest
-	(*FetchDatasetResponse)(nil),  // 24: headwater.v1.FetchDatasetResponse
-	(*VerifyDatasetRequest)(nil),  // 25: headwater.v1.VerifyDatasetRequest
-	(*VerifyDatasetResponse)(nil), // 26: headwater.v1.VerifyDatasetResponse
-	(*GetDatasetRequest)(nil),     // 27: headwater.v1.GetDatasetRequest
-	(*GetDatasetResponse)(nil),    // 28: headwater.v1.GetDatasetResponse
-	(*ListDatasetsRequest)(nil),   // 29: headwater.v1.ListDatasetsRequest
-	(*ListDatasetsResponse)(nil),  // 30: headwater.v1.ListDatasetsResponse
-	(*DiffDatasetsRequest)(nil),   // 31: headwater.v1.DiffDatasetsRequest
-	(*DiffDatasetsResponse)(nil),  // 32: headwater.v1.DiffDatasetsResponse
-	(*ColumnDifference)(nil),      // 33: headwater.v1.ColumnDifference
-	(*RunDifference)(nil),         // 34: headwater.v1.RunDifference
-	(*RowDifference)(nil),         // 35: headwater.v1.RowDifference
-	(*ValueDifference)(nil),       // 36: headwater.v1.ValueDifference
-	(*DeleteDatasetRequest)(nil),  // 37: headwater.v1.DeleteDatasetRequest
-	(*DeleteDatasetResponse)(nil), // 38: headwater.v1.DeleteDatasetResponse
-	nil,                           // 39: headwater.v1.BuildDatasetHeader.KeyMappingEntry
-	nil,                           // 40: headwater.v1.DatasetJoin.KeyMappingEntry
-	nil,                           // 41: headwater.v1.Manifest.KeyMappingEntry
-	nil,                           // 42: headwater.v1.Manifest.FollowedEntry
-	nil,                           // 43: headwater.v1.RowDifference.KeyEntry
-	(*timestamppb.Timestamp)(nil), // 44: google.protobuf.Timestamp
-	(ValueType)(0),                // 45: headwater.v1.ValueType
-	(*Value)(nil),                 // 46: headwater.v1.Value
-	(ValueStatus)(0),              // 47: headwater.v1.ValueStatus
+	(*SourceLeftOut)(nil),         // 16: headwater.v1.SourceLeftOut
+	(*SoftwareVersions)(nil),      // 17: headwater.v1.SoftwareVersions
+	(*AppliedPolicy)(nil),         // 18: headwater.v1.AppliedPolicy
+	(*Erasure)(nil),               // 19: headwater.v1.Erasure
+	(*ManifestView)(nil),          // 20: headwater.v1.ManifestView
+	(*ManifestColumn)(nil),        // 21: headwater.v1.ManifestColumn
+	(*ColumnSummary)(nil),         // 22: headwater.v1.ColumnSummary
+	(*StatusCount)(nil),           // 23: headwater.v1.StatusCount
+	(*FetchDatasetRequest)(nil),   // 24: headwater.v1.FetchDatasetRequest
+	(*FetchDatasetResponse)(nil),  // 25: headwater.v1.FetchDatasetResponse
+	(*VerifyDatasetRequest)(nil),  // 26: headwater.v1.VerifyDatasetRequest
+	(*VerifyDatasetResponse)(nil), // 27: headwater.v1.VerifyDatasetResponse
+	(*GetDatasetRequest)(nil),     // 28: headwater.v1.GetDatasetRequest
+	(*GetDatasetResponse)(nil),    // 29: headwater.v1.GetDatasetResponse
+	(*ListDatasetsRequest)(nil),   // 30: headwater.v1.ListDatasetsRequest
+	(*ListDatasetsResponse)(nil),  // 31: headwater.v1.ListDatasetsResponse
+	(*DiffDatasetsRequest)(nil),   // 32: headwater.v1.DiffDatasetsRequest
+	(*DiffDatasetsResponse)(nil),  // 33: headwater.v1.DiffDatasetsResponse
+	(*ColumnDifference)(nil),      // 34: headwater.v1.ColumnDifference
+	(*RunDifference)(nil),         // 35: headwater.v1.RunDifference
+	(*RowDifference)(nil),         // 36: headwater.v1.RowDifference
+	(*ValueDifference)(nil),       // 37: headwater.v1.ValueDifference
+	(*DeleteDatasetRequest)(nil),  // 38: headwater.v1.DeleteDatasetRequest
+	(*DeleteDatasetResponse)(nil), // 39: headwater.v1.DeleteDatasetResponse
+	nil,                           // 40: headwater.v1.BuildDatasetHeader.KeyMappingEntry
+	nil,                           // 41: headwater.v1.DatasetJoin.KeyMappingEntry
+	nil,                           // 42: headwater.v1.Manifest.KeyMappingEntry
+	nil,                           // 43: headwater.v1.Manifest.FollowedEntry
+	nil,                           // 44: headwater.v1.RowDifference.KeyEntry
+	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
+	(ValueType)(0),                // 46: headwater.v1.ValueType
+	(*Value)(nil),                 // 47: headwater.v1.Value
+	(ValueStatus)(0),              // 48: headwater.v1.ValueStatus
 }
 var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	4,  // 0: headwater.v1.BuildDatasetRequest.header:type_name -> headwater.v1.BuildDatasetHeader
-	39, // 1: headwater.v1.BuildDatasetHeader.key_mapping:type_name -> headwater.v1.BuildDatasetHeader.KeyMappingEntry
+	40, // 1: headwater.v1.BuildDatasetHeader.key_mapping:type_name -> headwater.v1.BuildDatasetHeader.KeyMappingEntry
 	5,  // 2: headwater.v1.BuildDatasetHeader.joins:type_name -> headwater.v1.DatasetJoin
 	6,  // 3: headwater.v1.BuildDatasetHeader.query:type_name -> headwater.v1.SpineQuery
 	7,  // 4: headwater.v1.BuildDatasetHeader.events:type_name -> headwater.v1.SpineEvents
 	0,  // 5: headwater.v1.BuildDatasetHeader.knowledge:type_name -> headwater.v1.KnowledgeMode
 	8,  // 6: headwater.v1.BuildDatasetHeader.leave_out:type_name -> headwater.v1.LeaveOutRule
-	40, // 7: headwater.v1.DatasetJoin.key_mapping:type_name -> headwater.v1.DatasetJoin.KeyMappingEntry
-	44, // 8: headwater.v1.SpineEvents.from:type_name -> google.protobuf.Timestamp
-	44, // 9: headwater.v1.SpineEvents.to:type_name -> google.protobuf.Timestamp
+	41, // 7: headwater.v1.DatasetJoin.key_mapping:type_name -> headwater.v1.DatasetJoin.KeyMappingEntry
+	45, // 8: headwater.v1.SpineEvents.from:type_name -> google.protobuf.Timestamp
+	45, // 9: headwater.v1.SpineEvents.to:type_name -> google.protobuf.Timestamp
 	9,  // 10: headwater.v1.LeaveOutRule.any_missing:type_name -> headwater.v1.LeaveOutMissing
 	9,  // 11: headwater.v1.LeaveOutRule.all_missing:type_name -> headwater.v1.LeaveOutMissing
 	11, // 12: headwater.v1.BuildDatasetResponse.manifest:type_name -> headwater.v1.Manifest
 	1,  // 13: headwater.v1.Manifest.state:type_name -> headwater.v1.DatasetState
-	19, // 14: headwater.v1.Manifest.views:type_name -> headwater.v1.ManifestView
-	41, // 15: headwater.v1.Manifest.key_mapping:type_name -> headwater.v1.Manifest.KeyMappingEntry
-	20, // 16: headwater.v1.Manifest.columns:type_name -> headwater.v1.ManifestColumn
-	44, // 17: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
-	19, // 18: headwater.v1.Manifest.on_demand:type_name -> headwater.v1.ManifestView
-	42, // 19: headwater.v1.Manifest.followed:type_name -> headwater.v1.Manifest.FollowedEntry
+	20, // 14: headwater.v1.Manifest.views:type_name -> headwater.v1.ManifestView
+	42, // 15: headwater.v1.Manifest.key_mapping:type_name -> headwater.v1.Manifest.KeyMappingEntry
+	21, // 16: headwater.v1.Manifest.columns:type_name -> headwater.v1.ManifestColumn
+	45, // 17: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
+	20, // 18: headwater.v1.Manifest.on_demand:type_name -> headwater.v1.ManifestView
+	43, // 19: headwater.v1.Manifest.followed:type_name -> headwater.v1.Manifest.FollowedEntry
 	5,  // 20: headwater.v1.Manifest.joins:type_name -> headwater.v1.DatasetJoin
 	0,  // 21: headwater.v1.Manifest.knowledge:type_name -> headwater.v1.KnowledgeMode
 	12, // 22: headwater.v1.Manifest.left_out:type_name -> headwater.v1.LeftOut
 	13, // 23: headwater.v1.Manifest.partial:type_name -> headwater.v1.PartialCoverage
 	14, // 24: headwater.v1.Manifest.spine_origin:type_name -> headwater.v1.SpineOrigin
-	16, // 25: headwater.v1.Manifest.versions:type_name -> headwater.v1.SoftwareVersions
-	17, // 26: headwater.v1.Manifest.policy:type_name -> headwater.v1.AppliedPolicy
-	18, // 27: headwater.v1.Manifest.erasures:type_name -> headwater.v1.Erasure
-	44, // 28: headwater.v1.Manifest.deleted_at:type_name -> google.protobuf.Timestamp
+	17, // 25: headwater.v1.Manifest.versions:type_name -> headwater.v1.SoftwareVersions
+	18, // 26: headwater.v1.Manifest.policy:type_name -> headwater.v1.AppliedPolicy
+	19, // 27: headwater.v1.Manifest.erasures:type_name -> headwater.v1.Erasure
+	45, // 28: headwater.v1.Manifest.deleted_at:type_name -> google.protobuf.Timestamp
 	8,  // 29: headwater.v1.LeftOut.rule:type_name -> headwater.v1.LeaveOutRule
-	44, // 30: headwater.v1.PartialCoverage.first:type_name -> google.protobuf.Timestamp
-	44, // 31: headwater.v1.PartialCoverage.last:type_name -> google.protobuf.Timestamp
+	45, // 30: headwater.v1.PartialCoverage.first:type_name -> google.protobuf.Timestamp
+	45, // 31: headwater.v1.PartialCoverage.last:type_name -> google.protobuf.Timestamp
 	7,  // 32: headwater.v1.SpineOrigin.events:type_name -> headwater.v1.SpineEvents
 	15, // 33: headwater.v1.SpineOrigin.sources:type_name -> headwater.v1.SpineSource
-	44, // 34: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
-	44, // 35: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
-	44, // 36: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
-	45, // 37: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
-	22, // 38: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
-	21, // 39: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
-	46, // 40: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
-	46, // 41: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
-	47, // 42: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
-	11, // 43: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	11, // 44: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	2,  // 45: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
-	11, // 46: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	11, // 47: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
-	11, // 48: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
-	11, // 49: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
-	33, // 50: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
-	35, // 51: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
-	34, // 52: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
-	43, // 53: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
-	36, // 54: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
-	46, // 55: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
-	46, // 56: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
-	47, // 57: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
-	47, // 58: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
-	11, // 59: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	46, // 60: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
-	3,  // 61: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
-	23, // 62: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
-	25, // 63: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
-	27, // 64: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
-	29, // 65: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
-	31, // 66: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
-	37, // 67: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
-	10, // 68: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
-	24, // 69: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
-	26, // 70: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
-	28, // 71: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
-	30, // 72: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
-	32, // 73: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
-	38, // 74: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
-	68, // [68:75] is the sub-list for method output_type
-	61, // [61:68] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	16, // 34: headwater.v1.SpineSource.left_out:type_name -> headwater.v1.SourceLeftOut
+	45, // 35: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
+	45, // 36: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
+	45, // 37: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
+	46, // 38: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
+	23, // 39: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
+	22, // 40: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
+	47, // 41: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
+	47, // 42: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
+	48, // 43: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
+	11, // 44: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 45: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	2,  // 46: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
+	11, // 47: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 48: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
+	11, // 49: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
+	11, // 50: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
+	34, // 51: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
+	36, // 52: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
+	35, // 53: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
+	44, // 54: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
+	37, // 55: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
+	47, // 56: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
+	47, // 57: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
+	48, // 58: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
+	48, // 59: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
+	11, // 60: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	47, // 61: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
+	3,  // 62: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
+	24, // 63: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
+	26, // 64: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
+	28, // 65: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
+	30, // 66: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
+	32, // 67: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
+	38, // 68: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
+	10, // 69: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
+	25, // 70: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
+	27, // 71: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
+	29, // 72: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
+	31, // 73: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
+	33, // 74: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
+	39, // 75: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
+	69, // [69:76] is the sub-list for method output_type
+	62, // [62:69] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_dataset_proto_init() }
@@ -3494,8 +3582,8 @@ func file_headwater_v1_dataset_proto_init() {
 		(*BuildDatasetResponse_Arrow)(nil),
 		(*BuildDatasetResponse_Manifest)(nil),
 	}
-	file_headwater_v1_dataset_proto_msgTypes[18].OneofWrappers = []any{}
-	file_headwater_v1_dataset_proto_msgTypes[21].OneofWrappers = []any{
+	file_headwater_v1_dataset_proto_msgTypes[19].OneofWrappers = []any{}
+	file_headwater_v1_dataset_proto_msgTypes[22].OneofWrappers = []any{
 		(*FetchDatasetResponse_Arrow)(nil),
 		(*FetchDatasetResponse_Manifest)(nil),
 	}
@@ -3505,7 +3593,7 @@ func file_headwater_v1_dataset_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_dataset_proto_rawDesc), len(file_headwater_v1_dataset_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
