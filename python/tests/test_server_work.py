@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import headwater
-from headwater.errors import FailedPreconditionError, InvalidArgumentError
+from headwater.errors import InvalidArgumentError, NotFoundError
 
 SERVICE = "delay_model_v1"
 START = dt.datetime(2001, 1, 5, tzinfo=dt.timezone.utc)
@@ -95,7 +95,7 @@ def test_deleted(client: headwater.Client, flights: list[dict[str, Any]]) -> Non
     gone = client.dataset(SERVICE, spine=flights, name="deleted")
     assert client.delete(gone.id, reason="tests").state == "DELETED"
     assert client.manifest(gone.id).state == "DELETED"
-    with pytest.raises(FailedPreconditionError, match="deleted"):
+    with pytest.raises(NotFoundError, match="deleted"):
         client.fetch(gone.id)
     # What was received stays.
     assert gone.to_arrow().num_rows == 4

@@ -89,6 +89,10 @@ def test_views_of_lists() -> None:
         ),  # type: ignore[dict-item]
         (lambda c: c.dataset(SERVICE, spine=[ROW], name=3), "name: found 3 of type int, expected text"),
         (lambda c: c.dataset(features=[3], spine=[ROW]), "features: found 3 of type int"),
+        (
+            lambda c: c.dataset(SERVICE, events=headwater.Events("flights", start="2001")),  # type: ignore[arg-type]
+            "events: start: found '2001' of type str, expected a datetime",
+        ),
         (lambda c: c.get_features(7, [ROW]), "service: found 7 of type int"),
         (lambda c: c.get_features(SERVICE, pa.table([["a"], ["b"]], names=["origin", "origin"])), "column origin twice"),
         (lambda c: c.get_features(SERVICE, pd.DataFrame([["a", "b"]], columns=["origin", "origin"])), "column origin twice"),

@@ -335,9 +335,9 @@ class Client:
             header.events.source = events.source
             header.events.columns.extend(events.columns)
             if events.start is not None:
-                getattr(header.events, "from").CopyFrom(_time(events.start))
+                getattr(header.events, "from").CopyFrom(_time("events: start", events.start))
             if events.end is not None:
-                header.events.to.CopyFrom(_time(events.end))
+                header.events.to.CopyFrom(_time("events: end", events.end))
         rows = None
         if spine is not None:
             wanted = self._spine_types(service or "", features, dict(key_mapping or {}), joins)
@@ -479,12 +479,12 @@ class Client:
         request = dataset_pb2.DiffDatasetsRequest(a=_id(a), b=_id(b), examples=examples)
         return Difference(self._connection.call(self._datasets.DiffDatasets, request))
 
-    def delete(self, dataset: str, *, reason: str = "") -> Manifest:
+    def delete(self, dataset: str, *, reason: str) -> Manifest:
         """Deletes a dataset's spine, and no longer protects the history that it reads. Its manifest stays.
 
         Args:
             dataset: Its id, or `NAME@VERSION`.
-            reason: Why; recorded.
+            reason: Why; recorded. The server refuses a deletion without one.
         """
         request = dataset_pb2.DeleteDatasetRequest(dataset=_id(dataset), reason=reason)
         return Manifest(self._connection.call(self._datasets.DeleteDataset, request).manifest)
@@ -625,7 +625,9 @@ def _as_of(v: str | datetime.datetime | None) -> str:
     return v or ""
 
 
-def _time(v: datetime.datetime) -> Timestamp:
+def _time(what: str, v: datetime.datetime) -> Timestamp:
+    if not isinstance(v, datetime.datetime):
+        raise InvalidArgumentError(f"{what}: found {v!r} of type {type(v).__name__}, expected a datetime")
     us = microseconds(v)
     return Timestamp(seconds=us // 1_000_000, nanos=us % 1_000_000 * 1000)
 
