@@ -112,7 +112,32 @@ func takeSpine(r io.Reader, timestamp string, check func(columns []feature.Colum
 	if err := check(in.Columns); err != nil {
 		return nil, err
 	}
-	return spoolRows(in.Columns, in.Rows(), timestamp)
+	return spoolRows(in.Columns, bounded(in.Rows()), timestamp)
+}
+
+// bounded are rows that are sent, none larger than one of a source or of a history may be: batches end with the row that fills them,
+// so that what a dataset takes of memory follows its largest row.
+func bounded(rows iter.Seq2[[]feature.Value, error]) iter.Seq2[[]feature.Value, error] {
+	return func(yield func([]feature.Value, error) bool) {
+		number := int64(0)
+		for row, err := range rows {
+			number++
+			size := 0
+			for _, v := range row {
+				size += v.Size()
+				if t := v.Type(); t.Kind() == feature.TypeVector {
+					size += 4 * t.Dimension()
+				}
+			}
+			if err == nil && size > feature.MaxRowText {
+				err = fault.New(fault.InvalidSpine, "spine: row %d: found %d bytes of text, bytes, lists and vectors, expected at most %d; cut it down",
+					number, size, feature.MaxRowText)
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // spoolRows writes a spine to local disk. Every row must have a timestamp. A row is used only until the next.

@@ -161,6 +161,10 @@ func TestBuildRefuses(t *testing.T) {
 	refused("nothing", "model", header, nil, fault.InvalidSpine, "spine: found nothing, expected an Arrow IPC stream: a schema, record batches and an end marker")
 	refused("a NUL", "model", &headwaterv1.BuildDatasetHeader{Purpose: "a\x00b"}, spine, fault.InvalidArgument, "found a NUL character in a text of the request, expected text without one")
 
+	huge := spineOf(asked(strings.Repeat("x", feature.MaxRowText+1), 7, at)).arrow(t)
+	refused("a row that is too large", "model", &headwaterv1.BuildDatasetHeader{}, huge, fault.InvalidSpine,
+		"spine: row 1: found 16711681 bytes of text, bytes, lists and vectors, expected at most 16711680; cut it down")
+
 	message := func(messages ...*headwaterv1.BuildDatasetRequest) error {
 		stream, err := p.datasets.BuildDataset(p.admin)
 		if err != nil {
