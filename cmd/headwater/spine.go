@@ -79,7 +79,7 @@ func (s spineFile) open(ctx context.Context, a *app, c *client.Client, service s
 	if err == nil {
 		var rows *tabular.Reader
 		if rows, err = file.Read(columns, header.TimestampColumn); err == nil {
-			return file, rows, nil
+			return file, rows.AllowEmpty(), nil
 		}
 	}
 	_ = file.Close()

@@ -33,6 +33,14 @@ type Reader struct {
 	from    batches
 	rows    int64
 	err     error
+	// empty is whether a file may be without rows.
+	empty bool
+}
+
+// AllowEmpty takes a file without rows for what it is. Otherwise it is an error.
+func (r *Reader) AllowEmpty() *Reader {
+	r.empty = true
+	return r
 }
 
 // Read reads the file as rows of columns, in any order in the file. Each column must be there, nothing else may be, and
@@ -138,7 +146,8 @@ func (r *Reader) Batches() iter.Seq2[arrow.RecordBatch, error] {
 	}
 }
 
-// Next is the next batch, never empty, valid until Next is called again; then io.EOF. A file without rows is an error.
+// Next is the next batch, never empty, valid until Next is called again; then io.EOF. A file without rows is an error, unless
+// AllowEmpty was called.
 func (r *Reader) Next() (arrow.RecordBatch, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -149,7 +158,7 @@ func (r *Reader) Next() (arrow.RecordBatch, error) {
 		return batch, nil
 	}
 	if err == io.EOF {
-		if r.rows == 0 {
+		if r.rows == 0 && !r.empty {
 			err = r.file.bad("found no rows, expected at least one; check what was to write it")
 		} else if changed := r.file.checkUnchanged(); changed != nil {
 			err = changed
