@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,35 @@ func row(name string) []feature.Value {
 }
 
 func oneRow(yield func([]feature.Value, error) bool) { yield(row("a"), nil) }
+
+// Postgres expects the rows of a load that has just come, be it a small one: else it joins those of such loads each with each.
+func TestFreshLoadsAreExpected(t *testing.T) {
+	ctx := context.Background()
+	src := readings()
+	pool := createSource(t, src)
+	for i, file := range []string{"first", "second"} {
+		load, err := offline.AppendLoad(ctx, pool, request(src, file, 0), func(yield func([]feature.Value, error) bool) {
+			for range 3000 {
+				if !yield(row("a"), nil) {
+					return
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plans []struct {
+			Plan struct {
+				Rows float64 `json:"Plan Rows"`
+			}
+		}
+		err = pool.QueryRow(ctx, fmt.Sprintf(`EXPLAIN (FORMAT json) SELECT FROM headwater_landing.readings WHERE _load = ANY ('{%d}'::bigint[])
+			AND at < TIMESTAMPTZ '%s' + interval '1 day'`, load.ID, feature.SQLTime(firstInstant))).Scan(&plans)
+		if err != nil || len(plans) != 1 || plans[0].Plan.Rows < 1000 || plans[0].Plan.Rows > float64(6000*(i+1)) {
+			t.Errorf("load %s: found %v expected (%v), there are 3000", file, plans, err)
+		}
+	}
+}
 
 // A load that began first and ended last has the later number: what a run has read up to a number stays all there is up to it.
 func TestLoadNumbersFollowCommits(t *testing.T) {
