@@ -150,7 +150,7 @@ func (s *Step) parse(command []Cell, block []line) error {
 		if len(words) == 6 {
 			s.Load.Replaces = words[5]
 		}
-		s.Load.Table, err = table(block)
+		s.Load.Table, err = table(block, false)
 		return err
 	case match("retract", "*"):
 		s.Retract = &Retract{Load: words[1]}
@@ -172,7 +172,7 @@ func (s *Step) parse(command []Cell, block []line) error {
 			}
 			s.Ask.Position = &p
 		}
-		s.Ask.Table, err = table(block)
+		s.Ask.Table, err = table(block, !s.Ask.Online)
 		return err
 	}
 	return unknown
@@ -231,7 +231,7 @@ func noBlock(block []line) error {
 	return nil
 }
 
-func table(block []line) (Table, error) {
+func table(block []line, mayBeEmpty bool) (Table, error) {
 	var t Table
 	for _, l := range block {
 		list, err := cells(l.text)
@@ -245,7 +245,7 @@ func table(block []line) (Table, error) {
 			t.Rows = append(t.Rows, TableRow{Line: l.number, Cells: list})
 		}
 	}
-	if len(t.Rows) == 0 {
+	if t.Header == nil || len(t.Rows) == 0 && !mayBeEmpty {
 		return t, fmt.Errorf("found no rows, expected a line of column names and rows below it")
 	}
 	return t, nil

@@ -117,7 +117,9 @@ func TestParseProblems(t *testing.T) {
 		{"materialize last\n  produced\n", "expected counts such as"},
 		{"materialize last from 10:00\n", "expected one of"},
 		{"spine last as of now\n  a | b\n  c | d\n", `found the position "now"`},
-		{"spine last\n  a | b\n", "found no rows"},
+		{"online last\n  a | b\n", "found no rows"},
+		{"spine last\n", "found no rows"},
+		{"load a into b\n  c\n", "found no rows"},
 		{"retract \"one\n", "found a quote that does not close"},
 	} {
 		if _, err := scenario.Parse(strings.NewReader(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
