@@ -20,7 +20,9 @@ type rawCodec struct{}
 
 // message is one in bytes. What comes is kept where it is asked for; else its length is all that is looked at.
 type message struct {
-	bytes  []byte
+	bytes []byte
+	// pooled are they instead where gRPC has the memory back once they are sent.
+	pooled *[]byte
 	keep   bool
 	length int
 }
@@ -29,7 +31,11 @@ type message struct {
 func (rawCodec) Name() string { return "proto" }
 
 func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(v.(*message).bytes)}, nil
+	m := v.(*message)
+	if m.pooled != nil {
+		return mem.BufferSlice{mem.NewBuffer(m.pooled, mem.DefaultBufferPool())}, nil
+	}
+	return mem.BufferSlice{mem.SliceBuffer(m.bytes)}, nil
 }
 
 func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {

@@ -5,12 +5,13 @@
 //
 //	bench-serve --headwater bin/headwater
 //
-// The server is asked in turns with three others, by the same callers of this process, which send requests that are encoded
+// The server is asked in turns with others, by the same callers of this process, which send requests that are encoded
 // already and do not look into answers, but for one of each caller and measurement: its values are held to what was loaded, and
 // a wrong one fails the command.
 //
 //   - The echo is a process of its own: a gRPC server that passes bytes on, and answers each request with the bytes that
-//     the product answered to one of as many entities. Nothing over gRPC is faster.
+//     the product answered to one of as many entities. Nothing over gRPC is faster. Another one has the answer as a message, which
+//     it encodes each time; ratios to it are printed.
 //   - The Redis floor is this process: the HMGETs that the product sends, with go-redis and its options, in pipelines of as many.
 //   - Feast's layout is a process of its own, with another Redis: a hash field per feature, called by a Murmur3 hash, that holds a
 //     protobuf message. It decodes them and answers the same contract with the same columns, with one pipeline for each request.
@@ -58,7 +59,7 @@ const (
 	smallPart         = 10
 
 	fullRounds, smallRounds     = 5, 3
-	fullMeasured, smallMeasured = 2 * time.Second, 700 * time.Millisecond
+	fullMeasured, smallMeasured = 1500 * time.Millisecond, 500 * time.Millisecond
 	warm                        = 250 * time.Millisecond
 )
 
@@ -66,7 +67,7 @@ const (
 var batches = []int{1, 10, 100, 500}
 
 func main() {
-	b := &bench{result: map[string]float64{}, samples: map[cell][]*sample{}}
+	b := &bench{result: map[string]float64{}, allowed: map[string]float64{}, remarks: map[string]string{}, samples: map[cell][]*sample{}}
 	var as, listen, answers string
 	var few, many int
 	flag.StringVar(&b.program, "headwater", "bin/headwater", "the server's program")
@@ -81,7 +82,7 @@ func main() {
 	flag.IntVar(&b.connections, "connections", 2, "gRPC connections they are spread over")
 	flag.StringVar(&b.profiles, "profile", "", "folder to write profiles of the server to, at 1 and at 100 entities, instead of measuring")
 	flag.DurationVar(&b.stay, "stay", 0, "how long to leave the servers running at the end, to look at them")
-	flag.StringVar(&as, "as", "", "what this process is, for processes that this command starts: echo or feast")
+	flag.StringVar(&as, "as", "", "what this process is, for processes that this command starts: echo, encoding or feast")
 	flag.StringVar(&listen, "listen", "", "where such a process answers")
 	flag.StringVar(&answers, "answers", "", "folder of the answers that the echo gives")
 	flag.Parse()
@@ -128,14 +129,16 @@ type bench struct {
 	token string
 	// loaded is how many entities are online.
 	loaded int
-	// product, echo, redis and feast are what is asked in turns.
-	product, echo, redis, feast *target
+	// product, echo, encoding, redis and feast are what is asked in turns.
+	product, echo, encoding, redis, feast *target
 	// closers end what was started for them, the last first.
 	closers []func() error
 	// samples are what was measured, cells those of them in the order in which they came.
 	samples map[cell][]*sample
 	cells   []cell
 	result  map[string]float64
+	// allowed are the ratios that processor time alone would allow, for those of requests/s.
+	allowed map[string]float64
 	// remarks are on figures that are not what their name says.
 	remarks map[string]string
 }
@@ -240,13 +243,18 @@ func (b *bench) startOthers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	echo, err := b.startOther(ctx, asEcho)
-	if err != nil {
-		return err
-	}
-	b.closers = append(b.closers, echo.Stop)
-	if b.echo, err = b.targetOf("gRPC echo", echo.Address, serviceName, b.token, echo.PID(), lengths); err != nil {
-		return err
+	for _, echo := range []struct {
+		as, name string
+		to       **target
+	}{{asEcho, "gRPC echo", &b.echo}, {asEncoding, "encoding echo", &b.encoding}} {
+		p, err := b.startOther(ctx, echo.as)
+		if err != nil {
+			return err
+		}
+		b.closers = append(b.closers, p.Stop)
+		if *echo.to, err = b.targetOf(echo.name, p.Address, serviceName, b.token, p.PID(), lengths); err != nil {
+			return err
+		}
 	}
 	redis, err := localserver.StartRedis(ctx, localserver.RedisConfig{Dir: filepath.Join(b.servers.Folder, "feast-redis")})
 	if err != nil {

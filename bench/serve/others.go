@@ -12,14 +12,18 @@ import (
 	"syscall"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headwaterhq/headwater/bench/servers"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
 // The servers that the product's is compared with are this program, started again: as says which.
 const (
-	asEcho  = "echo"
-	asFeast = "feast"
+	asEcho     = "echo"
+	asEncoding = "encoding"
+	asFeast    = "feast"
 
 	// othersRedis is the environment's name for the Redis of Feast's layout: its URL has a password, and arguments are for every
 	// user of the machine to see.
@@ -51,8 +55,8 @@ func (b *bench) answers() string { return filepath.Join(b.servers.Folder, "answe
 func serveOther(ctx context.Context, as, listen, answers string) error {
 	var s *grpc.Server
 	switch as {
-	case asEcho:
-		e, err := newEcho(answers)
+	case asEcho, asEncoding:
+		e, err := newEcho(answers, as == asEncoding)
 		if err != nil {
 			return err
 		}
@@ -67,7 +71,7 @@ func serveOther(ctx context.Context, as, listen, answers string) error {
 		s = grpc.NewServer()
 		f.register(s)
 	default:
-		return fmt.Errorf("found %q, expected %s or %s", as, asEcho, asFeast)
+		return fmt.Errorf("found %q, expected %s, %s or %s", as, asEcho, asEncoding, asFeast)
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
@@ -79,19 +83,21 @@ func serveOther(ctx context.Context, as, listen, answers string) error {
 	return s.Serve(l)
 }
 
-// echo answers each request with what the product answered to one of as many entities: the bytes, as they were.
+// echo answers each request with what the product answered to one of as many entities.
 type echo struct {
-	// answers are by the length of their request.
+	// answers are by the length of their request: the bytes, as they were.
 	answers map[int]*message
+	// messages are what they are of, where the echo encodes them anew each time.
+	messages map[int]*headwaterv1.GetFeaturesResponse
 }
 
 // newEcho reads the answers of a folder: each in a file that is called by the length of its request.
-func newEcho(folder string) (*echo, error) {
+func newEcho(folder string, encodes bool) (*echo, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.answer"))
 	if err != nil || len(files) == 0 {
 		return nil, errors.Join(err, fmt.Errorf("found no answers in %s", folder))
 	}
-	e := &echo{answers: map[int]*message{}}
+	e := &echo{answers: map[int]*message{}, messages: map[int]*headwaterv1.GetFeaturesResponse{}}
 	for _, file := range files {
 		var length int
 		if _, err := fmt.Sscanf(strings.TrimSuffix(filepath.Base(file), ".answer"), "%d", &length); err != nil {
@@ -102,6 +108,12 @@ func newEcho(folder string) (*echo, error) {
 			return nil, err
 		}
 		e.answers[length] = &message{bytes: answer}
+		if encodes {
+			e.messages[length] = &headwaterv1.GetFeaturesResponse{}
+			if err := proto.Unmarshal(answer, e.messages[length]); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return e, nil
 }
@@ -119,6 +131,12 @@ var echoService = grpc.ServiceDesc{
 			answer := srv.(*echo).answers[request.length]
 			if answer == nil {
 				return nil, fmt.Errorf("found a request of %d bytes, to which there is no answer", request.length)
+			}
+			if m := srv.(*echo).messages[request.length]; m != nil {
+				// The memory is gRPC's, to be used again.
+				room := mem.DefaultBufferPool().Get(len(answer.bytes))
+				*room = appendAnswer((*room)[:0], m)
+				return &message{pooled: room}, nil
 			}
 			return answer, nil
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -90,6 +91,22 @@ func TestWrongAnswersAreFound(t *testing.T) {
 		if err := checkAnswer(a, entities); err == nil {
 			t.Errorf("%s: found no error", name)
 		}
+	}
+}
+
+// What the encoding echo sends is what the library would.
+func TestAnswersAreEncoded(t *testing.T) {
+	a := answerOf([]int{3, nullEvery, 41})
+	a.ReadId, a.Service, a.ServiceVersion, a.Position, a.ServedAt = "r", serviceName, 3, 300, timestamppb.New(dayOne.Add(5))
+	a.Features[1].Values.Status, a.Features[1].Values.StatusOfAll = nil, headwaterv1.ValueStatus_VALUE_STATUS_PRESENT
+	a.Features[2].Values.TypeName = "float64"
+	b := appendAnswer(nil, a)
+	var found headwaterv1.GetFeaturesResponse
+	if err := proto.Unmarshal(b, &found); err != nil {
+		t.Fatal(err)
+	}
+	if !proto.Equal(&found, a) || len(b) != proto.Size(a) {
+		t.Errorf("found %d bytes of %v, expected %d of %v", len(b), &found, proto.Size(a), a)
 	}
 }
 

@@ -127,6 +127,10 @@ func (b *bench) table() {
 		if remark := b.remarks[g.name]; remark != "" {
 			verdict = remark
 		}
-		fmt.Printf("%-22s %7.3f  %g %s: %s (%s)\n", g.name, value, g.goal, bound, verdict, g.meaning)
+		processor := ""
+		if allowed, is := b.allowed[g.name]; is {
+			processor = fmt.Sprintf("; by processor time %.3f", allowed)
+		}
+		fmt.Printf("%-22s %7.3f  %g %s: %s (%s%s)\n", g.name, value, g.goal, bound, verdict, g.meaning, processor)
 	}
 }
