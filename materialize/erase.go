@@ -259,7 +259,7 @@ func (m *Materializer) EraseView(ctx context.Context, erasure string, t *retenti
 	if err := m.config.Reached(StepErasedView); err != nil {
 		return err
 	}
-	return m.loader.eraseLeft(ctx, conn, v)
+	return m.loader.eraseLeft(ctx, conn, v, StepErasedOnline)
 }
 
 // undoUnfinished has a run that is half written begin anew, since what it has written was made of rows that are gone.

@@ -16,8 +16,12 @@ import (
 // Which entities those are is noted in the transaction that takes the rows, since nothing else tells it afterwards; who finds the note, the
 // erasure itself or any server that looks for what is due, takes them out of Redis and loads what is left of them.
 
-// StepErasedOnline is the step of an erasure before it is noted that Redis has what is left.
-const StepErasedOnline = "erased online"
+// StepErasedOnline is the step of an erasure before it is noted that Redis has what is left. stepErasedLeft is the same step of who follows
+// the note of an erasure that was broken off.
+const (
+	StepErasedOnline = "erased online"
+	stepErasedLeft   = "erased left"
+)
 
 // eraseBatch is how many entities are taken out of Redis in one transaction.
 const eraseBatch = 1000
@@ -157,7 +161,7 @@ func withKeys(lists ...[]string) []string {
 
 // eraseLeft takes the entities of a view version that are noted out of Redis, and loads what is left of them. conn holds the lock of the
 // view's loads.
-func (ld *loader) eraseLeft(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) error {
+func (ld *loader) eraseLeft(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion, step string) error {
 	for more := true; more; {
 		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			rows, err := tx.Query(ctx, `SELECT entity_key FROM headwater.online_erase WHERE view_id = $1 ORDER BY 1 LIMIT $2`, view.ID, eraseBatch)
@@ -177,7 +181,7 @@ func (ld *loader) eraseLeft(ctx context.Context, conn *pgx.Conn, view *feature.V
 			if err := ld.loadKeys(ctx, tx, view.ID, keys); err != nil {
 				return err
 			}
-			if err := ld.reached(StepErasedOnline); err != nil {
+			if err := ld.reached(step); err != nil {
 				return err
 			}
 			_, err = tx.Exec(ctx, `DELETE FROM headwater.online_erase WHERE view_id = $1 AND entity_key = ANY ($2)`, view.ID, keys)
@@ -218,7 +222,7 @@ func (ld *loader) eraseAllLeft(ctx context.Context) error {
 		if !alone {
 			continue
 		}
-		if err := ld.eraseLeft(ctx, conn, view); err != nil {
+		if err := ld.eraseLeft(ctx, conn, view, stepErasedLeft); err != nil {
 			return err
 		}
 	}

@@ -341,7 +341,7 @@ func (f *forgetting) erase(ctx context.Context, reason string) (*retention.Erasu
 	if err := retention.Record(ctx, conn, e.ID, f.notes()...); err != nil {
 		return nil, err
 	}
-	if err := f.reached(stepErasureBegun); err != nil {
+	if err := f.step.reached(stepErasureBegun); err != nil {
 		return nil, err
 	}
 	// The order counts: what is read goes before what is made of it, and datasets last, so that nothing brings a row back.
@@ -361,7 +361,7 @@ func (f *forgetting) erase(ctx context.Context, reason string) (*retention.Erasu
 	if err := f.recompute(ctx, conn, e, rowsErased(e) > before); err != nil {
 		return nil, err
 	}
-	if err := f.reached(stepErasureEnds); err != nil {
+	if err := f.step.reached(stepErasureEnds); err != nil {
 		return nil, err
 	}
 	if err := retention.End(ctx, conn, e.ID); err != nil {
@@ -404,14 +404,14 @@ func (f *forgetting) eraseDatasets(ctx context.Context, e *retention.Erasure) er
 	if err := retention.RaiseHead(ctx, f.pool); err != nil {
 		return err
 	}
-	erasing := func() error { return f.reached(stepErasingDataset) }
+	erasing := func() error { return f.step.reached(stepErasingDataset) }
 	err := f.eachDataset(ctx, func(m *dataset.Manifest, plan *read.Plan) error {
 		return f.datasets.builder.Erase(ctx, m, plan, f.trace, e, erasing)
 	})
 	if err != nil {
 		return err
 	}
-	_, err = f.datasets.builder.EraseManifests(ctx, e.ID, f.trace, f.mayHaveRead, func() error { return f.reached(stepErasingManifest) })
+	_, err = f.datasets.builder.EraseManifests(ctx, e.ID, f.trace, f.mayHaveRead, func() error { return f.step.reached(stepErasingManifest) })
 	return err
 }
 
@@ -449,15 +449,8 @@ func (f *forgetting) recompute(ctx context.Context, conn *pgx.Conn, e *retention
 		if _, err := tx.Exec(ctx, `UPDATE headwater.erasure SET recomputing = coalesce(recomputing, '{}') || $2::bigint[] WHERE id = $1`, e.ID, ids); err != nil {
 			return err
 		}
-		return f.reached(materialize.StepEraseQueued)
+		return f.step.reached(materialize.StepEraseQueued)
 	})
-}
-
-func (s *retentionService) reached(step string) error {
-	if s.step == nil {
-		return nil
-	}
-	return s.step(step)
 }
 
 func erasureOf(e *retention.Erasure) *headwaterv1.ErasureRecord {

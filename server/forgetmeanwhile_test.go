@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -343,4 +344,35 @@ func TestForgetAndCollect(t *testing.T) {
 		t.Fatal("no run is left to be verified")
 	}
 	w.verifyRuns()
+}
+
+// An erasure that dies after a history lost the person, and before Redis did, is followed in Redis by any server, without being asked again.
+func TestForgetIsFollowedInRedis(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a store")
+	}
+	w := newForgetWorld(t)
+	killed := errors.New("killed")
+	do := func(step string) error {
+		if step == materialize.StepErasedView {
+			return killed
+		}
+		return nil
+	}
+	w.step.Store(&do)
+	if _, err := w.forget(false); err == nil {
+		t.Fatal("the erasure was not broken off")
+	}
+	// The first view that is looked at is that of trips: only its values went.
+	eventually(t, "Redis to lose what the history has lost", func() bool {
+		return w.count(`SELECT count(*) FROM headwater.online_erase`) == 0 && strings.HasPrefix(w.passengerOnline(forgotten), "trips__price 0/NO_ROW")
+	})
+	if got := w.passengerOnline(forgotten); !strings.Contains(got, "again__price 400/PRESENT") {
+		t.Errorf("found %s, expected what is not erased yet", got)
+	}
+	w.step.Store(nil)
+	w.ended(w.forgetting(forgotten))
+	if left := w.found(); len(left) > 0 {
+		t.Errorf("the person is still in %q", left)
+	}
 }

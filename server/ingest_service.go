@@ -31,7 +31,11 @@ type ingestService struct {
 	turns   chan struct{}
 	// patience is how long the server waits for the next message of a stream.
 	patience time.Duration
+	step     steps
 }
+
+// stepIngested is the step of an ingest before the client hears of what is committed.
+const stepIngested = "ingested"
 
 const (
 	// maxIngests is how many ingests one server takes in at once.
@@ -92,6 +96,9 @@ func (s *ingestService) Ingest(stream grpc.ClientStreamingServer[headwaterv1.Ing
 		take = s.takeBatches
 	}
 	if err := take(ctx, in, first, req, resp); err != nil {
+		return err
+	}
+	if err := s.step.reached(stepIngested); err != nil {
 		return err
 	}
 	return stream.SendAndClose(resp)

@@ -19,6 +19,15 @@ type retentionService struct {
 	datasets     *datasetService
 	// historyRetention is how long rows that ended are kept where a call does not say it; 0: it must.
 	historyRetention time.Duration
-	// step is told of each step of an erasure before it is taken. nil: nothing is.
-	step func(string) error
+	step             steps
+}
+
+// steps is told of each step of a call before it is taken, so that tests can stop the process there. An error ends the call. nil: nothing is.
+type steps func(step string) error
+
+func (s steps) reached(step string) error {
+	if s == nil {
+		return nil
+	}
+	return s(step)
 }

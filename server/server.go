@@ -263,6 +263,7 @@ func (s *Server) serve() error {
 		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
 	})
 	s.ingest = newIngestService(s.registry, s.pool, s.sourceChanged)
+	s.ingest.step = s.config.Reached
 	headwaterv1.RegisterIngestServiceServer(s.grpc, s.ingest)
 	headwaterv1.RegisterMaterializationServiceServer(s.grpc, &materializationService{
 		registry: s.registry, pool: s.pool, materializer: s.materializer, closing: s.closing,

@@ -417,6 +417,19 @@ func (w *crashing) killAndStart(t *testing.T, which string) {
 	}
 }
 
+// stopNext has the server stop at a step, and awaitReached waits until it has.
+func (w *crashing) stopNext(t *testing.T, step string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(w.steps, "stop-"+step), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *crashing) awaitReached(t *testing.T) {
+	t.Helper()
+	await(t, "the step is reached", func() bool { return os.Remove(filepath.Join(w.steps, "reached")) == nil })
+}
+
 // crashSteps are the steps of a run and of an online load at which each of the three processes is killed in turn.
 var crashSteps = []string{
 	"begun", "planned", "read", "cut", "chunk", "chunk written", "chunk done", "chunks done", "written", "publishing", "published",
@@ -472,11 +485,9 @@ func (w *crashing) crash(whole, t *testing.T, calm *twin, step, which string, fl
 
 	seen := w.watch(t)
 	w.load(t)
-	if err := os.WriteFile(filepath.Join(w.steps, "stop-"+step), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w.stopNext(t, step)
 	w.must(t, args...)
-	await(t, "the step is reached", func() bool { return os.Remove(filepath.Join(w.steps, "reached")) == nil })
+	w.awaitReached(t)
 	w.killAndStart(whole, which)
 	w.settled(t)
 
