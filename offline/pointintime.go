@@ -369,7 +369,8 @@ const (
 // size says how large segments are to be. The more rows they have, the more of them meet the same pages of the history; the
 // fewer, the more is done of one while others are joined.
 func (p *pass) size() {
-	const pieces = 8
+	// A spine is cut into pieces, but not into smaller ones than a part of the largest segment.
+	const pieces, part = 4, 8
 	p.rows, p.memory = min(leastRows, p.options.SegmentRows), p.options.SegmentMemory
 	width := 0
 	for _, i := range p.lateral {
@@ -380,7 +381,7 @@ func (p *pass) size() {
 	}
 	rows := p.options.SegmentRows
 	if p.join.Rows > 0 {
-		rows = min(rows, max(int(p.join.Rows/pieces), rows/pieces))
+		rows = min(rows, max(int(p.join.Rows/pieces), rows/part))
 	}
 	p.rows = max(p.rows, min(rows, p.options.SegmentBytes/width))
 	// Guesses of widths may be wrong by a factor.
