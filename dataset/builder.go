@@ -137,7 +137,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		return nil, err
 	}
 	a := &assembly{plan: req.Plan, timestamp: req.TimestampColumn}
-	covered, err := b.coverageAt(ctx, req.Plan, m.Position, req.AllowPartial)
+	covered, err := b.coverageAt(ctx, req.Plan, m.Position, req.AsOf == "", req.AllowPartial)
 	if err != nil {
 		return nil, err
 	}

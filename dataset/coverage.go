@@ -33,6 +33,8 @@ type coverage struct {
 type viewCoverage struct {
 	version *feature.ViewVersion
 	at      offline.ViewAt
+	// unread is from when on loads have rows that no run read, nil for none: what looked at all that there was did not see those.
+	unread *feature.Time
 	// keys are the positions in the spine of the key columns of each instance of the view in the plan.
 	keys [][]int
 	// rows that are not covered, with the first and the last of their times.
@@ -40,8 +42,9 @@ type viewCoverage struct {
 	first, last feature.Time
 }
 
-// coverageAt reads where the views of a plan stand. A view without a run is refused unless that is allowed.
-func (b *Builder) coverageAt(ctx context.Context, plan *read.Plan, position int64, allowPartial bool) (*coverage, error) {
+// coverageAt reads where the views of a plan stand. A view without a run is refused unless that is allowed. Where the position is
+// now's, so that whatever is there should be in, loads that no run read yet count too.
+func (b *Builder) coverageAt(ctx context.Context, plan *read.Plan, position int64, now, allowPartial bool) (*coverage, error) {
 	c := &coverage{position: position}
 	var never []string
 	for i := range plan.Views {
@@ -57,7 +60,13 @@ func (b *Builder) coverageAt(ctx context.Context, plan *read.Plan, position int6
 			never = append(never, fmt.Sprintf("view %s: no run of it was published by position %d, so every value would be missing; "+
 				"run `headwater materialize %s --wait` first", v.Ref(), position, v.Ref()))
 		}
-		c.views = append(c.views, &viewCoverage{version: v, at: at})
+		view := &viewCoverage{version: v, at: at}
+		if now && view.looked() {
+			if view.unread, err = offline.Unread(ctx, b.pool, v, at.Seq); err != nil {
+				return nil, err
+			}
+		}
+		c.views = append(c.views, view)
 	}
 	if len(never) > 0 && !allowPartial {
 		return nil, fault.New(fault.NotMaterialized, "%s", strings.Join(never, "\n"))
@@ -119,17 +128,20 @@ func (v *viewCoverage) covers(at feature.Time) bool {
 		point := at.Floor(a.Hop)
 		return point <= v.at.Covered.Hull().Start || v.at.Covered.Contains(point-1)
 	}
-	return v.looked() && at <= *v.at.Looked || v.at.Covered.Contains(at.Add(-v.version.RunGrain()))
+	return v.looked() && at <= *v.at.Looked && !v.isUnread(at) || v.at.Covered.Contains(at.Add(-v.version.RunGrain()))
 }
 
 // looked reports whether a run looked at all that there was. Of windows it does not matter: they are covered as far as they are
 // computed.
 func (v *viewCoverage) looked() bool { return v.version.Aggregation == nil && v.at.Looked != nil }
 
+// isUnread reports whether a row of a time may want rows of a load that no run read.
+func (v *viewCoverage) isUnread(at feature.Time) bool { return v.unread != nil && at >= *v.unread }
+
 // coversAll reports whether it is known of all times from first to last that they are covered.
 func (v *viewCoverage) coversAll(first, last feature.Time) bool {
 	switch {
-	case v.looked() && last <= *v.at.Looked:
+	case v.looked() && last <= *v.at.Looked && !v.isUnread(last):
 		return true
 	case len(v.at.Covered) != 1:
 		return false
@@ -189,7 +201,11 @@ func (v *viewCoverage) covered() string {
 	var parts []string
 	spans := v.at.Covered
 	if v.looked() {
-		parts = append(parts, fmt.Sprintf("all that there was on %s", *v.at.Looked))
+		part := fmt.Sprintf("all that there was on %s", *v.at.Looked)
+		if v.unread != nil {
+			part += fmt.Sprintf(", which did not hold the loads that came since, with event times from %s on", *v.unread)
+		}
+		parts = append(parts, part)
 		spans = spans.Minus(offline.NewSpans(offline.Span{Start: math.MinInt64, End: *v.at.Looked}))
 	}
 	for _, s := range spans[:min(len(spans), most)] {

@@ -195,7 +195,7 @@ func TestCoverageOfManyRows(t *testing.T) {
 			v.Aggregation = &feature.Aggregation{Hop: time.Hour}
 		}
 		s := randomSpine(r, r.IntN(30))
-		c, err := w.builder.coverageAt(context.Background(), w.plan(), 3, false)
+		c, err := w.builder.coverageAt(context.Background(), w.plan(), 3, true, false)
 		if err != nil {
 			t.Fatal(err)
 		}

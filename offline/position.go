@@ -64,6 +64,38 @@ func At(ctx context.Context, q database.Querier, viewID, position int64) (ViewAt
 	return at, err
 }
 
+// Unread is the event time from which on loads into the landing sources of a view have rows that lie beyond all that its runs
+// up to a sequence saw: they came later, and no run that looks at all there is has been published since. nil: there are none.
+// Rows that came late, of times that runs did see, are not among them.
+func Unread(ctx context.Context, q database.Querier, v *feature.ViewVersion, seq int64) (from *feature.Time, err error) {
+	for _, source := range v.SourceVersions {
+		if source.Postgres != nil {
+			continue
+		}
+		var first *time.Time
+		err := q.QueryRow(ctx, `
+			WITH seen AS (
+				SELECT max((plan->'marks'->'sources'->>$1)::bigint) AS number FROM headwater.run
+				WHERE view_id = $2 AND seq <= $3 AND state = 'published' AND scope <> 'interval'
+			), last AS (
+				SELECT coalesce(max(event_time_max), '-infinity') AS event_time FROM headwater.load, seen
+				WHERE source = $1 AND load.number <= seen.number
+			)
+			SELECT min(greatest(l.event_time_min, last.event_time + interval '1 microsecond')) FROM headwater.load l, seen, last
+			WHERE l.source = $1 AND l.number > seen.number AND l.event_time_max > last.event_time
+				AND NOT EXISTS (SELECT FROM headwater.load e WHERE e.ends = l.id)`, source.Name, v.ID, seq).Scan(&first)
+		if err != nil {
+			return nil, err
+		}
+		if first != nil {
+			if t := feature.TimeOf(*first); from == nil || t < *from {
+				from = &t
+			}
+		}
+	}
+	return from, nil
+}
+
 // coveredAt is what the published runs of a view version covered up to a sequence.
 func coveredAt(ctx context.Context, q database.Querier, viewID, seq int64) (Spans, error) {
 	return ReadSpans(ctx, q, "r.spans", `FROM headwater.run r WHERE r.view_id = $1 AND r.seq <= $2 AND r.state = 'published'`, viewID, seq)
