@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"github.com/headwaterhq/headwater/feature"
 )
 
 // Principal is who asks. Immutable.
@@ -17,6 +19,9 @@ type Principal struct {
 	// roleSet is roleSetOf(Roles), or empty where nobody has computed it yet.
 	roleSet string
 }
+
+// Anonymous is every caller of a server that does not ask who calls. It has the built-in role.
+var Anonymous = &Principal{Name: "anonymous", Roles: []string{feature.AdminRole}, roleSet: feature.AdminRole}
 
 // roleSetOf is a text that stands for roles in their order. No role has a NUL in its name that was ever in Postgres.
 func roleSetOf(roles []string) string { return strings.Join(roles, "\x00") }

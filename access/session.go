@@ -27,6 +27,7 @@ type Session struct {
 	// last is the decision recorded last, and recorded all of them where there are several.
 	last     decision
 	decided  bool
+	byParts  bool
 	recorded map[decision]struct{}
 }
 
@@ -90,11 +91,21 @@ func (s *Session) SetEntities(n int) {
 // ReadID is the id under which an online read can be traced later, or empty in other calls.
 func (s *Session) ReadID() string { return s.readID }
 
-// Decided reports whether any decision was recorded.
+// Method is the gRPC method of the call.
+func (s *Session) Method() string { return s.method }
+
+// Decide says that what the call is about is decided on by sessions of its parts, such as the reads of a stream.
+func (s *Session) Decide() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byParts = true
+}
+
+// Decided reports whether any decision was recorded, or is left to sessions of the call's parts.
 func (s *Session) Decided() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.decided
+	return s.decided || s.byParts
 }
 
 // Require decides and records. nil: allowed. Else a PERMISSION_DENIED fault that names the permission and why it is

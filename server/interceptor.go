@@ -19,14 +19,19 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// GuardConfig is what a Guard works with. All fields are required.
+// GuardConfig is what a Guard works with. All fields are required, unless they say otherwise.
 type GuardConfig struct {
+	// Authenticator is nil where nobody is asked who calls: every call is access.Anonymous.
 	Authenticator *access.Authenticator
 	Policies      access.Policies
 	Audit         *access.AuditLog
 	// Service finds an applied service by NAME or NAME@VERSION, or returns nil. It is asked once per read of a service, so
 	// it must be fast.
 	Service func(ref string) *feature.ServiceVersion
+	// Reads bounds online reads. nil: nothing does.
+	Reads *admission
+	// Closing is closed when calls that go on for ever are to end. nil: never.
+	Closing <-chan struct{}
 	Log     *slog.Logger
 }
 
@@ -36,7 +41,9 @@ type GuardConfig struct {
 // any decision does not leave.
 type Guard struct {
 	GuardConfig
-	rules     map[string]*methodRule
+	rules map[string]*methodRule
+	// reads is the rule of GetFeatures, which reads on streams follow too.
+	reads     *methodRule
 	validator protovalidate.Validator
 }
 
@@ -50,7 +57,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the validation of requests: %w", err)
 	}
-	return &Guard{GuardConfig: c, rules: rules, validator: validator}, nil
+	return &Guard{GuardConfig: c, rules: rules, reads: rules[headwaterv1.OnlineService_GetFeatures_FullMethodName], validator: validator}, nil
 }
 
 // Options are the interceptors. Telemetry belongs before them, so that it sees what callers see, and a deadline behind them,
@@ -77,6 +84,13 @@ func (g *Guard) protectedUnary(ctx context.Context, request any, info *grpc.Unar
 	if err != nil {
 		return nil, err
 	}
+	if rule.action == access.ActionReadOnline && g.Reads != nil {
+		// Nothing is decided on, or recorded, of a read that is refused here: nothing is done about it.
+		if err := g.Reads.enter(ctx); err != nil {
+			return nil, err
+		}
+		defer g.Reads.leave()
+	}
 	response, err = g.handle(ctx, session, rule, request, next)
 	if err = g.tripwire(session, rule, err); err != nil {
 		return nil, withoutHiddenGuess(session, err)
@@ -101,7 +115,7 @@ func (g *Guard) protectedStream(server any, stream grpc.ServerStream, info *grpc
 	defer recovered(&err)
 	rule := g.rules[info.FullMethod]
 	if rule == nil && isExempt(info.FullMethod) {
-		return next(server, stream)
+		return next(server, untilClosing(stream, g.Closing))
 	}
 	ctx, session, err := g.authenticate(stream.Context(), info.FullMethod, rule)
 	if err != nil {
@@ -124,9 +138,11 @@ func (g *Guard) authenticate(ctx context.Context, method string, rule *methodRul
 	if p, ok := peer.FromContext(ctx); ok {
 		call.Address = access.AddressOf(p.Addr)
 	}
-	token, err := bearer(ctx)
-	if err == nil {
-		call.Principal, err = g.Authenticator.Authenticate(ctx, token)
+	var err error
+	if g.Authenticator == nil {
+		call.Principal = access.Anonymous
+	} else {
+		call.Principal, err = g.principal(ctx)
 	}
 	if call.Principal == nil {
 		call.Principal = &access.Principal{}
@@ -139,6 +155,15 @@ func (g *Guard) authenticate(ctx context.Context, method string, rule *methodRul
 		return nil, nil, g.refuse(session, rule, err)
 	}
 	return ctx, session, nil
+}
+
+// principal is who calls, as the token proves.
+func (g *Guard) principal(ctx context.Context) (*access.Principal, error) {
+	token, err := bearer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.Authenticator.Authenticate(ctx, token)
 }
 
 // bearer is the token of a call, or empty. What is wrong with the header is said without showing any of it, for it may

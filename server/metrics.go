@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -30,6 +31,35 @@ func newMetrics(pool *pgxpool.Pool) (*metrics, error) {
 	var err error
 	m.runs, err = materialize.NewMetrics(m.registry)
 	return m, err
+}
+
+// addServing adds what is known of online reads under load, and whether the server asks who calls.
+func (m *metrics) addServing(reads *admission, open bool) error {
+	gauge := func(name, help string, value func() float64) error {
+		return m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	return errors.Join(
+		gauge("headwater_reads_running", "Online reads that are worked on now.", func() float64 {
+			running, _, _ := reads.load()
+			return float64(running)
+		}),
+		gauge("headwater_reads_waiting", "Online reads that wait for their turn now.", func() float64 {
+			_, waiting, _ := reads.load()
+			return float64(waiting)
+		}),
+		m.registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "headwater_reads_refused_total", Help: "Online reads that were refused because too many ran and waited.",
+		}, func() float64 {
+			_, _, refused := reads.load()
+			return float64(refused)
+		})),
+		gauge("headwater_authentication", "1 where callers must say who they are, 0 where everybody may do everything.", func() float64 {
+			if open {
+				return 0
+			}
+			return 1
+		}),
+	)
 }
 
 // MetricsHandler answers scrapes of Prometheus. What cannot be had, such as gauges while Postgres is away, is left out and

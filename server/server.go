@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
@@ -55,6 +55,17 @@ type Config struct {
 	ResultsAge   time.Duration
 	// HistoryRetention is how long rows of the history that ended are kept when a collection does not say it. 0: it must.
 	HistoryRetention time.Duration
+	// Limits bound what callers may ask at once.
+	Limits Limits
+	// InsecureNoAuth lets everybody do everything: nobody is asked who calls, and no call is recorded.
+	InsecureNoAuth bool
+	// NoReflection hides from callers what services and methods there are.
+	NoReflection bool
+	// DrainDelay is how long Close goes on answering after it has told gRPC's health service that it does not serve, so that whoever
+	// spreads calls over servers can tell. 0: not at all.
+	DrainDelay time.Duration
+	// DrainTime is how long calls and runs may take to end after that. Default: 10 s.
+	DrainTime time.Duration
 	// Version of the binary, for manifests.
 	Version string
 	// Log is for what no caller hears of. Default slog.Default().
@@ -64,13 +75,11 @@ type Config struct {
 }
 
 const (
-	// maxMessage bounds a request. Larger data comes in streams of messages near 1 MiB.
-	maxMessage = 16 << 20
 	// writeBuffer is what is written to a connection at once, at most: it is shared by the connections, which have none while they
 	// have nothing to write.
 	writeBuffer = 128 << 10
-	// drainTime is how long calls and runs may take to end after a stop was asked for.
-	drainTime = 10 * time.Second
+	// defaultDrainTime is Config.DrainTime unless it is given.
+	defaultDrainTime = 10 * time.Second
 )
 
 // Server is one Headwater server: any number of them may share a Postgres and a Redis.
@@ -85,7 +94,8 @@ type Server struct {
 	materializer *materialize.Materializer
 	ingest       *ingestService
 	grpc         *grpc.Server
-	health       *health.Server
+	guard        *Guard
+	health       *healthReport
 	head         *head
 	served       *served
 	metrics      *metrics
@@ -136,10 +146,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.audit, err = access.OpenAuditLog(config.AuditDir, s.pool, access.AuditOptions{Log: config.Log}); err != nil {
+	if err := s.openAccess(); err != nil {
 		return nil, err
 	}
-	s.auth = access.NewAuthenticator(s.pool)
 	if s.metrics, err = newMetrics(s.pool); err != nil {
 		return nil, err
 	}
@@ -167,6 +176,21 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// openAccess prepares who may call, and where it is recorded.
+func (s *Server) openAccess() (err error) {
+	if s.config.InsecureNoAuth {
+		s.config.Log.Warn("THIS SERVER ASKS NOBODY WHO CALLS: whoever reaches its address may read, change and erase everything, and no " +
+			"call is recorded in the audit log; start it without --insecure-no-auth (HEADWATER_INSECURE_NO_AUTH, insecure_no_auth) to end that")
+		s.audit = access.NoAuditLog(s.pool)
+		return nil
+	}
+	if s.audit, err = access.OpenAuditLog(s.config.AuditDir, s.pool, access.AuditOptions{Log: s.config.Log}); err != nil {
+		return err
+	}
+	s.auth = access.NewAuthenticator(s.pool)
+	return nil
 }
 
 // reach is what there is to read for a view that may be new, for plans.
@@ -251,13 +275,19 @@ func auditEnded(ctx context.Context, tx pgx.Tx, r *materialize.Run) error {
 // serve makes the gRPC server with all services behind the Guard.
 func (s *Server) serve() error {
 	policies := access.CachedPolicies(s.registry.Catalog, (*registry.Catalog).Roles)
-	guard, err := NewGuard(GuardConfig{
-		Authenticator: s.auth, Policies: policies, Audit: s.audit, Service: s.service, Log: s.config.Log,
+	limits := s.config.Limits.withDefaults()
+	reads := limits.admission()
+	var err error
+	s.guard, err = NewGuard(GuardConfig{
+		Authenticator: s.auth, Policies: policies, Audit: s.audit, Service: s.service, Reads: reads, Closing: s.closing, Log: s.config.Log,
 	})
 	if err != nil {
 		return err
 	}
-	s.grpc = grpc.NewServer(append(guard.Options(), grpc.MaxRecvMsgSize(maxMessage), grpc.ForceServerCodecV2(grpccodec.New()),
+	if err := s.metrics.addServing(reads, s.auth == nil); err != nil {
+		return err
+	}
+	s.grpc = grpc.NewServer(append(append(s.guard.Options(), limits.options()...), grpc.ForceServerCodecV2(grpccodec.New()),
 		grpc.WriteBufferSize(writeBuffer), grpc.SharedWriteBuffer(true))...)
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
 		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
@@ -287,9 +317,11 @@ func (s *Server) serve() error {
 	})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))
-	s.health = health.NewServer()
-	healthv1.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
+	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)
+	healthv1.RegisterHealthServer(s.grpc, s.health.server)
+	if !s.config.NoReflection {
+		reflection.Register(s.grpc)
+	}
 	return CheckMethods(s.grpc.GetServiceInfo())
 }
 
@@ -312,24 +344,32 @@ func (s *Server) CreateAdminToken(ctx context.Context, principal string) (secret
 
 // AcceptsToken reports whether a token is taken now.
 func (s *Server) AcceptsToken(ctx context.Context, token string) bool {
+	if s.auth == nil {
+		return true
+	}
 	_, err := s.auth.Authenticate(ctx, strings.TrimSpace(token))
 	return err == nil
 }
 
-// Close lets calls and runs end, for a while, and closes everything. What a run could not finish is undone and taken up
-// again by the next server.
+// Close lets calls and runs end, for a while, and closes everything. First gRPC's health service says that the server does not
+// serve, then connections are told to go elsewhere, and calls that came end in peace. What a run could not finish is undone and
+// taken up again by the next server.
 func (s *Server) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	if s.health != nil {
+		s.health.drain()
+		s.linger()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.config.DrainTime, defaultDrainTime))
 	defer cancel()
 	s.closed.Do(func() { close(s.closing) })
 	var errs []error
-	if s.health != nil {
-		s.health.Shutdown()
-	}
 	if s.grpc != nil {
 		stop := context.AfterFunc(ctx, s.grpc.Stop)
 		s.grpc.GracefulStop()
 		stop()
+	}
+	if s.health != nil {
+		s.health.close()
 	}
 	if s.materializer != nil {
 		errs = append(errs, s.materializer.Stop(ctx))
@@ -357,4 +397,12 @@ func (s *Server) Close(ctx context.Context) error {
 		s.pool.Close()
 	}
 	return errors.Join(errs...)
+}
+
+// linger goes on answering for DrainDelay.
+func (s *Server) linger() {
+	select {
+	case <-s.closing:
+	case <-time.After(s.config.DrainDelay):
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/headwaterhq/headwater/access"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 // guardedStream decides on each message that comes in before the handler sees it, and lets none out before a decision.
@@ -82,4 +84,67 @@ func (s *guardedStream) refusal() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.refused
+}
+
+// endingStream ends when a server is about to: whoever watches its health would watch for ever.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *endingStream) Context() context.Context { return s.ctx }
+
+func untilClosing(stream grpc.ServerStream, closing <-chan struct{}) grpc.ServerStream {
+	ctx, cancel := context.WithCancel(stream.Context())
+	go func() {
+		defer cancel()
+		select {
+		case <-closing:
+		case <-ctx.Done():
+		}
+	}()
+	return &endingStream{stream, ctx}
+}
+
+// Read answers one read of a stream as if it were a call of its own: its token is looked at again, it has a read id of its own, waits
+// for its turn, is decided on, recorded and validated, and what comes out is a status. The context is that of the stream, which has
+// been decided on when this returns. It may be called concurrently.
+func (g *Guard) Read(
+	ctx context.Context, r *headwaterv1.GetFeaturesRequest,
+	next func(context.Context, *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error),
+) (*headwaterv1.GetFeaturesResponse, error) {
+	stream := access.SessionFrom(ctx)
+	response, err := g.protectedRead(ctx, stream, r, next)
+	if err != nil {
+		return nil, g.status(ctx, stream.Method(), err)
+	}
+	return response, nil
+}
+
+func (g *Guard) protectedRead(
+	ctx context.Context, stream *access.Session, r *headwaterv1.GetFeaturesRequest,
+	next func(context.Context, *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error),
+) (response *headwaterv1.GetFeaturesResponse, err error) {
+	defer recovered(&err)
+	rule := g.reads
+	ctx, session, err := g.authenticate(ctx, stream.Method(), rule)
+	stream.Decide()
+	if err != nil {
+		return nil, err
+	}
+	if g.Reads != nil {
+		if err := g.Reads.enter(ctx); err != nil {
+			return nil, err
+		}
+		defer g.Reads.leave()
+	}
+	if r == nil {
+		return nil, g.tripwire(session, rule, fault.New(fault.InvalidArgument, "the request does not hold to its rules").
+			Violating(fault.Violation{Field: "request", Description: "found nothing, expected a request"}))
+	}
+	answer, err := g.handle(ctx, session, rule, r, func(ctx context.Context, _ any) (any, error) { return next(ctx, r) })
+	if err = g.tripwire(session, rule, err); err != nil {
+		return nil, withoutHiddenGuess(session, err)
+	}
+	return answer.(*headwaterv1.GetFeaturesResponse), nil
 }

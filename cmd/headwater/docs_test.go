@@ -125,6 +125,10 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"HEADWATER_SOURCE_NAME_URL", "source_databases", "HEADWATER_RUN_CHUNK_WORKERS", "run_chunk_workers",
 		"HEADWATER_RESULTS_DIR", "HEADWATER_RESULTS_BYTES", "HEADWATER_RESULTS_DAYS", "results_dir", "results_bytes", "results_days",
 		"HEADWATER_HISTORY_RETENTION", "history_retention",
+		"HEADWATER_MAX_READS", "HEADWATER_MAX_WAITING_READS", "HEADWATER_READ_WAIT", "HEADWATER_MAX_REQUEST", "HEADWATER_MAX_ANSWER",
+		"max_reads", "max_waiting_reads", "read_wait", "max_request", "max_answer",
+		"HEADWATER_MAX_STREAMS", "HEADWATER_CONNECTION_AGE", "HEADWATER_DRAIN_DELAY", "HEADWATER_DRAIN_TIME", "HEADWATER_REFLECTION",
+		"max_streams", "connection_age", "drain_delay", "drain_time", "reflection", "HEADWATER_INSECURE_NO_AUTH", "insecure_no_auth",
 	} {
 		if !strings.Contains(text, "`"+word+"`") {
 			t.Errorf("docs/cli.md does not have %s", word)

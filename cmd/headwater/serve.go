@@ -39,6 +39,7 @@ type serveConfig struct {
 	RunChunkWorkers string `yaml:"run_chunk_workers"`
 	viewConfig      `yaml:",inline"`
 	resultsConfig   `yaml:",inline"`
+	callsConfig     `yaml:",inline"`
 	sourceConfig    `yaml:",inline"`
 }
 
@@ -53,7 +54,8 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention and source_databases", file, err)
+				"listen, audit_dir, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
+				"max_streams, connection_age, drain_delay, drain_time, reflection, insecure_no_auth and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -72,6 +74,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 	}
 	c.viewConfig.readEnvironment()
 	c.resultsConfig.readEnvironment()
+	c.callsConfig.readEnvironment()
 	c.sourceConfig.readEnvironment()
 	return c, nil
 }
@@ -102,6 +105,7 @@ func (c serveConfig) requirePostgres() error {
 
 func newServe(a *app) *cobra.Command {
 	var file string
+	var open bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a server on a given Postgres and Redis, until interrupted",
@@ -128,6 +132,19 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_RESULTS_DAYS     results_days     how many days one is kept (default 7)
   HEADWATER_HISTORY_RETENTION history_retention  how long rows of the history that ended are kept by headwater gc, such as 90d
                                               (default: each gc says it)
+  HEADWATER_MAX_READS         max_reads          how many online reads are worked on at once (default 64 for each processor)
+  HEADWATER_MAX_WAITING_READS max_waiting_reads  how many more wait for their turn; further ones are refused at once (default twice that)
+  HEADWATER_READ_WAIT         read_wait          how long one waits at most (default 1s)
+  HEADWATER_MAX_REQUEST       max_request        size of one message of a call (default 16MB)
+  HEADWATER_MAX_ANSWER        max_answer         size of one message of an answer (default 64MB)
+  HEADWATER_MAX_STREAMS       max_streams        how many calls one connection may have open (default 1000)
+  HEADWATER_CONNECTION_AGE    connection_age     after how long a connection is asked to be made anew (default 1h)
+  HEADWATER_DRAIN_DELAY       drain_delay        how long a server that is to end goes on taking calls after its health says that it
+                                                 does not serve (default 1s)
+  HEADWATER_DRAIN_TIME        drain_time         how long calls and runs may take to end after that (default 10s)
+  HEADWATER_REFLECTION        reflection         off: callers cannot ask what methods there are (default on)
+  HEADWATER_INSECURE_NO_AUTH  insecure_no_auth   on: nobody is asked who calls. Everybody may read, change and erase everything, and
+                                                 no call is recorded in the audit log (default off)
   HEADWATER_SOURCE_NAME_URL  source_databases a Postgres that sources may name; in the file a map from names to URLs. The user
                                               of the URL reads their tables
 
@@ -144,11 +161,16 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 			if c.RedisURL == "" {
 				return usagef("no Redis is given; set HEADWATER_REDIS_URL, or redis_url in the file that --config names")
 			}
+			if open {
+				c.InsecureNoAuth = "on"
+			}
 			return runServe(cmd.Context(), a, c)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
-		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, source_databases")
+		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
+		"connection_age, drain_delay, drain_time, reflection, insecure_no_auth, source_databases")
+	cmd.Flags().BoolVar(&open, "insecure-no-auth", false, "ask nobody who calls: whoever reaches the address may do everything, and no call is recorded")
 	return cmd
 }
 
@@ -177,7 +199,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
 		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	}
-	if err := c.resultsConfig.apply(&config); err != nil {
+	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config)); err != nil {
 		return err
 	}
 	profiles, err := wantsProfiles(c.MetricsProfiles)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
@@ -57,6 +58,8 @@ type Fault struct {
 	Violations []Violation
 	// Metadata is for programs: names and numbers from the message.
 	Metadata map[string]string
+	// RetryAfter is how long to wait before another try, where there is use in one. 0: nothing is known of that.
+	RetryAfter time.Duration
 	// Cause is for the log, and never leaves the server.
 	Cause error
 
@@ -109,6 +112,12 @@ func (f *Fault) With(key, value string) *Fault {
 		f.Metadata = map[string]string{}
 	}
 	f.Metadata[key] = value
+	return f
+}
+
+// Retrying says how long to wait before another try, and returns f.
+func (f *Fault) Retrying(after time.Duration) *Fault {
+	f.RetryAfter = after
 	return f
 }
 

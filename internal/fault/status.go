@@ -9,6 +9,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
@@ -53,7 +55,7 @@ func Code(r Reason) codes.Code {
 	return codes.Internal
 }
 
-// Status is the gRPC status of err: its code, ErrorInfo with the reason, BadRequest with the violations. A status passes
+// Status is the gRPC status of err: its code, ErrorInfo with the reason, RetryInfo, BadRequest with the violations. A status passes
 // unchanged, a context's end becomes its own code, and anything else is INTERNAL with the id given, under which the
 // caller of Status logs the error.
 func Status(err error, id string) *status.Status {
@@ -79,26 +81,20 @@ func Status(err error, id string) *status.Status {
 		Domain:   domain,
 		Metadata: f.Metadata,
 	}
-	if len(f.Violations) == 0 {
-		return withDetails(s, info, nil)
+	details := []protoadapt.MessageV1{info}
+	if f.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(f.RetryAfter)})
 	}
-	bad := &errdetails.BadRequest{}
-	for _, v := range f.Violations {
-		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
-			Field: v.Field, Description: v.Description, Reason: v.position(),
-		})
+	if len(f.Violations) > 0 {
+		bad := &errdetails.BadRequest{}
+		for _, v := range f.Violations {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
+				Field: v.Field, Description: v.Description, Reason: v.position(),
+			})
+		}
+		details = append(details, bad)
 	}
-	return withDetails(s, info, bad)
-}
-
-func withDetails(s *status.Status, info *errdetails.ErrorInfo, bad *errdetails.BadRequest) *status.Status {
-	var d *status.Status
-	var err error
-	if bad == nil {
-		d, err = s.WithDetails(info)
-	} else {
-		d, err = s.WithDetails(info, bad)
-	}
+	d, err := s.WithDetails(details...)
 	if err != nil {
 		return s
 	}
@@ -153,6 +149,8 @@ func FromError(err error) *Fault {
 				f.Reason = Reason(headwaterv1.ErrorReason_value[reasonPrefix+d.Reason])
 				f.Metadata = d.Metadata
 			}
+		case *errdetails.RetryInfo:
+			f.RetryAfter = d.GetRetryDelay().AsDuration()
 		case *errdetails.BadRequest:
 			for _, v := range d.FieldViolations {
 				file, line, column := parsePosition(v.Reason)
