@@ -10,8 +10,8 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
-// The echo that encodes has its answer as a message, and makes bytes of it each time, as fast as can be done of a message: without
-// reflection, by code written for it. A server that has values, and not bytes, can hardly do with less.
+// The echo has its answer as a message, and makes bytes of it each time, as fast as can be done of a message: without reflection,
+// by code written for it. A server that has values, and not bytes, can hardly do with less.
 
 // appendAnswer appends a response without provenance.
 func appendAnswer(dst []byte, a *headwaterv1.GetFeaturesResponse) []byte {

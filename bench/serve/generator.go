@@ -12,6 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/headwaterhq/headwater/bench/servers"
 )
 
@@ -281,12 +284,16 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// first is the first error that is not the end of the others' context.
+// first is the first error that is not merely that all callers were stopped because of another.
 func first(errs []error) (err error) {
 	for _, e := range errs {
-		if e != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		if e != nil && (err == nil || stopped(err)) {
 			err = e
 		}
 	}
 	return err
+}
+
+func stopped(err error) bool {
+	return errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled
 }

@@ -88,18 +88,17 @@ func (r *request) of(entities []int) {
 // grpcAsker asks a server of the contract.
 type grpcAsker struct {
 	connection *grpc.ClientConn
-	token      string
-	request    *request
-	answer     message
+	// headers have the token.
+	headers metadata.MD
+	request *request
+	answer  message
 	// length is of the answer where it is known, and not looked into; else 0.
 	length int
 }
 
 func (a *grpcAsker) call(ctx context.Context, entities []int, keep bool) error {
 	a.request.of(entities)
-	if a.token != "" {
-		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+a.token)
-	}
+	ctx = metadata.NewOutgoingContext(ctx, a.headers)
 	answer := message{keep: keep}
 	if err := a.connection.Invoke(ctx, getFeatures, &message{bytes: a.request.bytes}, &answer, grpc.ForceCodecV2(rawCodec{})); err != nil {
 		return err
@@ -154,7 +153,9 @@ func (all connectionsOf) ask(service, token string, lengths map[int]int) func(ca
 		if err != nil {
 			return failing{err}
 		}
-		return &grpcAsker{connection: all[caller%len(all)], token: token, request: r, length: lengths[entities]}
+		return &grpcAsker{
+			connection: all[caller%len(all)], headers: metadata.Pairs("authorization", "Bearer "+token), request: r, length: lengths[entities],
+		}
 	}
 }
 

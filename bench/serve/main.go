@@ -9,9 +9,10 @@
 // already and do not look into answers, but for one of each caller and measurement: its values are held to what was loaded, and
 // a wrong one fails the command.
 //
-//   - The echo is a process of its own: a gRPC server that passes bytes on, and answers each request with the bytes that
-//     the product answered to one of as many entities. Nothing over gRPC is faster. Another one has the answer as a message, which
-//     it encodes each time; ratios to it are printed.
+//   - The echo is a process of its own: a gRPC server that looks at nothing of a request but its length, has what the product
+//     answered to one of as many entities as a message, and encodes it by code written for it into the same bytes. It has the
+//     product's options of transport. No server that answers with values is faster.
+//   - Another echo passes the bytes on without encoding them. Ratios to it are printed beside the others.
 //   - The Redis floor is this process: the HMGETs that the product sends, with go-redis and its options, in pipelines of as many.
 //   - Feast's layout is a process of its own, with another Redis: a hash field per feature, called by a Murmur3 hash, that holds a
 //     protobuf message. It decodes them and answers the same contract with the same columns, with one pipeline for each request.
@@ -23,7 +24,8 @@
 //
 // The last line is JSON, with these figures, over the smaller number of entities:
 //
-//   - b1_vs_echo, b100_vs_echo: requests/s of the product, divided by those of the echo, at 1 and at 100 entities.
+//   - b1_vs_echo, b100_vs_echo: requests/s of the product, divided by those of the echo that encodes, at 1 and at
+//     100 entities.
 //   - b100_vs_redis: entities/s of the product at 100, divided by those of the Redis floor.
 //   - server_vs_redis_cpu: processor time of the product's server for an entity at 100, divided by that of its Redis meanwhile.
 //   - b100_vs_feast_layout: requests/s of the product at 100, divided by those of Feast's layout.
@@ -82,7 +84,7 @@ func main() {
 	flag.IntVar(&b.connections, "connections", 2, "gRPC connections they are spread over")
 	flag.StringVar(&b.profiles, "profile", "", "folder to write profiles of the server to, at 1 and at 100 entities, instead of measuring")
 	flag.DurationVar(&b.stay, "stay", 0, "how long to leave the servers running at the end, to look at them")
-	flag.StringVar(&as, "as", "", "what this process is, for processes that this command starts: echo, encoding or feast")
+	flag.StringVar(&as, "as", "", "what this process is, for processes that this command starts: echo, bytes or feast")
 	flag.StringVar(&listen, "listen", "", "where such a process answers")
 	flag.StringVar(&answers, "answers", "", "folder of the answers that the echo gives")
 	flag.Parse()
@@ -129,8 +131,8 @@ type bench struct {
 	token string
 	// loaded is how many entities are online.
 	loaded int
-	// product, echo, encoding, redis and feast are what is asked in turns.
-	product, echo, encoding, redis, feast *target
+	// product, echo, bytes, redis and feast are what is asked in turns.
+	product, echo, bytes, redis, feast *target
 	// closers end what was started for them, the last first.
 	closers []func() error
 	// samples are what was measured, cells those of them in the order in which they came.
@@ -183,10 +185,11 @@ func (b *bench) run(ctx context.Context) (err error) {
 	err = report.Run(ctx, b.only, []report.Part{
 		{Name: "closed", Do: b.closed}, {Name: "governed", Do: b.governed}, {Name: "open", Do: b.open}, {Name: "many", Do: b.manyEntities},
 	})
+	// What was measured before something failed is worth seeing.
+	b.table()
 	if err != nil {
 		return err
 	}
-	b.table()
 	fmt.Printf("\nall of it took %s\n", time.Since(began).Round(time.Second))
 	report.Stay(ctx, b.stay, b.servers.Postgres.URL(), b.servers.Address)
 	return json.NewEncoder(os.Stdout).Encode(b.result)
@@ -246,7 +249,7 @@ func (b *bench) startOthers(ctx context.Context) error {
 	for _, echo := range []struct {
 		as, name string
 		to       **target
-	}{{asEcho, "gRPC echo", &b.echo}, {asEncoding, "encoding echo", &b.encoding}} {
+	}{{asEcho, "gRPC echo", &b.echo}, {asBytes, "echo of bytes", &b.bytes}} {
 		p, err := b.startOther(ctx, echo.as)
 		if err != nil {
 			return err

@@ -19,11 +19,11 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
-// The servers that the product's is compared with are this program, started again: as says which.
+// The servers that the product's is compared with are this program, started again: -as says which.
 const (
-	asEcho     = "echo"
-	asEncoding = "encoding"
-	asFeast    = "feast"
+	asEcho  = "echo"
+	asBytes = "bytes"
+	asFeast = "feast"
 
 	// othersRedis is the environment's name for the Redis of Feast's layout: its URL has a password, and arguments are for every
 	// user of the machine to see.
@@ -51,16 +51,21 @@ func (b *bench) startOther(ctx context.Context, as string, environment ...string
 // answers is the folder of the answers that the echo gives.
 func (b *bench) answers() string { return filepath.Join(b.servers.Folder, "answers") }
 
+// transport are the options that the product's gRPC server has and that are not of what it does.
+func transport(more ...grpc.ServerOption) []grpc.ServerOption {
+	return append(more, grpc.WriteBufferSize(128<<10), grpc.SharedWriteBuffer(true), grpc.NumStreamWorkers(128))
+}
+
 // serveOther is what such a process does until it is told to end.
 func serveOther(ctx context.Context, as, listen, answers string) error {
 	var s *grpc.Server
 	switch as {
-	case asEcho, asEncoding:
-		e, err := newEcho(answers, as == asEncoding)
+	case asEcho, asBytes:
+		e, err := newEcho(answers, as == asEcho)
 		if err != nil {
 			return err
 		}
-		s = grpc.NewServer(grpc.ForceServerCodecV2(rawCodec{}))
+		s = grpc.NewServer(transport(grpc.ForceServerCodecV2(rawCodec{}))...)
 		s.RegisterService(&echoService, e)
 	case asFeast:
 		f, err := newFeast(ctx, os.Getenv(othersRedis))
@@ -68,10 +73,10 @@ func serveOther(ctx context.Context, as, listen, answers string) error {
 			return err
 		}
 		defer f.redis.Close()
-		s = grpc.NewServer()
+		s = grpc.NewServer(transport()...)
 		f.register(s)
 	default:
-		return fmt.Errorf("found %q, expected %s, %s or %s", as, asEcho, asEncoding, asFeast)
+		return fmt.Errorf("found %q, expected %s, %s or %s", as, asEcho, asBytes, asFeast)
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -94,7 +96,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 	}
 }
 
-// What the encoding echo sends is what the library would.
+// What the echo sends is what the library would.
 func TestAnswersAreEncoded(t *testing.T) {
 	a := answerOf([]int{3, nullEvery, 41})
 	a.ReadId, a.Service, a.ServiceVersion, a.Position, a.ServedAt = "r", serviceName, 3, 300, timestamppb.New(dayOne.Add(5))
@@ -155,5 +157,15 @@ func TestAWrongAnswerFailsAMeasurement(t *testing.T) {
 	target := &target{name: "counter", ask: func(int, int) asker { return counter{calls: &calls, checks: &checks, wrong: wrong} }}
 	if _, err := measure(t.Context(), target, load{batch: 1, among: 10, callers: 2, measured: 100 * time.Millisecond}); !errors.Is(err, wrong) {
 		t.Errorf("found %v, expected %v", err, wrong)
+	}
+}
+
+func TestTheErrorThatStoppedTheOthersIsTold(t *testing.T) {
+	refused := status.Error(codes.ResourceExhausted, "too many reads")
+	if err := first([]error{nil, status.Error(codes.Canceled, "context canceled"), refused, context.Canceled}); !errors.Is(err, refused) {
+		t.Errorf("found %v, expected %v", err, refused)
+	}
+	if err := first([]error{nil, nil}); err != nil {
+		t.Errorf("found %v, expected none", err)
 	}
 }
