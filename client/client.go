@@ -47,6 +47,7 @@ type Client struct {
 	Datasets        headwaterv1.DatasetServiceClient
 	Retention       headwaterv1.RetentionServiceClient
 	Lineage         headwaterv1.LineageServiceClient
+	Reads           headwaterv1.ReadLogServiceClient
 	Access          headwaterv1.AccessServiceClient
 
 	connection *grpc.ClientConn
@@ -85,6 +86,7 @@ func Dial(server, token string, options Options) (*Client, error) {
 	c.Datasets = headwaterv1.NewDatasetServiceClient(connection)
 	c.Retention = headwaterv1.NewRetentionServiceClient(connection)
 	c.Lineage = headwaterv1.NewLineageServiceClient(connection)
+	c.Reads = headwaterv1.NewReadLogServiceClient(connection)
 	c.Access = headwaterv1.NewAccessServiceClient(connection)
 	return c, nil
 }

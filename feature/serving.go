@@ -2,6 +2,7 @@ package feature
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +61,14 @@ func (l ReadLog) Share() (float64, error) {
 		return 0, fmt.Errorf("found %q, expected all, or sample and a share between 0 and 1, such as sample 0.01", string(l))
 	}
 	return share, nil
+}
+
+// sensitiveTags are the tags of join keys, features and request inputs whose values the read log holds as keyed hashes only.
+var sensitiveTags = []string{"pii", "sensitive"}
+
+// Sensitive reports whether a column has a tag that keeps its values out of the read log.
+func (c *Column) Sensitive() bool {
+	return slices.ContainsFunc(c.Tags, func(tag string) bool { return slices.Contains(sensitiveTags, tag) })
 }
 
 func (v *validation) freshness(view *View) {

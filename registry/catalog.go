@@ -119,6 +119,9 @@ func (c *Catalog) VersionsOf(view string) []*feature.ViewVersion { return c.view
 // ViewVersions are all versions of all views, by name and version, those that were removed too.
 func (c *Catalog) ViewVersions() []*feature.ViewVersion { return c.views.all() }
 
+// ServiceVersions are all versions of all services, by name and version, those that were removed too.
+func (c *Catalog) ServiceVersions() []*feature.ServiceVersion { return c.services.all() }
+
 // Services are the newest versions, as Entities are.
 func (c *Catalog) Services() []*feature.ServiceVersion {
 	return inUse(c, c.services, feature.KindService)

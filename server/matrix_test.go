@@ -105,8 +105,13 @@ var matrix = map[string]matrixRow{
 	"OnlineService/StreamFeatures": {
 		&headwaterv1.StreamFeaturesRequest{Id: 1, Request: features("delay_model_v1")}, access.ActionReadOnline, "service:delay_model_v1", "model",
 	},
-	"RegistryService/Plan":  {&headwaterv1.PlanRequest{}, access.ActionRegister, "catalog:*", "engineer"},
-	"RegistryService/Apply": {&headwaterv1.ApplyRequest{}, access.ActionRegister, "catalog:*", "engineer"},
+	"ReadLogService/GetRead": {&headwaterv1.GetReadRequest{ReadId: "r"}, access.ActionReadLineage, "service:open_service", ""},
+	"ReadLogService/ListReads": {
+		&headwaterv1.ListReadsRequest{Service: "open_service"}, access.ActionReadLineage, "service:open_service", "",
+	},
+	"ReadLogService/VerifyRead": {&headwaterv1.VerifyReadRequest{ReadId: "r"}, access.ActionReadOffline, "service:open_service", "scientist"},
+	"RegistryService/Plan":      {&headwaterv1.PlanRequest{}, access.ActionRegister, "catalog:*", "engineer"},
+	"RegistryService/Apply":     {&headwaterv1.ApplyRequest{}, access.ActionRegister, "catalog:*", "engineer"},
 	"RegistryService/ListDefinitions": {
 		&headwaterv1.ListDefinitionsRequest{Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW}, access.ActionList, "view:*", "engineer scientist",
 	},

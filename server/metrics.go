@@ -11,12 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/readlog"
 )
 
 // metrics is what this server tells Prometheus.
 type metrics struct {
 	registry *prometheus.Registry
 	runs     *materialize.Metrics
+	reads    *readlog.Metrics
 }
 
 func newMetrics(pool *pgxpool.Pool) (*metrics, error) {
@@ -29,7 +31,10 @@ func newMetrics(pool *pgxpool.Pool) (*metrics, error) {
 		}
 	}
 	var err error
-	m.runs, err = materialize.NewMetrics(m.registry)
+	if m.runs, err = materialize.NewMetrics(m.registry); err != nil {
+		return nil, err
+	}
+	m.reads, err = readlog.NewMetrics(m.registry)
 	return m, err
 }
 

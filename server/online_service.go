@@ -31,6 +31,7 @@ type onlineService struct {
 	head     *head
 	served   *served
 	plans    planCache
+	log      *readLogger
 }
 
 // compiledPlan is a read plan with what the online store made of it.

@@ -7,6 +7,7 @@ import (
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/readlog"
 	"github.com/headwaterhq/headwater/registry"
 )
 
@@ -17,6 +18,7 @@ type retentionService struct {
 	pool         *pgxpool.Pool
 	materializer *materialize.Materializer
 	datasets     *datasetService
+	reads        *readlog.Log
 	// historyRetention is how long rows that ended are kept where a call does not say it; 0: it must.
 	historyRetention time.Duration
 	step             steps

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ import (
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
+	"github.com/headwaterhq/headwater/readlog"
 	"github.com/headwaterhq/headwater/registry"
 )
 
@@ -42,6 +44,12 @@ type Config struct {
 	SourceDatabases map[string]string
 	// AuditDir is a folder of this process's own, where audit records are kept until they are in Postgres.
 	AuditDir string
+	// ReadLogDir is a folder of this process's own, where online reads that are logged are kept until they are in Postgres. Empty:
+	// AuditDir with `-reads` behind it.
+	ReadLogDir string
+	// ReadLogBytes bounds the room there, ReadLogRetention how long reads are kept in Postgres. 0: as readlog.Options says.
+	ReadLogBytes     int64
+	ReadLogRetention time.Duration
 	// ViewBounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
 	ViewBounds offline.Bounds
 	// RunChunkWorkers is how many chunks of one run are worked on at once. 0: as materialize.Config says.
@@ -90,6 +98,7 @@ type Server struct {
 	databases    *offline.Databases
 	registry     *registry.Registry
 	audit        *access.AuditLog
+	reads        *readlog.Log
 	auth         *access.Authenticator
 	materializer *materialize.Materializer
 	ingest       *ingestService
@@ -114,6 +123,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	if config.RedisPrefix == "" {
 		config.RedisPrefix = online.DefaultPrefix
+	}
+	if config.ReadLogDir == "" {
+		config.ReadLogDir = filepath.Clean(config.AuditDir) + "-reads"
 	}
 	if err := online.CheckPrefix(config.RedisPrefix); err != nil {
 		return nil, err
@@ -150,6 +162,12 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(s.pool); err != nil {
+		return nil, err
+	}
+	s.reads, err = readlog.Open(ctx, config.ReadLogDir, s.pool, readlog.Options{
+		Bytes: config.ReadLogBytes, Retention: config.ReadLogRetention, Log: config.Log, Metrics: s.metrics.reads,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := s.keepResults(); err != nil {
@@ -303,7 +321,7 @@ func (s *Server) serve() error {
 	})
 	headwaterv1.RegisterOnlineServiceServer(s.grpc, &onlineService{
 		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
-		served: s.served,
+		served: s.served, log: &readLogger{reads: s.reads, registry: s.registry},
 	})
 	builder := dataset.NewBuilder(s.pool, s.config.Version)
 	builder.Keep(s.kept)
@@ -312,9 +330,10 @@ func (s *Server) serve() error {
 	}
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, datasets)
 	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{
-		registry: s.registry, pool: s.pool, materializer: s.materializer, datasets: datasets, historyRetention: s.config.HistoryRetention,
+		registry: s.registry, pool: s.pool, materializer: s.materializer, datasets: datasets, reads: s.reads, historyRetention: s.config.HistoryRetention,
 		step: s.config.Reached,
 	})
+	headwaterv1.RegisterReadLogServiceServer(s.grpc, &readLogService{registry: s.registry, pool: s.pool, reads: s.reads})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)
@@ -386,6 +405,9 @@ func (s *Server) Close(ctx context.Context) error {
 	s.sweeping.Wait()
 	if s.audit != nil {
 		errs = append(errs, s.audit.Close())
+	}
+	if s.reads != nil {
+		errs = append(errs, s.reads.Close())
 	}
 	if s.registry != nil {
 		s.registry.Close()

@@ -99,6 +99,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 		return err
 	}
 	config.PostgresURL, config.RedisURL, config.AuditDir, config.Log = stores.postgres.URL(), stores.redis.URL(), filepath.Join(dir, "audit"), log
+	config.ReadLogDir = filepath.Join(dir, "reads")
 	s, err := server.Open(ctx, config)
 	if err != nil {
 		return err

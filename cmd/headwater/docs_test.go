@@ -129,6 +129,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"max_reads", "max_waiting_reads", "read_wait", "max_request", "max_answer",
 		"HEADWATER_MAX_STREAMS", "HEADWATER_CONNECTION_AGE", "HEADWATER_DRAIN_DELAY", "HEADWATER_DRAIN_TIME", "HEADWATER_REFLECTION",
 		"max_streams", "connection_age", "drain_delay", "drain_time", "reflection", "HEADWATER_INSECURE_NO_AUTH", "insecure_no_auth",
+		"HEADWATER_READ_LOG_DIR", "HEADWATER_READ_LOG_BYTES", "HEADWATER_READ_LOG_RETENTION", "read_log_dir", "read_log_bytes", "read_log_retention",
 	} {
 		if !strings.Contains(text, "`"+word+"`") {
 			t.Errorf("docs/cli.md does not have %s", word)

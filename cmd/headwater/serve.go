@@ -38,6 +38,7 @@ type serveConfig struct {
 	// RunChunkWorkers is how many chunks of one run are worked on at once (HEADWATER_RUN_CHUNK_WORKERS). Empty: two.
 	RunChunkWorkers string `yaml:"run_chunk_workers"`
 	viewConfig      `yaml:",inline"`
+	readLogConfig   `yaml:",inline"`
 	resultsConfig   `yaml:",inline"`
 	callsConfig     `yaml:",inline"`
 	sourceConfig    `yaml:",inline"`
@@ -54,7 +55,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
+				"listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
 				"max_streams, connection_age, drain_delay, drain_time, reflection, insecure_no_auth and source_databases", file, err)
 		}
 	}
@@ -73,6 +74,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		}
 	}
 	c.viewConfig.readEnvironment()
+	c.readLogConfig.readEnvironment()
 	c.resultsConfig.readEnvironment()
 	c.callsConfig.readEnvironment()
 	c.sourceConfig.readEnvironment()
@@ -118,6 +120,10 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_LISTEN        listen        address to answer on (default 127.0.0.1:7411)
   HEADWATER_AUDIT_DIR     audit_dir     folder of this process's own, which outlives it, for audit records on their way to
                                         Postgres (default headwater-audit)
+  HEADWATER_READ_LOG_DIR       read_log_dir        folder of this process's own, which outlives it, for reads of services with a log on
+                                        their way to Postgres (default: the audit folder's name with -reads behind it)
+  HEADWATER_READ_LOG_BYTES     read_log_bytes      room for them there (default 1GB)
+  HEADWATER_READ_LOG_RETENTION read_log_retention  how long they are kept in Postgres, in whole days (default 90d)
   HEADWATER_METRICS_LISTEN metrics_listen address to answer Prometheus on, at /metrics; anyone who reaches it may read the names of
                                         views and how their runs fare (default none)
   HEADWATER_METRICS_PROFILES metrics_profiles  on: profiles of the process, for Go's tools, there too, at /debug/pprof/ (default off)
@@ -167,7 +173,7 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 			return runServe(cmd.Context(), a, c)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
 		"connection_age, drain_delay, drain_time, reflection, insecure_no_auth, source_databases")
 	cmd.Flags().BoolVar(&open, "insecure-no-auth", false, "ask nobody who calls: whoever reaches the address may do everything, and no call is recorded")
@@ -200,6 +206,9 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	}
 	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config)); err != nil {
+		return err
+	}
+	if err := c.readLogConfig.apply(&config); err != nil {
 		return err
 	}
 	profiles, err := wantsProfiles(c.MetricsProfiles)

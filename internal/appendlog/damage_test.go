@@ -126,7 +126,7 @@ func TestDamageIsNamed(t *testing.T) {
 				return append(append(b[:o[1]], h...), byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum))
 			},
 			func(o []int) int64 { return int64(o[1]) },
-			"record 2 has a payload of 0 bytes, expected 1 to 1048576",
+			"record 2 has a payload of 0 bytes, expected 1 to 16777216",
 		},
 		{
 			"magic",

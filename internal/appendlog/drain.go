@@ -99,6 +99,22 @@ func (l *Log) readBatch(end int64) ([]Record, cursor, error) {
 	return batch, cursor{segment: at.segment, offset: d.offset, number: d.number}, nil
 }
 
+// Trim deletes what was delivered also of the last segment, where nothing in the log is undelivered: a new segment takes its place.
+func (l *Log) Trim() error {
+	l.draining <- struct{}{}
+	defer func() { <-l.draining }()
+	l.mu.Lock()
+	err := l.usable()
+	if err == nil && l.drained.number == l.next && l.active().size > segmentHeaderSize {
+		err = l.rotate()
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return l.removeDrained()
+}
+
 // removeDrained counts what was delivered, and deletes the segments that hold nothing undelivered, but never the last: it holds the numbering.
 func (l *Log) removeDrained() error {
 	l.mu.Lock()

@@ -453,6 +453,16 @@ func (l *Log) Pending() int64 {
 	return l.next - l.delivered
 }
 
+// Bytes is the room that the log's segments take on the disk, with what was delivered and not deleted yet.
+func (l *Log) Bytes() (size int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.segments {
+		size += l.segments[i].size
+	}
+	return size
+}
+
 // Close syncs and closes the log, and waits for a Drain that runs. Records that were not drained stay for the next Open.
 func (l *Log) Close() error {
 	l.draining <- struct{}{}

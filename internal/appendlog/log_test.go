@@ -246,7 +246,7 @@ func TestPayloadBounds(t *testing.T) {
 	l := open(t, t.TempDir(), Options{})
 	for _, size := range []int{0, MaxPayload + 1} {
 		_, err := l.Append(make([]byte, size))
-		if want := fmt.Sprintf("found a payload of %d bytes, expected 1 to 1048576", size); err == nil || err.Error() != want {
+		if want := fmt.Sprintf("found a payload of %d bytes, expected 1 to 16777216", size); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
@@ -349,4 +349,44 @@ func TestGoldenDirectory(t *testing.T) {
 	}
 	wantEqual(t, "drained", drain(t, l), []string{"42=second", "43=\x00\xff"})
 	wantEqual(t, "numbers", appendAll(t, l, "fourth"), []int64{44})
+}
+
+func TestTrim(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, Options{})
+	files := func() (names []string) {
+		found, err := filepath.Glob(filepath.Join(dir, "*.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			names = append(names, filepath.Base(f))
+		}
+		return names
+	}
+	trim := func() {
+		if err := l.Trim(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trim()
+	wantEqual(t, "segments of an empty log", files(), []string{"00000000000000000001.log"})
+	appendAll(t, l, "a", "b")
+	trim()
+	wantEqual(t, "segments with what is undelivered", files(), []string{"00000000000000000001.log"})
+	if l.Bytes() != segmentHeaderSize+2*(recordHeaderSize+1) {
+		t.Errorf("found %d bytes", l.Bytes())
+	}
+	wantEqual(t, "drained", drain(t, l), []string{"1=a", "2=b"})
+	trim()
+	trim()
+	wantEqual(t, "segments", files(), []string{"00000000000000000003.log"})
+	wantEqual(t, "numbers", appendAll(t, l, "c"), []int64{3})
+	wantEqual(t, "drained after", drain(t, l), []string{"3=c"})
+	trim()
+	closeLog(t, l)
+	l = open(t, dir, Options{})
+	wantEqual(t, "numbers of the log opened again", appendAll(t, l, "d"), []int64{4})
+	wantEqual(t, "drained again", drain(t, l), []string{"4=d"})
+	closeLog(t, l)
 }

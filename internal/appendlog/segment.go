@@ -18,7 +18,7 @@ const (
 	recordHeaderSize  = 12
 
 	// MaxPayload is the longest payload of a record, in bytes.
-	MaxPayload = 1 << 20
+	MaxPayload = 16 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

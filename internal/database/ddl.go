@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -77,6 +78,27 @@ func CreateTable(ctx context.Context, tx pgx.Tx, t Table) error {
 	}
 	if _, err := tx.Exec(ctx, create+name+" ("+t.Columns+")"); err != nil {
 		return Fault(fmt.Errorf("create %s table %s: %w", t.Kind, name, err))
+	}
+	return nil
+}
+
+// Partition is a part of a table that holds the rows whose partition key, a date, is Day in UTC.
+type Partition struct {
+	Schema, Table string
+	Day           time.Time
+}
+
+// Name is `TABLE_YYYYMMDD`.
+func (p Partition) Name() string { return p.Table + "_" + p.Day.UTC().Format("20060102") }
+
+// CreatePartition makes the partition in tx, where there is none. The partitioned table is local to one node, as its partitions are.
+func CreatePartition(ctx context.Context, tx pgx.Tx, p Partition) error {
+	from := p.Day.UTC().Truncate(24 * time.Hour)
+	_, err := tx.Exec(ctx, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM ('%s') TO ('%s')",
+		pgx.Identifier{p.Schema, p.Name()}.Sanitize(), pgx.Identifier{p.Schema, p.Table}.Sanitize(),
+		from.Format(time.DateOnly), from.Add(24*time.Hour).Format(time.DateOnly)))
+	if err != nil {
+		return Fault(fmt.Errorf("create partition %s: %w", p.Name(), err))
 	}
 	return nil
 }

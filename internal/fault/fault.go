@@ -44,6 +44,7 @@ const (
 	Unimplemented       = headwaterv1.ErrorReason_ERROR_REASON_UNIMPLEMENTED
 	Internal            = headwaterv1.ErrorReason_ERROR_REASON_INTERNAL
 	ServerUnavailable   = headwaterv1.ErrorReason_ERROR_REASON_SERVER_UNAVAILABLE
+	ReadLogUnavailable  = headwaterv1.ErrorReason_ERROR_REASON_READ_LOG_UNAVAILABLE
 )
 
 // Fault is an error for a caller.

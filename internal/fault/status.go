@@ -45,6 +45,7 @@ var codeOf = map[Reason]codes.Code{
 	Unimplemented:       codes.Unimplemented,
 	Internal:            codes.Internal,
 	ServerUnavailable:   codes.Unavailable,
+	ReadLogUnavailable:  codes.Unavailable,
 }
 
 // Code is the gRPC code of a reason.

@@ -47,7 +47,7 @@ var layers = []layer{
 	{name: "files", folders: []string{"definition"}, knows: []string{"domain", "plan", "contract", "internal"}},
 	{
 		name:    "engine",
-		folders: []string{"registry", "offline", "online", "access", "lineage", "quality", "retention"},
+		folders: []string{"registry", "offline", "online", "access", "lineage", "quality", "retention", "readlog"},
 		knows:   []string{"domain", "plan", "contract", "internal", "files"},
 		apart:   true,
 	},

@@ -219,6 +219,12 @@ class AuditUnavailableError(HeadwaterError):
     reason = "AUDIT_UNAVAILABLE"
 
 
+class ReadLogUnavailableError(HeadwaterError):
+    """The service keeps all of its reads, and the server could not keep this one, so it did not answer."""
+
+    reason = "READ_LOG_UNAVAILABLE"
+
+
 class SchemaVersionError(HeadwaterError):
     """The server's database has another schema than the server."""
 
