@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -225,5 +226,31 @@ func TestChunkWorkersAreANumber(t *testing.T) {
 		if err == nil || err.Error() != want {
 			t.Errorf("found %v, expected %s", err, want)
 		}
+	}
+}
+
+// A server that was told to ask nobody who calls says so, keeps no folder for an audit, and lets anybody in.
+func TestServeThatAsksNobody(t *testing.T) {
+	t.Parallel()
+	postgres, redis := testenv.PostgresURL(t), testenv.RedisURL(t)
+	if r := runProgram(t, []string{"HEADWATER_POSTGRES_URL=" + postgres}, "migrate"); r.code != exitDone {
+		t.Fatalf("migrate: found status %d and %s", r.code, r.err)
+	}
+	address, folder := freeAddress(t), filepath.Join(t.TempDir(), "audit")
+	s := launch(t, program(t, []string{
+		"HEADWATER_POSTGRES_URL=" + postgres, "HEADWATER_REDIS_URL=" + redis, "HEADWATER_LISTEN=" + address, "HEADWATER_AUDIT_DIR=" + folder,
+		"HEADWATER_DRAIN_DELAY=0s",
+	}, "serve", "--insecure-no-auth"), func() bool { return headwater("list", "roles", "--server", address).code == exitDone })
+	if said := s.said(t); !strings.Contains(said, `"level":"WARN","msg":"THIS SERVER ASKS NOBODY WHO CALLS: whoever reaches its address may read, `) {
+		t.Errorf("the log does not say so: %s", said)
+	}
+	if r := headwater("token", "list", "--server", address); r.code != exitDone {
+		t.Errorf("found status %d and %s", r.code, r.err)
+	}
+	if code := s.signal(t, syscall.SIGTERM); code != exitDone {
+		t.Errorf("found status %d at the end, expected %d", code, exitDone)
+	}
+	if _, err := os.Stat(folder); !os.IsNotExist(err) {
+		t.Errorf("found a folder for an audit: %v", err)
 	}
 }
