@@ -306,7 +306,7 @@ func (s *Server) serve() error {
 		return err
 	}
 	s.grpc = grpc.NewServer(append(append(s.guard.Options(), limits.options()...), grpc.ForceServerCodecV2(grpccodec.New()),
-		grpc.WriteBufferSize(writeBuffer), grpc.SharedWriteBuffer(true))...)
+		grpc.WriteBufferSize(writeBuffer))...)
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
 		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
 	})
