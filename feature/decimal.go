@@ -231,6 +231,15 @@ func brief(s string) string {
 	return s
 }
 
+// AppendDecimal appends the text of a value of the decimal type t; that of NULL is zero's.
+func AppendDecimal(dst []byte, t Type, v Value) []byte {
+	var c Int128
+	if !v.IsNull() {
+		c = v.Decimal()
+	}
+	return formatDecimal(dst, c, t.Scale())
+}
+
 // formatDecimal appends c / 10^scale with exactly scale digits behind the point.
 func formatDecimal(dst []byte, c Int128, scale int) []byte {
 	if c.Sign() < 0 {

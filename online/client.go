@@ -83,6 +83,8 @@ func (options Options) apply(o *redis.Options) {
 	o.MaxRetries = retries
 	o.MinRetryBackoff, o.MaxRetryBackoff = minRetryBackoff, maxRetryBackoff
 	o.DialerRetries = dialRetries
+	// Nothing that is asked has another answer in RESP3, where each reply is looked at for notifications that may stand before it.
+	o.Protocol = 2
 	// Neither is known to Redis 7.0: each would be one more command, refused, per connection.
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -106,6 +108,7 @@ func openCluster(ctx context.Context, o *redis.Options, addresses []string) (red
 		DialTimeout:                o.DialTimeout,
 		ReadTimeout:                o.ReadTimeout,
 		WriteTimeout:               o.WriteTimeout,
+		Protocol:                   o.Protocol,
 		ContextTimeoutEnabled:      o.ContextTimeoutEnabled,
 		MaxRedirects:               retries,
 		MinRetryBackoff:            o.MinRetryBackoff,
@@ -127,12 +130,17 @@ func openCluster(ctx context.Context, o *redis.Options, addresses []string) (red
 
 // saysCluster asks a server for its mode. One that does not know the question is no cluster.
 func saysCluster(ctx context.Context, client *redis.Client) bool {
-	hello, err := client.Do(ctx, "HELLO").Result()
+	// A name and a value in turns.
+	hello, err := client.Do(ctx, "HELLO").Slice()
 	if err != nil {
 		return false
 	}
-	fields, ok := hello.(map[any]any)
-	return ok && fields["mode"] == "cluster"
+	for i := 0; i+1 < len(hello); i += 2 {
+		if hello[i] == "mode" {
+			return hello[i+1] == "cluster"
+		}
+	}
+	return false
 }
 
 // parseURL takes the hosts apart itself, as a URL has one only, and leaves the rest to the client. Its messages quote

@@ -5,7 +5,7 @@
 // drawn byte by byte in docs/format/online-row.md, and golden vectors under testdata hold it still.
 //
 // It may import feature, read and the internal packages, and no other engine or slice. It knows nothing of definitions
-// files, Postgres, principals or the wire.
+// files, Postgres or principals.
 //
 // A tombstone is never removed. It is all that keeps older rows out: a writer that read an older sequence, and was stopped
 // before it wrote or whose bytes are still under way, is seen by nobody, whatever Postgres says of loads and leases, and its row
@@ -16,6 +16,9 @@
 //
 // In a Redis Cluster go-redis sends what is of one node in one pipeline. A script runs per slot there, and so about once per
 // row, which is why Writer.Add has none.
+//
+// A Lookup is one read. What it finds stays packed until it is written into an answer, column by column, or unpacked for what
+// needs values. Of the wire it knows how internal/wire writes a vector of values, and no more.
 //
 // Invariant: a row is replaced only by one that is not older in (epoch, seq, event time, available at), whatever the
 // order and number of writers; and what a reader makes of a row is what the point-in-time rule says at its time.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -20,6 +21,8 @@ type Layout struct {
 	slots []slot
 	// tail is where the bytes of strings and of what else has no fixed length begin: the length of a row without any.
 	tail int
+	// checked are the columns of which not all bytes are a value.
+	checked []int
 }
 
 type slot struct {
@@ -51,6 +54,9 @@ func NewLayout(stored []feature.Column) *Layout {
 		s.form, s.size = formOf(c.Type)
 		l.slots[i] = s
 		l.tail += s.size
+		if s.form != formFixed {
+			l.checked = append(l.checked, i)
+		}
 	}
 	return l
 }
@@ -179,6 +185,77 @@ func (l *Layout) Decode(row string, values []feature.Value) (Header, error) {
 	return h, nil
 }
 
+// Check is Decode without the values: its error is Decode's.
+func (l *Layout) Check(row string) (h Header, err error) {
+	if err := l.check(row, &h); err != nil {
+		return Header{}, err
+	}
+	return h, nil
+}
+
+// check is Check into h. After an error h holds nothing of use.
+func (l *Layout) check(row string, h *Header) error {
+	if err := h.decode(row); err != nil || h.Tombstone {
+		return err
+	}
+	if err := l.checkFixed(row); err != nil {
+		return err
+	}
+	if !l.holds(row) {
+		// Decode says what is wrong with it.
+		_, err := l.Decode(row, make([]feature.Value, len(l.slots)))
+		return err
+	}
+	return nil
+}
+
+// holds reports whether a row that passed checkFixed is one that Decode takes.
+func (l *Layout) holds(row string) bool {
+	for b := range (len(l.slots) + 7) / 8 {
+		for nulls := row[headerSize+b]; nulls != 0; nulls &= nulls - 1 {
+			s := &l.slots[8*b+bits.TrailingZeros8(nulls)]
+			for at := s.offset; at < s.offset+s.size; at++ {
+				if row[at] != 0 {
+					return false
+				}
+			}
+		}
+	}
+	next := uint64(l.tail)
+	for _, i := range l.checked {
+		if l.null(row, i) {
+			continue
+		}
+		s := &l.slots[i]
+		switch s.form {
+		case formBool:
+			if row[s.offset] > 1 {
+				return false
+			}
+		case formTail:
+			place := uint64At(row, s.offset)
+			begin, end := uint64(l.tail)+place>>32, uint64(l.tail)+place>>32+place&math.MaxUint32
+			if begin != next || end > uint64(len(row)) {
+				return false
+			}
+			next = end
+			if s.typ == feature.TypeString && checkText(row[begin:end]) != nil {
+				return false
+			}
+			if s.typ.IsList() {
+				if _, err := feature.Unpack(s.typ, row[begin:end]); err != nil {
+					return false
+				}
+			}
+		default:
+			if _, err := s.wideValue(row[s.offset : s.offset+s.size]); err != nil {
+				return false
+			}
+		}
+	}
+	return next == uint64(len(row))
+}
+
 // Value unpacks column i of a row that is not a tombstone, and looks at no other. It may share the row's memory.
 func (l *Layout) Value(row string, i int) (feature.Value, error) {
 	h, err := DecodeHeader(row)
@@ -290,6 +367,9 @@ func (l *Layout) tailValue(row string, s *slot) (feature.Value, error) {
 // checkText is feature.CheckText without the text in the message: what a row holds is data under policy, and an error is
 // not.
 func checkText(s string) error {
+	if isPlain(s) {
+		return nil
+	}
 	if !utf8.ValidString(s) {
 		return errors.New("found invalid UTF-8, expected UTF-8 text")
 	}
@@ -297,4 +377,21 @@ func checkText(s string) error {
 		return errors.New("found a NUL character, expected text without one")
 	}
 	return nil
+}
+
+// isPlain reports whether s is of ASCII without NUL, as most texts are, eight characters at a time.
+func isPlain(s string) bool {
+	const high, ones = 0x8080808080808080, 0x0101010101010101
+	for ; len(s) >= 8; s = s[8:] {
+		// Of (x-ones)&^x&high a bit is left when a byte of x is 0.
+		if x := uint64At(s, 0); (x|(x-ones)&^x)&high != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if s[i] == 0 || s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

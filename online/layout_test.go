@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -290,6 +291,9 @@ func checkDecode(t failer, l *Layout, row string) (accepted bool) {
 	t.Helper()
 	values := make([]feature.Value, l.Columns())
 	h, err := l.Decode(row, values)
+	if checked, other := l.Check(row); fmt.Sprint(other) != fmt.Sprint(err) || checked != h {
+		t.Fatalf("decoding % x gives %+v, %v, and checking it %+v, %v", row, h, err, checked, other)
+	}
 	if err != nil {
 		for i := range values {
 			_, _ = l.Value(row, i)
@@ -502,6 +506,9 @@ func TestPackingDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = l.Decode(row, into) }); n != 0 {
 		t.Errorf("Decode allocates %v times, expected none", n)
 	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = l.Check(row) }); n != 0 {
+		t.Errorf("Check allocates %v times, expected none", n)
+	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = l.Value(row, 3) }); n != 0 {
 		t.Errorf("Value allocates %v times, expected none", n)
 	}
@@ -546,4 +553,14 @@ func BenchmarkDecode(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestPlainTexts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := rapid.SliceOfN(rapid.OneOf(rapid.ByteRange(1, 127), rapid.ByteRange(1, 127), rapid.SampledFrom([]byte{0, 1, 0x7f, 0x80, 0x81, 0xff})), 0, 30).Draw(t, "bytes")
+		want := !slices.ContainsFunc(b, func(c byte) bool { return c == 0 || c >= 0x80 })
+		if isPlain(string(b)) != want {
+			t.Fatalf("% x: found %v", b, !want)
+		}
+	})
 }

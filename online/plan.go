@@ -1,6 +1,12 @@
 package online
 
 import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headwaterhq/headwater/internal/wire"
 	"github.com/headwaterhq/headwater/read"
 )
 
@@ -8,23 +14,39 @@ import (
 // both together. Immutable.
 type Plan struct {
 	views  []viewPlan
-	groups []group
+	groups []*group
+	// frames are those of the plan's columns, in their order.
+	frames []wire.VectorFrame
 }
 
 type viewPlan struct {
 	*read.View
 	layout *Layout
-	// field is the position of the view's row in the group's replies.
-	field int
+	// group is the position of the group that has the view, field that of the view's row in its replies.
+	group, field int
+	// like is a view before this one whose keys are always the same, or -1.
+	like int
 }
 
 // group is the views of one entity, whose rows come with one command per key.
 type group struct {
+	// id is no other group's.
+	id     uint64
 	entity string
-	views  []int
+	// cache is for how long all of its rows may be kept, 0 where those of one of its views may not: it must be asked then anyway.
+	cache time.Duration
+	views []int
 	// fields are ready to be sent.
 	fields []any
+	// calls are those that wait to be used again.
+	queries sync.Pool
 }
+
+var groups atomic.Uint64
+
+// KeysLike is a view of the plan before view v that has the same keys in every request, because it is of the same entity and
+// takes them from the same columns, or -1.
+func (p *Plan) KeysLike(v int) int { return p.views[v].like }
 
 // NewPlan compiles p.
 func NewPlan(p *read.Plan) *Plan {
@@ -37,12 +59,25 @@ func NewPlan(p *read.Plan) *Plan {
 		if !ok {
 			n = len(plan.groups)
 			byEntity[entity] = n
-			plan.groups = append(plan.groups, group{entity: entity})
+			plan.groups = append(plan.groups, &group{id: groups.Add(1), entity: entity, cache: v.Version.Cache})
 		}
-		g := &plan.groups[n]
-		plan.views[i] = viewPlan{View: v, layout: NewLayout(v.Version.Stored()), field: len(g.fields)}
+		g := plan.groups[n]
+		g.cache = min(g.cache, v.Version.Cache)
+		like := slices.IndexFunc(g.views, func(w int) bool {
+			return p.Views[w].Version.EntityVersion == v.Version.EntityVersion && len(v.KeyColumns) > 0 && slices.Equal(p.Views[w].KeyColumns, v.KeyColumns)
+		})
+		if like >= 0 {
+			like = g.views[like]
+		}
+		plan.views[i] = viewPlan{View: v, layout: NewLayout(v.Version.Stored()), group: n, field: len(g.fields), like: like}
 		g.views = append(g.views, i)
 		g.fields = append(g.fields, fieldOf(v.Version.ID))
 	}
+	for i := range p.Columns {
+		plan.frames = append(plan.frames, wire.NewVectorFrame(p.Columns[i].Type))
+	}
 	return plan
 }
+
+// Frame is that of vectors of column i.
+func (p *Plan) Frame(i int) *wire.VectorFrame { return &p.frames[i] }

@@ -137,7 +137,11 @@ func (p *pipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		var names []string
 		for _, cmd := range cmds {
-			names = append(names, cmd.Args()[0].(string)+" "+cmd.Args()[1].(string))
+			key, ok := cmd.Args()[1].(string)
+			if !ok {
+				key = *cmd.Args()[1].(*string)
+			}
+			names = append(names, cmd.Args()[0].(string)+" "+key)
 		}
 		p.sent = append(p.sent, names)
 		return next(ctx, cmds)

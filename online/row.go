@@ -91,35 +91,44 @@ func appendHeader(dst []byte, h *Header) []byte {
 }
 
 // DecodeHeader reads what a row begins with. It is strict, and does not look at a row's values.
-func DecodeHeader(row string) (Header, error) {
+func DecodeHeader(row string) (h Header, err error) {
+	if err := h.decode(row); err != nil {
+		return Header{}, err
+	}
+	return h, nil
+}
+
+// decode is DecodeHeader in place. After an error h holds nothing of use.
+func (h *Header) decode(row string) error {
 	if len(row) == 0 {
-		return Header{}, fmt.Errorf("found 0 bytes, expected a row")
+		return fmt.Errorf("found 0 bytes, expected a row")
 	}
 	if row[offVersion] != FormatVersion {
-		return Header{}, fmt.Errorf("found row format version %d, expected %d", row[offVersion], FormatVersion)
+		return fmt.Errorf("found row format version %d, expected %d", row[offVersion], FormatVersion)
 	}
 	if len(row) < headerSize {
-		return Header{}, fmt.Errorf("found %d bytes, expected a header of %d", len(row), headerSize)
+		return fmt.Errorf("found %d bytes, expected a header of %d", len(row), headerSize)
 	}
 	flags := row[offFlags]
 	if flags&^flagTombstone != 0 {
-		return Header{}, fmt.Errorf("found flags %#02x, expected none but %#02x (tombstone)", flags, flagTombstone)
+		return fmt.Errorf("found flags %#02x, expected none but %#02x (tombstone)", flags, flagTombstone)
 	}
-	h := Header{
-		Tombstone:   flags&flagTombstone != 0,
-		Epoch:       int64(uint64At(row, offEpoch)),
-		Seq:         int64(uint64At(row, offSeq)),
-		EventTime:   feature.Time(uint64At(row, offEventTime) ^ signBit),
-		AvailableAt: feature.Time(uint64At(row, offAvailableAt) ^ signBit),
-		RunSeq:      int64(uint64At(row, offRunSeq)),
+	h.Tombstone = flags&flagTombstone != 0
+	h.Epoch = int64(uint64At(row, offEpoch))
+	h.Seq = int64(uint64At(row, offSeq))
+	h.EventTime = feature.Time(uint64At(row, offEventTime) ^ signBit)
+	h.AvailableAt = feature.Time(uint64At(row, offAvailableAt) ^ signBit)
+	h.RunSeq = int64(uint64At(row, offRunSeq))
+	// What check refuses, in short.
+	if h.Tombstone || h.Epoch < 0 || h.RunSeq < 1 || h.RunSeq > h.Seq {
+		if err := h.check(); err != nil {
+			return err
+		}
+		if len(row) != headerSize {
+			return fmt.Errorf("found a tombstone of %d bytes, expected %d", len(row), headerSize)
+		}
 	}
-	if err := h.check(); err != nil {
-		return Header{}, err
-	}
-	if h.Tombstone && len(row) != headerSize {
-		return Header{}, fmt.Errorf("found a tombstone of %d bytes, expected %d", len(row), headerSize)
-	}
-	return h, nil
+	return nil
 }
 
 // Rows come from the client as strings, and strings decoded from one share its memory: encoding/binary, which reads byte

@@ -22,7 +22,10 @@ func takeInputs(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 		if !slices.ContainsFunc(plan.Inputs, func(c feature.Column) bool { return c.Name == name }) {
 			return nil, 0, badInput(name, "service %s has no input of this name; leave it out%s", plan.Service.Name, inputList(plan))
 		}
-		found := len(columns[name].GetValues())
+		if err := checkLists(name, columns[name], badInput); err != nil {
+			return nil, 0, err
+		}
+		found := lengthOf(columns[name])
 		if n == 0 {
 			n = found
 		}
@@ -48,8 +51,8 @@ func takeInputs(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 	}
 	for k := range plan.Inputs {
 		in := &plan.Inputs[k]
-		for i, value := range columns[in.Name].GetValues() {
-			v, err := wire.FromValue(in.Type, value)
+		for i := range n {
+			v, err := wire.FromValue(in.Type, valueAt(columns[in.Name], i))
 			if err != nil {
 				return nil, 0, badInput(in.Name, "value %d: %v", i+1, err)
 			}

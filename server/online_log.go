@@ -23,8 +23,8 @@ type answeredRead struct {
 	session *access.Session
 	plan    *read.Plan
 	request *headwaterv1.GetFeaturesRequest
-	// keys[v][i] is the entity of row i of n, for view v of the plan.
-	keys [][]online.Key
+	// keys()[v][i] is the entity of row i of n, for view v of the plan. For a read that is kept.
+	keys func() [][]online.Key
 	n    int
 	now  time.Time
 	// position is the newest of the publish log that the server knew of.
@@ -183,6 +183,7 @@ func compactColumn(c *headwaterv1.KeyColumn) *headwaterv1.KeyColumn {
 
 // keysOf are the keys of a read, once for each entity and set of columns.
 func (l *readLogger) keysOf(r *answeredRead, tags *declaredLogs) (list []*headwaterv1.LoggedKeys) {
+	keys := r.keys()
 	for v := range r.plan.Views {
 		view := &r.plan.Views[v]
 		if slices.ContainsFunc(list, func(k *headwaterv1.LoggedKeys) bool {
@@ -199,7 +200,7 @@ func (l *readLogger) keysOf(r *answeredRead, tags *declaredLogs) (list []*headwa
 		} else {
 			k.Keys = make([]string, r.n)
 		}
-		for i, key := range r.keys[v] {
+		for i, key := range keys[v] {
 			switch {
 			case !key.OK:
 				k.Without = append(k.Without, int32(i))

@@ -150,11 +150,10 @@ func (v *readCheck) givenKeys(i int, k *headwaterv1.LoggedKeys, columns map[stri
 	given := map[string]*headwaterv1.KeyColumn{}
 	for _, name := range only.Views[0].KeyColumns {
 		if c := columns[name]; c != nil {
-			if err := spread(name, c); err != nil {
+			if err := checkLists(name, c, badKey); err != nil {
 				return err
 			}
-			given[name] = &headwaterv1.KeyColumn{Values: c.GetValues()}
-			c.Strings, c.Int64S = nil, nil
+			given[name] = c
 		}
 	}
 	keys, err := encodeKeys(only, given, v.n)
@@ -183,14 +182,14 @@ func (v *readCheck) takeInputs() error {
 	}
 	columns := map[string]*headwaterv1.KeyColumn{}
 	for name, c := range v.read.GetInputs() {
-		if err := spread(name, c); err != nil {
+		if err := checkLists(name, c, badInput); err != nil {
 			return err
 		}
-		if len(c.GetValues()) == 0 {
+		if lengthOf(c) == 0 {
 			v.inputsUnknown = fmt.Sprintf("input %s is not kept, for it is sensitive", name)
 			return nil
 		}
-		columns[name] = &headwaterv1.KeyColumn{Values: c.GetValues()}
+		columns[name] = c
 	}
 	inputs, _, err := takeInputs(v.plan, columns, v.n)
 	v.inputs = inputs

@@ -86,6 +86,9 @@ const (
 	// writeBuffer is what is written to a connection at once, at most: it is shared by the connections, which have none while they
 	// have nothing to write.
 	writeBuffer = 128 << 10
+	// streamWorkers are goroutines that calls run on: one that is new grows its stack on its way through a call, which takes about as
+	// much as all else of a small read. Calls beyond them have goroutines of their own.
+	streamWorkers = 128
 	// defaultDrainTime is Config.DrainTime unless it is given.
 	defaultDrainTime = 10 * time.Second
 )
@@ -306,7 +309,7 @@ func (s *Server) serve() error {
 		return err
 	}
 	s.grpc = grpc.NewServer(append(append(s.guard.Options(), limits.options()...), grpc.ForceServerCodecV2(grpccodec.New()),
-		grpc.WriteBufferSize(writeBuffer))...)
+		grpc.WriteBufferSize(writeBuffer), grpc.NumStreamWorkers(streamWorkers))...)
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
 		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
 	})
@@ -319,7 +322,7 @@ func (s *Server) serve() error {
 	headwaterv1.RegisterQuarantineServiceServer(s.grpc, &quarantineService{
 		registry: s.registry, pool: s.pool, materializer: s.materializer,
 	})
-	headwaterv1.RegisterOnlineServiceServer(s.grpc, &onlineService{
+	registerOnline(s.grpc, &onlineService{
 		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
 		served: s.served, log: &readLogger{reads: s.reads, registry: s.registry},
 	})

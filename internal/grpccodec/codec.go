@@ -17,7 +17,13 @@ type Marshaler interface {
 	MarshalBuffers() (mem.BufferSlice, error)
 }
 
-// Codec marshals a Marshaler by itself, and leaves everything else to the codec beneath.
+// Unmarshaler is a message that is unmarshalled by itself. It keeps nothing of data. beneath is protobuf's codec, for what it leaves to
+// that.
+type Unmarshaler interface {
+	UnmarshalBuffers(data mem.BufferSlice, beneath encoding.CodecV2) error
+}
+
+// Codec has a Marshaler and an Unmarshaler do it themselves, and leaves everything else to the codec beneath.
 type Codec struct{ encoding.CodecV2 }
 
 // New makes a Codec over gRPC's own of protobuf.
@@ -29,6 +35,14 @@ func (c Codec) Marshal(message any) (mem.BufferSlice, error) {
 		return m.MarshalBuffers()
 	}
 	return c.CodecV2.Marshal(message)
+}
+
+// Unmarshal is of encoding.CodecV2.
+func (c Codec) Unmarshal(data mem.BufferSlice, message any) error {
+	if m, ok := message.(Unmarshaler); ok {
+		return m.UnmarshalBuffers(data, c.CodecV2)
+	}
+	return c.CodecV2.Unmarshal(data, message)
 }
 
 // Bytes is a message of one field, of bytes, which are sent from where they lie.

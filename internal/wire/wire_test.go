@@ -2,6 +2,7 @@ package wire
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -120,5 +121,48 @@ func TestFromVectorRefusals(t *testing.T) {
 	old := &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_INT64, Status: present, Int64S: []int64{7}}
 	if v, err := FromVector(old, 0); err != nil || !v.Equal(feature.Int64(7)) {
 		t.Errorf("found %s, %v", v.Text(), err)
+	}
+}
+
+// What is written at once is what the generated code writes of the message.
+func TestVectorsAreWrittenAsMessagesAre(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		typ := anyvalue.Type().Draw(t, "type")
+		values := rapid.SliceOfN(anyvalue.OrNull(typ), 1, 40).Draw(t, "values")
+		one := rapid.Bool().Draw(t, "one status")
+		m := NewVector(typ, len(values))
+		statuses := make([]byte, len(values))
+		for i, v := range values {
+			statuses[i] = 5
+			if !one {
+				statuses[i] = byte(rapid.IntRange(1, 11).Draw(t, "status"))
+			}
+			m.Status[i] = headwaterv1.ValueStatus(statuses[i])
+			SetVector(m, i, v)
+		}
+		if len(slices.Compact(slices.Clone(statuses))) == 1 {
+			m.StatusOfAll, m.Status = m.Status[0], nil
+		}
+		want, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame := NewVectorFrame(typ)
+		got := frame.AppendVector([]byte("before"), len(values), statuses, func(i int) feature.Value { return values[i] })
+		if string(got) != "before"+string(want) {
+			t.Fatalf("%s %v: found  %x\nexpected %x", typ, values, got[6:], want)
+		}
+	})
+}
+
+func TestFieldsOfAnyLength(t *testing.T) {
+	for _, length := range []int{0, 1, 127, 128, 16383, 16384} {
+		for _, guess := range []int{0, 127, 128, 1 << 14, 1 << 21} {
+			text := strings.Repeat("x", length)
+			b, at := OpenField([]byte("before"), 3, guess)
+			if got, want := string(CloseField(append(b, text...), at)), string(AppendString([]byte("before"), 3, text)); got != want {
+				t.Errorf("%d bytes, %d guessed: found %x, expected %x", length, guess, got[:min(20, len(got))], want[:min(20, len(want))])
+			}
+		}
 	}
 }

@@ -1,0 +1,175 @@
+package online
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// aloneKeys is from how many commands on a read has a pipeline of its own: there is little to share, and its replies are taken
+	// apart by whoever reads them, while they are in the processor's cache.
+	aloneKeys = 32
+	// maxBatchKeys is about how many commands a shared pipeline has at most: what comes behind a large one waits for all of it.
+	maxBatchKeys = 256
+	// backlog is how many reads must wait for another pipeline to be sent beside those that are under way.
+	backlog = 32
+)
+
+// batcher sends the commands of reads that come at the same time in one pipeline: fewer writes and reads of sockets, and fewer
+// times that Redis and this process wake each other. While a few pipelines are under way others wait, so that they grow
+// with the load; alone, a read goes at once.
+//
+// A query is sent at most once, without go-redis's own repetitions, as its replies go straight into its buffer. Where anything
+// goes wrong, each read asks again for itself, with repetitions and under its own deadline.
+type batcher struct {
+	client *redis.Client
+
+	mu      sync.Mutex
+	waiting []*waiter
+	// queued are the waiters by the hash of their query, for reads that ask for the same.
+	queued map[uint64]*waiter
+	// workers is how many shared pipelines are under way.
+	workers, maxWorkers int
+	// alone has an element for each read that has a pipeline of its own.
+	alone chan struct{}
+}
+
+func newBatcher(client *redis.Client) *batcher {
+	most := max(4, 2*runtime.GOMAXPROCS(0))
+	return &batcher{client: client, queued: map[uint64]*waiter{}, maxWorkers: most, alone: make(chan struct{}, most)}
+}
+
+// waiter is a query in the queue, and those who wait for it.
+type waiter struct {
+	query *query
+	hash  uint64
+	done  []*signal
+}
+
+// signal tells one read that all of its queries are done.
+type signal struct {
+	left atomic.Int32
+	done chan struct{}
+}
+
+// one of the queries is done.
+func (s *signal) one() {
+	if s.left.Add(-1) == 0 {
+		s.done <- struct{}{}
+	}
+}
+
+// fetch has all of the queries answered, and puts another in the place of one that is shared. When ctx ends first, its error is
+// returned, and what was asked for is answered to nobody.
+func (b *batcher) fetch(ctx context.Context, queries []*query, s *signal) error {
+	s.left.Store(int32(len(queries)))
+	for _, q := range queries {
+		q.ready()
+	}
+	b.mu.Lock()
+	for i, q := range queries {
+		hash := q.hash()
+		if w := b.queued[hash]; w != nil && w.query.same(q) {
+			w.query.holders.Add(1)
+			w.done = append(w.done, s)
+			queries[i] = w.query
+			q.release()
+			continue
+		}
+		// The worker's hold.
+		q.holders.Add(1)
+		w := &waiter{query: q, hash: hash, done: []*signal{s}}
+		b.queued[hash] = w
+		b.waiting = append(b.waiting, w)
+	}
+	if len(b.waiting) > 0 && (b.workers == 0 || b.workers < b.maxWorkers && len(b.waiting) >= backlog) {
+		b.workers++
+		go b.work()
+	}
+	b.mu.Unlock()
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fetchAlone has the queries answered in a pipeline of their own.
+func (b *batcher) fetchAlone(ctx context.Context, queries []*query) error {
+	select {
+	case b.alone <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-b.alone }()
+	pipe := b.client.Pipeline()
+	for _, q := range queries {
+		q.ready()
+		_ = pipe.BatchProcess(ctx, q.commands[:len(q.keys)]...)
+	}
+	_, _ = pipe.Exec(ctx)
+	for _, q := range queries {
+		q.sent()
+	}
+	return ctx.Err()
+}
+
+// work sends pipelines until nothing waits.
+func (b *batcher) work() {
+	var batch []*waiter
+	var commands []redis.Cmder
+	for {
+		if batch = b.take(batch[:0]); len(batch) == 0 {
+			return
+		}
+		commands = commands[:0]
+		for _, w := range batch {
+			commands = append(commands, w.query.commands[:len(w.query.keys)]...)
+		}
+		pipe := b.client.Pipeline()
+		// Neither can fail but by the commands' own errors.
+		_ = pipe.BatchProcess(context.Background(), commands...)
+		_, _ = pipe.Exec(context.Background())
+		for i, w := range batch {
+			w.query.sent()
+			for _, s := range w.done {
+				s.one()
+			}
+			w.query.release()
+			batch[i] = nil
+		}
+	}
+}
+
+// take takes what waits, as far as it fits into one pipeline, and ends the worker when there is nothing.
+func (b *batcher) take(batch []*waiter) []*waiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	keys, n := 0, 0
+	for _, w := range b.waiting {
+		if len(batch) > 0 && keys+len(w.query.keys) > maxBatchKeys {
+			break
+		}
+		n++
+		delete(b.queued, w.hash)
+		// Nobody waits for it any more but this worker.
+		if w.query.holders.Load() == 1 {
+			w.query.release()
+			continue
+		}
+		keys += len(w.query.keys)
+		batch = append(batch, w)
+	}
+	left := copy(b.waiting, b.waiting[n:])
+	clear(b.waiting[left:])
+	b.waiting = b.waiting[:left]
+	if len(batch) == 0 {
+		b.workers--
+	}
+	return batch
+}

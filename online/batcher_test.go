@@ -1,0 +1,274 @@
+package online
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/testenv"
+	"github.com/headwaterhq/headwater/read"
+)
+
+// gate holds pipelines up, one for each that is let through, and records their keys. fail makes those of reads that share one fail.
+type gate struct {
+	pass chan struct{}
+	fail bool
+
+	mu   sync.Mutex
+	sent [][]string
+}
+
+func (g *gate) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		_, shared := cmds[0].(*redis.RawWriteToCmd)
+		var keys []string
+		for _, cmd := range cmds {
+			key, ok := cmd.Args()[1].(*string)
+			if !ok {
+				return next(ctx, cmds)
+			}
+			keys = append(keys, strings.Clone(*key))
+		}
+		g.mu.Lock()
+		g.sent = append(g.sent, keys)
+		g.mu.Unlock()
+		if g.pass != nil {
+			<-g.pass
+		}
+		if g.fail && shared {
+			err := errors.New("the connection broke")
+			for _, cmd := range cmds {
+				cmd.SetErr(err)
+			}
+			return err
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// held is a reader with one pipeline at a time, and rows of some airports.
+func held(t *testing.T, g *gate) (*Reader, *Plan) {
+	client := testenv.Redis(t)
+	v := view(1, "delays", "airport", columns(feature.TypeInt64))
+	for n := range 20 {
+		mustWrite(t, client, Item{"airport", strconv.Itoa(n), 1, pack(t, v, Header{Seq: 1, RunSeq: 1}, feature.Int64(int64(n)))})
+	}
+	client.AddHook(g)
+	r := NewReader(client, DefaultPrefix)
+	r.batcher.maxWorkers = 1
+	return r, NewPlan(planOf(v))
+}
+
+func (r *Reader) numbers(ctx context.Context, plan *Plan, airports ...int) (string, error) {
+	var keys []Key
+	for _, n := range airports {
+		keys = append(keys, key(strconv.Itoa(n)))
+	}
+	winners, err := r.Read(ctx, plan, [][]Key{keys}, 0)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, w := range winners[0] {
+		text := w.Status.String()
+		if w.Status == read.Present {
+			text = w.Values[0].Text()
+		}
+		found = append(found, text)
+	}
+	return strings.Join(found, " "), nil
+}
+
+// until waits for what another goroutine is about to do.
+func until(b *batcher, is func() bool) {
+	for {
+		b.mu.Lock()
+		done := is()
+		b.mu.Unlock()
+		if done {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+func (b *batcher) sharers() (n int) {
+	for _, w := range b.waiting {
+		n += len(w.done)
+	}
+	return n
+}
+
+func TestReadsThatComeTogetherShareAPipeline(t *testing.T) {
+	g := &gate{pass: make(chan struct{})}
+	r, plan := held(t, g)
+	var wait sync.WaitGroup
+	ask := func(want string, airports ...int) {
+		wait.Go(func() {
+			if got, err := r.numbers(context.Background(), plan, airports...); got != want || err != nil {
+				t.Errorf("%v: found %s, %v, expected %s", airports, got, err, want)
+			}
+		})
+	}
+	ask("0", 0)
+	until(r.batcher, func() bool { return r.batcher.workers == 1 && len(r.batcher.waiting) == 0 })
+	for range 5 {
+		ask("7", 7)
+		ask("3 4 3", 3, 4, 3)
+		// The same keys, and another order of rows.
+		ask("3 3 4", 3, 3, 4)
+	}
+	ask("4 3", 4, 3)
+	ask("NO_ROW 19", 99, 19)
+	until(r.batcher, func() bool { return r.batcher.sharers() == 17 })
+	g.pass <- struct{}{}
+	g.pass <- struct{}{}
+	wait.Wait()
+	if len(g.sent) != 2 {
+		t.Fatalf("found the pipelines %q, expected two", g.sent)
+	}
+	slices.Sort(g.sent[1])
+	var want []string
+	for _, n := range []int{7, 3, 4, 4, 3, 99, 19} {
+		want = append(want, fmt.Sprintf("hw:airport:%d", n))
+	}
+	slices.Sort(want)
+	if !slices.Equal(g.sent[1], want) {
+		t.Errorf("sent %q, expected %q: what is asked for alike is asked once", g.sent[1], want)
+	}
+	until(r.batcher, func() bool { return r.batcher.workers == 0 })
+	if len(r.batcher.queued) != 0 {
+		t.Errorf("found %v left behind", r.batcher.queued)
+	}
+}
+
+func TestAReadThatIsLeftDoesNotLeaveOthers(t *testing.T) {
+	g := &gate{pass: make(chan struct{})}
+	r, plan := held(t, g)
+	var wait sync.WaitGroup
+	ask := func(ctx context.Context, reason fault.Reason, want string, airports ...int) {
+		wait.Go(func() {
+			got, err := r.numbers(ctx, plan, airports...)
+			if got != want || fault.ReasonOf(err) != reason {
+				t.Errorf("%v: found %s, %v, expected %s", airports, got, err, want)
+			}
+		})
+	}
+	background := context.Background()
+	sent, leaveSent := context.WithCancel(background)
+	waiting, leaveWaiting := context.WithCancel(background)
+	ask(sent, fault.Cancelled, "", 0)
+	until(r.batcher, func() bool { return r.batcher.workers == 1 && len(r.batcher.waiting) == 0 })
+	// The first to ask for 5 leaves, and the second does not; nobody is left for 6.
+	ask(waiting, fault.Cancelled, "", 5)
+	until(r.batcher, func() bool { return r.batcher.sharers() == 1 })
+	ask(background, fault.ReasonOf(nil), "5", 5)
+	ask(waiting, fault.Cancelled, "", 6)
+	until(r.batcher, func() bool { return r.batcher.sharers() == 3 })
+	leaveSent()
+	leaveWaiting()
+	until(r.batcher, func() bool {
+		for _, w := range r.batcher.waiting {
+			if want := map[string]int32{"hw:airport:5": 2, "hw:airport:6": 1}[string(w.query.text)]; w.query.holders.Load() != want {
+				return false
+			}
+		}
+		return true
+	})
+	g.pass <- struct{}{}
+	g.pass <- struct{}{}
+	wait.Wait()
+	if len(g.sent) != 2 || len(g.sent[1]) != 1 || g.sent[1][0] != "hw:airport:5" {
+		t.Errorf("sent %q, expected that nothing is asked for nobody", g.sent)
+	}
+	// What was left is used again, whole.
+	g.pass = nil
+	for range 10 {
+		if got, err := r.numbers(background, plan, 6, 7); got != "6 7" || err != nil {
+			t.Errorf("found %s, %v", got, err)
+		}
+	}
+}
+
+func TestASharedPipelineThatFailsIsAskedAgainByEach(t *testing.T) {
+	g := &gate{fail: true}
+	r, plan := held(t, g)
+	if got, err := r.numbers(context.Background(), plan, 1, 99, 1); got != "1 NO_ROW 1" || err != nil || len(g.sent) != 1 {
+		t.Errorf("found %s, %v after %d shared pipelines", got, err, len(g.sent))
+	}
+	// Connections that the server closed meanwhile.
+	g.fail = false
+	for range 5 {
+		if err := r.client.Do(context.Background(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.numbers(context.Background(), plan, 2, 3); got != "2 3" || err != nil {
+			t.Errorf("found %s, %v", got, err)
+		}
+	}
+}
+
+// Many reads at once, of all kinds, get what they ask for: memory that is used again is nobody else's.
+func TestReadsAtOnce(t *testing.T) {
+	r, plan := held(t, &gate{})
+	r.batcher.maxWorkers = 3
+	var wait sync.WaitGroup
+	for reader := range 16 {
+		wait.Go(func() {
+			for n := range 60 {
+				first := (reader * n) % 19
+				if got, err := r.numbers(context.Background(), plan, first, first+1, 50); got != fmt.Sprintf("%d %d NO_ROW", first, first+1) || err != nil {
+					t.Errorf("found %s, %v, expected %d", got, err, first)
+					return
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				go cancel()
+				if got, err := r.numbers(ctx, plan, first); err == nil && got != strconv.Itoa(first) {
+					t.Errorf("found %s, expected %d", got, first)
+				}
+				cancel()
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// Any bytes are a reply, or an error, and never read beyond their end.
+func FuzzReplies(f *testing.F) {
+	for _, seed := range []string{
+		"*2\r\n$3\r\nabc\r\n$-1\r\n", "*2\r\n_\r\n$0\r\n\r\n", "-WRONGTYPE Operation\r\n", "*2\r\n$3\r\nabc", "*2\r\n$99999999999\r\n", "*1\r\n$-1\r\n", "",
+		"*2\r\n$-1\r\n$-1\r\n*2\r\n$-1\r\n$-1\r\n",
+	} {
+		f.Add(seed)
+	}
+	g := &group{entity: "e", fields: []any{"1", "2"}}
+	f.Fuzz(func(t *testing.T, reply string) {
+		q := &query{group: g, keys: []string{"k"}, replies: replyBuffer{[]byte(reply)}}
+		if err := q.parse(); err != nil {
+			return
+		}
+		rest := reply
+		for _, field := range q.stored {
+			at := strings.Index(rest, field.row)
+			if at < 0 {
+				t.Fatalf("read %q of %q", field.row, reply)
+			}
+			rest = rest[at+len(field.row):]
+		}
+		if len(q.stored) != 2 {
+			t.Fatalf("read %d fields of %q", len(q.stored), reply)
+		}
+	})
+}
