@@ -95,6 +95,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	defer func() { err = errors.Join(err, stores.stop()) }()
 
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	setMemory(log)
 	if err := migrate(ctx, stores.postgres.URL()); err != nil {
 		return err
 	}

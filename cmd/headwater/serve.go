@@ -154,6 +154,9 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_SOURCE_NAME_URL  source_databases a Postgres that sources may name; in the file a map from names to URLs. The user
                                               of the URL reads their tables
 
+Where GOMEMLIMIT is not set, Go's memory limit is four fifths of what the process may have; where GOGC is not, a heap below 256 MiB
+is collected seldom. GOMAXPROCS follows the processors that the process may use.
+
 Calls are not encrypted: let a proxy that speaks TLS stand before an address that others reach.`,
 		Args: takesNone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -221,6 +224,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	}
 	defer listener.Close()
 	log := slog.New(slog.NewJSONHandler(a.err, nil))
+	setMemory(log)
 	var scrapes net.Listener
 	if c.MetricsListen != "" {
 		if scrapes, err = listenForMetrics(c.MetricsListen); err != nil {
