@@ -132,7 +132,7 @@ func (s *Session) RequireService(action Action, asked string, service *feature.S
 func (s *Session) RequireView(action Action, asked string, view *feature.ViewVersion) error {
 	v := s.policy.Decide(s.principal.Roles, action, KindView, bare(asked))
 	if v.Allowed && view != nil {
-		asked = view.Ref()
+		return s.allow(&decision{action: action, resource: resource(KindView, view.Ref()), allowed: true, reason: v.Reason})
 	}
 	return s.settle(action, resource(KindView, asked), v)
 }
@@ -189,7 +189,7 @@ func (s *Session) record(action Action, resource string, v Verdict) error {
 	return err
 }
 
-// allow records a compiled decision, once per call. Online reads that no policy governs are counted; see counts.
+// allow records a decision that allows, once per call. Online reads that no policy governs are counted; see counts.
 func (s *Session) allow(d *decision) error {
 	if d.action != ActionReadOnline {
 		return s.record(d.action, d.resource, Verdict{Allowed: true, Reason: d.reason})

@@ -275,7 +275,7 @@ func checkSpine(columns []feature.Column, plan *read.Plan, timestamp string) err
 			}
 		}
 	}
-	of := whose(plan.Service)
+	of := plan.Service.Title()
 	for i := range plan.Inputs {
 		in := &plan.Inputs[i]
 		switch t, ok := byName[in.Name]; {

@@ -19,17 +19,26 @@ type Join struct {
 	Views      []string          `json:"views"`
 }
 
-// whose is the service, or what stands for one that has no name, for a message.
-func whose(s *feature.ServiceVersion) string {
-	if s.Name == "" {
-		return "the dataset"
-	}
-	return "service " + s.Name
-}
-
 // NewPlan is the plan of a dataset of a service's features, or of those of a service without a name. joins are those that
 // ResolveJoins gives.
 func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, joins []Join, purpose string) (*read.Plan, error) {
+	plan, err := NewReadPlan(s, keyMapping, joins, purpose)
+	if err != nil {
+		return nil, err
+	}
+	sets := map[string]bool{}
+	for i := range plan.Views {
+		sets[plan.Views[i].Version.Entity+"\x00"+strings.Join(plan.Views[i].KeyColumns, "\x00")] = true
+	}
+	if len(joins) > 0 && len(sets) > maxStages {
+		return nil, fault.New(fault.InvalidArgument, "joins: found views read by %d sets of key columns, expected at most %d, as each is looked up on a "+
+			"connection of its own; build some of the joins as another dataset of the same spine", len(sets), maxStages)
+	}
+	return plan, nil
+}
+
+// NewReadPlan is NewPlan of reads of either store, which takes as many sets of key columns as there are.
+func NewReadPlan(s *feature.ServiceVersion, keyMapping map[string]string, joins []Join, purpose string) (*read.Plan, error) {
 	reads := make([]read.Join, len(joins))
 	for i, j := range joins {
 		reads[i] = read.Join(j)
@@ -42,14 +51,6 @@ func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, joins []Jo
 	case err != nil:
 		return nil, fault.New(fault.FailedPrecondition, "%s cannot be read by this version of Headwater: %v; apply a new version of the view",
 			strings.TrimSpace("service "+s.Ref()), err)
-	}
-	sets := map[string]bool{}
-	for i := range plan.Views {
-		sets[plan.Views[i].Version.Entity+"\x00"+strings.Join(plan.Views[i].KeyColumns, "\x00")] = true
-	}
-	if len(joins) > 0 && len(sets) > maxStages {
-		return nil, fault.New(fault.InvalidArgument, "joins: found views read by %d sets of key columns, expected at most %d, as each is looked up on a "+
-			"connection of its own; build some of the joins as another dataset of the same spine", len(sets), maxStages)
 	}
 	refs := map[string]string{}
 	for i := range plan.Columns {
@@ -103,7 +104,7 @@ func ResolveJoins(s *feature.ServiceVersion, joins []Join, field string) ([]Join
 				return nil, refuse("found view %s, whose features are computed on demand, expected a view with a history; they are computed "+
 					"for each join that reads a view which they are made of", name)
 			}
-			return nil, refuse("%s reads no view %s%s", whose(s), name, guess(name, namesOf(histories)))
+			return nil, refuse("%s reads no view %s%s", s.Title(), name, guess(name, namesOf(histories)))
 		}
 		var views []string
 		var keys []string
@@ -131,7 +132,7 @@ func ResolveJoins(s *feature.ServiceVersion, joins []Join, field string) ([]Join
 		for _, key := range slices.Sorted(maps.Keys(j.KeyMapping)) {
 			switch {
 			case !slices.Contains(keys, key):
-				of := "view of " + whose(s)
+				of := "view of " + s.Title()
 				if len(joins[i].Views) > 0 {
 					of = "view that it reads"
 				}

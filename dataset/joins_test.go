@@ -295,5 +295,5 @@ func TestDatasetsOfFeatures(t *testing.T) {
 	s.columns = slices.Clone(s.columns)
 	s.columns[0].Name = "delays__mean"
 	_, _, err = w.tryBuild(s.arrow(t, 2), Request{Plan: plan, Name: "few", Features: features})
-	wantFault(t, err, fault.InvalidSpine, "spine: column delays__mean has the name of a feature of the dataset; rename it")
+	wantFault(t, err, fault.InvalidSpine, "spine: column delays__mean has the name of a feature of the request; rename it")
 }

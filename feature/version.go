@@ -56,6 +56,14 @@ type ServiceVersion struct {
 // Ref is `NAME@VERSION`.
 func (s *ServiceVersion) Ref() string { return s.Name + "@" + strconv.Itoa(s.Version) }
 
+// Title is what messages call the service, or what stands for one that has no name: what a request lists.
+func (s *ServiceVersion) Title() string {
+	if s.Name == "" {
+		return "the request"
+	}
+	return "service " + s.Name
+}
+
 // RoleVersion is an applied role.
 type RoleVersion struct {
 	Version     int

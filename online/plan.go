@@ -69,9 +69,15 @@ func NewPlan(p *read.Plan) *Plan {
 		if like >= 0 {
 			like = g.views[like]
 		}
-		plan.views[i] = viewPlan{View: v, layout: NewLayout(v.Version.Stored()), group: n, field: len(g.fields), like: like}
+		// Joins read one view for several entities, by one field.
+		field := len(g.fields)
+		if same := slices.IndexFunc(g.views, func(w int) bool { return p.Views[w].Version.ID == v.Version.ID }); same >= 0 {
+			field = plan.views[g.views[same]].field
+		} else {
+			g.fields = append(g.fields, fieldOf(v.Version.ID))
+		}
+		plan.views[i] = viewPlan{View: v, layout: NewLayout(v.Version.Stored()), group: n, field: field, like: like}
 		g.views = append(g.views, i)
-		g.fields = append(g.fields, fieldOf(v.Version.ID))
 	}
 	for i := range p.Columns {
 		plan.frames = append(plan.frames, wire.NewVectorFrame(p.Columns[i].Type))

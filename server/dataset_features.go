@@ -12,6 +12,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/registry"
 )
 
 // featureRef is `VIEW.FEATURE` or `VIEW@VERSION.FEATURE` taken apart. feature is empty for all of the view's.
@@ -21,14 +22,14 @@ func featureRef(ref string) (view, feature string) {
 }
 
 // referenced is what is read by feature references: a service without a name, and each feature as `VIEW@VERSION.FEATURE`. find
-// finds a view by NAME or NAME@VERSION.
-func referenced(refs []string, find func(string) (*feature.ViewVersion, error)) (*feature.ServiceVersion, []string, error) {
+// finds a view by NAME or NAME@VERSION, and field is where the request has the references.
+func referenced(refs []string, field string, find func(string) (*feature.ViewVersion, error)) (*feature.ServiceVersion, []string, error) {
 	service := &feature.ServiceVersion{}
 	var features []string
 	for i, ref := range refs {
 		name, picked := featureRef(ref)
 		if name == "" || picked == "" && strings.HasSuffix(ref, ".") {
-			return nil, nil, badFeature(i, "found %q, expected VIEW.FEATURE, VIEW@VERSION.FEATURE, or a view for all of its features", shorten(ref, maxShownName))
+			return nil, nil, badFeature(field, i, "found %q, expected VIEW.FEATURE, VIEW@VERSION.FEATURE, or a view for all of its features", shorten(ref, maxShownName))
 		}
 		view, err := find(name)
 		if err != nil {
@@ -40,7 +41,7 @@ func referenced(refs []string, find func(string) (*feature.ViewVersion, error)) 
 		case picked == "":
 			first, last = 0, len(view.Features)-1
 		case at < 0:
-			return nil, nil, badFeature(i, "found no feature called %q in view %s%s", shorten(picked, maxShownName), view.Ref(), guessFeature(picked, view))
+			return nil, nil, badFeature(field, i, "found no feature called %q in view %s%s", shorten(picked, maxShownName), view.Ref(), guessFeature(picked, view))
 		}
 		// References to one view, one behind the other, are one pin.
 		if n := len(service.Pins); n == 0 || service.Pins[n-1].View != view {
@@ -50,7 +51,7 @@ func referenced(refs []string, find func(string) (*feature.ViewVersion, error)) 
 		for at := first; at <= last; at++ {
 			full := view.Ref() + "." + view.Features[at].Name
 			if slices.Contains(features, full) {
-				return nil, nil, badFeature(i, "found %s a second time, expected each feature once", full)
+				return nil, nil, badFeature(field, i, "found %s a second time, expected each feature once", full)
 			}
 			features = append(features, full)
 			pin.Features = append(pin.Features, at)
@@ -58,7 +59,7 @@ func referenced(refs []string, find func(string) (*feature.ViewVersion, error)) 
 	}
 	for _, p := range service.OutputProblems() {
 		return nil, nil, fault.New(fault.InvalidArgument, "features: %s", p.Message).
-			Violating(fault.Violation{Field: "header.features", Description: p.Message})
+			Violating(fault.Violation{Field: field, Description: p.Message})
 	}
 	return service, features, nil
 }
@@ -77,10 +78,25 @@ func guessFeature(name string, view *feature.ViewVersion) string {
 	return "; there is " + strings.Join(names, ", ")
 }
 
-func badFeature(i int, format string, args ...any) error {
+func badFeature(field string, i int, format string, args ...any) error {
 	description := fmt.Sprintf(format, args...)
 	return fault.New(fault.InvalidArgument, "features: %s", description).
-		Violating(fault.Violation{Field: fmt.Sprintf("header.features[%d]", i), Description: description})
+		Violating(fault.Violation{Field: fmt.Sprintf("%s[%d]", field, i), Description: description})
+}
+
+// headerFeatures is where a build has its references.
+const headerFeatures = "header.features"
+
+// requireReferenced decides on the view of each reference, before it is told whether there is such a view.
+func requireReferenced(ctx context.Context, action access.Action, catalog *registry.Catalog, refs []string) error {
+	for _, ref := range refs {
+		name, _ := featureRef(ref)
+		view, _ := catalog.View(name)
+		if err := access.RequireView(ctx, action, shorten(name, maxShownName), view); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // asked is what a build is to read: the service that it names, or the features that it lists, with these by version.
@@ -106,15 +122,10 @@ func (s *datasetService) asked(ctx context.Context, first *headwaterv1.BuildData
 		service, err := catalog.Service(first.GetService())
 		return service, nil, err
 	}
-	// Decided on before it is told whether there is such a view.
-	for _, ref := range refs {
-		name, _ := featureRef(ref)
-		view, _ := catalog.View(name)
-		if err := access.RequireView(ctx, access.ActionReadOffline, shorten(name, maxShownName), view); err != nil {
-			return nil, nil, err
-		}
+	if err := requireReferenced(ctx, access.ActionReadOffline, catalog, refs); err != nil {
+		return nil, nil, err
 	}
-	service, features, err := referenced(refs, catalog.View)
+	service, features, err := referenced(refs, headerFeatures, catalog.View)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -171,7 +182,7 @@ func (s *datasetService) builtOf(ctx context.Context, m *dataset.Manifest) (*fea
 func (s *datasetService) builtBy(m *dataset.Manifest) (*feature.ServiceVersion, error) {
 	catalog := s.registry.Catalog()
 	if len(m.Features) > 0 {
-		service, _, err := referenced(m.Features, catalog.PastView)
+		service, _, err := referenced(m.Features, headerFeatures, catalog.PastView)
 		return service, err
 	}
 	return catalog.PastService(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion))
@@ -191,7 +202,14 @@ func (s *datasetService) shownTo(ctx context.Context, m *dataset.Manifest) (*hea
 	return manifestOf(m), nil
 }
 
-func joinsOf(joins []*headwaterv1.DatasetJoin) []dataset.Join {
+// askedJoin is a join as a request has it.
+type askedJoin interface {
+	GetPrefix() string
+	GetKeyMapping() map[string]string
+	GetViews() []string
+}
+
+func joinsOf[J askedJoin](joins []J) []dataset.Join {
 	var list []dataset.Join
 	for _, j := range joins {
 		list = append(list, dataset.Join{Prefix: j.GetPrefix(), KeyMapping: j.GetKeyMapping(), Views: j.GetViews()})

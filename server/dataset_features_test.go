@@ -169,10 +169,10 @@ func TestFeatureReferencesThatAreRefused(t *testing.T) {
 		{"", unnamed, fault.InvalidArgument, "name: found none, expected one: a dataset of features by reference has no service to be called after"},
 		{"", &headwaterv1.BuildDatasetHeader{}, fault.InvalidArgument, "the first message of a build has neither a service nor features, expected one of the two"},
 		{"model", refsHeader("few", "delays.delay"), fault.InvalidArgument, "the first message of a build has both a service and features, expected one of the two"},
-		{"", mapped, fault.InvalidArgument, "key mapping: number: no view of the dataset has a join key of this name; leave it out, or correct it: a join key " +
+		{"", mapped, fault.InvalidArgument, "key mapping: number: no view of the request has a join key of this name; leave it out, or correct it: a join key " +
 			"stands on the left, the column to take on the right"},
 		{"", joined(&headwaterv1.DatasetJoin{Prefix: "a_", KeyMapping: map[string]string{"number": "x"}}), fault.InvalidArgument,
-			"join a_: number: no view of the dataset has a join key of this name; there is origin"},
+			"join a_: number: no view of the request has a join key of this name; there is origin"},
 		{"", joined(&headwaterv1.DatasetJoin{Prefix: "A", KeyMapping: map[string]string{"origin": "x"}}), fault.InvalidArgument, "the request does not hold to its rules"},
 		{"", joined(&headwaterv1.DatasetJoin{Prefix: "a_", KeyMapping: map[string]string{"origin": "x"}}), fault.InvalidSpine,
 			"spine: found no column x, expected the join key origin of entity airport, which view delays needs in join a_; the spine has origin, number, " +

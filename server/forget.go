@@ -287,7 +287,7 @@ func (s *datasetService) planOf(m *dataset.Manifest) (*read.Plan, error) {
 	var service *feature.ServiceVersion
 	var err error
 	if len(m.Features) > 0 {
-		service, _, err = referenced(m.Features, catalog.PastView)
+		service, _, err = referenced(m.Features, headerFeatures, catalog.PastView)
 	} else if service, err = catalog.PastService(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion)); err == nil {
 		service, err = s.followed(service, m)
 	}

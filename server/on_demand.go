@@ -20,7 +20,7 @@ func takeInputs(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 	// In the order of their names, so that the same request gets the same answer.
 	for _, name := range slices.Sorted(maps.Keys(columns)) {
 		if !slices.ContainsFunc(plan.Inputs, func(c feature.Column) bool { return c.Name == name }) {
-			return nil, 0, badInput(name, "service %s has no input of this name; leave it out%s", plan.Service.Name, inputList(plan))
+			return nil, 0, badInput(name, "%s has no input of this name; leave it out%s", plan.Service.Title(), inputList(plan))
 		}
 		if err := checkLists(name, columns[name], badInput); err != nil {
 			return nil, 0, err
@@ -38,7 +38,7 @@ func takeInputs(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 	}
 	for i := range plan.Inputs {
 		if in := &plan.Inputs[i]; columns[in.Name] == nil {
-			return nil, 0, badInput(in.Name, "found none, expected values of type %s, which on-demand features of service %s take", in.Type, plan.Service.Name)
+			return nil, 0, badInput(in.Name, "found none, expected values of type %s, which on-demand features of %s take", in.Type, plan.Service.Title())
 		}
 	}
 	if len(plan.Inputs) == 0 {

@@ -89,8 +89,8 @@ func encodeKeys(plan *read.Plan, columns map[string]*headwaterv1.KeyColumn, n in
 	names := slices.Sorted(maps.Keys(columns))
 	for _, name := range names {
 		if !slices.ContainsFunc(plan.Views, func(v read.View) bool { return slices.Contains(v.KeyColumns, name) }) {
-			return nil, badKey(name, "no view of service %s has a join key of this name; leave it out, or map a join key to it "+
-				"in key_mapping", plan.Service.Name)
+			return nil, badKey(name, "no view of %s has a join key of this name; leave it out, or map a join key to it "+
+				"in key_mapping", plan.Service.Title())
 		}
 		found := lengthOf(columns[name])
 		if found != n {

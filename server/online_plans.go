@@ -7,8 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/feature"
-	"github.com/headwaterhq/headwater/internal/fault"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/online"
 	"github.com/headwaterhq/headwater/read"
 	"github.com/headwaterhq/headwater/registry"
@@ -50,10 +51,10 @@ type askedPlans struct {
 // maxAskedPlans bounds how many are kept: callers choose mappings as they like.
 const maxAskedPlans = 1000
 
-// of is the plan for a service and mapping as a request has them, made by compile the first time.
-func (c *planCache) of(catalog *registry.Catalog, versions *map[int64]bool, service string, mapping map[string]string, compile func() (*compiledPlan, error)) (*compiledPlan, error) {
+// of is the plan for what a request asks for, made by compile the first time.
+func (c *planCache) of(catalog *registry.Catalog, versions *map[int64]bool, req *headwaterv1.GetFeaturesRequest, compile func() (*compiledPlan, error)) (*compiledPlan, error) {
 	var room [128]byte
-	key := appendAsked(room[:0], service, mapping)
+	key := appendAsked(room[:0], req)
 	known := c.asked.Load()
 	current := known != nil && known.catalog == catalog && known.versions == versions
 	if current {
@@ -75,30 +76,50 @@ func (c *planCache) of(catalog *registry.Catalog, versions *map[int64]bool, serv
 	return plan, nil
 }
 
-// appendAsked appends a service and a mapping, each text behind its length, so that no two requests are the same: what was decided
-// on is the service that the request names.
-func appendAsked(dst []byte, service string, mapping map[string]string) []byte {
-	dst = append(binary.AppendUvarint(dst, uint64(len(service))), service...)
-	if len(mapping) == 0 {
-		return dst
-	}
-	for _, key := range slices.Sorted(maps.Keys(mapping)) {
-		for _, text := range []string{key, mapping[key]} {
-			dst = append(binary.AppendUvarint(dst, uint64(len(text))), text...)
-		}
+// appendAsked appends what a plan is made of: a service, references, a mapping and joins, each text behind its length, so that no two
+// requests are the same: what was decided on is what the request names.
+func appendAsked(dst []byte, req *headwaterv1.GetFeaturesRequest) []byte {
+	dst = appendTexts(appendText(dst, req.GetService()), req.GetFeatures())
+	dst = appendMapping(dst, req.GetKeyMapping())
+	for _, j := range req.GetJoins() {
+		dst = appendMapping(appendTexts(appendText(dst, j.GetPrefix()), j.GetViews()), j.GetKeyMapping())
 	}
 	return dst
 }
 
-func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string) (*compiledPlan, error) {
-	if len(mapping) > 0 {
-		return compilePlan(s, mapping)
+func appendText(dst []byte, text string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+}
+
+func appendTexts(dst []byte, texts []string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(texts)))
+	for _, text := range texts {
+		dst = appendText(dst, text)
+	}
+	return dst
+}
+
+func appendMapping(dst []byte, mapping map[string]string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(mapping)))
+	if len(mapping) == 0 {
+		return dst
+	}
+	for _, key := range slices.Sorted(maps.Keys(mapping)) {
+		dst = appendText(appendText(dst, key), mapping[key])
+	}
+	return dst
+}
+
+// get is the plan of a service, or of what stands for one that has no name, by a mapping and joins that were checked.
+func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string, joins []dataset.Join) (*compiledPlan, error) {
+	if s.Name == "" || len(mapping) > 0 || len(joins) > 0 {
+		return compilePlan(s, mapping, joins)
 	}
 	key := serviceKey{s.Name, s.Version, followedVersions(s)}
 	if p, ok := c.plans.Load(key); ok {
 		return p.(*compiledPlan), nil
 	}
-	compiled, err := compilePlan(s, nil)
+	compiled, err := compilePlan(s, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +127,8 @@ func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string) (*
 	return p.(*compiledPlan), nil
 }
 
-func compilePlan(s *feature.ServiceVersion, mapping map[string]string) (*compiledPlan, error) {
-	p, err := planOf(s, mapping)
+func compilePlan(s *feature.ServiceVersion, mapping map[string]string, joins []dataset.Join) (*compiledPlan, error) {
+	p, err := dataset.NewReadPlan(s, mapping, joins, "")
 	if err != nil {
 		return nil, err
 	}
@@ -118,14 +139,4 @@ func compilePlan(s *feature.ServiceVersion, mapping map[string]string) (*compile
 	slices.Sort(compiled.keyColumns)
 	compiled.keyColumns = slices.Compact(compiled.keyColumns)
 	return compiled, nil
-}
-
-// planOf is read.NewPlan with its error for a caller.
-func planOf(s *feature.ServiceVersion, mapping map[string]string) (*read.Plan, error) {
-	p, err := read.NewPlan(s, mapping, "")
-	if err != nil {
-		return nil, fault.New(fault.FailedPrecondition, "service %s cannot be read by this version of Headwater: %v; apply a new version of "+
-			"the view", s.Ref(), err)
-	}
-	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -84,12 +85,12 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 
 // read finds what a request asks for, and hands it to use, which keeps nothing of it.
 func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRequest, use func(*answer) error) error {
-	if req.GetService() == "" {
+	if req.GetService() == "" && len(req.GetFeatures()) == 0 {
 		if err := access.RequireAny(ctx, access.ActionReadOnline, access.KindService); err != nil {
 			return err
 		}
 	}
-	if err := unbuilt(req); err != nil {
+	if err := checkAsked(req); err != nil {
 		return err
 	}
 	for name, column := range req.GetKeys() {
@@ -97,7 +98,7 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 			return err
 		}
 	}
-	plan, err := o.plan(req)
+	plan, err := o.plan(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -140,39 +141,58 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	return use(a)
 }
 
-// plan is that of the service of a request.
-func (o *onlineService) plan(req *headwaterv1.GetFeaturesRequest) (*compiledPlan, error) {
+// plan is that of what a request asks for. Who asks by references is let read their views here; a service was decided on before.
+func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRequest) (*compiledPlan, error) {
 	catalog, versions := o.registry.Catalog(), o.served.versions.Load()
-	return o.plans.of(catalog, versions, req.GetService(), req.GetKeyMapping(), func() (*compiledPlan, error) {
-		service, err := catalog.Service(req.GetService())
+	plan, err := o.plans.of(catalog, versions, req, func() (*compiledPlan, error) {
+		var service *feature.ServiceVersion
+		var err error
+		if req.GetService() != "" {
+			service, err = catalog.Service(req.GetService())
+		} else if err = requireReferenced(ctx, access.ActionReadOnline, catalog, req.GetFeatures()); err == nil {
+			service, _, err = referenced(req.GetFeatures(), "features", catalog.View)
+		}
 		if err != nil {
 			return nil, err
 		}
+		if service.Name == "" {
+			// Before anything is told of what its views are.
+			if err := access.RequireViews(ctx, access.ActionReadOnline, service); err != nil {
+				return nil, err
+			}
+		}
 		if err := checkMapping(service, req.GetKeyMapping(), "key_mapping"); err != nil {
+			return nil, err
+		}
+		joins, err := dataset.ResolveJoins(service, joinsOf(req.GetJoins()), "joins")
+		if err != nil {
 			return nil, err
 		}
 		if service, err = o.served.follow(catalog, service); err != nil {
 			return nil, err
 		}
-		return o.plans.get(service, req.GetKeyMapping())
+		return o.plans.get(service, req.GetKeyMapping(), joins)
 	})
+	if err == nil && req.GetService() == "" {
+		err = access.RequireViews(ctx, access.ActionReadOnline, plan.read.Service)
+	}
+	return plan, err
 }
 
-// unbuilt refuses what requests may say and this version does not do.
-func unbuilt(req *headwaterv1.GetFeaturesRequest) error {
+// checkAsked refuses a request that does not say one thing that it is about, and what requests may say and this version does not do.
+func checkAsked(req *headwaterv1.GetFeaturesRequest) error {
 	what := ""
-	switch {
-	case len(req.GetFeatures()) > 0:
-		what = "features by reference"
-	case len(req.GetJoins()) > 0:
-		what = "joins"
+	switch named, listed := req.GetService() != "", len(req.GetFeatures()) > 0; {
+	case !named && !listed:
+		return fault.New(fault.InvalidArgument, "the request does not say what it is about").
+			Violating(fault.Violation{Field: "service", Description: "found nothing, expected the name of a service, or features"})
+	case named && listed:
+		return fault.New(fault.InvalidArgument, "the request has both a service and features, expected one of the two").
+			Violating(fault.Violation{Field: "features", Description: "found them beside a service, expected one of the two"})
 	case req.GetAllowPartial():
 		what = "partial answers"
 	case req.GetEncoding() != 0:
 		what = "Arrow"
-	case req.GetService() == "":
-		return fault.New(fault.InvalidArgument, "the request does not say what it is about").
-			Violating(fault.Violation{Field: "service", Description: "found nothing, expected the name of a service"})
 	default:
 		return nil
 	}
@@ -190,12 +210,8 @@ func checkMapping(service *feature.ServiceVersion, mapping map[string]string, fi
 				return slices.ContainsFunc(v.EntityVersion.JoinKeys, func(c feature.Column) bool { return c.Name == key })
 			})
 		}) {
-			of := "service " + service.Name
-			if service.Name == "" {
-				of = "the dataset"
-			}
 			return badMapping(field, key, fmt.Sprintf("no view of %s has a join key of this name; leave it out, or correct it: "+
-				"a join key stands on the left, the column to take on the right", of))
+				"a join key stands on the left, the column to take on the right", service.Title()))
 		}
 	}
 	return nil
