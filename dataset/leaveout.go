@@ -89,7 +89,7 @@ func compileLeaveOut(rules []LeaveOut, l *layout) ([]*leaveOut, error) {
 			if len(problems) > 0 {
 				p := problems[0]
 				hint := ""
-				if l.each == 1 && strings.Contains(p.Message, statusSuffix) {
+				if l.each == 1 && strings.Contains(p.Message, StatusSuffix) {
 					hint = "; statuses have columns where the build asks for them"
 				}
 				return nil, refuse(".condition", "line %d, column %d: %s%s", p.Line, p.Column, p.Message, hint)

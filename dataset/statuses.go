@@ -8,8 +8,8 @@ import (
 	"github.com/headwaterhq/headwater/read"
 )
 
-// statusSuffix makes the name of a column of statuses from that of its feature.
-const statusSuffix = "__status"
+// StatusSuffix makes the name of a column of statuses from that of its feature.
+const StatusSuffix = "__status"
 
 // layout says what the columns of a result are: the spine's, then each feature with, where they were asked for, its status.
 type layout struct {
@@ -30,14 +30,14 @@ func newLayout(spine []feature.Column, plan *read.Plan, withStatuses bool) (*lay
 	for _, c := range plan.Columns {
 		l.columns = append(l.columns, feature.Column{Name: c.Name, Type: c.Type})
 		if withStatuses {
-			l.columns = append(l.columns, feature.Column{Name: c.Name + statusSuffix, Type: feature.TypeString})
+			l.columns = append(l.columns, feature.Column{Name: c.Name + StatusSuffix, Type: feature.TypeString})
 		}
 	}
 	if !withStatuses {
 		return l, nil
 	}
 	for i := range plan.Columns {
-		name := plan.Columns[i].Name + statusSuffix
+		name := plan.Columns[i].Name + StatusSuffix
 		other := ""
 		switch {
 		case hasColumn(spine, name):

@@ -69,6 +69,7 @@ const (
 	fieldProvenance     = 5
 	fieldServedAt       = 6
 	fieldPosition       = 7
+	fieldArrow          = 8
 
 	fieldVectorName    = 1
 	fieldVectorValues  = 2
@@ -98,7 +99,7 @@ func framesOf(p *read.Plan) []columnFrame {
 }
 
 // append appends the GetFeaturesResponse.
-func (a *answer) append(dst []byte, withProvenance bool) (_ []byte, err error) {
+func (a *answer) append(dst []byte, withProvenance bool, encoding headwaterv1.FeatureEncoding) (_ []byte, err error) {
 	service := a.plan.read.Service
 	if a.readID != "" {
 		dst = wire.AppendString(dst, fieldReadID, a.readID)
@@ -107,7 +108,11 @@ func (a *answer) append(dst []byte, withProvenance bool) (_ []byte, err error) {
 		dst = wire.AppendString(dst, fieldService, service.Name)
 	}
 	dst = wire.AppendVarint(dst, fieldServiceVersion, int64(service.Version))
-	for i := range a.plan.read.Columns {
+	columns := a.plan.read.Columns
+	if encoding == headwaterv1.FeatureEncoding_FEATURE_ENCODING_ARROW {
+		columns = nil
+	}
+	for i := range columns {
 		frame := &a.plan.frames[i]
 		var column, values int
 		guess := 8*a.n + 32
@@ -136,24 +141,34 @@ func (a *answer) append(dst []byte, withProvenance bool) (_ []byte, err error) {
 	}
 	dst, at := wire.OpenField(dst, fieldServedAt, 12)
 	dst = wire.CloseField(wire.AppendTimestamp(dst, a.now), at)
-	return wire.AppendVarint(dst, fieldPosition, a.position), nil
+	dst = wire.AppendVarint(dst, fieldPosition, a.position)
+	if encoding == headwaterv1.FeatureEncoding_FEATURE_ENCODING_ARROW {
+		return a.appendArrow(dst)
+	}
+	return dst, nil
+}
+
+// column is what is answered of a column, row by row.
+func (a *answer) column(i int) (func(row int) (feature.Value, read.Status), error) {
+	c := &a.plan.read.Columns[i]
+	if c.View == read.Computed {
+		return a.computed.column(i), nil
+	}
+	winners, err := a.unpacked(c.View)
+	return func(row int) (feature.Value, read.Status) { return c.Value(&winners[row]) }, err
 }
 
 // appendVector appends the ValueVector of a column.
 func (a *answer) appendVector(dst []byte, i int) ([]byte, error) {
 	c := &a.plan.read.Columns[i]
-	var value func(row int) (feature.Value, read.Status)
-	if c.View == read.Computed {
-		value = a.computed.column(i)
-	} else {
+	if c.View != read.Computed {
 		if dst, done := a.lookup.AppendVector(dst, i, c); done {
 			return dst, nil
 		}
-		winners, err := a.unpacked(c.View)
-		if err != nil {
-			return dst, err
-		}
-		value = func(row int) (feature.Value, read.Status) { return c.Value(&winners[row]) }
+	}
+	value, err := a.column(i)
+	if err != nil {
+		return dst, err
 	}
 	values, statuses := make([]feature.Value, a.n), make([]byte, a.n)
 	for row := range a.n {
@@ -164,8 +179,8 @@ func (a *answer) appendVector(dst []byte, i int) ([]byte, error) {
 }
 
 // response is the answer as a message.
-func (a *answer) response(withProvenance bool) (*headwaterv1.GetFeaturesResponse, error) {
-	b, err := a.append(nil, withProvenance)
+func (a *answer) response(withProvenance bool, encoding headwaterv1.FeatureEncoding) (*headwaterv1.GetFeaturesResponse, error) {
+	b, err := a.append(nil, withProvenance, encoding)
 	if err != nil {
 		return nil, err
 	}

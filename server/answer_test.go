@@ -138,7 +138,7 @@ func TestAnswersAreWrittenAsMessagesAre(t *testing.T) {
 		}
 		a := &answer{plan: plan, lookup: l, n: len(asked), now: now, position: int64(rapid.IntRange(0, 1000).Draw(t, "position")), readID: "rd_1"}
 		provenance := rapid.Bool().Draw(t, "provenance")
-		got, err := a.append(nil, provenance)
+		got, err := a.append(nil, provenance, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,6 +31,9 @@ type onlineService struct {
 	served   *served
 	plans    planCache
 	log      *readLogger
+	// guard takes the reads of a stream one by one, and closing is closed when the server is about to stop.
+	guard   *Guard
+	closing <-chan struct{}
 }
 
 // registerOnline registers the service with a GetFeatures whose answers are bytes.
@@ -65,7 +68,7 @@ func (o *onlineService) encoded(ctx context.Context, req *headwaterv1.GetFeature
 	var buffer *[]byte
 	err := o.read(ctx, req, func(a *answer) (err error) {
 		buffer = answerBuffers.Get(a.n * len(a.plan.read.Columns) * 9)
-		*buffer, err = a.append(*buffer, req.GetWithProvenance())
+		*buffer, err = a.append(*buffer, req.GetWithProvenance(), req.GetEncoding())
 		return err
 	})
 	if err != nil {
@@ -77,7 +80,7 @@ func (o *onlineService) encoded(ctx context.Context, req *headwaterv1.GetFeature
 // GetFeatures is the answer to a request as a message, for callers within the server.
 func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFeaturesRequest) (response *headwaterv1.GetFeaturesResponse, err error) {
 	err = o.read(ctx, req, func(a *answer) (err error) {
-		response, err = a.response(req.GetWithProvenance())
+		response, err = a.response(req.GetWithProvenance(), req.GetEncoding())
 		return err
 	})
 	return response, err
@@ -133,7 +136,7 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	}
 	err = o.logRead(ctx, &answeredRead{
 		session: access.SessionFrom(ctx), plan: plan.read, request: req, keys: a.keys, n: n, now: a.now.Time(), position: a.position,
-		response: func() (*headwaterv1.GetFeaturesResponse, error) { return a.response(true) },
+		response: func() (*headwaterv1.GetFeaturesResponse, error) { return a.response(true, 0) },
 	})
 	if err != nil {
 		return err
@@ -181,7 +184,6 @@ func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRe
 
 // checkAsked refuses a request that does not say one thing that it is about, and what requests may say and this version does not do.
 func checkAsked(req *headwaterv1.GetFeaturesRequest) error {
-	what := ""
 	switch named, listed := req.GetService() != "", len(req.GetFeatures()) > 0; {
 	case !named && !listed:
 		return fault.New(fault.InvalidArgument, "the request does not say what it is about").
@@ -190,13 +192,12 @@ func checkAsked(req *headwaterv1.GetFeaturesRequest) error {
 		return fault.New(fault.InvalidArgument, "the request has both a service and features, expected one of the two").
 			Violating(fault.Violation{Field: "features", Description: "found them beside a service, expected one of the two"})
 	case req.GetAllowPartial():
-		what = "partial answers"
-	case req.GetEncoding() != 0:
-		what = "Arrow"
-	default:
-		return nil
+		return fault.New(fault.Unimplemented, "online reads do not know partial answers yet")
+	case headwaterv1.FeatureEncoding_name[int32(req.GetEncoding())] == "":
+		description := fmt.Sprintf("found %d, expected 0 for vectors, or 1 for Arrow", req.GetEncoding())
+		return fault.New(fault.InvalidArgument, "encoding: %s", description).Violating(fault.Violation{Field: "encoding", Description: description})
 	}
-	return fault.New(fault.Unimplemented, "online reads do not know %s yet", what)
+	return nil
 }
 
 // checkMapping refuses a mapping of what is no join key of the service, which would do nothing. field names it in the request.

@@ -324,7 +324,7 @@ func (s *Server) serve() error {
 	})
 	registerOnline(s.grpc, &onlineService{
 		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
-		served: s.served, log: &readLogger{reads: s.reads, registry: s.registry},
+		served: s.served, log: &readLogger{reads: s.reads, registry: s.registry}, guard: s.guard, closing: s.closing,
 	})
 	builder := dataset.NewBuilder(s.pool, s.config.Version)
 	builder.Keep(s.kept)

@@ -265,7 +265,20 @@ const (
 
 // NewStreamWriter makes a writer to w. Compressed streams have zstd buffers, and only NewOwnStreamReader takes them.
 func NewStreamWriter(w io.Writer, columns []feature.Column, compressed bool) *StreamWriter {
-	schema := ArrowSchema(columns)
+	return newStreamWriter(w, ArrowSchema(columns), compressed)
+}
+
+// NewAnnotatedWriter is NewStreamWriter whose columns have metadata: each its own, or nil. Readers of ours pay no
+// heed to it.
+func NewAnnotatedWriter(w io.Writer, columns []feature.Column, metadata []map[string]string) *StreamWriter {
+	fields := ArrowSchema(columns).Fields()
+	for i := range fields {
+		fields[i].Metadata = arrow.MetadataFrom(metadata[i])
+	}
+	return newStreamWriter(w, arrow.NewSchema(fields, nil), false)
+}
+
+func newStreamWriter(w io.Writer, schema *arrow.Schema, compressed bool) *StreamWriter {
 	options := []ipc.Option{ipc.WithSchema(schema)}
 	if compressed {
 		options = append(options, ipc.WithZstd())
