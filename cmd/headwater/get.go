@@ -21,10 +21,10 @@ import (
 
 func newGet(a *app) *cobra.Command {
 	var service, file, purpose string
-	var entities, inputs []string
+	var entities, inputs, features, joins []string
 	cmd := &cobra.Command{
-		Use: "get --service S --entity k=v…", Short: "Read the newest features of entities, as a model would", Args: takesNone,
-		Long: `Reads the features of a service for one or more entities, with the status, event time and run of each value. An entity
+		Use: "get --service S|--feature VIEW.FEATURE… --entity k=v…", Short: "Read the newest features of entities, as a model would", Args: takesNone,
+		Long: `Reads the features of a service, or those that are listed, for one or more entities, with the status, event time and run of each value. An entity
 names the join keys of all the service's views; a key that is left out of one entity, and not of others, is NULL. Inputs of
 on-demand features are given once for all entities, or once for each; one that is left out is NULL.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
@@ -32,7 +32,7 @@ on-demand features are given once for all entities, or once for each; one that i
 			var rows []requestRow
 			if file != "" {
 				var err error
-				if rows, err = readRequest(file, service, request); err != nil {
+				if rows, err = readRequest(file, service != "" || len(features) > 0, request); err != nil {
 					return err
 				}
 				if len(entities) > 0 || len(inputs) > 0 {
@@ -41,7 +41,15 @@ on-demand features are given once for all entities, or once for each; one that i
 			}
 			request.Service = first(service, request.Service)
 			request.Purpose = first(purpose, request.Purpose)
-			if request.Service == "" {
+			request.Features = append(request.Features, features...)
+			joined, err := parseJoins(joins)
+			if err != nil {
+				return err
+			}
+			for _, j := range joined {
+				request.Joins = append(request.Joins, &headwaterv1.FeatureJoin{Prefix: j.Prefix, KeyMapping: j.KeyMapping, Views: j.Views})
+			}
+			if request.Service == "" && len(request.Features) == 0 {
 				return require(cmd, "service")
 			}
 			if rows != nil {
@@ -56,10 +64,10 @@ on-demand features are given once for all entities, or once for each; one that i
 					}
 				}
 				var err error
-				if request.Keys, err = keyColumns(cmd.Context(), c, request.Service, entities); err != nil {
+				if request.Keys, err = keyColumns(cmd.Context(), c, request, entities); err != nil {
 					return err
 				}
-				if request.Inputs, err = inputColumns(cmd.Context(), c, request.Service, inputs, len(entities)); err != nil {
+				if request.Inputs, err = inputColumns(cmd.Context(), c, request, inputs, len(entities)); err != nil {
 					return err
 				}
 			}
@@ -68,7 +76,11 @@ on-demand features are given once for all entities, or once for each; one that i
 				return err
 			}
 			if a.output == "table" {
-				a.notef("read %s of service %s@%d at %s", response.ReadId, response.Service, response.ServiceVersion, instant(response.ServedAt))
+				of := counted(int64(len(response.Features)), "feature")
+				if response.Service != "" {
+					of = "service " + response.Service + "@" + number(response.ServiceVersion)
+				}
+				a.notef("read %s of %s at %s", response.ReadId, of, instant(response.ServedAt))
 			}
 			features, err := featureTable(request, response)
 			if err != nil {
@@ -79,6 +91,9 @@ on-demand features are given once for all entities, or once for each; one that i
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&service, "service", "", "the service to read, NAME or NAME@VERSION")
+	flags.StringSliceVar(&features, "feature", nil, "instead of a service: VIEW.FEATURE or VIEW@VERSION.FEATURE, or a view for all of its features; "+
+		"again for more, or with commas")
+	flags.StringArrayVar(&joins, "join", nil, "views to read by other columns, under a prefix: PREFIX:KEY=COLUMN[,KEY2=COLUMN2][@VIEW,VIEW2]; again for more")
 	flags.StringArrayVar(&entities, "entity", nil, `join keys of one entity, k=v[,k2=v2]; again for more (a comma in a value is written \,)`)
 	flags.StringArrayVar(&inputs, "input", nil, "inputs of on-demand features, k=v[,k2=v2]: once for all entities, or again for each")
 	flags.StringVar(&file, "request-file", "", "file with a JSON object for each entity, its join keys and inputs by name (or a GetFeaturesRequest in "+
@@ -88,7 +103,7 @@ on-demand features are given once for all entities, or once for each; one that i
 }
 
 // readRequest reads a request file into request, or gives its rows.
-func readRequest(path, service string, request *headwaterv1.GetFeaturesRequest) ([]requestRow, error) {
+func readRequest(path string, known bool, request *headwaterv1.GetFeaturesRequest) ([]requestRow, error) {
 	read := func() ([]byte, error) { return os.ReadFile(path) }
 	if path == "-" {
 		read = func() ([]byte, error) { return io.ReadAll(os.Stdin) }
@@ -97,7 +112,7 @@ func readRequest(path, service string, request *headwaterv1.GetFeaturesRequest) 
 	if err != nil {
 		return nil, fault.New(fault.NotFound, "%s: the request cannot be read; check the path", path).Because(err)
 	}
-	if hasRows(content, service) {
+	if hasRows(content, known) {
 		return parseRows(path, content)
 	}
 	if err := protojson.Unmarshal(content, request); err != nil {
@@ -152,7 +167,7 @@ func parsePairs(flag, example, s string) ([]keyValue, error) {
 }
 
 // keyColumns turns entities into columns of keys. A key that an entity does not name is NULL for it.
-func keyColumns(ctx context.Context, c *client.Client, service string, entities []string) (map[string]*headwaterv1.KeyColumn, error) {
+func keyColumns(ctx context.Context, c *client.Client, request *headwaterv1.GetFeaturesRequest, entities []string) (map[string]*headwaterv1.KeyColumn, error) {
 	parsed := make([][]keyValue, len(entities))
 	numeric := false
 	for i, e := range entities {
@@ -169,7 +184,7 @@ func keyColumns(ctx context.Context, c *client.Client, service string, entities 
 	known := false
 	if numeric {
 		var err error
-		if types, _, known, err = serviceColumns(ctx, c, service); err != nil {
+		if types, _, known, err = askedColumns(ctx, c, request); err != nil {
 			return nil, err
 		}
 	}
@@ -227,19 +242,25 @@ func featureTable(request *headwaterv1.GetFeaturesRequest, response *headwaterv1
 	if len(entities) == 0 {
 		entities = entityNames(request.Inputs)
 	}
-	provenance := map[string]*headwaterv1.ViewProvenance{}
-	for _, p := range response.Provenance {
-		provenance[p.View+"@"+number(p.ViewVersion)] = p
+	// A view that joins read has one for each, with whose prefix the names of its features begin.
+	provenance := make([]*headwaterv1.ViewProvenance, len(response.Features))
+	for k, f := range response.Features {
+		for _, p := range response.Provenance {
+			if p.View == f.View && p.ViewVersion == f.ViewVersion && strings.HasPrefix(f.Name, p.Prefix) &&
+				(provenance[k] == nil || len(p.Prefix) > len(provenance[k].Prefix)) {
+				provenance[k] = p
+			}
+		}
 	}
 	for i, entity := range entities {
-		for _, f := range response.Features {
+		for k, f := range response.Features {
 			if i >= wire.VectorLen(f.GetValues()) {
 				continue
 			}
 			status := wire.StatusAt(f.Values, i)
 			view := f.View + "@" + number(f.ViewVersion)
 			at, run := "", ""
-			if p := provenance[view]; p != nil && i < len(p.RunSeqs) && i < len(p.EventTimes) && p.RunSeqs[i] > 0 {
+			if p := provenance[k]; p != nil && i < len(p.RunSeqs) && i < len(p.EventTimes) && p.RunSeqs[i] > 0 {
 				at = feature.Time(p.EventTimes[i]).String()
 				run = view + "/" + number(p.RunSeqs[i])
 			}

@@ -14,7 +14,7 @@ import (
 
 // inputColumns turns --input flags into columns of inputs, for as many entities as there are; without entities, each flag is
 // one. An input that is left out of a flag is NULL.
-func inputColumns(ctx context.Context, c *client.Client, service string, flags []string, entities int) (map[string]*headwaterv1.KeyColumn, error) {
+func inputColumns(ctx context.Context, c *client.Client, request *headwaterv1.GetFeaturesRequest, flags []string, entities int) (map[string]*headwaterv1.KeyColumn, error) {
 	if len(flags) == 0 {
 		return nil, nil
 	}
@@ -24,7 +24,7 @@ func inputColumns(ctx context.Context, c *client.Client, service string, flags [
 	if len(flags) != 1 && len(flags) != entities {
 		return nil, usagef("found %d --input for %d entities, expected one for all, or one for each", len(flags), entities)
 	}
-	_, types, known, err := serviceColumns(ctx, c, service)
+	_, types, known, err := askedColumns(ctx, c, request)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func inputColumns(ctx context.Context, c *client.Client, service string, flags [
 			t, typed := keyType(types, kv.key)
 			switch {
 			case !typed && known:
-				return nil, usagef("found the input %s, expected one of service %s: %s", kv.key, service, strings.Join(columnNames(types), ", "))
+				return nil, usagef("found the input %s, expected one of %s: %s", kv.key, askedTitle(request), strings.Join(columnNames(types), ", "))
 			case !typed:
 				t = guessedType(kv.value)
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/headwaterhq/headwater/client"
@@ -10,15 +11,25 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// serviceColumns asks the server for what readers of a service hand in: the join keys of its entities and the inputs of its
-// on-demand features, each once, by name. A caller who may read the service need not be allowed to look at its definitions:
-// then known is false.
-func serviceColumns(ctx context.Context, c *client.Client, service string) (keys, inputs []feature.Column, known bool, err error) {
-	l, err := lookUpColumns(ctx, c, service, nil)
+// askedColumns asks the server for what a request hands in: the join keys of the entities of its service or features, by the names of
+// its joins too, and the inputs of on-demand features, each once, by name. A caller who may read need not be allowed to look at
+// definitions: then known is false.
+func askedColumns(ctx context.Context, c *client.Client, r *headwaterv1.GetFeaturesRequest) (keys, inputs []feature.Column, known bool, err error) {
+	l, err := lookUpColumns(ctx, c, r.GetService(), r.GetFeatures())
 	if l == nil || err != nil {
 		return nil, nil, false, err
 	}
-	return l.keys, l.inputs, true, nil
+	keys = slices.Clone(l.keys)
+	for _, j := range r.GetJoins() {
+		for _, key := range l.keys {
+			if column := j.GetKeyMapping()[key.Name]; column != "" {
+				if _, known := keyType(keys, column); !known {
+					keys = append(keys, feature.Column{Name: column, Type: key.Type})
+				}
+			}
+		}
+	}
+	return keys, l.inputs, true, nil
 }
 
 // lookUp reads definitions.

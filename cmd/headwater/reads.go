@@ -238,7 +238,7 @@ Where the keys of a read are kept as hashes, --entity gives them, once for each 
 					return usagef("--entity: read %s takes keys of other columns than its service has; have it verified over gRPC", args[0])
 				}
 				ref := shown.GetRead().GetService() + "@" + number(shown.GetRead().GetServiceVersion())
-				if req.Keys, err = keyColumns(cmd.Context(), c, ref, entities); err != nil {
+				if req.Keys, err = keyColumns(cmd.Context(), c, &headwaterv1.GetFeaturesRequest{Service: ref}, entities); err != nil {
 					return err
 				}
 			}

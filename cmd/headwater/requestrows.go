@@ -25,10 +25,10 @@ type requestRow struct {
 }
 
 // hasRows reports whether a request file is of rows and not a GetFeaturesRequest, whose keys and inputs are objects.
-// Without a service from elsewhere, an object that names one is a request.
-func hasRows(content []byte, service string) bool {
+// Unless what to read is known from elsewhere, an object that names one is a request.
+func hasRows(content []byte, known bool) bool {
 	var first map[string]json.RawMessage
-	if json.NewDecoder(bytes.NewReader(content)).Decode(&first) != nil || len(first) == 0 || service == "" && first["service"] != nil {
+	if json.NewDecoder(bytes.NewReader(content)).Decode(&first) != nil || len(first) == 0 || !known && first["service"] != nil {
 		return false
 	}
 	for _, v := range first {
@@ -62,7 +62,7 @@ func parseRows(path string, content []byte) ([]requestRow, error) {
 
 // fillRequest turns the rows of a file into columns of keys and inputs. What a row leaves out is NULL for it.
 func fillRequest(ctx context.Context, c *client.Client, path string, rows []requestRow, request *headwaterv1.GetFeaturesRequest) error {
-	keys, inputs, known, err := serviceColumns(ctx, c, request.Service)
+	keys, inputs, known, err := askedColumns(ctx, c, request)
 	if err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func fillRequest(ctx context.Context, c *client.Client, path string, rows []requ
 				case isInput:
 					columns = request.Inputs
 				case known:
-					return fault.New(fault.InvalidArgument, "%s:%d: found %s, expected a join key or an input of service %s: %s", path, row.line,
-						name, request.Service, strings.Join(slices.Concat(columnNames(keys), columnNames(inputs)), ", "))
+					return fault.New(fault.InvalidArgument, "%s:%d: found %s, expected a join key or an input of %s: %s", path, row.line,
+						name, askedTitle(request), strings.Join(slices.Concat(columnNames(keys), columnNames(inputs)), ", "))
 				default:
 					// Who may not see the service's definition can still give keys, whose values say of what type they are.
 					t = feature.TypeString
@@ -107,6 +107,14 @@ func fillRequest(ctx context.Context, c *client.Client, path string, rows []requ
 		}
 	}
 	return nil
+}
+
+// askedTitle is what a request reads, for a message.
+func askedTitle(r *headwaterv1.GetFeaturesRequest) string {
+	if r.GetService() == "" {
+		return "the features"
+	}
+	return "service " + r.GetService()
 }
 
 // literal is a value of JSON as one of a definition. The digits of whole numbers and decimals are kept.
