@@ -129,6 +129,10 @@ func (l *Lookup) takeCached(q *query, now time.Time) (*query, *missing) {
 func (l *Lookup) keep(found *query, m *missing) {
 	width := len(found.group.fields)
 	for i, k := range m.at {
+		if found.isAway(i) {
+			m.of.setAway(k)
+			continue
+		}
 		l.key = appendCacheKey(l.key[:0], found.group, found.key(i))
 		copy(m.of.stored[k*width:], l.reader.cache.put(l.key, found.stored[i*width:(i+1)*width], m.asked))
 	}

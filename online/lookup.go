@@ -3,6 +3,7 @@ package online
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -32,6 +33,9 @@ type Lookup struct {
 	signal   *signal
 	statuses []byte
 	key      []byte
+	// partial is what AllowPartial says, and away then why something did not answer, nil where all did.
+	partial bool
+	away    error
 }
 
 // judged is a winner that is still packed.
@@ -60,7 +64,7 @@ func (r *Reader) Lookup(plan *Plan) *Lookup {
 	if l == nil {
 		l = &Lookup{signal: &signal{done: make(chan struct{}, 1)}}
 	}
-	l.reader, l.plan = r, plan
+	l.reader, l.plan, l.partial, l.away = r, plan, false, nil
 	l.rows, l.judged, l.all = resize(l.rows, len(plan.views)), resize(l.judged, len(plan.views)), resize(l.all, len(plan.views))
 	l.queries = l.queries[:0]
 	for _, g := range plan.groups {
@@ -158,6 +162,9 @@ func (l *Lookup) Fetch(ctx context.Context) error {
 		}
 		c.release()
 	}
+	if err == nil && l.away != nil && l.knowsNothing() {
+		return failed(ctx, l.reader.client, l.away)
+	}
 	return err
 }
 
@@ -202,25 +209,48 @@ func (l *Lookup) fetchOnce(ctx context.Context, b *batcher) error {
 // fetchAgain asks in a pipeline of its own, with all that go-redis does to have it answered: it repeats commands, follows slots
 // that moved, and looks for the nodes of a cluster that changed.
 func (l *Lookup) fetchAgain(ctx context.Context) error {
-	pipe := l.reader.client.Pipeline()
-	commands := make([][]*redis.SliceCmd, len(l.sent))
-	for i, c := range l.sent {
-		commands[i] = make([]*redis.SliceCmd, len(c.ends))
+	sending, end := ctx, context.CancelFunc(func() {})
+	if l.partial {
+		sending, end = partialContext(ctx)
+	}
+	defer end()
+	var commands []*redis.SliceCmd
+	for _, c := range l.sent {
 		for k := range c.ends {
 			args := append(append(make([]any, 0, 2+len(c.group.fields)), "hmget", string(c.key(k))), c.group.fields...)
-			commands[i][k] = redis.NewSliceCmd(ctx, args...)
-			if err := pipe.Process(ctx, commands[i][k]); err != nil {
+			commands = append(commands, redis.NewSliceCmd(sending, args...))
+		}
+	}
+	if l.partial {
+		l.reader.execParts(sending, commands)
+	} else {
+		pipe := l.reader.client.Pipeline()
+		for _, command := range commands {
+			if err := pipe.Process(ctx, command); err != nil {
 				return failed(ctx, l.reader.client, err)
 			}
 		}
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return failed(ctx, l.reader.client, err)
+		if _, err := pipe.Exec(ctx); err != nil {
+			return failed(ctx, l.reader.client, err)
+		}
 	}
 	for i, c := range l.sent {
 		own := c.group.newQuery()
 		own.text, own.ends = append(own.text, c.text...), append(own.ends, c.ends...)
-		for k, command := range commands[i] {
+		own.stored = slices.Grow(own.stored, len(c.ends)*len(c.group.fields))
+		for k := range c.ends {
+			command := commands[0]
+			commands = commands[1:]
+			if err := command.Err(); err != nil {
+				if !isAway(err) || ctx.Err() != nil {
+					own.release()
+					return failed(ctx, l.reader.client, err)
+				}
+				l.away = err
+				own.setAway(k)
+				own.stored = append(own.stored, make([]storedRow, len(c.group.fields))...)
+				continue
+			}
 			reply := command.Val()
 			if len(reply) != len(c.group.fields) {
 				own.release()
@@ -239,7 +269,7 @@ func (l *Lookup) fetchAgain(ctx context.Context) error {
 }
 
 // Judge decides, for each row of each view, whether there is a winner at now by the point-in-time rule: Present, NoKey, NoRow,
-// Expired or NotYetKnown. A row that the view's filter hides is NoRow, whatever its times, as read.View.Admit says. stale
+// Expired or NotYetKnown; Unavailable where nothing is known. A row that the view's filter hides is NoRow, whatever its times, as read.View.Admit says. stale
 // reports whether what is online of a view may be another by now: its winners are Stale.
 //
 // Each row is looked at whole, also where its values would not be served: one that is corrupt is an error that names its key.
@@ -276,6 +306,10 @@ func (l *Lookup) Judge(now feature.Time, stale func(v *read.View) bool) error {
 }
 
 func (l *Lookup) judge(view *viewPlan, c *query, k int, now feature.Time, present read.Status, j *judged) error {
+	if c.isAway(k) {
+		j.status = read.Unavailable
+		return nil
+	}
 	s := c.stored[k*len(c.group.fields)+view.field]
 	if !s.ok {
 		j.status = read.NoRow

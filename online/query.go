@@ -33,6 +33,8 @@ type query struct {
 
 	// stored are the fields of all replies, in order: of key k there are those from k*len(group.fields) on.
 	stored []storedRow
+	// away are the keys that nothing is known of, because what has them did not answer; nil for none.
+	away   []bool
 	parsed sync.Once
 	// failed is why there is no usable reply to one of the commands.
 	failed error
@@ -100,7 +102,7 @@ func (q *query) release() {
 		return
 	}
 	q.text, q.ends, q.keys = q.text[:0], q.ends[:0], q.keys[:0]
-	q.replies.b, q.stored, q.parsed = q.replies.b[:0], q.stored[:0], sync.Once{}
+	q.replies.b, q.stored, q.away, q.parsed = q.replies.b[:0], q.stored[:0], nil, sync.Once{}
 	clear(q.seen)
 	q.group.queries.Put(q)
 }

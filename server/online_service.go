@@ -111,6 +111,9 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	}
 	lookup := o.reader.Lookup(plan.online)
 	defer lookup.Close()
+	if req.GetAllowPartial() {
+		lookup.AllowPartial()
+	}
 	if err := addKeys(lookup, plan, req.GetKeys(), n); err != nil {
 		return err
 	}
@@ -182,7 +185,7 @@ func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	return plan, err
 }
 
-// checkAsked refuses a request that does not say one thing that it is about, and what requests may say and this version does not do.
+// checkAsked refuses a request that does not say one thing that it is about, and an encoding that there is none of.
 func checkAsked(req *headwaterv1.GetFeaturesRequest) error {
 	switch named, listed := req.GetService() != "", len(req.GetFeatures()) > 0; {
 	case !named && !listed:
@@ -191,8 +194,6 @@ func checkAsked(req *headwaterv1.GetFeaturesRequest) error {
 	case named && listed:
 		return fault.New(fault.InvalidArgument, "the request has both a service and features, expected one of the two").
 			Violating(fault.Violation{Field: "features", Description: "found them beside a service, expected one of the two"})
-	case req.GetAllowPartial():
-		return fault.New(fault.Unimplemented, "online reads do not know partial answers yet")
 	case headwaterv1.FeatureEncoding_name[int32(req.GetEncoding())] == "":
 		description := fmt.Sprintf("found %d, expected 0 for vectors, or 1 for Arrow", req.GetEncoding())
 		return fault.New(fault.InvalidArgument, "encoding: %s", description).Violating(fault.Violation{Field: "encoding", Description: description})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,66 +25,154 @@ const (
 // end. The test is skipped when there is no redis-server in PATH.
 func RedisCluster(t testing.TB) []string {
 	t.Helper()
+	return StartCluster(t, false).Addresses()
+}
+
+// Cluster is a Redis Cluster of a test's own.
+type Cluster struct {
+	// Masters are as the cluster began, and so is Replicas[i] that of Masters[i], if there are any.
+	Masters, Replicas []*Node
+}
+
+// Node is a Redis server, of a cluster or alone.
+type Node struct {
+	Address string
+	// Client speaks with this node alone.
+	Client *redis.Client
+	bus    int
+	// program and args start the server, which is nil when it has ended.
+	program string
+	args    []string
+	server  *exec.Cmd
+}
+
+// Kill ends the server with SIGKILL, if it has not ended.
+func (n *Node) Kill() {
+	if n.server == nil {
+		return
+	}
+	_ = n.server.Process.Kill()
+	_ = n.server.Wait()
+	n.server = nil
+}
+
+// Start starts a server that was killed again, on what it has on disk.
+func (n *Node) Start(t testing.TB) {
+	t.Helper()
+	n.server = exec.Command(n.program, n.args...)
+	if err := n.server.Start(); err != nil {
+		n.server = nil
+		t.Fatalf("testenv: %v", err)
+	}
+}
+
+// Addresses are those of the masters.
+func (c *Cluster) Addresses() (all []string) {
+	for _, n := range c.Masters {
+		all = append(all, n.Address)
+	}
+	return all
+}
+
+// StartCluster starts three masters, each with a replica where there are to be replicas, which are stopped at the end of the test.
+// settings are further ones of each server. The test is skipped when there is no redis-server in PATH.
+func StartCluster(t testing.TB, replicas bool, settings ...string) *Cluster {
+	t.Helper()
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("no redis-server in PATH")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), clusterPatience)
 	defer cancel()
-	var addresses []string
-	var buses []int
+	c := &Cluster{}
 	for range clusterMasters {
-		port, bus := freePort(t), freePort(t)
-		cmd := exec.Command(program, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--cluster-port", strconv.Itoa(bus),
-			"--cluster-enabled", "yes", "--save", "", "--dir", t.TempDir())
-		if err := cmd.Start(); err != nil {
-			t.Fatalf("testenv: %v", err)
-		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		})
-		addresses, buses = append(addresses, "127.0.0.1:"+strconv.Itoa(port)), append(buses, bus)
-	}
-	nodes := make([]*redis.Client, clusterMasters)
-	for i, address := range addresses {
-		nodes[i] = redis.NewClient(&redis.Options{Addr: address})
-		defer nodes[i].Close()
-		await(ctx, t, func() error { return nodes[i].Ping(ctx).Err() })
-		first, last := i*clusterSlots/clusterMasters, (i+1)*clusterSlots/clusterMasters-1
-		for _, err := range []error{
-			nodes[i].ClusterAddSlotsRange(ctx, first, last).Err(),
-			// No two masters may have one, and those that have just been made have 0.
-			nodes[i].Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(),
-		} {
-			if err != nil {
-				t.Fatalf("testenv: a Redis Cluster: %v", err)
-			}
+		c.Masters = append(c.Masters, startNode(t, program, true, settings))
+		if replicas {
+			c.Replicas = append(c.Replicas, startNode(t, program, true, settings))
 		}
 	}
-	for i, address := range addresses[1:] {
-		host, port, _ := net.SplitHostPort(address)
-		if err := nodes[0].Do(ctx, "CLUSTER", "MEET", host, port, buses[i+1]).Err(); err != nil {
+	nodes := slices.Concat(c.Masters, c.Replicas)
+	for i, node := range nodes {
+		await(ctx, t, func() error { return node.Client.Ping(ctx).Err() })
+		// No two masters may have one, and those that have just been made have 0.
+		if err := node.Client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
 			t.Fatalf("testenv: a Redis Cluster: %v", err)
 		}
 	}
+	for i, node := range c.Masters {
+		first, last := i*clusterSlots/clusterMasters, (i+1)*clusterSlots/clusterMasters-1
+		if err := node.Client.ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
+			t.Fatalf("testenv: a Redis Cluster: %v", err)
+		}
+	}
+	for _, node := range nodes[1:] {
+		host, port, _ := net.SplitHostPort(node.Address)
+		if err := nodes[0].Client.Do(ctx, "CLUSTER", "MEET", host, port, node.bus).Err(); err != nil {
+			t.Fatalf("testenv: a Redis Cluster: %v", err)
+		}
+	}
+	for i, replica := range c.Replicas {
+		id, err := c.Masters[i].Client.Do(ctx, "CLUSTER", "MYID").Text()
+		if err != nil {
+			t.Fatalf("testenv: a Redis Cluster: %v", err)
+		}
+		// It must have heard of its master.
+		await(ctx, t, func() error { return replica.Client.ClusterReplicate(ctx, id).Err() })
+		await(ctx, t, func() error { return says(replica.Client.Info(ctx, "replication"), "master_link_status:up") })
+	}
 	for _, node := range nodes {
 		await(ctx, t, func() error {
-			info, err := node.ClusterInfo(ctx).Result()
-			if err != nil {
-				return err
-			}
-			for _, line := range []string{
-				"cluster_state:ok", fmt.Sprintf("cluster_slots_assigned:%d", clusterSlots), fmt.Sprintf("cluster_size:%d", clusterMasters),
-			} {
-				if !strings.Contains(info, line) {
-					return fmt.Errorf("found no %q in\n%s", line, info)
-				}
-			}
-			return nil
+			return says(node.Client.ClusterInfo(ctx), "cluster_state:ok", fmt.Sprintf("cluster_slots_assigned:%d", clusterSlots),
+				fmt.Sprintf("cluster_size:%d", clusterMasters), fmt.Sprintf("cluster_known_nodes:%d", len(nodes)))
 		})
 	}
-	return addresses
+	return c
+}
+
+func startNode(t testing.TB, program string, cluster bool, settings []string) *Node {
+	t.Helper()
+	port, bus := freePort(t), freePort(t)
+	n := &Node{Address: "127.0.0.1:" + strconv.Itoa(port), bus: bus, program: program}
+	n.args = append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--dir", t.TempDir()}, settings...)
+	if cluster {
+		n.args = append(n.args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus))
+	}
+	n.Start(t)
+	n.Client = redis.NewClient(&redis.Options{Addr: n.Address})
+	t.Cleanup(func() {
+		n.Client.Close()
+		n.Kill()
+	})
+	return n
+}
+
+// StartRedis starts a Redis of the test's own, without a password, that the test may kill and start again. It saves when it is told to.
+// The test is skipped when there is no redis-server in PATH.
+func StartRedis(t testing.TB, settings ...string) *Node {
+	t.Helper()
+	program, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("no redis-server in PATH")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), clusterPatience)
+	defer cancel()
+	n := startNode(t, program, false, settings)
+	await(ctx, t, func() error { return n.Client.Ping(ctx).Err() })
+	return n
+}
+
+// says is an error when an answer does not have all of the parts.
+func says(answer *redis.StringCmd, parts ...string) error {
+	text, err := answer.Result()
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return fmt.Errorf("found no %q in\n%s", part, text)
+		}
+	}
+	return nil
 }
 
 // await repeats try until it succeeds.
@@ -96,7 +185,7 @@ func await(ctx context.Context, t testing.TB, try func() error) {
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("testenv: a Redis Cluster did not come up within %s: %v", clusterPatience, err)
+			t.Fatalf("testenv: a Redis or a Redis Cluster did not come up within %s: %v", clusterPatience, err)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
