@@ -65,7 +65,8 @@ func diagnose(err error) (found, remedy string) {
 		return "refused the user or the password", "set HEADWATER_REDIS_URL to redis://USER:PASSWORD@HOST:PORT with those it knows"
 	case redis.IsPermissionError(err):
 		return "does not let this user run a command that online rows need",
-			"allow it PING, INFO, SCAN, HMGET, HGET, HSET, HSETNX, EVALSHA and SCRIPT LOAD on the keys of the prefix (ACL SETUSER)"
+			"allow it PING, INFO, SCAN, HMGET, HGET, HSET, HSETNX, HEXISTS, HDEL, DEL, EVALSHA and SCRIPT LOAD on the keys of the prefix, and for a " +
+				"cluster CLUSTER SLOTS and COMMAND (ACL SETUSER)"
 	case redis.IsOOMError(err):
 		return "is out of memory", "raise its maxmemory, or free some"
 	case redis.IsReadOnlyError(err):

@@ -239,8 +239,9 @@ func TestRedisGone(t *testing.T) {
 	p := openProduct(t, testenv.PostgresURL(t), way)
 	p.someData()
 	between.setGone(true)
-	for range 2 {
-		_, err := p.online.GetFeatures(p.admin, &headwaterv1.GetFeaturesRequest{Service: "small", Keys: map[string]*headwaterv1.KeyColumn{"origin": texts("ORD")}})
+	// An answer in which nothing is known is an error, also to who would take a part.
+	for _, partial := range []bool{false, true} {
+		_, err := p.online.GetFeatures(p.admin, &headwaterv1.GetFeaturesRequest{Service: "small", AllowPartial: partial, Keys: map[string]*headwaterv1.KeyColumn{"origin": texts("ORD")}})
 		f := fault.FromError(err)
 		if f == nil || f.Reason != fault.RedisUnavailable || status.Code(err) != codes.Unavailable {
 			t.Fatalf("found %v", err)

@@ -161,6 +161,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.adviseRedis(ctx)
 	if err := s.openAccess(); err != nil {
 		return nil, err
 	}
