@@ -94,7 +94,8 @@ type GetFeaturesRequest struct {
 	Features []string `protobuf:"bytes,7,rep,name=features,proto3" json:"features,omitempty"`
 	// Views that are read by other key columns too, under prefixes.
 	Joins []*FeatureJoin `protobuf:"bytes,8,rep,name=joins,proto3" json:"joins,omitempty"`
-	// Where a part of the online store does not answer, the values that it holds are UNAVAILABLE. Else the call fails.
+	// Where a part of the online store does not answer, the values that it holds are UNAVAILABLE. Else the call fails, as it does
+	// where nothing of the answer is known.
 	AllowPartial bool            `protobuf:"varint,9,opt,name=allow_partial,json=allowPartial,proto3" json:"allow_partial,omitempty"`
 	Encoding     FeatureEncoding `protobuf:"varint,10,opt,name=encoding,proto3,enum=headwater.v1.FeatureEncoding" json:"encoding,omitempty"`
 	// The caller's own id of the prediction that the values are for: it is kept in the read log. Up to 128 characters.
