@@ -359,3 +359,94 @@ func TestReadsWhileRedisIsKilled(t *testing.T) {
 	l.works(t, "after Redis came back")
 	l.end(t)
 }
+
+// A shard that takes questions and answers none costs those who ask it their deadline, and nobody else anything.
+func TestAShardThatHangs(t *testing.T) {
+	cluster := testenv.StartCluster(t, false, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "60000")
+	client := openCopies(t, cluster.Addresses())
+	v := writeNumbered(t, client)
+	plan := NewPlan(planOf(v))
+	reader := NewReader(client, DefaultPrefix)
+	hung := func(n int) bool {
+		return int(slotOf(appendKey(nil, DefaultPrefix, "airport", strconv.Itoa(n))))*3/16384 == 2
+	}
+	var all, others, gone []Key
+	for n := range faultRows {
+		all = append(all, key(strconv.Itoa(n)))
+		if hung(n) {
+			gone = append(gone, all[n])
+		} else {
+			others = append(others, all[n])
+		}
+	}
+	within := func(keys []Key, partial bool) ([]read.Winner, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		l := reader.Lookup(plan)
+		defer l.Close()
+		if partial {
+			l.AllowPartial()
+		}
+		for _, k := range keys {
+			l.addEncoded(0, []byte(k.Text), k.OK)
+		}
+		if err := l.Fetch(ctx); err != nil {
+			return nil, err
+		}
+		if err := l.Judge(0, nil); err != nil {
+			return nil, err
+		}
+		return l.Winners(0)
+	}
+	cluster.Masters[2].Pause(t)
+	if _, err := within(gone, false); fault.ReasonOf(err) != fault.DeadlineExceeded && fault.ReasonOf(err) != fault.RedisUnavailable {
+		t.Errorf("found %v of a shard that hangs, expected DEADLINE_EXCEEDED or REDIS_UNAVAILABLE", err)
+	}
+	eventually(t, "answer of the other shards", func() bool {
+		_, err := within(others, false)
+		return err == nil
+	})
+	eventually(t, "part of an answer before the deadline", func() bool {
+		winners, err := within(all, true)
+		if err != nil {
+			return false
+		}
+		unavailable, wrong := 0, 0
+		for n, w := range winners {
+			switch {
+			case w.Status == read.Unavailable:
+				unavailable++
+			case hung(n) || w.Status != read.Present || w.Values[0].Int64() != int64(n):
+				wrong++
+			}
+		}
+		if wrong > 0 {
+			t.Errorf("found %d wrong values, expected none", wrong)
+		}
+		return unavailable == len(gone)
+	})
+	cluster.Masters[2].Resume(t)
+	eventually(t, "answer when the shard goes on", func() bool {
+		_, err := within(all, false)
+		return err == nil
+	})
+}
+
+// The one Redis hangs: reads that share its pipelines end at their own deadlines, and others are answered when it goes on.
+func TestARedisThatHangs(t *testing.T) {
+	server := testenv.StartRedis(t)
+	client := openCopies(t, []string{server.Address})
+	v := writeNumbered(t, client)
+	l := startLoad(NewReader(client, DefaultPrefix), v)
+	l.works(t, "before")
+	server.Pause(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	_, err := NewReader(client, DefaultPrefix).Read(ctx, NewPlan(planOf(v)), [][]Key{{key("1")}}, 0)
+	if fault.ReasonOf(err) != fault.DeadlineExceeded {
+		t.Errorf("found %v, expected DEADLINE_EXCEEDED", err)
+	}
+	server.Resume(t)
+	l.works(t, "after")
+	l.end(t)
+}

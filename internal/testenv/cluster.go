@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,6 +73,19 @@ func (c *Cluster) Addresses() (all []string) {
 		all = append(all, n.Address)
 	}
 	return all
+}
+
+// Pause has the server answer nothing until Resume: connections to it stay, and are taken.
+func (n *Node) Pause(t testing.TB) { n.signal(t, syscall.SIGSTOP) }
+
+// Resume has a paused server go on.
+func (n *Node) Resume(t testing.TB) { n.signal(t, syscall.SIGCONT) }
+
+func (n *Node) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := n.server.Process.Signal(s); err != nil {
+		t.Fatalf("testenv: %v", err)
+	}
 }
 
 // StartCluster starts three masters, each with a replica where there are to be replicas, which are stopped at the end of the test.
