@@ -13,6 +13,7 @@ import (
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/appendlog"
+	"github.com/headwaterhq/headwater/internal/database"
 )
 
 func (l *Log) drainInBackground(ctx context.Context) {
@@ -79,6 +80,17 @@ func (l *Log) heartbeat(ctx context.Context) error {
 		ON CONFLICT (writer) DO UPDATE SET place = excluded.place, drained_at = greatest(read_log_writer.drained_at, excluded.drained_at)`,
 		l.log.Writer(), l.place(), at)
 	return err
+}
+
+// enter says that there is this log, before it takes a read: an erasure is to know of it also when its server dies before it has said more.
+// Up to when its reads are in Postgres is not known yet.
+func (l *Log) enter(ctx context.Context) error {
+	_, err := l.pool.Exec(ctx, `INSERT INTO headwater.read_log_writer (writer, place, drained_at) VALUES ($1, $2, clock_timestamp() - interval '1 hour')
+		ON CONFLICT (writer) DO UPDATE SET place = excluded.place`, l.log.Writer(), l.place())
+	if err != nil {
+		return database.Fault(fmt.Errorf("say where the read log is: %w", err))
+	}
+	return nil
 }
 
 // leave says that nothing is left on the disk.

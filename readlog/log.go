@@ -122,6 +122,10 @@ func Open(ctx context.Context, dir string, pool *pgxpool.Pool, o Options) (*Log,
 		log: log, dir: dir, pool: pool, options: o, secrets: secrets, queue: make(chan queued, o.Queue), days: map[string]bool{},
 		written: make(chan struct{}, 1), stop: stop,
 	}
+	if err := l.enter(ctx); err != nil {
+		stop()
+		return nil, errors.Join(err, log.Close())
+	}
 	o.Metrics.follow(l)
 	l.signal()
 	l.writing.Go(l.writeQueue)
