@@ -137,3 +137,36 @@ func TestSampledIsTheShare(t *testing.T) {
 		t.Errorf("found %d of 20000", kept)
 	}
 }
+
+// An erasure knows of a log from its start until it has ended with nothing left.
+func TestALogIsKnownFromItsStart(t *testing.T) {
+	ctx := context.Background()
+	l := open(t, t.TempDir(), Options{})
+	defer l.Close()
+	// All that any log has said is before.
+	before := time.Date(2931, 5, 4, 0, 0, 0, 0, time.UTC)
+	known := func() []string {
+		t.Helper()
+		places, err := l.Undrained(ctx, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return places
+	}
+	if places := known(); len(places) != 0 {
+		t.Errorf("found %q, expected none but its own", places)
+	}
+	other, err := Open(ctx, t.TempDir(), l.pool, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if places := known(); !slices.Equal(places, []string{other.place()}) {
+		t.Errorf("found %q, expected %q", places, other.place())
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if places := known(); len(places) != 0 {
+		t.Errorf("found %q after the end", places)
+	}
+}
