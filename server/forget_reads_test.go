@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -288,19 +286,7 @@ func TestForgetReadsOnTheDiskOfAnotherServer(t *testing.T) {
 	}
 	// What is in Postgres leaves the disk, at the end at the latest.
 	other.close()
-	err = filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if strings.Contains(string(content), "Mallory") {
-			t.Errorf("%s has the key", path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
-	}
+	noFileHolds(t, folder, "Mallory")
 }
 
 // Reads are answered while Postgres is away, and each is there once when it is back.
