@@ -153,7 +153,7 @@ func TestForgetLeavesNothingAnywhere(t *testing.T) {
 	}
 	for _, want := range []string{
 		"text keys of batches 1", "text names of files 1", "text reasons of cancellations 1", "text reasons of erasures 1", "text reasons of retractions 1",
-		"text texts in manifests 2", "summary " + deleted.GetId() + " 8", "spine " + queried.GetId() + " 3", "spine " + labelled.GetId() + " 1",
+		"text texts in manifests 2", "summary " + deleted.GetId() + " 8", "spine " + queried.GetId() + " 2", "spine " + labelled.GetId() + " 1",
 	} {
 		if !slices.Contains(placesOf(e), want) {
 			t.Errorf("found no %q in %q", want, placesOf(e))
