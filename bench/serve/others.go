@@ -53,7 +53,7 @@ func (b *bench) answers() string { return filepath.Join(b.servers.Folder, "answe
 
 // transport are the options that the product's gRPC server has and that are not of what it does.
 func transport(more ...grpc.ServerOption) []grpc.ServerOption {
-	return append(more, grpc.WriteBufferSize(128<<10), grpc.SharedWriteBuffer(true), grpc.NumStreamWorkers(128))
+	return append(more, grpc.WriteBufferSize(128<<10), grpc.NumStreamWorkers(128))
 }
 
 // serveOther is what such a process does until it is told to end.
