@@ -157,9 +157,17 @@ func (c *Client) explain(err error) error {
 // hasInfo reports whether the error is one of Headwater's own.
 func hasInfo(s *status.Status) bool { return len(s.Details()) > 0 }
 
-const dialing = "Error while dialing: "
+// What gRPC says before the reason.
+const (
+	dialing   = "Error while dialing: "
+	handshake = "authentication handshake failed: "
+)
 
 func (c *Client) unreachable(message string) string {
+	if i := strings.LastIndex(message, handshake); i >= 0 {
+		return "what answers at " + c.server + " cannot be trusted, or speaks no TLS (" + strings.Trim(message[i+len(handshake):], `"`) + "); name the " +
+			"authority of its certificate (HEADWATER_CA_FILE), or the host that the certificate is for"
+	}
 	if i := strings.LastIndex(message, dialing); i >= 0 {
 		why := strings.Trim(message[i+len(dialing):], `"`)
 		if i := strings.LastIndex(why, ": "); i >= 0 {

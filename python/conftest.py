@@ -96,6 +96,7 @@ def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     for name in list(os.environ):
         if name.startswith("HEADWATER_") and name != "HEADWATER_BIN":
             monkeypatch.delenv(name)
+    monkeypatch.setenv("HEADWATER_CONFIG", os.devnull)
     if isinstance(request.node, pytest.DoctestItem):
         server: Server = request.getfixturevalue("server")
         monkeypatch.setenv("HEADWATER_SERVER", server.address)

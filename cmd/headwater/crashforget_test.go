@@ -18,6 +18,7 @@ import (
 
 	"github.com/headwaterhq/headwater/client"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 // forgetSteps are the steps of an erasure at which the server is killed.
@@ -203,7 +204,7 @@ func (w *crashing) watchGone(t *testing.T, shop int) (stop func() []string) {
 			}
 			for _, f := range read.Features {
 				switch {
-				case f.Values.Status[0] != headwaterv1.ValueStatus_VALUE_STATUS_NO_ROW:
+				case wire.StatusAt(f.Values, 0) != headwaterv1.ValueStatus_VALUE_STATUS_NO_ROW:
 					there[f.Name] = true
 					back[f.Name] = back[f.Name] || gone[f.Name]
 				case there[f.Name]:

@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,7 +33,8 @@ func newRoot(s streams) *cobra.Command {
 time, serves the newest ones online, and records where every value comes from.
 
 Begin with a server of your own: headwater dev. Every command but dev, serve, migrate, validate, test, schema and version
-calls a server, with a token. Results go to standard output, messages and progress to standard error.
+calls a server, with a token: those of flags, else of the environment, else of the file that HEADWATER_CONFIG names, or of
+headwater/client.env in the user's folder of configurations, with lines such as HEADWATER_SERVER=HOST:PORT. Results go to standard output, messages and progress to standard error.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 unauthenticated or denied, 4 not found, 5 a verification did not hold,
 6 plan found changes.`
@@ -49,7 +49,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 unauthenticated or denied, 4 not
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.server, "server", "", "address of the server, HOST:PORT (HEADWATER_SERVER; default "+client.DefaultServer+")")
-	flags.StringVar(&a.token, "token", "", "token to call with (HEADWATER_TOKEN)")
+	flags.StringVar(&a.token, "token", "", "token to call with (HEADWATER_TOKEN, or the file HEADWATER_TOKEN_FILE)")
 	flags.StringVarP(&a.output, "output", "o", "table", "form of the result: table, json or csv")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch a.output {
@@ -130,11 +130,17 @@ func require(cmd *cobra.Command, names ...string) error {
 	return nil
 }
 
-// dial connects to the server that the flags or the environment name.
+// dial connects to the server that the flags, the environment or the file of clients name.
 func (a *app) dial() (*client.Client, error) {
-	server := first(a.server, os.Getenv("HEADWATER_SERVER"), client.DefaultServer)
-	token := strings.TrimSpace(first(a.token, os.Getenv("HEADWATER_TOKEN")))
-	return client.Dial(server, token, client.Options{UserAgent: "headwater-cli/" + version()})
+	c, err := a.connection()
+	if err != nil {
+		return nil, err
+	}
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	return client.Dial(c.server, c.token, options)
 }
 
 // called runs a command on a connection of its own.

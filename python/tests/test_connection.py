@@ -1,11 +1,13 @@
-"""Where the server is, how it is reached and as whom: arguments, else the environment."""
+"""Where the server is, how it is reached and as whom: arguments, else the environment, else the file of clients."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +39,34 @@ def test_the_environment(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(InvalidArgumentError, match="characters that no token has"):
         headwater.Client(token="hw_\x00")
     assert server.token not in repr(headwater.Client(server.address, server.token))
+
+
+def test_the_file_of_clients(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "client.env"
+    file.write_text(f"# what dev wrote\nHEADWATER_SERVER={server.address}\n\n HEADWATER_TOKEN_FILE = {server.token_file}\n")
+    monkeypatch.setenv("HEADWATER_CONFIG", str(file))
+    assert headwater.Client().features()
+    with headwater.Client(token="hw_other") as other, pytest.raises(UnauthenticatedError):
+        other.features()
+    # A token goes to the server that it is for.
+    with headwater.Client(server.address) as named, pytest.raises(UnauthenticatedError):
+        named.features()
+    # The command line reads the same file.
+    done = subprocess.run([server.program, "list", "services"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "delay_model_v1" in done.stdout) == (0, True), done.stderr
+
+    file.write_text("HEADWATER_SERVER=a:1\nhw_secret\n")
+    with pytest.raises(
+        InvalidArgumentError, match=r"client\.env:2: found no =, expected NAME=VALUE with one of HEADWATER_SERVER,"
+    ):
+        headwater.Client()
+    monkeypatch.setenv("HEADWATER_CONFIG", str(tmp_path / "missing"))
+    with pytest.raises(InvalidArgumentError, match=r"missing: no such file or directory; correct the path in HEADWATER_CONFIG"):
+        headwater.Client()
+    monkeypatch.delenv("HEADWATER_CONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert headwater.Client().server == headwater.DEFAULT_SERVER
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +145,14 @@ def test_tls(
             client.features()
         monkeypatch.setenv("HEADWATER_CA_FILE", str(folder / "ca.pem"))
         assert headwater.Client(address, server.token).features()
+        # The command line takes the same, and does not send its token to a server that it does not trust.
+        call = [server.program, "list", "services", "--server", address]
+        environment = {**os.environ, "HEADWATER_TOKEN": server.token}
+        done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, "delay_model_v1" in done.stdout) == (0, True), done.stderr
+        environment.pop("HEADWATER_CA_FILE")
+        done = subprocess.run(call, env={**environment, "HEADWATER_TLS": "1"}, capture_output=True, text=True, check=False)
+        assert (done.returncode, "certificate" in done.stderr) == (1, True), done.stderr
         monkeypatch.setenv("HEADWATER_TLS", "0")
         assert "over TLS" not in repr(headwater.Client(address, server.token))
         monkeypatch.setenv("HEADWATER_TLS", "perhaps")

@@ -136,7 +136,9 @@ class Difference:
 class Client:
     """A connection to one server, as one principal. Safe for several threads; not to be used across a fork.
 
-    Each argument that is not given is taken from the environment, where the command line finds it too.
+    Each argument that is not given is taken from the environment, where the command line finds it too, else from the file
+    of the command line: that of HEADWATER_CONFIG, or `headwater/client.env` in the user's folder of configurations. Of the
+    file nothing is used where another server is named.
 
     Args:
         server: Address of the server, `HOST:PORT` (HEADWATER_SERVER; default `127.0.0.1:7411`).

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from headwater._config import Settings
 from headwater._version import __version__
 from headwater.errors import CancelledError, DeadlineExceededError, HeadwaterError, InvalidArgumentError, from_rpc, late
 
@@ -35,15 +36,16 @@ class Connection:
         key_file: str | os.PathLike[str] | None,
         timeout: float | None,
     ) -> None:
-        self.server = server or os.environ.get("HEADWATER_SERVER") or DEFAULT_SERVER
+        settings = Settings(server)
+        self.server = server or settings.get("HEADWATER_SERVER") or DEFAULT_SERVER
         self.timeout = timeout
-        found = _token(token, token_file)
+        found = _token(settings, token, token_file)
         self.metadata = [("authorization", f"Bearer {found}")] if found else []
         options = [
             ("grpc.max_receive_message_length", _MAX_MESSAGE),
             ("grpc.primary_user_agent", f"headwater-python/{__version__}"),
         ]
-        credentials = _credentials(tls, ca_file, cert_file, key_file)
+        credentials = _credentials(settings, tls, ca_file, cert_file, key_file)
         self.encrypted = credentials is not None
         self.channel = (
             grpc.insecure_channel(self.server, options)
@@ -113,12 +115,11 @@ class Connection:
         return error
 
 
-def _token(token: str | None, token_file: str | os.PathLike[str] | None) -> str:
+def _token(settings: Settings, token: str | None, token_file: str | os.PathLike[str] | None) -> str:
     if token is not None and token_file is not None:
         raise InvalidArgumentError("found token and token_file, expected one of them")
     if token is None and token_file is None:
-        token = os.environ.get("HEADWATER_TOKEN") or None
-        token_file = (os.environ.get("HEADWATER_TOKEN_FILE") or None) if token is None else None
+        token, token_file = settings.token()
     if token_file is not None:
         token = _read(token_file, "token file").decode("utf-8", "replace")
     token = (token or "").strip()
@@ -130,16 +131,17 @@ def _token(token: str | None, token_file: str | os.PathLike[str] | None) -> str:
 
 
 def _credentials(
+    settings: Settings,
     tls: bool | None,
     ca_file: str | os.PathLike[str] | None,
     cert_file: str | os.PathLike[str] | None,
     key_file: str | os.PathLike[str] | None,
 ) -> grpc.ChannelCredentials | None:
-    ca_file = ca_file or os.environ.get("HEADWATER_CA_FILE") or None
-    cert_file = cert_file or os.environ.get("HEADWATER_CERT_FILE") or None
-    key_file = key_file or os.environ.get("HEADWATER_KEY_FILE") or None
+    ca_file = ca_file or settings.get("HEADWATER_CA_FILE")
+    cert_file = cert_file or settings.get("HEADWATER_CERT_FILE")
+    key_file = key_file or settings.get("HEADWATER_KEY_FILE")
     if tls is None:
-        said = os.environ.get("HEADWATER_TLS", "").strip().lower()
+        said = (settings.get("HEADWATER_TLS") or "").strip().lower()
         if said not in ("", "0", "1", "false", "true"):
             raise InvalidArgumentError(f"HEADWATER_TLS: found {said!r}, expected 1 or 0")
         tls = said in ("1", "true") or (said == "" and bool(ca_file or cert_file))
