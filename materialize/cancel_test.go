@@ -60,7 +60,7 @@ func TestAQueuedRunIsCancelledAtOnce(t *testing.T) {
 		t.Errorf("found %d messages and %d audit records, expected one of each", n, audited)
 	}
 	for _, id := range []int64{first.ID, second.ID} {
-		if err := w.m.runner.run(context.Background(), id); err != nil {
+		if err := w.work(id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -130,7 +130,7 @@ func TestWhatACancelledRunWroteIsUndone(t *testing.T) {
 				}
 				return nil
 			}
-			if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+			if err := w.work(r.ID); err != nil {
 				t.Fatal(err)
 			}
 			w.reached = func(string) error { return nil }
@@ -212,7 +212,7 @@ func TestARunThatTakesItsServersAlongEnds(t *testing.T) {
 	r := w.enqueue(t, v, nil)
 	w.dieAt(t, r, stepWritten)
 	w.dieAt(t, r, stepWritten)
-	if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+	if err := w.work(r.ID); err != nil {
 		t.Fatal(err)
 	}
 	if r = w.get(t, r.ID); r.State != Failed || r.Error != errAttemptsUsedUp.Error() || len(w.history(t, v)) != 0 {
@@ -265,7 +265,7 @@ func TestARunThatWaitsIsCancelled(t *testing.T) {
 		}
 		w.cancel(t, "ann", "", r.ID)
 		// What is half written is undone by whoever takes it up.
-		if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+		if err := w.work(r.ID); err != nil {
 			t.Fatal(err)
 		}
 		if now := w.get(t, r.ID); now.State != Cancelled || len(w.history(t, v)) != 0 {

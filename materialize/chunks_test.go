@@ -86,7 +86,7 @@ func TestChunksAreTheRun(t *testing.T) {
 					if full {
 						w.makeFull(t, r)
 					}
-					if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+					if err := w.work(r.ID); err != nil {
 						t.Fatal(err)
 					}
 					states += w.state(t, view, w.get(t, r.ID))
@@ -116,7 +116,7 @@ func TestRunGoesOnAtTheFirstChunkThatIsNotDone(t *testing.T) {
 		for i := range 2 {
 			r := w.enqueue(t, view, nil)
 			disturb(r)
-			if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+			if err := w.work(r.ID); err != nil {
 				t.Fatal(err)
 			}
 			if r = w.get(t, r.ID); r.State != Published || r.Seq != int64(i+1) {
@@ -191,13 +191,13 @@ func TestBrokenChunkIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	}
-	if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+	if err := w.work(r.ID); err != nil {
 		t.Fatal(err)
 	}
 	if n := chunks.Load(); n != all-done {
 		t.Errorf("found %d chunks computed after that, expected the %d that were left", n, all-done)
 	}
-	if err := w.m.runner.run(context.Background(), other.ID); err != nil {
+	if err := w.work(other.ID); err != nil {
 		t.Fatal(err)
 	}
 	if r = w.get(t, r.ID); r.State != Published || r.Seq != 1 || w.get(t, other.ID).Seq != 2 {
@@ -227,7 +227,7 @@ func TestGivenUpChunksAreUndone(t *testing.T) {
 						query = strings.Replace(good.Query, "max(value)", "max(1 / (value - 39))", 1)
 					}
 					view.SQL = &feature.SQLTransform{Sources: good.Sources, Query: query}
-					if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+					if err := w.work(r.ID); err != nil {
 						t.Fatal(err)
 					}
 					view.SQL = good
@@ -269,7 +269,7 @@ func TestTwoRowsOfOneMomentInChunks(t *testing.T) {
 			`SELECT name, room, event_time, available_at, value, 1 AS rows FROM %s, generate_series(1, 1 + (value = 17)::int) g`, src.Name)}
 		r := w.enqueue(t, view, nil)
 		w.makeFull(t, r)
-		if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+		if err := w.work(r.ID); err != nil {
 			t.Fatal(err)
 		}
 		want := "found more than one row for (entity_key, event_time, available_at) = (s1|1, 2024-01-01 17:00:00+00, 2024-01-01 17:00:00+00)"

@@ -69,7 +69,7 @@ func TestIntervalsOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.m.runner.run(context.Background(), runs[0].ID); err != nil {
+	if err := w.work(runs[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.get(t, runs[0].ID); r.State != Published {
@@ -89,7 +89,7 @@ func TestIntervalsOfNothing(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		if err := w.m.runner.run(context.Background(), runs[0].ID); err != nil {
+		if err := w.work(runs[0].ID); err != nil {
 			t.Fatal(err)
 		}
 		return w.get(t, runs[0].ID), nil

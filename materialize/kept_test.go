@@ -170,7 +170,7 @@ func TestAttemptsThatAreUndoneKeepNothing(t *testing.T) {
 		w.dieAt(t, r, step)
 		want(r, 5, 6)
 		execute(t, w.pool, "DELETE FROM plant.readings WHERE name = 'd'")
-		if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+		if err := w.work(r.ID); err != nil {
 			t.Fatal(err)
 		}
 		if r = w.get(t, r.ID); r.State != Published || r.Ledger.Read != 5 {
@@ -189,7 +189,7 @@ func TestAttemptsThatAreUndoneKeepNothing(t *testing.T) {
 		}
 		return nil
 	}
-	if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+	if err := w.work(r.ID); err != nil {
 		t.Fatal(err)
 	}
 	w.reached = func(string) error { return nil }

@@ -32,7 +32,7 @@ func TestAReportIsReadWithTheRunUntilItHasEnded(t *testing.T) {
 		}
 		return errors.New("nothing was reported")
 	}
-	if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+	if err := w.work(r.ID); err != nil {
 		t.Fatal(err)
 	}
 	if p := seen[stepPlanned]; p.Phase != "plan" || p.RowsDone != 0 || p.UpdatedAt.IsZero() {

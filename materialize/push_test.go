@@ -42,7 +42,7 @@ func TestPushesShareARunThatWaits(t *testing.T) {
 		}
 		return nil
 	}
-	if err := w.m.runner.run(context.Background(), first); err != nil {
+	if err := w.work(first); err != nil {
 		t.Fatal(err)
 	}
 	w.reached = func(string) error { return nil }
@@ -52,7 +52,7 @@ func TestPushesShareARunThatWaits(t *testing.T) {
 	if during == first || w.get(t, during).State != Queued {
 		t.Errorf("found run %d for a load that came too late for run %d, expected another that waits", during, first)
 	}
-	if err := w.m.runner.run(context.Background(), during); err != nil {
+	if err := w.work(during); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.get(t, during); r.State != Published || r.Ledger.Inserted != 1 {

@@ -55,7 +55,7 @@ func TestWhatIsReferredToMayChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.m.runner.run(context.Background(), queued.ID); err != nil {
+	if err := w.work(queued.ID); err != nil {
 		t.Fatal(err)
 	}
 	replay := w.get(t, queued.ID)

@@ -339,7 +339,7 @@ func TestBrokenAttemptIsUndone(t *testing.T) {
 				t.Fatalf("found %v, the run %s with sequence %d and %d rows, expected it undone", err, r.State, r.Seq, len(w.history(t, view)))
 			}
 			w.reached, w.audit = func(string) error { return nil }, func(*Run) error { return nil }
-			if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+			if err := w.work(r.ID); err != nil {
 				t.Fatal(err)
 			}
 			if r = w.get(t, r.ID); r.State != Published || r.Seq != 2 || r.Position != 1 {
@@ -397,7 +397,7 @@ func TestStaleAttemptIsFencedOff(t *testing.T) {
 				taken = true
 				w.loseLease(t, view)
 				// Another process carries the same run to its end, while this one still thinks that it is its own.
-				if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+				if err := w.work(r.ID); err != nil {
 					t.Error(err)
 				}
 				return nil
@@ -505,7 +505,7 @@ func TestPublishingWaitsForTheCommitBefore(t *testing.T) {
 	var group sync.WaitGroup
 	carry := func(id int64) {
 		group.Go(func() {
-			if err := w.m.runner.run(context.Background(), id); err != nil {
+			if err := w.work(id); err != nil {
 				t.Error(err)
 			}
 		})

@@ -27,7 +27,7 @@ func (w *world) runsOf(t testing.TB, v *feature.ViewVersion) []*Run {
 // carry carries a run to its end here.
 func (w *world) carry(t testing.TB, r *Run) {
 	t.Helper()
-	if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+	if err := w.work(r.ID); err != nil {
 		t.Fatal(err)
 	}
 	if r = w.get(t, r.ID); r.State != Published {
@@ -87,7 +87,7 @@ func TestServersQueueOneRunForATick(t *testing.T) {
 		}
 		return nil
 	}
-	if err := w.m.runner.run(context.Background(), w.runsOf(t, v)[1].ID); err != nil {
+	if err := w.work(w.runsOf(t, v)[1].ID); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(w.runsOf(t, asked)); n != 0 {

@@ -310,7 +310,7 @@ func TestALaterAttemptReadsByThePlan(t *testing.T) {
 		}
 		w.m.runner.reached = func(string) error { return nil }
 		w.load(t, src, 0, reading("b", 1, hours(1), 1))
-		if err := w.m.runner.run(context.Background(), id); err != nil {
+		if err := w.work(id); err != nil {
 			t.Fatal(err)
 		}
 		r := w.get(t, id)

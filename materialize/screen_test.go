@@ -93,7 +93,7 @@ func TestRowsOfTheOutputAreSetAsideDroppedAndCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.m.runner.run(context.Background(), again.ID); err != nil {
+	if err := w.work(again.ID); err != nil {
 		t.Fatal(err)
 	}
 	if again = w.get(t, again.ID); again.State != Published || again.Ledger.Inserted != 2 || again.Ledger.OutputQuarantined != 0 {

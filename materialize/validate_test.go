@@ -299,7 +299,7 @@ func TestQuarantineOfAnAttemptThatDies(t *testing.T) {
 		}
 	}
 	w.reached = func(string) error { return nil }
-	if err := w.m.runner.run(context.Background(), r.ID); err != nil {
+	if err := w.work(r.ID); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Count(w.aside(t, w.get(t, r.ID)), "row "); got != 1 || w.count(t, `SELECT count(*) FROM headwater.quarantined_row`) != 1 {
@@ -418,7 +418,7 @@ func TestTryingRowsAgainIsNotHeldToTheShare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.m.runner.run(context.Background(), queued.ID); err != nil {
+	if err := w.work(queued.ID); err != nil {
 		t.Fatal(err)
 	}
 	r := w.get(t, queued.ID)

@@ -145,7 +145,7 @@ func TestAViewShowsItsNewestRows(t *testing.T) {
 		t.Fatal("expected the run to be stopped")
 	}
 	w.reached = func(string) error { return nil }
-	if err := w.m.runner.run(context.Background(), reader); err != nil {
+	if err := w.work(reader); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.get(t, reader); r.State != Published {
@@ -250,7 +250,7 @@ func TestARunWaitsForOlderRunsOfWhatItReads(t *testing.T) {
 		t.Fatalf("found %v, expected %v", err, errInputsUnderWay)
 	}
 	for _, i := range []int{1, 0} {
-		if err := w.m.runner.run(context.Background(), runs[i].ID); err != nil {
+		if err := w.work(runs[i].ID); err != nil {
 			t.Fatal(err)
 		}
 		if r := w.get(t, runs[i].ID); r.State != Published {
@@ -262,7 +262,7 @@ func TestARunWaitsForOlderRunsOfWhatItReads(t *testing.T) {
 	// A younger run of what is read is not waited for.
 	older := w.enqueue(t, days, nil)
 	w.enqueue(t, base, nil)
-	if err := w.m.runner.run(context.Background(), older.ID); err != nil {
+	if err := w.work(older.ID); err != nil {
 		t.Errorf("found %v", err)
 	}
 }
