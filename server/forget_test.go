@@ -204,11 +204,13 @@ func (w *forgetWorld) found() (places []string) {
 			places = append(places, "redis "+key)
 		}
 	}
-	for what, folder := range map[string]string{"append log": w.server.config.AuditDir, "results": w.server.config.ResultsDir, "read log": w.server.config.ReadLogDir} {
-		if folder == "" {
+	for _, of := range []struct{ what, folder string }{
+		{"append log", w.server.config.AuditDir}, {"results", w.server.config.ResultsDir}, {"read log", w.server.config.ReadLogDir},
+	} {
+		if of.folder == "" {
 			continue
 		}
-		err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		err = filepath.WalkDir(of.folder, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
@@ -218,7 +220,7 @@ func (w *forgetWorld) found() (places []string) {
 				return nil
 			}
 			if tells(string(content)) {
-				places = append(places, what)
+				places = append(places, of.what)
 			}
 			return err
 		})
@@ -253,6 +255,7 @@ func (w *forgetWorld) redisKeys() (all []string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	slices.Sort(all)
 	return all
 }
 
