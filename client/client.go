@@ -7,15 +7,15 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -25,17 +25,6 @@ import (
 
 // DefaultServer is where a server listens when nothing else is said.
 const DefaultServer = "127.0.0.1:7411"
-
-// maxReceive bounds one message of the server, in bytes. Streams are cut near 1 MiB; lists are the largest.
-const maxReceive = 64 << 20
-
-// Options of a connection. The zero Options are those of a server on this machine.
-type Options struct {
-	// Transport protects the connection. nil: it is not encrypted, and the token can be read on the way.
-	Transport credentials.TransportCredentials
-	// UserAgent is put before gRPC's own. Empty: `headwater-go`.
-	UserAgent string
-}
 
 // Client is a connection to one server, as one principal. It is safe for concurrent use.
 type Client struct {
@@ -50,30 +39,19 @@ type Client struct {
 	Reads           headwaterv1.ReadLogServiceClient
 	Access          headwaterv1.AccessServiceClient
 
-	connection *grpc.ClientConn
-	server     string
-	token      string
+	connection  *grpc.ClientConn
+	server      string
+	token       string
+	readTimeout time.Duration
 }
 
-// Dial makes a client of the server at an address `HOST:PORT`. It does not wait for the connection: a server that is not
+// Dial makes a client of the server at an address `HOST:PORT`. Where the name of the host has several addresses, calls go round over those
+// that answer; `dns://NAME-SERVER/HOST:PORT` asks another name server than the machine's. It does not wait for the connection: a server that is not
 // there is told by the first call. An empty token calls without one. The caller closes the Client.
 func Dial(server, token string, options Options) (*Client, error) {
-	c := &Client{server: server, token: token}
-	transport := options.Transport
-	if transport == nil {
-		transport = insecure.NewCredentials()
-	}
-	agent := options.UserAgent
-	if agent == "" {
-		agent = "headwater-go"
-	}
+	c := &Client{server: server, token: token, readTimeout: cmp.Or(options.ReadTimeout, defaultReadTimeout)}
 	connection, err := grpc.NewClient(server,
-		grpc.WithTransportCredentials(transport),
-		grpc.WithUserAgent(agent),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceive)),
-		grpc.WithUnaryInterceptor(c.unary),
-		grpc.WithStreamInterceptor(c.stream),
-	)
+		append(options.dial(), grpc.WithUnaryInterceptor(c.unary), grpc.WithStreamInterceptor(c.stream))...)
 	if err != nil {
 		return nil, fault.New(fault.InvalidArgument, "found server address %q, expected HOST:PORT such as %s", server, DefaultServer).Because(err)
 	}
@@ -104,6 +82,11 @@ func (c *Client) authorized(ctx context.Context) context.Context {
 func (c *Client) unary(
 	ctx context.Context, method string, request, reply any, connection *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
 ) error {
+	if _, bounded := ctx.Deadline(); !bounded && c.readTimeout > 0 && isRead(method) {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, c.readTimeout)
+		defer end()
+	}
 	return c.explain(invoke(c.authorized(ctx), method, request, reply, connection, options...))
 }
 

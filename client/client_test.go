@@ -15,7 +15,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -24,8 +23,6 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // server answers as the test says.
 type server struct {

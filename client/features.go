@@ -54,16 +54,26 @@ func (f *Features) Value(name string, entity int) (feature.Value, headwaterv1.Va
 	return value, wire.StatusAt(vector, entity), err
 }
 
-// typed is Value of a feature of a type, as read gives it of a value that is not NULL. NULL is the zero of T.
+// typed is Value of a feature of a kind of types, as read gives it of a value that is not NULL. NULL is the zero of T.
 func typed[T any](f *Features, name string, entity int, t feature.Type, read func(feature.Value) T) (got T, status headwaterv1.ValueStatus, err error) {
 	value, status, err := f.Value(name, entity)
 	if err != nil || value.IsNull() {
 		return got, status, err
 	}
-	if value.Type() != t {
-		return got, status, fault.New(fault.InvalidArgument, "feature %s: found %s, expected %s; ask for it as what it is", name, value.Type(), t)
+	if value.Type().Kind() != t {
+		return got, status, fault.New(fault.InvalidArgument, "feature %s: found %s, expected %s; ask for it as what it is", name, value.Type(), kindName(t))
 	}
 	return read(value), status, nil
+}
+
+func kindName(t feature.Type) string {
+	switch t {
+	case feature.TypeList:
+		return "a list"
+	case feature.TypeVector:
+		return "a vector"
+	}
+	return t.String()
 }
 
 // Float64 is Value of a float64: 0 for NULL, which the status tells from a value.
@@ -89,4 +99,25 @@ func (f *Features) String(name string, entity int) (string, headwaterv1.ValueSta
 // Timestamp is Value of a timestamp, in UTC: the zero time for NULL, which the status tells from a value.
 func (f *Features) Timestamp(name string, entity int) (time.Time, headwaterv1.ValueStatus, error) {
 	return typed(f, name, entity, feature.TypeTimestamp, func(v feature.Value) time.Time { return v.Timestamp().Time() })
+}
+
+// Bytes is Value of bytes: nil for NULL, which the status tells from a value.
+func (f *Features) Bytes(name string, entity int) ([]byte, headwaterv1.ValueStatus, error) {
+	return typed(f, name, entity, feature.TypeBytes, func(v feature.Value) []byte { return []byte(v.Str()) })
+}
+
+// Vector is Value of a vector: nil for NULL, which the status tells from a value.
+func (f *Features) Vector(name string, entity int) ([]float32, headwaterv1.ValueStatus, error) {
+	return typed(f, name, entity, feature.TypeVector, func(v feature.Value) []float32 { return v.AppendFloats(nil) })
+}
+
+// List is Value of a list, its elements of one type, and none of them NULL: nil for NULL, which the status tells from an empty list.
+func (f *Features) List(name string, entity int) ([]feature.Value, headwaterv1.ValueStatus, error) {
+	return typed(f, name, entity, feature.TypeList, func(v feature.Value) []feature.Value {
+		elements := make([]feature.Value, 0, v.Len())
+		for _, e := range v.Elements() {
+			elements = append(elements, e)
+		}
+		return elements
+	})
 }

@@ -1,12 +1,16 @@
 package client_test
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/headwaterhq/headwater/client"
+	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/wire"
 )
 
 func TestFeaturesAreTyped(t *testing.T) {
@@ -19,6 +23,14 @@ func TestFeaturesAreTyped(t *testing.T) {
 	same := &headwaterv1.FeatureVector{Name: "same", Values: &headwaterv1.ValueVector{
 		Type: headwaterv1.ValueType_VALUE_TYPE_INT64, Int64S: []int64{5, 6}, StatusOfAll: headwaterv1.ValueStatus_VALUE_STATUS_STALE,
 	}}
+	embedding, err := feature.Vector(feature.VectorType(2), []float32{0.5, -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stops, err := feature.List(feature.ListType(feature.TypeInt64), []feature.Value{feature.Int64(4), feature.Int64(7)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f := client.NewFeatures(&headwaterv1.GetFeaturesResponse{Features: []*headwaterv1.FeatureVector{
 		vector("mean", &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_FLOAT64, Float64S: []float64{7.5, 0}}),
 		vector("count", &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_INT64, Int64S: []int64{3, 0}}),
@@ -26,8 +38,11 @@ func TestFeaturesAreTyped(t *testing.T) {
 		vector("words", &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_STRING, Strings: []string{"a", ""}}),
 		vector("left_at", &headwaterv1.ValueVector{Type: headwaterv1.ValueType_VALUE_TYPE_TIMESTAMP, Timestamps: []int64{at.UnixMicro(), 0}}),
 		same,
+		vector("picture", valueAndNull(feature.TypeBytes, feature.Bytes("\x00\x01"))),
+		vector("embedding", valueAndNull(feature.VectorType(2), embedding)),
+		vector("stops", valueAndNull(feature.ListType(feature.TypeInt64), stops)),
 	}})
-	if f.Len() != 2 || len(f.Names()) != 6 || f.Names()[1] != "count" {
+	if f.Len() != 2 || len(f.Names()) != 9 || f.Names()[1] != "count" {
 		t.Errorf("found %d entities of %v", f.Len(), f.Names())
 	}
 	for entity, status := range []headwaterv1.ValueStatus{present, missing} {
@@ -38,6 +53,16 @@ func TestFeaturesAreTyped(t *testing.T) {
 		wantValue(t, there, "a", status)(f.String("words", entity))
 		wantValue(t, there, at, status)(f.Timestamp("left_at", entity))
 	}
+	picture, _, err1 := f.Bytes("picture", 0)
+	floats, _, err2 := f.Vector("embedding", 0)
+	elements, _, err3 := f.List("stops", 0)
+	if err := errors.Join(err1, err2, err3); err != nil || !slices.Equal(picture, []byte{0, 1}) || !slices.Equal(floats, []float32{0.5, -1}) ||
+		len(elements) != 2 || elements[0].Int64() != 4 || elements[1].Int64() != 7 {
+		t.Errorf("found %v, %v, %v, %v", picture, floats, elements, err)
+	}
+	if floats, status, err := f.Vector("embedding", 1); floats != nil || status != missing || err != nil {
+		t.Errorf("found %v, %s, %v, expected no vector", floats, status, err)
+	}
 	wantValue(t, true, int64(6), headwaterv1.ValueStatus_VALUE_STATUS_STALE)(f.Int64("same", 1))
 
 	for name, c := range map[string]struct {
@@ -47,8 +72,12 @@ func TestFeaturesAreTyped(t *testing.T) {
 	}{
 		"another type": {func() error { _, _, err := f.Int64("mean", 0); return err }, fault.InvalidArgument,
 			"feature mean: found float64, expected int64; ask for it as what it is"},
+		"no vector": {func() error { _, _, err := f.Vector("stops", 0); return err }, fault.InvalidArgument,
+			"feature stops: found list(int64), expected a vector; ask for it as what it is"},
+		"no list": {func() error { _, _, err := f.List("embedding", 0); return err }, fault.InvalidArgument,
+			"feature embedding: found vector(2), expected a list; ask for it as what it is"},
 		"no feature": {func() error { _, _, err := f.Int64("coutn", 0); return err }, fault.NotFound,
-			"feature coutn: the answer has no such feature, expected one of the 6 it has; did you mean count?"},
+			"feature coutn: the answer has no such feature, expected one of the 9 it has; did you mean count?"},
 		"no entity": {func() error { _, _, err := f.Int64("count", 2); return err }, fault.InvalidArgument,
 			"feature count: found entity 2, expected one from 0 to 1"},
 	} {
@@ -56,6 +85,14 @@ func TestFeaturesAreTyped(t *testing.T) {
 			t.Errorf("%s: found %v, expected %s", name, err, c.message)
 		}
 	}
+}
+
+// valueAndNull is a value and NULL.
+func valueAndNull(t feature.Type, value feature.Value) *headwaterv1.ValueVector {
+	v := wire.NewVector(t, 2)
+	wire.SetVector(v, 0, value)
+	wire.SetVector(v, 1, feature.Null())
+	return v
 }
 
 // wantValue takes what a getter returns: want where there is a value, else the zero of its type, with the status.

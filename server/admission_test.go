@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/headwaterhq/headwater/access"
@@ -232,7 +234,8 @@ func TestAnOverloadedServerRefusesReadsAtOnce(t *testing.T) {
 	untilWaiting(a, 1)
 	g.records()
 
-	_, err := online.GetFeatures(ctx, features("delay_model_v1"))
+	var trailer metadata.MD
+	_, err := online.GetFeatures(ctx, features("delay_model_v1"), grpc.Trailer(&trailer))
 	var retry *errdetails.RetryInfo
 	var info *errdetails.ErrorInfo
 	for _, d := range status.Convert(err).Details() {
@@ -249,6 +252,9 @@ func TestAnOverloadedServerRefusesReadsAtOnce(t *testing.T) {
 	}
 	if f := fault.FromError(err); f.RetryAfter != retry.GetRetryDelay().AsDuration() {
 		t.Errorf("a client is told to wait %s, want %s", f.RetryAfter, retry.GetRetryDelay().AsDuration())
+	}
+	if told, want := trailer.Get("grpc-retry-pushback-ms"), fmt.Sprint(retry.GetRetryDelay().AsDuration().Milliseconds()); len(told) != 1 || told[0] != want {
+		t.Errorf("gRPC's clients are told to wait %v ms, want %s as in RetryInfo", told, want)
 	}
 	// Nothing was done about it, so there is nothing to record.
 	g.wantRecords()

@@ -9,11 +9,14 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"syscall"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/headwaterhq/headwater/internal/database"
@@ -48,7 +51,27 @@ func (g *Guard) status(ctx context.Context, method string, err error) error {
 	case s.Code() == codes.Unavailable, noRoom(causeOf(f)):
 		g.Log.WarnContext(ctx, "unavailable", "method", method, "error", err, "cause", causeOf(f))
 	}
+	if pushback := pushbackOf(f, s.Code()); pushback != "" {
+		// It fails where the answer began: then nobody tries again anyway.
+		_ = grpc.SetTrailer(ctx, metadata.Pairs(pushbackHeader, pushback))
+	}
 	return s.Err()
+}
+
+// pushbackHeader tells gRPC's clients in milliseconds when they may try again, or, negative, that they are not to. They look at no
+// RetryInfo.
+const pushbackHeader = "grpc-retry-pushback-ms"
+
+// pushbackOf is what a failure says of another try, or empty.
+func pushbackOf(f *fault.Fault, code codes.Code) string {
+	switch {
+	case f != nil && f.RetryAfter > 0:
+		return strconv.FormatInt(max(f.RetryAfter.Milliseconds(), 1), 10)
+	case code == codes.ResourceExhausted:
+		// It is of the request, or of a disk that is full.
+		return "-1"
+	}
+	return ""
 }
 
 // ofPostgres is where errors of the driver become faults, of whichever handler they come. A call whose time is over ended by

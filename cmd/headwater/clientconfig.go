@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"google.golang.org/grpc/credentials"
 
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -90,26 +86,9 @@ func (c connection) options() (client.Options, error) {
 	if !c.encrypted {
 		return o, nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.caFile != "" {
-		content, err := readSetting(caFileName, c.caFile)
-		if err != nil {
-			return o, err
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(content) {
-			return o, fault.New(fault.InvalidArgument, "%s: found no certificate in %s, expected those of authorities, in PEM", caFileName, c.caFile)
-		}
-	}
-	if c.certFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-		if err != nil {
-			return o, fault.New(fault.InvalidArgument, "%s and %s: %v; expected a certificate and its key, in PEM", certFileName, keyFileName, err)
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	o.Transport = credentials.NewTLS(config)
-	return o, nil
+	transport, err := client.TLS{CAFile: c.caFile, CertFile: c.certFile, KeyFile: c.keyFile}.Credentials()
+	o.Transport = transport
+	return o, err
 }
 
 // readClientConfig reads the file of clients, of lines NAME=VALUE such as `headwater dev --ready-file` writes. There need be none,

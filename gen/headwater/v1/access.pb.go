@@ -819,13 +819,13 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_ALLOWED\x10\x01\x12\x13\n" +
-	"\x0fDECISION_DENIED\x10\x022\x93\x03\n" +
+	"\x0fDECISION_DENIED\x10\x022\x99\x03\n" +
 	"\rAccessService\x12\\\n" +
-	"\vCreateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12Y\n" +
+	"\vCreateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12\\\n" +
 	"\n" +
-	"ListTokens\x12\x1f.headwater.v1.ListTokensRequest\x1a .headwater.v1.ListTokensResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12\\\n" +
-	"\vRevokeToken\x12 .headwater.v1.RevokeTokenRequest\x1a!.headwater.v1.RevokeTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12k\n" +
-	"\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\b\x8a\xc9\x18\x04\b\b\x10\tB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"ListTokens\x12\x1f.headwater.v1.ListTokensRequest\x1a .headwater.v1.ListTokensResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12\\\n" +
+	"\vRevokeToken\x12 .headwater.v1.RevokeTokenRequest\x1a!.headwater.v1.RevokeTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12n\n" +
+	"\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\v\x8a\xc9\x18\x04\b\b\x10\t\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_access_proto_rawDescOnce sync.Once

@@ -3402,15 +3402,15 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x1bDATASET_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14DATASET_VERDICT_SAME\x10\x01\x12\x1d\n" +
 	"\x19DATASET_VERDICT_DIFFERENT\x10\x02\x12\x1a\n" +
-	"\x16DATASET_VERDICT_ERASED\x10\x032\xc8\x05\n" +
+	"\x16DATASET_VERDICT_ERASED\x10\x032\xd1\x05\n" +
 	"\x0eDatasetService\x12n\n" +
 	"\fBuildDataset\x12!.headwater.v1.BuildDatasetRequest\x1a\".headwater.v1.BuildDatasetResponse\"\x13\x8a\xc9\x18\x0f\b\x02\x10\x05\x1a\aservice \x01(\x010\x01\x12a\n" +
 	"\fFetchDataset\x12!.headwater.v1.FetchDatasetRequest\x1a\".headwater.v1.FetchDatasetResponse\"\b\x8a\xc9\x18\x04\b\x02 \x010\x01\x12b\n" +
-	"\rVerifyDataset\x12\".headwater.v1.VerifyDatasetRequest\x1a#.headwater.v1.VerifyDatasetResponse\"\b\x8a\xc9\x18\x04\b\x02 \x01\x12Y\n" +
+	"\rVerifyDataset\x12\".headwater.v1.VerifyDatasetRequest\x1a#.headwater.v1.VerifyDatasetResponse\"\b\x8a\xc9\x18\x04\b\x02 \x01\x12\\\n" +
 	"\n" +
-	"GetDataset\x12\x1f.headwater.v1.GetDatasetRequest\x1a .headwater.v1.GetDatasetResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12_\n" +
-	"\fListDatasets\x12!.headwater.v1.ListDatasetsRequest\x1a\".headwater.v1.ListDatasetsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12_\n" +
-	"\fDiffDatasets\x12!.headwater.v1.DiffDatasetsRequest\x1a\".headwater.v1.DiffDatasetsResponse\"\b\x8a\xc9\x18\x04\b\x02 \x01\x12b\n" +
+	"GetDataset\x12\x1f.headwater.v1.GetDatasetRequest\x1a .headwater.v1.GetDatasetResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12b\n" +
+	"\fListDatasets\x12!.headwater.v1.ListDatasetsRequest\x1a\".headwater.v1.ListDatasetsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12b\n" +
+	"\fDiffDatasets\x12!.headwater.v1.DiffDatasetsRequest\x1a\".headwater.v1.DiffDatasetsResponse\"\v\x8a\xc9\x18\x04\b\x02 \x01\x90\x02\x01\x12b\n" +
 	"\rDeleteDataset\x12\".headwater.v1.DeleteDatasetRequest\x1a#.headwater.v1.DeleteDatasetResponse\"\b\x8a\xc9\x18\x04\b\t \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

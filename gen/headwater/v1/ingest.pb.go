@@ -1107,11 +1107,11 @@ const file_headwater_v1_ingest_proto_rawDesc = "" +
 	"\x0fLOAD_STATE_LIVE\x10\x01\x12\x17\n" +
 	"\x13LOAD_STATE_REPLACED\x10\x02\x12\x18\n" +
 	"\x14LOAD_STATE_RETRACTED\x10\x03\x12\x19\n" +
-	"\x15LOAD_STATE_RETRACTION\x10\x042\xf8\x02\n" +
+	"\x15LOAD_STATE_RETRACTION\x10\x042\xfe\x02\n" +
 	"\rIngestService\x12W\n" +
-	"\x06Ingest\x12\x1b.headwater.v1.IngestRequest\x1a\x1c.headwater.v1.IngestResponse\"\x10\x8a\xc9\x18\f\b\x06\x10\x03\x1a\x06source(\x01\x12^\n" +
-	"\tListLoads\x12\x1e.headwater.v1.ListLoadsRequest\x1a\x1f.headwater.v1.ListLoadsResponse\"\x10\x8a\xc9\x18\f\b\x03\x10\x03\x1a\x06source\x12P\n" +
-	"\aGetLoad\x12\x1c.headwater.v1.GetLoadRequest\x1a\x1d.headwater.v1.GetLoadResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12\\\n" +
+	"\x06Ingest\x12\x1b.headwater.v1.IngestRequest\x1a\x1c.headwater.v1.IngestResponse\"\x10\x8a\xc9\x18\f\b\x06\x10\x03\x1a\x06source(\x01\x12a\n" +
+	"\tListLoads\x12\x1e.headwater.v1.ListLoadsRequest\x1a\x1f.headwater.v1.ListLoadsResponse\"\x13\x8a\xc9\x18\f\b\x03\x10\x03\x1a\x06source\x90\x02\x01\x12S\n" +
+	"\aGetLoad\x12\x1c.headwater.v1.GetLoadRequest\x1a\x1d.headwater.v1.GetLoadResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
 	"\vRetractLoad\x12 .headwater.v1.RetractLoadRequest\x1a!.headwater.v1.RetractLoadResponse\"\b\x8a\xc9\x18\x04\b\x06 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

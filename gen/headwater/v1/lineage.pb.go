@@ -414,10 +414,10 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x1cLINEAGE_EDGE_KIND_DEFINITION\x10\x01\x12\x1a\n" +
 	"\x16LINEAGE_EDGE_KIND_READ\x10\x02\x12\x1b\n" +
 	"\x17LINEAGE_EDGE_KIND_WROTE\x10\x03\x12\x1e\n" +
-	"\x1aLINEAGE_EDGE_KIND_REPLACED\x10\x042k\n" +
-	"\x0eLineageService\x12Y\n" +
+	"\x1aLINEAGE_EDGE_KIND_REPLACED\x10\x042n\n" +
+	"\x0eLineageService\x12\\\n" +
 	"\n" +
-	"GetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\b\x8a\xc9\x18\x04\b\a \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"GetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\v\x8a\xc9\x18\x04\b\a \x01\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_lineage_proto_rawDescOnce sync.Once

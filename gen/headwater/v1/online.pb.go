@@ -949,9 +949,9 @@ const file_headwater_v1_online_proto_rawDesc = "" +
 	"\x06prefix\x18\a \x01(\tR\x06prefix*O\n" +
 	"\x0fFeatureEncoding\x12 \n" +
 	"\x1cFEATURE_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n" +
-	"\x16FEATURE_ENCODING_ARROW\x10\x012\xe3\x01\n" +
-	"\rOnlineService\x12g\n" +
-	"\vGetFeatures\x12 .headwater.v1.GetFeaturesRequest\x1a!.headwater.v1.GetFeaturesResponse\"\x13\x8a\xc9\x18\x0f\b\x01\x10\x05\x1a\aservice \x01\x12i\n" +
+	"\x16FEATURE_ENCODING_ARROW\x10\x012\xe6\x01\n" +
+	"\rOnlineService\x12j\n" +
+	"\vGetFeatures\x12 .headwater.v1.GetFeaturesRequest\x1a!.headwater.v1.GetFeaturesResponse\"\x16\x8a\xc9\x18\x0f\b\x01\x10\x05\x1a\aservice \x01\x90\x02\x01\x12i\n" +
 	"\x0eStreamFeatures\x12#.headwater.v1.StreamFeaturesRequest\x1a$.headwater.v1.StreamFeaturesResponse\"\b\x8a\xc9\x18\x04\b\x01 \x01(\x010\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

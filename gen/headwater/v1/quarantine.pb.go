@@ -641,10 +641,10 @@ const file_headwater_v1_quarantine_proto_rawDesc = "" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\tR\x04view\"?\n" +
 	"\x18ReplayQuarantineResponse\x12#\n" +
-	"\x03run\x18\x01 \x01(\v2\x11.headwater.v1.RunR\x03run2\xce\x02\n" +
-	"\x11QuarantineService\x12e\n" +
-	"\x0eListQuarantine\x12#.headwater.v1.ListQuarantineRequest\x1a$.headwater.v1.ListQuarantineResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12e\n" +
-	"\x0eShowQuarantine\x12#.headwater.v1.ShowQuarantineRequest\x1a$.headwater.v1.ShowQuarantineResponse\"\b\x8a\xc9\x18\x04\b\x02 \x01\x12k\n" +
+	"\x03run\x18\x01 \x01(\v2\x11.headwater.v1.RunR\x03run2\xd4\x02\n" +
+	"\x11QuarantineService\x12h\n" +
+	"\x0eListQuarantine\x12#.headwater.v1.ListQuarantineRequest\x1a$.headwater.v1.ListQuarantineResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12h\n" +
+	"\x0eShowQuarantine\x12#.headwater.v1.ShowQuarantineRequest\x1a$.headwater.v1.ShowQuarantineResponse\"\v\x8a\xc9\x18\x04\b\x02 \x01\x90\x02\x01\x12k\n" +
 	"\x10ReplayQuarantine\x12%.headwater.v1.ReplayQuarantineRequest\x1a&.headwater.v1.ReplayQuarantineResponse\"\b\x8a\xc9\x18\x04\b\x05 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

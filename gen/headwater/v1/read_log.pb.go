@@ -1049,10 +1049,10 @@ const file_headwater_v1_read_log_proto_rawDesc = "" +
 	"\x12READ_VERDICT_MATCH\x10\x01\x12\x14\n" +
 	"\x10READ_VERDICT_LAG\x10\x02\x12\x19\n" +
 	"\x15READ_VERDICT_MISMATCH\x10\x03\x12\x1c\n" +
-	"\x18READ_VERDICT_NOT_CHECKED\x10\x042\xa0\x02\n" +
-	"\x0eReadLogService\x12P\n" +
-	"\aGetRead\x12\x1c.headwater.v1.GetReadRequest\x1a\x1d.headwater.v1.GetReadResponse\"\b\x8a\xc9\x18\x04\b\a \x01\x12a\n" +
-	"\tListReads\x12\x1e.headwater.v1.ListReadsRequest\x1a\x1f.headwater.v1.ListReadsResponse\"\x13\x8a\xc9\x18\x0f\b\a\x10\x05\x1a\aservice \x01\x12Y\n" +
+	"\x18READ_VERDICT_NOT_CHECKED\x10\x042\xa6\x02\n" +
+	"\x0eReadLogService\x12S\n" +
+	"\aGetRead\x12\x1c.headwater.v1.GetReadRequest\x1a\x1d.headwater.v1.GetReadResponse\"\v\x8a\xc9\x18\x04\b\a \x01\x90\x02\x01\x12d\n" +
+	"\tListReads\x12\x1e.headwater.v1.ListReadsRequest\x1a\x1f.headwater.v1.ListReadsResponse\"\x16\x8a\xc9\x18\x0f\b\a\x10\x05\x1a\aservice \x01\x90\x02\x01\x12Y\n" +
 	"\n" +
 	"VerifyRead\x12\x1f.headwater.v1.VerifyReadRequest\x1a .headwater.v1.VerifyReadResponse\"\b\x8a\xc9\x18\x04\b\x02 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -1678,13 +1678,13 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x18COLUMN_INPUT_KIND_FILTER\x10\x02\x12\x1a\n" +
 	"\x16COLUMN_INPUT_KIND_JOIN\x10\x03\x12\x1b\n" +
 	"\x17COLUMN_INPUT_KIND_GROUP\x10\x04\x12\x1b\n" +
-	"\x17COLUMN_INPUT_KIND_ORDER\x10\x052\xde\x03\n" +
+	"\x17COLUMN_INPUT_KIND_ORDER\x10\x052\xe7\x03\n" +
 	"\x0fRegistryService\x12G\n" +
 	"\x04Plan\x12\x19.headwater.v1.PlanRequest\x1a\x1a.headwater.v1.PlanResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12J\n" +
-	"\x05Apply\x12\x1a.headwater.v1.ApplyRequest\x1a\x1b.headwater.v1.ApplyResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12h\n" +
-	"\x0fListDefinitions\x12$.headwater.v1.ListDefinitionsRequest\x1a%.headwater.v1.ListDefinitionsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12h\n" +
-	"\x0fDiffDefinitions\x12$.headwater.v1.DiffDefinitionsRequest\x1a%.headwater.v1.DiffDefinitionsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12b\n" +
-	"\rGetDefinition\x12\".headwater.v1.GetDefinitionRequest\x1a#.headwater.v1.GetDefinitionResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\x05Apply\x12\x1a.headwater.v1.ApplyRequest\x1a\x1b.headwater.v1.ApplyResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12k\n" +
+	"\x0fListDefinitions\x12$.headwater.v1.ListDefinitionsRequest\x1a%.headwater.v1.ListDefinitionsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12k\n" +
+	"\x0fDiffDefinitions\x12$.headwater.v1.DiffDefinitionsRequest\x1a%.headwater.v1.DiffDefinitionsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12e\n" +
+	"\rGetDefinition\x12\".headwater.v1.GetDefinitionRequest\x1a#.headwater.v1.GetDefinitionResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_registry_proto_rawDescOnce sync.Once

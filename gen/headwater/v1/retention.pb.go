@@ -648,10 +648,10 @@ const file_headwater_v1_retention_proto_rawDesc = "" +
 	"\vhorizon_seq\x18\x03 \x01(\x03R\n" +
 	"horizonSeq\x12%\n" +
 	"\x0erows_collected\x18\x04 \x01(\x03R\rrowsCollected\x12%\n" +
-	"\x0erows_protected\x18\x05 \x01(\x03R\rrowsProtected2\xa9\x02\n" +
+	"\x0erows_protected\x18\x05 \x01(\x03R\rrowsProtected2\xac\x02\n" +
 	"\x10RetentionService\x12M\n" +
-	"\x06Forget\x12\x1b.headwater.v1.ForgetRequest\x1a\x1c.headwater.v1.ForgetResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12_\n" +
-	"\fListErasures\x12!.headwater.v1.ListErasuresRequest\x1a\".headwater.v1.ListErasuresResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12e\n" +
+	"\x06Forget\x12\x1b.headwater.v1.ForgetRequest\x1a\x1c.headwater.v1.ForgetResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12b\n" +
+	"\fListErasures\x12!.headwater.v1.ListErasuresRequest\x1a\".headwater.v1.ListErasuresResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12e\n" +
 	"\x0eCollectHistory\x12#.headwater.v1.CollectHistoryRequest\x1a$.headwater.v1.CollectHistoryResponse\"\b\x8a\xc9\x18\x04\b\t\x10\tB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

@@ -3361,19 +3361,19 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x16VERDICT_SOURCE_CHANGED\x10\x02\x12\x15\n" +
 	"\x11VERDICT_DIFFERENT\x10\x03\x12\x13\n" +
 	"\x0fVERDICT_ERRORED\x10\x04\x12\x12\n" +
-	"\x0eVERDICT_ERASED\x10\x052\xbc\a\n" +
+	"\x0eVERDICT_ERASED\x10\x052\xc8\a\n" +
 	"\x16MaterializationService\x12c\n" +
-	"\vMaterialize\x12 .headwater.v1.MaterializeRequest\x1a!.headwater.v1.MaterializeResponse\"\x0f\x8a\xc9\x18\v\b\x05\x10\x04\x1a\x05views\x12S\n" +
-	"\bListRuns\x12\x1d.headwater.v1.ListRunsRequest\x1a\x1e.headwater.v1.ListRunsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12M\n" +
-	"\x06GetRun\x12\x1b.headwater.v1.GetRunRequest\x1a\x1c.headwater.v1.GetRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12U\n" +
+	"\vMaterialize\x12 .headwater.v1.MaterializeRequest\x1a!.headwater.v1.MaterializeResponse\"\x0f\x8a\xc9\x18\v\b\x05\x10\x04\x1a\x05views\x12V\n" +
+	"\bListRuns\x12\x1d.headwater.v1.ListRunsRequest\x1a\x1e.headwater.v1.ListRunsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12P\n" +
+	"\x06GetRun\x12\x1b.headwater.v1.GetRunRequest\x1a\x1c.headwater.v1.GetRunResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12U\n" +
 	"\bWatchRun\x12\x1d.headwater.v1.WatchRunRequest\x1a\x1e.headwater.v1.WatchRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x010\x01\x12Y\n" +
 	"\n" +
 	"CancelRuns\x12\x1f.headwater.v1.CancelRunsRequest\x1a .headwater.v1.CancelRunsResponse\"\b\x8a\xc9\x18\x04\b\x05 \x01\x12[\n" +
 	"\n" +
-	"VerifyRuns\x12\x1f.headwater.v1.VerifyRunsRequest\x1a .headwater.v1.VerifyRunsResponse\"\b\x8a\xc9\x18\x04\b\x05 \x010\x01\x12S\n" +
-	"\bRunStats\x12\x1d.headwater.v1.RunStatsRequest\x1a\x1e.headwater.v1.RunStatsResponse\"\b\x8a\xc9\x18\x04\b\x03 \x01\x12q\n" +
-	"\x10ListCheckResults\x12%.headwater.v1.ListCheckResultsRequest\x1a&.headwater.v1.ListCheckResultsResponse\"\x0e\x8a\xc9\x18\n" +
-	"\b\x03\x10\x04\x1a\x04view\x12^\n" +
+	"VerifyRuns\x12\x1f.headwater.v1.VerifyRunsRequest\x1a .headwater.v1.VerifyRunsResponse\"\b\x8a\xc9\x18\x04\b\x05 \x010\x01\x12V\n" +
+	"\bRunStats\x12\x1d.headwater.v1.RunStatsRequest\x1a\x1e.headwater.v1.RunStatsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12t\n" +
+	"\x10ListCheckResults\x12%.headwater.v1.ListCheckResultsRequest\x1a&.headwater.v1.ListCheckResultsResponse\"\x11\x8a\xc9\x18\n" +
+	"\b\x03\x10\x04\x1a\x04view\x90\x02\x01\x12^\n" +
 	"\vCheckOnline\x12 .headwater.v1.CheckOnlineRequest\x1a!.headwater.v1.CheckOnlineResponse\"\b\x8a\xc9\x18\x04\b\x05 \x010\x01\x12b\n" +
 	"\rRebuildOnline\x12\".headwater.v1.RebuildOnlineRequest\x1a#.headwater.v1.RebuildOnlineResponse\"\b\x8a\xc9\x18\x04\b\x05 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 

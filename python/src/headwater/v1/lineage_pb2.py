@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from headwater.v1 import options_pb2 as headwater_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/lineage.proto\x12\x0cheadwater.v1\x1a\x1aheadwater/v1/options.proto\"{\n\x11GetLineageRequest\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12<\n\tdirection\x18\x02 \x01(\x0e\x32\x1e.headwater.v1.LineageDirectionR\tdirection\x12\x14\n\x05\x64\x65pth\x18\x03 \x01(\x05R\x05\x64\x65pth\"\x8a\x01\n\x12GetLineageResponse\x12\x12\n\x04root\x18\x01 \x01(\tR\x04root\x12/\n\x05nodes\x18\x02 \x03(\x0b\x32\x19.headwater.v1.LineageNodeR\x05nodes\x12/\n\x05\x65\x64ges\x18\x03 \x03(\x0b\x32\x19.headwater.v1.LineageEdgeR\x05\x65\x64ges\"\xbd\x01\n\x0bLineageNode\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12I\n\nproperties\x18\x03 \x03(\x0b\x32).headwater.v1.LineageNode.PropertiesEntryR\nproperties\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"d\n\x0bLineageEdge\x12\x12\n\x04\x66rom\x18\x01 \x01(\tR\x04\x66rom\x12\x0e\n\x02to\x18\x02 \x01(\tR\x02to\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.headwater.v1.LineageEdgeKindR\x04kind*k\n\x10LineageDirection\x12!\n\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14LINEAGE_DIRECTION_UP\x10\x01\x12\x1a\n\x16LINEAGE_DIRECTION_DOWN\x10\x02*\xaf\x01\n\x0fLineageEdgeKind\x12!\n\x1dLINEAGE_EDGE_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cLINEAGE_EDGE_KIND_DEFINITION\x10\x01\x12\x1a\n\x16LINEAGE_EDGE_KIND_READ\x10\x02\x12\x1b\n\x17LINEAGE_EDGE_KIND_WROTE\x10\x03\x12\x1e\n\x1aLINEAGE_EDGE_KIND_REPLACED\x10\x04\x32\x61\n\x0eLineageService\x12O\n\nGetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponseB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/lineage.proto\x12\x0cheadwater.v1\x1a\x1aheadwater/v1/options.proto\"{\n\x11GetLineageRequest\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12<\n\tdirection\x18\x02 \x01(\x0e\x32\x1e.headwater.v1.LineageDirectionR\tdirection\x12\x14\n\x05\x64\x65pth\x18\x03 \x01(\x05R\x05\x64\x65pth\"\x8a\x01\n\x12GetLineageResponse\x12\x12\n\x04root\x18\x01 \x01(\tR\x04root\x12/\n\x05nodes\x18\x02 \x03(\x0b\x32\x19.headwater.v1.LineageNodeR\x05nodes\x12/\n\x05\x65\x64ges\x18\x03 \x03(\x0b\x32\x19.headwater.v1.LineageEdgeR\x05\x65\x64ges\"\xbd\x01\n\x0bLineageNode\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12I\n\nproperties\x18\x03 \x03(\x0b\x32).headwater.v1.LineageNode.PropertiesEntryR\nproperties\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"d\n\x0bLineageEdge\x12\x12\n\x04\x66rom\x18\x01 \x01(\tR\x04\x66rom\x12\x0e\n\x02to\x18\x02 \x01(\tR\x02to\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.headwater.v1.LineageEdgeKindR\x04kind*k\n\x10LineageDirection\x12!\n\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14LINEAGE_DIRECTION_UP\x10\x01\x12\x1a\n\x16LINEAGE_DIRECTION_DOWN\x10\x02*\xaf\x01\n\x0fLineageEdgeKind\x12!\n\x1dLINEAGE_EDGE_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cLINEAGE_EDGE_KIND_DEFINITION\x10\x01\x12\x1a\n\x16LINEAGE_EDGE_KIND_READ\x10\x02\x12\x1b\n\x17LINEAGE_EDGE_KIND_WROTE\x10\x03\x12\x1e\n\x1aLINEAGE_EDGE_KIND_REPLACED\x10\x04\x32\x66\n\x0eLineageService\x12T\n\nGetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\x03\x90\x02\x01\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1'
   _globals['_LINEAGENODE_PROPERTIESENTRY']._loaded_options = None
   _globals['_LINEAGENODE_PROPERTIESENTRY']._serialized_options = b'8\001'
+  _globals['_LINEAGESERVICE'].methods_by_name['GetLineage']._loaded_options = None
+  _globals['_LINEAGESERVICE'].methods_by_name['GetLineage']._serialized_options = b'\220\002\001'
   _globals['_LINEAGEDIRECTION']._serialized_start=632
   _globals['_LINEAGEDIRECTION']._serialized_end=739
   _globals['_LINEAGEEDGEKIND']._serialized_start=742
@@ -50,5 +52,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINEAGEEDGE']._serialized_start=530
   _globals['_LINEAGEEDGE']._serialized_end=630
   _globals['_LINEAGESERVICE']._serialized_start=919
-  _globals['_LINEAGESERVICE']._serialized_end=1016
+  _globals['_LINEAGESERVICE']._serialized_end=1021
 # @@protoc_insertion_point(module_scope)
