@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"hash/maphash"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -188,7 +187,7 @@ func (a *Authenticator) first(ctx context.Context, tag tokenTag, key tokenKey) (
 }
 
 func principalOf(t *Token) *Principal {
-	return &Principal{Name: t.Principal, Credential: t.ID, Roles: t.Roles, roleSet: roleSetOf(t.Roles)}
+	return newPrincipal(Principal{Name: t.Principal, Credential: t.ID, Roles: t.Roles, Attributes: t.Attributes, scopes: t.Scopes})
 }
 
 // lookup asks Postgres.
@@ -267,7 +266,7 @@ func (a *Authenticator) refresh(known *provenToken) {
 	next.token, err = a.lookup(a.closing, known.key)
 	switch {
 	case err == nil:
-		if p := principalOf(&next.token); p.Name != last.principal.Name || !slices.Equal(p.Roles, last.principal.Roles) {
+		if p := principalOf(&next.token); p.Name != last.principal.Name || p.key() != last.principal.key() {
 			next.principal = p
 		}
 		if judge(&next.token, a.now()) != nil {

@@ -10,10 +10,11 @@ type decision struct {
 	reason   string
 }
 
-// compiledKey names what a policy allows roles to do with one version of a service. A policy never changes, nor does a version,
+// compiledKey names what a policy allows a principal to do with one version of a service. A policy never changes, nor does a version,
 // and another catalog has another policy: what is compiled holds as long as the policy does.
 type compiledKey struct {
-	roles   string
+	// who is Principal.policyKey.
+	who     string
 	action  Action
 	service *feature.ServiceVersion
 }
@@ -21,15 +22,18 @@ type compiledKey struct {
 // maxCompiled bounds what a policy keeps of what it compiled: beyond, it decides anew each time.
 const maxCompiled = 2000
 
-// compiledService is the decision of DecideService, where it is to allow; else nil. It is computed once for each role set,
-// service version and action. What is denied is not kept: a denial says what it was asked about, which callers choose.
+// compiledService is the decision of DecideService, where it is to allow; else nil. It is computed once for each policy
+// key of a principal, service version and action. What is denied is not kept: a denial says what it was asked about, which callers choose.
 func (p *Policy) compiledService(principal *Principal, action Action, s *feature.ServiceVersion) *decision {
 	if p == nil {
 		return nil
 	}
-	key := compiledKey{principal.roles(), action, s}
+	key := compiledKey{principal.key(), action, s}
 	if d, ok := p.compiled.get(key); ok {
 		return d
+	}
+	if _, beyond := principal.beyond(action, KindService, s.Name); beyond {
+		return nil
 	}
 	v := p.DecideService(principal.Roles, action, s)
 	if !v.Allowed {

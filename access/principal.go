@@ -1,8 +1,11 @@
 package access
 
 import (
+	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -15,22 +18,55 @@ type Principal struct {
 	Credential string
 	// Roles as the token was given them. A role that is not defined grants nothing.
 	Roles []string
+	// Attributes are texts that are known of it besides, by name, each list sorted and not empty. nil: none.
+	Attributes map[string][]string
 
-	// roleSet is roleSetOf(Roles), or empty where nobody has computed it yet.
-	roleSet string
+	// scopes bound what its token is used for. nil: nothing does.
+	scopes []Scope
+	// policyKey is policyKeyOf(p), or empty where nobody has computed it yet.
+	policyKey string
+}
+
+// NewPrincipal makes a principal that nothing proved, such as one that is asked about.
+func NewPrincipal(name string, roles []string, attributes map[string][]string) *Principal {
+	return newPrincipal(Principal{Name: name, Roles: roles, Attributes: attributes})
+}
+
+func newPrincipal(p Principal) *Principal {
+	p.policyKey = policyKeyOf(&p)
+	return &p
 }
 
 // Anonymous is every caller of a server that does not ask who calls. It has the built-in role.
-var Anonymous = &Principal{Name: "anonymous", Roles: []string{feature.AdminRole}, roleSet: feature.AdminRole}
+var Anonymous = NewPrincipal("anonymous", []string{feature.AdminRole}, nil)
 
-// roleSetOf is a text that stands for roles in their order. No role has a NUL in its name that was ever in Postgres.
-func roleSetOf(roles []string) string { return strings.Join(roles, "\x00") }
-
-func (p *Principal) roles() string {
-	if p.roleSet == "" {
-		return roleSetOf(p.Roles)
+// policyKeyOf is a text that stands for all of a principal that decisions depend on: its roles in their order, its attributes and its
+// scopes. Of two principals that differ in any of these it is another text.
+func policyKeyOf(p *Principal) string {
+	var b strings.Builder
+	list := func(texts []string) {
+		fmt.Fprintf(&b, "%d;", len(texts))
+		for _, text := range texts {
+			fmt.Fprintf(&b, "%d:%s", len(text), text)
+		}
 	}
-	return p.roleSet
+	list(p.Roles)
+	for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
+		fmt.Fprintf(&b, "a%d:%s", len(name), name)
+		list(p.Attributes[name])
+	}
+	for _, s := range p.scopes {
+		text := s.String()
+		fmt.Fprintf(&b, "s%d:%s", len(text), text)
+	}
+	return b.String()
+}
+
+func (p *Principal) key() string {
+	if p.policyKey == "" {
+		return policyKeyOf(p)
+	}
+	return p.policyKey
 }
 
 // Address is where a call came from. The zero value is that of a call of which it is not known.

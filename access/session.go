@@ -111,7 +111,7 @@ func (s *Session) Decided() bool {
 // Require decides and records. nil: allowed. Else a PERMISSION_DENIED fault that names the permission and why it is
 // missing, the same whether or not there is such a resource, or AUDIT_UNAVAILABLE.
 func (s *Session) Require(action Action, kind Kind, name string) error {
-	return s.settle(action, resource(kind, name), s.policy.Decide(s.principal.Roles, action, kind, name))
+	return s.settle(action, resource(kind, name), s.decide(action, kind, name))
 }
 
 // RequireService is Require for a service and the views it reads; see Policy.DecideService. The caller asked for it as
@@ -120,7 +120,7 @@ func (s *Session) RequireService(action Action, asked string, service *feature.S
 	if d := s.policy.compiledService(s.principal, action, service); d != nil {
 		return s.allow(d)
 	}
-	v := s.policy.DecideService(s.principal.Roles, action, service)
+	v := s.decideService(action, service)
 	if v.Allowed {
 		asked = service.Ref()
 	}
@@ -130,7 +130,7 @@ func (s *Session) RequireService(action Action, asked string, service *feature.S
 // RequireView is Require for a view that the caller asked for as NAME or NAME@VERSION: a denial says no more than that, so a
 // view that is hidden looks like one that is not there. nil: there is none.
 func (s *Session) RequireView(action Action, asked string, view *feature.ViewVersion) error {
-	v := s.policy.Decide(s.principal.Roles, action, KindView, bare(asked))
+	v := s.decide(action, KindView, bare(asked))
 	if v.Allowed && view != nil {
 		return s.allow(&decision{action: action, resource: resource(KindView, view.Ref()), allowed: true, reason: v.Reason})
 	}
@@ -150,7 +150,7 @@ func (s *Session) RequireViews(action Action, service *feature.ServiceVersion) e
 
 // RequireAny decides and records whether there may be anything of the kind for the caller; see Policy.DecideAny.
 func (s *Session) RequireAny(action Action, kind Kind) error {
-	return s.settle(action, resource(kind, Whole), s.policy.DecideAny(s.principal.Roles, action, kind))
+	return s.settle(action, resource(kind, Whole), s.decideAny(action, kind))
 }
 
 // Refuse records that a call ended before anything was decided on.
@@ -312,12 +312,11 @@ func Filter[T any](ctx context.Context, action Action, kind Kind, items []T, nam
 	if err != nil {
 		return nil, err
 	}
-	roles := s.principal.Roles
-	v := s.policy.DecideAny(roles, action, kind)
+	v := s.decideAny(action, kind)
 	var kept []T
 	if v.Allowed {
 		for _, item := range items {
-			if s.policy.Decide(roles, action, kind, nameOf(item)).Allowed {
+			if s.decide(action, kind, nameOf(item)).Allowed {
 				kept = append(kept, item)
 			}
 		}
@@ -337,7 +336,7 @@ func Allows(ctx context.Context, action Action, kind Kind, name string) bool {
 
 // Allows is the function of that name for this session.
 func (s *Session) Allows(action Action, kind Kind, name string) bool {
-	return s.policy.Decide(s.principal.Roles, action, kind, name).Allowed
+	return s.decide(action, kind, name).Allowed
 }
 
 // AllowsService decides, without a record, on a service with the views that it reads, or, where it has no name, on each view
@@ -348,7 +347,7 @@ func AllowsService(ctx context.Context, action Action, service *feature.ServiceV
 		return false
 	}
 	if service.Name != "" {
-		return s.policy.DecideService(s.principal.Roles, action, service).Allowed
+		return s.decideService(action, service).Allowed
 	}
 	for _, v := range viewsRead(service) {
 		if !s.Allows(action, KindView, v.Name) {
@@ -361,5 +360,5 @@ func AllowsService(ctx context.Context, action Action, service *feature.ServiceV
 // AllowsAny decides, without a record, whether there may be anything of the kind for the caller; see Policy.DecideAny.
 func AllowsAny(ctx context.Context, action Action, kind Kind) bool {
 	s := SessionFrom(ctx)
-	return s != nil && s.policy.DecideAny(s.principal.Roles, action, kind).Allowed
+	return s != nil && s.decideAny(action, kind).Allowed
 }

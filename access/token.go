@@ -38,6 +38,10 @@ type Token struct {
 	ID        string
 	Principal string
 	Roles     []string
+	// Attributes are those of its principal. nil: none.
+	Attributes map[string][]string
+	// Scopes bound what it may be used for. nil: nothing does.
+	Scopes    []Scope
 	CreatedAt time.Time
 	CreatedBy string
 	// ExpiresAt is zero for a token that does not expire, RevokedAt for one that was not revoked.
@@ -48,6 +52,10 @@ type Token struct {
 type NewToken struct {
 	Principal string
 	Roles     []string
+	// Attributes are texts by name: lower-case letters, digits and single underscores. Their order means nothing.
+	Attributes map[string][]string
+	// Scopes bound what it may be used for, ACTION:KIND:PATTERN each. Empty: nothing does.
+	Scopes []string
 	// TTL is how long it is good for. Zero: for ever.
 	TTL       time.Duration
 	CreatedBy string
@@ -92,18 +100,23 @@ func CreateToken(ctx context.Context, db DB, n NewToken, hasRole func(string) bo
 				"runs on a schedule; expected the name of who calls with the token", n.Principal, ReservedPrincipals),
 		})
 	}
+	attributes, violations := attributesOf(n.Attributes)
+	scopes, more := scopesOf(n.Scopes)
+	if violations = append(violations, more...); violations != nil {
+		return Token{}, "", fault.New(fault.InvalidArgument, "a token cannot be like this").Violating(violations...)
+	}
 	id, secret := newSecret()
 	t := Token{
-		ID: id, Principal: n.Principal, Roles: slices.Clone(n.Roles), CreatedBy: n.CreatedBy,
+		ID: id, Principal: n.Principal, Roles: slices.Clone(n.Roles), Attributes: attributes, Scopes: scopes, CreatedBy: n.CreatedBy,
 		CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
 	}
 	if n.TTL > 0 {
 		t.ExpiresAt = t.CreatedAt.Add(n.TTL).Truncate(time.Microsecond)
 	}
 	hash := hashSecret(secret)
-	_, err := db.Exec(ctx, `INSERT INTO headwater.token (id, principal, secret_hash, roles, created_at, created_by, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		t.ID, t.Principal, hash[:], t.Roles, t.CreatedAt, t.CreatedBy, nullTime(t.ExpiresAt))
+	_, err := db.Exec(ctx, `INSERT INTO headwater.token (id, principal, secret_hash, roles, attributes, scopes, created_at, created_by, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		t.ID, t.Principal, hash[:], t.Roles, stored(t.Attributes), ScopeTexts(t.Scopes), t.CreatedAt, t.CreatedBy, nullTime(t.ExpiresAt))
 	if err != nil {
 		return Token{}, "", database.Fault(fmt.Errorf("insert a token: %w", err))
 	}
@@ -137,14 +150,38 @@ func withoutSecrets(s string) string {
 	return tokenAnywhere.ReplaceAllString(s, "hw_${1}_…")
 }
 
-const tokenColumns = `id, principal, roles, created_at, created_by, expires_at, revoked_at`
+const tokenColumns = `id, principal, roles, attributes, scopes, created_at, created_by, expires_at, revoked_at`
 
 func scanToken(row pgx.Row, more ...any) (Token, error) {
 	var t Token
 	var expires, revoked *time.Time
-	err := row.Scan(append([]any{&t.ID, &t.Principal, &t.Roles, &t.CreatedAt, &t.CreatedBy, &expires, &revoked}, more...)...)
+	var scopes []string
+	err := row.Scan(append([]any{
+		&t.ID, &t.Principal, &t.Roles, &t.Attributes, &scopes, &t.CreatedAt, &t.CreatedBy, &expires, &revoked,
+	}, more...)...)
+	if err != nil {
+		return Token{}, err
+	}
+	if len(t.Attributes) == 0 {
+		t.Attributes = nil
+	}
 	t.CreatedAt, t.ExpiresAt, t.RevokedAt = t.CreatedAt.UTC(), timeOf(expires), timeOf(revoked)
-	return t, err
+	for _, text := range scopes {
+		scope, err := ParseScope(text)
+		if err != nil {
+			return Token{}, fmt.Errorf("scope of token %s: %w", t.ID, err)
+		}
+		t.Scopes = append(t.Scopes, scope)
+	}
+	return t, nil
+}
+
+// stored are attributes as their column has them.
+func stored(attributes map[string][]string) map[string][]string {
+	if attributes == nil {
+		return map[string][]string{}
+	}
+	return attributes
 }
 
 // ListTokens returns all tokens, the oldest first, the expired and the revoked too.

@@ -28,7 +28,7 @@ func NewAccessService(pool *pgxpool.Pool, policies access.Policies, audit *acces
 func (s *AccessService) CreateToken(ctx context.Context, r *headwaterv1.CreateTokenRequest) (*headwaterv1.CreateTokenResponse, error) {
 	token, secret, err := access.CreateToken(ctx, s.pool, access.NewToken{
 		Principal: r.GetPrincipal(), Roles: r.GetRoles(), TTL: r.GetTtl().AsDuration(),
-		CreatedBy: access.PrincipalFrom(ctx).Name,
+		Attributes: attributesOf(r.GetAttributes()), Scopes: r.GetScopes(), CreatedBy: access.PrincipalFrom(ctx).Name,
 	}, s.policies().HasRole)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,24 @@ func tokenOf(t access.Token) *headwaterv1.Token {
 	return &headwaterv1.Token{
 		Id: t.ID, Principal: t.Principal, Roles: t.Roles, CreatedBy: t.CreatedBy,
 		CreatedAt: timestamppb.New(t.CreatedAt), ExpiresAt: protoTime(t.ExpiresAt), RevokedAt: protoTime(t.RevokedAt),
+		Attributes: protoAttributes(t.Attributes), Scopes: access.ScopeTexts(t.Scopes),
 	}
+}
+
+func attributesOf(given map[string]*headwaterv1.AttributeValues) map[string][]string {
+	attributes := make(map[string][]string, len(given))
+	for name, values := range given {
+		attributes[name] = values.GetValues()
+	}
+	return attributes
+}
+
+func protoAttributes(attributes map[string][]string) map[string]*headwaterv1.AttributeValues {
+	given := make(map[string]*headwaterv1.AttributeValues, len(attributes))
+	for name, values := range attributes {
+		given[name] = &headwaterv1.AttributeValues{Values: values}
+	}
+	return given
 }
 
 func auditRecordOf(r *access.Record) *headwaterv1.AuditRecord {

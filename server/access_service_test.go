@@ -72,6 +72,37 @@ func TestLifeOfAToken(t *testing.T) {
 	wantFault(t, err, fault.NotFound, "there is no token \"nosuch\"; `headwater token list` shows the ids")
 }
 
+func TestATokenWithAttributesAndScopes(t *testing.T) {
+	g, client := serveAccess(t)
+	admin := g.as("admin")
+	created, err := client.CreateToken(admin, &headwaterv1.CreateTokenRequest{
+		Principal: "lister", Roles: []string{"admin"}, Scopes: []string{"read_audit:system:*"},
+		Attributes: map[string]*headwaterv1.AttributeValues{"region": {Values: []string{"UK", "FR"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := created.GetToken(); !slices.Equal(got.GetScopes(), []string{"read_audit:system:*"}) ||
+		!slices.Equal(got.GetAttributes()["region"].GetValues(), []string{"FR", "UK"}) {
+		t.Errorf("created %v", got)
+	}
+	listed, err := client.ListTokens(admin, &headwaterv1.ListTokensRequest{})
+	if err != nil || listed.GetTokens()[1].String() != created.GetToken().String() {
+		t.Errorf("listed %v, %v, want %v", listed, err, created.GetToken())
+	}
+	lister := withToken(created.GetSecret())
+	if _, err := client.ListAuditRecords(lister, &headwaterv1.ListAuditRecordsRequest{}); err != nil {
+		t.Error(err)
+	}
+	_, err = client.ListTokens(lister, &headwaterv1.ListTokensRequest{})
+	wantFault(t, err, fault.PermissionDenied, "lister may not administer system:*: its token is without the scope administer:system:*, "+
+		"whatever its roles allow; it has [read_audit:system:*]; whoever administers the roles can change that")
+
+	_, err = client.CreateToken(admin, &headwaterv1.CreateTokenRequest{Principal: "p", Roles: []string{"admin"}, Scopes: []string{"list"}})
+	wantFault(t, err, fault.InvalidArgument, "a token cannot be like this\n"+
+		"  scopes[0]: found \"list\", expected ACTION:KIND:PATTERN, such as read_online:service:delay_*")
+}
+
 func TestTokensThatAreRefused(t *testing.T) {
 	g, client := serveAccess(t)
 	admin := g.as("admin")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 
 func newToken(a *app) *cobra.Command {
 	var principal string
-	var roles []string
+	var roles, attributes, scopes []string
 	var ttl time.Duration
 	create := &cobra.Command{
 		Use: "create --principal P --role R…", Short: "Make a token; standard output gets its secret, this once", Args: takesNone,
@@ -21,7 +23,11 @@ func newToken(a *app) *cobra.Command {
 			if err := require(cmd, "principal", "role"); err != nil {
 				return err
 			}
-			request := &headwaterv1.CreateTokenRequest{Principal: principal, Roles: roles}
+			given, err := parseAttributes(attributes)
+			if err != nil {
+				return err
+			}
+			request := &headwaterv1.CreateTokenRequest{Principal: principal, Roles: roles, Attributes: given, Scopes: scopes}
 			if cmd.Flags().Changed("ttl") {
 				if ttl <= 0 {
 					return usagef("found --ttl %s, expected more than nothing, such as 720h", ttl)
@@ -48,6 +54,9 @@ func newToken(a *app) *cobra.Command {
 	flags := create.Flags()
 	flags.StringVar(&principal, "principal", "", "who calls with it")
 	flags.StringArrayVar(&roles, "role", nil, "a role it has; again for more")
+	flags.StringArrayVar(&attributes, "attribute", nil, "what is known of the principal besides, NAME=VALUE such as region=UK; again for more")
+	flags.StringArrayVar(&scopes, "scope", nil, "what it may be used for at most, ACTION:KIND:PATTERN such as read_online:service:delay_*; again for more "+
+		"(default: whatever its roles allow)")
 	flags.DurationVar(&ttl, "ttl", 0, "how long it is good for, such as 720h (default: for ever)")
 
 	list := &cobra.Command{
@@ -74,12 +83,37 @@ func newToken(a *app) *cobra.Command {
 }
 
 func tokenTable(tokens ...*headwaterv1.Token) table {
-	t := table{header: []string{"ID", "PRINCIPAL", "ROLES", "CREATED AT", "CREATED BY", "EXPIRES AT", "REVOKED AT"}}
+	t := table{header: []string{"ID", "PRINCIPAL", "ROLES", "ATTRIBUTES", "SCOPES", "CREATED AT", "CREATED BY", "EXPIRES AT", "REVOKED AT"}}
 	for _, k := range tokens {
-		t.add(k.GetId(), k.GetPrincipal(), strings.Join(k.GetRoles(), ", "), moment(k.GetCreatedAt()), k.GetCreatedBy(),
+		t.add(k.GetId(), k.GetPrincipal(), strings.Join(k.GetRoles(), ", "), attributesText(k.GetAttributes()), strings.Join(k.GetScopes(), ", "), moment(k.GetCreatedAt()), k.GetCreatedBy(),
 			moment(k.GetExpiresAt()), moment(k.GetRevokedAt()))
 	}
 	return t
+}
+
+// parseAttributes reads NAME=VALUE, where a name may come again.
+func parseAttributes(texts []string) (map[string]*headwaterv1.AttributeValues, error) {
+	attributes := map[string]*headwaterv1.AttributeValues{}
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" || value == "" {
+			return nil, usagef("found --attribute %q, expected NAME=VALUE, such as region=UK", text)
+		}
+		if attributes[name] == nil {
+			attributes[name] = &headwaterv1.AttributeValues{}
+		}
+		attributes[name].Values = append(attributes[name].Values, value)
+	}
+	return attributes, nil
+}
+
+// attributesText is NAME=VALUE,VALUE for each, by name.
+func attributesText(attributes map[string]*headwaterv1.AttributeValues) string {
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		texts = append(texts, name+"="+strings.Join(attributes[name].GetValues(), ","))
+	}
+	return strings.Join(texts, " ")
 }
 
 func newAudit(a *app) *cobra.Command {

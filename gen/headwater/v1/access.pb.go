@@ -78,7 +78,12 @@ type CreateTokenRequest struct {
 	Principal string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
 	Roles     []string               `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
 	// Absent: never expires.
-	Ttl           *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	Ttl *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// What is known of the principal besides, by name, for the filters of policies.
+	Attributes map[string]*AttributeValues `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the token may be used for at most, each ACTION:KIND:PATTERN such as `read_online:service:delay_*`. Empty: whatever its roles
+	// allow.
+	Scopes        []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -134,6 +139,65 @@ func (x *CreateTokenRequest) GetTtl() *durationpb.Duration {
 	return nil
 }
 
+func (x *CreateTokenRequest) GetAttributes() map[string]*AttributeValues {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *CreateTokenRequest) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+// The values of one attribute of a principal. Their order means nothing.
+type AttributeValues struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []string               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeValues) Reset() {
+	*x = AttributeValues{}
+	mi := &file_headwater_v1_access_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeValues) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeValues) ProtoMessage() {}
+
+func (x *AttributeValues) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeValues.ProtoReflect.Descriptor instead.
+func (*AttributeValues) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AttributeValues) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 type CreateTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Token *Token                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
@@ -145,7 +209,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[1]
+	mi := &file_headwater_v1_access_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -157,7 +221,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[1]
+	mi := &file_headwater_v1_access_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -170,7 +234,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -188,21 +252,24 @@ func (x *CreateTokenResponse) GetSecret() string {
 }
 
 type Token struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Principal     string                 `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
-	Roles         []string               `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	CreatedBy     string                 `protobuf:"bytes,5,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	RevokedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	state      protoimpl.MessageState      `protogen:"open.v1"`
+	Id         string                      `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Principal  string                      `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
+	Roles      []string                    `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	CreatedAt  *timestamppb.Timestamp      `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	CreatedBy  string                      `protobuf:"bytes,5,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	ExpiresAt  *timestamppb.Timestamp      `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	RevokedAt  *timestamppb.Timestamp      `protobuf:"bytes,7,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	Attributes map[string]*AttributeValues `protobuf:"bytes,8,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Empty: nothing but its roles bounds what it may be used for.
+	Scopes        []string `protobuf:"bytes,9,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_headwater_v1_access_proto_msgTypes[2]
+	mi := &file_headwater_v1_access_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -214,7 +281,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[2]
+	mi := &file_headwater_v1_access_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -227,7 +294,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Token) GetId() string {
@@ -279,6 +346,20 @@ func (x *Token) GetRevokedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Token) GetAttributes() map[string]*AttributeValues {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Token) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
 type ListTokensRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -287,7 +368,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[3]
+	mi := &file_headwater_v1_access_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -299,7 +380,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[3]
+	mi := &file_headwater_v1_access_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -312,7 +393,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{4}
 }
 
 type ListTokensResponse struct {
@@ -324,7 +405,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[4]
+	mi := &file_headwater_v1_access_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -336,7 +417,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[4]
+	mi := &file_headwater_v1_access_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -349,7 +430,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -368,7 +449,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[5]
+	mi := &file_headwater_v1_access_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +461,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[5]
+	mi := &file_headwater_v1_access_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +474,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -412,7 +493,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[6]
+	mi := &file_headwater_v1_access_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -424,7 +505,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[6]
+	mi := &file_headwater_v1_access_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -437,7 +518,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RevokeTokenResponse) GetToken() *Token {
@@ -485,7 +566,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_headwater_v1_access_proto_msgTypes[7]
+	mi := &file_headwater_v1_access_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +578,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[7]
+	mi := &file_headwater_v1_access_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +591,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AuditRecord) GetWriter() string {
@@ -654,7 +735,7 @@ type ListAuditRecordsRequest struct {
 
 func (x *ListAuditRecordsRequest) Reset() {
 	*x = ListAuditRecordsRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[8]
+	mi := &file_headwater_v1_access_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +747,7 @@ func (x *ListAuditRecordsRequest) String() string {
 func (*ListAuditRecordsRequest) ProtoMessage() {}
 
 func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[8]
+	mi := &file_headwater_v1_access_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +760,7 @@ func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAuditRecordsRequest) GetPrincipal() string {
@@ -719,7 +800,7 @@ type ListAuditRecordsResponse struct {
 
 func (x *ListAuditRecordsResponse) Reset() {
 	*x = ListAuditRecordsResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[9]
+	mi := &file_headwater_v1_access_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +812,7 @@ func (x *ListAuditRecordsResponse) String() string {
 func (*ListAuditRecordsResponse) ProtoMessage() {}
 
 func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[9]
+	mi := &file_headwater_v1_access_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +825,7 @@ func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAuditRecordsResponse) GetRecords() []*AuditRecord {
@@ -758,14 +839,23 @@ var File_headwater_v1_access_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/access.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\"\xb7\x01\n" +
+	"\x19headwater/v1/access.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\"\x93\x03\n" +
 	"\x12CreateTokenRequest\x12F\n" +
 	"\tprincipal\x18\x01 \x01(\tB(\xbaH%r#\x18\x80\x012\x1e^[a-zA-Z0-9][a-zA-Z0-9._@/-]*$R\tprincipal\x12\"\n" +
 	"\x05roles\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10 \x18\x01R\x05roles\x125\n" +
-	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x03ttl\"X\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x03ttl\x12Z\n" +
+	"\n" +
+	"attributes\x18\x04 \x03(\v20.headwater.v1.CreateTokenRequest.AttributesEntryB\b\xbaH\x05\x9a\x01\x02\x10 R\n" +
+	"attributes\x12 \n" +
+	"\x06scopes\x18\x05 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10@R\x06scopes\x1a\\\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"6\n" +
+	"\x0fAttributeValues\x12#\n" +
+	"\x06values\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x02R\x06values\"X\n" +
 	"\x13CreateTokenResponse\x12)\n" +
 	"\x05token\x18\x01 \x01(\v2\x13.headwater.v1.TokenR\x05token\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x9b\x02\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"\xd6\x03\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x14\n" +
@@ -777,7 +867,14 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x129\n" +
 	"\n" +
-	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\"\x13\n" +
+	"revoked_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12C\n" +
+	"\n" +
+	"attributes\x18\b \x03(\v2#.headwater.v1.Token.AttributesEntryR\n" +
+	"attributes\x12\x16\n" +
+	"\x06scopes\x18\t \x03(\tR\x06scopes\x1a\\\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"\x13\n" +
 	"\x11ListTokensRequest\"A\n" +
 	"\x12ListTokensResponse\x12+\n" +
 	"\x06tokens\x18\x01 \x03(\v2\x13.headwater.v1.TokenR\x06tokens\"-\n" +
@@ -840,50 +937,57 @@ func file_headwater_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_headwater_v1_access_proto_goTypes = []any{
 	(Decision)(0),                    // 0: headwater.v1.Decision
 	(*CreateTokenRequest)(nil),       // 1: headwater.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),      // 2: headwater.v1.CreateTokenResponse
-	(*Token)(nil),                    // 3: headwater.v1.Token
-	(*ListTokensRequest)(nil),        // 4: headwater.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),       // 5: headwater.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),       // 6: headwater.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),      // 7: headwater.v1.RevokeTokenResponse
-	(*AuditRecord)(nil),              // 8: headwater.v1.AuditRecord
-	(*ListAuditRecordsRequest)(nil),  // 9: headwater.v1.ListAuditRecordsRequest
-	(*ListAuditRecordsResponse)(nil), // 10: headwater.v1.ListAuditRecordsResponse
-	(*durationpb.Duration)(nil),      // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
-	(Action)(0),                      // 13: headwater.v1.Action
+	(*AttributeValues)(nil),          // 2: headwater.v1.AttributeValues
+	(*CreateTokenResponse)(nil),      // 3: headwater.v1.CreateTokenResponse
+	(*Token)(nil),                    // 4: headwater.v1.Token
+	(*ListTokensRequest)(nil),        // 5: headwater.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),       // 6: headwater.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),       // 7: headwater.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),      // 8: headwater.v1.RevokeTokenResponse
+	(*AuditRecord)(nil),              // 9: headwater.v1.AuditRecord
+	(*ListAuditRecordsRequest)(nil),  // 10: headwater.v1.ListAuditRecordsRequest
+	(*ListAuditRecordsResponse)(nil), // 11: headwater.v1.ListAuditRecordsResponse
+	nil,                              // 12: headwater.v1.CreateTokenRequest.AttributesEntry
+	nil,                              // 13: headwater.v1.Token.AttributesEntry
+	(*durationpb.Duration)(nil),      // 14: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
+	(Action)(0),                      // 16: headwater.v1.Action
 }
 var file_headwater_v1_access_proto_depIdxs = []int32{
-	11, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	3,  // 1: headwater.v1.CreateTokenResponse.token:type_name -> headwater.v1.Token
-	12, // 2: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
-	12, // 3: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	12, // 4: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
-	3,  // 5: headwater.v1.ListTokensResponse.tokens:type_name -> headwater.v1.Token
-	3,  // 6: headwater.v1.RevokeTokenResponse.token:type_name -> headwater.v1.Token
-	12, // 7: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	13, // 8: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
-	0,  // 9: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
-	12, // 10: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
-	12, // 11: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
-	8,  // 12: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
-	1,  // 13: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
-	4,  // 14: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
-	6,  // 15: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
-	9,  // 16: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
-	2,  // 17: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
-	5,  // 18: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
-	7,  // 19: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
-	10, // 20: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	14, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	12, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
+	4,  // 2: headwater.v1.CreateTokenResponse.token:type_name -> headwater.v1.Token
+	15, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
+	15, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	15, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
+	13, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
+	4,  // 7: headwater.v1.ListTokensResponse.tokens:type_name -> headwater.v1.Token
+	4,  // 8: headwater.v1.RevokeTokenResponse.token:type_name -> headwater.v1.Token
+	15, // 9: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	16, // 10: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
+	0,  // 11: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
+	15, // 12: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
+	15, // 13: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
+	9,  // 14: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
+	2,  // 15: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 16: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	1,  // 17: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
+	5,  // 18: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
+	7,  // 19: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
+	10, // 20: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
+	3,  // 21: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
+	6,  // 22: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
+	8,  // 23: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
+	11, // 24: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
+	21, // [21:25] is the sub-list for method output_type
+	17, // [17:21] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_access_proto_init() }
@@ -898,7 +1002,7 @@ func file_headwater_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_access_proto_rawDesc), len(file_headwater_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from headwater.v1 import options_pb2 as headwater_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/access.proto\x12\x0cheadwater.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\"u\n\x12\x43reateTokenRequest\x12\x1c\n\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x14\n\x05roles\x18\x02 \x03(\tR\x05roles\x12+\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\"X\n\x13\x43reateTokenResponse\x12)\n\x05token\x18\x01 \x01(\x0b\x32\x13.headwater.v1.TokenR\x05token\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"\x9b\x02\n\x05Token\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x14\n\x05roles\x18\x03 \x03(\tR\x05roles\x12\x39\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n\ncreated_by\x18\x05 \x01(\tR\tcreatedBy\x12\x39\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x39\n\nrevoked_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\trevokedAt\"\x13\n\x11ListTokensRequest\"A\n\x12ListTokensResponse\x12+\n\x06tokens\x18\x01 \x03(\x0b\x32\x13.headwater.v1.TokenR\x06tokens\"$\n\x12RevokeTokenRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"@\n\x13RevokeTokenResponse\x12)\n\x05token\x18\x01 \x01(\x0b\x32\x13.headwater.v1.TokenR\x05token\"\xd6\x04\n\x0b\x41uditRecord\x12\x16\n\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n\x06number\x18\x02 \x01(\x03R\x06number\x12.\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n\tprincipal\x18\x04 \x01(\tR\tprincipal\x12\x1e\n\ncredential\x18\x05 \x01(\tR\ncredential\x12\x14\n\x05roles\x18\x06 \x03(\tR\x05roles\x12\x16\n\x06method\x18\x07 \x01(\tR\x06method\x12,\n\x06\x61\x63tion\x18\x08 \x01(\x0e\x32\x14.headwater.v1.ActionR\x06\x61\x63tion\x12\x1a\n\x08resource\x18\t \x01(\tR\x08resource\x12\x32\n\x08\x64\x65\x63ision\x18\n \x01(\x0e\x32\x16.headwater.v1.DecisionR\x08\x64\x65\x63ision\x12\x16\n\x06reason\x18\x0b \x01(\tR\x06reason\x12\x18\n\x07purpose\x18\x0c \x01(\tR\x07purpose\x12%\n\x0e\x63lient_address\x18\r \x01(\tR\rclientAddress\x12\x17\n\x07read_id\x18\x0e \x01(\tR\x06readId\x12\x14\n\x05\x63\x61lls\x18\x0f \x01(\x03R\x05\x63\x61lls\x12\x1a\n\x08\x65ntities\x18\x10 \x01(\x03R\x08\x65ntities\x12\x37\n\tlast_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08lastTime\x12 \n\x0clast_read_id\x18\x12 \x01(\tR\nlastReadId\"\xa2\x01\n\x17ListAuditRecordsRequest\x12\x1c\n\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x1a\n\x08resource\x18\x02 \x01(\tR\x08resource\x12\x30\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x1b\n\tpage_size\x18\x04 \x01(\x05R\x08pageSize\"O\n\x18ListAuditRecordsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x19.headwater.v1.AuditRecordR\x07records*O\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_ALLOWED\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_DENIED\x10\x02\x32\xf5\x02\n\rAccessService\x12R\n\x0b\x43reateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\x12T\n\nListTokens\x12\x1f.headwater.v1.ListTokensRequest\x1a .headwater.v1.ListTokensResponse\"\x03\x90\x02\x01\x12R\n\x0bRevokeToken\x12 .headwater.v1.RevokeTokenRequest\x1a!.headwater.v1.RevokeTokenResponse\x12\x66\n\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\x03\x90\x02\x01\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/access.proto\x12\x0cheadwater.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\"\xbd\x02\n\x12\x43reateTokenRequest\x12\x1c\n\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x14\n\x05roles\x18\x02 \x03(\tR\x05roles\x12+\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12P\n\nattributes\x18\x04 \x03(\x0b\x32\x30.headwater.v1.CreateTokenRequest.AttributesEntryR\nattributes\x12\x16\n\x06scopes\x18\x05 \x03(\tR\x06scopes\x1a\\\n\x0f\x41ttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AttributeValuesR\x05value:\x02\x38\x01\")\n\x0f\x41ttributeValues\x12\x16\n\x06values\x18\x01 \x03(\tR\x06values\"X\n\x13\x43reateTokenResponse\x12)\n\x05token\x18\x01 \x01(\x0b\x32\x13.headwater.v1.TokenR\x05token\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret\"\xd6\x03\n\x05Token\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x14\n\x05roles\x18\x03 \x03(\tR\x05roles\x12\x39\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n\ncreated_by\x18\x05 \x01(\tR\tcreatedBy\x12\x39\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x39\n\nrevoked_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\trevokedAt\x12\x43\n\nattributes\x18\x08 \x03(\x0b\x32#.headwater.v1.Token.AttributesEntryR\nattributes\x12\x16\n\x06scopes\x18\t \x03(\tR\x06scopes\x1a\\\n\x0f\x41ttributesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AttributeValuesR\x05value:\x02\x38\x01\"\x13\n\x11ListTokensRequest\"A\n\x12ListTokensResponse\x12+\n\x06tokens\x18\x01 \x03(\x0b\x32\x13.headwater.v1.TokenR\x06tokens\"$\n\x12RevokeTokenRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"@\n\x13RevokeTokenResponse\x12)\n\x05token\x18\x01 \x01(\x0b\x32\x13.headwater.v1.TokenR\x05token\"\xd6\x04\n\x0b\x41uditRecord\x12\x16\n\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n\x06number\x18\x02 \x01(\x03R\x06number\x12.\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n\tprincipal\x18\x04 \x01(\tR\tprincipal\x12\x1e\n\ncredential\x18\x05 \x01(\tR\ncredential\x12\x14\n\x05roles\x18\x06 \x03(\tR\x05roles\x12\x16\n\x06method\x18\x07 \x01(\tR\x06method\x12,\n\x06\x61\x63tion\x18\x08 \x01(\x0e\x32\x14.headwater.v1.ActionR\x06\x61\x63tion\x12\x1a\n\x08resource\x18\t \x01(\tR\x08resource\x12\x32\n\x08\x64\x65\x63ision\x18\n \x01(\x0e\x32\x16.headwater.v1.DecisionR\x08\x64\x65\x63ision\x12\x16\n\x06reason\x18\x0b \x01(\tR\x06reason\x12\x18\n\x07purpose\x18\x0c \x01(\tR\x07purpose\x12%\n\x0e\x63lient_address\x18\r \x01(\tR\rclientAddress\x12\x17\n\x07read_id\x18\x0e \x01(\tR\x06readId\x12\x14\n\x05\x63\x61lls\x18\x0f \x01(\x03R\x05\x63\x61lls\x12\x1a\n\x08\x65ntities\x18\x10 \x01(\x03R\x08\x65ntities\x12\x37\n\tlast_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08lastTime\x12 \n\x0clast_read_id\x18\x12 \x01(\tR\nlastReadId\"\xa2\x01\n\x17ListAuditRecordsRequest\x12\x1c\n\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x1a\n\x08resource\x18\x02 \x01(\tR\x08resource\x12\x30\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x1b\n\tpage_size\x18\x04 \x01(\x05R\x08pageSize\"O\n\x18ListAuditRecordsResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\x19.headwater.v1.AuditRecordR\x07records*O\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_ALLOWED\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_DENIED\x10\x02\x32\xf5\x02\n\rAccessService\x12R\n\x0b\x43reateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\x12T\n\nListTokens\x12\x1f.headwater.v1.ListTokensRequest\x1a .headwater.v1.ListTokensResponse\"\x03\x90\x02\x01\x12R\n\x0bRevokeToken\x12 .headwater.v1.RevokeTokenRequest\x1a!.headwater.v1.RevokeTokenResponse\x12\x66\n\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\x03\x90\x02\x01\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,32 +35,42 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.access_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1'
+  _globals['_CREATETOKENREQUEST_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_CREATETOKENREQUEST_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_TOKEN_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_TOKEN_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_ACCESSSERVICE'].methods_by_name['ListTokens']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['ListTokens']._serialized_options = b'\220\002\001'
   _globals['_ACCESSSERVICE'].methods_by_name['ListAuditRecords']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['ListAuditRecords']._serialized_options = b'\220\002\001'
-  _globals['_DECISION']._serialized_start=1670
-  _globals['_DECISION']._serialized_end=1749
-  _globals['_CREATETOKENREQUEST']._serialized_start=136
-  _globals['_CREATETOKENREQUEST']._serialized_end=253
-  _globals['_CREATETOKENRESPONSE']._serialized_start=255
-  _globals['_CREATETOKENRESPONSE']._serialized_end=343
-  _globals['_TOKEN']._serialized_start=346
-  _globals['_TOKEN']._serialized_end=629
-  _globals['_LISTTOKENSREQUEST']._serialized_start=631
-  _globals['_LISTTOKENSREQUEST']._serialized_end=650
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=652
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=717
-  _globals['_REVOKETOKENREQUEST']._serialized_start=719
-  _globals['_REVOKETOKENREQUEST']._serialized_end=755
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=757
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=821
-  _globals['_AUDITRECORD']._serialized_start=824
-  _globals['_AUDITRECORD']._serialized_end=1422
-  _globals['_LISTAUDITRECORDSREQUEST']._serialized_start=1425
-  _globals['_LISTAUDITRECORDSREQUEST']._serialized_end=1587
-  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_start=1589
-  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_end=1668
-  _globals['_ACCESSSERVICE']._serialized_start=1752
-  _globals['_ACCESSSERVICE']._serialized_end=2125
+  _globals['_DECISION']._serialized_start=2101
+  _globals['_DECISION']._serialized_end=2180
+  _globals['_CREATETOKENREQUEST']._serialized_start=137
+  _globals['_CREATETOKENREQUEST']._serialized_end=454
+  _globals['_CREATETOKENREQUEST_ATTRIBUTESENTRY']._serialized_start=362
+  _globals['_CREATETOKENREQUEST_ATTRIBUTESENTRY']._serialized_end=454
+  _globals['_ATTRIBUTEVALUES']._serialized_start=456
+  _globals['_ATTRIBUTEVALUES']._serialized_end=497
+  _globals['_CREATETOKENRESPONSE']._serialized_start=499
+  _globals['_CREATETOKENRESPONSE']._serialized_end=587
+  _globals['_TOKEN']._serialized_start=590
+  _globals['_TOKEN']._serialized_end=1060
+  _globals['_TOKEN_ATTRIBUTESENTRY']._serialized_start=362
+  _globals['_TOKEN_ATTRIBUTESENTRY']._serialized_end=454
+  _globals['_LISTTOKENSREQUEST']._serialized_start=1062
+  _globals['_LISTTOKENSREQUEST']._serialized_end=1081
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=1083
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=1148
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1150
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1186
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1188
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1252
+  _globals['_AUDITRECORD']._serialized_start=1255
+  _globals['_AUDITRECORD']._serialized_end=1853
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_start=1856
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_end=2018
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_start=2020
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_end=2099
+  _globals['_ACCESSSERVICE']._serialized_start=2183
+  _globals['_ACCESSSERVICE']._serialized_end=2556
 # @@protoc_insertion_point(module_scope)
