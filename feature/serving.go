@@ -72,9 +72,17 @@ func (c *Column) Sensitive() bool {
 }
 
 func (v *validation) freshness(view *View) {
-	if view.Freshness != nil {
-		v.add("freshness", "found it, expected none: this version does not look yet at how fresh the rows of a view are; leave it out, and "+
-			"declare `freshness` of its sources, of which runs warn")
+	switch f := view.Freshness; {
+	case f == nil:
+	case view.OnDemand != nil:
+		v.add("freshness", "found it on a view of on-demand features, which have no rows; declare it on the views that they read")
+	case f.MaxAge <= 0:
+		v.add("freshness.max_age", "found %s, expected how old the newest event time may be, such as 6h", f.MaxAge)
+	default:
+		v.duration("freshness.max_age", f.MaxAge)
+		if f.Policy != "" && f.Policy != FreshnessWarns && f.Policy != FreshnessFails {
+			v.add("freshness.policy", "found %q, expected %s or %s", f.Policy, FreshnessWarns, FreshnessFails)
+		}
 	}
 	switch {
 	case view.Cache != 0 && view.OnDemand != nil:

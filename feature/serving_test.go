@@ -27,7 +27,12 @@ func TestMistakesOfServing(t *testing.T) {
 		expected []string
 	}{
 		{View{Cache: time.Minute}, nil},
-		{View{Freshness: &ViewFreshness{MaxAge: time.Hour, Policy: FreshnessFails}}, []string{"this version does not look yet at how fresh the rows of a view are"}},
+		{View{Freshness: &ViewFreshness{MaxAge: time.Hour, Policy: FreshnessFails}}, nil},
+		{View{Freshness: &ViewFreshness{MaxAge: time.Hour, Policy: FreshnessWarns}}, nil},
+		{View{Freshness: &ViewFreshness{MaxAge: time.Hour, Policy: "refuse"}}, []string{`found "refuse", expected warn or fail`}},
+		{View{Freshness: &ViewFreshness{MaxAge: 1500}}, []string{"expected whole microseconds"}},
+		{View{Freshness: &ViewFreshness{}}, []string{"found 0s, expected how old the newest event time may be, such as 6h"}},
+		{View{OnDemand: &OnDemand{}, Freshness: &ViewFreshness{MaxAge: time.Hour}}, []string{"which have no rows"}},
 		{View{Cache: time.Minute + 1}, []string{"found 1m0.000000001s, expected at most 1m0s"}},
 		{View{OnDemand: &OnDemand{}, Cache: 1}, []string{"which have no rows"}},
 	} {

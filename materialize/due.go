@@ -11,6 +11,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
+	"github.com/headwaterhq/headwater/read"
 )
 
 // Rows whose event time or availability lies ahead become current without a run. Each load notes, of each entity of which
@@ -121,6 +122,7 @@ func (ld *loader) loadKeys(ctx context.Context, tx pgx.Tx, viewID int64, keys []
 	pack := &packer{view: view, layout: online.NewLayout(view.Stored()), state: state, withdrew: state.PublishedSeq}
 	var items []online.Item
 	var due dueKeys
+	var newest *feature.Time
 	for _, key := range keys {
 		e := entities[key]
 		if e == nil {
@@ -132,6 +134,9 @@ func (ld *loader) loadKeys(ctx context.Context, tx pgx.Tx, viewID int64, keys []
 		}
 		items = append(items, online.Item{Entity: view.Entity, Key: key, ViewID: viewID, Packed: packed})
 		due.add(e)
+		if e.Winner.Status == read.Present {
+			newest = newer(newest, e.Winner.EventTime)
+		}
 	}
 	if _, err := ld.writer.Write(ctx, items); err != nil {
 		return err
@@ -141,6 +146,9 @@ func (ld *loader) loadKeys(ctx context.Context, tx pgx.Tx, viewID int64, keys []
 	}
 	_, err = tx.Exec(ctx, `DELETE FROM headwater.online_due WHERE view_id = $1 AND entity_key = ANY ($2)`, viewID, keys)
 	if err != nil {
+		return err
+	}
+	if err := freshen(ctx, tx, viewID, newest); err != nil {
 		return err
 	}
 	return insertDue(ctx, tx, viewID, due)

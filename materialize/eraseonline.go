@@ -145,6 +145,10 @@ func (m *Materializer) leaveOnline(ctx context.Context, tx pgx.Tx, erasure strin
 			return err
 		}
 	}
+	// The newest event time may have been the entity's: the next load looks.
+	if _, err := tx.Exec(ctx, `UPDATE headwater.online_freshness SET exact = false WHERE view_id = $1`, e.view.ID); err != nil {
+		return err
+	}
 	// A load that was broken off behind the entity begins anew.
 	_, err = tx.Exec(ctx, `
 		UPDATE headwater.online_load l SET after_key = NULL, written = 0, stale = 0, tombstones = 0

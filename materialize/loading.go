@@ -52,6 +52,8 @@ type loading struct {
 	// save notes the progress; nil: nothing does.
 	save     func(ctx context.Context, tx pgx.Tx, p progress) error
 	progress progress
+	// newest is the newest event time among the rows that Redis acknowledged in this attempt. nil: there was none.
+	newest *feature.Time
 	// told is told of rows; nil: nothing is.
 	told *reporter
 
@@ -67,6 +69,7 @@ type loadedBatch struct {
 	last       string
 	tombstones int64
 	due        dueKeys
+	newest     *feature.Time
 	result     online.Result
 	err        error
 }
@@ -131,6 +134,9 @@ func (l *loading) run(ctx context.Context) error {
 			l.progress.tombstones += n.tombstones
 			l.told.Rows(n.result.Written + n.result.Stale)
 			due.keys, due.times = append(due.keys, n.due.keys...), append(due.times, n.due.times...)
+			if n.newest != nil {
+				l.newest = newer(l.newest, *n.newest)
+			}
 		}
 		if next == begun || ctx.Err() != nil {
 			continue
@@ -220,6 +226,8 @@ func (l *loading) read(ctx context.Context, filled chan<- *loadedBatch) error {
 		}
 		if missing {
 			b.tombstones++
+		} else {
+			b.newest = newer(b.newest, e.Winner.EventTime)
 		}
 		begin := len(packed)
 		var err error

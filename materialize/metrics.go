@@ -110,7 +110,7 @@ func (m *Metrics) loadEnded(r *Run) {
 type States struct {
 	pool *pgxpool.Pool
 
-	age, lag, live, queued, running, pending, waiting *prometheus.Desc
+	age, lag, live, queued, running, pending, waiting, newest, loaded *prometheus.Desc
 }
 
 // stateTimeout bounds the query of one collection.
@@ -128,12 +128,14 @@ func NewStates(pool *pgxpool.Pool) *States {
 		running: gauge("headwater_runs_running", "Runs at work."),
 		waiting: gauge("headwater_runs_queued_age_seconds", "Time since the oldest of the runs that wait was asked for."),
 		pending: gauge("headwater_online_loads_pending", "Published runs that are not in the online store yet."),
+		newest:  gauge("headwater_view_online_newest_age_seconds", "Age of the newest event time of the view version that is online."),
+		loaded:  gauge("headwater_view_online_run_age_seconds", "Time since the newest run that is online of the view version was published."),
 	}
 }
 
 // Describe is prometheus.Collector's.
 func (s *States) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.age, s.lag, s.live, s.queued, s.running, s.waiting, s.pending} {
+	for _, d := range []*prometheus.Desc{s.age, s.lag, s.live, s.queued, s.running, s.waiting, s.pending, s.newest, s.loaded} {
 		ch <- d
 	}
 }
@@ -141,10 +143,12 @@ func (s *States) Describe(ch chan<- *prometheus.Desc) {
 const selectStates = `
 	SELECT d.name || '@' || d.version, s.live_rows,
 		extract(epoch FROM clock_timestamp() - p.published_at)::float8, extract(epoch FROM clock_timestamp() - upper(s.covered))::float8,
-		r.queued, r.running, r.pending, coalesce(extract(epoch FROM clock_timestamp() - r.oldest), 0)::float8
+		r.queued, r.running, r.pending, coalesce(extract(epoch FROM clock_timestamp() - r.oldest), 0)::float8,
+		greatest(extract(epoch FROM clock_timestamp() - f.newest), 0)::float8, extract(epoch FROM clock_timestamp() - f.published_at)::float8
 	FROM headwater.view_state s
 		JOIN headwater.definition d ON d.id = s.view_id
 		LEFT JOIN headwater.publish_log p ON p.view_id = s.view_id AND p.seq = s.published_seq
+		LEFT JOIN headwater.online_freshness f ON f.view_id = s.view_id
 		CROSS JOIN LATERAL (
 			SELECT count(*) FILTER (WHERE state = 'queued') AS queued, count(*) FILTER (WHERE state = 'running') AS running,
 				count(*) FILTER (WHERE online_state = 'pending') AS pending, min(queued_at) FILTER (WHERE state = 'queued') AS oldest
@@ -161,9 +165,9 @@ func (s *States) Collect(ch chan<- prometheus.Metric) {
 		_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
 			var view string
 			var live, queued, running, pending int64
-			var age, lag *float64
+			var age, lag, newest, loaded *float64
 			var waiting float64
-			err := row.Scan(&view, &live, &age, &lag, &queued, &running, &pending, &waiting)
+			err := row.Scan(&view, &live, &age, &lag, &queued, &running, &pending, &waiting, &newest, &loaded)
 			if err != nil {
 				return struct{}{}, err
 			}
@@ -175,6 +179,12 @@ func (s *States) Collect(ch chan<- prometheus.Metric) {
 			}
 			if lag != nil {
 				tell(s.lag, *lag)
+			}
+			if newest != nil {
+				tell(s.newest, *newest)
+			}
+			if loaded != nil {
+				tell(s.loaded, *loaded)
 			}
 			tell(s.live, float64(live))
 			tell(s.queued, float64(queued))

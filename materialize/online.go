@@ -78,6 +78,7 @@ func (ld *loader) load(ctx context.Context, id int64) error {
 		if l.progress, err = beginLoad(ctx, conn, id, store); err != nil {
 			return err
 		}
+		broken := l.progress.after != nil
 		told.Rows(l.progress.written + l.progress.stale)
 		if l.first, err = isFirst(ctx, conn, r); err != nil {
 			return err
@@ -101,7 +102,8 @@ func (ld *loader) load(ctx context.Context, id int64) error {
 		if err := ld.reached(stepLoadDone); err != nil {
 			return err
 		}
-		if err := endLoad(ctx, conn, view, state, id); err != nil {
+		fresh := &freshness{view: view, state: state, run: r, newest: l.newest, broken: broken, now: ld.now}
+		if err := endLoad(ctx, conn, fresh); err != nil {
 			return err
 		}
 		if r, err = Get(ctx, conn, id); err == nil {
@@ -140,7 +142,7 @@ func saveProgress(run int64) func(ctx context.Context, tx pgx.Tx, p progress) er
 }
 
 // endLoad says that the run is loaded, and gives it the counts.
-func endLoad(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion, state viewState, run int64) error {
+func endLoad(ctx context.Context, conn *pgx.Conn, fresh *freshness) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			WITH l AS (DELETE FROM headwater.online_load WHERE run_id = $1 RETURNING *)
@@ -148,11 +150,14 @@ func endLoad(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion, sta
 				online_tombstones = l.tombstones, phases = r.phases || jsonb_build_array(
 					jsonb_build_object('name', 'winners', 'micros', l.winners_micros),
 					jsonb_build_object('name', 'redis', 'micros', l.redis_micros))
-			FROM l WHERE r.id = l.run_id`, run)
+			FROM l WHERE r.id = l.run_id`, fresh.run.ID)
 		if err != nil {
 			return err
 		}
-		return cover(ctx, tx, view, state)
+		if err := fresh.note(ctx, tx); err != nil {
+			return err
+		}
+		return cover(ctx, tx, fresh.view, fresh.state)
 	})
 }
 
@@ -202,7 +207,14 @@ func (ld *loader) rebuild(ctx context.Context, view *feature.ViewVersion) (*Rebu
 		case now != store:
 			return errStoreChanged
 		}
-		if err := cover(ctx, conn, view, state); err != nil {
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			fresh := &freshness{view: view, state: state, newest: l.newest, now: ld.now}
+			if err := fresh.note(ctx, tx); err != nil {
+				return err
+			}
+			return cover(ctx, tx, view, state)
+		})
+		if err != nil {
 			return err
 		}
 		result = &Rebuild{

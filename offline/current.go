@@ -65,6 +65,20 @@ func (c Current) Winners(ctx context.Context, conn *pgx.Conn, emit func(*Entity)
 	})
 }
 
+// Newest is the greatest event time among the winners of all entities, nil where there is none. It reads the history whole.
+func (c Current) Newest(ctx context.Context, q database.Querier) (*feature.Time, error) {
+	// The winner of an entity is the newest of its rows that count.
+	var micros *int64
+	err := q.QueryRow(ctx, fmt.Sprintf(`SELECT (extract(epoch FROM max(event_time)) * 1000000)::bigint FROM %s
+		WHERE seq_from <= %[2]d AND %[2]d < seq_to AND event_time <= %[3]s AND available_at <= %[3]s`,
+		historyTable(c.View), c.Seq, timeLiteral(c.Now))).Scan(&micros)
+	if err != nil || micros == nil {
+		return nil, err
+	}
+	at := feature.Time(*micros)
+	return &at, nil
+}
+
 // Of finds those of the entities with keys that the history has rows of, at whatever sequence, by their key.
 func (c Current) Of(ctx context.Context, q database.Querier, keys []string) (map[string]*Entity, error) {
 	entities := fmt.Sprintf("SELECT DISTINCT entity_key FROM %s WHERE entity_key = ANY ($1)", historyTable(c.View))

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -19,6 +21,8 @@ type answer struct {
 	position int64
 	readID   string
 	computed *computedValues
+	// late are the ids of view versions that are later than they declare.
+	late []int64
 	// winners are by view, nil for those that nobody needed unpacked yet.
 	winners [][]read.Winner
 }
@@ -80,6 +84,7 @@ const (
 	fieldProvenanceView    = 1
 	fieldProvenanceVersion = 2
 	fieldProvenancePrefix  = 7
+	fieldProvenanceLate    = 8
 )
 
 // columnFrame is what of a FeatureVector stands before its values, and behind them.
@@ -135,6 +140,9 @@ func (a *answer) append(dst []byte, withProvenance bool, encoding headwaterv1.Fe
 			dst = a.lookup.AppendProvenance(dst, v, a.now)
 			if view.Prefix != "" {
 				dst = wire.AppendString(dst, fieldProvenancePrefix, view.Prefix)
+			}
+			if slices.Contains(a.late, view.Version.ID) {
+				dst = wire.AppendVarint(dst, fieldProvenanceLate, 1)
 			}
 			dst = wire.CloseField(dst, at)
 		}

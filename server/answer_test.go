@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -137,6 +138,11 @@ func TestAnswersAreWrittenAsMessagesAre(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := &answer{plan: plan, lookup: l, n: len(asked), now: now, position: int64(rapid.IntRange(0, 1000).Draw(t, "position")), readID: "rd_1"}
+		for v := range p.Views {
+			if rapid.IntRange(0, 3).Draw(t, "late") == 0 {
+				a.late = append(a.late, p.Views[v].Version.ID)
+			}
+		}
 		provenance := rapid.Bool().Draw(t, "provenance")
 		got, err := a.append(nil, provenance, 0)
 		if err != nil {
@@ -188,7 +194,7 @@ func plainAnswer(t *rapid.T, a *answer, provenance bool) *headwaterv1.GetFeature
 		if !provenance {
 			break
 		}
-		of := &headwaterv1.ViewProvenance{View: p.Views[v].Version.Name, ViewVersion: int32(p.Views[v].Version.Version), Prefix: p.Views[v].Prefix}
+		of := &headwaterv1.ViewProvenance{View: p.Views[v].Version.Name, ViewVersion: int32(p.Views[v].Version.Version), Prefix: p.Views[v].Prefix, Late: slices.Contains(a.late, p.Views[v].Version.ID)}
 		for row := range a.n {
 			w := &winners[v][row]
 			age := int64(0)

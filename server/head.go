@@ -16,12 +16,14 @@ import (
 // headEvery is how often the publish log is looked at.
 const headEvery = time.Second
 
-// head follows the newest position of the publish log, and up to when the online rows of aggregations are known, so that a
-// read can tell without asking Postgres. While Postgres is away both stay where they were.
+// head follows the newest position of the publish log, up to when the online rows of aggregations are known, and how new what is
+// online is, so that a read can tell without asking Postgres. While Postgres is away they stay where they were.
 type head struct {
 	position atomic.Int64
 	// covered is by the id of the view version; see materialize.OnlineCoverage.
 	covered atomic.Pointer[map[int64]feature.Time]
+	// fresh is by the id of the view version; see materialize.OnlineFreshness.
+	fresh   atomic.Pointer[map[int64]materialize.Freshness]
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -57,8 +59,13 @@ func (h *head) look(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return err
 	}
+	fresh, err := materialize.OnlineFreshness(ctx, pool)
+	if err != nil {
+		return err
+	}
 	h.position.Store(position)
 	h.covered.Store(&covered)
+	h.fresh.Store(&fresh)
 	return nil
 }
 

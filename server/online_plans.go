@@ -23,6 +23,19 @@ type compiledPlan struct {
 	frames []columnFrame
 	// keyColumns are the columns that a request has keys in.
 	keyColumns []string
+	// fresh are the views that declare a freshness. Of a plan that a request found: as its catalog has them.
+	fresh []*feature.ViewVersion
+}
+
+// of is the plan with what a catalog says of its views.
+func (p *compiledPlan) of(catalog *registry.Catalog) *compiledPlan {
+	fresh := declaredFresh(catalog, p.read)
+	if len(fresh) == 0 {
+		return p
+	}
+	of := *p
+	of.fresh = fresh
+	return &of
 }
 
 // planCache keeps the plans of service versions, by name and version: such a version never changes. Not by fingerprint: a view

@@ -118,8 +118,13 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 		return err
 	}
 	now := feature.TimeOf(time.Now())
+	late, err := o.head.checkFresh(plan.fresh, now)
+	if err != nil {
+		return err
+	}
 	a := &answer{
 		plan: plan, lookup: lookup, n: n, now: now, position: o.head.position.Load(), readID: access.SessionFrom(ctx).ReadID(),
+		late: late,
 	}
 	if err := lookup.Fetch(ctx); err != nil {
 		return err
@@ -177,7 +182,11 @@ func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRe
 		if service, err = o.served.follow(catalog, service); err != nil {
 			return nil, err
 		}
-		return o.plans.get(service, req.GetKeyMapping(), joins)
+		compiled, err := o.plans.get(service, req.GetKeyMapping(), joins)
+		if err != nil {
+			return nil, err
+		}
+		return compiled.of(catalog), nil
 	})
 	if err == nil && req.GetService() == "" {
 		err = access.RequireViews(ctx, access.ActionReadOnline, plan.read.Service)

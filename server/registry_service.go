@@ -308,7 +308,7 @@ func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.Ge
 	switch kind {
 	case feature.KindView:
 		if d.Definitions.Views[0].Materialized() {
-			resp.ViewState, err = s.viewState(ctx, d.Name, d.Version)
+			resp.ViewState, err = s.viewState(ctx, &d.Definitions.Views[0], d.Version)
 		}
 	case feature.KindService:
 		for _, f := range s.served.describe(s.registry.Catalog(), fmt.Sprintf("%s@%d", d.Name, d.Version)) {
@@ -348,8 +348,8 @@ func (s *registryService) sourceState(ctx context.Context, src *feature.SourceVe
 	return out, nil
 }
 
-func (s *registryService) viewState(ctx context.Context, name string, version int) (*headwaterv1.ViewState, error) {
-	state, err := materialize.GetViewState(ctx, s.pool, name, version)
+func (s *registryService) viewState(ctx context.Context, view *feature.View, version int) (*headwaterv1.ViewState, error) {
+	state, err := materialize.GetViewState(ctx, s.pool, view.Name, version)
 	if err != nil {
 		return nil, err
 	}
@@ -359,5 +359,5 @@ func (s *registryService) viewState(ctx context.Context, name string, version in
 		out.CoveredFrom = timestamppb.New(covered.Start.Calendar())
 		out.CoveredTo = timestamppb.New(covered.End.Calendar())
 	}
-	return out, nil
+	return out, describeFresh(ctx, out, view, &state.Online)
 }

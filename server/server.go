@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -180,6 +179,10 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if s.head, err = followHead(ctx, s.pool, config.Log); err != nil {
 		return nil, err
 	}
+	views := func() []*feature.ViewVersion { return viewsServed(s.registry.Catalog()) }
+	if err := s.metrics.registry.Register(newLateness(s.head, views)); err != nil {
+		return nil, err
+	}
 	if s.served, err = followServed(ctx, s.pool, config.Log); err != nil {
 		return nil, err
 	}
@@ -251,16 +254,7 @@ func (s *Server) view(id int64) *feature.ViewVersion {
 // sourceChanged queues the runs that a load into a source, or a retraction there, brings about. Of each view the newest version
 // takes it, and those that services read.
 func (s *Server) sourceChanged(ctx context.Context, tx pgx.Tx, source, principal string) ([]int64, error) {
-	catalog := s.registry.Catalog()
-	views := slices.Clone(catalog.Views())
-	for _, service := range catalog.Services() {
-		for i := range service.Pins {
-			if v := service.Pins[i].View; !slices.Contains(views, v) {
-				views = append(views, v)
-			}
-		}
-	}
-	return s.materializer.SourceChanged(ctx, tx, source, views, principal)
+	return s.materializer.SourceChanged(ctx, tx, source, viewsServed(s.registry.Catalog()), principal)
 }
 
 // service finds an applied service, or nil. One that was removed has datasets still.

@@ -89,6 +89,7 @@ func newDescribe(a *app) *cobra.Command {
 			facts.add("read by", none(strings.Join(d.Dependents, ", ")))
 			if v := d.ViewState; v != nil {
 				facts.add("published", viewState(v))
+				facts.add("online", viewOnline(v, d.GetDefinition().GetFeatureViews()))
 			}
 			if next := nextTick(d, time.Now()); next != "" && !s.GetRetired() && !s.GetRemoved() {
 				facts.add("next run", next)
@@ -240,6 +241,31 @@ func viewState(v *headwaterv1.ViewState) string {
 	}
 	return "run " + number(v.LastSeq) + " at position " + number(v.LastPosition) + ", " + moment(v.LastPublishedAt) +
 		", covers " + span(v.CoveredFrom, v.CoveredTo) + gaps + ", " + counted(v.LiveRows, "live row")
+}
+
+// viewOnline is how new what is online of a view is, and how new it is to be.
+func viewOnline(v *headwaterv1.ViewState, views []*headwaterv1.FeatureView) string {
+	text := "nothing yet"
+	if v.OnlineSeq > 0 {
+		text = "run " + number(v.OnlineSeq) + ", published " + moment(v.OnlinePublishedAt)
+		switch {
+		case v.NewestHidden:
+			text += ", newest event time for who may read the view"
+		case v.NewestOnline != nil:
+			text += ", newest event time " + instant(v.NewestOnline) + ", " + duration(v.NewestOnlineAge.AsDuration().Round(time.Second)) + " old"
+		}
+	}
+	if len(views) == 1 && views[0].GetFreshness() != nil {
+		f := views[0].GetFreshness()
+		text += ", expected at most " + duration(f.MaxAge.AsDuration())
+		if f.Policy == feature.FreshnessFails {
+			text += ", or reads fail"
+		}
+	}
+	if v.Late {
+		text = "LATE: " + text
+	}
+	return text
 }
 
 func none(s string) string { return first(s, "-") }

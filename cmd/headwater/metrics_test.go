@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -53,11 +54,16 @@ func TestRunsAreToldToPrometheusAndMeasured(t *testing.T) {
 	}
 	for _, name := range []string{
 		`headwater_view_published_age_seconds{view="ratios@1"} `, `headwater_view_covered_lag_seconds{view="ratios@1"} `,
+		`headwater_view_online_newest_age_seconds{view="ratios@1"} `, `headwater_view_online_run_age_seconds{view="ratios@1"} `,
 		`headwater_run_phase_duration_seconds_sum{phase=`, `process_resident_memory_bytes `,
 	} {
 		if !strings.Contains(text, "\n"+name) {
 			t.Errorf("found no %s", name)
 		}
+	}
+
+	if out := w.must(t, "describe", "view", "totals"); !regexp.MustCompile(`(?m)^online +run 1, published 20\S+Z, newest event time 2001-\S+Z, \S+ old$`).MatchString(out) {
+		t.Errorf("found\n%s", out)
 	}
 
 	var stats headwaterv1.RunStatsResponse

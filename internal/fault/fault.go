@@ -45,6 +45,7 @@ const (
 	Internal            = headwaterv1.ErrorReason_ERROR_REASON_INTERNAL
 	ServerUnavailable   = headwaterv1.ErrorReason_ERROR_REASON_SERVER_UNAVAILABLE
 	ReadLogUnavailable  = headwaterv1.ErrorReason_ERROR_REASON_READ_LOG_UNAVAILABLE
+	NotFresh            = headwaterv1.ErrorReason_ERROR_REASON_NOT_FRESH
 )
 
 // Fault is an error for a caller.

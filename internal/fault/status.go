@@ -46,6 +46,7 @@ var codeOf = map[Reason]codes.Code{
 	Internal:            codes.Internal,
 	ServerUnavailable:   codes.Unavailable,
 	ReadLogUnavailable:  codes.Unavailable,
+	NotFresh:            codes.FailedPrecondition,
 }
 
 // Code is the gRPC code of a reason.

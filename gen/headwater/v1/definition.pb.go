@@ -2502,7 +2502,7 @@ func (*FeatureView_Push) isFeatureView_Kind() {}
 
 type ViewFreshness struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// The age at which what is online counts as late. Required.
 	MaxAge *durationpb.Duration `protobuf:"bytes,1,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
 	// What becomes of online reads of a view that is older: `warn`, they are served, and `headwater describe` and the metrics say
 	// so; or `fail`, they are refused. Absent: `warn`.

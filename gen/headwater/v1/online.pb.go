@@ -773,7 +773,9 @@ type ViewProvenance struct {
 	// served_at less event time, in microseconds.
 	Ages []int64 `protobuf:"varint,6,rep,packed,name=ages,proto3" json:"ages,omitempty"`
 	// Of the join that read the view, or empty.
-	Prefix        string `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Prefix string `protobuf:"bytes,7,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// What is online of the view is older than the freshness that it declares, with the policy `warn`.
+	Late          bool `protobuf:"varint,8,opt,name=late,proto3" json:"late,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -857,6 +859,13 @@ func (x *ViewProvenance) GetPrefix() string {
 	return ""
 }
 
+func (x *ViewProvenance) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
 var File_headwater_v1_online_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_online_proto_rawDesc = "" +
@@ -937,7 +946,7 @@ const file_headwater_v1_online_proto_rawDesc = "" +
 	"\x06values\x18\x02 \x01(\v2\x19.headwater.v1.ValueVectorR\x06values\x12\x12\n" +
 	"\x04view\x18\x03 \x01(\tR\x04view\x12!\n" +
 	"\fview_version\x18\x04 \x01(\x05R\vviewVersion\x12\x18\n" +
-	"\afeature\x18\x05 \x01(\tR\afeature\"\xd4\x01\n" +
+	"\afeature\x18\x05 \x01(\tR\afeature\"\xe8\x01\n" +
 	"\x0eViewProvenance\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
 	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x1f\n" +
@@ -946,7 +955,8 @@ const file_headwater_v1_online_proto_rawDesc = "" +
 	"\ravailable_ats\x18\x04 \x03(\x10R\favailableAts\x12\x19\n" +
 	"\brun_seqs\x18\x05 \x03(\x03R\arunSeqs\x12\x12\n" +
 	"\x04ages\x18\x06 \x03(\x03R\x04ages\x12\x16\n" +
-	"\x06prefix\x18\a \x01(\tR\x06prefix*O\n" +
+	"\x06prefix\x18\a \x01(\tR\x06prefix\x12\x12\n" +
+	"\x04late\x18\b \x01(\bR\x04late*O\n" +
 	"\x0fFeatureEncoding\x12 \n" +
 	"\x1cFEATURE_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FEATURE_ENCODING_ARROW\x10\x012\xe6\x01\n" +

@@ -1450,8 +1450,19 @@ type ViewState struct {
 	LiveRows        int64                  `protobuf:"varint,6,opt,name=live_rows,json=liveRows,proto3" json:"live_rows,omitempty"`
 	// Of how many intervals what is covered is made; between two of them there is a gap.
 	CoveredIntervals int32 `protobuf:"varint,7,opt,name=covered_intervals,json=coveredIntervals,proto3" json:"covered_intervals,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The greatest event time of a row that is online. Absent: there is none, or it is hidden.
+	NewestOnline *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=newest_online,json=newestOnline,proto3" json:"newest_online,omitempty"`
+	// How old it is; zero when its time is yet to come.
+	NewestOnlineAge *durationpb.Duration `protobuf:"bytes,9,opt,name=newest_online_age,json=newestOnlineAge,proto3" json:"newest_online_age,omitempty"`
+	// There is one, and it is hidden from the caller, who may read the view neither online nor offline.
+	NewestHidden bool `protobuf:"varint,10,opt,name=newest_hidden,json=newestHidden,proto3" json:"newest_hidden,omitempty"`
+	// What is online is older than the view's freshness, or nothing is.
+	Late bool `protobuf:"varint,11,opt,name=late,proto3" json:"late,omitempty"`
+	// The newest run that is online, 0 for none, and when it was published.
+	OnlineSeq         int64                  `protobuf:"varint,12,opt,name=online_seq,json=onlineSeq,proto3" json:"online_seq,omitempty"`
+	OnlinePublishedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=online_published_at,json=onlinePublishedAt,proto3" json:"online_published_at,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ViewState) Reset() {
@@ -1531,6 +1542,48 @@ func (x *ViewState) GetCoveredIntervals() int32 {
 		return x.CoveredIntervals
 	}
 	return 0
+}
+
+func (x *ViewState) GetNewestOnline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NewestOnline
+	}
+	return nil
+}
+
+func (x *ViewState) GetNewestOnlineAge() *durationpb.Duration {
+	if x != nil {
+		return x.NewestOnlineAge
+	}
+	return nil
+}
+
+func (x *ViewState) GetNewestHidden() bool {
+	if x != nil {
+		return x.NewestHidden
+	}
+	return false
+}
+
+func (x *ViewState) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
+func (x *ViewState) GetOnlineSeq() int64 {
+	if x != nil {
+		return x.OnlineSeq
+	}
+	return 0
+}
+
+func (x *ViewState) GetOnlinePublishedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OnlinePublishedAt
+	}
+	return nil
 }
 
 var File_headwater_v1_registry_proto protoreflect.FileDescriptor
@@ -1646,7 +1699,7 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x05after\x18\x02 \x01(\v2\x1f.headwater.v1.DefinitionSummaryR\x05after\x12\x18\n" +
 	"\adetails\x18\x03 \x03(\tR\adetails\x12\x1d\n" +
 	"\n" +
-	"words_only\x18\x04 \x01(\bR\twordsOnly\"\xd7\x02\n" +
+	"words_only\x18\x04 \x01(\bR\twordsOnly\"\x83\x05\n" +
 	"\tViewState\x12\x19\n" +
 	"\blast_seq\x18\x01 \x01(\x03R\alastSeq\x12#\n" +
 	"\rlast_position\x18\x02 \x01(\x03R\flastPosition\x12F\n" +
@@ -1655,7 +1708,15 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\n" +
 	"covered_to\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcoveredTo\x12\x1b\n" +
 	"\tlive_rows\x18\x06 \x01(\x03R\bliveRows\x12+\n" +
-	"\x11covered_intervals\x18\a \x01(\x05R\x10coveredIntervals*\xba\x01\n" +
+	"\x11covered_intervals\x18\a \x01(\x05R\x10coveredIntervals\x12?\n" +
+	"\rnewest_online\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fnewestOnline\x12E\n" +
+	"\x11newest_online_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x0fnewestOnlineAge\x12#\n" +
+	"\rnewest_hidden\x18\n" +
+	" \x01(\bR\fnewestHidden\x12\x12\n" +
+	"\x04late\x18\v \x01(\bR\x04late\x12\x1d\n" +
+	"\n" +
+	"online_seq\x18\f \x01(\x03R\tonlineSeq\x12J\n" +
+	"\x13online_published_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x11onlinePublishedAt*\xba\x01\n" +
 	"\x0eDefinitionKind\x12\x1f\n" +
 	"\x1bDEFINITION_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DEFINITION_KIND_ENTITY\x10\x01\x12\x1a\n" +
@@ -1759,21 +1820,24 @@ var file_headwater_v1_registry_proto_depIdxs = []int32{
 	22, // 28: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
 	22, // 29: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
 	22, // 30: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
-	4,  // 31: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
-	8,  // 32: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
-	10, // 33: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
-	18, // 34: headwater.v1.RegistryService.DiffDefinitions:input_type -> headwater.v1.DiffDefinitionsRequest
-	13, // 35: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
-	5,  // 36: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
-	9,  // 37: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
-	11, // 38: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
-	19, // 39: headwater.v1.RegistryService.DiffDefinitions:output_type -> headwater.v1.DiffDefinitionsResponse
-	14, // 40: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
-	36, // [36:41] is the sub-list for method output_type
-	31, // [31:36] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	22, // 31: headwater.v1.ViewState.newest_online:type_name -> google.protobuf.Timestamp
+	24, // 32: headwater.v1.ViewState.newest_online_age:type_name -> google.protobuf.Duration
+	22, // 33: headwater.v1.ViewState.online_published_at:type_name -> google.protobuf.Timestamp
+	4,  // 34: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
+	8,  // 35: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
+	10, // 36: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
+	18, // 37: headwater.v1.RegistryService.DiffDefinitions:input_type -> headwater.v1.DiffDefinitionsRequest
+	13, // 38: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
+	5,  // 39: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
+	9,  // 40: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
+	11, // 41: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
+	19, // 42: headwater.v1.RegistryService.DiffDefinitions:output_type -> headwater.v1.DiffDefinitionsResponse
+	14, // 43: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
+	39, // [39:44] is the sub-list for method output_type
+	34, // [34:39] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_registry_proto_init() }

@@ -225,6 +225,12 @@ class ReadLogUnavailableError(HeadwaterError):
     reason = "READ_LOG_UNAVAILABLE"
 
 
+class NotFreshError(HeadwaterError):
+    """What is online of a view is older than its definition allows, so the read was refused."""
+
+    reason = "NOT_FRESH"
+
+
 class SchemaVersionError(HeadwaterError):
     """The server's database has another schema than the server."""
 

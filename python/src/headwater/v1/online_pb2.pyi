@@ -178,7 +178,7 @@ class FeatureVector(_message.Message):
     def __init__(self, name: _Optional[str] = ..., values: _Optional[_Union[_value_pb2.ValueVector, _Mapping]] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., feature: _Optional[str] = ...) -> None: ...
 
 class ViewProvenance(_message.Message):
-    __slots__ = ("view", "view_version", "event_times", "available_ats", "run_seqs", "ages", "prefix")
+    __slots__ = ("view", "view_version", "event_times", "available_ats", "run_seqs", "ages", "prefix", "late")
     VIEW_FIELD_NUMBER: _ClassVar[int]
     VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
     EVENT_TIMES_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +186,7 @@ class ViewProvenance(_message.Message):
     RUN_SEQS_FIELD_NUMBER: _ClassVar[int]
     AGES_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
     view: str
     view_version: int
     event_times: _containers.RepeatedScalarFieldContainer[int]
@@ -193,4 +194,5 @@ class ViewProvenance(_message.Message):
     run_seqs: _containers.RepeatedScalarFieldContainer[int]
     ages: _containers.RepeatedScalarFieldContainer[int]
     prefix: str
-    def __init__(self, view: _Optional[str] = ..., view_version: _Optional[int] = ..., event_times: _Optional[_Iterable[int]] = ..., available_ats: _Optional[_Iterable[int]] = ..., run_seqs: _Optional[_Iterable[int]] = ..., ages: _Optional[_Iterable[int]] = ..., prefix: _Optional[str] = ...) -> None: ...
+    late: bool
+    def __init__(self, view: _Optional[str] = ..., view_version: _Optional[int] = ..., event_times: _Optional[_Iterable[int]] = ..., available_ats: _Optional[_Iterable[int]] = ..., run_seqs: _Optional[_Iterable[int]] = ..., ages: _Optional[_Iterable[int]] = ..., prefix: _Optional[str] = ..., late: bool = ...) -> None: ...

@@ -270,7 +270,7 @@ class DiffDefinitionsResponse(_message.Message):
     def __init__(self, before: _Optional[_Union[DefinitionSummary, _Mapping]] = ..., after: _Optional[_Union[DefinitionSummary, _Mapping]] = ..., details: _Optional[_Iterable[str]] = ..., words_only: bool = ...) -> None: ...
 
 class ViewState(_message.Message):
-    __slots__ = ("last_seq", "last_position", "last_published_at", "covered_from", "covered_to", "live_rows", "covered_intervals")
+    __slots__ = ("last_seq", "last_position", "last_published_at", "covered_from", "covered_to", "live_rows", "covered_intervals", "newest_online", "newest_online_age", "newest_hidden", "late", "online_seq", "online_published_at")
     LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
     LAST_POSITION_FIELD_NUMBER: _ClassVar[int]
     LAST_PUBLISHED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -278,6 +278,12 @@ class ViewState(_message.Message):
     COVERED_TO_FIELD_NUMBER: _ClassVar[int]
     LIVE_ROWS_FIELD_NUMBER: _ClassVar[int]
     COVERED_INTERVALS_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_ONLINE_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_ONLINE_AGE_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    ONLINE_SEQ_FIELD_NUMBER: _ClassVar[int]
+    ONLINE_PUBLISHED_AT_FIELD_NUMBER: _ClassVar[int]
     last_seq: int
     last_position: int
     last_published_at: _timestamp_pb2.Timestamp
@@ -285,4 +291,10 @@ class ViewState(_message.Message):
     covered_to: _timestamp_pb2.Timestamp
     live_rows: int
     covered_intervals: int
-    def __init__(self, last_seq: _Optional[int] = ..., last_position: _Optional[int] = ..., last_published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., covered_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., covered_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., live_rows: _Optional[int] = ..., covered_intervals: _Optional[int] = ...) -> None: ...
+    newest_online: _timestamp_pb2.Timestamp
+    newest_online_age: _duration_pb2.Duration
+    newest_hidden: bool
+    late: bool
+    online_seq: int
+    online_published_at: _timestamp_pb2.Timestamp
+    def __init__(self, last_seq: _Optional[int] = ..., last_position: _Optional[int] = ..., last_published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., covered_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., covered_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., live_rows: _Optional[int] = ..., covered_intervals: _Optional[int] = ..., newest_online: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., newest_online_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., newest_hidden: bool = ..., late: bool = ..., online_seq: _Optional[int] = ..., online_published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
