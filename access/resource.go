@@ -40,11 +40,14 @@ const (
 	KindDataset Kind = "dataset"
 	KindRun     Kind = "run"
 	KindSystem  Kind = "system"
+	KindFeature Kind = "feature"
+	KindPolicy  Kind = "policy"
+	KindTag     Kind = "tag"
 )
 
 var kinds = map[Kind]bool{
 	KindCatalog: true, KindEntity: true, KindSource: true, KindView: true, KindService: true, KindRole: true,
-	KindDataset: true, KindRun: true, KindSystem: true,
+	KindDataset: true, KindRun: true, KindSystem: true, KindFeature: true, KindPolicy: true, KindTag: true,
 }
 
 // Valid reports whether k is on the list.

@@ -328,6 +328,12 @@ func (p *parser) single(n *yaml.Node, field protoreflect.FieldDescriptor, depth 
 		p.values(n, field, depth)
 	case field.Message().FullName() == "google.protobuf.Value":
 		p.value(n, depth)
+	case field.Message().FullName() == "google.protobuf.ListValue":
+		if n.Kind != yaml.SequenceNode {
+			p.at(n, "found %s, expected a list of texts in [ ]", describe(n))
+			return
+		}
+		p.value(n, depth)
 	default:
 		p.message(n, field.Message(), depth)
 	}

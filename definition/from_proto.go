@@ -101,6 +101,9 @@ func (c *fromProto) convert(f *headwaterv1.DefinitionFile) {
 	for i, r := range f.GetRoles() {
 		d.Roles = append(d.Roles, c.role(feature.KindRole.Path(i), r))
 	}
+	for i, p := range f.GetPolicies() {
+		d.Policies = append(d.Policies, c.policy(feature.KindPolicy.Path(i), p))
+	}
 }
 
 func (c *fromProto) typ(field, name string) feature.Type {
@@ -243,6 +246,9 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 		}
 	}
 	view.Cache = c.duration(at+".cache", v.GetCache())
+	for _, d := range v.GetDeclassify() {
+		view.Declassify = append(view.Declassify, feature.Declassification{Column: d.GetColumn(), Tags: d.GetTags(), Reason: d.GetReason()})
+	}
 	if f := v.GetFreshness(); f != nil {
 		view.Freshness = &feature.ViewFreshness{MaxAge: c.duration(at+".freshness.max_age", f.GetMaxAge()), Policy: f.GetPolicy()}
 	}
@@ -349,17 +355,14 @@ func (c *fromProto) service(at string, s *headwaterv1.FeatureService) feature.Se
 }
 
 func (c *fromProto) role(at string, r *headwaterv1.Role) feature.Role {
-	role := feature.Role{Name: r.GetName(), Docs: c.docs(at, r)}
+	role := feature.Role{
+		Name: r.GetName(), Attributes: c.attributes(at+".attributes", r.GetAttributes()), MayElevateTo: r.GetMayElevateTo(),
+		MaxElevation: c.duration(at+".max_elevation", r.GetMaxElevation()), Docs: c.docs(at, r),
+	}
 	for i, g := range r.GetGrants() {
 		field := indexed(at+".grants", i)
 		grant := feature.Grant{Actions: g.GetActions()}
-		for j, s := range g.GetResources() {
-			p, err := feature.ParseResourcePattern(s)
-			if err != nil {
-				c.add(indexed(field+".resources", j), "%s", err)
-			}
-			grant.Resources = append(grant.Resources, p)
-		}
+		grant.Resources = c.patterns(field+".resources", g.GetResources())
 		switch g.GetEffect() {
 		case "", "allow":
 		case "deny":

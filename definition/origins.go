@@ -12,7 +12,7 @@ import (
 
 // kinds are the kinds of definitions, in the order in which files and changes list them.
 var kinds = []feature.Kind{
-	feature.KindEntity, feature.KindSource, feature.KindView, feature.KindService, feature.KindRole,
+	feature.KindEntity, feature.KindSource, feature.KindView, feature.KindService, feature.KindRole, feature.KindPolicy,
 }
 
 // testList is the list of tests in a file.
@@ -43,6 +43,7 @@ func originsOf(files []*headwaterv1.DefinitionSource) *Origins {
 		total[feature.KindView.List()] += len(f.GetFile().GetFeatureViews())
 		total[feature.KindService.List()] += len(f.GetFile().GetFeatureServices())
 		total[feature.KindRole.List()] += len(f.GetFile().GetRoles())
+		total[feature.KindPolicy.List()] += len(f.GetFile().GetPolicies())
 		total[testList] += len(f.GetFile().GetTests())
 	}
 	return o

@@ -75,7 +75,13 @@ func TestLoad(t *testing.T) {
 }
 
 func TestProtoRoundTrip(t *testing.T) {
-	set, err := Load([]string{"testdata/flights"})
+	for _, folder := range []string{"testdata/flights", "testdata/policies"} {
+		t.Run(folder, func(t *testing.T) { roundTrip(t, folder) })
+	}
+}
+
+func roundTrip(t *testing.T, folder string) {
+	set, err := Load([]string{folder})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,9 @@ func ToProto(d *feature.Definitions) *headwaterv1.DefinitionFile {
 	for i := range d.Roles {
 		f.Roles = append(f.Roles, roleToProto(&d.Roles[i]))
 	}
+	for i := range d.Policies {
+		f.Policies = append(f.Policies, policyToProto(&d.Policies[i]))
+	}
 	return f
 }
 
@@ -95,6 +98,9 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 		}
 	}
 	p.Cache = durationToProto(v.Cache)
+	for _, d := range v.Declassify {
+		p.Declassify = append(p.Declassify, &headwaterv1.Declassification{Column: d.Column, Tags: d.Tags, Reason: d.Reason})
+	}
 	if f := v.Freshness; f != nil {
 		p.Freshness = &headwaterv1.ViewFreshness{MaxAge: durationToProto(f.MaxAge), Policy: f.Policy}
 	}
@@ -193,12 +199,12 @@ func serviceToProto(s *feature.Service) *headwaterv1.FeatureService {
 }
 
 func roleToProto(r *feature.Role) *headwaterv1.Role {
-	p := &headwaterv1.Role{Name: r.Name, Description: r.Description, Owner: r.Owner, Tags: r.Tags, Deprecated: deprecationToProto(r.Deprecated)}
+	p := &headwaterv1.Role{
+		Name: r.Name, Description: r.Description, Owner: r.Owner, Tags: r.Tags, Deprecated: deprecationToProto(r.Deprecated),
+		Attributes: attributesToProto(r.Attributes), MayElevateTo: r.MayElevateTo, MaxElevation: durationToProto(r.MaxElevation),
+	}
 	for _, g := range r.Grants {
-		grant := &headwaterv1.Grant{Actions: g.Actions}
-		for _, resource := range g.Resources {
-			grant.Resources = append(grant.Resources, resource.String())
-		}
+		grant := &headwaterv1.Grant{Actions: g.Actions, Resources: patternsToProto(g.Resources)}
 		if g.Deny {
 			grant.Effect = "deny"
 		}

@@ -17,9 +17,10 @@ const (
 	KindView
 	KindService
 	KindRole
+	KindPolicy
 )
 
-var kindNames = [...]string{"invalid", "entity", "source", "view", "service", "role"}
+var kindNames = [...]string{"invalid", "entity", "source", "view", "service", "role", "policy"}
 
 // String is the kind's name in nodes and grants: `view` in `view:airport_delays`.
 func (k Kind) String() string { return kindNames[k] }
@@ -37,6 +38,7 @@ type Definitions struct {
 	Views    []View
 	Services []Service
 	Roles    []Role
+	Policies []Policy
 }
 
 // View finds a view by name, or nil.
@@ -290,6 +292,8 @@ type View struct {
 	Freshness *ViewFreshness
 	// Cache is how long a server may keep an online row in memory. Zero: not at all.
 	Cache time.Duration
+	// Declassify are where tags of what columns are made of stop.
+	Declassify []Declassification
 	Docs
 }
 
@@ -518,6 +522,12 @@ type Literal any
 type Role struct {
 	Name   string
 	Grants []Grant
+	// Attributes are what whoever has the role has beside those of the credential.
+	Attributes map[string][]string
+	// MayElevateTo are roles that whoever has this one may take for a time: at most MaxElevation, which is DefaultElevation where
+	// it is zero.
+	MayElevateTo []string
+	MaxElevation time.Duration
 	Docs
 }
 

@@ -189,6 +189,11 @@ func DiffRole(before, after *RoleVersion) Difference {
 			d.line("new: %s", g)
 		}
 	}
+	for _, name := range unionOfKeys(before.Attributes, after.Attributes) {
+		d.names("attributes."+name, sortedSet(before.Attributes[name]), sortedSet(after.Attributes[name]))
+	}
+	d.names("may_elevate_to", sortedSet(before.MayElevateTo), sortedSet(after.MayElevateTo))
+	d.field("max_elevation", durationText(before.MaxElevation), durationText(after.MaxElevation))
 	d.docs(&before.Docs, &after.Docs)
 	return d
 }

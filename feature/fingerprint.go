@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -381,6 +382,15 @@ func (r *Role) Fingerprint() Digest {
 		grants[i] = r.Grants[i].canonical()
 	}
 	enc.texts(sortedSet(grants))
+	if len(r.Attributes)+len(r.MayElevateTo) > 0 {
+		// Roles without any keep the fingerprints that they had before there were attributes.
+		for _, name := range slices.Sorted(maps.Keys(r.Attributes)) {
+			enc.text(name)
+			enc.texts(sortedSet(r.Attributes[name]))
+		}
+		enc.texts(sortedSet(r.MayElevateTo))
+		enc.duration(r.MaxElevation)
+	}
 	return enc.sum()
 }
 

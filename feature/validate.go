@@ -33,6 +33,7 @@ type Known struct {
 // lists are the names of Definitions' lists in files.
 var lists = [...]string{
 	KindEntity: "entities", KindSource: "sources", KindView: "feature_views", KindService: "feature_services", KindRole: "roles",
+	KindPolicy: "policies",
 }
 
 // List is the name of the list that definitions of the kind stand in: `feature_views`.
@@ -93,6 +94,10 @@ func (v *validation) run() {
 	for i := 0; i < len(d.Roles) && !v.enough(); i++ {
 		v.begin(KindRole, i, d.Roles[i].Name)
 		v.role(&d.Roles[i])
+	}
+	for i := 0; i < len(d.Policies) && !v.enough(); i++ {
+		v.begin(KindPolicy, i, d.Policies[i].Name)
+		v.policy(&d.Policies[i])
 	}
 }
 
@@ -216,6 +221,7 @@ func (v *validation) entity(e *Entity) {
 }
 
 func (v *validation) view(w *View) {
+	v.declassify(w)
 	taken := map[string]string{}
 	if w.OnDemand != nil {
 		// Its keys are those of the views it reads.
@@ -331,6 +337,7 @@ func (v *validation) role(r *Role) {
 	if r.Name == AdminRole {
 		v.add("name", "found the role admin, which is built in and may do everything, expected another name")
 	}
+	v.roleAttributes(r)
 	for i := range r.Grants {
 		g := &r.Grants[i]
 		at := fmt.Sprintf("grants[%d]", i)

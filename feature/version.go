@@ -64,6 +64,13 @@ func (s *ServiceVersion) Title() string {
 	return "service " + s.Name
 }
 
+// PolicyVersion is an applied policy.
+type PolicyVersion struct {
+	Version     int
+	Fingerprint Digest
+	Policy
+}
+
 // RoleVersion is an applied role.
 type RoleVersion struct {
 	Version     int

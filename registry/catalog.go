@@ -20,6 +20,7 @@ type Catalog struct {
 	views    history[feature.ViewVersion]
 	services history[feature.ServiceVersion]
 	roles    history[feature.RoleVersion]
+	policies history[feature.PolicyVersion]
 	viewByID map[int64]*feature.ViewVersion
 	// ids and applied are by kind, then name, then version - 1.
 	entries map[feature.Kind]map[string][]entry
@@ -44,6 +45,7 @@ func newCatalog(revision int64) *Catalog {
 		views:    history[feature.ViewVersion]{},
 		services: history[feature.ServiceVersion]{},
 		roles:    history[feature.RoleVersion]{},
+		policies: history[feature.PolicyVersion]{},
 		viewByID: map[int64]*feature.ViewVersion{},
 		entries:  map[feature.Kind]map[string][]entry{},
 		ends:     map[nameOf]*End{},
@@ -77,6 +79,11 @@ func (c *Catalog) Service(ref string) (*feature.ServiceVersion, error) {
 // Role finds a role as Entity finds an entity.
 func (c *Catalog) Role(ref string) (*feature.RoleVersion, error) {
 	return find(c, c.roles, feature.KindRole, ref)
+}
+
+// Policies are the newest versions, as Entities are: the ones in effect.
+func (c *Catalog) Policies() []*feature.PolicyVersion {
+	return inUse(c, c.policies, feature.KindPolicy)
 }
 
 // PastView finds a view as View does, one that was removed too: for what was made of it, not for new use of it.

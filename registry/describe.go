@@ -62,8 +62,14 @@ func (c *Catalog) Definition(kind feature.Kind, ref string) (*Definition, error)
 			return nil, err
 		}
 		d.Name, version, d.Definitions.Roles = r.Name, r.Version, []feature.Role{r.Role}
+	case feature.KindPolicy:
+		p, err := findPast(c.policies, kind, ref)
+		if err != nil {
+			return nil, err
+		}
+		d.Name, version, d.Definitions.Policies = p.Name, p.Version, []feature.Policy{p.Policy}
 	default:
-		return nil, fault.New(fault.InvalidArgument, "found no kind of definitions, expected entity, source, view, service or role")
+		return nil, fault.New(fault.InvalidArgument, "found no kind of definitions, expected entity, source, view, service, role or policy")
 	}
 	d.Summary = c.summary(c.entries[kind][d.Name][version-1])
 	d.Inputs = c.inputs(kind, d.Name, version)
@@ -97,6 +103,8 @@ func (c *Catalog) Diff(kind feature.Kind, before, after string) (a, b *Definitio
 		d = feature.DiffService(c.services.at(a.Name, a.Version), c.services.at(b.Name, b.Version))
 	case feature.KindRole:
 		d = feature.DiffRole(c.roles.at(a.Name, a.Version), c.roles.at(b.Name, b.Version))
+	case feature.KindPolicy:
+		d = feature.DiffPolicy(c.policies.at(a.Name, a.Version), c.policies.at(b.Name, b.Version))
 	}
 	if a.Name != b.Name {
 		d.WordsOnly = false

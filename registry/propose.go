@@ -133,6 +133,9 @@ func (p *proposal) resolve(d *feature.Definitions) {
 	for i := range d.Roles {
 		p.role(p.give(feature.KindRole, d.Roles[i].Name, i), &d.Roles[i])
 	}
+	for i := range d.Policies {
+		p.policy(p.give(feature.KindPolicy, d.Policies[i].Name, i), &d.Policies[i])
+	}
 	p.refuseRetired()
 }
 
@@ -368,6 +371,19 @@ func (p *proposal) role(field string, r *feature.Role) {
 	}
 	if old != nil {
 		s.before.Roles, s.old = []feature.Role{old.Role}, old.Version
+	}
+	v.Version, _ = p.settle(s)
+}
+
+func (p *proposal) policy(field string, policy *feature.Policy) {
+	v := &feature.PolicyVersion{Fingerprint: policy.Fingerprint(), Policy: *policy}
+	old := p.base.policies.last(policy.Name)
+	s := settling{
+		nameOf: nameOf{feature.KindPolicy, policy.Name}, field: field, difference: func() feature.Difference { return feature.DiffPolicy(old, v) },
+		fingerprint: v.Fingerprint, after: feature.Definitions{Policies: []feature.Policy{*policy}},
+	}
+	if old != nil {
+		s.before.Policies, s.old = []feature.Policy{old.Policy}, old.Version
 	}
 	v.Version, _ = p.settle(s)
 }

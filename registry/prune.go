@@ -82,7 +82,7 @@ func (p *proposal) prune(datasets []Dataset, request Request) error {
 // absent is what is in use or retired and not in the files: what reads comes before what it reads.
 func (p *proposal) absent() []nameOf {
 	var list []nameOf
-	for _, kind := range []feature.Kind{feature.KindRole, feature.KindService, feature.KindView, feature.KindSource, feature.KindEntity} {
+	for _, kind := range []feature.Kind{feature.KindPolicy, feature.KindRole, feature.KindService, feature.KindView, feature.KindSource, feature.KindEntity} {
 		for _, versions := range sortedEntries(p.base.entries[kind]) {
 			n := nameOf{kind, versions[0].summary.Name}
 			if _, given := p.given[n]; !given && p.base.removed(n.kind, n.name) == nil {
@@ -101,6 +101,9 @@ func (p *proposal) end(kind ChangeKind, n nameOf, users []dependent) *proposed {
 		Kind: kind, DefinitionKind: n.kind, Name: n.name, Version: newest.Version, Fingerprint: newest.Fingerprint,
 	}}
 	c.users = users
+	if n.kind == feature.KindPolicy {
+		c.change.Warnings = append(c.change.Warnings, "what it hides is seen at once by whoever may read it")
+	}
 	if n.kind == feature.KindRole {
 		c.change.Warnings = append(c.change.Warnings, "tokens that have the role keep its name, and lose its grants at once")
 	}

@@ -119,6 +119,8 @@ func (c *Catalog) add(r *stored) error {
 		return c.addService(s, e)
 	case r.kind == "role" && len(d.Roles) == 1:
 		return c.addRole(&feature.RoleVersion{Version: r.version, Fingerprint: fingerprint, Role: d.Roles[0]}, e)
+	case r.kind == "policy" && len(d.Policies) == 1:
+		return c.addPolicy(&feature.PolicyVersion{Version: r.version, Fingerprint: fingerprint, Policy: d.Policies[0]}, e)
 	}
 	return fmt.Errorf("the body does not hold one %s", r.kind)
 }
@@ -178,6 +180,11 @@ func (c *Catalog) addService(v *feature.ServiceVersion, e entry) error {
 func (c *Catalog) addRole(v *feature.RoleVersion, e entry) error {
 	c.roles[v.Name] = append(c.roles[v.Name], v)
 	return c.enter(feature.KindRole, v.Name, &v.Docs, e)
+}
+
+func (c *Catalog) addPolicy(v *feature.PolicyVersion, e entry) error {
+	c.policies[v.Name] = append(c.policies[v.Name], v)
+	return c.enter(feature.KindPolicy, v.Name, &v.Docs, e)
 }
 
 // enter keeps what is known of a version beside its definition. Versions come in order, from 1 on.

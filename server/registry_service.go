@@ -39,6 +39,7 @@ var kindResources = map[feature.Kind]access.Kind{
 	feature.KindView:    access.KindView,
 	feature.KindService: access.KindService,
 	feature.KindRole:    access.KindRole,
+	feature.KindPolicy:  access.KindPolicy,
 }
 
 func (s *registryService) Plan(ctx context.Context, req *headwaterv1.PlanRequest) (*headwaterv1.PlanResponse, error) {
@@ -100,6 +101,9 @@ func pruning(ctx context.Context, req interface {
 
 // requireRegister decides on every definition in the files, whether it would change or not.
 func (s *registryService) requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource) error {
+	if err := unenforced(files); err != nil {
+		return err
+	}
 	named := false
 	for _, f := range files {
 		for _, d := range definedNames(f.GetFile()) {
@@ -117,6 +121,16 @@ func (s *registryService) requireRegister(ctx context.Context, files []*headwate
 			return err
 		}
 		return fault.New(fault.InvalidArgument, "found no definition in the request, expected at least one")
+	}
+	return nil
+}
+
+// unenforced refuses what definitions can say and this version does not do: a rule that is taken and not kept is worse than none.
+func unenforced(files []*headwaterv1.DefinitionSource) error {
+	for _, f := range files {
+		if len(f.GetFile().GetPolicies()) > 0 {
+			return fault.New(fault.Unimplemented, "found policies, which this version reads and does not enforce yet; leave them out")
+		}
 	}
 	return nil
 }
@@ -214,6 +228,9 @@ func definedNames(f *headwaterv1.DefinitionFile) []definedName {
 	}
 	for _, e := range f.GetRoles() {
 		names = append(names, definedName{feature.KindRole, e.GetName()})
+	}
+	for _, e := range f.GetPolicies() {
+		names = append(names, definedName{feature.KindPolicy, e.GetName()})
 	}
 	return names
 }

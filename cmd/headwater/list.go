@@ -25,7 +25,8 @@ var kinds = map[string]headwaterv1.DefinitionKind{
 	"feature_views": headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW,
 	"service":       headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE, "services": headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE,
 	"feature_services": headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE,
-	"role":             headwaterv1.DefinitionKind_DEFINITION_KIND_ROLE, "roles": headwaterv1.DefinitionKind_DEFINITION_KIND_ROLE,
+	"policy":           headwaterv1.DefinitionKind_DEFINITION_KIND_POLICY, "policies": headwaterv1.DefinitionKind_DEFINITION_KIND_POLICY,
+	"role": headwaterv1.DefinitionKind_DEFINITION_KIND_ROLE, "roles": headwaterv1.DefinitionKind_DEFINITION_KIND_ROLE,
 }
 
 func parseKind(s string) (headwaterv1.DefinitionKind, error) {

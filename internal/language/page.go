@@ -191,6 +191,9 @@ func typeOf(path string, field protoreflect.FieldDescriptor, anchors map[string]
 		return fmt.Sprintf("[mapping](%s)", anchors[sectionOf(path, field)])
 	}
 	words := kindOf(field)
+	if field.IsMap() && field.MapValue().Message() != nil && field.MapValue().Message().FullName() == listName {
+		words = "map of lists of strings"
+	}
 	if most := r.GetString().GetMaxLen(); words == "name" && most != nameLength || words == "string" && most > 0 {
 		words += fmt.Sprintf(", up to %s characters", grouped(most))
 	}
@@ -239,6 +242,7 @@ const (
 	timestampName protoreflect.FullName = "google.protobuf.Timestamp"
 	structName    protoreflect.FullName = "google.protobuf.Struct"
 	valueName     protoreflect.FullName = "google.protobuf.Value"
+	listName      protoreflect.FullName = "google.protobuf.ListValue"
 )
 
 // grouped writes a number with a comma at the thousands.

@@ -152,6 +152,8 @@ var words = map[protoreflect.FullName][]string{
 	"headwater.v1.Aggregate.function":     feature.AggregateFunctionNames(),
 	"headwater.v1.Grant.actions":          feature.Actions(),
 	"headwater.v1.Grant.effect":           {"allow", "deny"},
+	"headwater.v1.Requirement.uses":       feature.Uses(),
+	"headwater.v1.TruncateMask.to":        feature.TruncateUnits(),
 }
 
 // single is the schema of one value of a field: of an item for a list.
@@ -184,6 +186,8 @@ func single(field protoreflect.FieldDescriptor) (map[string]any, error) {
 			return map[string]any{"type": "object", "additionalProperties": map[string]any{"$ref": "#/definitions/value"}}, nil
 		case valueName:
 			return map[string]any{"$ref": "#/definitions/value"}, nil
+		case listName:
+			return map[string]any{"type": "array", "items": map[string]any{"type": "string", "minLength": 1}}, nil
 		}
 		if field.Message().ParentFile() == Root().ParentFile() {
 			return map[string]any{"$ref": "#/definitions/" + string(field.Message().Name())}, nil

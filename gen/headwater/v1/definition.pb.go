@@ -39,7 +39,9 @@ type DefinitionFile struct {
 	// Named sets of grants.
 	Roles []*Role `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
 	// What the definitions do, by example: run by the test command, and not kept by the registry.
-	Tests         []*DefinitionTest `protobuf:"bytes,6,rep,name=tests,proto3" json:"tests,omitempty"`
+	Tests []*DefinitionTest `protobuf:"bytes,6,rep,name=tests,proto3" json:"tests,omitempty"`
+	// What those see who may read: which rows, which values, for which purpose.
+	Policies      []*Policy `protobuf:"bytes,7,rep,name=policies,proto3" json:"policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -112,6 +114,13 @@ func (x *DefinitionFile) GetRoles() []*Role {
 func (x *DefinitionFile) GetTests() []*DefinitionTest {
 	if x != nil {
 		return x.Tests
+	}
+	return nil
+}
+
+func (x *DefinitionFile) GetPolicies() []*Policy {
+	if x != nil {
+		return x.Policies
 	}
 	return nil
 }
@@ -2278,7 +2287,10 @@ type FeatureView struct {
 	Freshness *ViewFreshness `protobuf:"bytes,19,opt,name=freshness,proto3" json:"freshness,omitempty"`
 	// How long a server may keep an online row in memory, and so how much later than others a reader may see a change. Up to a
 	// minute. Absent: not at all.
-	Cache         *durationpb.Duration `protobuf:"bytes,20,opt,name=cache,proto3" json:"cache,omitempty"`
+	Cache *durationpb.Duration `protobuf:"bytes,20,opt,name=cache,proto3" json:"cache,omitempty"`
+	// Columns at which tags of what they are made of stop. Whoever applies it must be allowed to `administer` each tag. Absent: tags go
+	// on from columns of sources to whatever is computed of their values.
+	Declassify    []*Declassification `protobuf:"bytes,21,rep,name=declassify,proto3" json:"declassify,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2464,6 +2476,13 @@ func (x *FeatureView) GetFreshness() *ViewFreshness {
 func (x *FeatureView) GetCache() *durationpb.Duration {
 	if x != nil {
 		return x.Cache
+	}
+	return nil
+}
+
+func (x *FeatureView) GetDeclassify() []*Declassification {
+	if x != nil {
+		return x.Declassify
 	}
 	return nil
 }
@@ -3475,7 +3494,14 @@ type Role struct {
 	// Words that others sort by.
 	Tags []string `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
 	// That it is to be used no longer. Absent: not deprecated.
-	Deprecated    *Deprecation `protobuf:"bytes,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	Deprecated *Deprecation `protobuf:"bytes,6,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	// What whoever has the role has as attributes, beside those of the credential: lists of texts, such as
+	// `regions: [UK, FR]`. Policies ask for them as `principal.regions`. Of several roles all values count.
+	Attributes map[string]*structpb.ListValue `protobuf:"bytes,7,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Roles that whoever has this one may take for a time, with a reason: breaking the glass.
+	MayElevateTo []string `protobuf:"bytes,8,rep,name=may_elevate_to,json=mayElevateTo,proto3" json:"may_elevate_to,omitempty"`
+	// For how long at most. Absent: an hour.
+	MaxElevation  *durationpb.Duration `protobuf:"bytes,9,opt,name=max_elevation,json=maxElevation,proto3" json:"max_elevation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3552,13 +3578,35 @@ func (x *Role) GetDeprecated() *Deprecation {
 	return nil
 }
 
+func (x *Role) GetAttributes() map[string]*structpb.ListValue {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Role) GetMayElevateTo() []string {
+	if x != nil {
+		return x.MayElevateTo
+	}
+	return nil
+}
+
+func (x *Role) GetMaxElevation() *durationpb.Duration {
+	if x != nil {
+		return x.MaxElevation
+	}
+	return nil
+}
+
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Out of [those below](#actions): `read_online`, `read_offline`, `list`, `register`, `materialize`, `ingest`,
 	// `read_lineage`, `read_audit`, `administer`.
 	Actions []string `protobuf:"bytes,1,rep,name=actions,proto3" json:"actions,omitempty"`
-	// `KIND:NAME`, where `*` in NAME stands for any characters: `service:delay_model_v1`, `view:airport_*`, `source:*`.
-	// Without versions: a grant holds for all of them.
+	// `KIND:NAME`, where `*` in NAME stands for any characters: `service:delay_model_v1`, `view:airport_*`, `source:*`,
+	// `feature:customers.email`. `KIND:tag=TAG` is whatever of the kind has the tag. Without versions: a grant holds for all of
+	// them.
 	Resources []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
 	// `allow` or `deny`. A deny beats every allow, of whatever role. Absent: `allow`.
 	Effect        string `protobuf:"bytes,3,opt,name=effect,proto3" json:"effect,omitempty"`
@@ -3617,6 +3665,790 @@ func (x *Grant) GetEffect() string {
 	return ""
 }
 
+// A rule about what those see who may read. It restricts, and grants nothing. It holds for everyone whom it does not except,
+// whoever has the built-in role included, in both stores, and for all versions of what it is about.
+type Policy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique among policies.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is about: `view:NAME`, `source:NAME`, `service:NAME` or, for masks, `feature:VIEW.NAME`, where `*` stands for any
+	// characters; or `tag:TAG`: whatever has the tag, itself or from the columns it is made of. A mask on a view is one on each of its
+	// features.
+	Resources []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
+	// It holds for whoever has one of these roles. Absent: for everyone.
+	Roles []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	// It does not hold for whoever has one of these roles; `admin` may be one.
+	ExceptRoles []string `protobuf:"bytes,4,rep,name=except_roles,json=exceptRoles,proto3" json:"except_roles,omitempty"`
+	// Types that are valid to be assigned to Rule:
+	//
+	//	*Policy_RowFilter
+	//	*Policy_Mask
+	//	*Policy_Require
+	Rule isPolicy_Rule `protobuf_oneof:"rule"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
+	// Who answers for it.
+	Owner string `protobuf:"bytes,9,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,10,rep,name=tags,proto3" json:"tags,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
+	Deprecated    *Deprecation `protobuf:"bytes,11,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Policy) Reset() {
+	*x = Policy{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Policy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Policy) ProtoMessage() {}
+
+func (x *Policy) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Policy.ProtoReflect.Descriptor instead.
+func (*Policy) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Policy) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Policy) GetResources() []string {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *Policy) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Policy) GetExceptRoles() []string {
+	if x != nil {
+		return x.ExceptRoles
+	}
+	return nil
+}
+
+func (x *Policy) GetRule() isPolicy_Rule {
+	if x != nil {
+		return x.Rule
+	}
+	return nil
+}
+
+func (x *Policy) GetRowFilter() string {
+	if x != nil {
+		if x, ok := x.Rule.(*Policy_RowFilter); ok {
+			return x.RowFilter
+		}
+	}
+	return ""
+}
+
+func (x *Policy) GetMask() *Mask {
+	if x != nil {
+		if x, ok := x.Rule.(*Policy_Mask); ok {
+			return x.Mask
+		}
+	}
+	return nil
+}
+
+func (x *Policy) GetRequire() *Requirement {
+	if x != nil {
+		if x, ok := x.Rule.(*Policy_Require); ok {
+			return x.Require
+		}
+	}
+	return nil
+}
+
+func (x *Policy) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Policy) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Policy) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Policy) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
+type isPolicy_Rule interface {
+	isPolicy_Rule()
+}
+
+type Policy_RowFilter struct {
+	// A condition in CEL that is true for the rows to be seen: `row.region in principal.regions`. It decides on the row that the
+	// point-in-time rule has chosen; one that is hidden looks like one that is not there. Of several, all must be true.
+	RowFilter string `protobuf:"bytes,5,opt,name=row_filter,json=rowFilter,proto3,oneof"`
+}
+
+type Policy_Mask struct {
+	// What becomes of values.
+	Mask *Mask `protobuf:"bytes,6,opt,name=mask,proto3,oneof"`
+}
+
+type Policy_Require struct {
+	// What a read must be for, and where.
+	Require *Requirement `protobuf:"bytes,7,opt,name=require,proto3,oneof"`
+}
+
+func (*Policy_RowFilter) isPolicy_Rule() {}
+
+func (*Policy_Mask) isPolicy_Rule() {}
+
+func (*Policy_Require) isPolicy_Rule() {}
+
+// What is shown in place of a value. The type stays. A value of a type that the mask is not for is NULL; one that is NULL stays so. Of
+// several masks the strictest holds: `redact`, `constant`, `hash`, `partial`, `bucket`, `round`, `truncate`; of two of one kind,
+// the one whose policy comes first by name.
+type Mask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to How:
+	//
+	//	*Mask_Redact
+	//	*Mask_Constant
+	//	*Mask_Hash
+	//	*Mask_Partial
+	//	*Mask_Round
+	//	*Mask_Bucket
+	//	*Mask_Truncate
+	How isMask_How `protobuf_oneof:"how"`
+	// On-demand features, `VIEW.NAME` with `*` for any characters, that are computed of the values as they are. Others see what the mask
+	// shows. A tag goes on to what is computed, so that the mask of a tag holds for it too.
+	ComputeUnmasked []string `protobuf:"bytes,8,rep,name=compute_unmasked,json=computeUnmasked,proto3" json:"compute_unmasked,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Mask) Reset() {
+	*x = Mask{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mask) ProtoMessage() {}
+
+func (x *Mask) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mask.ProtoReflect.Descriptor instead.
+func (*Mask) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Mask) GetHow() isMask_How {
+	if x != nil {
+		return x.How
+	}
+	return nil
+}
+
+func (x *Mask) GetRedact() *Redact {
+	if x != nil {
+		if x, ok := x.How.(*Mask_Redact); ok {
+			return x.Redact
+		}
+	}
+	return nil
+}
+
+func (x *Mask) GetConstant() *structpb.Value {
+	if x != nil {
+		if x, ok := x.How.(*Mask_Constant); ok {
+			return x.Constant
+		}
+	}
+	return nil
+}
+
+func (x *Mask) GetHash() *HashMask {
+	if x != nil {
+		if x, ok := x.How.(*Mask_Hash); ok {
+			return x.Hash
+		}
+	}
+	return nil
+}
+
+func (x *Mask) GetPartial() *PartialMask {
+	if x != nil {
+		if x, ok := x.How.(*Mask_Partial); ok {
+			return x.Partial
+		}
+	}
+	return nil
+}
+
+func (x *Mask) GetRound() *RoundMask {
+	if x != nil {
+		if x, ok := x.How.(*Mask_Round); ok {
+			return x.Round
+		}
+	}
+	return nil
+}
+
+func (x *Mask) GetBucket() *BucketMask {
+	if x != nil {
+		if x, ok := x.How.(*Mask_Bucket); ok {
+			return x.Bucket
+		}
+	}
+	return nil
+}
+
+func (x *Mask) GetTruncate() *TruncateMask {
+	if x != nil {
+		if x, ok := x.How.(*Mask_Truncate); ok {
+			return x.Truncate
+		}
+	}
+	return nil
+}
+
+func (x *Mask) GetComputeUnmasked() []string {
+	if x != nil {
+		return x.ComputeUnmasked
+	}
+	return nil
+}
+
+type isMask_How interface {
+	isMask_How()
+}
+
+type Mask_Redact struct {
+	// NULL. It has no keys: `redact: {}`.
+	Redact *Redact `protobuf:"bytes,1,opt,name=redact,proto3,oneof"`
+}
+
+type Mask_Constant struct {
+	// Always the same value: a boolean, a number, a text (also for int64 beyond 2^53, decimal, timestamp and, in base64, bytes).
+	Constant *structpb.Value `protobuf:"bytes,2,opt,name=constant,proto3,oneof"`
+}
+
+type Mask_Hash struct {
+	// A keyed hash, HMAC-SHA-256: equal values stay equal. Of string, int64 and bytes.
+	Hash *HashMask `protobuf:"bytes,3,opt,name=hash,proto3,oneof"`
+}
+
+type Mask_Partial struct {
+	// A part of a text.
+	Partial *PartialMask `protobuf:"bytes,4,opt,name=partial,proto3,oneof"`
+}
+
+type Mask_Round struct {
+	// The nearest multiple of a number. Of int64, float64 and decimal.
+	Round *RoundMask `protobuf:"bytes,5,opt,name=round,proto3,oneof"`
+}
+
+type Mask_Bucket struct {
+	// The lower bound of the bucket that it lies in. Of int64, float64 and decimal.
+	Bucket *BucketMask `protobuf:"bytes,6,opt,name=bucket,proto3,oneof"`
+}
+
+type Mask_Truncate struct {
+	// The beginning of the unit that it lies in, in UTC. Of timestamp.
+	Truncate *TruncateMask `protobuf:"bytes,7,opt,name=truncate,proto3,oneof"`
+}
+
+func (*Mask_Redact) isMask_How() {}
+
+func (*Mask_Constant) isMask_How() {}
+
+func (*Mask_Hash) isMask_How() {}
+
+func (*Mask_Partial) isMask_How() {}
+
+func (*Mask_Round) isMask_How() {}
+
+func (*Mask_Bucket) isMask_How() {}
+
+func (*Mask_Truncate) isMask_How() {}
+
+type Redact struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Redact) Reset() {
+	*x = Redact{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Redact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Redact) ProtoMessage() {}
+
+func (x *Redact) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Redact.ProtoReflect.Descriptor instead.
+func (*Redact) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
+}
+
+type HashMask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Values hashed under one key can be joined. Each name has a secret of its own, made when it is first used.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Hashes of reads for different purposes cannot be joined. Absent: they can.
+	PerPurpose    bool `protobuf:"varint,2,opt,name=per_purpose,json=perPurpose,proto3" json:"per_purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HashMask) Reset() {
+	*x = HashMask{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HashMask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HashMask) ProtoMessage() {}
+
+func (x *HashMask) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HashMask.ProtoReflect.Descriptor instead.
+func (*HashMask) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *HashMask) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *HashMask) GetPerPurpose() bool {
+	if x != nil {
+		return x.PerPurpose
+	}
+	return false
+}
+
+type PartialMask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Characters that are shown at the beginning and at the end. A text that has no more than these is hidden whole.
+	First int32 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
+	Last  int32 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	// What stands for each other character. Absent: `*`.
+	With          string `protobuf:"bytes,3,opt,name=with,proto3" json:"with,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartialMask) Reset() {
+	*x = PartialMask{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartialMask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartialMask) ProtoMessage() {}
+
+func (x *PartialMask) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartialMask.ProtoReflect.Descriptor instead.
+func (*PartialMask) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *PartialMask) GetFirst() int32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *PartialMask) GetLast() int32 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *PartialMask) GetWith() string {
+	if x != nil {
+		return x.With
+	}
+	return ""
+}
+
+type RoundMask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A number above 0, as a text for decimals: `10`, `0.05`. Halves go away from zero.
+	To            string `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoundMask) Reset() {
+	*x = RoundMask{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoundMask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoundMask) ProtoMessage() {}
+
+func (x *RoundMask) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoundMask.ProtoReflect.Descriptor instead.
+func (*RoundMask) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *RoundMask) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+type BucketMask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ascending. A value below the first is NULL.
+	Bounds        []string `protobuf:"bytes,1,rep,name=bounds,proto3" json:"bounds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BucketMask) Reset() {
+	*x = BucketMask{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BucketMask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BucketMask) ProtoMessage() {}
+
+func (x *BucketMask) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BucketMask.ProtoReflect.Descriptor instead.
+func (*BucketMask) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *BucketMask) GetBounds() []string {
+	if x != nil {
+		return x.Bounds
+	}
+	return nil
+}
+
+type TruncateMask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `minute`, `hour`, `day`, `week` (from Monday on), `month`, `quarter` or `year`.
+	To            string `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TruncateMask) Reset() {
+	*x = TruncateMask{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TruncateMask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TruncateMask) ProtoMessage() {}
+
+func (x *TruncateMask) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TruncateMask.ProtoReflect.Descriptor instead.
+func (*TruncateMask) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *TruncateMask) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+// What a read must be for, and where it is served. Something that is absent is not asked for.
+type Requirement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller says for what it reads, and it is one of these.
+	Purposes []string `protobuf:"bytes,1,rep,name=purposes,proto3" json:"purposes,omitempty"`
+	// The uses that a licence allows: `serving` (online reads), `training` (datasets) and `export` (rows as files: CSV, NDJSON or Parquet).
+	Uses []string `protobuf:"bytes,2,rep,name=uses,proto3" json:"uses,omitempty"`
+	// The regions in which a server may serve it, as servers are told in HEADWATER_REGION.
+	Regions []string `protobuf:"bytes,3,rep,name=regions,proto3" json:"regions,omitempty"`
+	// The terms in words or as a link, for the refusal to name.
+	Licence       string `protobuf:"bytes,4,opt,name=licence,proto3" json:"licence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Requirement) Reset() {
+	*x = Requirement{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Requirement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Requirement) ProtoMessage() {}
+
+func (x *Requirement) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
+func (*Requirement) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *Requirement) GetPurposes() []string {
+	if x != nil {
+		return x.Purposes
+	}
+	return nil
+}
+
+func (x *Requirement) GetUses() []string {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+func (x *Requirement) GetRegions() []string {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
+func (x *Requirement) GetLicence() string {
+	if x != nil {
+		return x.Licence
+	}
+	return ""
+}
+
+// That tags of what a column is made of stop at it.
+type Declassification struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A feature or an attribute.
+	Column string `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	// The tags that stop.
+	Tags []string `protobuf:"bytes,2,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Why: such as that no person can be told from an average over thousands.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Declassification) Reset() {
+	*x = Declassification{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Declassification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Declassification) ProtoMessage() {}
+
+func (x *Declassification) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Declassification.ProtoReflect.Descriptor instead.
+func (*Declassification) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Declassification) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *Declassification) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Declassification) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Rows that arrive, and what comes of them. Run on a private Postgres, with the definitions that stand beside it.
 type DefinitionTest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3640,7 +4472,7 @@ type DefinitionTest struct {
 
 func (x *DefinitionTest) Reset() {
 	*x = DefinitionTest{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3652,7 +4484,7 @@ func (x *DefinitionTest) String() string {
 func (*DefinitionTest) ProtoMessage() {}
 
 func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3665,7 +4497,7 @@ func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionTest.ProtoReflect.Descriptor instead.
 func (*DefinitionTest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DefinitionTest) GetName() string {
@@ -3736,7 +4568,7 @@ type TestLoad struct {
 
 func (x *TestLoad) Reset() {
 	*x = TestLoad{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3748,7 +4580,7 @@ func (x *TestLoad) String() string {
 func (*TestLoad) ProtoMessage() {}
 
 func (x *TestLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3761,7 +4593,7 @@ func (x *TestLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestLoad.ProtoReflect.Descriptor instead.
 func (*TestLoad) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TestLoad) GetSource() string {
@@ -3813,7 +4645,7 @@ type TestView struct {
 
 func (x *TestView) Reset() {
 	*x = TestView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3825,7 +4657,7 @@ func (x *TestView) String() string {
 func (*TestView) ProtoMessage() {}
 
 func (x *TestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3838,7 +4670,7 @@ func (x *TestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestView.ProtoReflect.Descriptor instead.
 func (*TestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *TestView) GetView() string {
@@ -3874,7 +4706,7 @@ type TestAnswer struct {
 
 func (x *TestAnswer) Reset() {
 	*x = TestAnswer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3886,7 +4718,7 @@ func (x *TestAnswer) String() string {
 func (*TestAnswer) ProtoMessage() {}
 
 func (x *TestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3899,7 +4731,7 @@ func (x *TestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAnswer.ProtoReflect.Descriptor instead.
 func (*TestAnswer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TestAnswer) GetService() string {
@@ -3941,14 +4773,15 @@ var File_headwater_v1_definition_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/definition.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x02\n" +
+	"\x1dheadwater/v1/definition.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x03\n" +
 	"\x0eDefinitionFile\x120\n" +
 	"\bentities\x18\x01 \x03(\v2\x14.headwater.v1.EntityR\bentities\x12.\n" +
 	"\asources\x18\x02 \x03(\v2\x14.headwater.v1.SourceR\asources\x12>\n" +
 	"\rfeature_views\x18\x03 \x03(\v2\x19.headwater.v1.FeatureViewR\ffeatureViews\x12G\n" +
 	"\x10feature_services\x18\x04 \x03(\v2\x1c.headwater.v1.FeatureServiceR\x0ffeatureServices\x12(\n" +
 	"\x05roles\x18\x05 \x03(\v2\x12.headwater.v1.RoleR\x05roles\x122\n" +
-	"\x05tests\x18\x06 \x03(\v2\x1c.headwater.v1.DefinitionTestR\x05tests\"r\n" +
+	"\x05tests\x18\x06 \x03(\v2\x1c.headwater.v1.DefinitionTestR\x05tests\x120\n" +
+	"\bpolicies\x18\a \x03(\v2\x14.headwater.v1.PolicyR\bpolicies\"r\n" +
 	"\vDeprecation\x127\n" +
 	"\x04date\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x04date\x12*\n" +
 	"\vreplacement\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\vreplacement\"\xff\x01\n" +
@@ -4112,7 +4945,7 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x04 \x03(\tR\x04tags\x129\n" +
 	"\n" +
 	"deprecated\x18\x05 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecated\"\xec\b\n" +
+	"deprecated\"\xb7\t\n" +
 	"\vFeatureView\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x16\n" +
 	"\x06entity\x18\x02 \x01(\tR\x06entity\x12>\n" +
@@ -4138,7 +4971,10 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x14max_quarantine_ratio\x18\x11 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\x12maxQuarantineRatio\x88\x01\x01\x122\n" +
 	"\bschedule\x18\x12 \x01(\v2\x16.headwater.v1.ScheduleR\bschedule\x129\n" +
 	"\tfreshness\x18\x13 \x01(\v2\x1b.headwater.v1.ViewFreshnessR\tfreshness\x12=\n" +
-	"\x05cache\x18\x14 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<*\x00R\x05cacheB\r\n" +
+	"\x05cache\x18\x14 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<*\x00R\x05cache\x12I\n" +
+	"\n" +
+	"declassify\x18\x15 \x03(\v2\x1e.headwater.v1.DeclassificationB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\n" +
+	"declassifyB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01B\x17\n" +
 	"\x15_max_quarantine_ratio\"e\n" +
 	"\rViewFreshness\x12<\n" +
@@ -4224,7 +5060,7 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aS\n" +
 	"\rDefaultsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
-	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value:\x028\x01\"\xf5\x01\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value:\x028\x01\"\xb9\x04\n" +
 	"\x04Role\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x126\n" +
 	"\x06grants\x18\x02 \x03(\v2\x13.headwater.v1.GrantB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\x06grants\x12 \n" +
@@ -4233,12 +5069,78 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x05 \x03(\tR\x04tags\x129\n" +
 	"\n" +
 	"deprecated\x18\x06 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecated\"t\n" +
+	"deprecated\x12e\n" +
+	"\n" +
+	"attributes\x18\a \x03(\v2\".headwater.v1.Role.AttributesEntryB!\xbaH\x1e\x9a\x01\x1b\x10 \"\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\n" +
+	"attributes\x120\n" +
+	"\x0emay_elevate_to\x18\b \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10 \x18\x01R\fmayElevateTo\x12N\n" +
+	"\rmax_elevation\x18\t \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xf5$*\x00R\fmaxElevation\x1aY\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
+	"\x05value\x18\x02 \x01(\v2\x1a.google.protobuf.ListValueR\x05value:\x028\x01\"t\n" +
 	"\x05Grant\x12&\n" +
 	"\aactions\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10 \x18\x01R\aactions\x12+\n" +
 	"\tresources\x18\x02 \x03(\tB\r\xbaH\n" +
 	"\x92\x01\a\b\x01\x10\x80\b\x18\x01R\tresources\x12\x16\n" +
-	"\x06effect\x18\x03 \x01(\tR\x06effect\"\xf8\x02\n" +
+	"\x06effect\x18\x03 \x01(\tR\x06effect\"\xda\x03\n" +
+	"\x06Policy\x12.\n" +
+	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12+\n" +
+	"\tresources\x18\x02 \x03(\tB\r\xbaH\n" +
+	"\x92\x01\a\b\x01\x10\x80\b\x18\x01R\tresources\x12!\n" +
+	"\x05roles\x18\x03 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x05roles\x12.\n" +
+	"\fexcept_roles\x18\x04 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\vexceptRoles\x12)\n" +
+	"\n" +
+	"row_filter\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x90NH\x00R\trowFilter\x12(\n" +
+	"\x04mask\x18\x06 \x01(\v2\x12.headwater.v1.MaskH\x00R\x04mask\x125\n" +
+	"\arequire\x18\a \x01(\v2\x19.headwater.v1.RequirementH\x00R\arequire\x12 \n" +
+	"\vdescription\x18\b \x01(\tR\vdescription\x12\x14\n" +
+	"\x05owner\x18\t \x01(\tR\x05owner\x12\x12\n" +
+	"\x04tags\x18\n" +
+	" \x03(\tR\x04tags\x129\n" +
+	"\n" +
+	"deprecated\x18\v \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecatedB\r\n" +
+	"\x04rule\x12\x05\xbaH\x02\b\x01\"\xb6\x03\n" +
+	"\x04Mask\x12.\n" +
+	"\x06redact\x18\x01 \x01(\v2\x14.headwater.v1.RedactH\x00R\x06redact\x124\n" +
+	"\bconstant\x18\x02 \x01(\v2\x16.google.protobuf.ValueH\x00R\bconstant\x12,\n" +
+	"\x04hash\x18\x03 \x01(\v2\x16.headwater.v1.HashMaskH\x00R\x04hash\x125\n" +
+	"\apartial\x18\x04 \x01(\v2\x19.headwater.v1.PartialMaskH\x00R\apartial\x12/\n" +
+	"\x05round\x18\x05 \x01(\v2\x17.headwater.v1.RoundMaskH\x00R\x05round\x122\n" +
+	"\x06bucket\x18\x06 \x01(\v2\x18.headwater.v1.BucketMaskH\x00R\x06bucket\x128\n" +
+	"\btruncate\x18\a \x01(\v2\x1a.headwater.v1.TruncateMaskH\x00R\btruncate\x126\n" +
+	"\x10compute_unmasked\x18\b \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x0fcomputeUnmaskedB\f\n" +
+	"\x03how\x12\x05\xbaH\x02\b\x01\"\b\n" +
+	"\x06Redact\"Y\n" +
+	"\bHashMask\x12,\n" +
+	"\x03key\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x03key\x12\x1f\n" +
+	"\vper_purpose\x18\x02 \x01(\bR\n" +
+	"perPurpose\"l\n" +
+	"\vPartialMask\x12 \n" +
+	"\x05first\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x05first\x12\x1e\n" +
+	"\x04last\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04last\x12\x1b\n" +
+	"\x04with\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18\x04R\x04with\":\n" +
+	"\tRoundMask\x12-\n" +
+	"\x02to\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18(2\x14^[0-9]+([.][0-9]+)?$R\x02to\"1\n" +
+	"\n" +
+	"BucketMask\x12#\n" +
+	"\x06bounds\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x06bounds\"'\n" +
+	"\fTruncateMask\x12\x17\n" +
+	"\x02to\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02to\"\xa1\x01\n" +
+	"\vRequirement\x12'\n" +
+	"\bpurposes\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\bpurposes\x12\x1e\n" +
+	"\x04uses\x18\x02 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x03\x18\x01R\x04uses\x12%\n" +
+	"\aregions\x18\x03 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\aregions\x12\"\n" +
+	"\alicence\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\alicence\"y\n" +
+	"\x10Declassification\x12\x1f\n" +
+	"\x06column\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06column\x12 \n" +
+	"\x04tags\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10@\x18\x01R\x04tags\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80 R\x06reason\"\xf8\x02\n" +
 	"\x0eDefinitionTest\x12/\n" +
 	"\x04name\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x18\x80\x012\x11^[a-z][a-z0-9_]*$R\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x127\n" +
@@ -4279,7 +5181,7 @@ func file_headwater_v1_definition_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_definition_proto_rawDescData
 }
 
-var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_headwater_v1_definition_proto_goTypes = []any{
 	(*DefinitionFile)(nil),        // 0: headwater.v1.DefinitionFile
 	(*Deprecation)(nil),           // 1: headwater.v1.Deprecation
@@ -4326,116 +5228,143 @@ var file_headwater_v1_definition_proto_goTypes = []any{
 	(*ServiceView)(nil),           // 42: headwater.v1.ServiceView
 	(*Role)(nil),                  // 43: headwater.v1.Role
 	(*Grant)(nil),                 // 44: headwater.v1.Grant
-	(*DefinitionTest)(nil),        // 45: headwater.v1.DefinitionTest
-	(*TestLoad)(nil),              // 46: headwater.v1.TestLoad
-	(*TestView)(nil),              // 47: headwater.v1.TestView
-	(*TestAnswer)(nil),            // 48: headwater.v1.TestAnswer
-	nil,                           // 49: headwater.v1.References.ColumnsEntry
-	nil,                           // 50: headwater.v1.PushTransform.KeysEntry
-	nil,                           // 51: headwater.v1.AggregationTransform.KeysEntry
-	nil,                           // 52: headwater.v1.ServiceView.RenameEntry
-	nil,                           // 53: headwater.v1.ServiceView.DefaultsEntry
-	nil,                           // 54: headwater.v1.TestAnswer.StatusesEntry
-	(*durationpb.Duration)(nil),   // 55: google.protobuf.Duration
-	(*structpb.Value)(nil),        // 56: google.protobuf.Value
-	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 58: google.protobuf.Struct
+	(*Policy)(nil),                // 45: headwater.v1.Policy
+	(*Mask)(nil),                  // 46: headwater.v1.Mask
+	(*Redact)(nil),                // 47: headwater.v1.Redact
+	(*HashMask)(nil),              // 48: headwater.v1.HashMask
+	(*PartialMask)(nil),           // 49: headwater.v1.PartialMask
+	(*RoundMask)(nil),             // 50: headwater.v1.RoundMask
+	(*BucketMask)(nil),            // 51: headwater.v1.BucketMask
+	(*TruncateMask)(nil),          // 52: headwater.v1.TruncateMask
+	(*Requirement)(nil),           // 53: headwater.v1.Requirement
+	(*Declassification)(nil),      // 54: headwater.v1.Declassification
+	(*DefinitionTest)(nil),        // 55: headwater.v1.DefinitionTest
+	(*TestLoad)(nil),              // 56: headwater.v1.TestLoad
+	(*TestView)(nil),              // 57: headwater.v1.TestView
+	(*TestAnswer)(nil),            // 58: headwater.v1.TestAnswer
+	nil,                           // 59: headwater.v1.References.ColumnsEntry
+	nil,                           // 60: headwater.v1.PushTransform.KeysEntry
+	nil,                           // 61: headwater.v1.AggregationTransform.KeysEntry
+	nil,                           // 62: headwater.v1.ServiceView.RenameEntry
+	nil,                           // 63: headwater.v1.ServiceView.DefaultsEntry
+	nil,                           // 64: headwater.v1.Role.AttributesEntry
+	nil,                           // 65: headwater.v1.TestAnswer.StatusesEntry
+	(*durationpb.Duration)(nil),   // 66: google.protobuf.Duration
+	(*structpb.Value)(nil),        // 67: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil), // 68: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 69: google.protobuf.Struct
+	(*structpb.ListValue)(nil),    // 70: google.protobuf.ListValue
 }
 var file_headwater_v1_definition_proto_depIdxs = []int32{
-	2,  // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
-	4,  // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
-	29, // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
-	41, // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
-	43, // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
-	45, // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
-	3,  // 6: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
-	1,  // 7: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
-	28, // 8: headwater.v1.Source.columns:type_name -> headwater.v1.Column
-	27, // 9: headwater.v1.Source.arrival_time:type_name -> headwater.v1.ArrivalTime
-	24, // 10: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
-	25, // 11: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
-	26, // 12: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
-	55, // 13: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
-	1,  // 14: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
-	5,  // 15: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
-	55, // 16: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
-	7,  // 17: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
-	8,  // 18: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
-	9,  // 19: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
-	10, // 20: headwater.v1.Expectation.length:type_name -> headwater.v1.LengthRange
-	11, // 21: headwater.v1.Expectation.plausible:type_name -> headwater.v1.Plausible
-	12, // 22: headwater.v1.Expectation.references:type_name -> headwater.v1.References
-	13, // 23: headwater.v1.Expectation.unique:type_name -> headwater.v1.UniqueColumns
-	14, // 24: headwater.v1.Expectation.row_count:type_name -> headwater.v1.RowCount
-	15, // 25: headwater.v1.Expectation.row_count_ratio:type_name -> headwater.v1.AgainstEarlier
-	16, // 26: headwater.v1.Expectation.freshness:type_name -> headwater.v1.Freshness
-	17, // 27: headwater.v1.Expectation.completeness:type_name -> headwater.v1.Completeness
-	15, // 28: headwater.v1.Expectation.completeness_change:type_name -> headwater.v1.AgainstEarlier
-	18, // 29: headwater.v1.Expectation.distinct_ratio:type_name -> headwater.v1.DistinctRatio
-	19, // 30: headwater.v1.Expectation.mean:type_name -> headwater.v1.Mean
-	20, // 31: headwater.v1.Expectation.quantile:type_name -> headwater.v1.Quantile
-	21, // 32: headwater.v1.Expectation.schema_unchanged:type_name -> headwater.v1.SchemaUnchanged
-	22, // 33: headwater.v1.Expectation.entities_kept:type_name -> headwater.v1.EntitiesKept
-	23, // 34: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
-	6,  // 35: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
-	6,  // 36: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
-	56, // 37: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
-	56, // 38: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
-	56, // 39: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
-	55, // 40: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
-	57, // 41: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
-	49, // 42: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
-	55, // 43: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
-	55, // 44: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
-	55, // 45: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
-	55, // 46: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
-	1,  // 47: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
-	33, // 48: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
-	33, // 49: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
-	55, // 50: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
-	55, // 51: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
-	55, // 52: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
-	34, // 53: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
-	36, // 54: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
-	38, // 55: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
-	32, // 56: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
-	1,  // 57: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
-	5,  // 58: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
-	31, // 59: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
-	30, // 60: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
-	55, // 61: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
-	55, // 62: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
-	50, // 63: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
-	1,  // 64: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
-	35, // 65: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
-	51, // 66: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
-	55, // 67: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
-	37, // 68: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
-	55, // 69: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
-	39, // 70: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
-	40, // 71: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
-	42, // 72: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
-	1,  // 73: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
-	52, // 74: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
-	53, // 75: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
-	44, // 76: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
-	1,  // 77: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
-	46, // 78: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
-	47, // 79: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
-	48, // 80: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
-	0,  // 81: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
-	58, // 82: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
-	58, // 83: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
-	58, // 84: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
-	57, // 85: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
-	58, // 86: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
-	54, // 87: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
-	56, // 88: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
-	89, // [89:89] is the sub-list for method output_type
-	89, // [89:89] is the sub-list for method input_type
-	89, // [89:89] is the sub-list for extension type_name
-	89, // [89:89] is the sub-list for extension extendee
-	0,  // [0:89] is the sub-list for field type_name
+	2,   // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
+	4,   // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
+	29,  // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
+	41,  // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
+	43,  // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
+	55,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
+	45,  // 6: headwater.v1.DefinitionFile.policies:type_name -> headwater.v1.Policy
+	3,   // 7: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
+	1,   // 8: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
+	28,  // 9: headwater.v1.Source.columns:type_name -> headwater.v1.Column
+	27,  // 10: headwater.v1.Source.arrival_time:type_name -> headwater.v1.ArrivalTime
+	24,  // 11: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
+	25,  // 12: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
+	26,  // 13: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
+	66,  // 14: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
+	1,   // 15: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
+	5,   // 16: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
+	66,  // 17: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
+	7,   // 18: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
+	8,   // 19: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
+	9,   // 20: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
+	10,  // 21: headwater.v1.Expectation.length:type_name -> headwater.v1.LengthRange
+	11,  // 22: headwater.v1.Expectation.plausible:type_name -> headwater.v1.Plausible
+	12,  // 23: headwater.v1.Expectation.references:type_name -> headwater.v1.References
+	13,  // 24: headwater.v1.Expectation.unique:type_name -> headwater.v1.UniqueColumns
+	14,  // 25: headwater.v1.Expectation.row_count:type_name -> headwater.v1.RowCount
+	15,  // 26: headwater.v1.Expectation.row_count_ratio:type_name -> headwater.v1.AgainstEarlier
+	16,  // 27: headwater.v1.Expectation.freshness:type_name -> headwater.v1.Freshness
+	17,  // 28: headwater.v1.Expectation.completeness:type_name -> headwater.v1.Completeness
+	15,  // 29: headwater.v1.Expectation.completeness_change:type_name -> headwater.v1.AgainstEarlier
+	18,  // 30: headwater.v1.Expectation.distinct_ratio:type_name -> headwater.v1.DistinctRatio
+	19,  // 31: headwater.v1.Expectation.mean:type_name -> headwater.v1.Mean
+	20,  // 32: headwater.v1.Expectation.quantile:type_name -> headwater.v1.Quantile
+	21,  // 33: headwater.v1.Expectation.schema_unchanged:type_name -> headwater.v1.SchemaUnchanged
+	22,  // 34: headwater.v1.Expectation.entities_kept:type_name -> headwater.v1.EntitiesKept
+	23,  // 35: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
+	6,   // 36: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
+	6,   // 37: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
+	67,  // 38: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
+	67,  // 39: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
+	67,  // 40: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
+	66,  // 41: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
+	68,  // 42: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
+	59,  // 43: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
+	66,  // 44: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
+	66,  // 45: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
+	66,  // 46: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
+	66,  // 47: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
+	1,   // 48: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
+	33,  // 49: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
+	33,  // 50: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
+	66,  // 51: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
+	66,  // 52: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
+	66,  // 53: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
+	34,  // 54: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
+	36,  // 55: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
+	38,  // 56: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
+	32,  // 57: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
+	1,   // 58: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
+	5,   // 59: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
+	31,  // 60: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
+	30,  // 61: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
+	66,  // 62: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
+	54,  // 63: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
+	66,  // 64: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
+	60,  // 65: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
+	1,   // 66: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
+	35,  // 67: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
+	61,  // 68: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
+	66,  // 69: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
+	37,  // 70: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
+	66,  // 71: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
+	39,  // 72: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
+	40,  // 73: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
+	42,  // 74: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
+	1,   // 75: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
+	62,  // 76: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
+	63,  // 77: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
+	44,  // 78: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
+	1,   // 79: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
+	64,  // 80: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
+	66,  // 81: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
+	46,  // 82: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
+	53,  // 83: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
+	1,   // 84: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
+	47,  // 85: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
+	67,  // 86: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
+	48,  // 87: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
+	49,  // 88: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
+	50,  // 89: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
+	51,  // 90: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
+	52,  // 91: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
+	56,  // 92: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
+	57,  // 93: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
+	58,  // 94: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
+	0,   // 95: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
+	69,  // 96: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
+	69,  // 97: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
+	69,  // 98: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
+	68,  // 99: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
+	69,  // 100: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
+	65,  // 101: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
+	67,  // 102: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
+	70,  // 103: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
+	104, // [104:104] is the sub-list for method output_type
+	104, // [104:104] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_definition_proto_init() }
@@ -4481,13 +5410,27 @@ func file_headwater_v1_definition_proto_init() {
 		(*FeatureView_OnDemand)(nil),
 		(*FeatureView_Push)(nil),
 	}
+	file_headwater_v1_definition_proto_msgTypes[45].OneofWrappers = []any{
+		(*Policy_RowFilter)(nil),
+		(*Policy_Mask)(nil),
+		(*Policy_Require)(nil),
+	}
+	file_headwater_v1_definition_proto_msgTypes[46].OneofWrappers = []any{
+		(*Mask_Redact)(nil),
+		(*Mask_Constant)(nil),
+		(*Mask_Hash)(nil),
+		(*Mask_Partial)(nil),
+		(*Mask_Round)(nil),
+		(*Mask_Bucket)(nil),
+		(*Mask_Truncate)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_definition_proto_rawDesc), len(file_headwater_v1_definition_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

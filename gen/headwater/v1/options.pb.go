@@ -109,21 +109,29 @@ const (
 	ResourceKind_RESOURCE_KIND_RUN     ResourceKind = 8
 	// Tokens, the audit log, the server itself: `system:*`.
 	ResourceKind_RESOURCE_KIND_SYSTEM ResourceKind = 9
+	// `feature:VIEW.NAME`.
+	ResourceKind_RESOURCE_KIND_FEATURE ResourceKind = 10
+	ResourceKind_RESOURCE_KIND_POLICY  ResourceKind = 11
+	// A tag, for those who may declassify what has it.
+	ResourceKind_RESOURCE_KIND_TAG ResourceKind = 12
 )
 
 // Enum value maps for ResourceKind.
 var (
 	ResourceKind_name = map[int32]string{
-		0: "RESOURCE_KIND_UNSPECIFIED",
-		1: "RESOURCE_KIND_CATALOG",
-		2: "RESOURCE_KIND_ENTITY",
-		3: "RESOURCE_KIND_SOURCE",
-		4: "RESOURCE_KIND_VIEW",
-		5: "RESOURCE_KIND_SERVICE",
-		6: "RESOURCE_KIND_ROLE",
-		7: "RESOURCE_KIND_DATASET",
-		8: "RESOURCE_KIND_RUN",
-		9: "RESOURCE_KIND_SYSTEM",
+		0:  "RESOURCE_KIND_UNSPECIFIED",
+		1:  "RESOURCE_KIND_CATALOG",
+		2:  "RESOURCE_KIND_ENTITY",
+		3:  "RESOURCE_KIND_SOURCE",
+		4:  "RESOURCE_KIND_VIEW",
+		5:  "RESOURCE_KIND_SERVICE",
+		6:  "RESOURCE_KIND_ROLE",
+		7:  "RESOURCE_KIND_DATASET",
+		8:  "RESOURCE_KIND_RUN",
+		9:  "RESOURCE_KIND_SYSTEM",
+		10: "RESOURCE_KIND_FEATURE",
+		11: "RESOURCE_KIND_POLICY",
+		12: "RESOURCE_KIND_TAG",
 	}
 	ResourceKind_value = map[string]int32{
 		"RESOURCE_KIND_UNSPECIFIED": 0,
@@ -136,6 +144,9 @@ var (
 		"RESOURCE_KIND_DATASET":     7,
 		"RESOURCE_KIND_RUN":         8,
 		"RESOURCE_KIND_SYSTEM":      9,
+		"RESOURCE_KIND_FEATURE":     10,
+		"RESOURCE_KIND_POLICY":      11,
+		"RESOURCE_KIND_TAG":         12,
 	}
 )
 
@@ -280,7 +291,7 @@ const file_headwater_v1_options_proto_rawDesc = "" +
 	"\rACTION_INGEST\x10\x06\x12\x17\n" +
 	"\x13ACTION_READ_LINEAGE\x10\a\x12\x15\n" +
 	"\x11ACTION_READ_AUDIT\x10\b\x12\x15\n" +
-	"\x11ACTION_ADMINISTER\x10\t*\x93\x02\n" +
+	"\x11ACTION_ADMINISTER\x10\t*\xdf\x02\n" +
 	"\fResourceKind\x12\x1d\n" +
 	"\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15RESOURCE_KIND_CATALOG\x10\x01\x12\x18\n" +
@@ -291,7 +302,11 @@ const file_headwater_v1_options_proto_rawDesc = "" +
 	"\x12RESOURCE_KIND_ROLE\x10\x06\x12\x19\n" +
 	"\x15RESOURCE_KIND_DATASET\x10\a\x12\x15\n" +
 	"\x11RESOURCE_KIND_RUN\x10\b\x12\x18\n" +
-	"\x14RESOURCE_KIND_SYSTEM\x10\t:Z\n" +
+	"\x14RESOURCE_KIND_SYSTEM\x10\t\x12\x19\n" +
+	"\x15RESOURCE_KIND_FEATURE\x10\n" +
+	"\x12\x18\n" +
+	"\x14RESOURCE_KIND_POLICY\x10\v\x12\x15\n" +
+	"\x11RESOURCE_KIND_TAG\x10\f:Z\n" +
 	"\n" +
 	"permission\x12\x1e.google.protobuf.MethodOptions\x18\x91\x89\x03 \x01(\v2\x18.headwater.v1.PermissionR\n" +
 	"permissionB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"

@@ -33,6 +33,7 @@ const (
 	DefinitionKind_DEFINITION_KIND_VIEW        DefinitionKind = 3
 	DefinitionKind_DEFINITION_KIND_SERVICE     DefinitionKind = 4
 	DefinitionKind_DEFINITION_KIND_ROLE        DefinitionKind = 5
+	DefinitionKind_DEFINITION_KIND_POLICY      DefinitionKind = 6
 )
 
 // Enum value maps for DefinitionKind.
@@ -44,6 +45,7 @@ var (
 		3: "DEFINITION_KIND_VIEW",
 		4: "DEFINITION_KIND_SERVICE",
 		5: "DEFINITION_KIND_ROLE",
+		6: "DEFINITION_KIND_POLICY",
 	}
 	DefinitionKind_value = map[string]int32{
 		"DEFINITION_KIND_UNSPECIFIED": 0,
@@ -52,6 +54,7 @@ var (
 		"DEFINITION_KIND_VIEW":        3,
 		"DEFINITION_KIND_SERVICE":     4,
 		"DEFINITION_KIND_ROLE":        5,
+		"DEFINITION_KIND_POLICY":      6,
 	}
 )
 
@@ -1716,14 +1719,15 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x04late\x18\v \x01(\bR\x04late\x12\x1d\n" +
 	"\n" +
 	"online_seq\x18\f \x01(\x03R\tonlineSeq\x12J\n" +
-	"\x13online_published_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x11onlinePublishedAt*\xba\x01\n" +
+	"\x13online_published_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x11onlinePublishedAt*\xd6\x01\n" +
 	"\x0eDefinitionKind\x12\x1f\n" +
 	"\x1bDEFINITION_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DEFINITION_KIND_ENTITY\x10\x01\x12\x1a\n" +
 	"\x16DEFINITION_KIND_SOURCE\x10\x02\x12\x18\n" +
 	"\x14DEFINITION_KIND_VIEW\x10\x03\x12\x1b\n" +
 	"\x17DEFINITION_KIND_SERVICE\x10\x04\x12\x18\n" +
-	"\x14DEFINITION_KIND_ROLE\x10\x05*\xbb\x01\n" +
+	"\x14DEFINITION_KIND_ROLE\x10\x05\x12\x1a\n" +
+	"\x16DEFINITION_KIND_POLICY\x10\x06*\xbb\x01\n" +
 	"\n" +
 	"ChangeKind\x12\x1b\n" +
 	"\x17CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +

@@ -12,20 +12,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DefinitionFile(_message.Message):
-    __slots__ = ("entities", "sources", "feature_views", "feature_services", "roles", "tests")
+    __slots__ = ("entities", "sources", "feature_views", "feature_services", "roles", "tests", "policies")
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     FEATURE_VIEWS_FIELD_NUMBER: _ClassVar[int]
     FEATURE_SERVICES_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     TESTS_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
     entities: _containers.RepeatedCompositeFieldContainer[Entity]
     sources: _containers.RepeatedCompositeFieldContainer[Source]
     feature_views: _containers.RepeatedCompositeFieldContainer[FeatureView]
     feature_services: _containers.RepeatedCompositeFieldContainer[FeatureService]
     roles: _containers.RepeatedCompositeFieldContainer[Role]
     tests: _containers.RepeatedCompositeFieldContainer[DefinitionTest]
-    def __init__(self, entities: _Optional[_Iterable[_Union[Entity, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., feature_views: _Optional[_Iterable[_Union[FeatureView, _Mapping]]] = ..., feature_services: _Optional[_Iterable[_Union[FeatureService, _Mapping]]] = ..., roles: _Optional[_Iterable[_Union[Role, _Mapping]]] = ..., tests: _Optional[_Iterable[_Union[DefinitionTest, _Mapping]]] = ...) -> None: ...
+    policies: _containers.RepeatedCompositeFieldContainer[Policy]
+    def __init__(self, entities: _Optional[_Iterable[_Union[Entity, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., feature_views: _Optional[_Iterable[_Union[FeatureView, _Mapping]]] = ..., feature_services: _Optional[_Iterable[_Union[FeatureService, _Mapping]]] = ..., roles: _Optional[_Iterable[_Union[Role, _Mapping]]] = ..., tests: _Optional[_Iterable[_Union[DefinitionTest, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[Policy, _Mapping]]] = ...) -> None: ...
 
 class Deprecation(_message.Message):
     __slots__ = ("date", "replacement")
@@ -333,7 +335,7 @@ class Column(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ...) -> None: ...
 
 class FeatureView(_message.Message):
-    __slots__ = ("name", "entity", "features", "attributes", "ttl", "grain", "lookback", "sql", "aggregation", "on_demand", "push", "description", "owner", "tags", "deprecated", "expectations", "max_quarantine_ratio", "schedule", "freshness", "cache")
+    __slots__ = ("name", "entity", "features", "attributes", "ttl", "grain", "lookback", "sql", "aggregation", "on_demand", "push", "description", "owner", "tags", "deprecated", "expectations", "max_quarantine_ratio", "schedule", "freshness", "cache", "declassify")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
@@ -354,6 +356,7 @@ class FeatureView(_message.Message):
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     FRESHNESS_FIELD_NUMBER: _ClassVar[int]
     CACHE_FIELD_NUMBER: _ClassVar[int]
+    DECLASSIFY_FIELD_NUMBER: _ClassVar[int]
     name: str
     entity: str
     features: _containers.RepeatedCompositeFieldContainer[Feature]
@@ -374,7 +377,8 @@ class FeatureView(_message.Message):
     schedule: Schedule
     freshness: ViewFreshness
     cache: _duration_pb2.Duration
-    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., grain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lookback: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sql: _Optional[_Union[SqlTransform, _Mapping]] = ..., aggregation: _Optional[_Union[AggregationTransform, _Mapping]] = ..., on_demand: _Optional[_Union[OnDemandTransform, _Mapping]] = ..., push: _Optional[_Union[PushTransform, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., expectations: _Optional[_Iterable[_Union[Expectation, _Mapping]]] = ..., max_quarantine_ratio: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., freshness: _Optional[_Union[ViewFreshness, _Mapping]] = ..., cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    declassify: _containers.RepeatedCompositeFieldContainer[Declassification]
+    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., grain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lookback: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sql: _Optional[_Union[SqlTransform, _Mapping]] = ..., aggregation: _Optional[_Union[AggregationTransform, _Mapping]] = ..., on_demand: _Optional[_Union[OnDemandTransform, _Mapping]] = ..., push: _Optional[_Union[PushTransform, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., expectations: _Optional[_Iterable[_Union[Expectation, _Mapping]]] = ..., max_quarantine_ratio: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., freshness: _Optional[_Union[ViewFreshness, _Mapping]] = ..., cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., declassify: _Optional[_Iterable[_Union[Declassification, _Mapping]]] = ...) -> None: ...
 
 class ViewFreshness(_message.Message):
     __slots__ = ("max_age", "policy")
@@ -561,20 +565,33 @@ class ServiceView(_message.Message):
     def __init__(self, view: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., rename: _Optional[_Mapping[str, str]] = ..., defaults: _Optional[_Mapping[str, _struct_pb2.Value]] = ...) -> None: ...
 
 class Role(_message.Message):
-    __slots__ = ("name", "grants", "description", "owner", "tags", "deprecated")
+    __slots__ = ("name", "grants", "description", "owner", "tags", "deprecated", "attributes", "may_elevate_to", "max_elevation")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _struct_pb2.ListValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.ListValue, _Mapping]] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     GRANTS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     DEPRECATED_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    MAY_ELEVATE_TO_FIELD_NUMBER: _ClassVar[int]
+    MAX_ELEVATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     grants: _containers.RepeatedCompositeFieldContainer[Grant]
     description: str
     owner: str
     tags: _containers.RepeatedScalarFieldContainer[str]
     deprecated: Deprecation
-    def __init__(self, name: _Optional[str] = ..., grants: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ...) -> None: ...
+    attributes: _containers.MessageMap[str, _struct_pb2.ListValue]
+    may_elevate_to: _containers.RepeatedScalarFieldContainer[str]
+    max_elevation: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., grants: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., attributes: _Optional[_Mapping[str, _struct_pb2.ListValue]] = ..., may_elevate_to: _Optional[_Iterable[str]] = ..., max_elevation: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Grant(_message.Message):
     __slots__ = ("actions", "resources", "effect")
@@ -585,6 +602,113 @@ class Grant(_message.Message):
     resources: _containers.RepeatedScalarFieldContainer[str]
     effect: str
     def __init__(self, actions: _Optional[_Iterable[str]] = ..., resources: _Optional[_Iterable[str]] = ..., effect: _Optional[str] = ...) -> None: ...
+
+class Policy(_message.Message):
+    __slots__ = ("name", "resources", "roles", "except_roles", "row_filter", "mask", "require", "description", "owner", "tags", "deprecated")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    EXCEPT_ROLES_FIELD_NUMBER: _ClassVar[int]
+    ROW_FILTER_FIELD_NUMBER: _ClassVar[int]
+    MASK_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    DEPRECATED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    resources: _containers.RepeatedScalarFieldContainer[str]
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    except_roles: _containers.RepeatedScalarFieldContainer[str]
+    row_filter: str
+    mask: Mask
+    require: Requirement
+    description: str
+    owner: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    deprecated: Deprecation
+    def __init__(self, name: _Optional[str] = ..., resources: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[str]] = ..., except_roles: _Optional[_Iterable[str]] = ..., row_filter: _Optional[str] = ..., mask: _Optional[_Union[Mask, _Mapping]] = ..., require: _Optional[_Union[Requirement, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ...) -> None: ...
+
+class Mask(_message.Message):
+    __slots__ = ("redact", "constant", "hash", "partial", "round", "bucket", "truncate", "compute_unmasked")
+    REDACT_FIELD_NUMBER: _ClassVar[int]
+    CONSTANT_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATE_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_UNMASKED_FIELD_NUMBER: _ClassVar[int]
+    redact: Redact
+    constant: _struct_pb2.Value
+    hash: HashMask
+    partial: PartialMask
+    round: RoundMask
+    bucket: BucketMask
+    truncate: TruncateMask
+    compute_unmasked: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, redact: _Optional[_Union[Redact, _Mapping]] = ..., constant: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., hash: _Optional[_Union[HashMask, _Mapping]] = ..., partial: _Optional[_Union[PartialMask, _Mapping]] = ..., round: _Optional[_Union[RoundMask, _Mapping]] = ..., bucket: _Optional[_Union[BucketMask, _Mapping]] = ..., truncate: _Optional[_Union[TruncateMask, _Mapping]] = ..., compute_unmasked: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Redact(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class HashMask(_message.Message):
+    __slots__ = ("key", "per_purpose")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    PER_PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    per_purpose: bool
+    def __init__(self, key: _Optional[str] = ..., per_purpose: bool = ...) -> None: ...
+
+class PartialMask(_message.Message):
+    __slots__ = ("first", "last")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    WITH_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ..., **kwargs) -> None: ...
+
+class RoundMask(_message.Message):
+    __slots__ = ("to",)
+    TO_FIELD_NUMBER: _ClassVar[int]
+    to: str
+    def __init__(self, to: _Optional[str] = ...) -> None: ...
+
+class BucketMask(_message.Message):
+    __slots__ = ("bounds",)
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    bounds: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, bounds: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TruncateMask(_message.Message):
+    __slots__ = ("to",)
+    TO_FIELD_NUMBER: _ClassVar[int]
+    to: str
+    def __init__(self, to: _Optional[str] = ...) -> None: ...
+
+class Requirement(_message.Message):
+    __slots__ = ("purposes", "uses", "regions", "licence")
+    PURPOSES_FIELD_NUMBER: _ClassVar[int]
+    USES_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    purposes: _containers.RepeatedScalarFieldContainer[str]
+    uses: _containers.RepeatedScalarFieldContainer[str]
+    regions: _containers.RepeatedScalarFieldContainer[str]
+    licence: str
+    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., uses: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ...) -> None: ...
+
+class Declassification(_message.Message):
+    __slots__ = ("column", "tags", "reason")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    reason: str
+    def __init__(self, column: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class DefinitionTest(_message.Message):
     __slots__ = ("name", "description", "loads", "views", "answers", "refused", "definitions")

@@ -30,6 +30,9 @@ class ResourceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESOURCE_KIND_DATASET: _ClassVar[ResourceKind]
     RESOURCE_KIND_RUN: _ClassVar[ResourceKind]
     RESOURCE_KIND_SYSTEM: _ClassVar[ResourceKind]
+    RESOURCE_KIND_FEATURE: _ClassVar[ResourceKind]
+    RESOURCE_KIND_POLICY: _ClassVar[ResourceKind]
+    RESOURCE_KIND_TAG: _ClassVar[ResourceKind]
 ACTION_UNSPECIFIED: Action
 ACTION_READ_ONLINE: Action
 ACTION_READ_OFFLINE: Action
@@ -50,6 +53,9 @@ RESOURCE_KIND_ROLE: ResourceKind
 RESOURCE_KIND_DATASET: ResourceKind
 RESOURCE_KIND_RUN: ResourceKind
 RESOURCE_KIND_SYSTEM: ResourceKind
+RESOURCE_KIND_FEATURE: ResourceKind
+RESOURCE_KIND_POLICY: ResourceKind
+RESOURCE_KIND_TAG: ResourceKind
 
 class Permission(_message.Message):
     __slots__ = ("action", "resource", "resource_field", "decided_in_handler")
