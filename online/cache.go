@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// maxCacheBytes bounds what one reader keeps of rows in memory, over all views that declare a cache.
-const maxCacheBytes = 64 << 20
+// DefaultCacheBytes bounds what one reader keeps of rows in memory, over all views that declare a cache, unless BoundCache says it.
+const DefaultCacheBytes = 64 << 20
 
 // rowCache keeps rows as they are stored, of views that declare for how long: filters, masks, TTLs and times are applied to each
 // read anew. An entry is of the views that one plan reads of one entity, so what plans of other callers see is no part of it.
@@ -28,7 +28,34 @@ const cacheShards = 16
 type cacheShard struct {
 	mu         sync.Mutex
 	young, old map[string]cached
-	bytes      int
+	// bytes and oldBytes are about what young and old take.
+	bytes, oldBytes int
+	hits, misses    int64
+}
+
+// CacheStats are of the rows that a Reader keeps in memory.
+type CacheStats struct {
+	// Hits and Misses are entities that were looked for, each with all views that a read has of it.
+	Hits, Misses int64
+	// Bytes is about what is kept, of at most Most.
+	Bytes, Most int
+}
+
+// BoundCache sets how many bytes of rows are kept in memory, instead of DefaultCacheBytes. It is called before the first read.
+func (r *Reader) BoundCache(bytes int) { r.cache = newRowCache(bytes) }
+
+// CacheStats are those of now.
+func (r *Reader) CacheStats() CacheStats {
+	stats := CacheStats{Most: r.cache.most * cacheShards}
+	for i := range r.cache.shards {
+		s := &r.cache.shards[i]
+		s.mu.Lock()
+		stats.Hits += s.hits
+		stats.Misses += s.misses
+		stats.Bytes += s.bytes + s.oldBytes
+		s.mu.Unlock()
+	}
+	return stats
 }
 
 type cached struct {
@@ -58,8 +85,10 @@ func (c *rowCache) get(key []byte, g *group, now time.Time) []storedRow {
 		e = s.old[string(key)]
 	}
 	if e.rows == nil || now.Sub(e.asked) >= g.cache {
+		s.misses++
 		return nil
 	}
+	s.hits++
 	return e.rows
 }
 
@@ -75,7 +104,7 @@ func (c *rowCache) put(key []byte, rows []storedRow, asked time.Time) []storedRo
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.young == nil || s.bytes+bytes > c.most/2 {
-		s.old, s.young, s.bytes = s.young, map[string]cached{}, 0
+		s.old, s.oldBytes, s.young, s.bytes = s.young, s.bytes, map[string]cached{}, 0
 	}
 	if bytes > c.most/2 {
 		return own

@@ -178,3 +178,25 @@ func TestWhatIsCachedDoesNotHideThatRedisIsAway(t *testing.T) {
 		t.Errorf("found %v, expected that it is told", err)
 	}
 }
+
+func TestTheMemoryOfTheCacheIsSaid(t *testing.T) {
+	g := &gate{}
+	r, plan, _ := cachedReader(t, g, time.Hour, time.Hour)
+	const most = 64 << 10
+	r.BoundCache(most)
+	rewrite(t, r, 1, 7)
+	r.both(t, plan, "1", 7)
+	r.both(t, plan, "1", 7)
+	if s := r.CacheStats(); s.Hits != 1 || s.Misses != 1 || s.Bytes <= 0 || s.Most != most {
+		t.Errorf("found %+v, expected a hit, a miss and the bytes of one row, of at most %d", s, most)
+	}
+	for n := range 5000 {
+		r.both(t, plan, "NO_ROW", 1000+n)
+		if s := r.CacheStats(); s.Bytes > most {
+			t.Fatalf("found %d bytes after %d entities, expected at most %d", s.Bytes, n, most)
+		}
+	}
+	if s := r.CacheStats(); s.Misses != 5001 || s.Bytes < most/4 {
+		t.Errorf("found %+v, expected 5001 misses, and the memory to be used", s)
+	}
+}

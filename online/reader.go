@@ -23,7 +23,7 @@ type Reader struct {
 
 // NewReader makes a reader of the rows under a prefix; see NewWriter.
 func NewReader(client redis.UniversalClient, prefix string) *Reader {
-	r := &Reader{client: client, prefix: prefix, cache: newRowCache(maxCacheBytes), now: time.Now}
+	r := &Reader{client: client, prefix: prefix, cache: newRowCache(DefaultCacheBytes), now: time.Now}
 	if one, ok := client.(*redis.Client); ok {
 		r.batcher = newBatcher(one)
 	}

@@ -30,6 +30,8 @@ type GuardConfig struct {
 	Service func(ref string) *feature.ServiceVersion
 	// Reads bounds online reads. nil: nothing does.
 	Reads *admission
+	// Calls counts and measures calls. nil: nothing does.
+	Calls *calls
 	// Closing is closed when calls that go on for ever are to end. nil: never.
 	Closing <-chan struct{}
 	Log     *slog.Logger
@@ -45,6 +47,8 @@ type Guard struct {
 	// reads is the rule of GetFeatures, which reads on streams follow too.
 	reads     *methodRule
 	validator protovalidate.Validator
+	// outages is the log of what cannot be answered while a store is away, which may be every call.
+	outages *limitedLog
 }
 
 // NewGuard reads the permissions of all our methods. An error names a method without one.
@@ -57,7 +61,8 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the validation of requests: %w", err)
 	}
-	return &Guard{GuardConfig: c, rules: rules, reads: rules[headwaterv1.OnlineService_GetFeatures_FullMethodName], validator: validator}, nil
+	return &Guard{GuardConfig: c, rules: rules, reads: rules[headwaterv1.OnlineService_GetFeatures_FullMethodName], validator: validator,
+		outages: &limitedLog{log: c.Log}}, nil
 }
 
 // Options are the interceptors. Telemetry belongs before them, so that it sees what callers see, and a deadline behind them,
@@ -67,48 +72,62 @@ func (g *Guard) Options() []grpc.ServerOption {
 }
 
 func (g *Guard) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	response, err := g.protectedUnary(ctx, request, info, next)
+	read, isRead := request.(*headwaterv1.GetFeaturesRequest)
+	ctx, w := g.Calls.begin(ctx, isRead)
+	response, session, err := g.protectedUnary(ctx, w, request, info, next)
 	if err != nil {
-		return nil, g.status(ctx, info.FullMethod, err)
+		response, err = nil, g.status(ctx, info.FullMethod, session, err)
 	}
-	return response, nil
+	g.Calls.end(ctx, info.FullMethod, w, session, read, err)
+	return response, err
 }
 
-func (g *Guard) protectedUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (response any, err error) {
+// protectedUnary answers a call. The session is nil where none began.
+func (g *Guard) protectedUnary(
+	ctx context.Context, w *watch, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler,
+) (response any, session *access.Session, err error) {
 	defer recovered(&err)
 	rule := g.rules[info.FullMethod]
 	if rule == nil && isExempt(info.FullMethod) {
-		return next(ctx, request)
+		response, err = next(ctx, request)
+		return response, nil, err
 	}
-	ctx, session, err := g.authenticate(ctx, info.FullMethod, rule)
+	ctx, session, err = g.authenticate(ctx, info.FullMethod, rule)
 	if err != nil {
-		return nil, err
+		return nil, session, err
 	}
 	if rule.action == access.ActionReadOnline && g.Reads != nil {
 		// Nothing is decided on, or recorded, of a read that is refused here: nothing is done about it.
 		if err := g.Reads.enter(ctx); err != nil {
-			return nil, err
+			return nil, session, err
 		}
 		defer g.Reads.leave()
 	}
-	response, err = g.handle(ctx, session, rule, request, next)
+	response, err = g.handle(ctx, w, session, rule, request, next)
 	if err = g.tripwire(session, rule, err); err != nil {
-		return nil, withoutHiddenGuess(session, err)
+		return nil, session, withoutHiddenGuess(session, err)
 	}
-	return response, nil
+	return response, session, nil
 }
 
 // handle decides on a request, and answers it.
-func (g *Guard) handle(ctx context.Context, session *access.Session, rule *methodRule, request any, next grpc.UnaryHandler) (response any, err error) {
+func (g *Guard) handle(
+	ctx context.Context, w *watch, session *access.Session, rule *methodRule, request any, next grpc.UnaryHandler,
+) (response any, err error) {
 	defer recovered(&err)
+	w.done(phaseAdmit)
 	if err := g.admit(session, rule, request, true); err != nil {
 		return nil, err
 	}
+	w.done(phaseDecide)
 	return next(ctx, request)
 }
 
 func (g *Guard) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	return g.status(stream.Context(), info.FullMethod, g.protectedStream(server, stream, info, next))
+	ctx, w := g.Calls.begin(stream.Context(), false)
+	err := g.status(ctx, info.FullMethod, nil, g.protectedStream(server, stream, info, next))
+	g.Calls.end(ctx, info.FullMethod, w, nil, nil, err)
+	return err
 }
 
 func (g *Guard) protectedStream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {

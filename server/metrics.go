@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/online"
 	"github.com/headwaterhq/headwater/readlog"
 )
 
@@ -64,6 +65,25 @@ func (m *metrics) addServing(reads *admission, open bool) error {
 			}
 			return 1
 		}),
+	)
+}
+
+// addCache adds what is known of the rows that reads keep in memory.
+func (m *metrics) addCache(stats func() online.CacheStats) error {
+	gauge := func(name, help string, value func(online.CacheStats) float64) error {
+		return m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(stats()) }))
+	}
+	count := func(result string, value func(online.CacheStats) int64) error {
+		return m.registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "headwater_read_cache_lookups_total", Help: "Entities that online reads looked for in memory, for views that declare a cache: hit or miss.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(value(stats())) }))
+	}
+	return errors.Join(
+		count("hit", func(s online.CacheStats) int64 { return s.Hits }),
+		count("miss", func(s online.CacheStats) int64 { return s.Misses }),
+		gauge("headwater_read_cache_bytes", "About the memory that rows of views with a cache take.", func(s online.CacheStats) float64 { return float64(s.Bytes) }),
+		gauge("headwater_read_cache_limit_bytes", "What that memory is bounded by.", func(s online.CacheStats) float64 { return float64(s.Most) }),
 	)
 }
 

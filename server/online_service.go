@@ -88,6 +88,7 @@ func (o *onlineService) GetFeatures(ctx context.Context, req *headwaterv1.GetFea
 
 // read finds what a request asks for, and hands it to use, which keeps nothing of it.
 func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRequest, use func(*answer) error) error {
+	w := watchFrom(ctx)
 	if req.GetService() == "" && len(req.GetFeatures()) == 0 {
 		if err := access.RequireAny(ctx, access.ActionReadOnline, access.KindService); err != nil {
 			return err
@@ -126,13 +127,17 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 		plan: plan, lookup: lookup, n: n, now: now, position: o.head.position.Load(), readID: access.SessionFrom(ctx).ReadID(),
 		late: late,
 	}
+	w.done(phasePlan)
 	if err := lookup.Fetch(ctx); err != nil {
 		return err
 	}
+	w.done(phaseFetch)
 	stale := func(v *read.View) bool { return o.head.isStale(v.Version, a.now) }
 	if err := lookup.Judge(a.now, stale); err != nil {
 		return err
 	}
+	w.found(lookup, a.now)
+	w.done(phaseJudge)
 	if plan.read.Computes() {
 		winners, err := a.allUnpacked()
 		if err != nil {
@@ -141,6 +146,7 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 		if a.computed, err = compute(ctx, plan.read, winners, inputs, n, a.now); err != nil {
 			return err
 		}
+		w.done(phaseCompute)
 	}
 	err = o.logRead(ctx, &answeredRead{
 		session: access.SessionFrom(ctx), plan: plan.read, request: req, keys: a.keys, n: n, now: a.now.Time(), position: a.position,
@@ -149,7 +155,12 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	if err != nil {
 		return err
 	}
-	return use(a)
+	w.done(phaseLog)
+	if err := use(a); err != nil {
+		return err
+	}
+	w.done(phaseEncode)
+	return nil
 }
 
 // plan is that of what a request asks for. Who asks by references is let read their views here; a service was decided on before.

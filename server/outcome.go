@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"runtime/debug"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
@@ -31,8 +33,8 @@ func recovered(err *error) {
 }
 
 // status maps what a call ended with to what its caller is told, and logs what only the operator is told: the cause of an
-// internal error under an id that the caller gets, and that of an outage.
-func (g *Guard) status(ctx context.Context, method string, err error) error {
+// internal error under an id that the caller gets, and that of an outage. session, where there is one, tells which read it was.
+func (g *Guard) status(ctx context.Context, method string, session *access.Session, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -47,15 +49,24 @@ func (g *Guard) status(ctx context.Context, method string, err error) error {
 	s := fault.Status(short(err), id)
 	switch {
 	case s.Code() == codes.Internal || s.Code() == codes.Unknown:
-		g.Log.ErrorContext(ctx, "internal error", "id", id, "method", method, "error", err, "cause", causeOf(f))
+		g.Log.ErrorContext(ctx, "internal error", "id", id, "method", method, "read_id", readIDOf(session), "error", err, "cause", causeOf(f))
 	case s.Code() == codes.Unavailable, noRoom(causeOf(f)):
-		g.Log.WarnContext(ctx, "unavailable", "method", method, "error", err, "cause", causeOf(f))
+		g.outages.say(ctx, slog.LevelWarn, "unavailable", slog.String("method", method), slog.String("read_id", readIDOf(session)),
+			slog.Any("error", err), slog.Any("cause", causeOf(f)))
 	}
 	if pushback := pushbackOf(f, s.Code()); pushback != "" {
 		// It fails where the answer began: then nobody tries again anyway.
 		_ = grpc.SetTrailer(ctx, metadata.Pairs(pushbackHeader, pushback))
 	}
 	return s.Err()
+}
+
+// readIDOf is the id of an online read, or empty.
+func readIDOf(session *access.Session) string {
+	if session == nil {
+		return ""
+	}
+	return session.ReadID()
 }
 
 // pushbackHeader tells gRPC's clients in milliseconds when they may try again, or, negative, that they are not to. They look at no

@@ -64,6 +64,13 @@ type Config struct {
 	HistoryRetention time.Duration
 	// Limits bound what callers may ask at once.
 	Limits Limits
+	// SlowRead is from how long on an online read is logged, with its id and where the time went; so is each that fails. Then every read
+	// is measured. 0: none is logged for that.
+	SlowRead time.Duration
+	// ReadSample is of how many online reads one is measured, for the metrics. Default: 64.
+	ReadSample int
+	// ReadCacheBytes bounds the rows that are kept in memory for views that declare a cache. Default: online.DefaultCacheBytes.
+	ReadCacheBytes int
 	// InsecureNoAuth lets everybody do everything: nobody is asked who calls, and no call is recorded.
 	InsecureNoAuth bool
 	// NoReflection hides from callers what services and methods there are.
@@ -300,7 +307,11 @@ func (s *Server) serve() error {
 	if err != nil {
 		return err
 	}
-	if err := s.metrics.addServing(reads, s.auth == nil); err != nil {
+	s.guard.Calls = newCalls(s.guard.rules, cmp.Or(s.config.ReadSample, defaultReadSample), s.config.SlowRead, s.config.Log)
+	reader := online.NewReader(s.redis, s.config.RedisPrefix)
+	reader.BoundCache(cmp.Or(s.config.ReadCacheBytes, online.DefaultCacheBytes))
+	err = errors.Join(s.metrics.addServing(reads, s.auth == nil), s.metrics.addCache(reader.CacheStats), s.guard.Calls.register(s.metrics.registry))
+	if err != nil {
 		return err
 	}
 	s.grpc = grpc.NewServer(append(append(s.guard.Options(), limits.options()...), grpc.ForceServerCodecV2(grpccodec.New()),
@@ -318,7 +329,7 @@ func (s *Server) serve() error {
 		registry: s.registry, pool: s.pool, materializer: s.materializer,
 	})
 	registerOnline(s.grpc, &onlineService{
-		registry: s.registry, reader: online.NewReader(s.redis, s.config.RedisPrefix), head: s.head,
+		registry: s.registry, reader: reader, head: s.head,
 		served: s.served, log: &readLogger{reads: s.reads, registry: s.registry}, guard: s.guard, closing: s.closing,
 	})
 	builder := dataset.NewBuilder(s.pool, s.config.Version)

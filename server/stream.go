@@ -114,37 +114,39 @@ func (g *Guard) Read(
 	next func(context.Context, *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error),
 ) (*headwaterv1.GetFeaturesResponse, error) {
 	stream := access.SessionFrom(ctx)
-	response, err := g.protectedRead(ctx, stream, r, next)
+	ctx, w := g.Calls.begin(ctx, true)
+	response, session, err := g.protectedRead(ctx, w, stream, r, next)
 	if err != nil {
-		return nil, g.status(ctx, stream.Method(), err)
+		response, err = nil, g.status(ctx, stream.Method(), session, err)
 	}
-	return response, nil
+	g.Calls.endStreamed(ctx, w, session, r, err)
+	return response, err
 }
 
 func (g *Guard) protectedRead(
-	ctx context.Context, stream *access.Session, r *headwaterv1.GetFeaturesRequest,
+	ctx context.Context, w *watch, stream *access.Session, r *headwaterv1.GetFeaturesRequest,
 	next func(context.Context, *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error),
-) (response *headwaterv1.GetFeaturesResponse, err error) {
+) (response *headwaterv1.GetFeaturesResponse, session *access.Session, err error) {
 	defer recovered(&err)
 	rule := g.reads
-	ctx, session, err := g.authenticate(ctx, stream.Method(), rule)
+	ctx, session, err = g.authenticate(ctx, stream.Method(), rule)
 	stream.Decide()
 	if err != nil {
-		return nil, err
+		return nil, session, err
 	}
 	if g.Reads != nil {
 		if err := g.Reads.enter(ctx); err != nil {
-			return nil, err
+			return nil, session, err
 		}
 		defer g.Reads.leave()
 	}
 	if r == nil {
-		return nil, g.tripwire(session, rule, fault.New(fault.InvalidArgument, "the request does not hold to its rules").
+		return nil, session, g.tripwire(session, rule, fault.New(fault.InvalidArgument, "the request does not hold to its rules").
 			Violating(fault.Violation{Field: "request", Description: "found nothing, expected a request"}))
 	}
-	answer, err := g.handle(ctx, session, rule, r, func(ctx context.Context, _ any) (any, error) { return next(ctx, r) })
+	answer, err := g.handle(ctx, w, session, rule, r, func(ctx context.Context, _ any) (any, error) { return next(ctx, r) })
 	if err = g.tripwire(session, rule, err); err != nil {
-		return nil, withoutHiddenGuess(session, err)
+		return nil, session, withoutHiddenGuess(session, err)
 	}
-	return answer.(*headwaterv1.GetFeaturesResponse), nil
+	return answer.(*headwaterv1.GetFeaturesResponse), session, nil
 }

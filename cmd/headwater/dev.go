@@ -16,6 +16,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/localserver"
+	"github.com/headwaterhq/headwater/online"
 	"github.com/headwaterhq/headwater/server"
 )
 
@@ -68,6 +69,11 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	if err := results.apply(&config); err != nil {
 		return err
 	}
+	var watched watchConfig
+	watched.readEnvironment()
+	if err := watched.apply(&config); err != nil {
+		return err
+	}
 	if err := makeFolder(dir); err != nil {
 		return fault.New(fault.FailedPrecondition, "data folder %s: cannot be made: %v; name another with --data-dir", dir, err)
 	}
@@ -95,6 +101,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	defer func() { err = errors.Join(err, stores.stop()) }()
 
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	online.LogTo(log)
 	setMemory(log)
 	if err := migrate(ctx, stores.postgres.URL()); err != nil {
 		return err

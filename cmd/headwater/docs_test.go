@@ -128,7 +128,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"HEADWATER_MAX_READS", "HEADWATER_MAX_WAITING_READS", "HEADWATER_READ_WAIT", "HEADWATER_MAX_REQUEST", "HEADWATER_MAX_ANSWER",
 		"max_reads", "max_waiting_reads", "read_wait", "max_request", "max_answer",
 		"HEADWATER_MAX_STREAMS", "HEADWATER_CONNECTION_AGE", "HEADWATER_DRAIN_DELAY", "HEADWATER_DRAIN_TIME", "HEADWATER_REFLECTION",
-		"max_streams", "connection_age", "drain_delay", "drain_time", "reflection", "HEADWATER_INSECURE_NO_AUTH", "insecure_no_auth",
+		"max_streams", "connection_age", "drain_delay", "drain_time", "reflection", "HEADWATER_INSECURE_NO_AUTH", "insecure_no_auth", "HEADWATER_SLOW_READ", "slow_read", "HEADWATER_READ_CACHE", "read_cache",
 		"HEADWATER_READ_LOG_DIR", "HEADWATER_READ_LOG_BYTES", "HEADWATER_READ_LOG_RETENTION", "read_log_dir", "read_log_bytes", "read_log_retention",
 	} {
 		if !strings.Contains(text, "`"+word+"`") {

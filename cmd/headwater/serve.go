@@ -17,6 +17,7 @@ import (
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/online"
 	"github.com/headwaterhq/headwater/server"
 )
 
@@ -41,6 +42,7 @@ type serveConfig struct {
 	readLogConfig   `yaml:",inline"`
 	resultsConfig   `yaml:",inline"`
 	callsConfig     `yaml:",inline"`
+	watchConfig     `yaml:",inline"`
 	sourceConfig    `yaml:",inline"`
 }
 
@@ -56,7 +58,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
 				"listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
-				"max_streams, connection_age, drain_delay, drain_time, reflection, insecure_no_auth and source_databases", file, err)
+				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -77,6 +79,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 	c.readLogConfig.readEnvironment()
 	c.resultsConfig.readEnvironment()
 	c.callsConfig.readEnvironment()
+	c.watchConfig.readEnvironment()
 	c.sourceConfig.readEnvironment()
 	return c, nil
 }
@@ -148,6 +151,9 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_DRAIN_DELAY       drain_delay        how long a server that is to end goes on taking calls after its health says that it
                                                  does not serve (default 1s)
   HEADWATER_DRAIN_TIME        drain_time         how long calls and runs may take to end after that (default 10s)
+  HEADWATER_SLOW_READ         slow_read          from how long on an online read is logged, with its id and where the time went, and so is
+                                                 each that fails (default: none)
+  HEADWATER_READ_CACHE        read_cache         memory for rows of views that declare a cache (default 64MB)
   HEADWATER_REFLECTION        reflection         off: callers cannot ask what methods there are (default on)
   HEADWATER_INSECURE_NO_AUTH  insecure_no_auth   on: nobody is asked who calls. Everybody may read, change and erase everything, and
                                                  no call is recorded in the audit log (default off)
@@ -178,7 +184,7 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
-		"connection_age, drain_delay, drain_time, reflection, insecure_no_auth, source_databases")
+		"connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, source_databases")
 	cmd.Flags().BoolVar(&open, "insecure-no-auth", false, "ask nobody who calls: whoever reaches the address may do everything, and no call is recorded")
 	return cmd
 }
@@ -208,7 +214,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
 		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	}
-	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config)); err != nil {
+	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config), c.watchConfig.apply(&config)); err != nil {
 		return err
 	}
 	if err := c.readLogConfig.apply(&config); err != nil {
@@ -224,6 +230,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	}
 	defer listener.Close()
 	log := slog.New(slog.NewJSONHandler(a.err, nil))
+	online.LogTo(log)
 	setMemory(log)
 	var scrapes net.Listener
 	if c.MetricsListen != "" {
