@@ -105,10 +105,11 @@ var decimalText = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
 // parseDecimal reads what decimal() is given.
 func parseDecimal(s string) ref.Val {
 	whole, fraction, _ := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	whole = strings.TrimLeft(whole, "0")
 	if !decimalText.MatchString(s) || len(whole)+len(fraction) > feature.MaxPrecision {
 		return types.NewErr("found %.60q, expected a decimal of at most %d digits, such as 12.50", s, feature.MaxPrecision)
 	}
-	n, _ := new(big.Int).SetString(whole+fraction, 10)
+	n, _ := new(big.Int).SetString("0"+whole+fraction, 10)
 	if s[0] == '-' {
 		n.Neg(n)
 	}

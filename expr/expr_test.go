@@ -222,6 +222,7 @@ func TestTypesWithParameters(t *testing.T) {
 		{"v.d == decimal('-12.5')", tBool, feature.Bool(true)},
 		{"v.d >= decimal('-12.49')", tBool, feature.Bool(false)},
 		{"w.d > decimal('0.00000000000000000000000000000000001')", tBool, feature.Bool(true)},
+		{"string(decimal('0." + strings.Repeat("9", 38) + "'))", tText, feature.String("0." + strings.Repeat("9", 38))},
 		{"string(decimal('-0.05'))", tText, feature.String("-0.05")},
 		{"v.d in [decimal('1'), decimal('-12.500')]", tBool, feature.Bool(true)},
 		{"decimal(string(v.l[0]) + 'x') == v.d", tBool, failure},
