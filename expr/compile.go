@@ -58,6 +58,7 @@ func Compile(v *feature.View, features func(view string) ([]feature.Column, bool
 }
 
 type compilation struct {
+	language *language
 	scope    *scope
 	ast      *ast.AST
 	problems []feature.Problem
@@ -73,25 +74,15 @@ type compilation struct {
 
 // compile returns no Expression when there are problems, or when it names features of views that are not known.
 func compile(text string, s *scope, result feature.Type) (*Expression, []feature.Problem) {
-	c := &compilation{scope: s, variables: map[string]bool{}}
-	parsed, issues := base.Parse(text)
-	if c.issues(issues); len(c.problems) > 0 {
+	c := newCompilation(&expressions, s)
+	parsed := c.parse(text)
+	if parsed == nil {
 		return nil, c.problems
 	}
-	c.ast = parsed.NativeRep()
-	if c.names(); len(c.problems) > 0 || c.unknown {
+	env, checked := c.check(parsed)
+	if checked == nil {
 		return nil, c.problems
 	}
-	env, err := environment(c.reads, c.types)
-	if err != nil {
-		c.add(1, 1, "cannot be checked: %v", err)
-		return nil, c.problems
-	}
-	checked, issues := env.Check(parsed)
-	if c.issues(issues); len(c.problems) > 0 {
-		return nil, c.problems
-	}
-	c.ast = checked.NativeRep()
 	c.checked(checked.OutputType(), result)
 	if len(c.problems) > 0 {
 		return nil, c.problems
@@ -122,6 +113,38 @@ func compile(text string, s *scope, result feature.Type) (*Expression, []feature
 	return x, nil
 }
 
+func newCompilation(l *language, s *scope) *compilation {
+	return &compilation{language: l, scope: s, variables: map[string]bool{}}
+}
+
+// parse gives nothing when there are problems, or when features of views that are not known are named.
+func (c *compilation) parse(text string) *cel.Ast {
+	parsed, issues := c.language.env.Parse(text)
+	if c.issues(issues); len(c.problems) > 0 {
+		return nil
+	}
+	c.ast = parsed.NativeRep()
+	if c.names(); len(c.problems) > 0 || c.unknown {
+		return nil
+	}
+	return parsed
+}
+
+// check gives nothing when there are problems.
+func (c *compilation) check(parsed *cel.Ast) (*cel.Env, *cel.Ast) {
+	env, err := c.language.with(c.reads, c.types)
+	if err != nil {
+		c.add(1, 1, "cannot be checked: %v", err)
+		return nil, nil
+	}
+	checked, issues := env.Check(parsed)
+	if c.issues(issues); len(c.problems) > 0 {
+		return nil, nil
+	}
+	c.ast = checked.NativeRep()
+	return env, checked
+}
+
 func costText(n uint64) string {
 	if n > 1_000_000_000 {
 		return "more than 1000000000"
@@ -150,7 +173,7 @@ func (c *compilation) issues(issues *cel.Issues) {
 			line, column = e.Location.Line(), max(e.Location.Column(), 0)+1
 		}
 		if len(c.problems) < maxIssues {
-			c.add(line, column, "%s", issueText(e))
+			c.add(line, column, "%s", c.language.issueText(e))
 		}
 	}
 }
@@ -160,23 +183,23 @@ var (
 	referenceIssue = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
 )
 
-func issueText(e *common.Error) string {
+func (l *language) issueText(e *common.Error) string {
 	message := e.Message
 	if m := overloadIssue.FindStringSubmatch(message); m != nil {
 		return overloadText(m[1], m[2])
 	}
 	if m := referenceIssue.FindStringSubmatch(message); m != nil {
-		return unknownFunction(m[1])
+		return l.unknown(m[1])
 	}
 	if rest, ok := strings.CutPrefix(message, "Syntax error: "); ok {
 		return "found what is no CEL: " + rest
 	}
 	if strings.Contains(message, "recursion") || strings.Contains(message, "depth") || strings.Contains(message, "node") {
-		return fmt.Sprintf("found an expression that is too deep or too long (%s), expected at most %d levels and %d operations; "+
-			"make several features of it", message, maxDepth, maxNodes)
+		return fmt.Sprintf("found an expression that is too deep or too long (%s), expected at most %d levels and %d operations; %s",
+			message, l.depth, l.nodes, l.smaller)
 	}
 	if strings.Contains(message, "size exceeds limit") {
-		return fmt.Sprintf("found an expression of more than %d characters, expected less", maxText)
+		return fmt.Sprintf("found an expression of more than %d characters, expected less", l.text)
 	}
 	return "found CEL that cannot be: " + words.Replace(message)
 }
@@ -287,8 +310,12 @@ func (c *compilation) call(e ast.Expr, factory ast.ExprFactory, visit func(ast.E
 			visit(t)
 		}
 	}
-	if !callable(name) {
-		c.at(e.ID(), "%s", unknownFunction(name))
+	if !c.language.callable(name) {
+		c.at(e.ID(), "%s", c.language.unknown(name))
+		if c.scope.principal {
+			// What macros would bind, which a filter does not have, is in the arguments.
+			return
+		}
 	}
 	if (name == "_==_" || name == "_!=_") && len(args) == 2 {
 		if other := comparedToNull(args); other != nil {
@@ -364,6 +391,8 @@ func (c *compilation) loneName(e ast.Expr, name string) {
 	switch {
 	case name == rowName && c.scope.rows != "":
 		c.at(e.ID(), "found row alone, expected row.COLUMN")
+	case name == principalName && c.scope.principal:
+		c.at(e.ID(), "found principal alone, expected principal.name, principal.roles or principal.ATTRIBUTE")
 	case name == requestName && c.scope.rows == "":
 		c.at(e.ID(), "found request alone, expected request.NAME: %s", c.inputList())
 	case c.scope.view(name) != nil:
@@ -371,7 +400,7 @@ func (c *compilation) loneName(e ast.Expr, name string) {
 	default:
 		message := fmt.Sprintf("found the name %s, expected request.NAME or VIEW.FEATURE", name)
 		if c.scope.rows != "" {
-			message = fmt.Sprintf("found the name %s, expected %s.COLUMN", name, rowName)
+			message = fmt.Sprintf("found the name %s, expected %s", name, c.scope.rowNames())
 		}
 		if findColumn(c.scope.inputs, name) != nil {
 			message += "; did you mean request." + name + "?"

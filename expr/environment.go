@@ -36,6 +36,16 @@ type scope struct {
 	// rows is set where the expression is about the columns of a row, which stand as the features of a view called row: it says
 	// what the expression does for which rows.
 	rows string
+	// principal is set where the attributes of who asks can be named beside the columns of a row.
+	principal bool
+}
+
+// rowNames is what can be named where the expression is about the columns of a row.
+func (s *scope) rowNames() string {
+	if s.principal {
+		return rowName + ".COLUMN or " + principalName + ".ATTRIBUTE"
+	}
+	return rowName + ".COLUMN"
 }
 
 type scopeView struct {
@@ -104,11 +114,29 @@ var base = func() *cel.Env {
 	return env
 }()
 
-// environment is base with the names of a scope, of which those that reads has are declared.
-func environment(reads []Ref, typeOf []feature.Type) (*cel.Env, error) {
+// language is what may be written. Expressions, of features and about rows, have one, and row filters another.
+type language struct {
+	env *cel.Env
+	// text, nodes and depth are the limits of env.
+	text, nodes, depth int
+	// smaller says what to do about what is beyond them.
+	smaller string
+	// callable reports whether a function, by the name that parsing gives it, may be called, and unknown is what to say of one
+	// that may not.
+	callable func(name string) bool
+	unknown  func(name string) string
+}
+
+var expressions = language{
+	env: base, text: maxText, nodes: maxNodes, depth: maxDepth, smaller: "make several features of it",
+	callable: callable, unknown: unknownFunction,
+}
+
+// with is the language's environment with the names that reads has, and the time of the read, declared.
+func (l *language) with(reads []Ref, typeOf []feature.Type) (*cel.Env, error) {
 	options := []cel.EnvOption{cel.Variable(requestName+"."+timeName, cel.TimestampType)}
 	for i, r := range reads {
 		options = append(options, cel.Variable(r.String(), celType(typeOf[i])))
 	}
-	return base.Extend(options...)
+	return l.env.Extend(options...)
 }

@@ -58,8 +58,11 @@ func (r *Row) IsTrue(values []feature.Value) (bool, error) {
 
 // rowReference resolves row.COLUMN.
 func (c *compilation) rowReference(owner ast.Expr, of, name string) (string, bool) {
+	if of == principalName && c.scope.principal {
+		return c.read(Ref{View: principalName, Name: name}, attributeType(name)), true
+	}
 	if of != rowName {
-		c.at(owner.ID(), "found the name %s, expected %s.COLUMN%s", of, rowName, suggestion(name, columnNames(c.scope.views[0].features), rowName+"."))
+		c.at(owner.ID(), "found the name %s, expected %s%s", of, c.scope.rowNames(), suggestion(name, columnNames(c.scope.views[0].features), rowName+"."))
 		return "", false
 	}
 	columns := c.scope.views[0].features
