@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/grpcflow"
 )
 
 const (
@@ -57,7 +58,7 @@ func (o Options) dial() []grpc.DialOption {
 	if transport == nil {
 		transport = insecure.NewCredentials()
 	}
-	list := []grpc.DialOption{
+	list := append(grpcflow.Client(),
 		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent(cmp.Or(o.UserAgent, "headwater-go")),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(cmp.Or(o.MaxAnswer, defaultMaxAnswer))),
@@ -68,7 +69,7 @@ func (o Options) dial() []grpc.DialOption {
 			Backoff:           backoff.Config{BaseDelay: firstReconnect, Multiplier: 1.6, Jitter: 0.2, MaxDelay: mostReconnect},
 			MinConnectTimeout: connectTimeout,
 		}),
-	}
+	)
 	if o.KeepAlive >= 0 {
 		list = append(list, grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time: max(cmp.Or(o.KeepAlive, defaultKeepAlive), minKeepAlive), Timeout: keepAliveTimeout,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/grpccodec"
+	"github.com/headwaterhq/headwater/internal/grpcflow"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
@@ -314,8 +316,9 @@ func (s *Server) serve() error {
 	if err != nil {
 		return err
 	}
-	s.grpc = grpc.NewServer(append(append(s.guard.Options(), limits.options()...), grpc.ForceServerCodecV2(grpccodec.New()),
-		grpc.WriteBufferSize(writeBuffer), grpc.NumStreamWorkers(streamWorkers))...)
+	s.grpc = grpc.NewServer(slices.Concat(s.guard.Options(), limits.options(), grpcflow.Server(), []grpc.ServerOption{
+		grpc.ForceServerCodecV2(grpccodec.New()), grpc.WriteBufferSize(writeBuffer), grpc.NumStreamWorkers(streamWorkers),
+	})...)
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
 		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
 	})

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/grpcflow"
 )
 
 // rawCodec passes messages on as the bytes that they are on the wire.
@@ -124,10 +125,10 @@ func (a *grpcAsker) check(entities []int) error {
 	return checkAnswer(answer, entities)
 }
 
-// dial connects to a server as often as callers are to be spread over.
+// dial connects to a server as often as callers are to be spread over, with the windows that the product's client has.
 func dial(address string, connections int) (all connectionsOf, err error) {
 	for range connections {
-		c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		c, err := grpc.NewClient(address, append(grpcflow.Client(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 		if err != nil {
 			return all, errors.Join(err, all.close())
 		}

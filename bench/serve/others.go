@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/headwaterhq/headwater/bench/servers"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/grpcflow"
 )
 
 // The servers that the product's is compared with are this program, started again: -as says which.
@@ -53,7 +55,7 @@ func (b *bench) answers() string { return filepath.Join(b.servers.Folder, "answe
 
 // transport are the options that the product's gRPC server has and that are not of what it does.
 func transport(more ...grpc.ServerOption) []grpc.ServerOption {
-	return append(more, grpc.WriteBufferSize(128<<10), grpc.NumStreamWorkers(128))
+	return slices.Concat(more, grpcflow.Server(), []grpc.ServerOption{grpc.WriteBufferSize(128 << 10), grpc.NumStreamWorkers(128)})
 }
 
 // serveOther is what such a process does until it is told to end.
