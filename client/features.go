@@ -76,37 +76,37 @@ func kindName(t feature.Type) string {
 	return t.String()
 }
 
-// Float64 is Value of a float64: 0 for NULL, which the status tells from a value.
+// Float64 is Value of a float64: 0 for NULL, which the status tells from a value, and where that is STALE or MASKED Value does.
 func (f *Features) Float64(name string, entity int) (float64, headwaterv1.ValueStatus, error) {
 	return typed(f, name, entity, feature.TypeFloat64, feature.Value.Float64)
 }
 
-// Int64 is Value of an int64: 0 for NULL, which the status tells from a value.
+// Int64 is Value of an int64: 0 for NULL, which the status tells from a value, and where that is STALE or MASKED Value does.
 func (f *Features) Int64(name string, entity int) (int64, headwaterv1.ValueStatus, error) {
 	return typed(f, name, entity, feature.TypeInt64, feature.Value.Int64)
 }
 
-// Bool is Value of a bool: false for NULL, which the status tells from a value.
+// Bool is Value of a bool: false for NULL, which the status tells from a value, and where that is STALE or MASKED Value does.
 func (f *Features) Bool(name string, entity int) (bool, headwaterv1.ValueStatus, error) {
 	return typed(f, name, entity, feature.TypeBool, feature.Value.Bool)
 }
 
-// String is Value of a string: empty for NULL, which the status tells from a value.
+// String is Value of a string: empty for NULL, which the status tells from a value, and where that is STALE or MASKED Value does.
 func (f *Features) String(name string, entity int) (string, headwaterv1.ValueStatus, error) {
 	return typed(f, name, entity, feature.TypeString, feature.Value.Str)
 }
 
-// Timestamp is Value of a timestamp, in UTC: the zero time for NULL, which the status tells from a value.
+// Timestamp is Value of a timestamp, in UTC: the zero time for NULL, which the status tells from a value, and where that is STALE or MASKED Value does.
 func (f *Features) Timestamp(name string, entity int) (time.Time, headwaterv1.ValueStatus, error) {
 	return typed(f, name, entity, feature.TypeTimestamp, func(v feature.Value) time.Time { return v.Timestamp().Time() })
 }
 
-// Bytes is Value of bytes: nil for NULL, which the status tells from a value.
+// Bytes is Value of bytes: nil for NULL, which the status tells from a value, and where that is STALE or MASKED Value does.
 func (f *Features) Bytes(name string, entity int) ([]byte, headwaterv1.ValueStatus, error) {
 	return typed(f, name, entity, feature.TypeBytes, func(v feature.Value) []byte { return []byte(v.Str()) })
 }
 
-// Vector is Value of a vector: nil for NULL, which the status tells from a value.
+// Vector is Value of a vector: nil for NULL, which the status tells from a value, and where that is STALE or MASKED Value does.
 func (f *Features) Vector(name string, entity int) ([]float32, headwaterv1.ValueStatus, error) {
 	return typed(f, name, entity, feature.TypeVector, func(v feature.Value) []float32 { return v.AppendFloats(nil) })
 }

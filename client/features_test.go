@@ -64,6 +64,13 @@ func TestFeaturesAreTyped(t *testing.T) {
 		t.Errorf("found %v, %s, %v, expected no vector", floats, status, err)
 	}
 	wantValue(t, true, int64(6), headwaterv1.ValueStatus_VALUE_STATUS_STALE)(f.Int64("same", 1))
+	// A value that is stale and one that is NULL and stale are told apart.
+	same.Values.Int64S, same.Values.Nulls = []int64{0, 0}, []uint32{1}
+	for entity, null := range []bool{false, true} {
+		if v, status, err := f.Value("same", entity); err != nil || v.IsNull() != null || status != headwaterv1.ValueStatus_VALUE_STATUS_STALE {
+			t.Errorf("found %s %s, %v of entity %d", v.Text(), status, err, entity)
+		}
+	}
 
 	for name, c := range map[string]struct {
 		read    func() error

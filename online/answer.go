@@ -30,7 +30,11 @@ func (l *Lookup) AppendVector(dst []byte, i int, c *read.Column) ([]byte, bool) 
 		statuses = l.statuses
 	}
 	dst, common := frame.Begin(dst, statuses, byte(all.status))
-	return frame.End(packer.appendValues(dst, frame), common), true
+	dst = frame.End(packer.appendValues(dst, frame), common)
+	if all.status == read.Stale && !whole {
+		dst = wire.AppendNulls(dst, packer.nulls())
+	}
+	return dst, true
 }
 
 // packer packs one column.
@@ -64,6 +68,16 @@ func (p *packer) appendStatuses(dst []byte) []byte {
 		dst = append(dst, byte(status))
 	}
 	return dst
+}
+
+// nulls are the rows that are NULL without a status that says so: those of winners that are stale.
+func (p *packer) nulls() (nulls []uint32) {
+	for i, k := range p.rows {
+		if row := p.judged[k].row; row != "" && p.layout.null(row, p.slot) {
+			nulls = append(nulls, uint32(i))
+		}
+	}
+	return nulls
 }
 
 func (p *packer) appendValues(dst []byte, frame *wire.VectorFrame) []byte {

@@ -276,6 +276,7 @@ func blankVector(v *headwaterv1.ValueVector, rows []int32, n int) error {
 	if err != nil {
 		return err
 	}
+	v.Nulls = slices.DeleteFunc(v.Nulls, func(i uint32) bool { return slices.Contains(rows, int32(i)) })
 	zero := wire.NewVector(t, 1)
 	for _, i := range rows {
 		v.Status[i] = headwaterv1.ValueStatus_VALUE_STATUS_UNSPECIFIED

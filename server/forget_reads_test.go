@@ -206,7 +206,7 @@ func TestForgetLoggedReads(t *testing.T) {
 	}
 }
 
-// A NULL that is STALE is sent as the type's zero. A verified read takes it for one, and nothing else.
+// A NULL that is STALE is one in a verified read too, and nothing else is.
 func TestAVerifiedReadKnowsAStaleNull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
@@ -215,9 +215,10 @@ func TestAVerifiedReadKnowsAStaleNull(t *testing.T) {
 	// The only booking there is older than the window.
 	r := w.loggedRead(w.read("takers", "origin", "JFK").GetReadId()).GetRead()
 	values := r.GetFeatures()[0].GetValues()
-	verify := func(value float64) *headwaterv1.VerifyReadResponse {
+	verify := func(value float64, nulls ...uint32) *headwaterv1.VerifyReadResponse {
 		t.Helper()
 		values.Status, values.Float64S = []headwaterv1.ValueStatus{headwaterv1.ValueStatus_VALUE_STATUS_STALE}, []float64{value}
+		values.Nulls = nulls
 		w.keepAgain(r)
 		v, err := w.reads().VerifyRead(w.admin, &headwaterv1.VerifyReadRequest{ReadId: r.GetReadId()})
 		if err != nil {
@@ -225,7 +226,10 @@ func TestAVerifiedReadKnowsAStaleNull(t *testing.T) {
 		}
 		return v
 	}
-	if v := verify(0); v.GetMatching() != 1 {
+	if v := verify(0, 0); v.GetMatching() != 1 {
+		t.Errorf("found %v", v)
+	}
+	if v := verify(0); v.GetDifferent() != 1 || v.GetDifferences()[0].GetServed() != "0 STALE" {
 		t.Errorf("found %v", v)
 	}
 	if v := verify(5); v.GetDifferent() != 1 || v.GetDifferences()[0].GetServed() != "5 STALE" || v.GetDifferences()[0].GetRecomputed() != "NULL" {

@@ -404,11 +404,7 @@ func (v *readCheck) compare(reads *readlog.Log) (*headwaterv1.VerifyReadResponse
 func (v *readCheck) judge(resp *headwaterv1.VerifyReadResponse, column *read.Column, row int, served feature.Value, status read.Status, found feature.Value, foundStatus read.Status) {
 	// Whether a window was computed in time is not kept, and what was unavailable is known by now.
 	same := foundStatus == status || status == read.Stale && (foundStatus == read.Present || foundStatus == read.Null)
-	sent := found
-	if status == read.Stale {
-		sent = asStale(column.Type, found)
-	}
-	same = same && slices.Equal(served.AppendCanonical(nil), sent.AppendCanonical(nil))
+	same = same && slices.Equal(served.AppendCanonical(nil), found.AppendCanonical(nil))
 	lag := v.lagOf(column, row)
 	d := &headwaterv1.ReadDifference{Served: valueText(served, status), Recomputed: valueText(found, foundStatus)}
 	if column.View != read.Computed {
@@ -427,19 +423,6 @@ func (v *readCheck) judge(resp *headwaterv1.VerifyReadResponse, column *read.Col
 		d.Why = "the history has another value at the position and time of the read, and at none near to them this one"
 		v.tell(resp, column, row, headwaterv1.ReadVerdict_READ_VERDICT_MISMATCH, d)
 	}
-}
-
-// asStale is how a value comes out of an answer in which it was STALE: a NULL as the type's zero, for only the status NULL tells it.
-func asStale(t feature.Type, value feature.Value) feature.Value {
-	if !value.IsNull() {
-		return value
-	}
-	v := wire.NewVector(t, 1)
-	v.Status[0] = headwaterv1.ValueStatus_VALUE_STATUS_STALE
-	if zero, err := wire.FromVector(v, 0); err == nil {
-		return zero
-	}
-	return value
 }
 
 func valueText(v feature.Value, s read.Status) string {

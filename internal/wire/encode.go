@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
 // Answers to online reads are written as bytes at once: messages of them would cost more than all else of a read. What is
@@ -27,6 +28,7 @@ const (
 	fieldVectors     = 11
 	fieldTypeName    = 12
 	fieldStatusOfAll = 13
+	fieldNulls       = 14
 )
 
 // OpenField begins a field whose value has a length, which is about size. CloseField ends it: at is what OpenField returned.
@@ -135,20 +137,37 @@ func IsPacked(t feature.Type) bool {
 }
 
 // AppendVector appends the ValueVector of n values: value gives each of them, which is of the frame's type or NULL. statuses
-// are as for Begin.
+// has the number of ValueStatus of each.
 func (f *VectorFrame) AppendVector(dst []byte, n int, statuses []byte, value func(i int) feature.Value) []byte {
 	dst, common := f.Begin(dst, statuses, 0)
 	at, packed := 0, IsPacked(f.Type)
 	if packed {
 		dst, at = OpenField(dst, ValuesField(f.Type), 8*n)
 	}
+	var nulls []uint32
 	for i := range n {
-		dst = f.AppendEntry(dst, value(i))
+		v := value(i)
+		if v.IsNull() && HasValue(headwaterv1.ValueStatus(statuses[i])) {
+			nulls = append(nulls, uint32(i))
+		}
+		dst = f.AppendEntry(dst, v)
 	}
 	if packed {
 		dst = CloseField(dst, at)
 	}
-	return f.End(dst, common)
+	return AppendNulls(f.End(dst, common), nulls)
+}
+
+// AppendNulls appends, behind all else, which values are NULL although their status does not say so.
+func AppendNulls(dst []byte, nulls []uint32) []byte {
+	if len(nulls) == 0 {
+		return dst
+	}
+	dst, at := OpenField(dst, fieldNulls, len(nulls))
+	for _, i := range nulls {
+		dst = protowire.AppendVarint(dst, uint64(i))
+	}
+	return CloseField(dst, at)
 }
 
 // AppendEntry appends the entry of one value, of the frame's type or NULL: within the values' field where they are packed, else

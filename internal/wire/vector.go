@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -40,8 +41,11 @@ func NewVector(t feature.Type, n int) *headwaterv1.ValueVector {
 	return out
 }
 
-// SetVector sets the i-th value of what NewVector made for the value's type. NULL leaves it as it is.
+// SetVector sets the i-th value of what NewVector made for the value's type, in the order of their numbers, once its status is set.
 func SetVector(out *headwaterv1.ValueVector, i int, v feature.Value) {
+	if v.IsNull() && HasValue(out.Status[i]) {
+		out.Nulls = append(out.Nulls, uint32(i))
+	}
 	switch v.Type().Kind() {
 	case feature.TypeBool:
 		out.Bools[i] = v.Bool()
@@ -77,7 +81,7 @@ func VectorType(v *headwaterv1.ValueVector) (feature.Type, error) {
 	return t, nil
 }
 
-// HasValue reports whether a value of the status may be something else than the type's zero.
+// HasValue reports whether there is a value where the status is s, unless it is among the vector's nulls.
 func HasValue(s headwaterv1.ValueStatus) bool {
 	switch s {
 	case headwaterv1.ValueStatus_VALUE_STATUS_PRESENT, headwaterv1.ValueStatus_VALUE_STATUS_DEFAULT,
@@ -117,6 +121,9 @@ func FromVector(v *headwaterv1.ValueVector, i int) (feature.Value, error) {
 	t, err := VectorType(v)
 	if err != nil || !HasValue(StatusAt(v, i)) {
 		return feature.Null(), err
+	}
+	if _, null := slices.BinarySearch(v.GetNulls(), uint32(i)); null {
+		return feature.Null(), nil
 	}
 	switch n := t.Dimension(); t.Kind() {
 	case feature.TypeBool:

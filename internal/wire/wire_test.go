@@ -43,8 +43,10 @@ func TestVectorsRoundTrip(t *testing.T) {
 		values := rapid.SliceOfN(anyvalue.OrNull(typ), 1, 5).Draw(t, "values")
 		out := NewVector(typ, len(values))
 		for i, v := range values {
-			out.Status[i] = headwaterv1.ValueStatus_VALUE_STATUS_PRESENT
-			if v.IsNull() {
+			status := rapid.SampledFrom([]headwaterv1.ValueStatus{
+				headwaterv1.ValueStatus_VALUE_STATUS_PRESENT, headwaterv1.ValueStatus_VALUE_STATUS_STALE, headwaterv1.ValueStatus_VALUE_STATUS_MASKED,
+			}).Draw(t, "status")
+			if out.Status[i] = status; v.IsNull() && status == headwaterv1.ValueStatus_VALUE_STATUS_PRESENT {
 				out.Status[i] = headwaterv1.ValueStatus_VALUE_STATUS_NULL
 			}
 			SetVector(out, i, v)

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 import headwater
+from headwater import _online
 from headwater.errors import InvalidArgumentError
+from headwater.v1 import value_pb2
 
 SERVICE = "delay_model_v1"
 ENTITIES = [
@@ -126,3 +128,10 @@ def test_browsing(client: headwater.Client) -> None:
     assert list(frame["view"].unique()) == ["airport_delays", "asked", "offer", "route_delays"]
     assert "<td>offer@1.prices</td><td>list(decimal(12, 2))</td>" in features._repr_html_()
     assert client.features("route_delays@1") == client.features("route_delays")
+
+
+def test_a_stale_null_is_none() -> None:
+    stale = value_pb2.ValueVector(
+        type=value_pb2.VALUE_TYPE_INT64, status_of_all=value_pb2.VALUE_STATUS_STALE, int64s=[0, 0], nulls=[1]
+    )
+    assert _online._array(stale, "flights").to_pylist() == [0, None]

@@ -469,7 +469,7 @@ func (x *VectorValue) GetValues() []float32 {
 }
 
 // Many values of one type, with a status each. Exactly one of the typed lists has an entry for each value (for vectors as many
-// as they are long); where the status is neither PRESENT, DEFAULT nor STALE its entry is the type's zero.
+// as they are long); where the status is neither PRESENT, DEFAULT, STALE nor MASKED there is no value, and its entry is the type's zero.
 type ValueVector struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Type  ValueType              `protobuf:"varint,1,opt,name=type,proto3,enum=headwater.v1.ValueType" json:"type,omitempty"`
@@ -490,7 +490,10 @@ type ValueVector struct {
 	// The type as definitions write it, with what `type` leaves open: `decimal(12, 2)`, `list(int64)`, `vector(128)`.
 	TypeName string `protobuf:"bytes,12,opt,name=type_name,json=typeName,proto3" json:"type_name,omitempty"`
 	// The status of all values, where they have one in common.
-	StatusOfAll   ValueStatus `protobuf:"varint,13,opt,name=status_of_all,json=statusOfAll,proto3,enum=headwater.v1.ValueStatus" json:"status_of_all,omitempty"`
+	StatusOfAll ValueStatus `protobuf:"varint,13,opt,name=status_of_all,json=statusOfAll,proto3,enum=headwater.v1.ValueStatus" json:"status_of_all,omitempty"`
+	// Which values, from 0 on and ascending, are NULL although their status does not say so: of those that are STALE or MASKED.
+	// Their entries are the type's zero.
+	Nulls         []uint32 `protobuf:"varint,14,rep,packed,name=nulls,proto3" json:"nulls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -616,6 +619,13 @@ func (x *ValueVector) GetStatusOfAll() ValueStatus {
 	return ValueStatus_VALUE_STATUS_UNSPECIFIED
 }
 
+func (x *ValueVector) GetNulls() []uint32 {
+	if x != nil {
+		return x.Nulls
+	}
+	return nil
+}
+
 var File_headwater_v1_value_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_value_proto_rawDesc = "" +
@@ -639,7 +649,7 @@ const file_headwater_v1_value_proto_rawDesc = "" +
 	"\tListValue\x12+\n" +
 	"\x06values\x18\x01 \x03(\v2\x13.headwater.v1.ValueR\x06values\"%\n" +
 	"\vVectorValue\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\x02R\x06values\"\xd5\x03\n" +
+	"\x06values\x18\x01 \x03(\x02R\x06values\"\xeb\x03\n" +
 	"\vValueVector\x12+\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x17.headwater.v1.ValueTypeR\x04type\x121\n" +
 	"\x06status\x18\x02 \x03(\x0e2\x19.headwater.v1.ValueStatusR\x06status\x12\x14\n" +
@@ -656,7 +666,8 @@ const file_headwater_v1_value_proto_rawDesc = "" +
 	" \x03(\v2\x17.headwater.v1.ListValueR\x05lists\x12\x18\n" +
 	"\avectors\x18\v \x03(\x02R\avectors\x12\x1b\n" +
 	"\ttype_name\x18\f \x01(\tR\btypeName\x12=\n" +
-	"\rstatus_of_all\x18\r \x01(\x0e2\x19.headwater.v1.ValueStatusR\vstatusOfAll*\xf5\x01\n" +
+	"\rstatus_of_all\x18\r \x01(\x0e2\x19.headwater.v1.ValueStatusR\vstatusOfAll\x12\x14\n" +
+	"\x05nulls\x18\x0e \x03(\rR\x05nulls*\xf5\x01\n" +
 	"\tValueType\x12\x1a\n" +
 	"\x16VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVALUE_TYPE_BOOL\x10\x01\x12\x14\n" +

@@ -181,6 +181,8 @@ def _array(v: value_pb2.ValueVector, name: str) -> pa.Array:
             "take a newer one"
         )
     there = [s in _WITH_VALUE for s in _statuses(v)]
+    for i in v.nulls:
+        there[i] = False
     n = len(there)
     types = pa.types
     values: Any

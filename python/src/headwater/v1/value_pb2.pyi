@@ -95,7 +95,7 @@ class VectorValue(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class ValueVector(_message.Message):
-    __slots__ = ("type", "status", "bools", "int64s", "float64s", "strings", "timestamps", "decimals", "bytes_values", "lists", "vectors", "type_name", "status_of_all")
+    __slots__ = ("type", "status", "bools", "int64s", "float64s", "strings", "timestamps", "decimals", "bytes_values", "lists", "vectors", "type_name", "status_of_all", "nulls")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     BOOLS_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +109,7 @@ class ValueVector(_message.Message):
     VECTORS_FIELD_NUMBER: _ClassVar[int]
     TYPE_NAME_FIELD_NUMBER: _ClassVar[int]
     STATUS_OF_ALL_FIELD_NUMBER: _ClassVar[int]
+    NULLS_FIELD_NUMBER: _ClassVar[int]
     type: ValueType
     status: _containers.RepeatedScalarFieldContainer[ValueStatus]
     bools: _containers.RepeatedScalarFieldContainer[bool]
@@ -122,4 +123,5 @@ class ValueVector(_message.Message):
     vectors: _containers.RepeatedScalarFieldContainer[float]
     type_name: str
     status_of_all: ValueStatus
-    def __init__(self, type: _Optional[_Union[ValueType, str]] = ..., status: _Optional[_Iterable[_Union[ValueStatus, str]]] = ..., bools: _Optional[_Iterable[bool]] = ..., int64s: _Optional[_Iterable[int]] = ..., float64s: _Optional[_Iterable[float]] = ..., strings: _Optional[_Iterable[str]] = ..., timestamps: _Optional[_Iterable[int]] = ..., decimals: _Optional[_Iterable[str]] = ..., bytes_values: _Optional[_Iterable[bytes]] = ..., lists: _Optional[_Iterable[_Union[ListValue, _Mapping]]] = ..., vectors: _Optional[_Iterable[float]] = ..., type_name: _Optional[str] = ..., status_of_all: _Optional[_Union[ValueStatus, str]] = ...) -> None: ...
+    nulls: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, type: _Optional[_Union[ValueType, str]] = ..., status: _Optional[_Iterable[_Union[ValueStatus, str]]] = ..., bools: _Optional[_Iterable[bool]] = ..., int64s: _Optional[_Iterable[int]] = ..., float64s: _Optional[_Iterable[float]] = ..., strings: _Optional[_Iterable[str]] = ..., timestamps: _Optional[_Iterable[int]] = ..., decimals: _Optional[_Iterable[str]] = ..., bytes_values: _Optional[_Iterable[bytes]] = ..., lists: _Optional[_Iterable[_Union[ListValue, _Mapping]]] = ..., vectors: _Optional[_Iterable[float]] = ..., type_name: _Optional[str] = ..., status_of_all: _Optional[_Union[ValueStatus, str]] = ..., nulls: _Optional[_Iterable[int]] = ...) -> None: ...
