@@ -106,30 +106,12 @@ func sourceRelation(src *feature.SourceVersion) analysis.Relation {
 	}
 	if src.Column(availableAtColumn) == nil {
 		r.Columns = append(r.Columns, availableAtColumn)
-		r.Derived = append(r.Derived, analysis.Derivation{From: arrivalColumns(src), Column: availableAtColumn})
+		r.Derived = append(r.Derived, analysis.Derivation{From: src.ArrivalColumns(), Column: availableAtColumn})
 		if src.ArrivalColumn != "" {
 			r.Derived = append(r.Derived, analysis.Derivation{From: []string{availableAtColumn}, Column: src.ArrivalColumn})
 		}
 	}
 	return r
-}
-
-// arrivalColumns are the columns of a row that decide when it could be known.
-func arrivalColumns(src *feature.SourceVersion) []string {
-	switch {
-	case src.ArrivalColumn != "":
-		return []string{src.ArrivalColumn}
-	case src.ArrivalExpression == "":
-		return []string{src.EventTime}
-	}
-	var columns []string
-	expression, _ := feature.ParseExpression(src.ArrivalExpression)
-	for _, t := range expression.Tokens() {
-		if name := strings.Trim(t.Canonical(), `"`); src.Column(name) != nil {
-			columns = append(columns, name)
-		}
-	}
-	return columns
 }
 
 // pinSession makes the rest of the transaction independent of the server's and the role's settings. Postgres's own catalog

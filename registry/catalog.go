@@ -22,6 +22,7 @@ type Catalog struct {
 	roles    history[feature.RoleVersion]
 	policies history[feature.PolicyVersion]
 	viewByID map[int64]*feature.ViewVersion
+	tags     *feature.Tags
 	// ids and applied are by kind, then name, then version - 1.
 	entries map[feature.Kind]map[string][]entry
 	// ends holds the names that are removed or retired.
@@ -38,7 +39,7 @@ type entry struct {
 type history[V any] map[string][]*V
 
 func newCatalog(revision int64) *Catalog {
-	return &Catalog{
+	c := &Catalog{
 		revision: revision,
 		entities: history[feature.EntityVersion]{},
 		sources:  history[feature.SourceVersion]{},
@@ -50,6 +51,8 @@ func newCatalog(revision int64) *Catalog {
 		entries:  map[feature.Kind]map[string][]entry{},
 		ends:     map[nameOf]*End{},
 	}
+	c.tags = feature.NewTags(c.entities.last, c.sources.last, c.views.last)
+	return c
 }
 
 // Revision counts the changes of the registry. 0: nothing was ever applied.
@@ -136,6 +139,9 @@ func (c *Catalog) Services() []*feature.ServiceVersion {
 
 // Roles are the newest versions, as Entities are: the ones in effect.
 func (c *Catalog) Roles() []*feature.RoleVersion { return inUse(c, c.roles, feature.KindRole) }
+
+// Tags are the tags of the catalog's columns.
+func (c *Catalog) Tags() *feature.Tags { return c.tags }
 
 func inUse[V any](c *Catalog, h history[V], kind feature.Kind) []*V {
 	var list []*V

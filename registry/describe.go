@@ -19,6 +19,8 @@ type Definition struct {
 	// ColumnInputs are what each output column of a view is made of; Relation is a node. nil for all else, and for versions
 	// from before it was kept.
 	ColumnInputs []feature.ColumnInput
+	// ColumnTags are the effective tags of the columns of a view or source, in the order of the columns. nil for all else.
+	ColumnTags []NamedTags
 }
 
 // Definition finds a definition by NAME (the newest version) or NAME@VERSION. The error is a NOT_FOUND fault. One that was
@@ -43,6 +45,9 @@ func (c *Catalog) Definition(kind feature.Kind, ref string) (*Definition, error)
 			return nil, err
 		}
 		d.Name, version, d.Definitions.Sources = s.Name, s.Version, []feature.Source{s.Source}
+		for i := range s.Columns {
+			d.tagged(s.Columns[i].Name, c.tags.Source(s, s.Columns[i].Name))
+		}
 	case feature.KindView:
 		v, err := findPast(c.views, kind, ref)
 		if err != nil {
@@ -50,6 +55,9 @@ func (c *Catalog) Definition(kind feature.Kind, ref string) (*Definition, error)
 		}
 		d.Name, version, d.Definitions.Views = v.Name, v.Version, []feature.View{v.View}
 		d.ColumnInputs = columnInputs(v)
+		for _, column := range v.TaggedColumns() {
+			d.tagged(column, c.tags.Column(v, column))
+		}
 	case feature.KindService:
 		s, err := findPast(c.services, kind, ref)
 		if err != nil {
@@ -110,6 +118,18 @@ func (c *Catalog) Diff(kind feature.Kind, before, after string) (a, b *Definitio
 		d.WordsOnly = false
 	}
 	return a, b, d, nil
+}
+
+// NamedTags are the tags of a column.
+type NamedTags struct {
+	Column string
+	Tags   []feature.ColumnTag
+}
+
+func (d *Definition) tagged(column string, tags []feature.ColumnTag) {
+	if len(tags) > 0 {
+		d.ColumnTags = append(d.ColumnTags, NamedTags{column, tags})
+	}
 }
 
 // columnInputs names the relations of a view's analysis as nodes.

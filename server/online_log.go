@@ -78,7 +78,7 @@ type declaredLogs struct {
 	catalog *registry.Catalog
 	// logs are those of service versions that have one.
 	logs map[serviceVersion]declaredLog
-	// What is sensitive in any version: entities are names, features VIEW.FEATURE, inputs VIEW.INPUT.
+	// What is sensitive in any version, by effective tags: entities are names, features VIEW.FEATURE, inputs VIEW.INPUT.
 	entities, features, inputs map[string]bool
 }
 
@@ -94,18 +94,13 @@ func (l *readLogger) declared() *declaredLogs {
 			s.logs[serviceVersion{v.Name, v.Version}] = declaredLog{v.Log, share}
 		}
 	}
-	entity := func(e *feature.EntityVersion) {
-		if e != nil && slices.ContainsFunc(e.JoinKeys, func(k feature.Column) bool { return k.Sensitive() }) {
+	tags := catalog.Tags()
+	for _, v := range catalog.ViewVersions() {
+		if e := v.EntityVersion; e != nil && slices.ContainsFunc(e.JoinKeys, func(k feature.Column) bool { return tags.Sensitive(v, k.Name) }) {
 			s.entities[e.Name] = true
 		}
-	}
-	for _, v := range catalog.ViewVersions() {
-		entity(v.EntityVersion)
-		if newest, err := catalog.Entity(v.Entity); err == nil {
-			entity(newest)
-		}
 		for i := range v.Features {
-			if v.Features[i].Sensitive() {
+			if tags.Sensitive(v, v.Features[i].Name) {
 				s.features[v.Name+"."+v.Features[i].Name] = true
 			}
 		}

@@ -315,6 +315,17 @@ func (s *registryService) GetDefinition(ctx context.Context, req *headwaterv1.Ge
 			Column: in.Column, Kind: headwaterv1.ColumnInputKind(in.Kind), Input: in.Relation, InputColumn: in.InputColumn,
 		})
 	}
+	for _, c := range d.ColumnTags {
+		for _, t := range c.Tags {
+			tag := &headwaterv1.ColumnTag{Column: c.Column, Tag: t.Tag}
+			for _, o := range t.From {
+				if access.Allows(ctx, access.ActionList, kindResources[o.Kind], o.Name) {
+					tag.From = append(tag.From, o.String())
+				}
+			}
+			resp.ColumnTags = append(resp.ColumnTags, tag)
+		}
+	}
 	// Its inputs are in the definition itself; what others made of it is theirs.
 	for _, node := range d.Dependents {
 		kind, name, _ := strings.Cut(node, ":")

@@ -104,7 +104,7 @@ func newDescribe(a *app) *cobra.Command {
 			if st := d.SourceState; st != nil {
 				sourceFacts(&facts, st, d.GetDefinition().GetSources())
 			}
-			if err := a.printDocument(d, facts, columnInputs(d.ColumnInputs)); err != nil || a.output != "table" {
+			if err := a.printDocument(d, facts, columnInputs(d.ColumnInputs), columnTags(d.ColumnTags)); err != nil || a.output != "table" {
 				return err
 			}
 			text, err := protoyaml.MarshalOptions{Indent: 2, UseProtoNames: true}.Marshal(d.Definition)
@@ -228,6 +228,15 @@ func columnInputs(inputs []*headwaterv1.ColumnInput) section {
 		}
 		rows[k] = len(s.rows)
 		s.add(in.Column, enumName(in.Kind, "COLUMN_INPUT_KIND_"), on)
+	}
+	return s
+}
+
+// columnTags are the tags of columns with where they are written.
+func columnTags(tags []*headwaterv1.ColumnTag) section {
+	s := section{title: "tags", table: table{header: []string{"COLUMN", "TAG", "WRITTEN AT"}}}
+	for _, t := range tags {
+		s.add(t.Column, t.Tag, first(strings.Join(t.From, ", "), "for who may list it"))
 	}
 	return s
 }

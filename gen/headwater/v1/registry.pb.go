@@ -994,7 +994,9 @@ type GetDefinitionResponse struct {
 	// Only for sources: how new their rows are.
 	SourceState *SourceState `protobuf:"bytes,8,opt,name=source_state,json=sourceState,proto3" json:"source_state,omitempty"`
 	// Only for services: where the views stand that it follows as published.
-	Followed      []*FollowedView `protobuf:"bytes,10,rep,name=followed,proto3" json:"followed,omitempty"`
+	Followed []*FollowedView `protobuf:"bytes,10,rep,name=followed,proto3" json:"followed,omitempty"`
+	// Only for views and sources: the tags that columns have, of their own or from what they are made of.
+	ColumnTags    []*ColumnTag `protobuf:"bytes,11,rep,name=column_tags,json=columnTags,proto3" json:"column_tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1085,6 +1087,74 @@ func (x *GetDefinitionResponse) GetFollowed() []*FollowedView {
 	return nil
 }
 
+func (x *GetDefinitionResponse) GetColumnTags() []*ColumnTag {
+	if x != nil {
+		return x.ColumnTags
+	}
+	return nil
+}
+
+type ColumnTag struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Column string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	Tag    string                 `protobuf:"bytes,2,opt,name=tag,proto3" json:"tag,omitempty"`
+	// The columns at which the tag is written, `KIND:NAME.COLUMN`, out of definitions that the caller may list.
+	From          []string `protobuf:"bytes,3,rep,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ColumnTag) Reset() {
+	*x = ColumnTag{}
+	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ColumnTag) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ColumnTag) ProtoMessage() {}
+
+func (x *ColumnTag) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ColumnTag.ProtoReflect.Descriptor instead.
+func (*ColumnTag) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ColumnTag) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *ColumnTag) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *ColumnTag) GetFrom() []string {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
 // Which version of a view is read online by a service that follows it as published.
 type FollowedView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1099,7 +1169,7 @@ type FollowedView struct {
 
 func (x *FollowedView) Reset() {
 	*x = FollowedView{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	mi := &file_headwater_v1_registry_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1181,7 @@ func (x *FollowedView) String() string {
 func (*FollowedView) ProtoMessage() {}
 
 func (x *FollowedView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[12]
+	mi := &file_headwater_v1_registry_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1194,7 @@ func (x *FollowedView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowedView.ProtoReflect.Descriptor instead.
 func (*FollowedView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FollowedView) GetView() string {
@@ -1169,7 +1239,7 @@ type SourceState struct {
 
 func (x *SourceState) Reset() {
 	*x = SourceState{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[13]
+	mi := &file_headwater_v1_registry_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1251,7 @@ func (x *SourceState) String() string {
 func (*SourceState) ProtoMessage() {}
 
 func (x *SourceState) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[13]
+	mi := &file_headwater_v1_registry_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1264,7 @@ func (x *SourceState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceState.ProtoReflect.Descriptor instead.
 func (*SourceState) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SourceState) GetOrigin() string {
@@ -1254,7 +1324,7 @@ type ColumnInput struct {
 
 func (x *ColumnInput) Reset() {
 	*x = ColumnInput{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[14]
+	mi := &file_headwater_v1_registry_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1336,7 @@ func (x *ColumnInput) String() string {
 func (*ColumnInput) ProtoMessage() {}
 
 func (x *ColumnInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[14]
+	mi := &file_headwater_v1_registry_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1349,7 @@ func (x *ColumnInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnInput.ProtoReflect.Descriptor instead.
 func (*ColumnInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ColumnInput) GetColumn() string {
@@ -1322,7 +1392,7 @@ type DiffDefinitionsRequest struct {
 
 func (x *DiffDefinitionsRequest) Reset() {
 	*x = DiffDefinitionsRequest{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[15]
+	mi := &file_headwater_v1_registry_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1404,7 @@ func (x *DiffDefinitionsRequest) String() string {
 func (*DiffDefinitionsRequest) ProtoMessage() {}
 
 func (x *DiffDefinitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[15]
+	mi := &file_headwater_v1_registry_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1417,7 @@ func (x *DiffDefinitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDefinitionsRequest.ProtoReflect.Descriptor instead.
 func (*DiffDefinitionsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DiffDefinitionsRequest) GetKind() DefinitionKind {
@@ -1387,7 +1457,7 @@ type DiffDefinitionsResponse struct {
 
 func (x *DiffDefinitionsResponse) Reset() {
 	*x = DiffDefinitionsResponse{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[16]
+	mi := &file_headwater_v1_registry_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1469,7 @@ func (x *DiffDefinitionsResponse) String() string {
 func (*DiffDefinitionsResponse) ProtoMessage() {}
 
 func (x *DiffDefinitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[16]
+	mi := &file_headwater_v1_registry_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1482,7 @@ func (x *DiffDefinitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDefinitionsResponse.ProtoReflect.Descriptor instead.
 func (*DiffDefinitionsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DiffDefinitionsResponse) GetBefore() *DefinitionSummary {
@@ -1470,7 +1540,7 @@ type ViewState struct {
 
 func (x *ViewState) Reset() {
 	*x = ViewState{}
-	mi := &file_headwater_v1_registry_proto_msgTypes[17]
+	mi := &file_headwater_v1_registry_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1552,7 @@ func (x *ViewState) String() string {
 func (*ViewState) ProtoMessage() {}
 
 func (x *ViewState) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_registry_proto_msgTypes[17]
+	mi := &file_headwater_v1_registry_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1565,7 @@ func (x *ViewState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewState.ProtoReflect.Descriptor instead.
 func (*ViewState) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_registry_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ViewState) GetLastSeq() int64 {
@@ -1658,7 +1728,7 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x14GetDefinitionRequest\x12<\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.DefinitionKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1b\n" +
-	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\xb6\x03\n" +
+	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\xf0\x03\n" +
 	"\x15GetDefinitionResponse\x129\n" +
 	"\asummary\x18\x01 \x01(\v2\x1f.headwater.v1.DefinitionSummaryR\asummary\x12<\n" +
 	"\n" +
@@ -1673,7 +1743,13 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\rcolumn_inputs\x18\x06 \x03(\v2\x19.headwater.v1.ColumnInputR\fcolumnInputs\x12<\n" +
 	"\fsource_state\x18\b \x01(\v2\x19.headwater.v1.SourceStateR\vsourceState\x126\n" +
 	"\bfollowed\x18\n" +
-	" \x03(\v2\x1a.headwater.v1.FollowedViewR\bfollowed\"]\n" +
+	" \x03(\v2\x1a.headwater.v1.FollowedViewR\bfollowed\x128\n" +
+	"\vcolumn_tags\x18\v \x03(\v2\x17.headwater.v1.ColumnTagR\n" +
+	"columnTags\"I\n" +
+	"\tColumnTag\x12\x16\n" +
+	"\x06column\x18\x01 \x01(\tR\x06column\x12\x10\n" +
+	"\x03tag\x18\x02 \x01(\tR\x03tag\x12\x12\n" +
+	"\x04from\x18\x03 \x03(\tR\x04from\"]\n" +
 	"\fFollowedView\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x1f\n" +
@@ -1764,7 +1840,7 @@ func file_headwater_v1_registry_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_registry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_headwater_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_headwater_v1_registry_proto_goTypes = []any{
 	(DefinitionKind)(0),             // 0: headwater.v1.DefinitionKind
 	(ChangeKind)(0),                 // 1: headwater.v1.ChangeKind
@@ -1781,67 +1857,69 @@ var file_headwater_v1_registry_proto_goTypes = []any{
 	(*DefinitionSummary)(nil),       // 12: headwater.v1.DefinitionSummary
 	(*GetDefinitionRequest)(nil),    // 13: headwater.v1.GetDefinitionRequest
 	(*GetDefinitionResponse)(nil),   // 14: headwater.v1.GetDefinitionResponse
-	(*FollowedView)(nil),            // 15: headwater.v1.FollowedView
-	(*SourceState)(nil),             // 16: headwater.v1.SourceState
-	(*ColumnInput)(nil),             // 17: headwater.v1.ColumnInput
-	(*DiffDefinitionsRequest)(nil),  // 18: headwater.v1.DiffDefinitionsRequest
-	(*DiffDefinitionsResponse)(nil), // 19: headwater.v1.DiffDefinitionsResponse
-	(*ViewState)(nil),               // 20: headwater.v1.ViewState
-	(*DefinitionFile)(nil),          // 21: headwater.v1.DefinitionFile
-	(*timestamppb.Timestamp)(nil),   // 22: google.protobuf.Timestamp
-	(*Deprecation)(nil),             // 23: headwater.v1.Deprecation
-	(*durationpb.Duration)(nil),     // 24: google.protobuf.Duration
+	(*ColumnTag)(nil),               // 15: headwater.v1.ColumnTag
+	(*FollowedView)(nil),            // 16: headwater.v1.FollowedView
+	(*SourceState)(nil),             // 17: headwater.v1.SourceState
+	(*ColumnInput)(nil),             // 18: headwater.v1.ColumnInput
+	(*DiffDefinitionsRequest)(nil),  // 19: headwater.v1.DiffDefinitionsRequest
+	(*DiffDefinitionsResponse)(nil), // 20: headwater.v1.DiffDefinitionsResponse
+	(*ViewState)(nil),               // 21: headwater.v1.ViewState
+	(*DefinitionFile)(nil),          // 22: headwater.v1.DefinitionFile
+	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
+	(*Deprecation)(nil),             // 24: headwater.v1.Deprecation
+	(*durationpb.Duration)(nil),     // 25: google.protobuf.Duration
 }
 var file_headwater_v1_registry_proto_depIdxs = []int32{
-	21, // 0: headwater.v1.DefinitionSource.file:type_name -> headwater.v1.DefinitionFile
+	22, // 0: headwater.v1.DefinitionSource.file:type_name -> headwater.v1.DefinitionFile
 	3,  // 1: headwater.v1.PlanRequest.files:type_name -> headwater.v1.DefinitionSource
 	6,  // 2: headwater.v1.PlanResponse.changes:type_name -> headwater.v1.Change
 	1,  // 3: headwater.v1.Change.kind:type_name -> headwater.v1.ChangeKind
 	0,  // 4: headwater.v1.Change.definition_kind:type_name -> headwater.v1.DefinitionKind
 	7,  // 5: headwater.v1.Change.data_work:type_name -> headwater.v1.DataWork
-	22, // 6: headwater.v1.DataWork.from:type_name -> google.protobuf.Timestamp
-	22, // 7: headwater.v1.DataWork.to:type_name -> google.protobuf.Timestamp
+	23, // 6: headwater.v1.DataWork.from:type_name -> google.protobuf.Timestamp
+	23, // 7: headwater.v1.DataWork.to:type_name -> google.protobuf.Timestamp
 	3,  // 8: headwater.v1.ApplyRequest.files:type_name -> headwater.v1.DefinitionSource
 	6,  // 9: headwater.v1.ApplyResponse.changes:type_name -> headwater.v1.Change
 	0,  // 10: headwater.v1.ListDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
 	12, // 11: headwater.v1.ListDefinitionsResponse.definitions:type_name -> headwater.v1.DefinitionSummary
 	0,  // 12: headwater.v1.DefinitionSummary.kind:type_name -> headwater.v1.DefinitionKind
-	22, // 13: headwater.v1.DefinitionSummary.applied_at:type_name -> google.protobuf.Timestamp
-	23, // 14: headwater.v1.DefinitionSummary.deprecated:type_name -> headwater.v1.Deprecation
+	23, // 13: headwater.v1.DefinitionSummary.applied_at:type_name -> google.protobuf.Timestamp
+	24, // 14: headwater.v1.DefinitionSummary.deprecated:type_name -> headwater.v1.Deprecation
 	0,  // 15: headwater.v1.GetDefinitionRequest.kind:type_name -> headwater.v1.DefinitionKind
 	12, // 16: headwater.v1.GetDefinitionResponse.summary:type_name -> headwater.v1.DefinitionSummary
-	21, // 17: headwater.v1.GetDefinitionResponse.definition:type_name -> headwater.v1.DefinitionFile
-	20, // 18: headwater.v1.GetDefinitionResponse.view_state:type_name -> headwater.v1.ViewState
-	17, // 19: headwater.v1.GetDefinitionResponse.column_inputs:type_name -> headwater.v1.ColumnInput
-	16, // 20: headwater.v1.GetDefinitionResponse.source_state:type_name -> headwater.v1.SourceState
-	15, // 21: headwater.v1.GetDefinitionResponse.followed:type_name -> headwater.v1.FollowedView
-	22, // 22: headwater.v1.SourceState.newest_row:type_name -> google.protobuf.Timestamp
-	24, // 23: headwater.v1.SourceState.age:type_name -> google.protobuf.Duration
-	2,  // 24: headwater.v1.ColumnInput.kind:type_name -> headwater.v1.ColumnInputKind
-	0,  // 25: headwater.v1.DiffDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
-	12, // 26: headwater.v1.DiffDefinitionsResponse.before:type_name -> headwater.v1.DefinitionSummary
-	12, // 27: headwater.v1.DiffDefinitionsResponse.after:type_name -> headwater.v1.DefinitionSummary
-	22, // 28: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
-	22, // 29: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
-	22, // 30: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
-	22, // 31: headwater.v1.ViewState.newest_online:type_name -> google.protobuf.Timestamp
-	24, // 32: headwater.v1.ViewState.newest_online_age:type_name -> google.protobuf.Duration
-	22, // 33: headwater.v1.ViewState.online_published_at:type_name -> google.protobuf.Timestamp
-	4,  // 34: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
-	8,  // 35: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
-	10, // 36: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
-	18, // 37: headwater.v1.RegistryService.DiffDefinitions:input_type -> headwater.v1.DiffDefinitionsRequest
-	13, // 38: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
-	5,  // 39: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
-	9,  // 40: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
-	11, // 41: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
-	19, // 42: headwater.v1.RegistryService.DiffDefinitions:output_type -> headwater.v1.DiffDefinitionsResponse
-	14, // 43: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
-	39, // [39:44] is the sub-list for method output_type
-	34, // [34:39] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	22, // 17: headwater.v1.GetDefinitionResponse.definition:type_name -> headwater.v1.DefinitionFile
+	21, // 18: headwater.v1.GetDefinitionResponse.view_state:type_name -> headwater.v1.ViewState
+	18, // 19: headwater.v1.GetDefinitionResponse.column_inputs:type_name -> headwater.v1.ColumnInput
+	17, // 20: headwater.v1.GetDefinitionResponse.source_state:type_name -> headwater.v1.SourceState
+	16, // 21: headwater.v1.GetDefinitionResponse.followed:type_name -> headwater.v1.FollowedView
+	15, // 22: headwater.v1.GetDefinitionResponse.column_tags:type_name -> headwater.v1.ColumnTag
+	23, // 23: headwater.v1.SourceState.newest_row:type_name -> google.protobuf.Timestamp
+	25, // 24: headwater.v1.SourceState.age:type_name -> google.protobuf.Duration
+	2,  // 25: headwater.v1.ColumnInput.kind:type_name -> headwater.v1.ColumnInputKind
+	0,  // 26: headwater.v1.DiffDefinitionsRequest.kind:type_name -> headwater.v1.DefinitionKind
+	12, // 27: headwater.v1.DiffDefinitionsResponse.before:type_name -> headwater.v1.DefinitionSummary
+	12, // 28: headwater.v1.DiffDefinitionsResponse.after:type_name -> headwater.v1.DefinitionSummary
+	23, // 29: headwater.v1.ViewState.last_published_at:type_name -> google.protobuf.Timestamp
+	23, // 30: headwater.v1.ViewState.covered_from:type_name -> google.protobuf.Timestamp
+	23, // 31: headwater.v1.ViewState.covered_to:type_name -> google.protobuf.Timestamp
+	23, // 32: headwater.v1.ViewState.newest_online:type_name -> google.protobuf.Timestamp
+	25, // 33: headwater.v1.ViewState.newest_online_age:type_name -> google.protobuf.Duration
+	23, // 34: headwater.v1.ViewState.online_published_at:type_name -> google.protobuf.Timestamp
+	4,  // 35: headwater.v1.RegistryService.Plan:input_type -> headwater.v1.PlanRequest
+	8,  // 36: headwater.v1.RegistryService.Apply:input_type -> headwater.v1.ApplyRequest
+	10, // 37: headwater.v1.RegistryService.ListDefinitions:input_type -> headwater.v1.ListDefinitionsRequest
+	19, // 38: headwater.v1.RegistryService.DiffDefinitions:input_type -> headwater.v1.DiffDefinitionsRequest
+	13, // 39: headwater.v1.RegistryService.GetDefinition:input_type -> headwater.v1.GetDefinitionRequest
+	5,  // 40: headwater.v1.RegistryService.Plan:output_type -> headwater.v1.PlanResponse
+	9,  // 41: headwater.v1.RegistryService.Apply:output_type -> headwater.v1.ApplyResponse
+	11, // 42: headwater.v1.RegistryService.ListDefinitions:output_type -> headwater.v1.ListDefinitionsResponse
+	20, // 43: headwater.v1.RegistryService.DiffDefinitions:output_type -> headwater.v1.DiffDefinitionsResponse
+	14, // 44: headwater.v1.RegistryService.GetDefinition:output_type -> headwater.v1.GetDefinitionResponse
+	40, // [40:45] is the sub-list for method output_type
+	35, // [35:40] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_registry_proto_init() }
@@ -1858,7 +1936,7 @@ func file_headwater_v1_registry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_registry_proto_rawDesc), len(file_headwater_v1_registry_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -192,7 +192,7 @@ class GetDefinitionRequest(_message.Message):
     def __init__(self, kind: _Optional[_Union[DefinitionKind, str]] = ..., name: _Optional[str] = ...) -> None: ...
 
 class GetDefinitionResponse(_message.Message):
-    __slots__ = ("summary", "definition", "inputs", "dependents", "view_state", "column_inputs", "source_state", "followed")
+    __slots__ = ("summary", "definition", "inputs", "dependents", "view_state", "column_inputs", "source_state", "followed", "column_tags")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
@@ -201,6 +201,7 @@ class GetDefinitionResponse(_message.Message):
     COLUMN_INPUTS_FIELD_NUMBER: _ClassVar[int]
     SOURCE_STATE_FIELD_NUMBER: _ClassVar[int]
     FOLLOWED_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_TAGS_FIELD_NUMBER: _ClassVar[int]
     summary: DefinitionSummary
     definition: _definition_pb2.DefinitionFile
     inputs: _containers.RepeatedScalarFieldContainer[str]
@@ -209,7 +210,17 @@ class GetDefinitionResponse(_message.Message):
     column_inputs: _containers.RepeatedCompositeFieldContainer[ColumnInput]
     source_state: SourceState
     followed: _containers.RepeatedCompositeFieldContainer[FollowedView]
-    def __init__(self, summary: _Optional[_Union[DefinitionSummary, _Mapping]] = ..., definition: _Optional[_Union[_definition_pb2.DefinitionFile, _Mapping]] = ..., inputs: _Optional[_Iterable[str]] = ..., dependents: _Optional[_Iterable[str]] = ..., view_state: _Optional[_Union[ViewState, _Mapping]] = ..., column_inputs: _Optional[_Iterable[_Union[ColumnInput, _Mapping]]] = ..., source_state: _Optional[_Union[SourceState, _Mapping]] = ..., followed: _Optional[_Iterable[_Union[FollowedView, _Mapping]]] = ...) -> None: ...
+    column_tags: _containers.RepeatedCompositeFieldContainer[ColumnTag]
+    def __init__(self, summary: _Optional[_Union[DefinitionSummary, _Mapping]] = ..., definition: _Optional[_Union[_definition_pb2.DefinitionFile, _Mapping]] = ..., inputs: _Optional[_Iterable[str]] = ..., dependents: _Optional[_Iterable[str]] = ..., view_state: _Optional[_Union[ViewState, _Mapping]] = ..., column_inputs: _Optional[_Iterable[_Union[ColumnInput, _Mapping]]] = ..., source_state: _Optional[_Union[SourceState, _Mapping]] = ..., followed: _Optional[_Iterable[_Union[FollowedView, _Mapping]]] = ..., column_tags: _Optional[_Iterable[_Union[ColumnTag, _Mapping]]] = ...) -> None: ...
+
+class ColumnTag(_message.Message):
+    __slots__ = ("column", "tag")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    tag: str
+    def __init__(self, column: _Optional[str] = ..., tag: _Optional[str] = ..., **kwargs) -> None: ...
 
 class FollowedView(_message.Message):
     __slots__ = ("view", "version", "passed_over")
