@@ -122,7 +122,7 @@ func (p *Policy) Decide(roles []string, action Action, kind Kind, name string) V
 		}
 		if compiled := p.roles[r]; compiled != nil {
 			for i := range compiled.allow[what] {
-				if rule := &compiled.allow[what][i]; matches(rule.pattern, name) {
+				if rule := &compiled.allow[what][i]; feature.MatchesPattern(rule.pattern, name) {
 					return Verdict{Allowed: true, Reason: rule.reason}
 				}
 			}
@@ -154,7 +154,7 @@ func (p *Policy) denied(roles []string, action Action, kind Kind, name string) (
 			return Verdict{Reason: compiled.broken}, true
 		}
 		for i := range compiled.deny[what] {
-			if rule := &compiled.deny[what][i]; name == Whole || matches(rule.pattern, name) {
+			if rule := &compiled.deny[what][i]; name == Whole || feature.MatchesPattern(rule.pattern, name) {
 				return Verdict{Reason: rule.reason}, true
 			}
 		}

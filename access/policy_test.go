@@ -221,8 +221,8 @@ func TestMatchesIsTheRegularExpression(t *testing.T) {
 		pattern := rapid.StringOfN(rapid.RuneFrom([]rune("ab*")), 0, 6, -1).Draw(t, "pattern")
 		name := rapid.StringOfN(rapid.RuneFrom([]rune("ab*")), 0, 8, -1).Draw(t, "name")
 		re := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
-		if got, want := matches(pattern, name), re.MatchString(name); got != want {
-			t.Errorf("matches(%q, %q) = %t, want %t", pattern, name, got, want)
+		if got, want := feature.MatchesPattern(pattern, name), re.MatchString(name); got != want {
+			t.Errorf("feature.MatchesPattern(%q, %q) = %t, want %t", pattern, name, got, want)
 		}
 	})
 }
@@ -248,7 +248,7 @@ func TestADenyIsNeverOverruled(t *testing.T) {
 			allowed = allowed || r == feature.AdminRole
 			for _, v := range []*feature.RoleVersion{one, two} {
 				for _, g := range v.Grants {
-					if v.Name != r || g.Actions[0] != "list" || g.Resources[0].Kind != "view" || !matches(g.Resources[0].Name, bare(name)) {
+					if v.Name != r || g.Actions[0] != "list" || g.Resources[0].Kind != "view" || !feature.MatchesPattern(g.Resources[0].Name, bare(name)) {
 						continue
 					}
 					allowed, denied = allowed || !g.Deny, denied || g.Deny

@@ -81,7 +81,7 @@ func (p *Principal) beyond(action Action, kind Kind, name string) (Verdict, bool
 	}
 	name = bare(name)
 	for i := range p.scopes {
-		if s := &p.scopes[i]; s.Action == action && s.Kind == kind && matches(s.Pattern, name) {
+		if s := &p.scopes[i]; s.Action == action && s.Kind == kind && feature.MatchesPattern(s.Pattern, name) {
 			return Verdict{}, false
 		}
 	}

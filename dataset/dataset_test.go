@@ -23,6 +23,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/read"
 )
 
 var origins = []string{"ORD", "JFK", "A|1", `A\`, "Zürich", "A", ""}
@@ -692,7 +693,7 @@ func TestAPanicInAStageIsAnError(t *testing.T) {
 	w := newWorld(t)
 	w.publishAll(t)
 	plan := w.plan()
-	plan.Views[1].Filter = func([]feature.Value) bool { panic("a filter") }
+	plan.Views[1].Filter = &read.Filter{Holds: func([]feature.Value) bool { panic("a filter") }}
 	_, out, err := w.tryBuild(someFlights().arrow(t, 2), Request{Plan: plan})
 	if err == nil || fault.As(err) != nil || !strings.Contains(err.Error(), "a filter") || len(out) > 0 {
 		t.Errorf("found %v and %d bytes", err, len(out))

@@ -13,12 +13,15 @@ import (
 
 // AppendVector appends the ValueVector of a column of the plan that is not computed, straight from the packed rows: what
 // read.Column.Value makes of each winner, in the order of the rows. It reports false, and appends nothing, where more is to be
-// done to a value than to copy it: a mask, or a default for one that is missing. c is column i of the plan.
+// done to a value than to copy it or to mask it: a default for one that is missing. c is column i of the plan.
 func (l *Lookup) AppendVector(dst []byte, i int, c *read.Column) ([]byte, bool) {
 	all := &l.all[c.View]
 	whole := all.there && all.nulls[c.Slot/8]>>(c.Slot%8)&1 == 0
-	if c.Mask != nil || c.Default != nil && !whole {
+	if c.Default != nil && !whole {
 		return dst, false
+	}
+	if c.Mask != nil {
+		return l.appendMasked(dst, i, c)
 	}
 	frame := &l.plan.frames[i]
 	packer := packer{

@@ -32,6 +32,8 @@ type Lookup struct {
 	all      []common
 	signal   *signal
 	statuses []byte
+	// filtered is what a row filter is given.
+	filtered []feature.Value
 	key      []byte
 	// partial is what AllowPartial says, and away then why something did not answer, nil where all did.
 	partial bool
@@ -319,10 +321,7 @@ func (l *Lookup) judge(view *viewPlan, c *query, k int, now feature.Time, presen
 	err := view.layout.check(s.row, &h)
 	hidden := false
 	if err == nil && view.Filter != nil && !h.Tombstone {
-		values := make([]feature.Value, view.layout.Columns())
-		if _, err = view.layout.Decode(s.row, values); err == nil {
-			hidden = !view.Filter(values)
-		}
+		hidden, err = l.hides(view, s.row, &h)
 	}
 	if err != nil {
 		return fault.New(fault.Internal,

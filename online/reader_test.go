@@ -67,7 +67,7 @@ func TestStatusAtTheBounds(t *testing.T) {
 				t.Errorf("found %+v, expected the row that was written", w)
 			}
 
-			plan.Views[0].Filter = func(stored []feature.Value) bool { return stored[0].Int64() != 7 }
+			plan.Views[0].Filter = &read.Filter{Slots: []int{0}, Holds: func(values []feature.Value) bool { return values[0].Int64() != 7 }}
 			if w := readOne(t, client, plan, key(c.name), now); w.Status != read.NoRow {
 				t.Errorf("found %v of a row that the filter hides, expected %v", w.Status, read.NoRow)
 			}
@@ -91,7 +91,7 @@ func TestFilteredRowsDoNotShowTheirTimes(t *testing.T) {
 		{"old", read.Expired, read.NoRow}, {"new", read.NotYetKnown, read.NoRow}, {"none", read.NoRow, read.NoRow},
 	} {
 		for hide, expected := range map[bool]read.Status{false: c.passed, true: c.hidden} {
-			plan.Views[0].Filter = func([]feature.Value) bool { return !hide }
+			plan.Views[0].Filter = &read.Filter{Holds: func([]feature.Value) bool { return !hide }}
 			if w := readOne(t, client, plan, key(c.key), 5e9); w.Status != expected {
 				t.Errorf("%s, hidden %v: found %v, expected %v", c.key, hide, w.Status, expected)
 			}

@@ -94,7 +94,7 @@ func (r *Row) Value(c *Column) (feature.Value, Status) {
 	}
 	if a.status == Present || a.status == Stale || a.status == Masked {
 		if c.Mask != nil && !a.value.IsNull() {
-			return c.Mask(a.value), Masked
+			return c.Mask.Apply(a.value), Masked
 		}
 		return a.value, a.status
 	}

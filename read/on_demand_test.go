@@ -107,12 +107,13 @@ func TestOnDemandValues(t *testing.T) {
 			want: " UNAVAILABLE,  UNAVAILABLE,  UNAVAILABLE,  UNAVAILABLE",
 		},
 	} {
-		p, err := read.NewPlan(onDemandService(c.wins, c.rate), nil, "")
+		var restrictions *read.Restrictions
+		if c.mask {
+			restrictions = &read.Restrictions{Masks: map[string]*read.Mask{"form@2.rate": {Apply: mask}}}
+		}
+		p, err := read.NewRestrictedPlan(restrictions, onDemandService(c.wins, c.rate), nil, "")
 		if err != nil {
 			t.Fatal(err)
-		}
-		if c.mask {
-			p.MaskForTest("form@2.rate", mask)
 		}
 		row := p.NewRow()
 		*row.Winner(0) = c.winner

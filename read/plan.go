@@ -48,7 +48,7 @@ type View struct {
 	// TTL is how long after its event time a row may be used; zero: for ever.
 	TTL time.Duration
 	// Filter decides on the winning row's own columns whether the caller may see it. nil: it may.
-	Filter func(stored []feature.Value) bool
+	Filter *Filter
 }
 
 // Column is one output column.
@@ -64,7 +64,7 @@ type Column struct {
 	// View is a position in Plan.Views, Slot one in the view's stored columns. View is Computed for on-demand features.
 	View, Slot int
 	// Mask changes what the caller sees. nil: nothing does.
-	Mask func(feature.Value) feature.Value
+	Mask *Mask
 	// Default stands in for a missing value. nil: none does.
 	Default *feature.Value
 
@@ -107,8 +107,13 @@ func ColumnName(view, name string) string { return feature.OutputName(view, name
 // the joins that it is read by, in their order. The error is of an on-demand view whose expressions this version of Headwater
 // cannot compile, or a *MixedJoins.
 func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, purpose string, joins ...Join) (*Plan, error) {
+	return NewRestrictedPlan(nil, s, keyMapping, purpose, joins...)
+}
+
+// NewRestrictedPlan is NewPlan for a reader who is held to restrictions.
+func NewRestrictedPlan(r *Restrictions, s *feature.ServiceVersion, keyMapping map[string]string, purpose string, joins ...Join) (*Plan, error) {
 	b := builder{
-		plan: &Plan{Service: s, Purpose: purpose}, mapping: keyMapping, joins: joins, views: map[string]int{}, computed: map[string]int{},
+		plan: &Plan{Service: s, Purpose: purpose}, restrictions: r, mapping: keyMapping, joins: joins, views: map[string]int{}, computed: map[string]int{},
 	}
 	for i := range s.Pins {
 		if v := s.Pins[i].View; v.OnDemand == nil {
@@ -139,9 +144,10 @@ func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, purpose st
 
 // builder makes a plan.
 type builder struct {
-	plan    *Plan
-	mapping map[string]string
-	joins   []Join
+	plan         *Plan
+	restrictions *Restrictions
+	mapping      map[string]string
+	joins        []Join
 	// views and computed are positions in the plan's lists, by prefix with VIEW@VERSION and VIEW@VERSION.FEATURE.
 	views, computed map[string]int
 }
@@ -170,6 +176,7 @@ func (b *builder) view(version *feature.ViewVersion, join *Join) int {
 	b.views[at] = i
 	b.plan.Views = append(b.plan.Views, View{
 		Version: version, Prefix: join.prefix(), KeyColumns: KeyColumns(version, b.mapping, join), TTL: version.TTL,
+		Filter: b.restrictions.filter(version),
 	})
 	return i
 }
@@ -177,7 +184,7 @@ func (b *builder) view(version *feature.ViewVersion, join *Join) int {
 // column is a feature of a view as it is without a name and a default of the service's.
 func (b *builder) column(v *feature.ViewVersion, at int, join *Join) (Column, error) {
 	f := &v.Features[at]
-	c := Column{Name: ColumnName(v.Name, f.Name), Prefix: join.prefix(), Version: v, Feature: at, Type: f.Type, View: Computed}
+	c := Column{Name: ColumnName(v.Name, f.Name), Prefix: join.prefix(), Version: v, Feature: at, Type: f.Type, View: Computed, Mask: b.restrictions.mask(v, at)}
 	if v.OnDemand == nil {
 		c.View, c.Slot = b.view(v, join), at
 		return c, nil
@@ -207,7 +214,7 @@ func (b *builder) compute(v *feature.ViewVersion, at int, join *Join) (int, erro
 		if r.View == "" {
 			a.input, err = b.input(v, r.Name)
 		} else {
-			a.read, err = b.read(v, r, join)
+			a.read, err = b.read(v, at, r, join)
 		}
 		if err != nil {
 			return 0, err
@@ -236,7 +243,7 @@ func (b *builder) input(v *feature.ViewVersion, name string) (int, error) {
 // read is the position of a feature that an on-demand feature reads. It is seen as the service shows it, default included,
 // when the service picks it of the same version. Under a join it is that join's, or where the join does not touch it, the one
 // that no join does: what another join reads is of another entity.
-func (b *builder) read(v *feature.ViewVersion, r expr.Ref, join *Join) (int, error) {
+func (b *builder) read(v *feature.ViewVersion, at int, r expr.Ref, join *Join) (int, error) {
 	from := slices.IndexFunc(v.ViewVersions, func(w *feature.ViewVersion) bool { return w.Name == r.View })
 	if from < 0 || v.ViewVersions[from].FeatureIndex(r.Name) < 0 {
 		return 0, fmt.Errorf("view %s reads %s, which it is not resolved to", v.Ref(), r)
@@ -252,7 +259,11 @@ func (b *builder) read(v *feature.ViewVersion, r expr.Ref, join *Join) (int, err
 	if err != nil {
 		return 0, err
 	}
-	if i := slices.IndexFunc(b.plan.reads, func(o Column) bool { return o.Prefix == c.Prefix && o.Ref() == c.Ref() }); i >= 0 {
+	if c.Mask != nil && !c.Mask.hides(v, at) {
+		// Feature at of view v is computed of the value as it is.
+		c.Mask = nil
+	}
+	if i := slices.IndexFunc(b.plan.reads, func(o Column) bool { return o.Prefix == c.Prefix && o.Ref() == c.Ref() && o.Mask == c.Mask }); i >= 0 {
 		return i, nil
 	}
 	for i := range b.plan.Service.Pins {

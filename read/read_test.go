@@ -55,7 +55,7 @@ func TestNewPlan(t *testing.T) {
 }
 
 func TestAdmit(t *testing.T) {
-	seen := read.View{Filter: func(stored []feature.Value) bool { return stored[0].Int64() > 3 }}
+	seen := read.View{Filter: &read.Filter{Slots: []int{0}, Holds: func(values []feature.Value) bool { return values[0].Int64() > 3 }}}
 	hidden := read.Winner{Status: read.Present, RunSeq: 7, EventTime: 5, Values: []feature.Value{feature.Int64(3)}}
 	seen.Admit(&hidden)
 	if hidden.Status != read.NoRow || hidden.RunSeq != 0 || hidden.EventTime != 0 || hidden.Values != nil {
@@ -79,7 +79,7 @@ func TestAdmit(t *testing.T) {
 
 func TestColumnValue(t *testing.T) {
 	fallback := feature.Int64(-1)
-	mask := func(v feature.Value) feature.Value { return feature.Int64(v.Int64() / 10 * 10) }
+	mask := &read.Mask{Apply: func(v feature.Value) feature.Value { return feature.Int64(v.Int64() / 10 * 10) }}
 	winner := func(s read.Status, v feature.Value) read.Winner {
 		return read.Winner{Status: s, Values: []feature.Value{feature.String("other"), v}}
 	}

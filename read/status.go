@@ -39,7 +39,12 @@ type Winner struct {
 
 // Admit applies the view's row filter: a winner that the caller may not see becomes a missing row.
 func (v *View) Admit(w *Winner) {
-	if (w.Status == Present || w.Status == Stale) && v.Filter != nil && !v.Filter(w.Values) {
+	if v.Filter == nil || w.Status != Present && w.Status != Stale {
+		return
+	}
+	var room [8]feature.Value
+	values := v.Filter.AppendValues(room[:0], w.EventTime, w.AvailableAt, func(slot int) feature.Value { return w.Values[slot] })
+	if !v.Filter.Holds(values) {
 		*w = Winner{Status: NoRow}
 	}
 }
@@ -53,7 +58,7 @@ func (c *Column) Value(w *Winner) (feature.Value, Status) {
 		if v.IsNull() && (s == Present || c.Default != nil) {
 			s = Null
 		} else if !v.IsNull() && c.Mask != nil {
-			v, s = c.Mask(v), Masked
+			v, s = c.Mask.Apply(v), Masked
 		}
 	}
 	if c.Default != nil && s != Present && s != Stale && s != Masked && s != Unavailable {

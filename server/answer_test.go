@@ -94,15 +94,17 @@ func TestAnswersAreWrittenAsMessagesAre(t *testing.T) {
 				c.Default = &d
 			case "mask":
 				m := anyvalue.OrNull(c.Type).Draw(t, "mask")
-				c.Mask = func(feature.Value) feature.Value { return m }
+				c.Mask = &read.Mask{Apply: func(feature.Value) feature.Value { return m }}
 			case "both":
 				m := anyvalue.Of(c.Type).Draw(t, "masked default")
-				c.Default, c.Mask = &m, func(v feature.Value) feature.Value { return v }
+				c.Default, c.Mask = &m, &read.Mask{Apply: func(v feature.Value) feature.Value { return v }}
 			}
 		}
 		for v := range p.Views {
 			if rapid.IntRange(0, 3).Draw(t, "filter") == 0 {
-				p.Views[v].Filter = func(stored []feature.Value) bool { return !stored[0].IsNull() }
+				p.Views[v].Filter = &read.Filter{Slots: []int{read.SlotEventTime, 0}, Holds: func(values []feature.Value) bool {
+					return values[0].Timestamp() > 0 && !values[1].IsNull()
+				}}
 			}
 		}
 		stale := map[*feature.ViewVersion]bool{}

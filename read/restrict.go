@@ -1,0 +1,108 @@
+package read
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/headwaterhq/headwater/feature"
+)
+
+// Restrictions are what a reader is held to: which rows it sees, and what of their values. Immutable. nil: to nothing.
+type Restrictions struct {
+	// Filters are by view, NAME@VERSION.
+	Filters map[string]*Filter
+	// Masks are by feature, NAME@VERSION.FEATURE, on-demand features included.
+	Masks map[string]*Mask
+}
+
+// Rule is a policy as it holds for one reader.
+type Rule struct {
+	// Policy is NAME@VERSION.
+	Policy string `json:"policy"`
+	// About is the view, NAME@VERSION, or the feature, NAME@VERSION.FEATURE.
+	About string `json:"about"`
+	// Does says what becomes of rows or values, with all that is known of the reader in it: two rules that do the same have the
+	// same text.
+	Does string `json:"does"`
+}
+
+// Filter decides on the winning row of a view whether the reader sees it. Safe for concurrent use.
+type Filter struct {
+	// Slots are what it looks at: positions of the view's stored columns, SlotEventTime or SlotAvailableAt.
+	Slots []int
+	// Holds is given their values, in their order.
+	Holds func(values []feature.Value) bool
+	// Rules are those that it is made of: each of them must hold.
+	Rules []Rule
+}
+
+// The slots of a row's times.
+const (
+	SlotEventTime   = -1
+	SlotAvailableAt = -2
+)
+
+// AppendValues appends what the filter is to be given of a row: stored gives a stored column.
+func (f *Filter) AppendValues(dst []feature.Value, eventTime, availableAt feature.Time, stored func(slot int) feature.Value) []feature.Value {
+	for _, slot := range f.Slots {
+		switch slot {
+		case SlotEventTime:
+			dst = append(dst, feature.Timestamp(eventTime))
+		case SlotAvailableAt:
+			dst = append(dst, feature.Timestamp(availableAt))
+		default:
+			dst = append(dst, stored(slot))
+		}
+	}
+	return dst
+}
+
+// Mask changes what the reader sees of a value. Safe for concurrent use.
+type Mask struct {
+	// Apply is given values that are not NULL, and gives values of the same type or NULL.
+	Apply func(feature.Value) feature.Value
+	Rule  Rule
+	// Unmasked are on-demand features, VIEW.NAME with `*` for any characters, that are computed of the values as they are.
+	Unmasked []string
+}
+
+// hides reports whether an on-demand feature sees what the mask shows.
+func (m *Mask) hides(v *feature.ViewVersion, at int) bool {
+	name := v.Name + "." + v.Features[at].Name
+	return !slices.ContainsFunc(m.Unmasked, func(pattern string) bool { return feature.MatchesPattern(pattern, name) })
+}
+
+func (r *Restrictions) filter(v *feature.ViewVersion) *Filter {
+	if r == nil {
+		return nil
+	}
+	return r.Filters[v.Ref()]
+}
+
+func (r *Restrictions) mask(v *feature.ViewVersion, at int) *Mask {
+	if r == nil {
+		return nil
+	}
+	return r.Masks[v.Ref()+"."+v.Features[at].Name]
+}
+
+// Rules are those that a plan applies, in the order of what they are about and of their policies.
+func (p *Plan) Rules() []Rule {
+	var rules []Rule
+	for i := range p.Views {
+		if f := p.Views[i].Filter; f != nil {
+			rules = append(rules, f.Rules...)
+		}
+	}
+	for _, columns := range [][]Column{p.Columns, p.reads} {
+		for i := range columns {
+			if m := columns[i].Mask; m != nil {
+				rules = append(rules, m.Rule)
+			}
+		}
+	}
+	slices.SortFunc(rules, func(a, b Rule) int {
+		return strings.Compare(a.About+"\x00"+a.Policy+"\x00"+a.Does, b.About+"\x00"+b.Policy+"\x00"+b.Does)
+	})
+	return slices.Compact(rules)
+}
