@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 
 	"cel.dev/cel-go/cel"
@@ -12,7 +13,7 @@ import (
 
 // What a row filter may be. One evaluation costs at most as much as its nodes, each of which looks at one or two values.
 const (
-	maxFilterText  = 20_000
+	maxFilterText  = 10_000
 	maxFilterNodes = 2_000
 	maxFilterDepth = 50
 	// maxFilterPart bounds the text that startsWith, endsWith and contains look for, in bytes: looking for one text in another
@@ -43,6 +44,9 @@ func (p *Principal) attribute(name string) []string {
 	}
 	return p.Attributes[name]
 }
+
+// attributeForm is that of the names of attributes. No principal has one of another, whose list would be empty for everybody.
+var attributeForm = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
 // attributeType is the type of `principal.NAME`.
 func attributeType(name string) feature.Type {

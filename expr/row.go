@@ -59,6 +59,11 @@ func (r *Row) IsTrue(values []feature.Value) (bool, error) {
 // rowReference resolves row.COLUMN.
 func (c *compilation) rowReference(owner ast.Expr, of, name string) (string, bool) {
 	if of == principalName && c.scope.principal {
+		if !attributeForm.MatchString(name) {
+			c.at(owner.ID(), "found %s.%s, which no principal has, expected a name of lower-case letters, digits and single underscores",
+				principalName, name)
+			return "", false
+		}
 		return c.read(Ref{View: principalName, Name: name}, attributeType(name)), true
 	}
 	if of != rowName {
