@@ -39,6 +39,9 @@ type Authenticator struct {
 	// proven holds the tokens that were good, by the first half of their tags: a wrong secret finds none, and is looked up as
 	// an unknown id is.
 	proven [provenShards]lookup[uint64, *provenToken]
+	// issuer checks JWTs; nil: none are taken. jwts are those that were good, as proven has tokens.
+	issuer *Issuer
+	jwts   [provenShards]lookup[uint64, *provenJWT]
 	// seeds are drawn when the process starts, and never leave it.
 	seeds [2]maphash.Seed
 
@@ -58,6 +61,14 @@ type tokenTag struct{ index, check uint64 }
 
 func (a *Authenticator) tag(token string) tokenTag {
 	return tokenTag{maphash.String(a.seeds[0], token), maphash.String(a.seeds[1], token)}
+}
+
+// maxJWTs bounds the JWTs that are known in a shard: issuers make new ones all the time.
+const maxJWTs = 256
+
+type provenJWT struct {
+	check uint64
+	verified
 }
 
 type tokenKey struct {
@@ -105,13 +116,19 @@ func NewAuthenticator(db DB) *Authenticator {
 	return a
 }
 
+// Trust makes it take JWTs of an issuer too. It is called before the first Authenticate.
+func (a *Authenticator) Trust(issuer *Issuer) { a.issuer = issuer }
+
 // Close waits for the lookups that go on in the background.
 func (a *Authenticator) Close() {
 	a.stop()
 	a.background.Wait()
+	if a.issuer != nil {
+		a.issuer.Close()
+	}
 }
 
-// Authenticate returns whose token it is, or an UNAUTHENTICATED fault: one for no token, one for a text that is no token,
+// Authenticate returns whose token it is, a token of ours or a JWT, or an UNAUTHENTICATED fault: one for no token, one for a text that is no token,
 // one for a token that is not known or whose secret is wrong (which of the two is not said, and takes the same work), and
 // one each for an expired and a revoked token, with the principal that it was of, for the record. When Postgres must be
 // asked and cannot be, the token is refused with the fault that says so. The principal is shared and MUST NOT be changed.
@@ -130,11 +147,37 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*Princi
 			"(`authorization: Bearer hw_…` in a call), and have one made with `headwater token create`")
 	}
 	id, secret, ok := parseToken(token)
+	if !ok && isCompactJWS(token) {
+		return a.jwt(ctx, tag, token)
+	}
 	if !ok {
 		return nil, fault.New(fault.Unauthenticated, "found something that is not a token, expected hw_, an id of %d characters, "+
 			"_ and a secret of %d; check that it was copied whole", tokenIDLength, tokenSecretLength)
 	}
 	return a.first(ctx, tag, tokenKey{id: id, hash: hashSecret(secret)})
+}
+
+// jwt returns whose a JWT is.
+func (a *Authenticator) jwt(ctx context.Context, tag tokenTag, token string) (*Principal, error) {
+	if a.issuer == nil {
+		return nil, fault.New(fault.Unauthenticated, "found a JWT, and this server takes none; call with a token of its own (hw_…), or have it told of the "+
+			"issuer (HEADWATER_OIDC_ISSUER)")
+	}
+	shard := &a.jwts[tag.index%provenShards]
+	now := a.now()
+	if known, ok := shard.get(tag.index); ok && (known.check^tag.check) == 0 && known.keys == a.issuer.known(now) {
+		err := known.ended(now)
+		if err != nil {
+			shard.remove(tag.index, known)
+		}
+		return known.principal, err
+	}
+	proven, err := a.issuer.verify(ctx, token)
+	if err != nil {
+		return proven.principal, err
+	}
+	shard.put(tag.index, &provenJWT{check: tag.check, verified: proven}, maxJWTs, func(p *provenJWT) bool { return p.ended(now) != nil })
+	return proven.principal, nil
 }
 
 // known finds a proven token by its tag, or nil.

@@ -36,6 +36,26 @@ func (l *lookup[K, V]) add(key K, value V) {
 	})
 }
 
+// put puts in what takes the place of what is there. Where there would be more than most, those that are over go first, then
+// any other.
+func (l *lookup[K, V]) put(key K, value V, most int, over func(V) bool) {
+	l.change(func(m map[K]V) {
+		m[key] = value
+		if len(m) <= most {
+			return
+		}
+		maps.DeleteFunc(m, func(_ K, v V) bool { return over(v) })
+		for k := range m {
+			if len(m) <= most {
+				return
+			}
+			if k != key {
+				delete(m, k)
+			}
+		}
+	})
+}
+
 // remove takes a value out, unless another has taken its place.
 func (l *lookup[K, V]) remove(key K, value V) {
 	l.change(func(m map[K]V) {

@@ -25,6 +25,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/grpccodec"
 	"github.com/headwaterhq/headwater/internal/grpcflow"
 	"github.com/headwaterhq/headwater/materialize"
@@ -75,6 +76,8 @@ type Config struct {
 	ReadCacheBytes int
 	// InsecureNoAuth lets everybody do everything: nobody is asked who calls, and no call is recorded.
 	InsecureNoAuth bool
+	// OIDC says whose JWTs are taken, besides tokens of the server's own. nil: nobody's.
+	OIDC *access.OIDC
 	// NoReflection hides from callers what services and methods there are.
 	NoReflection bool
 	// DrainDelay is how long Close goes on answering after it has told gRPC's health service that it does not serve, so that whoever
@@ -224,6 +227,16 @@ func (s *Server) openAccess() (err error) {
 		return err
 	}
 	s.auth = access.NewAuthenticator(s.pool)
+	if s.config.OIDC == nil {
+		return nil
+	}
+	trusted := *s.config.OIDC
+	trusted.Log = s.config.Log
+	issuer, err := access.NewIssuer(trusted)
+	if err != nil {
+		return fault.New(fault.InvalidArgument, "HEADWATER_OIDC_… (oidc_…): %v", err)
+	}
+	s.auth.Trust(issuer)
 	return nil
 }
 

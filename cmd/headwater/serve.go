@@ -43,6 +43,7 @@ type serveConfig struct {
 	resultsConfig   `yaml:",inline"`
 	callsConfig     `yaml:",inline"`
 	watchConfig     `yaml:",inline"`
+	callerConfig    `yaml:",inline"`
 	sourceConfig    `yaml:",inline"`
 }
 
@@ -58,7 +59,8 @@ func loadServeConfig(file string) (serveConfig, error) {
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
 				"listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
-				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth and source_databases", file, err)
+				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
+				"oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age and source_databases", file, err)
 		}
 	}
 	for name, field := range map[string]*string{
@@ -80,6 +82,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 	c.resultsConfig.readEnvironment()
 	c.callsConfig.readEnvironment()
 	c.watchConfig.readEnvironment()
+	c.callerConfig.readEnvironment()
 	c.sourceConfig.readEnvironment()
 	return c, nil
 }
@@ -157,6 +160,15 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_REFLECTION        reflection         off: callers cannot ask what methods there are (default on)
   HEADWATER_INSECURE_NO_AUTH  insecure_no_auth   on: nobody is asked who calls. Everybody may read, change and erase everything, and
                                                  no call is recorded in the audit log (default off)
+  HEADWATER_OIDC_ISSUER          oidc_issuer           issuer of JWTs that callers may come with, as iss has it: https://… (default none)
+  HEADWATER_OIDC_AUDIENCE        oidc_audience         what aud must have, one of several with commas between them
+  HEADWATER_OIDC_ALGORITHMS      oidc_algorithms       by what they may be signed (default RS256,ES256)
+  HEADWATER_OIDC_JWKS_URL        oidc_jwks_url         where the issuer's keys are (default: as its discovery document says)
+  HEADWATER_OIDC_PRINCIPAL_CLAIM oidc_principal_claim  claim that names the principal, which is then ISSUER#NAME (default sub)
+  HEADWATER_OIDC_ROLES_CLAIM     oidc_roles_claim      claim of groups or the like, such as groups or realm_access.roles
+  HEADWATER_OIDC_ROLES           oidc_roles            the roles that its values give, VALUE=ROLE,…; *=ROLE gives to all (default none)
+  HEADWATER_OIDC_ATTRIBUTES      oidc_attributes       claims that become attributes of the principal, ATTRIBUTE=CLAIM,… (default none)
+  HEADWATER_OIDC_MAX_AGE         oidc_max_age          how long ago one may have been issued, whatever it says (default 24h)
   HEADWATER_SOURCE_NAME_URL  source_databases a Postgres that sources may name; in the file a map from names to URLs. The user
                                               of the URL reads their tables
 
@@ -184,7 +196,8 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
-		"connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, source_databases")
+		"connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
+		"oidc_principal_claim, oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age, source_databases")
 	cmd.Flags().BoolVar(&open, "insecure-no-auth", false, "ask nobody who calls: whoever reaches the address may do everything, and no call is recorded")
 	return cmd
 }
@@ -215,6 +228,9 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	}
 	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config), c.watchConfig.apply(&config)); err != nil {
+		return err
+	}
+	if err := c.callerConfig.apply(&config); err != nil {
 		return err
 	}
 	if err := c.readLogConfig.apply(&config); err != nil {

@@ -46,6 +46,7 @@ const (
 	ServerUnavailable   = headwaterv1.ErrorReason_ERROR_REASON_SERVER_UNAVAILABLE
 	ReadLogUnavailable  = headwaterv1.ErrorReason_ERROR_REASON_READ_LOG_UNAVAILABLE
 	NotFresh            = headwaterv1.ErrorReason_ERROR_REASON_NOT_FRESH
+	IssuerUnavailable   = headwaterv1.ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE
 )
 
 // Fault is an error for a caller.

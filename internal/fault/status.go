@@ -47,6 +47,7 @@ var codeOf = map[Reason]codes.Code{
 	ServerUnavailable:   codes.Unavailable,
 	ReadLogUnavailable:  codes.Unavailable,
 	NotFresh:            codes.FailedPrecondition,
+	IssuerUnavailable:   codes.Unavailable,
 }
 
 // Code is the gRPC code of a reason.

@@ -231,6 +231,12 @@ class NotFreshError(HeadwaterError):
     reason = "NOT_FRESH"
 
 
+class IssuerUnavailableError(HeadwaterError):
+    """The issuer of the caller's JWT does not show the keys to check it with."""
+
+    reason = "ISSUER_UNAVAILABLE"
+
+
 class SchemaVersionError(HeadwaterError):
     """The server's database has another schema than the server."""
 
