@@ -5,8 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"github.com/redis/go-redis/v9"
+	"time"
 )
 
 const (
@@ -21,26 +20,23 @@ const (
 
 // batcher sends the commands of reads that come at the same time in one pipeline: fewer writes and reads of sockets, and fewer
 // times that Redis and this process wake each other. While a few pipelines are under way others wait, so that they grow
-// with the load; alone, a read goes at once.
+// with the load. A read that comes when none is under way asks by itself, at once.
 //
-// A query is sent at most once, without go-redis's own repetitions, as its replies go straight into its buffer. Where anything
-// goes wrong, each read asks again for itself, with repetitions and under its own deadline.
+// A query is sent at most once. Where anything goes wrong, each read asks again for itself, by go-redis, with its repetitions and
+// under its own deadline.
 type batcher struct {
-	client *redis.Client
+	pool *pool
 
 	mu      sync.Mutex
 	waiting []*waiter
 	// queued are the waiters by the hash of their query, for reads that ask for the same.
 	queued map[uint64]*waiter
-	// workers is how many shared pipelines are under way.
+	// workers is how many pipelines of small reads are under way.
 	workers, maxWorkers int
-	// alone has an element for each read that has a pipeline of its own.
-	alone chan struct{}
 }
 
-func newBatcher(client *redis.Client) *batcher {
-	most := max(4, 2*runtime.GOMAXPROCS(0))
-	return &batcher{client: client, queued: map[uint64]*waiter{}, maxWorkers: most, alone: make(chan struct{}, most)}
+func newBatcher(p *pool) *batcher {
+	return &batcher{pool: p, queued: map[uint64]*waiter{}, maxWorkers: max(4, 2*runtime.GOMAXPROCS(0))}
 }
 
 // waiter is a query in the queue, and those who wait for it.
@@ -63,13 +59,32 @@ func (s *signal) one() {
 	}
 }
 
+// lead reports whether the caller is to ask by itself, because no pipeline is under way. It calls led when it has asked.
+func (b *batcher) lead() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.workers > 0 {
+		return false
+	}
+	b.workers++
+	return true
+}
+
+// led has what came meanwhile asked for.
+func (b *batcher) led() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) > 0 {
+		go b.work()
+	} else {
+		b.workers--
+	}
+}
+
 // fetch has all of the queries answered, and puts another in the place of one that is shared. When ctx ends first, its error is
 // returned, and what was asked for is answered to nobody.
 func (b *batcher) fetch(ctx context.Context, queries []*query, s *signal) error {
 	s.left.Store(int32(len(queries)))
-	for _, q := range queries {
-		q.ready()
-	}
 	b.mu.Lock()
 	for i, q := range queries {
 		hash := q.hash()
@@ -99,44 +114,22 @@ func (b *batcher) fetch(ctx context.Context, queries []*query, s *signal) error 
 	}
 }
 
-// fetchAlone has the queries answered in a pipeline of their own.
-func (b *batcher) fetchAlone(ctx context.Context, queries []*query) error {
-	select {
-	case b.alone <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-b.alone }()
-	pipe := b.client.Pipeline()
-	for _, q := range queries {
-		q.ready()
-		_ = pipe.BatchProcess(ctx, q.commands[:len(q.keys)]...)
-	}
-	_, _ = pipe.Exec(ctx)
-	for _, q := range queries {
-		q.sent()
-	}
-	return ctx.Err()
-}
-
 // work sends pipelines until nothing waits.
 func (b *batcher) work() {
 	var batch []*waiter
-	var commands []redis.Cmder
+	var queries []*query
+	var commands []command
 	for {
 		if batch = b.take(batch[:0]); len(batch) == 0 {
 			return
 		}
-		commands = commands[:0]
+		queries = queries[:0]
 		for _, w := range batch {
-			commands = append(commands, w.query.commands[:len(w.query.keys)]...)
+			queries = append(queries, w.query)
 		}
-		pipe := b.client.Pipeline()
-		// Neither can fail but by the commands' own errors.
-		_ = pipe.BatchProcess(context.Background(), commands...)
-		_, _ = pipe.Exec(context.Background())
+		commands = b.pool.fetch(context.Background(), time.Time{}, queries, commands[:0])
+		clear(commands)
 		for i, w := range batch {
-			w.query.sent()
 			for _, s := range w.done {
 				s.one()
 			}
@@ -152,7 +145,7 @@ func (b *batcher) take(batch []*waiter) []*waiter {
 	defer b.mu.Unlock()
 	keys, n := 0, 0
 	for _, w := range b.waiting {
-		if len(batch) > 0 && keys+len(w.query.keys) > maxBatchKeys {
+		if len(batch) > 0 && keys+len(w.query.ends) > maxBatchKeys {
 			break
 		}
 		n++
@@ -162,7 +155,7 @@ func (b *batcher) take(batch []*waiter) []*waiter {
 			w.query.release()
 			continue
 		}
-		keys += len(w.query.keys)
+		keys += len(w.query.ends)
 		batch = append(batch, w)
 	}
 	left := copy(b.waiting, b.waiting[n:])

@@ -170,6 +170,7 @@ func TestACacheIsBounded(t *testing.T) {
 func TestWhatIsCachedDoesNotHideThatRedisIsAway(t *testing.T) {
 	r, plan, _ := cachedReader(t, &gate{}, time.Minute, time.Minute)
 	r.both(t, plan, "1", 1)
+	r.Close()
 	if err := r.client.Close(); err != nil {
 		t.Fatal(err)
 	}

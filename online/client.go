@@ -14,7 +14,7 @@ import (
 
 // Options are how a client behaves. The zero Options are the defaults.
 type Options struct {
-	// PoolSize is the most connections per node; default 10 per CPU.
+	// PoolSize is the most connections per node; default 10 per CPU. A Reader has as many of its own.
 	PoolSize int
 	// DialTimeout bounds one attempt to connect; default 1 s.
 	DialTimeout time.Duration

@@ -14,6 +14,9 @@
 // publications older than the bound could go while no older load is pending. A script can refuse so, but not the commands
 // of Writer.Add.
 //
+// Reads have connections of their own, which know HMGET and nothing else (ADR 0057); whatever is not answered there is asked again by
+// go-redis. A connection is used again only where it is known that no reply is to come on it: else a read could get another's rows.
+//
 // In a Redis Cluster go-redis sends what is of one node in one pipeline. A script runs per slot there, and so about once per
 // row, which is why Writer.Add has none.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -29,8 +30,11 @@ type Lookup struct {
 	// judged[v][k] is what was made of the row of view v under command k-1; judged[v][0] is of entities without a key.
 	judged [][]judged
 	// all[v] is what the rows of view v have in common.
-	all      []common
-	signal   *signal
+	all    []common
+	signal *signal
+	// commands and shards are memory for what is sent.
+	commands []command
+	shards   []shard
 	statuses []byte
 	// filtered is what a row filter is given.
 	filtered []feature.Value
@@ -95,6 +99,7 @@ func (l *Lookup) Close() {
 	}
 	clear(l.sent)
 	clear(l.missing)
+	clear(l.commands)
 	l.reader, l.plan = nil, nil
 	// Without a signal it was left while something was under way that will give one.
 	if l.signal != nil {
@@ -175,47 +180,57 @@ func (l *Lookup) fetch(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return failed(ctx, l.reader.client, err)
 	}
-	if b := l.reader.batcher; b != nil {
-		if err := l.fetchOnce(ctx, b); err != nil {
-			return failed(ctx, l.reader.client, err)
-		}
-		whole := true
-		for _, c := range l.sent {
-			whole = whole && c.parse() == nil
-		}
-		if whole {
-			return nil
+	sending, until := ctx, time.Time{}
+	if l.partial {
+		var end context.CancelFunc
+		sending, end = partialContext(ctx)
+		defer end()
+		// Half of it is for who asks again.
+		deadline, _ := sending.Deadline()
+		until = time.Now().Add(time.Until(deadline) / 2)
+	}
+	if err := l.fetchOnce(ctx, until); err != nil {
+		return failed(ctx, l.reader.client, err)
+	}
+	for _, c := range l.sent {
+		if c.failed {
+			return l.fetchAgain(ctx, sending)
 		}
 	}
-	return l.fetchAgain(ctx)
+	return nil
 }
 
-// fetchOnce has the queries sent once. The error is that of ctx.
-func (l *Lookup) fetchOnce(ctx context.Context, b *batcher) error {
+// fetchOnce has the queries sent once, and marks those as failed of which something is not there then. The error is that of ctx.
+func (l *Lookup) fetchOnce(ctx context.Context, until time.Time) error {
+	b := l.reader.batcher
+	if b == nil {
+		l.fetchShards(ctx, until, l.reader.cluster)
+		return ctx.Err()
+	}
 	keys := 0
 	for _, c := range l.sent {
 		keys += len(c.ends)
 	}
-	if keys >= aloneKeys {
-		return b.fetchAlone(ctx, l.sent)
-	}
-	signal := l.signal
-	l.signal = nil
-	err := b.fetch(ctx, l.sent, signal)
-	if err == nil {
+	switch {
+	case keys >= aloneKeys:
+		l.commands = b.pool.fetch(ctx, until, l.sent, l.commands[:0])
+	case b.lead():
+		l.commands = b.pool.fetch(ctx, until, l.sent, l.commands[:0])
+		b.led()
+	default:
+		signal := l.signal
+		l.signal = nil
+		if err := b.fetch(ctx, l.sent, signal); err != nil {
+			return err
+		}
 		l.signal = signal
 	}
-	return err
+	return ctx.Err()
 }
 
 // fetchAgain asks in a pipeline of its own, with all that go-redis does to have it answered: it repeats commands, follows slots
-// that moved, and looks for the nodes of a cluster that changed.
-func (l *Lookup) fetchAgain(ctx context.Context) error {
-	sending, end := ctx, context.CancelFunc(func() {})
-	if l.partial {
-		sending, end = partialContext(ctx)
-	}
-	defer end()
+// that moved, and looks for the nodes of a cluster that changed. sending is how long it may take.
+func (l *Lookup) fetchAgain(ctx, sending context.Context) error {
 	var commands []*redis.SliceCmd
 	for _, c := range l.sent {
 		for k := range c.ends {

@@ -2,6 +2,7 @@ package online
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,9 +37,12 @@ type group struct {
 	// cache is for how long all of its rows may be kept, 0 where those of one of its views may not: it must be asked then anyway.
 	cache time.Duration
 	views []int
-	// fields are ready to be sent.
+	// fields are those of the views' rows, as go-redis takes them.
 	fields []any
-	// calls are those that wait to be used again.
+	// begin and end are what a command for a key has before and behind the key, as it is sent, and reply is what the fields that
+	// answer it come after.
+	begin, end, reply []byte
+	// queries are those that wait to be used again.
 	queries sync.Pool
 }
 
@@ -79,10 +83,22 @@ func NewPlan(p *read.Plan) *Plan {
 		plan.views[i] = viewPlan{View: v, layout: NewLayout(v.Version.Stored()), group: n, field: field, like: like}
 		g.views = append(g.views, i)
 	}
+	for _, g := range plan.groups {
+		g.encode()
+	}
 	for i := range p.Columns {
 		plan.frames = append(plan.frames, wire.NewVectorFrame(p.Columns[i].Type))
 	}
 	return plan
+}
+
+// encode makes what all of the group's commands have in common.
+func (g *group) encode() {
+	g.begin = appendBulk(append(strconv.AppendInt([]byte{'*'}, int64(2+len(g.fields)), 10), lineEnd...), "HMGET")
+	for _, f := range g.fields {
+		g.end = appendBulk(g.end, f.(string))
+	}
+	g.reply = append(strconv.AppendInt([]byte{'*'}, int64(len(g.fields)), 10), lineEnd...)
 }
 
 // Frame is that of vectors of column i.

@@ -15,20 +15,29 @@ import (
 type Reader struct {
 	client redis.UniversalClient
 	prefix string
-	// batcher is nil for a Redis Cluster: there a pipeline would have everyone wait for the slowest node.
+	pools  pools
+	// batcher is nil for a Redis Cluster: there a pipeline would have everyone wait for the slowest node. cluster is nil for another.
 	batcher *batcher
+	cluster *redis.ClusterClient
 	cache   *rowCache
 	now     func() time.Time
 }
 
-// NewReader makes a reader of the rows under a prefix; see NewWriter.
+// NewReader makes a reader of the rows under a prefix; see NewWriter. For what Lookups ask it has connections of its own, made by the
+// client's options; the caller closes it.
 func NewReader(client redis.UniversalClient, prefix string) *Reader {
 	r := &Reader{client: client, prefix: prefix, cache: newRowCache(DefaultCacheBytes), now: time.Now}
-	if one, ok := client.(*redis.Client); ok {
-		r.batcher = newBatcher(one)
+	switch c := client.(type) {
+	case *redis.Client:
+		r.batcher = newBatcher(r.pools.pool(c))
+	case *redis.ClusterClient:
+		r.cluster = c
 	}
 	return r
 }
+
+// Close ends the reader's own connections, those of reads under way when they end. The client stays its caller's.
+func (r *Reader) Close() { r.pools.close() }
 
 // Key is the entity of one row of a request, for one view.
 type Key struct {

@@ -123,31 +123,6 @@ func TestMissingRows(t *testing.T) {
 	}
 }
 
-// pipelines records the commands of each pipeline.
-type pipelines struct{ sent [][]string }
-
-func (p *pipelines) DialHook(next redis.DialHook) redis.DialHook { return next }
-func (p *pipelines) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		p.sent = append(p.sent, []string{cmd.Name()})
-		return next(ctx, cmd)
-	}
-}
-func (p *pipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		var names []string
-		for _, cmd := range cmds {
-			key, ok := cmd.Args()[1].(string)
-			if !ok {
-				key = *cmd.Args()[1].(*string)
-			}
-			names = append(names, cmd.Args()[0].(string)+" "+key)
-		}
-		p.sent = append(p.sent, names)
-		return next(ctx, cmds)
-	}
-}
-
 func TestOneRoundTripAndOneCommandPerKey(t *testing.T) {
 	client := testenv.Redis(t)
 	delays := view(1, "delays", "airport", columns(feature.TypeInt64))
@@ -159,20 +134,21 @@ func TestOneRoundTripAndOneCommandPerKey(t *testing.T) {
 		Item{"airport", "JFK", 2, pack(t, weather, h, feature.String("fog"), feature.Null())},
 		Item{"airport", "LAX", 2, pack(t, weather, h, feature.String("sun"), feature.Bool(true))},
 		Item{"route", "JFK|LAX", 3, pack(t, routes, h, feature.Float64(0.5))})
-	seen := &pipelines{}
-	client.AddHook(seen)
+	seen := &gate{}
+	reader := NewReader(client, DefaultPrefix)
+	t.Cleanup(reader.Close)
+	seen.at(reader)
 
 	plan := NewPlan(planOf(delays, routes, weather))
 	airports := []Key{key("JFK"), key("LAX"), {}, key("JFK"), key("none")}
 	// A key mapping may give two views of an entity different keys in one row.
 	weatherAt := []Key{key("JFK"), key("LAX"), key("JFK"), {}, key("SFO")}
 	pairs := []Key{key("JFK|LAX"), key("LAX|JFK"), key("JFK|LAX"), key("JFK|LAX"), {}}
-	winners, err := NewReader(client, DefaultPrefix).Read(context.Background(), plan, [][]Key{airports, pairs, weatherAt}, 0)
+	winners, err := reader.Read(context.Background(), plan, [][]Key{airports, pairs, weatherAt}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	expectedSent := []string{"hmget hw:airport:JFK", "hmget hw:airport:LAX", "hmget hw:airport:none", "hmget hw:airport:SFO",
-		"hmget hw:route:JFK|LAX", "hmget hw:route:LAX|JFK"}
+	expectedSent := []string{"hw:airport:JFK", "hw:airport:LAX", "hw:airport:none", "hw:airport:SFO", "hw:route:JFK|LAX", "hw:route:LAX|JFK"}
 	if len(seen.sent) != 1 || !equal(seen.sent[0], expectedSent) {
 		t.Errorf("sent %q, expected one pipeline of %q", seen.sent, expectedSent)
 	}
@@ -198,7 +174,7 @@ func TestOneRoundTripAndOneCommandPerKey(t *testing.T) {
 	}
 
 	seen.sent = nil
-	winners, err = NewReader(client, DefaultPrefix).Read(context.Background(), plan, [][]Key{{{}}, {{}}, {{}}}, 0)
+	winners, err = reader.Read(context.Background(), plan, [][]Key{{{}}, {{}}, {{}}}, 0)
 	if err != nil || winners[2][0].Status != read.NoKey || len(seen.sent) != 0 {
 		t.Errorf("no keys: found %v, %v after sending %q, expected NO_KEY and nothing sent", winners, err, seen.sent)
 	}

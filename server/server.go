@@ -109,6 +109,7 @@ type Server struct {
 	config       Config
 	pool         *pgxpool.Pool
 	redis        redis.UniversalClient
+	online       *online.Reader
 	databases    *offline.Databases
 	registry     *registry.Registry
 	audit        *access.AuditLog
@@ -323,9 +324,9 @@ func (s *Server) serve() error {
 		return err
 	}
 	s.guard.Calls = newCalls(s.guard.rules, cmp.Or(s.config.ReadSample, defaultReadSample), s.config.SlowRead, s.config.Log)
-	reader := online.NewReader(s.redis, s.config.RedisPrefix)
-	reader.BoundCache(cmp.Or(s.config.ReadCacheBytes, online.DefaultCacheBytes))
-	err = errors.Join(s.metrics.addServing(reads, s.auth == nil), s.metrics.addCache(reader.CacheStats), s.guard.Calls.register(s.metrics.registry))
+	s.online = online.NewReader(s.redis, s.config.RedisPrefix)
+	s.online.BoundCache(cmp.Or(s.config.ReadCacheBytes, online.DefaultCacheBytes))
+	err = errors.Join(s.metrics.addServing(reads, s.auth == nil), s.metrics.addCache(s.online.CacheStats), s.guard.Calls.register(s.metrics.registry))
 	if err != nil {
 		return err
 	}
@@ -345,7 +346,7 @@ func (s *Server) serve() error {
 		registry: s.registry, pool: s.pool, materializer: s.materializer,
 	})
 	registerOnline(s.grpc, &onlineService{
-		registry: s.registry, reader: reader, head: s.head,
+		registry: s.registry, reader: s.online, head: s.head,
 		served: s.served, log: &readLogger{reads: s.reads, registry: s.registry}, guard: s.guard, closing: s.closing,
 	})
 	builder := dataset.NewBuilder(s.pool, s.config.Version)
@@ -436,6 +437,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.registry != nil {
 		s.registry.Close()
+	}
+	if s.online != nil {
+		s.online.Close()
 	}
 	if s.redis != nil {
 		errs = append(errs, s.redis.Close())
