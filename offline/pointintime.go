@@ -84,6 +84,8 @@ type Options struct {
 	SegmentsMemory int64
 	// Lanes is the most connections on which one join has Postgres look winners up at once. 2.
 	Lanes int
+	// SampleRows is about how many rows of a spine are looked up to see how far back winners lie. 512.
+	SampleRows int
 	// SpareLanes is the most connections that all joins have for that beyond their first. 4.
 	SpareLanes int64
 }
@@ -106,6 +108,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Lanes == 0 {
 		o.Lanes = 2
+	}
+	if o.SampleRows == 0 {
+		o.SampleRows = 512
 	}
 	if o.SpareLanes == 0 {
 		o.SpareLanes = 4
@@ -235,8 +240,15 @@ type pass struct {
 	scanned []*packed
 	lateral []int
 	lanes   []*lane
-	// rows is how many rows of the spine a segment has, memory how many bytes of answers it keeps in memory.
-	rows, memory int
+	// rows is how many rows of the spine a segment has, memory how many bytes of answers it keeps in memory, width about how many
+	// an answer takes.
+	rows, memory, width int
+}
+
+// piece is some rows of a segment, in their order.
+type piece struct {
+	segment *segment
+	rows    []int32
 }
 
 // winnersBatch is how many rows' winners are made room for at once.
@@ -262,26 +274,33 @@ func (p *pass) run(ctx context.Context, spine iter.Seq2[SpineRow, error], emit f
 		defer segments[i].close()
 	}
 	// There is room for all segments there are.
-	filled, ordered := make(chan *segment, len(segments)), make(chan *segment, len(segments))
+	filled, ordered := make(chan piece, len(segments)*len(p.lanes)), make(chan *segment, len(segments))
 	start(func() error {
 		defer close(filled)
 		defer close(ordered)
 		return p.fill(ctx, spine, free, func(s *segment) {
 			ordered <- s
-			if len(p.lanes) > 0 {
-				filled <- s
-			} else {
+			if len(p.lanes) == 0 {
 				close(s.joined)
+				return
+			}
+			s.sort()
+			s.expect(min(p.memory, 2*(p.width+answerHeader)*max(len(s.numbers), leastBucketRows)))
+			// The lanes share each segment, so that all have something to do until the last is joined.
+			for _, rows := range s.cut(len(p.lanes)) {
+				filled <- piece{s, rows}
 			}
 		})
 	})
 	for _, l := range p.lanes {
 		start(func() error {
-			for s := range filled {
-				if err := l.join(ctx, s); err != nil {
+			for piece := range filled {
+				if err := l.join(ctx, piece.segment, piece.rows); err != nil {
 					return err
 				}
-				close(s.joined)
+				if err := piece.segment.done(); err != nil {
+					return err
+				}
 			}
 			if ctx.Err() != nil {
 				return nil
@@ -372,20 +391,19 @@ func (p *pass) size() {
 	// A spine is cut into pieces, but not into smaller ones than a part of the largest segment.
 	const pieces, part = 4, 8
 	p.rows, p.memory = min(leastRows, p.options.SegmentRows), p.options.SegmentMemory
-	width := 0
 	for _, i := range p.lateral {
-		width += winnerBytes(p.join.Views[i])
+		p.width += winnerBytes(p.join.Views[i])
 	}
-	if width == 0 {
+	if p.width == 0 {
 		return
 	}
 	rows := p.options.SegmentRows
 	if p.join.Rows > 0 {
 		rows = min(rows, max(int(p.join.Rows/pieces), rows/part))
 	}
-	p.rows = max(p.rows, min(rows, p.options.SegmentBytes/width))
+	p.rows = max(p.rows, min(rows, p.options.SegmentBytes/p.width))
 	// Guesses of widths may be wrong by a factor.
-	p.memory = min(p.memory, 2*(width+answerHeader)*p.rows)
+	p.memory = min(p.memory, 2*(p.width+answerHeader)*p.rows)
 }
 
 // emitter makes winners of what was found, in the order of the spine.

@@ -12,19 +12,20 @@ import (
 	"github.com/headwaterhq/headwater/read"
 )
 
-// lane is a transaction in which Postgres finds the winners of one segment after another. It stages each in a table of its own:
-// lateral joins against temporary tables, VALUES or arrays cannot be pushed down by a distributed Postgres.
+// lane is a transaction in which Postgres finds the winners of one piece of a segment after another. It stages each in a table of
+// its own: lateral joins against temporary tables, VALUES or arrays cannot be pushed down by a distributed Postgres.
 type lane struct {
 	pass        *pass
 	tx          pgx.Tx
 	name, table string
 	query       string
-	// width is about how many bytes an answer takes.
-	width int
 	// made tells that the table is there.
 	made bool
-	// order is room to sort a segment's rows in.
-	order []sortedRow
+	// near looks for winners that are not far back, unless it is nil; far are the rows that it found none for.
+	near *nearQuery
+	far  []int32
+	// sampled tells that it is known whether there is such a query.
+	sampled bool
 }
 
 func newLane(p *pass, tx pgx.Tx) *lane {
@@ -33,51 +34,77 @@ func newLane(p *pass, tx pgx.Tx) *lane {
 		name = fmt.Sprintf("%s_%d", name, n)
 	}
 	l := &lane{pass: p, tx: tx, name: name, table: quote(stagingSchema, name)}
-	var views []AsOf
-	for _, i := range p.lateral {
-		views = append(views, p.join.Views[i])
-		l.width += winnerBytes(p.join.Views[i])
-	}
-	l.query = pointInTimeQuery(l.table, views)
+	l.query = pointInTimeQuery(l.table, p.views(), missingStatus)
 	return l
 }
 
-// join finds the winners of a segment.
-func (l *lane) join(ctx context.Context, s *segment) error {
-	if err := l.stage(ctx, s); err != nil {
+// views are those that Postgres looks up.
+func (p *pass) views() (views []AsOf) {
+	for _, i := range p.lateral {
+		views = append(views, p.join.Views[i])
+	}
+	return views
+}
+
+// join finds the winners of some rows of a segment.
+func (l *lane) join(ctx context.Context, s *segment, rows []int32) error {
+	if err := l.stage(ctx, s, rows); err != nil {
 		return err
 	}
-	s.expect(min(l.pass.memory, 2*(l.width+answerHeader)*max(len(s.numbers), leastBucketRows)))
+	if err := l.sample(ctx, len(rows)); err != nil {
+		return err
+	}
+	if l.near == nil {
+		return l.answers(ctx, s, l.query, nil)
+	}
+	l.far = l.far[:0]
+	if err := l.answers(ctx, s, l.near.query, l.near.missing); err != nil || len(l.far) == 0 {
+		return err
+	}
+	l.sampled = len(l.far) < len(rows)/unlike
+	if err := l.stage(ctx, s, l.far); err != nil {
+		return err
+	}
+	return l.answers(ctx, s, l.query, nil)
+}
+
+// answers has the segment keep what a query finds. A row for which one of the fields at missing says that it is not near is put to
+// those that are far instead.
+func (l *lane) answers(ctx context.Context, s *segment, query string, missing []int) error {
 	d := &copyDecoder{}
 	d.row = func(fields [][]byte) error {
 		row, err := decodeInt64(fields[0])
 		if err != nil {
 			return err
 		}
+		for _, at := range missing {
+			if fields[at] == nil {
+				continue
+			}
+			if status, err := decodeInt64(fields[at]); err != nil {
+				return err
+			} else if status == notNear {
+				l.far = append(l.far, int32(row))
+				return nil
+			}
+		}
 		return s.keep(row, d.raw)
 	}
-	if err := copyOutTo(ctx, l.tx.Conn(), l.query, d); err != nil {
-		return err
-	}
-	if s.answers != len(s.numbers) {
-		return errAnswers
-	}
-	return nil
+	return copyOutTo(ctx, l.tx.Conn(), query, d)
 }
 
-// stage COPYs a segment in the order of its keys and times, in which Postgres then walks it: it meets the pages of the
+// stage COPYs rows of a segment in the order of their keys and times, in which Postgres then walks them: it meets the pages of the
 // history in their order too.
-func (l *lane) stage(ctx context.Context, s *segment) error {
+func (l *lane) stage(ctx context.Context, s *segment, rows []int32) error {
 	if err := l.prepare(ctx); err != nil {
 		return err
 	}
 	return copyIn(ctx, l.tx.Conn(), l.table, []string{"entity_key", "row_number", "at"}, func(e *copyEncoder) error {
-		l.order = s.sorted(l.order)
-		for _, row := range l.order {
+		for _, row := range rows {
 			e.beginRow(3)
-			e.bytes(s.key(int(row.row)))
-			e.int64(int64(row.row))
-			e.time(row.at)
+			e.bytes(s.key(int(row)))
+			e.int64(int64(row))
+			e.time(s.at[row])
 		}
 		return nil
 	})
@@ -213,14 +240,19 @@ func (v *AsOf) decodeValues(fields [][]byte, room func(int) []feature.Value) ([]
 // newValues is room for the values of one winner.
 func newValues(n int) []feature.Value { return make([]feature.Value, n) }
 
-func pointInTimeQuery(spine string, views []AsOf) string {
+// pointInTimeQuery finds the winners of a staged spine. missing is the SQL that says why there is none.
+func pointInTimeQuery(spine string, views []AsOf, missing func(v AsOf, key, at string) string) string {
 	var selects, laterals strings.Builder
 	for i, v := range views {
-		alias := fmt.Sprintf("v%d", i)
-		selects.WriteString(", " + winnerColumns(v, alias, missingStatus(v, "s.entity_key", "s.at")))
-		fmt.Fprintf(&laterals, "\nLEFT JOIN LATERAL (%s) %s ON true", winnerQuery(v, "s.entity_key", "s.at"), alias)
+		selects.WriteString(", " + winnerColumns(v, fmt.Sprintf("v%d", i), missing(v, "s.entity_key", "s.at")))
+		laterals.WriteString(lateral(v, i))
 	}
 	return fmt.Sprintf("SELECT s.row_number%s\nFROM %s s%s", selects.String(), spine, laterals.String())
+}
+
+// lateral joins each row of the spine s with the nth view's winner, which is called v with that number.
+func lateral(v AsOf, nth int) string {
+	return fmt.Sprintf("\nLEFT JOIN LATERAL (%s) v%d ON true", winnerQuery(v, "s.entity_key", "s.at"), nth)
 }
 
 // visible is the condition on h that it is a row of the entity at the view's sequence.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/headwaterhq/headwater/feature"
 )
@@ -18,6 +19,12 @@ type segment struct {
 	// keys are those of the rows one after another, ends where each ends.
 	keys []byte
 	ends []int32
+	// order is the rows by key and time, sorting the room that they were sorted in.
+	order   []int32
+	sorting []sortedRow
+	// mu is for what lanes change: answers, and pieces that were not joined yet.
+	mu     sync.Mutex
+	pieces int
 	// joined is closed when all of the answers are there.
 	joined chan struct{}
 
@@ -98,33 +105,65 @@ type sortedRow struct {
 	row    int32
 }
 
-// sorted are the rows by key and time: so near ones of the history are looked up after each other. They are put into room.
-func (s *segment) sorted(room []sortedRow) []sortedRow {
+// sort puts the rows in the order of their keys and times: so near ones of the history are looked up after each other.
+func (s *segment) sort() {
 	first := s.key(0)
-	shared := len(first)
+	shared, longest := len(first), 0
 	for i := range s.numbers {
 		key := s.key(i)
+		longest = max(longest, len(key))
 		shared = min(shared, len(key))
 		for shared > 0 && !bytes.Equal(key[:shared], first[:shared]) {
 			shared--
 		}
 	}
-	room = slices.Grow(room[:0], len(s.numbers))
+	room := slices.Grow(s.sorting[:0], len(s.numbers))
 	for i := range s.numbers {
 		var prefix [8]byte
 		copy(prefix[:], s.key(i)[shared:])
 		room = append(room, sortedRow{prefix: binary.BigEndian.Uint64(prefix[:]), at: s.at[i], row: int32(i)})
 	}
+	// Nothing but the time it takes hangs on the order, so keys that differ in zeros at their ends may be taken for equal.
+	whole := longest <= shared+8
 	slices.SortFunc(room, func(a, b sortedRow) int {
 		if a.prefix != b.prefix {
 			return cmp.Compare(a.prefix, b.prefix)
 		}
-		if c := bytes.Compare(s.key(int(a.row)), s.key(int(b.row))); c != 0 {
-			return c
+		if !whole {
+			if c := bytes.Compare(s.key(int(a.row)), s.key(int(b.row))); c != 0 {
+				return c
+			}
 		}
 		return cmp.Compare(a.at, b.at)
 	})
-	return room
+	s.order = s.order[:0]
+	for i := range room {
+		s.order = append(s.order, room[i].row)
+	}
+	s.sorting = room
+}
+
+// cut is the rows in their order in as many pieces, of which none is empty.
+func (s *segment) cut(pieces int) (cut [][]int32) {
+	for part := range slices.Chunk(s.order, (len(s.order)+pieces-1)/pieces) {
+		cut = append(cut, part)
+	}
+	s.pieces = len(cut)
+	return cut
+}
+
+// done tells that a piece was joined.
+func (s *segment) done() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pieces--; s.pieces > 0 {
+		return nil
+	}
+	if s.answers != len(s.numbers) {
+		return errAnswers
+	}
+	close(s.joined)
+	return nil
 }
 
 // expect makes ready for an answer to each row, of which most bytes are kept in memory.
@@ -143,8 +182,10 @@ func (s *segment) expect(most int) {
 
 var errAnswers = errors.New("point in time: the answers are not one to each row of the spine")
 
-// keep takes the answer to a row.
+// keep takes the answer to a row. Lanes may call it at once.
 func (s *segment) keep(row int64, answer []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if row < 0 || row >= int64(len(s.numbers)) {
 		return errAnswers
 	}

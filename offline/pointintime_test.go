@@ -254,7 +254,7 @@ func expected(h *reference.History, v offline.AsOf, key string, at feature.Time)
 // packed histories; and whatever seems to cost least.
 func joiners(conn *pgx.Conn) map[string]*offline.Joiner {
 	connect := func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, conn.Config().Copy()) }
-	small := offline.Options{Strategy: offline.Lateral, SegmentRows: 64, SegmentMemory: 4 << 10, Lanes: 2}
+	small := offline.Options{Strategy: offline.Lateral, SegmentRows: 64, SegmentMemory: 4 << 10, SampleRows: 1, Lanes: 2}
 	return map[string]*offline.Joiner{
 		"lateral":              offline.NewJoiner(connect, offline.Options{Strategy: offline.Lateral}),
 		"lateral, in segments": offline.NewJoiner(connect, small),

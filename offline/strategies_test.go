@@ -381,3 +381,36 @@ func TestSegmentsMakeDoWithLittle(t *testing.T) {
 		t.Errorf("found other winners, %d and %d of them", len(much)/2, len(little)/2)
 	}
 }
+
+// Most winners are near, and the first look goes no further: those that are not are found by the second, also where a part of the spine
+// is all unlike the rest.
+func TestWinnersThatLieFarBackAreFound(t *testing.T) {
+	view := wideView()
+	conn := createHistory(t, view)
+	fillEvenly(t, conn, view, 50)
+	connect := func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, conn.Config().Copy()) }
+	last := firstInstant + instants - 1
+	var spine []question
+	for i := range 70_000 {
+		q := question{key: fmt.Sprintf("e%d|%[1]d", i%50), at: firstInstant + feature.Time(i%instants)}
+		if i%100 == 7 || i > 40_000 {
+			q.at = last.Add(time.Hour)
+		}
+		spine = append(spine, q)
+	}
+	join := offline.Join{Name: "far", Views: []offline.AsOf{{View: view, Seq: 1}, {View: view, Seq: 1, TTL: time.Minute}}, Rows: int64(len(spine))}
+	err := offline.NewJoiner(connect, offline.Options{Strategy: offline.Lateral}).PointInTime(context.Background(), join, spineOf(spine), func(number int64, winners []read.Winner) error {
+		at := spine[number].at
+		near, far := winners[1], winners[0]
+		if far.Status != read.Present || far.EventTime != min(at, last) {
+			t.Errorf("row %d at %s: found %s of %s, expected the row of %s", number, at, far.Status, far.EventTime, min(at, last))
+		}
+		if want := at <= last; (near.Status == read.Present) != want || !want && near.Status != read.Expired {
+			t.Errorf("row %d at %s: found %s within the TTL, expected it present: %t", number, at, near.Status, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
