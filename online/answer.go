@@ -100,10 +100,7 @@ func (p *packer) appendValues(dst []byte, frame *wire.VectorFrame) []byte {
 		dst = protowire.AppendVarint(protowire.AppendTag(dst, field, protowire.BytesType), uint64(4*t.Dimension()*n))
 		return p.appendFloats(dst, t.Dimension())
 	case feature.TypeString, feature.TypeBytes:
-		for i := range n {
-			dst = wire.AppendString(dst, field, p.text(i))
-		}
-		return dst
+		return p.appendTexts(dst, field)
 	}
 	for i := range n {
 		v := feature.Null()
@@ -122,9 +119,9 @@ func (p *packer) appendFixed(dst []byte) []byte {
 	dst = slices.Grow(dst, 8*len(p.rows))[:begin+8*len(p.rows)]
 	out := dst[begin:]
 	if p.whole {
-		for _, k := range p.rows {
-			binary.LittleEndian.PutUint64(out, uint64At(p.judged[k].row, offset))
-			out = out[8:]
+		judged := p.judged
+		for i, k := range p.rows {
+			binary.LittleEndian.PutUint64(out[8*i:8*i+8], uint64At(judged[k].row, offset))
 		}
 		return dst
 	}
@@ -140,29 +137,40 @@ func (p *packer) appendFixed(dst []byte) []byte {
 }
 
 func (p *packer) appendNumbers(dst []byte) []byte {
-	offset := p.layout.slots[p.slot].offset
-	for i := range p.rows {
-		n := uint64(0)
-		if row := p.row(i); row != "" {
-			n = uint64At(row, offset)
+	offset, at := p.layout.slots[p.slot].offset, len(dst)
+	dst = slices.Grow(dst, binary.MaxVarintLen64*len(p.rows))[:at+binary.MaxVarintLen64*len(p.rows)]
+	for i, k := range p.rows {
+		row := p.judged[k].row
+		if !p.whole {
+			if row = p.row(i); row == "" {
+				dst[at] = 0
+				at++
+				continue
+			}
 		}
-		if n < 0x80 {
-			dst = append(dst, byte(n))
-			continue
+		n := uint64At(row, offset)
+		for ; n >= 0x80; n >>= 7 {
+			dst[at] = byte(n) | 0x80
+			at++
 		}
-		dst = protowire.AppendVarint(dst, n)
+		dst[at] = byte(n)
+		at++
 	}
-	return dst
+	return dst[:at]
 }
 
 func (p *packer) appendBools(dst []byte) []byte {
-	offset := p.layout.slots[p.slot].offset
-	for i := range p.rows {
-		b := byte(0)
-		if row := p.row(i); row != "" {
-			b = row[offset]
+	offset, begin := p.layout.slots[p.slot].offset, len(dst)
+	dst = slices.Grow(dst, len(p.rows))[:begin+len(p.rows)]
+	out := dst[begin:]
+	for i, k := range p.rows {
+		row := p.judged[k].row
+		if !p.whole {
+			row = p.row(i)
 		}
-		dst = append(dst, b)
+		if out[i] = 0; row != "" {
+			out[i] = row[offset]
+		}
 	}
 	return dst
 }
@@ -184,15 +192,28 @@ func (p *packer) appendFloats(dst []byte, dimension int) []byte {
 	return dst
 }
 
-// text is the text or bytes of row i, of a row that was checked.
-func (p *packer) text(i int) string {
-	row := p.row(i)
-	if row == "" {
-		return ""
+// appendTexts appends a field for each text or bytes, "" where there is none, of rows that were checked.
+func (p *packer) appendTexts(dst []byte, field protowire.Number) []byte {
+	// Fields of vectors have tags of one byte.
+	tag, offset, tail := byte(protowire.EncodeTag(field, protowire.BytesType)), p.layout.slots[p.slot].offset, p.layout.tail
+	for i, k := range p.rows {
+		row := p.judged[k].row
+		if !p.whole {
+			if row = p.row(i); row == "" {
+				dst = append(dst, tag, 0)
+				continue
+			}
+		}
+		place := uint64At(row, offset)
+		begin, length := tail+int(place>>32), int(uint32(place))
+		if dst = append(dst, tag); length < 0x80 {
+			dst = append(dst, byte(length))
+		} else {
+			dst = protowire.AppendVarint(dst, uint64(length))
+		}
+		dst = append(dst, row[begin:begin+length]...)
 	}
-	place := uint64At(row, p.layout.slots[p.slot].offset)
-	begin := p.layout.tail + int(place>>32)
-	return row[begin : begin+int(uint32(place))]
+	return dst
 }
 
 // AppendProvenance appends the fields event_times to ages of a ViewProvenance of a view: of each row when its values were true

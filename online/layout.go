@@ -234,15 +234,17 @@ func (l *Layout) holds(row string) bool {
 			}
 		case formTail:
 			place := uint64At(row, s.offset)
-			begin, end := uint64(l.tail)+place>>32, uint64(l.tail)+place>>32+place&math.MaxUint32
+			begin := uint64(l.tail) + place>>32
+			end := begin + place&math.MaxUint32
 			if begin != next || end > uint64(len(row)) {
 				return false
 			}
 			next = end
-			if s.typ == feature.TypeString && checkText(row[begin:end]) != nil {
-				return false
-			}
-			if s.typ.IsList() {
+			if s.typ == feature.TypeString {
+				if text := row[begin:end]; !isPlain(text) && checkText(text) != nil {
+					return false
+				}
+			} else if s.typ.IsList() {
 				if _, err := feature.Unpack(s.typ, row[begin:end]); err != nil {
 					return false
 				}
@@ -288,7 +290,7 @@ func (l *Layout) checkFixed(row string) error {
 }
 
 func (l *Layout) null(row string, i int) bool {
-	return row[headerSize+i/8]>>(i%8)&1 != 0
+	return row[headerSize+i>>3]>>(i&7)&1 != 0
 }
 
 // value unpacks column i of a row that is at least l.tail long.
@@ -382,11 +384,15 @@ func checkText(s string) error {
 // isPlain reports whether s is of ASCII without NUL, as most texts are, eight characters at a time.
 func isPlain(s string) bool {
 	const high, ones = 0x8080808080808080, 0x0101010101010101
-	for ; len(s) >= 8; s = s[8:] {
-		// Of (x-ones)&^x&high a bit is left when a byte of x is 0.
-		if x := uint64At(s, 0); (x|(x-ones)&^x)&high != 0 {
-			return false
+	// Of (x-ones)&^x&high a bit is left when a byte of x is 0.
+	if last := len(s) - 8; last >= 0 {
+		for at := 0; at < last; at += 8 {
+			if x := uint64At(s, at); (x|(x-ones)&^x)&high != 0 {
+				return false
+			}
 		}
+		x := uint64At(s, last)
+		return (x|(x-ones)&^x)&high == 0
 	}
 	for i := range len(s) {
 		if s[i] == 0 || s[i] >= 0x80 {

@@ -303,6 +303,7 @@ func (l *Lookup) Judge(now feature.Time, stale func(v *read.View) bool) error {
 		l.judged[v] = found
 		all := &l.all[v]
 		all.there, all.status, all.nulls = true, present, append(all.nulls[:0], make([]byte, (view.layout.Columns()+7)/8)...)
+		common := all.nulls
 		for _, k := range l.rows[v] {
 			j := &found[k]
 			if j.status == 0 {
@@ -314,8 +315,8 @@ func (l *Lookup) Judge(now feature.Time, stale func(v *read.View) bool) error {
 				all.there = false
 				continue
 			}
-			for b := range all.nulls {
-				all.nulls[b] |= j.row[headerSize+b]
+			for b, nulls := 0, j.row[headerSize:headerSize+len(common)]; b < len(common); b++ {
+				common[b] |= nulls[b]
 			}
 		}
 	}
@@ -327,7 +328,7 @@ func (l *Lookup) judge(view *viewPlan, c *query, k int, now feature.Time, presen
 		j.status = read.Unavailable
 		return nil
 	}
-	s := c.stored[k*len(c.group.fields)+view.field]
+	s := &c.stored[k*len(c.group.fields)+view.field]
 	if !s.ok {
 		j.status = read.NoRow
 		return nil
@@ -352,7 +353,9 @@ func (l *Lookup) judge(view *viewPlan, c *query, k int, now feature.Time, presen
 	case h.EventTime > now || h.AvailableAt > now:
 		j.status = read.NotYetKnown
 	default:
-		*j = judged{row: s.row, status: present, eventTime: h.EventTime, availableAt: h.AvailableAt, runSeq: h.RunSeq}
+		// Field by field: a whole one would be made elsewhere first, and copied.
+		j.row, j.status = s.row, present
+		j.eventTime, j.availableAt, j.runSeq = h.EventTime, h.AvailableAt, h.RunSeq
 	}
 	return nil
 }

@@ -17,8 +17,9 @@ const (
 	memoryShare = 0.8
 
 	// A small heap is collected seldom: a fifth of the processor time of online reads goes into collecting one of some tens of
-	// MiB whenever it has doubled. A large one, as of datasets, may double and no more.
-	seldomPercent = 400
+	// MiB whenever it has doubled, and a thirtieth whenever it is five times as large; and those that are answered meanwhile take longest of
+	// all. A large one, as of datasets, may double and no more.
+	seldomPercent = 1600
 	oftenPercent  = 100
 	seldomHeap    = 256 << 20
 )

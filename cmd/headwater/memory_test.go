@@ -7,7 +7,7 @@ import (
 
 func TestASmallHeapIsCollectedSeldom(t *testing.T) {
 	for live, expected := range map[uint64]int{
-		0: 400, 1: 400, 20 << 20: 400, 51 << 20: 400, 64 << 20: 300, 100 << 20: 156, 128 << 20: 100, 256 << 20: 100, 8 << 30: 100,
+		0: 1600, 1: 1600, 15 << 20: 1600, 16 << 20: 1500, 20 << 20: 1180, 51 << 20: 401, 64 << 20: 300, 100 << 20: 156, 128 << 20: 100, 256 << 20: 100, 8 << 30: 100,
 	} {
 		if found := gcPercent(live); found != expected {
 			t.Errorf("%d MiB alive: found %d, expected %d", live>>20, found, expected)
