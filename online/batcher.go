@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 const (
@@ -33,10 +32,14 @@ type batcher struct {
 	queued map[uint64]*waiter
 	// workers is how many pipelines of small reads are under way.
 	workers, maxWorkers int
+	// alone has an element for each read that has a pipeline of its own, and is too large to share one: more of them at once would only
+	// have small reads wait behind them.
+	alone chan struct{}
 }
 
 func newBatcher(p *pool) *batcher {
-	return &batcher{pool: p, queued: map[uint64]*waiter{}, maxWorkers: max(4, 2*runtime.GOMAXPROCS(0))}
+	most := max(4, 2*runtime.GOMAXPROCS(0))
+	return &batcher{pool: p, queued: map[uint64]*waiter{}, maxWorkers: most, alone: make(chan struct{}, most)}
 }
 
 // waiter is a query in the queue, and those who wait for it.
@@ -114,6 +117,17 @@ func (b *batcher) fetch(ctx context.Context, queries []*query, s *signal) error 
 	}
 }
 
+// fetchAlone has the queries answered in a pipeline of their own; see pool.fetch. The error is that of ctx.
+func (b *batcher) fetchAlone(ctx context.Context, queries []*query, commands []command) ([]command, error) {
+	select {
+	case b.alone <- struct{}{}:
+	case <-ctx.Done():
+		return commands, ctx.Err()
+	}
+	defer func() { <-b.alone }()
+	return b.pool.fetch(ctx, queries, commands), ctx.Err()
+}
+
 // work sends pipelines until nothing waits.
 func (b *batcher) work() {
 	var batch []*waiter
@@ -127,7 +141,7 @@ func (b *batcher) work() {
 		for _, w := range batch {
 			queries = append(queries, w.query)
 		}
-		commands = b.pool.fetch(context.Background(), time.Time{}, queries, commands[:0])
+		commands = b.pool.fetch(context.Background(), queries, commands[:0])
 		clear(commands)
 		for i, w := range batch {
 			for _, s := range w.done {

@@ -180,52 +180,62 @@ func (l *Lookup) fetch(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return failed(ctx, l.reader.client, err)
 	}
-	sending, until := ctx, time.Time{}
+	sending, once := ctx, ctx
 	if l.partial {
 		var end context.CancelFunc
 		sending, end = partialContext(ctx)
 		defer end()
 		// Half of it is for who asks again.
 		deadline, _ := sending.Deadline()
-		until = time.Now().Add(time.Until(deadline) / 2)
+		once, end = context.WithDeadline(sending, time.Now().Add(time.Until(deadline)/2))
+		defer end()
 	}
-	if err := l.fetchOnce(ctx, until); err != nil {
-		return failed(ctx, l.reader.client, err)
+	whole, err := l.fetchOnce(once)
+	switch {
+	case ctx.Err() != nil:
+		return failed(ctx, l.reader.client, ctx.Err())
+	case err == nil && whole:
+		return nil
 	}
-	for _, c := range l.sent {
-		if c.failed {
-			return l.fetchAgain(ctx, sending)
-		}
-	}
-	return nil
+	return l.fetchAgain(ctx, sending)
 }
 
-// fetchOnce has the queries sent once, and marks those as failed of which something is not there then. The error is that of ctx.
-func (l *Lookup) fetchOnce(ctx context.Context, until time.Time) error {
-	b := l.reader.batcher
-	if b == nil {
-		l.fetchShards(ctx, until, l.reader.cluster)
-		return ctx.Err()
+// fetchOnce has the queries sent once, and reports whether all is there then. The error is that of ctx; some of them may be under way
+// then.
+func (l *Lookup) fetchOnce(ctx context.Context) (whole bool, err error) {
+	if b := l.reader.batcher; b != nil {
+		err = l.fetchShared(ctx, b)
+	} else {
+		l.fetchShards(ctx, l.reader.cluster)
+		err = ctx.Err()
 	}
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(l.sent, func(q *query) bool { return q.failed }), nil
+}
+
+// fetchShared has the queries sent to the one Redis. The error is that of ctx.
+func (l *Lookup) fetchShared(ctx context.Context, b *batcher) (err error) {
 	keys := 0
 	for _, c := range l.sent {
 		keys += len(c.ends)
 	}
 	switch {
 	case keys >= aloneKeys:
-		l.commands = b.pool.fetch(ctx, until, l.sent, l.commands[:0])
+		l.commands, err = b.fetchAlone(ctx, l.sent, l.commands[:0])
+		return err
 	case b.lead():
-		l.commands = b.pool.fetch(ctx, until, l.sent, l.commands[:0])
+		l.commands = b.pool.fetch(ctx, l.sent, l.commands[:0])
 		b.led()
-	default:
-		signal := l.signal
-		l.signal = nil
-		if err := b.fetch(ctx, l.sent, signal); err != nil {
-			return err
-		}
+		return ctx.Err()
+	}
+	signal := l.signal
+	l.signal = nil
+	if err = b.fetch(ctx, l.sent, signal); err == nil {
 		l.signal = signal
 	}
-	return ctx.Err()
+	return err
 }
 
 // fetchAgain asks in a pipeline of its own, with all that go-redis does to have it answered: it repeats commands, follows slots

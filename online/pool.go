@@ -54,14 +54,13 @@ func newPool(o *redis.Options) *pool {
 	return p
 }
 
-// fetch asks for the keys of queries in one pipeline, until a time or, where it is zero, for as long as the client's options say. It puts
-// the commands behind those it is given, for their memory to be used again.
-func (p *pool) fetch(ctx context.Context, until time.Time, queries []*query, commands []command) []command {
+// fetch asks for the keys of queries in one pipeline. It puts the commands behind those it is given, for their memory to be used again.
+func (p *pool) fetch(ctx context.Context, queries []*query, commands []command) []command {
 	for _, q := range queries {
 		commands = q.commands(commands)
 	}
 	r := newReplies()
-	err := p.ask(ctx, until, commands, r)
+	err := p.ask(ctx, commands, r)
 	for _, q := range queries {
 		q.answered(r)
 		q.failed = err != nil
@@ -81,7 +80,7 @@ func settle(commands []command) {
 }
 
 // ask sends commands in one pipeline and reads the replies. The error is of the connection, or of ctx.
-func (p *pool) ask(ctx context.Context, until time.Time, commands []command, r *replies) error {
+func (p *pool) ask(ctx context.Context, commands []command, r *replies) error {
 	if p.rests() {
 		return errRests
 	}
@@ -99,13 +98,11 @@ func (p *pool) ask(ctx context.Context, until time.Time, commands []command, r *
 	p.asked.Store(now.UnixNano())
 	c, err := p.take(ctx, now)
 	if err == nil {
-		end, own := now.Add(p.options.ReadTimeout), true
-		if !until.IsZero() && until.Before(end) {
-			end, own = until, false
-		}
+		end := now.Add(p.options.ReadTimeout)
 		deadline, ok := ctx.Deadline()
-		if ok && deadline.Before(end) {
-			end, own = deadline, false
+		hurry := ok && deadline.Before(end)
+		if hurry {
+			end = deadline
 		}
 		c.used = now
 		if err = c.ask(commands, r, end); err == nil {
@@ -114,12 +111,10 @@ func (p *pool) ask(ctx context.Context, until time.Time, commands []command, r *
 		}
 		// Where it is in its replies is not known.
 		_ = c.Close()
-		if !own && errors.Is(err, os.ErrDeadlineExceeded) {
-			// The caller was in a hurry, which says nothing of the others.
-			if ok && end.Equal(deadline) {
-				<-ctx.Done()
-			}
-			return err
+		if hurry && errors.Is(err, os.ErrDeadlineExceeded) {
+			// That says nothing of other connections. The context ends now too.
+			<-ctx.Done()
+			return ctx.Err()
 		}
 	}
 	if ctx.Err() == nil {

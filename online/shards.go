@@ -66,7 +66,7 @@ type shard struct {
 
 // fetchShards asks each master for what it has, all at once. Who was asked in vain leaves its queries failed: a slot that moved is
 // looked for by go-redis, and by MasterForKey the next time.
-func (l *Lookup) fetchShards(ctx context.Context, until time.Time, cluster *redis.ClusterClient) {
+func (l *Lookup) fetchShards(ctx context.Context, cluster *redis.ClusterClient) {
 	l.commands = l.commands[:0]
 	for _, q := range l.sent {
 		l.commands = q.commands(l.commands)
@@ -89,7 +89,7 @@ func (l *Lookup) fetchShards(ctx context.Context, until time.Time, cluster *redi
 		shards[n].commands = append(shards[n].commands, c)
 	}
 	l.shards = shards
-	ask := func(s *shard) { s.err = l.reader.pools.pool(s.master).ask(ctx, until, s.commands, s.replies) }
+	ask := func(s *shard) { s.err = l.reader.pools.pool(s.master).ask(ctx, s.commands, s.replies) }
 	var others sync.WaitGroup
 	for n := 1; n < len(shards); n++ {
 		others.Go(func() { ask(&shards[n]) })
