@@ -40,6 +40,16 @@ func (l *Lookup) AppendVector(dst []byte, i int, c *read.Column) ([]byte, bool) 
 	return dst, true
 }
 
+// Found reports whether there is a winner of any view.
+func (l *Lookup) Found() bool {
+	for _, found := range l.judged {
+		if slices.ContainsFunc(found, func(j judged) bool { return j.row != "" }) {
+			return true
+		}
+	}
+	return false
+}
+
 // packer packs one column.
 type packer struct {
 	rows   []int32

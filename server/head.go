@@ -13,8 +13,12 @@ import (
 	"github.com/headwaterhq/headwater/offline"
 )
 
-// headEvery is how often the publish log is looked at.
-const headEvery = time.Second
+const (
+	// headEvery is how often the publish log is looked at.
+	headEvery = time.Second
+	// firstPosition is that of the first publication.
+	firstPosition = 1
+)
 
 // head follows the newest position of the publish log, up to when the online rows of aggregations are known, and how new what is
 // online is, so that a read can tell without asking Postgres. While Postgres is away they stay where they were.

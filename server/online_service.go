@@ -138,6 +138,10 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	}
 	w.found(lookup, a.now)
 	w.done(phaseJudge)
+	if a.position == 0 && lookup.Found() {
+		// A row is of a publication, the first of which the server has not heard of yet.
+		a.position = firstPosition
+	}
 	if plan.read.Computes() {
 		winners, err := a.allUnpacked()
 		if err != nil {

@@ -288,3 +288,40 @@ func TestSensitiveKeysAndValuesAreHashed(t *testing.T) {
 		t.Errorf("found %v, %v", list, err)
 	}
 }
+
+// A read that has a row is of a publication, also where the server has not heard of the first one yet; and one that was answered when that
+// was published and not loaded is what was so before.
+func TestReadsAboutTheFirstPublication(t *testing.T) {
+	p := newProduct(t)
+	p.apply(logging("all", "small"))
+	p.ingest(flights(flight("ORD", 7, time.Now().Add(-time.Hour), feature.Float64(20))), 0)
+	request := &headwaterv1.GetFeaturesRequest{Service: "small", Keys: map[string]*headwaterv1.KeyColumn{"origin": {Strings: []string{"ORD"}}}}
+	before := p.readModel(request)
+	p.materialize("delays")
+	verify := func(id string) *headwaterv1.VerifyReadResponse {
+		t.Helper()
+		v, err := p.reads().VerifyRead(p.admin, &headwaterv1.VerifyReadRequest{ReadId: id})
+		if err != nil {
+			t.Fatal(fault.FromError(err))
+		}
+		return v
+	}
+	p.server.head.position.Store(0)
+	after := p.readModel(request)
+	if before.GetPosition() != 0 || after.GetPosition() != 1 || p.loggedRead(after.GetReadId()).GetRead().GetPosition() != 1 || vectors(after) != "delays__delay 20/PRESENT\n" {
+		t.Errorf("found position %d, then %d with %s", before.GetPosition(), after.GetPosition(), vectors(after))
+	}
+	if v := verify(after.GetReadId()); v.GetMatching() != 1 {
+		t.Errorf("found %v", v)
+	}
+	if v := verify(before.GetReadId()); v.GetMatching() != 1 {
+		t.Errorf("found %v of a read before it", v)
+	}
+	r := p.loggedRead(before.GetReadId()).GetRead()
+	r.Position = 1
+	p.keepAgain(r)
+	v := verify(before.GetReadId())
+	if v.GetLagging() != 1 || v.GetDifferences()[0].GetWhy() != "it is what was so before the first run of delays@1 was loaded" {
+		t.Errorf("found %v of a read while it was not loaded", v)
+	}
+}

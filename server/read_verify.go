@@ -246,7 +246,11 @@ func (v *readCheck) candidates(ctx context.Context, conn *pgx.Conn, view *featur
 	slices.Reverse(before)
 	list := append([]candidate{now}, after...)
 	list = append(list, candidate{now.seq, v.at.Add(-dueLag), fmt.Sprintf("it is what was so within %s before", dueLag)})
-	return append(list, before...), nil
+	list = append(list, before...)
+	if now.seq > 0 && len(before) < lagPublications {
+		list = append(list, candidate{0, v.at, "it is what was so before the first run of " + view.Ref() + " was loaded"})
+	}
+	return list, nil
 }
 
 // recompute finds the winners of one view.
@@ -278,7 +282,7 @@ func (v *readCheck) recompute(ctx context.Context, conn *pgx.Conn, i int) error 
 		if len(left) == 0 {
 			break
 		}
-		if c > 0 && candidate.seq < horizon {
+		if c > 0 && candidate.seq > 0 && candidate.seq < horizon {
 			continue
 		}
 		winners, err := v.winnersAt(ctx, conn, i, candidate, left)
