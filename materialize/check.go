@@ -2,9 +2,12 @@ package materialize
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/offline"
@@ -34,6 +37,17 @@ type OnlineCheck struct {
 	Differences []OnlineDifference
 	// PendingLoads is how many published runs were not loaded at the end.
 	PendingLoads int64
+	// Repair is the last time that another Redis process was found to have the data. nil: there was none.
+	Repair *OnlineRepair
+}
+
+// OnlineRepair is what was loaded again of a view version because Redis may have lost it.
+type OnlineRepair struct {
+	NoticedAt time.Time
+	// EndedAt is nil while it is to be done.
+	EndedAt *time.Time
+	// Entities is how many were offered.
+	Entities int64
 }
 
 // OnlineDifference is one entity that is not online as the history has it.
@@ -81,7 +95,20 @@ func (m *Materializer) CheckOnline(ctx context.Context, view *feature.ViewVersio
 	}
 	err = m.config.Pool.QueryRow(ctx, `SELECT count(*) FROM headwater.run WHERE view_id = $1 AND online_state = 'pending'`, view.ID).
 		Scan(&c.result.PendingLoads)
-	return c.result, err
+	if err != nil {
+		return nil, err
+	}
+	var r OnlineRepair
+	err = m.config.Pool.QueryRow(ctx, `SELECT noticed_at, ended_at, entities FROM headwater.online_repair WHERE view_id = $1`, view.ID).
+		Scan(&r.NoticedAt, &r.EndedAt, &r.Entities)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return c.result, nil
+	case err != nil:
+		return nil, err
+	}
+	c.result.Repair = &r
+	return c.result, nil
 }
 
 // checker is one comparison.
@@ -242,6 +269,7 @@ func (c *checker) look(ctx context.Context, keys []string, last bool) (again []s
 	if !moving && !last {
 		err := c.config.Pool.QueryRow(ctx, `
 			SELECT EXISTS (SELECT FROM headwater.run WHERE view_id = $1 AND online_state = 'pending')
+				OR EXISTS (SELECT FROM headwater.online_repair WHERE view_id = $1 AND ended_at IS NULL)
 				OR EXISTS (SELECT FROM headwater.online_due WHERE view_id = $1 AND entity_key = ANY ($2) AND due <= $3)`,
 			c.view.ID, keys, now).Scan(&moving)
 		if err != nil {

@@ -147,6 +147,7 @@ func (m *Materializer) Start(ctx context.Context) error {
 	m.stopped.Go(func() { m.every(ctx, cancelEvery, "looking for runs to cancel", m.cancelAsked) })
 	m.stopped.Go(func() { m.every(ctx, tickEvery, "looking at schedules", m.tick) })
 	m.stopped.Go(func() { m.loader.followDue(ctx, m.config.Log) })
+	m.stopped.Go(func() { m.every(ctx, storeEvery, "loading again what Redis may have lost", m.watchStore) })
 	return nil
 }
 

@@ -44,6 +44,8 @@ type loading struct {
 	state viewState
 	// touched is the run whose entities are loaded; 0: all. withdrew is the run that tombstones name.
 	touched, withdrew int64
+	// recent leaves out entities that what was loaded lately does not touch; nil: none.
+	recent *offline.Recent
 	// first means that all entities with a row that is visible are those of the run.
 	first bool
 	// adding means that the online store probably has nothing of the entities yet: so it begins in a first load, and so it was
@@ -213,7 +215,7 @@ func (l *loading) read(ctx context.Context, filled chan<- *loadedBatch) error {
 	}
 	var packed []byte
 	c := offline.Current{
-		View: l.view, Seq: l.state.PublishedSeq, Now: feature.TimeOf(l.now()), Touched: l.touched, After: l.progress.after,
+		View: l.view, Seq: l.state.PublishedSeq, Now: feature.TimeOf(l.now()), Touched: l.touched, Recent: l.recent, After: l.progress.after,
 	}
 	if l.first {
 		c.Touched = 0

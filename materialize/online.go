@@ -146,11 +146,11 @@ func endLoad(ctx context.Context, conn *pgx.Conn, fresh *freshness) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			WITH l AS (DELETE FROM headwater.online_load WHERE run_id = $1 RETURNING *)
-			UPDATE headwater.run r SET online_state = 'loaded', online_written = l.written, online_stale = l.stale,
+			UPDATE headwater.run r SET online_state = 'loaded', online_loaded_at = $2, online_written = l.written, online_stale = l.stale,
 				online_tombstones = l.tombstones, phases = r.phases || jsonb_build_array(
 					jsonb_build_object('name', 'winners', 'micros', l.winners_micros),
 					jsonb_build_object('name', 'redis', 'micros', l.redis_micros))
-			FROM l WHERE r.id = l.run_id`, fresh.run.ID)
+			FROM l WHERE r.id = l.run_id`, fresh.run.ID, fresh.now())
 		if err != nil {
 			return err
 		}
@@ -210,6 +210,10 @@ func (ld *loader) rebuild(ctx context.Context, view *feature.ViewVersion) (*Rebu
 		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			fresh := &freshness{view: view, state: state, newest: l.newest, now: ld.now}
 			if err := fresh.note(ctx, tx); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `UPDATE headwater.view_state SET online_rebuilt_at = $2 WHERE view_id = $1`, view.ID, ld.now())
+			if err != nil {
 				return err
 			}
 			return cover(ctx, tx, view, state)

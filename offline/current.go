@@ -22,8 +22,18 @@ type Current struct {
 	Now feature.Time
 	// Touched is the run of whose rows, written or ended, the entities are; 0: of all rows there are.
 	Touched int64
+	// Recent leaves out entities that what was loaded lately does not touch; nil: none of them.
+	Recent *Recent
 	// After leaves out the entities up to this one, itself included; nil: none.
 	After *string
+}
+
+// Recent is what the online store was given lately: the rows of runs, written or ended, and rows that came to count.
+type Recent struct {
+	// Seq is the first of the runs; 0: there are none.
+	Seq int64
+	// After is from when on rows came to count. Those that do not count yet are included.
+	After feature.Time
 }
 
 // Entity is one entity of a view version as it is current.
@@ -43,7 +53,7 @@ type Entity struct {
 // until it ends.
 func (c Current) Winners(ctx context.Context, conn *pgx.Conn, emit func(*Entity) error) error {
 	perEntity := 0.0
-	if c.Touched == 0 {
+	if c.Touched == 0 && c.Recent == nil {
 		var err error
 		if perEntity, err = rowsPerEntity(ctx, conn, c.View); err != nil {
 			return err
@@ -181,6 +191,13 @@ func (c Current) entities(conn *pgx.Conn, perEntity float64) (string, error) {
 	if c.Touched != 0 {
 		return fmt.Sprintf("SELECT DISTINCT entity_key FROM %s WHERE (seq_from = %d OR seq_to = %d)%s ORDER BY entity_key",
 			table, c.Touched, c.Touched, after), nil
+	}
+	if r := c.Recent; r != nil {
+		which := fmt.Sprintf("event_time > %[1]s OR available_at > %[1]s", timeLiteral(r.After))
+		if r.Seq > 0 {
+			which = fmt.Sprintf("seq_from >= %[1]d OR seq_to BETWEEN %[1]d AND %[2]d OR %[3]s", r.Seq, c.Seq, which)
+		}
+		return fmt.Sprintf("SELECT DISTINCT entity_key FROM %s WHERE (%s)%s ORDER BY entity_key", table, which, after), nil
 	}
 	// Postgres reads a whole index for DISTINCT; this goes from each entity to the next.
 	if perEntity < manyRowsPerEntity {

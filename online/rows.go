@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -11,24 +12,31 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Store names the Redis processes that have the data, such that another name means that what was acknowledged before may
-// be lost: a process that was started again, or a replica that took over.
+// Store names the Redis processes that have the data, and their histories of writes, such that another name means that what was
+// acknowledged before may be lost: a process that was started again, or a replica that took over. A master has another name
+// too once it gets its first replica, and so has a cluster with another set of masters.
 func (w *Writer) Store(ctx context.Context) (string, error) {
 	var mu sync.Mutex
 	var ids []string
 	err := eachMaster(ctx, w.client, func(ctx context.Context, node redis.Cmdable) error {
-		info, err := node.Info(ctx, "server").Result()
+		info, err := node.Info(ctx, "server", "replication").Result()
 		if err != nil {
 			return err
 		}
-		mu.Lock()
-		defer mu.Unlock()
+		said := map[string]string{}
 		lines := bufio.NewScanner(strings.NewReader(info))
 		for lines.Scan() {
-			if id, ok := strings.CutPrefix(lines.Text(), "run_id:"); ok {
-				ids = append(ids, id)
+			if name, value, ok := strings.Cut(lines.Text(), ":"); ok {
+				said[name] = value
 			}
 		}
+		if said["role"] != "master" {
+			return fmt.Errorf("found a server with the role %q where a master was", said["role"])
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		// A master that was a replica for a while has its process, and another history of writes.
+		ids = append(ids, said["run_id"]+"/"+said["master_replid"])
 		return lines.Err()
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/feature"
@@ -54,6 +55,11 @@ func onlineCheckOf(c *materialize.OnlineCheck) *headwaterv1.CheckOnlineResponse 
 	r := &headwaterv1.CheckOnlineResponse{
 		View: c.View.Name, ViewVersion: int32(c.View.Version), Seq: c.Seq, Entities: c.Entities, Missing: c.Missing,
 		Different: c.Different, Surplus: c.Surplus, PendingLoads: c.PendingLoads,
+	}
+	if c.Repair != nil {
+		r.Repair = &headwaterv1.OnlineRepair{
+			NoticedAt: timestamppb.New(c.Repair.NoticedAt), EndedAt: timestampOf(c.Repair.EndedAt), Entities: c.Repair.Entities,
+		}
 	}
 	for _, d := range c.Differences {
 		r.Differences = append(r.Differences, &headwaterv1.OnlineDifference{

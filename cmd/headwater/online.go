@@ -95,8 +95,12 @@ func (a *app) printChecks(checks []*headwaterv1.CheckOnlineResponse) error {
 	}
 	views := table{header: []string{"VIEW", "SEQ#", "ENTITIES#", "MISSING#", "DIFFERENT#", "SURPLUS#", "PENDING LOADS#"}}
 	differences := section{title: "differences", table: table{header: []string{"VIEW", "KEY", "KIND", "EXPECTED", "FOUND"}}}
+	repairs := section{title: "loaded again since another Redis took over", table: table{header: []string{"VIEW", "NOTICED", "ENDED", "ENTITIES#"}}}
 	for _, c := range checks {
 		view := c.GetView() + "@" + number(c.GetViewVersion())
+		if r := c.GetRepair(); r != nil {
+			repairs.add(view, moment(r.GetNoticedAt()), first(moment(r.GetEndedAt()), "not yet"), number(r.GetEntities()))
+		}
 		views.add(view, number(c.GetSeq()), number(c.GetEntities()), number(c.GetMissing()), number(c.GetDifferent()),
 			number(c.GetSurplus()), number(c.GetPendingLoads()))
 		for _, d := range c.GetDifferences() {
@@ -106,7 +110,7 @@ func (a *app) printChecks(checks []*headwaterv1.CheckOnlineResponse) error {
 	if a.output == "csv" {
 		return a.print(nil, views)
 	}
-	return writeSections(a.out, []section{{table: views}, differences})
+	return writeSections(a.out, []section{{table: views}, differences, repairs})
 }
 
 // checksHold is an error when something differs.
@@ -118,9 +122,12 @@ func checksHold(checks []*headwaterv1.CheckOnlineResponse) error {
 			continue
 		}
 		text := fmt.Sprintf("%s@%d: %d of %d entities are not online as the history has them", c.GetView(), c.GetViewVersion(), n, c.GetEntities())
-		if c.GetPendingLoads() > 0 {
+		switch r := c.GetRepair(); {
+		case c.GetPendingLoads() > 0:
 			text += fmt.Sprintf("; %d loads have not ended, so check again when they have", c.GetPendingLoads())
-		} else {
+		case r != nil && r.GetEndedAt() == nil:
+			text += "; another Redis has the data, and what was loaded lately is being loaded again, so check again when it is"
+		default:
 			text += fmt.Sprintf("; `headwater online rebuild %s@%d` loads them again", c.GetView(), c.GetViewVersion())
 		}
 		differ = append(differ, text)

@@ -2840,7 +2840,10 @@ type CheckOnlineResponse struct {
 	Surplus     int64               `protobuf:"varint,7,opt,name=surplus,proto3" json:"surplus,omitempty"`
 	Differences []*OnlineDifference `protobuf:"bytes,8,rep,name=differences,proto3" json:"differences,omitempty"`
 	// Loads that have not ended: what they bring may be missing.
-	PendingLoads  int64 `protobuf:"varint,9,opt,name=pending_loads,json=pendingLoads,proto3" json:"pending_loads,omitempty"`
+	PendingLoads int64 `protobuf:"varint,9,opt,name=pending_loads,json=pendingLoads,proto3" json:"pending_loads,omitempty"`
+	// The last time that another Redis process was found to have the online store, so that what had been loaded lately is loaded
+	// again. Absent: never.
+	Repair        *OnlineRepair `protobuf:"bytes,10,opt,name=repair,proto3" json:"repair,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2938,6 +2941,75 @@ func (x *CheckOnlineResponse) GetPendingLoads() int64 {
 	return 0
 }
 
+func (x *CheckOnlineResponse) GetRepair() *OnlineRepair {
+	if x != nil {
+		return x.Repair
+	}
+	return nil
+}
+
+type OnlineRepair struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	NoticedAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=noticed_at,json=noticedAt,proto3" json:"noticed_at,omitempty"`
+	// Absent: it is still to be done.
+	EndedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// Entities that were loaded again.
+	Entities      int64 `protobuf:"varint,3,opt,name=entities,proto3" json:"entities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OnlineRepair) Reset() {
+	*x = OnlineRepair{}
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OnlineRepair) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OnlineRepair) ProtoMessage() {}
+
+func (x *OnlineRepair) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OnlineRepair.ProtoReflect.Descriptor instead.
+func (*OnlineRepair) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *OnlineRepair) GetNoticedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NoticedAt
+	}
+	return nil
+}
+
+func (x *OnlineRepair) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+func (x *OnlineRepair) GetEntities() int64 {
+	if x != nil {
+		return x.Entities
+	}
+	return 0
+}
+
 type OnlineDifference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The join keys, as `COLUMN VALUE, …`.
@@ -2952,7 +3024,7 @@ type OnlineDifference struct {
 
 func (x *OnlineDifference) Reset() {
 	*x = OnlineDifference{}
-	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3036,7 @@ func (x *OnlineDifference) String() string {
 func (*OnlineDifference) ProtoMessage() {}
 
 func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3049,7 @@ func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineDifference.ProtoReflect.Descriptor instead.
 func (*OnlineDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OnlineDifference) GetKey() string {
@@ -3020,7 +3092,7 @@ type RunInput_Load struct {
 
 func (x *RunInput_Load) Reset() {
 	*x = RunInput_Load{}
-	mi := &file_headwater_v1_run_proto_msgTypes[33]
+	mi := &file_headwater_v1_run_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3032,7 +3104,7 @@ func (x *RunInput_Load) String() string {
 func (*RunInput_Load) ProtoMessage() {}
 
 func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[33]
+	mi := &file_headwater_v1_run_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3305,7 +3377,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x12CheckOnlineRequest\x12!\n" +
 	"\x05views\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x05views\x123\n" +
 	"\x0fmax_differences\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x0emaxDifferences\"\xb3\x02\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x0emaxDifferences\"\xe7\x02\n" +
 	"\x13CheckOnlineResponse\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
 	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x10\n" +
@@ -3315,7 +3387,14 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\tdifferent\x18\x06 \x01(\x03R\tdifferent\x12\x18\n" +
 	"\asurplus\x18\a \x01(\x03R\asurplus\x12@\n" +
 	"\vdifferences\x18\b \x03(\v2\x1e.headwater.v1.OnlineDifferenceR\vdifferences\x12#\n" +
-	"\rpending_loads\x18\t \x01(\x03R\fpendingLoads\"j\n" +
+	"\rpending_loads\x18\t \x01(\x03R\fpendingLoads\x122\n" +
+	"\x06repair\x18\n" +
+	" \x01(\v2\x1a.headwater.v1.OnlineRepairR\x06repair\"\x9c\x01\n" +
+	"\fOnlineRepair\x129\n" +
+	"\n" +
+	"noticed_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tnoticedAt\x125\n" +
+	"\bended_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x1a\n" +
+	"\bentities\x18\x03 \x01(\x03R\bentities\"j\n" +
 	"\x10OnlineDifference\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
@@ -3390,7 +3469,7 @@ func file_headwater_v1_run_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_headwater_v1_run_proto_goTypes = []any{
 	(RunState)(0),                    // 0: headwater.v1.RunState
 	(OnlineState)(0),                 // 1: headwater.v1.OnlineState
@@ -3430,23 +3509,24 @@ var file_headwater_v1_run_proto_goTypes = []any{
 	(*CheckResult)(nil),              // 35: headwater.v1.CheckResult
 	(*CheckOnlineRequest)(nil),       // 36: headwater.v1.CheckOnlineRequest
 	(*CheckOnlineResponse)(nil),      // 37: headwater.v1.CheckOnlineResponse
-	(*OnlineDifference)(nil),         // 38: headwater.v1.OnlineDifference
-	(*RunInput_Load)(nil),            // 39: headwater.v1.RunInput.Load
-	(*timestamppb.Timestamp)(nil),    // 40: google.protobuf.Timestamp
-	(*Erasure)(nil),                  // 41: headwater.v1.Erasure
+	(*OnlineRepair)(nil),             // 38: headwater.v1.OnlineRepair
+	(*OnlineDifference)(nil),         // 39: headwater.v1.OnlineDifference
+	(*RunInput_Load)(nil),            // 40: headwater.v1.RunInput.Load
+	(*timestamppb.Timestamp)(nil),    // 41: google.protobuf.Timestamp
+	(*Erasure)(nil),                  // 42: headwater.v1.Erasure
 }
 var file_headwater_v1_run_proto_depIdxs = []int32{
-	40, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
-	40, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
+	41, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
+	41, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
 	8,  // 2: headwater.v1.MaterializeResponse.runs:type_name -> headwater.v1.Run
 	0,  // 3: headwater.v1.Run.state:type_name -> headwater.v1.RunState
-	40, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
-	40, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
+	41, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
+	41, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
 	11, // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
 	12, // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
-	40, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
-	40, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	40, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
+	41, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
+	41, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	41, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
 	14, // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
 	15, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
 	16, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
@@ -3454,14 +3534,14 @@ var file_headwater_v1_run_proto_depIdxs = []int32{
 	2,  // 15: headwater.v1.Run.scope:type_name -> headwater.v1.RunScope
 	9,  // 16: headwater.v1.Run.intervals:type_name -> headwater.v1.Interval
 	3,  // 17: headwater.v1.Run.trigger:type_name -> headwater.v1.RunTrigger
-	40, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
+	41, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
 	10, // 19: headwater.v1.Run.progress:type_name -> headwater.v1.Progress
-	40, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
-	41, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
-	40, // 22: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
-	40, // 23: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
-	40, // 24: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
-	39, // 25: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
+	41, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
+	42, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
+	41, // 22: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
+	41, // 23: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
+	41, // 24: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
+	40, // 25: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
 	13, // 26: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
 	4,  // 27: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
 	8,  // 28: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
@@ -3469,42 +3549,45 @@ var file_headwater_v1_run_proto_depIdxs = []int32{
 	8,  // 30: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
 	25, // 31: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
 	8,  // 32: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
-	40, // 33: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
+	41, // 33: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
 	8,  // 34: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
 	5,  // 35: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
-	40, // 36: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
+	41, // 36: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
 	32, // 37: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
-	40, // 38: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
+	41, // 38: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
 	35, // 39: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
-	40, // 40: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
+	41, // 40: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
 	15, // 41: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
 	0,  // 42: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
-	38, // 43: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
-	6,  // 44: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
-	17, // 45: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
-	19, // 46: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
-	21, // 47: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
-	26, // 48: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
-	28, // 49: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
-	30, // 50: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
-	33, // 51: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
-	36, // 52: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
-	23, // 53: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
-	7,  // 54: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
-	18, // 55: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
-	20, // 56: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
-	22, // 57: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
-	27, // 58: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
-	29, // 59: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
-	31, // 60: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
-	34, // 61: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
-	37, // 62: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
-	24, // 63: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
-	54, // [54:64] is the sub-list for method output_type
-	44, // [44:54] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	39, // 43: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
+	38, // 44: headwater.v1.CheckOnlineResponse.repair:type_name -> headwater.v1.OnlineRepair
+	41, // 45: headwater.v1.OnlineRepair.noticed_at:type_name -> google.protobuf.Timestamp
+	41, // 46: headwater.v1.OnlineRepair.ended_at:type_name -> google.protobuf.Timestamp
+	6,  // 47: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
+	17, // 48: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
+	19, // 49: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
+	21, // 50: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
+	26, // 51: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
+	28, // 52: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
+	30, // 53: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
+	33, // 54: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
+	36, // 55: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
+	23, // 56: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
+	7,  // 57: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
+	18, // 58: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
+	20, // 59: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
+	22, // 60: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
+	27, // 61: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
+	29, // 62: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
+	31, // 63: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
+	34, // 64: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
+	37, // 65: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
+	24, // 66: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
+	57, // [57:67] is the sub-list for method output_type
+	47, // [47:57] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_run_proto_init() }
@@ -3522,7 +3605,7 @@ func file_headwater_v1_run_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_run_proto_rawDesc), len(file_headwater_v1_run_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

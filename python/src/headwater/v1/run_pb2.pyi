@@ -545,7 +545,7 @@ class CheckOnlineRequest(_message.Message):
     def __init__(self, views: _Optional[_Iterable[str]] = ..., max_differences: _Optional[int] = ...) -> None: ...
 
 class CheckOnlineResponse(_message.Message):
-    __slots__ = ("view", "view_version", "seq", "entities", "missing", "different", "surplus", "differences", "pending_loads")
+    __slots__ = ("view", "view_version", "seq", "entities", "missing", "different", "surplus", "differences", "pending_loads", "repair")
     VIEW_FIELD_NUMBER: _ClassVar[int]
     VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -555,6 +555,7 @@ class CheckOnlineResponse(_message.Message):
     SURPLUS_FIELD_NUMBER: _ClassVar[int]
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     PENDING_LOADS_FIELD_NUMBER: _ClassVar[int]
+    REPAIR_FIELD_NUMBER: _ClassVar[int]
     view: str
     view_version: int
     seq: int
@@ -564,7 +565,18 @@ class CheckOnlineResponse(_message.Message):
     surplus: int
     differences: _containers.RepeatedCompositeFieldContainer[OnlineDifference]
     pending_loads: int
-    def __init__(self, view: _Optional[str] = ..., view_version: _Optional[int] = ..., seq: _Optional[int] = ..., entities: _Optional[int] = ..., missing: _Optional[int] = ..., different: _Optional[int] = ..., surplus: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[OnlineDifference, _Mapping]]] = ..., pending_loads: _Optional[int] = ...) -> None: ...
+    repair: OnlineRepair
+    def __init__(self, view: _Optional[str] = ..., view_version: _Optional[int] = ..., seq: _Optional[int] = ..., entities: _Optional[int] = ..., missing: _Optional[int] = ..., different: _Optional[int] = ..., surplus: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[OnlineDifference, _Mapping]]] = ..., pending_loads: _Optional[int] = ..., repair: _Optional[_Union[OnlineRepair, _Mapping]] = ...) -> None: ...
+
+class OnlineRepair(_message.Message):
+    __slots__ = ("noticed_at", "ended_at", "entities")
+    NOTICED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    noticed_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    entities: int
+    def __init__(self, noticed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., entities: _Optional[int] = ...) -> None: ...
 
 class OnlineDifference(_message.Message):
     __slots__ = ("key", "kind", "expected", "found")
