@@ -95,9 +95,15 @@ func (l *load) once(reader *Reader, plan *Plan) {
 // works waits until many reads in a row were answered.
 func (l *load) works(t testing.TB, when string) {
 	t.Helper()
+	l.inARow(t, 50, when)
+}
+
+// inARow waits until n reads in a row were answered.
+func (l *load) inARow(t testing.TB, n int64, when string) {
+	t.Helper()
 	eventually(t, "reads that are answered "+when, func() bool {
 		answered, failed := l.answered.Load(), l.failed.Load()
-		for l.answered.Load() < answered+50 {
+		for l.answered.Load() < answered+n {
 			if l.failed.Load() != failed {
 				return false
 			}
@@ -254,7 +260,10 @@ func TestReadsWhileAClusterChanges(t *testing.T) {
 	eventually(t, "replica that took the place of its master", func() bool {
 		return strings.Contains(cluster.Replicas[2].Client.Info(context.Background(), "replication").Val(), "role:master")
 	})
+	promoted := l.failed.Load()
 	l.works(t, "after a failover")
+	t.Logf("%d reads failed after the replica had taken over", l.failed.Load()-promoted)
+	l.inARow(t, 2000, "when errors have ended")
 	l.end(t)
 	if calls(t, cluster.Replicas[2], "hmget") == 0 {
 		t.Error("found no HMGET on the new master, expected those of its slots")
