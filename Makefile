@@ -40,6 +40,12 @@ test-python: deps build ## The tests and examples of the Python client, against 
 	@echo "==> pytest"
 	@scripts/test-python.sh $(PYTEST)
 
+.PHONY: test-valkey
+test-valkey: deps ## The tests of the online store on a Valkey, which is installed for them
+	@echo "==> go test ./online, on Valkey"
+	@folder=$$(scripts/valkey.sh) && PATH="$$folder:$$PATH" HEADWATER_REDIS_BIN="$$folder" \
+		go test -timeout 30m -count=1 -skip '^TestTLS$$' $(TESTFLAGS) ./online
+
 .PHONY: bench-windows
 bench-windows: deps ## How fast windowed aggregations are computed, on a Postgres of its own
 	@mkdir -p .cache/bin
