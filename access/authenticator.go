@@ -42,6 +42,8 @@ type Authenticator struct {
 	// issuer checks JWTs; nil: none are taken. jwts are those that were good, as proven has tokens.
 	issuer *Issuer
 	jwts   [provenShards]lookup[uint64, *provenJWT]
+	// certificates are those that were bound to something, by their SHA-256.
+	certificates lookup[[sha256.Size]byte, *provenToken]
 	// seeds are drawn when the process starts, and never leave it.
 	seeds [2]maphash.Seed
 
@@ -74,6 +76,8 @@ type provenJWT struct {
 type tokenKey struct {
 	id   string
 	hash [sha256.Size]byte
+	// certificate is set in place of these for what a certificate is bound to.
+	certificate *certificateKey
 }
 
 type provenToken struct {
@@ -197,6 +201,10 @@ func (a *Authenticator) shard(tag tokenTag) *lookup[uint64, *provenToken] {
 // judge refuses a token whose secret was right.
 func judge(t *Token, now time.Time) error {
 	switch {
+	case t.certificate && !t.RevokedAt.IsZero():
+		return errUnbound(t.Principal)
+	case t.certificate && !now.Before(t.ExpiresAt):
+		return fault.New(fault.Unauthenticated, "the certificate of %s expired at %s; connect with a new one", t.Principal, t.ExpiresAt.UTC().Format(time.RFC3339))
 	case !t.RevokedAt.IsZero():
 		return fault.New(fault.Unauthenticated, "token %s was revoked at %s; use another, or have one made with "+
 			"`headwater token create`", t.ID, t.RevokedAt.Format(time.RFC3339))
@@ -237,25 +245,32 @@ func principalOf(t *Token) *Principal {
 func (a *Authenticator) lookup(ctx context.Context, key tokenKey) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
+	if key.certificate != nil {
+		return key.certificate.bound(ctx, a.db)
+	}
 	var stored []byte
 	t, err := scanToken(a.db.QueryRow(ctx, `SELECT `+tokenColumns+`, secret_hash FROM headwater.token WHERE id = $1`, key.id), &stored)
 	if errors.Is(err, pgx.ErrNoRows) {
 		stored, err = a.decoy[:], nil
 	}
 	if err != nil {
-		err = database.Fault(err)
-		switch fault.ReasonOf(err) {
-		case fault.PostgresUnavailable, fault.DeadlineExceeded:
-			// Where Postgres is, is not for those to know who have not said who they are.
-			err = fault.New(fault.PostgresUnavailable, "the token cannot be checked, for Postgres does not answer; try again, and "+
-				"if it goes on see the server's log").Because(err)
-		}
-		return Token{}, err
+		return Token{}, unchecked("token", database.Fault(err))
 	}
 	if subtle.ConstantTimeCompare(stored, key.hash[:]) != 1 {
 		return Token{}, errUnknown()
 	}
 	return t, nil
+}
+
+// unchecked is why a token or a certificate could not be looked up, for its holder.
+func unchecked(what string, err error) error {
+	switch fault.ReasonOf(err) {
+	case fault.PostgresUnavailable, fault.DeadlineExceeded:
+		// Where Postgres is, is not for those to know who have not said who they are.
+		return fault.New(fault.PostgresUnavailable, "the %s cannot be checked, for Postgres does not answer; try again, and "+
+			"if it goes on see the server's log", what).Because(err)
+	}
+	return err
 }
 
 // fresh returns what Postgres says of a proven token, or said within RevocationBound of when the call began, or within
@@ -327,5 +342,9 @@ func (a *Authenticator) refresh(known *provenToken) {
 }
 
 func (a *Authenticator) forget(known *provenToken) {
+	if key := known.key.certificate; key != nil {
+		a.certificates.remove(key.fingerprint, known)
+		return
+	}
 	a.shard(known.tag).remove(known.tag.index, known)
 }

@@ -43,7 +43,7 @@ type countKey struct {
 func (k *countKey) record(at time.Time, readID string, entities int) Record {
 	return Record{
 		Time: at, Principal: k.principal.Name, Credential: k.principal.Credential, Roles: k.principal.Roles,
-		Method: k.method, Action: k.decision.action, Resource: k.decision.resource, Decision: Allowed, Reason: k.decision.reason,
+		Method: k.method, Action: k.decision.action, Resource: k.decision.resource, Decision: Allowed, Reason: k.principal.because(k.decision.reason),
 		Purpose: k.purpose, ClientAddress: k.address.hostString(), ReadID: readID,
 		Calls: 1, Entities: int64(entities), LastTime: at, LastReadID: readID,
 	}

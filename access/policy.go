@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/headwaterhq/headwater/feature"
 )
@@ -21,6 +22,8 @@ type role struct {
 	// broken says what cannot be meant in its definition. Such a role denies its holders everything: left out, a deny
 	// would be lost.
 	broken string
+	// elevations are the roles that whoever has it may take for a time, with the longest.
+	elevations map[string]time.Duration
 }
 
 type permission struct {
@@ -60,7 +63,7 @@ func NewPolicy(roles []*feature.RoleVersion) *Policy {
 }
 
 func compileRole(r *feature.Role) *role {
-	compiled := &role{allow: map[permission][]rule{}, deny: map[permission][]rule{}}
+	compiled := &role{allow: map[permission][]rule{}, deny: map[permission][]rule{}, elevations: elevationsOf(r)}
 	for i, g := range r.Grants {
 		rules, verb := compiled.allow, "allows"
 		if g.Deny {

@@ -14,13 +14,16 @@ import (
 // Principal is who asks. Immutable.
 type Principal struct {
 	Name string
-	// Credential is the id of the token that proved it.
+	// Credential names what proved it: a token by its id, a JWT as jwt:ID, a certificate as cert:FINGERPRINT.
 	Credential string
 	// Roles as the token was given them. A role that is not defined grants nothing.
 	Roles []string
 	// Attributes are texts that are known of it besides, by name, each list sorted and not empty. nil: none.
 	Attributes map[string][]string
 
+	// elevated is who it is without the roles that it took for a time, and taken why it took them. nil: it took none.
+	elevated *Principal
+	taken    string
 	// scopes bound what its token is used for. nil: nothing does.
 	scopes []Scope
 	// policyKey is policyKeyOf(p), or empty where nobody has computed it yet.

@@ -163,7 +163,7 @@ func (s *Session) settle(action Action, resource string, v Verdict) error {
 		return err
 	}
 	return fault.New(fault.PermissionDenied, "%s may not %s %s: %s; whoever administers the roles can change that",
-		s.principal.Name, action, resource, v.Reason).With("action", string(action)).With("resource", resource)
+		s.principal.Name, action, withoutSecrets(resource), withoutSecrets(v.Reason)).With("action", string(action)).With("resource", withoutSecrets(resource))
 }
 
 // record records a decision, once per call.
@@ -180,7 +180,7 @@ func (s *Session) record(action Action, resource string, v Verdict) error {
 	}
 	err := s.audit.Write(Record{
 		Principal: s.principal.Name, Credential: s.principal.Credential, Roles: s.principal.Roles,
-		Method: s.method, Action: d.action, Resource: d.resource, Decision: outcome, Reason: d.reason,
+		Method: s.method, Action: d.action, Resource: d.resource, Decision: outcome, Reason: s.principal.because(d.reason),
 		Purpose: s.purpose, ClientAddress: s.address.String(), ReadID: s.readID,
 	})
 	if err == nil {

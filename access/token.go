@@ -45,6 +45,9 @@ type Token struct {
 	CreatedBy string
 	// ExpiresAt is zero for a token that does not expire, RevokedAt for one that was not revoked.
 	ExpiresAt, RevokedAt time.Time
+
+	// certificate: it is what a certificate is bound to.
+	certificate bool
 }
 
 // NewToken is what a token is asked for with.
@@ -75,17 +78,7 @@ const ReservedPrincipals = "headwater:"
 // SHA-256 of the secret, and the secret is random enough that a slower hash would add nothing. A role for which hasRole is
 // false is INVALID_ARGUMENT, and so is a principal that holds a token or begins with ReservedPrincipals.
 func CreateToken(ctx context.Context, db DB, n NewToken, hasRole func(string) bool) (Token, string, error) {
-	var violations []fault.Violation
-	for i, r := range n.Roles {
-		if !hasRole(r) {
-			violations = append(violations, fault.Violation{
-				Field: fmt.Sprintf("roles[%d]", i),
-				Description: fmt.Sprintf("found role %q, which is not defined; `headwater list roles` shows those that are, and admin is built in",
-					r),
-			})
-		}
-	}
-	if violations != nil {
+	if violations := unknownRoles(n.Roles, hasRole); violations != nil {
 		return Token{}, "", fault.New(fault.InvalidArgument, "a token can only have roles that there are").Violating(violations...)
 	}
 	if withoutSecrets(n.Principal) != n.Principal {
@@ -120,6 +113,20 @@ func CreateToken(ctx context.Context, db DB, n NewToken, hasRole func(string) bo
 		return Token{}, "", database.Fault(fmt.Errorf("insert a token: %w", err))
 	}
 	return t, "hw_" + id + "_" + secret, nil
+}
+
+// unknownRoles are those for which hasRole is false.
+func unknownRoles(roles []string, hasRole func(string) bool) (violations []fault.Violation) {
+	for i, r := range roles {
+		if !hasRole(r) {
+			violations = append(violations, fault.Violation{
+				Field: fmt.Sprintf("roles[%d]", i),
+				Description: fmt.Sprintf("found role %q, which is not defined; `headwater list roles` shows those that are, and admin is built in",
+					r),
+			})
+		}
+	}
+	return violations
 }
 
 func newSecret() (id, secret string) {

@@ -23,8 +23,10 @@ import (
 type GuardConfig struct {
 	// Authenticator is nil where nobody is asked who calls: every call is access.Anonymous.
 	Authenticator *access.Authenticator
-	Policies      access.Policies
-	Audit         *access.AuditLog
+	// Elevations are roles that principals took for a time. nil: none.
+	Elevations *access.Elevations
+	Policies   access.Policies
+	Audit      *access.AuditLog
 	// Service finds an applied service by NAME or NAME@VERSION, or returns nil. It is asked once per read of a service, so
 	// it must be fast.
 	Service func(ref string) *feature.ServiceVersion
@@ -165,6 +167,8 @@ func (g *Guard) authenticate(ctx context.Context, method string, rule *methodRul
 	}
 	if call.Principal == nil {
 		call.Principal = &access.Principal{}
+	} else if err == nil {
+		call.Principal = g.Elevations.Apply(call.Principal, call.Began)
 	}
 	if err == nil && rule.action == access.ActionReadOnline {
 		call.ReadID = access.NewReadID(call.Began)
@@ -176,11 +180,16 @@ func (g *Guard) authenticate(ctx context.Context, method string, rule *methodRul
 	return ctx, session, nil
 }
 
-// principal is who calls, as the token proves.
+// principal is who calls, as the token proves, or, where there is none, the certificate of the connection.
 func (g *Guard) principal(ctx context.Context) (*access.Principal, error) {
 	token, err := bearer(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if token == "" {
+		if certificate := peerCertificate(ctx); certificate != nil {
+			return g.Authenticator.AuthenticateCertificate(ctx, certificate)
+		}
 	}
 	return g.Authenticator.Authenticate(ctx, token)
 }

@@ -42,6 +42,16 @@ var matrix = map[string]matrixRow{
 	"AccessService/ListTokens":       {&headwaterv1.ListTokensRequest{}, access.ActionAdminister, "system:*", ""},
 	"AccessService/RevokeToken":      {&headwaterv1.RevokeTokenRequest{Id: "x"}, access.ActionAdminister, "system:*", ""},
 	"AccessService/ListAuditRecords": {&headwaterv1.ListAuditRecordsRequest{}, access.ActionReadAudit, "system:*", "auditor"},
+	"AccessService/BindCertificate": {
+		&headwaterv1.BindCertificateRequest{Certificate: "dns:x", Roles: []string{"model"}}, access.ActionAdminister, "system:*", "",
+	},
+	"AccessService/UnbindCertificate": {&headwaterv1.UnbindCertificateRequest{Certificate: "dns:x"}, access.ActionAdminister, "system:*", ""},
+	"AccessService/ListBindings":      {&headwaterv1.ListBindingsRequest{}, access.ActionAdminister, "system:*", ""},
+	"AccessService/Elevate": {
+		&headwaterv1.ElevateRequest{Role: "model", Duration: durationpb.New(time.Hour), Reason: "r"}, access.ActionAdminister, "role:model", "",
+	},
+	"AccessService/EndElevation":   {&headwaterv1.EndElevationRequest{}, access.ActionAdminister, "system:*", ""},
+	"AccessService/ListElevations": {&headwaterv1.ListElevationsRequest{}, access.ActionReadAudit, "system:*", "auditor"},
 	"DatasetService/BuildDataset": {
 		&headwaterv1.BuildDatasetRequest{Service: "open_service"}, access.ActionReadOffline, "service:open_service", "scientist",
 	},

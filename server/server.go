@@ -78,6 +78,8 @@ type Config struct {
 	InsecureNoAuth bool
 	// OIDC says whose JWTs are taken, besides tokens of the server's own. nil: nobody's.
 	OIDC *access.OIDC
+	// TLS encrypts calls. Zero: they are not.
+	TLS TLS
 	// NoReflection hides from callers what services and methods there are.
 	NoReflection bool
 	// DrainDelay is how long Close goes on answering after it has told gRPC's health service that it does not serve, so that whoever
@@ -115,6 +117,7 @@ type Server struct {
 	audit        *access.AuditLog
 	reads        *readlog.Log
 	auth         *access.Authenticator
+	elevations   *access.Elevations
 	materializer *materialize.Materializer
 	ingest       *ingestService
 	grpc         *grpc.Server
@@ -174,7 +177,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.adviseRedis(ctx)
-	if err := s.openAccess(); err != nil {
+	if err := s.openAccess(ctx); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(s.pool); err != nil {
@@ -217,7 +220,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 }
 
 // openAccess prepares who may call, and where it is recorded.
-func (s *Server) openAccess() (err error) {
+func (s *Server) openAccess(ctx context.Context) (err error) {
 	if s.config.InsecureNoAuth {
 		s.config.Log.Warn("THIS SERVER ASKS NOBODY WHO CALLS: whoever reaches its address may read, change and erase everything, and no " +
 			"call is recorded in the audit log; start it without --insecure-no-auth (HEADWATER_INSECURE_NO_AUTH, insecure_no_auth) to end that")
@@ -228,6 +231,9 @@ func (s *Server) openAccess() (err error) {
 		return err
 	}
 	s.auth = access.NewAuthenticator(s.pool)
+	if s.elevations, err = access.FollowElevations(ctx, s.pool, s.config.Log); err != nil {
+		return err
+	}
 	if s.config.OIDC == nil {
 		return nil
 	}
@@ -318,7 +324,7 @@ func (s *Server) serve() error {
 	reads := limits.admission()
 	var err error
 	s.guard, err = NewGuard(GuardConfig{
-		Authenticator: s.auth, Policies: policies, Audit: s.audit, Service: s.service, Reads: reads, Closing: s.closing, Log: s.config.Log,
+		Authenticator: s.auth, Elevations: s.elevations, Policies: policies, Audit: s.audit, Service: s.service, Reads: reads, Closing: s.closing, Log: s.config.Log,
 	})
 	if err != nil {
 		return err
@@ -330,8 +336,12 @@ func (s *Server) serve() error {
 	if err != nil {
 		return err
 	}
+	transport, err := s.startTLS()
+	if err != nil {
+		return err
+	}
 	s.grpc = grpc.NewServer(slices.Concat(s.guard.Options(), limits.options(), grpcflow.Server(), []grpc.ServerOption{
-		grpc.ForceServerCodecV2(grpccodec.New()), grpc.WriteBufferSize(writeBuffer), grpc.NumStreamWorkers(streamWorkers),
+		grpc.Creds(transport), grpc.ForceServerCodecV2(grpccodec.New()), grpc.WriteBufferSize(writeBuffer), grpc.NumStreamWorkers(streamWorkers),
 	})...)
 	headwaterv1.RegisterRegistryServiceServer(s.grpc, &registryService{
 		registry: s.registry, pool: s.pool, databases: s.databases, served: s.served,
@@ -418,6 +428,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.materializer != nil {
 		errs = append(errs, s.materializer.Stop(ctx))
+	}
+	if s.elevations != nil {
+		s.elevations.Close()
 	}
 	if s.auth != nil {
 		s.auth.Close()

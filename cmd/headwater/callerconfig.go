@@ -13,6 +13,10 @@ import (
 
 // callerConfig says who callers are taken for, besides those with tokens of the server's own.
 type callerConfig struct {
+	// TLSCert (HEADWATER_TLS_CERT), TLSKey (HEADWATER_TLS_KEY) and TLSClientCA (HEADWATER_TLS_CLIENT_CA) are files.
+	TLSCert     string `yaml:"tls_cert"`
+	TLSKey      string `yaml:"tls_key"`
+	TLSClientCA string `yaml:"tls_client_ca"`
 	// OIDCIssuer (HEADWATER_OIDC_ISSUER) is the issuer whose JWTs are taken. Empty: none are.
 	OIDCIssuer string `yaml:"oidc_issuer"`
 	// OIDCAudience (HEADWATER_OIDC_AUDIENCE) and OIDCAlgorithms (HEADWATER_OIDC_ALGORITHMS) are lists with commas.
@@ -32,6 +36,9 @@ type callerConfig struct {
 
 func (c *callerConfig) fields() map[string]*string {
 	return map[string]*string{
+		"HEADWATER_TLS_CERT":             &c.TLSCert,
+		"HEADWATER_TLS_KEY":              &c.TLSKey,
+		"HEADWATER_TLS_CLIENT_CA":        &c.TLSClientCA,
 		"HEADWATER_OIDC_ISSUER":          &c.OIDCIssuer,
 		"HEADWATER_OIDC_AUDIENCE":        &c.OIDCAudience,
 		"HEADWATER_OIDC_ALGORITHMS":      &c.OIDCAlgorithms,
@@ -54,6 +61,7 @@ func (c *callerConfig) readEnvironment() {
 
 // apply puts what is given into a server's configuration, or is a usage fault that says what of it cannot be.
 func (c *callerConfig) apply(to *server.Config) error {
+	to.TLS = server.TLS{CertFile: c.TLSCert, KeyFile: c.TLSKey, ClientCAFile: c.TLSClientCA}
 	if c.OIDCIssuer == "" {
 		fields := c.fields()
 		for _, name := range slices.Sorted(maps.Keys(fields)) {

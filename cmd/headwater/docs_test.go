@@ -129,6 +129,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"max_reads", "max_waiting_reads", "read_wait", "max_request", "max_answer",
 		"HEADWATER_MAX_STREAMS", "HEADWATER_CONNECTION_AGE", "HEADWATER_DRAIN_DELAY", "HEADWATER_DRAIN_TIME", "HEADWATER_REFLECTION",
 		"max_streams", "connection_age", "drain_delay", "drain_time", "reflection", "HEADWATER_INSECURE_NO_AUTH", "insecure_no_auth", "HEADWATER_SLOW_READ", "slow_read", "HEADWATER_READ_CACHE", "read_cache",
+		"HEADWATER_TLS_CERT", "HEADWATER_TLS_KEY", "HEADWATER_TLS_CLIENT_CA", "tls_cert", "tls_key", "tls_client_ca",
 		"HEADWATER_OIDC_ISSUER", "HEADWATER_OIDC_AUDIENCE", "HEADWATER_OIDC_ALGORITHMS", "HEADWATER_OIDC_JWKS_URL", "HEADWATER_OIDC_PRINCIPAL_CLAIM",
 		"HEADWATER_OIDC_ROLES_CLAIM", "HEADWATER_OIDC_ROLES", "HEADWATER_OIDC_ATTRIBUTES", "HEADWATER_OIDC_MAX_AGE",
 		"oidc_issuer", "oidc_audience", "oidc_algorithms", "oidc_jwks_url", "oidc_principal_claim", "oidc_roles_claim", "oidc_roles", "oidc_attributes", "oidc_max_age",

@@ -59,7 +59,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
 				"listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
-				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
+				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
 				"oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age and source_databases", file, err)
 		}
 	}
@@ -160,6 +160,9 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_REFLECTION        reflection         off: callers cannot ask what methods there are (default on)
   HEADWATER_INSECURE_NO_AUTH  insecure_no_auth   on: nobody is asked who calls. Everybody may read, change and erase everything, and
                                                  no call is recorded in the audit log (default off)
+  HEADWATER_TLS_CERT             tls_cert              certificate of the server, in PEM: calls are encrypted. Read again when it changes (default none)
+  HEADWATER_TLS_KEY              tls_key               its key
+  HEADWATER_TLS_CLIENT_CA        tls_client_ca         authorities of certificates that clients may show in place of tokens, in PEM (default none)
   HEADWATER_OIDC_ISSUER          oidc_issuer           issuer of JWTs that callers may come with, as iss has it: https://… (default none)
   HEADWATER_OIDC_AUDIENCE        oidc_audience         what aud must have, one of several with commas between them
   HEADWATER_OIDC_ALGORITHMS      oidc_algorithms       by what they may be signed (default RS256,ES256)
@@ -175,7 +178,7 @@ the same version. Any number of servers may share both stores. The environment g
 Where GOMEMLIMIT is not set, Go's memory limit is four fifths of what the process may have; where GOGC is not, a heap below 256 MiB
 is collected seldom. GOMAXPROCS follows the processors that the process may use.
 
-Calls are not encrypted: let a proxy that speaks TLS stand before an address that others reach.`,
+Without tls_cert calls are not encrypted: let a proxy that speaks TLS stand before an address that others reach.`,
 		Args: takesNone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadServeConfig(file)
@@ -196,7 +199,7 @@ Calls are not encrypted: let a proxy that speaks TLS stand before an address tha
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
-		"connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
+		"connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
 		"oidc_principal_claim, oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age, source_databases")
 	cmd.Flags().BoolVar(&open, "insecure-no-auth", false, "ask nobody who calls: whoever reaches the address may do everything, and no call is recorded")
 	return cmd
@@ -266,6 +269,10 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	if scrapes != nil {
 		defer serveMetrics(scrapes, s, profiles)()
 		log.InfoContext(ctx, "serving metrics", "address", scrapes.Addr().String())
+	}
+	if address, ok := listener.Addr().(*net.TCPAddr); c.TLSCert == "" && ok && !address.IP.IsLoopback() {
+		log.WarnContext(ctx, "calls are not encrypted, and tokens can be read on their way here from other machines, unless a proxy that speaks TLS stands before "+
+			"this address; give the server a certificate (HEADWATER_TLS_CERT, HEADWATER_TLS_KEY)", "address", address.String())
 	}
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "version", version())
 	select {

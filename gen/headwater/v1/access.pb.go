@@ -528,6 +528,742 @@ func (x *RevokeTokenResponse) GetToken() *Token {
 	return nil
 }
 
+type BindCertificateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name in it: `spiffe://DOMAIN/PATH`, or `dns:HOST`. It is the principal's.
+	Certificate   string                      `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Roles         []string                    `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
+	Attributes    map[string]*AttributeValues `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BindCertificateRequest) Reset() {
+	*x = BindCertificateRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BindCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BindCertificateRequest) ProtoMessage() {}
+
+func (x *BindCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BindCertificateRequest.ProtoReflect.Descriptor instead.
+func (*BindCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BindCertificateRequest) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
+func (x *BindCertificateRequest) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *BindCertificateRequest) GetAttributes() map[string]*AttributeValues {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+type BindCertificateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Binding       *Binding               `protobuf:"bytes,1,opt,name=binding,proto3" json:"binding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BindCertificateResponse) Reset() {
+	*x = BindCertificateResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BindCertificateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BindCertificateResponse) ProtoMessage() {}
+
+func (x *BindCertificateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BindCertificateResponse.ProtoReflect.Descriptor instead.
+func (*BindCertificateResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BindCertificateResponse) GetBinding() *Binding {
+	if x != nil {
+		return x.Binding
+	}
+	return nil
+}
+
+// What whoever has a certificate may do.
+type Binding struct {
+	state         protoimpl.MessageState      `protogen:"open.v1"`
+	Certificate   string                      `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Roles         []string                    `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
+	Attributes    map[string]*AttributeValues `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	CreatedAt     *timestamppb.Timestamp      `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	CreatedBy     string                      `protobuf:"bytes,5,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Binding) Reset() {
+	*x = Binding{}
+	mi := &file_headwater_v1_access_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Binding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Binding) ProtoMessage() {}
+
+func (x *Binding) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Binding.ProtoReflect.Descriptor instead.
+func (*Binding) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Binding) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
+func (x *Binding) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Binding) GetAttributes() map[string]*AttributeValues {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Binding) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Binding) GetCreatedBy() string {
+	if x != nil {
+		return x.CreatedBy
+	}
+	return ""
+}
+
+type UnbindCertificateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Certificate   string                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnbindCertificateRequest) Reset() {
+	*x = UnbindCertificateRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnbindCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnbindCertificateRequest) ProtoMessage() {}
+
+func (x *UnbindCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnbindCertificateRequest.ProtoReflect.Descriptor instead.
+func (*UnbindCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UnbindCertificateRequest) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
+type UnbindCertificateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Binding       *Binding               `protobuf:"bytes,1,opt,name=binding,proto3" json:"binding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnbindCertificateResponse) Reset() {
+	*x = UnbindCertificateResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnbindCertificateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnbindCertificateResponse) ProtoMessage() {}
+
+func (x *UnbindCertificateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnbindCertificateResponse.ProtoReflect.Descriptor instead.
+func (*UnbindCertificateResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UnbindCertificateResponse) GetBinding() *Binding {
+	if x != nil {
+		return x.Binding
+	}
+	return nil
+}
+
+type ListBindingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBindingsRequest) Reset() {
+	*x = ListBindingsRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBindingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBindingsRequest) ProtoMessage() {}
+
+func (x *ListBindingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBindingsRequest.ProtoReflect.Descriptor instead.
+func (*ListBindingsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{13}
+}
+
+type ListBindingsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bindings      []*Binding             `protobuf:"bytes,1,rep,name=bindings,proto3" json:"bindings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBindingsResponse) Reset() {
+	*x = ListBindingsResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBindingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBindingsResponse) ProtoMessage() {}
+
+func (x *ListBindingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBindingsResponse.ProtoReflect.Descriptor instead.
+func (*ListBindingsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListBindingsResponse) GetBindings() []*Binding {
+	if x != nil {
+		return x.Bindings
+	}
+	return nil
+}
+
+type ElevateRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Role     string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	Duration *durationpb.Duration   `protobuf:"bytes,2,opt,name=duration,proto3" json:"duration,omitempty"`
+	// Kept for good, and with every decision that is made meanwhile.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ElevateRequest) Reset() {
+	*x = ElevateRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ElevateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ElevateRequest) ProtoMessage() {}
+
+func (x *ElevateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ElevateRequest.ProtoReflect.Descriptor instead.
+func (*ElevateRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ElevateRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *ElevateRequest) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *ElevateRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ElevateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Elevation     *Elevation             `protobuf:"bytes,1,opt,name=elevation,proto3" json:"elevation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ElevateResponse) Reset() {
+	*x = ElevateResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ElevateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ElevateResponse) ProtoMessage() {}
+
+func (x *ElevateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ElevateResponse.ProtoReflect.Descriptor instead.
+func (*ElevateResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ElevateResponse) GetElevation() *Elevation {
+	if x != nil {
+		return x.Elevation
+	}
+	return nil
+}
+
+// A role that a principal took for a time.
+type Elevation struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Principal string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	// By which it was taken. The principal has the role by each of its credentials.
+	Credential string                 `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	Role       string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	Reason     string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	From       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
+	Until      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// Absent: it was not ended before `until`.
+	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	EndedBy       string                 `protobuf:"bytes,8,opt,name=ended_by,json=endedBy,proto3" json:"ended_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Elevation) Reset() {
+	*x = Elevation{}
+	mi := &file_headwater_v1_access_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Elevation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Elevation) ProtoMessage() {}
+
+func (x *Elevation) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Elevation.ProtoReflect.Descriptor instead.
+func (*Elevation) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Elevation) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *Elevation) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
+func (x *Elevation) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Elevation) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Elevation) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Elevation) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Elevation) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+func (x *Elevation) GetEndedBy() string {
+	if x != nil {
+		return x.EndedBy
+	}
+	return ""
+}
+
+type EndElevationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: the caller.
+	Principal     string `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndElevationRequest) Reset() {
+	*x = EndElevationRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndElevationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndElevationRequest) ProtoMessage() {}
+
+func (x *EndElevationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndElevationRequest.ProtoReflect.Descriptor instead.
+func (*EndElevationRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *EndElevationRequest) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+type EndElevationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Elevations    []*Elevation           `protobuf:"bytes,1,rep,name=elevations,proto3" json:"elevations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndElevationResponse) Reset() {
+	*x = EndElevationResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndElevationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndElevationResponse) ProtoMessage() {}
+
+func (x *EndElevationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndElevationResponse.ProtoReflect.Descriptor instead.
+func (*EndElevationResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *EndElevationResponse) GetElevations() []*Elevation {
+	if x != nil {
+		return x.Elevations
+	}
+	return nil
+}
+
+type ListElevationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: 100, the newest.
+	PageSize      int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListElevationsRequest) Reset() {
+	*x = ListElevationsRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListElevationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListElevationsRequest) ProtoMessage() {}
+
+func (x *ListElevationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListElevationsRequest.ProtoReflect.Descriptor instead.
+func (*ListElevationsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListElevationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+type ListElevationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Elevations    []*Elevation           `protobuf:"bytes,1,rep,name=elevations,proto3" json:"elevations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListElevationsResponse) Reset() {
+	*x = ListElevationsResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListElevationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListElevationsResponse) ProtoMessage() {}
+
+func (x *ListElevationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListElevationsResponse.ProtoReflect.Descriptor instead.
+func (*ListElevationsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListElevationsResponse) GetElevations() []*Elevation {
+	if x != nil {
+		return x.Elevations
+	}
+	return nil
+}
+
 // One decision, or the online reads of one minute that no policy governs and that were decided on alike: of one principal,
 // credential and address, by one method, for one purpose.
 type AuditRecord struct {
@@ -566,7 +1302,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_headwater_v1_access_proto_msgTypes[8]
+	mi := &file_headwater_v1_access_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +1314,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[8]
+	mi := &file_headwater_v1_access_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +1327,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AuditRecord) GetWriter() string {
@@ -735,7 +1471,7 @@ type ListAuditRecordsRequest struct {
 
 func (x *ListAuditRecordsRequest) Reset() {
 	*x = ListAuditRecordsRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[9]
+	mi := &file_headwater_v1_access_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +1483,7 @@ func (x *ListAuditRecordsRequest) String() string {
 func (*ListAuditRecordsRequest) ProtoMessage() {}
 
 func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[9]
+	mi := &file_headwater_v1_access_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +1496,7 @@ func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListAuditRecordsRequest) GetPrincipal() string {
@@ -800,7 +1536,7 @@ type ListAuditRecordsResponse struct {
 
 func (x *ListAuditRecordsResponse) Reset() {
 	*x = ListAuditRecordsResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[10]
+	mi := &file_headwater_v1_access_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +1548,7 @@ func (x *ListAuditRecordsResponse) String() string {
 func (*ListAuditRecordsResponse) ProtoMessage() {}
 
 func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[10]
+	mi := &file_headwater_v1_access_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +1561,7 @@ func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListAuditRecordsResponse) GetRecords() []*AuditRecord {
@@ -881,7 +1617,70 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\x12RevokeTokenRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"@\n" +
 	"\x13RevokeTokenResponse\x12)\n" +
-	"\x05token\x18\x01 \x01(\v2\x13.headwater.v1.TokenR\x05token\"\xd6\x04\n" +
+	"\x05token\x18\x01 \x01(\v2\x13.headwater.v1.TokenR\x05token\"\xa8\x02\n" +
+	"\x16BindCertificateRequest\x12,\n" +
+	"\vcertificate\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\vcertificate\x12\"\n" +
+	"\x05roles\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10 \x18\x01R\x05roles\x12^\n" +
+	"\n" +
+	"attributes\x18\x03 \x03(\v24.headwater.v1.BindCertificateRequest.AttributesEntryB\b\xbaH\x05\x9a\x01\x02\x10 R\n" +
+	"attributes\x1a\\\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"J\n" +
+	"\x17BindCertificateResponse\x12/\n" +
+	"\abinding\x18\x01 \x01(\v2\x15.headwater.v1.BindingR\abinding\"\xc0\x02\n" +
+	"\aBinding\x12 \n" +
+	"\vcertificate\x18\x01 \x01(\tR\vcertificate\x12\x14\n" +
+	"\x05roles\x18\x02 \x03(\tR\x05roles\x12E\n" +
+	"\n" +
+	"attributes\x18\x03 \x03(\v2%.headwater.v1.Binding.AttributesEntryR\n" +
+	"attributes\x129\n" +
+	"\n" +
+	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n" +
+	"\n" +
+	"created_by\x18\x05 \x01(\tR\tcreatedBy\x1a\\\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"E\n" +
+	"\x18UnbindCertificateRequest\x12)\n" +
+	"\vcertificate\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vcertificate\"L\n" +
+	"\x19UnbindCertificateResponse\x12/\n" +
+	"\abinding\x18\x01 \x01(\v2\x15.headwater.v1.BindingR\abinding\"\x15\n" +
+	"\x13ListBindingsRequest\"I\n" +
+	"\x14ListBindingsResponse\x121\n" +
+	"\bbindings\x18\x01 \x03(\v2\x15.headwater.v1.BindingR\bbindings\"\x95\x01\n" +
+	"\x0eElevateRequest\x12\x1b\n" +
+	"\x04role\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04role\x12B\n" +
+	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\v\xbaH\b\xc8\x01\x01\xaa\x01\x02*\x00R\bduration\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\"H\n" +
+	"\x0fElevateResponse\x125\n" +
+	"\televation\x18\x01 \x01(\v2\x17.headwater.v1.ElevationR\televation\"\xa9\x02\n" +
+	"\tElevation\x12\x1c\n" +
+	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x1e\n" +
+	"\n" +
+	"credential\x18\x02 \x01(\tR\n" +
+	"credential\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12.\n" +
+	"\x04from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x125\n" +
+	"\bended_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x19\n" +
+	"\bended_by\x18\b \x01(\tR\aendedBy\"3\n" +
+	"\x13EndElevationRequest\x12\x1c\n" +
+	"\tprincipal\x18\x01 \x01(\tR\tprincipal\"O\n" +
+	"\x14EndElevationResponse\x127\n" +
+	"\n" +
+	"elevations\x18\x01 \x03(\v2\x17.headwater.v1.ElevationR\n" +
+	"elevations\"@\n" +
+	"\x15ListElevationsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\"Q\n" +
+	"\x16ListElevationsResponse\x127\n" +
+	"\n" +
+	"elevations\x18\x01 \x03(\v2\x17.headwater.v1.ElevationR\n" +
+	"elevations\"\xd6\x04\n" +
 	"\vAuditRecord\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12.\n" +
@@ -916,12 +1715,18 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_ALLOWED\x10\x01\x12\x13\n" +
-	"\x0fDECISION_DENIED\x10\x022\x99\x03\n" +
+	"\x0fDECISION_DENIED\x10\x022\xee\a\n" +
 	"\rAccessService\x12\\\n" +
 	"\vCreateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12\\\n" +
 	"\n" +
 	"ListTokens\x12\x1f.headwater.v1.ListTokensRequest\x1a .headwater.v1.ListTokensResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12\\\n" +
-	"\vRevokeToken\x12 .headwater.v1.RevokeTokenRequest\x1a!.headwater.v1.RevokeTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12n\n" +
+	"\vRevokeToken\x12 .headwater.v1.RevokeTokenRequest\x1a!.headwater.v1.RevokeTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12h\n" +
+	"\x0fBindCertificate\x12$.headwater.v1.BindCertificateRequest\x1a%.headwater.v1.BindCertificateResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12n\n" +
+	"\x11UnbindCertificate\x12&.headwater.v1.UnbindCertificateRequest\x1a'.headwater.v1.UnbindCertificateResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12_\n" +
+	"\fListBindings\x12!.headwater.v1.ListBindingsRequest\x1a\".headwater.v1.ListBindingsResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12P\n" +
+	"\aElevate\x12\x1c.headwater.v1.ElevateRequest\x1a\x1d.headwater.v1.ElevateResponse\"\b\x8a\xc9\x18\x04\b\t \x01\x12_\n" +
+	"\fEndElevation\x12!.headwater.v1.EndElevationRequest\x1a\".headwater.v1.EndElevationResponse\"\b\x8a\xc9\x18\x04\b\t \x01\x12e\n" +
+	"\x0eListElevations\x12#.headwater.v1.ListElevationsRequest\x1a$.headwater.v1.ListElevationsResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t\x12n\n" +
 	"\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\v\x8a\xc9\x18\x04\b\b\x10\t\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -937,57 +1742,100 @@ func file_headwater_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_headwater_v1_access_proto_goTypes = []any{
-	(Decision)(0),                    // 0: headwater.v1.Decision
-	(*CreateTokenRequest)(nil),       // 1: headwater.v1.CreateTokenRequest
-	(*AttributeValues)(nil),          // 2: headwater.v1.AttributeValues
-	(*CreateTokenResponse)(nil),      // 3: headwater.v1.CreateTokenResponse
-	(*Token)(nil),                    // 4: headwater.v1.Token
-	(*ListTokensRequest)(nil),        // 5: headwater.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),       // 6: headwater.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),       // 7: headwater.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),      // 8: headwater.v1.RevokeTokenResponse
-	(*AuditRecord)(nil),              // 9: headwater.v1.AuditRecord
-	(*ListAuditRecordsRequest)(nil),  // 10: headwater.v1.ListAuditRecordsRequest
-	(*ListAuditRecordsResponse)(nil), // 11: headwater.v1.ListAuditRecordsResponse
-	nil,                              // 12: headwater.v1.CreateTokenRequest.AttributesEntry
-	nil,                              // 13: headwater.v1.Token.AttributesEntry
-	(*durationpb.Duration)(nil),      // 14: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
-	(Action)(0),                      // 16: headwater.v1.Action
+	(Decision)(0),                     // 0: headwater.v1.Decision
+	(*CreateTokenRequest)(nil),        // 1: headwater.v1.CreateTokenRequest
+	(*AttributeValues)(nil),           // 2: headwater.v1.AttributeValues
+	(*CreateTokenResponse)(nil),       // 3: headwater.v1.CreateTokenResponse
+	(*Token)(nil),                     // 4: headwater.v1.Token
+	(*ListTokensRequest)(nil),         // 5: headwater.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),        // 6: headwater.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),        // 7: headwater.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),       // 8: headwater.v1.RevokeTokenResponse
+	(*BindCertificateRequest)(nil),    // 9: headwater.v1.BindCertificateRequest
+	(*BindCertificateResponse)(nil),   // 10: headwater.v1.BindCertificateResponse
+	(*Binding)(nil),                   // 11: headwater.v1.Binding
+	(*UnbindCertificateRequest)(nil),  // 12: headwater.v1.UnbindCertificateRequest
+	(*UnbindCertificateResponse)(nil), // 13: headwater.v1.UnbindCertificateResponse
+	(*ListBindingsRequest)(nil),       // 14: headwater.v1.ListBindingsRequest
+	(*ListBindingsResponse)(nil),      // 15: headwater.v1.ListBindingsResponse
+	(*ElevateRequest)(nil),            // 16: headwater.v1.ElevateRequest
+	(*ElevateResponse)(nil),           // 17: headwater.v1.ElevateResponse
+	(*Elevation)(nil),                 // 18: headwater.v1.Elevation
+	(*EndElevationRequest)(nil),       // 19: headwater.v1.EndElevationRequest
+	(*EndElevationResponse)(nil),      // 20: headwater.v1.EndElevationResponse
+	(*ListElevationsRequest)(nil),     // 21: headwater.v1.ListElevationsRequest
+	(*ListElevationsResponse)(nil),    // 22: headwater.v1.ListElevationsResponse
+	(*AuditRecord)(nil),               // 23: headwater.v1.AuditRecord
+	(*ListAuditRecordsRequest)(nil),   // 24: headwater.v1.ListAuditRecordsRequest
+	(*ListAuditRecordsResponse)(nil),  // 25: headwater.v1.ListAuditRecordsResponse
+	nil,                               // 26: headwater.v1.CreateTokenRequest.AttributesEntry
+	nil,                               // 27: headwater.v1.Token.AttributesEntry
+	nil,                               // 28: headwater.v1.BindCertificateRequest.AttributesEntry
+	nil,                               // 29: headwater.v1.Binding.AttributesEntry
+	(*durationpb.Duration)(nil),       // 30: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
+	(Action)(0),                       // 32: headwater.v1.Action
 }
 var file_headwater_v1_access_proto_depIdxs = []int32{
-	14, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	12, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
+	30, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	26, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
 	4,  // 2: headwater.v1.CreateTokenResponse.token:type_name -> headwater.v1.Token
-	15, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
-	15, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	15, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
-	13, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
+	31, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
+	31, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	31, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
+	27, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
 	4,  // 7: headwater.v1.ListTokensResponse.tokens:type_name -> headwater.v1.Token
 	4,  // 8: headwater.v1.RevokeTokenResponse.token:type_name -> headwater.v1.Token
-	15, // 9: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	16, // 10: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
-	0,  // 11: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
-	15, // 12: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
-	15, // 13: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
-	9,  // 14: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
-	2,  // 15: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 16: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	1,  // 17: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
-	5,  // 18: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
-	7,  // 19: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
-	10, // 20: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
-	3,  // 21: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
-	6,  // 22: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
-	8,  // 23: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
-	11, // 24: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
-	21, // [21:25] is the sub-list for method output_type
-	17, // [17:21] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	28, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
+	11, // 10: headwater.v1.BindCertificateResponse.binding:type_name -> headwater.v1.Binding
+	29, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
+	31, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
+	11, // 13: headwater.v1.UnbindCertificateResponse.binding:type_name -> headwater.v1.Binding
+	11, // 14: headwater.v1.ListBindingsResponse.bindings:type_name -> headwater.v1.Binding
+	30, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
+	18, // 16: headwater.v1.ElevateResponse.elevation:type_name -> headwater.v1.Elevation
+	31, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
+	31, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
+	31, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
+	18, // 20: headwater.v1.EndElevationResponse.elevations:type_name -> headwater.v1.Elevation
+	18, // 21: headwater.v1.ListElevationsResponse.elevations:type_name -> headwater.v1.Elevation
+	31, // 22: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	32, // 23: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
+	0,  // 24: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
+	31, // 25: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
+	31, // 26: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
+	23, // 27: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
+	2,  // 28: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 29: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 30: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 31: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	1,  // 32: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
+	5,  // 33: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
+	7,  // 34: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
+	9,  // 35: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
+	12, // 36: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
+	14, // 37: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
+	16, // 38: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
+	19, // 39: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
+	21, // 40: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
+	24, // 41: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
+	3,  // 42: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
+	6,  // 43: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
+	8,  // 44: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
+	10, // 45: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
+	13, // 46: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
+	15, // 47: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
+	17, // 48: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
+	20, // 49: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
+	22, // 50: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
+	25, // 51: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
+	42, // [42:52] is the sub-list for method output_type
+	32, // [32:42] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_access_proto_init() }
@@ -1002,7 +1850,7 @@ func file_headwater_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_access_proto_rawDesc), len(file_headwater_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,10 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccessService_CreateToken_FullMethodName      = "/headwater.v1.AccessService/CreateToken"
-	AccessService_ListTokens_FullMethodName       = "/headwater.v1.AccessService/ListTokens"
-	AccessService_RevokeToken_FullMethodName      = "/headwater.v1.AccessService/RevokeToken"
-	AccessService_ListAuditRecords_FullMethodName = "/headwater.v1.AccessService/ListAuditRecords"
+	AccessService_CreateToken_FullMethodName       = "/headwater.v1.AccessService/CreateToken"
+	AccessService_ListTokens_FullMethodName        = "/headwater.v1.AccessService/ListTokens"
+	AccessService_RevokeToken_FullMethodName       = "/headwater.v1.AccessService/RevokeToken"
+	AccessService_BindCertificate_FullMethodName   = "/headwater.v1.AccessService/BindCertificate"
+	AccessService_UnbindCertificate_FullMethodName = "/headwater.v1.AccessService/UnbindCertificate"
+	AccessService_ListBindings_FullMethodName      = "/headwater.v1.AccessService/ListBindings"
+	AccessService_Elevate_FullMethodName           = "/headwater.v1.AccessService/Elevate"
+	AccessService_EndElevation_FullMethodName      = "/headwater.v1.AccessService/EndElevation"
+	AccessService_ListElevations_FullMethodName    = "/headwater.v1.AccessService/ListElevations"
+	AccessService_ListAuditRecords_FullMethodName  = "/headwater.v1.AccessService/ListAuditRecords"
 )
 
 // AccessServiceClient is the client API for AccessService service.
@@ -35,6 +41,16 @@ type AccessServiceClient interface {
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*CreateTokenResponse, error)
 	ListTokens(ctx context.Context, in *ListTokensRequest, opts ...grpc.CallOption) (*ListTokensResponse, error)
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*RevokeTokenResponse, error)
+	// Says what whoever calls with a client's certificate may do, in place of what it might.
+	BindCertificate(ctx context.Context, in *BindCertificateRequest, opts ...grpc.CallOption) (*BindCertificateResponse, error)
+	UnbindCertificate(ctx context.Context, in *UnbindCertificateRequest, opts ...grpc.CallOption) (*UnbindCertificateResponse, error)
+	ListBindings(ctx context.Context, in *ListBindingsRequest, opts ...grpc.CallOption) (*ListBindingsResponse, error)
+	// Gives the caller a role for a time, where one of its roles may elevate to it. In force on every server within a second.
+	Elevate(ctx context.Context, in *ElevateRequest, opts ...grpc.CallOption) (*ElevateResponse, error)
+	// Ends what was taken: one's own, or, with ADMINISTER on the system, that of somebody else.
+	EndElevation(ctx context.Context, in *EndElevationRequest, opts ...grpc.CallOption) (*EndElevationResponse, error)
+	// Who has taken which roles, newest last.
+	ListElevations(ctx context.Context, in *ListElevationsRequest, opts ...grpc.CallOption) (*ListElevationsResponse, error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error)
 }
@@ -77,6 +93,66 @@ func (c *accessServiceClient) RevokeToken(ctx context.Context, in *RevokeTokenRe
 	return out, nil
 }
 
+func (c *accessServiceClient) BindCertificate(ctx context.Context, in *BindCertificateRequest, opts ...grpc.CallOption) (*BindCertificateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BindCertificateResponse)
+	err := c.cc.Invoke(ctx, AccessService_BindCertificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) UnbindCertificate(ctx context.Context, in *UnbindCertificateRequest, opts ...grpc.CallOption) (*UnbindCertificateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnbindCertificateResponse)
+	err := c.cc.Invoke(ctx, AccessService_UnbindCertificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) ListBindings(ctx context.Context, in *ListBindingsRequest, opts ...grpc.CallOption) (*ListBindingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBindingsResponse)
+	err := c.cc.Invoke(ctx, AccessService_ListBindings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) Elevate(ctx context.Context, in *ElevateRequest, opts ...grpc.CallOption) (*ElevateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ElevateResponse)
+	err := c.cc.Invoke(ctx, AccessService_Elevate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) EndElevation(ctx context.Context, in *EndElevationRequest, opts ...grpc.CallOption) (*EndElevationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndElevationResponse)
+	err := c.cc.Invoke(ctx, AccessService_EndElevation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) ListElevations(ctx context.Context, in *ListElevationsRequest, opts ...grpc.CallOption) (*ListElevationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListElevationsResponse)
+	err := c.cc.Invoke(ctx, AccessService_ListElevations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessServiceClient) ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditRecordsResponse)
@@ -97,6 +173,16 @@ type AccessServiceServer interface {
 	CreateToken(context.Context, *CreateTokenRequest) (*CreateTokenResponse, error)
 	ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error)
 	RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error)
+	// Says what whoever calls with a client's certificate may do, in place of what it might.
+	BindCertificate(context.Context, *BindCertificateRequest) (*BindCertificateResponse, error)
+	UnbindCertificate(context.Context, *UnbindCertificateRequest) (*UnbindCertificateResponse, error)
+	ListBindings(context.Context, *ListBindingsRequest) (*ListBindingsResponse, error)
+	// Gives the caller a role for a time, where one of its roles may elevate to it. In force on every server within a second.
+	Elevate(context.Context, *ElevateRequest) (*ElevateResponse, error)
+	// Ends what was taken: one's own, or, with ADMINISTER on the system, that of somebody else.
+	EndElevation(context.Context, *EndElevationRequest) (*EndElevationResponse, error)
+	// Who has taken which roles, newest last.
+	ListElevations(context.Context, *ListElevationsRequest) (*ListElevationsResponse, error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
@@ -117,6 +203,24 @@ func (UnimplementedAccessServiceServer) ListTokens(context.Context, *ListTokensR
 }
 func (UnimplementedAccessServiceServer) RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeToken not implemented")
+}
+func (UnimplementedAccessServiceServer) BindCertificate(context.Context, *BindCertificateRequest) (*BindCertificateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BindCertificate not implemented")
+}
+func (UnimplementedAccessServiceServer) UnbindCertificate(context.Context, *UnbindCertificateRequest) (*UnbindCertificateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnbindCertificate not implemented")
+}
+func (UnimplementedAccessServiceServer) ListBindings(context.Context, *ListBindingsRequest) (*ListBindingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBindings not implemented")
+}
+func (UnimplementedAccessServiceServer) Elevate(context.Context, *ElevateRequest) (*ElevateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Elevate not implemented")
+}
+func (UnimplementedAccessServiceServer) EndElevation(context.Context, *EndElevationRequest) (*EndElevationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndElevation not implemented")
+}
+func (UnimplementedAccessServiceServer) ListElevations(context.Context, *ListElevationsRequest) (*ListElevationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListElevations not implemented")
 }
 func (UnimplementedAccessServiceServer) ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditRecords not implemented")
@@ -196,6 +300,114 @@ func _AccessService_RevokeToken_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_BindCertificate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BindCertificateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).BindCertificate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_BindCertificate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).BindCertificate(ctx, req.(*BindCertificateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_UnbindCertificate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnbindCertificateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).UnbindCertificate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_UnbindCertificate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).UnbindCertificate(ctx, req.(*UnbindCertificateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_ListBindings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBindingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ListBindings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ListBindings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ListBindings(ctx, req.(*ListBindingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_Elevate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ElevateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).Elevate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_Elevate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).Elevate(ctx, req.(*ElevateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_EndElevation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndElevationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).EndElevation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_EndElevation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).EndElevation(ctx, req.(*EndElevationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_ListElevations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListElevationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ListElevations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ListElevations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ListElevations(ctx, req.(*ListElevationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_ListAuditRecords_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditRecordsRequest)
 	if err := dec(in); err != nil {
@@ -232,6 +444,30 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeToken",
 			Handler:    _AccessService_RevokeToken_Handler,
+		},
+		{
+			MethodName: "BindCertificate",
+			Handler:    _AccessService_BindCertificate_Handler,
+		},
+		{
+			MethodName: "UnbindCertificate",
+			Handler:    _AccessService_UnbindCertificate_Handler,
+		},
+		{
+			MethodName: "ListBindings",
+			Handler:    _AccessService_ListBindings_Handler,
+		},
+		{
+			MethodName: "Elevate",
+			Handler:    _AccessService_Elevate_Handler,
+		},
+		{
+			MethodName: "EndElevation",
+			Handler:    _AccessService_EndElevation_Handler,
+		},
+		{
+			MethodName: "ListElevations",
+			Handler:    _AccessService_ListElevations_Handler,
 		},
 		{
 			MethodName: "ListAuditRecords",

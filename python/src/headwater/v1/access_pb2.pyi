@@ -107,6 +107,131 @@ class RevokeTokenResponse(_message.Message):
     token: Token
     def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
 
+class BindCertificateRequest(_message.Message):
+    __slots__ = ("certificate", "roles", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: AttributeValues
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttributeValues, _Mapping]] = ...) -> None: ...
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    certificate: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    attributes: _containers.MessageMap[str, AttributeValues]
+    def __init__(self, certificate: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, AttributeValues]] = ...) -> None: ...
+
+class BindCertificateResponse(_message.Message):
+    __slots__ = ("binding",)
+    BINDING_FIELD_NUMBER: _ClassVar[int]
+    binding: Binding
+    def __init__(self, binding: _Optional[_Union[Binding, _Mapping]] = ...) -> None: ...
+
+class Binding(_message.Message):
+    __slots__ = ("certificate", "roles", "attributes", "created_at", "created_by")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: AttributeValues
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttributeValues, _Mapping]] = ...) -> None: ...
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    certificate: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    attributes: _containers.MessageMap[str, AttributeValues]
+    created_at: _timestamp_pb2.Timestamp
+    created_by: str
+    def __init__(self, certificate: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, AttributeValues]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ...) -> None: ...
+
+class UnbindCertificateRequest(_message.Message):
+    __slots__ = ("certificate",)
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    certificate: str
+    def __init__(self, certificate: _Optional[str] = ...) -> None: ...
+
+class UnbindCertificateResponse(_message.Message):
+    __slots__ = ("binding",)
+    BINDING_FIELD_NUMBER: _ClassVar[int]
+    binding: Binding
+    def __init__(self, binding: _Optional[_Union[Binding, _Mapping]] = ...) -> None: ...
+
+class ListBindingsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListBindingsResponse(_message.Message):
+    __slots__ = ("bindings",)
+    BINDINGS_FIELD_NUMBER: _ClassVar[int]
+    bindings: _containers.RepeatedCompositeFieldContainer[Binding]
+    def __init__(self, bindings: _Optional[_Iterable[_Union[Binding, _Mapping]]] = ...) -> None: ...
+
+class ElevateRequest(_message.Message):
+    __slots__ = ("role", "duration", "reason")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    duration: _duration_pb2.Duration
+    reason: str
+    def __init__(self, role: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ElevateResponse(_message.Message):
+    __slots__ = ("elevation",)
+    ELEVATION_FIELD_NUMBER: _ClassVar[int]
+    elevation: Elevation
+    def __init__(self, elevation: _Optional[_Union[Elevation, _Mapping]] = ...) -> None: ...
+
+class Elevation(_message.Message):
+    __slots__ = ("principal", "credential", "role", "reason", "until", "ended_at", "ended_by")
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_BY_FIELD_NUMBER: _ClassVar[int]
+    principal: str
+    credential: str
+    role: str
+    reason: str
+    until: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    ended_by: str
+    def __init__(self, principal: _Optional[str] = ..., credential: _Optional[str] = ..., role: _Optional[str] = ..., reason: _Optional[str] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_by: _Optional[str] = ..., **kwargs) -> None: ...
+
+class EndElevationRequest(_message.Message):
+    __slots__ = ("principal",)
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    principal: str
+    def __init__(self, principal: _Optional[str] = ...) -> None: ...
+
+class EndElevationResponse(_message.Message):
+    __slots__ = ("elevations",)
+    ELEVATIONS_FIELD_NUMBER: _ClassVar[int]
+    elevations: _containers.RepeatedCompositeFieldContainer[Elevation]
+    def __init__(self, elevations: _Optional[_Iterable[_Union[Elevation, _Mapping]]] = ...) -> None: ...
+
+class ListElevationsRequest(_message.Message):
+    __slots__ = ("page_size",)
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    def __init__(self, page_size: _Optional[int] = ...) -> None: ...
+
+class ListElevationsResponse(_message.Message):
+    __slots__ = ("elevations",)
+    ELEVATIONS_FIELD_NUMBER: _ClassVar[int]
+    elevations: _containers.RepeatedCompositeFieldContainer[Elevation]
+    def __init__(self, elevations: _Optional[_Iterable[_Union[Elevation, _Mapping]]] = ...) -> None: ...
+
 class AuditRecord(_message.Message):
     __slots__ = ("writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose", "client_address", "read_id", "calls", "entities", "last_time", "last_read_id")
     WRITER_FIELD_NUMBER: _ClassVar[int]

@@ -49,6 +49,36 @@ class AccessServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_access__pb2.RevokeTokenRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_access__pb2.RevokeTokenResponse.FromString,
                 _registered_method=True)
+        self.BindCertificate = channel.unary_unary(
+                '/headwater.v1.AccessService/BindCertificate',
+                request_serializer=headwater_dot_v1_dot_access__pb2.BindCertificateRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.BindCertificateResponse.FromString,
+                _registered_method=True)
+        self.UnbindCertificate = channel.unary_unary(
+                '/headwater.v1.AccessService/UnbindCertificate',
+                request_serializer=headwater_dot_v1_dot_access__pb2.UnbindCertificateRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.UnbindCertificateResponse.FromString,
+                _registered_method=True)
+        self.ListBindings = channel.unary_unary(
+                '/headwater.v1.AccessService/ListBindings',
+                request_serializer=headwater_dot_v1_dot_access__pb2.ListBindingsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.ListBindingsResponse.FromString,
+                _registered_method=True)
+        self.Elevate = channel.unary_unary(
+                '/headwater.v1.AccessService/Elevate',
+                request_serializer=headwater_dot_v1_dot_access__pb2.ElevateRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.ElevateResponse.FromString,
+                _registered_method=True)
+        self.EndElevation = channel.unary_unary(
+                '/headwater.v1.AccessService/EndElevation',
+                request_serializer=headwater_dot_v1_dot_access__pb2.EndElevationRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.EndElevationResponse.FromString,
+                _registered_method=True)
+        self.ListElevations = channel.unary_unary(
+                '/headwater.v1.AccessService/ListElevations',
+                request_serializer=headwater_dot_v1_dot_access__pb2.ListElevationsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.ListElevationsResponse.FromString,
+                _registered_method=True)
         self.ListAuditRecords = channel.unary_unary(
                 '/headwater.v1.AccessService/ListAuditRecords',
                 request_serializer=headwater_dot_v1_dot_access__pb2.ListAuditRecordsRequest.SerializeToString,
@@ -77,6 +107,42 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BindCertificate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnbindCertificate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBindings(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Elevate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndElevation(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListElevations(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditRecords(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -100,6 +166,36 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.RevokeToken,
                     request_deserializer=headwater_dot_v1_dot_access__pb2.RevokeTokenRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_access__pb2.RevokeTokenResponse.SerializeToString,
+            ),
+            'BindCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.BindCertificate,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.BindCertificateRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.BindCertificateResponse.SerializeToString,
+            ),
+            'UnbindCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnbindCertificate,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.UnbindCertificateRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.UnbindCertificateResponse.SerializeToString,
+            ),
+            'ListBindings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBindings,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.ListBindingsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.ListBindingsResponse.SerializeToString,
+            ),
+            'Elevate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Elevate,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.ElevateRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.ElevateResponse.SerializeToString,
+            ),
+            'EndElevation': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndElevation,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.EndElevationRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.EndElevationResponse.SerializeToString,
+            ),
+            'ListElevations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListElevations,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.ListElevationsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.ListElevationsResponse.SerializeToString,
             ),
             'ListAuditRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditRecords,
@@ -188,6 +284,168 @@ class AccessService(object):
             '/headwater.v1.AccessService/RevokeToken',
             headwater_dot_v1_dot_access__pb2.RevokeTokenRequest.SerializeToString,
             headwater_dot_v1_dot_access__pb2.RevokeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BindCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/BindCertificate',
+            headwater_dot_v1_dot_access__pb2.BindCertificateRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.BindCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnbindCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/UnbindCertificate',
+            headwater_dot_v1_dot_access__pb2.UnbindCertificateRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.UnbindCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/ListBindings',
+            headwater_dot_v1_dot_access__pb2.ListBindingsRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.ListBindingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Elevate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/Elevate',
+            headwater_dot_v1_dot_access__pb2.ElevateRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.ElevateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndElevation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/EndElevation',
+            headwater_dot_v1_dot_access__pb2.EndElevationRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.EndElevationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListElevations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/ListElevations',
+            headwater_dot_v1_dot_access__pb2.ListElevationsRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.ListElevationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
