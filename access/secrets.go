@@ -14,6 +14,9 @@ var (
 	passwordAnywhere = regexp.MustCompile(`(://[^\s/:@]*):[^\s/@]+@`)
 )
 
+// WithoutSecrets leaves of tokens, JWTs and the passwords of URLs in a text of a caller's only what may be seen.
+func WithoutSecrets(s string) string { return withoutSecrets(s) }
+
 // withoutSecrets leaves of tokens, JWTs and the passwords of URLs in a text only what may be seen.
 func withoutSecrets(s string) string {
 	if strings.Contains(s, "hw_") {

@@ -75,6 +75,7 @@ func fixtureRoles() []*feature.RoleVersion {
 		role("scientist", "read_offline,list on service:*,view:*,dataset:*", "read_lineage on view:*"),
 		role("model", "read_online on service:delay_model_v1"),
 		role("auditor", "read_audit on system:*"),
+		{Version: 1, Role: feature.Role{Name: "oncall", MayElevateTo: []string{feature.AdminRole}}},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/headwaterhq/headwater/access"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
@@ -75,7 +76,7 @@ func foundText(s string) string {
 	if len(s) > maxFound {
 		return fmt.Sprintf("found a text of %d bytes: ", len(s))
 	}
-	return fmt.Sprintf("found %q: ", s)
+	return fmt.Sprintf("found %q: ", access.WithoutSecrets(s))
 }
 
 // errNoTime refuses a timestamp whose seconds or nanoseconds are out of bounds.
