@@ -146,6 +146,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*Princi
 		}
 		return state.principal, judge(&state.token, began)
 	}
+	if known := a.knownJWT(tag); known != nil {
+		return known.principal, known.ended(a.now())
+	}
 	if token == "" {
 		return nil, fault.New(fault.Unauthenticated, "found no token, expected one; give it with --token or HEADWATER_TOKEN "+
 			"(`authorization: Bearer hw_…` in a call), and have one made with `headwater token create`")
@@ -161,26 +164,30 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*Princi
 	return a.first(ctx, tag, tokenKey{id: id, hash: hashSecret(secret)})
 }
 
-// jwt returns whose a JWT is.
+// knownJWT finds a JWT that was checked with the keys that its issuer shows still, or nil.
+func (a *Authenticator) knownJWT(tag tokenTag) *provenJWT {
+	if a.issuer == nil {
+		return nil
+	}
+	known, ok := a.jwts[tag.index%provenShards].get(tag.index)
+	if !ok || (known.check^tag.check) != 0 || known.keys != a.issuer.known(a.now()) {
+		return nil
+	}
+	return known
+}
+
+// jwt returns whose a JWT is that is not known.
 func (a *Authenticator) jwt(ctx context.Context, tag tokenTag, token string) (*Principal, error) {
 	if a.issuer == nil {
 		return nil, fault.New(fault.Unauthenticated, "found a JWT, and this server takes none; call with a token of its own (hw_…), or have it told of the "+
 			"issuer (HEADWATER_OIDC_ISSUER)")
 	}
-	shard := &a.jwts[tag.index%provenShards]
 	now := a.now()
-	if known, ok := shard.get(tag.index); ok && (known.check^tag.check) == 0 && known.keys == a.issuer.known(now) {
-		err := known.ended(now)
-		if err != nil {
-			shard.remove(tag.index, known)
-		}
-		return known.principal, err
-	}
 	proven, err := a.issuer.verify(ctx, token)
 	if err != nil {
 		return proven.principal, err
 	}
-	shard.put(tag.index, &provenJWT{check: tag.check, verified: proven}, maxJWTs, func(p *provenJWT) bool { return p.ended(now) != nil })
+	a.jwts[tag.index%provenShards].put(tag.index, &provenJWT{check: tag.check, verified: proven}, maxJWTs, func(p *provenJWT) bool { return p.ended(now) != nil })
 	return proven.principal, nil
 }
 
