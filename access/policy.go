@@ -14,6 +14,14 @@ type Policy struct {
 	roles map[string]*role
 	// compiled are decisions that allow, as they were asked for.
 	compiled lookup[compiledKey, *decision]
+
+	rules Rules
+	// number is no other policy's with rules.
+	number int64
+	// byPurpose says that a policy looks at the purpose of a reading.
+	byPurpose bool
+	// restrictions are what readings of services were held to, as they were asked for.
+	restrictions lookup[restrictedKey, restricted]
 }
 
 // role holds a role's rules by what they are about.
@@ -24,6 +32,8 @@ type role struct {
 	broken string
 	// elevations are the roles that whoever has it may take for a time, with the longest.
 	elevations map[string]time.Duration
+	// attributes are those of whoever has the role.
+	attributes map[string][]string
 }
 
 type permission struct {
@@ -63,7 +73,7 @@ func NewPolicy(roles []*feature.RoleVersion) *Policy {
 }
 
 func compileRole(r *feature.Role) *role {
-	compiled := &role{allow: map[permission][]rule{}, deny: map[permission][]rule{}, elevations: elevationsOf(r)}
+	compiled := &role{allow: map[permission][]rule{}, deny: map[permission][]rule{}, attributes: r.Attributes, elevations: elevationsOf(r)}
 	for i, g := range r.Grants {
 		rules, verb := compiled.allow, "allows"
 		if g.Deny {

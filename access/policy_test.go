@@ -195,9 +195,9 @@ func TestDecideService(t *testing.T) {
 func TestCachedPolicies(t *testing.T) {
 	type catalog struct{ roles []*feature.RoleVersion }
 	now, compiled := &catalog{}, 0
-	policies := CachedPolicies(func() *catalog { return now }, func(c *catalog) []*feature.RoleVersion {
+	policies := CachedPolicies(func() *catalog { return now }, func(c *catalog) *Policy {
 		compiled++
-		return c.roles
+		return NewPolicy(c.roles)
 	})
 	decide := func() bool { return policies().Decide([]string{"r"}, ActionList, KindView, "x").Allowed }
 	for range 2 {

@@ -89,8 +89,9 @@ type Request struct {
 	// LeaveOut are the rules by which rows are left out: the first that matches a row is the one that counts it.
 	LeaveOut  []LeaveOut
 	Principal string
-	// Roles are the principal's, for the manifest.
-	Roles []string
+	// Roles and Attributes are the principal's, for the manifest.
+	Roles      []string
+	Attributes map[string][]string
 }
 
 // Build reads the spine, an Arrow IPC stream unless the request says where the server reads it itself, writes the result to out as
@@ -132,6 +133,9 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 				m.Followed[pin.View.Name] = pin.View.Version
 			}
 		}
+	}
+	if m.Policies = req.Plan.Rules(); len(m.Policies) > 0 {
+		m.Attributes = req.Attributes
 	}
 	if err := checkKnowledge(req.Knowledge, req.Plan); err != nil {
 		return nil, err

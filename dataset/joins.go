@@ -19,10 +19,10 @@ type Join struct {
 	Views      []string          `json:"views"`
 }
 
-// NewPlan is the plan of a dataset of a service's features, or of those of a service without a name. joins are those that
+// NewPlan is the plan of a dataset of a service's features, or of those of a service without a name, for who is held to restrictions. joins are those that
 // ResolveJoins gives.
-func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, joins []Join, purpose string) (*read.Plan, error) {
-	plan, err := NewReadPlan(s, keyMapping, joins, purpose)
+func NewPlan(r *read.Restrictions, s *feature.ServiceVersion, keyMapping map[string]string, joins []Join, purpose string) (*read.Plan, error) {
+	plan, err := NewReadPlan(r, s, keyMapping, joins, purpose)
 	if err != nil {
 		return nil, err
 	}
@@ -38,12 +38,12 @@ func NewPlan(s *feature.ServiceVersion, keyMapping map[string]string, joins []Jo
 }
 
 // NewReadPlan is NewPlan of reads of either store, which takes as many sets of key columns as there are.
-func NewReadPlan(s *feature.ServiceVersion, keyMapping map[string]string, joins []Join, purpose string) (*read.Plan, error) {
+func NewReadPlan(r *read.Restrictions, s *feature.ServiceVersion, keyMapping map[string]string, joins []Join, purpose string) (*read.Plan, error) {
 	reads := make([]read.Join, len(joins))
 	for i, j := range joins {
 		reads[i] = read.Join(j)
 	}
-	plan, err := read.NewPlan(s, keyMapping, purpose, reads...)
+	plan, err := read.NewRestrictedPlan(r, s, keyMapping, purpose, reads...)
 	var mixed *read.MixedJoins
 	switch {
 	case errors.As(err, &mixed):

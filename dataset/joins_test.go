@@ -40,7 +40,7 @@ func joined(t testing.TB, service *feature.ServiceVersion, mapping map[string]st
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := NewPlan(service, mapping, resolved, "")
+	plan, err := NewPlan(nil, service, mapping, resolved, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestJoinsAreTheReference(t *testing.T) {
 		if err != nil || fmt.Sprint(kept.Joins) != fmt.Sprint(joins) || len(kept.Views) != 3 {
 			t.Fatalf("%s: found the joins %v and %d views, %v", name, kept.Joins, len(kept.Views), err)
 		}
-		again, err := NewPlan(w.service, kept.KeyMapping, kept.Joins, "")
+		again, err := NewPlan(nil, w.service, kept.KeyMapping, kept.Joins, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestOnDemandFeaturesOfJoins(t *testing.T) {
 	}
 	resolved, err := ResolveJoins(service, []Join{fromTo("delays")[0], fromTo("weather")[1]}, "joins")
 	if err == nil {
-		_, err = NewPlan(service, nil, resolved, "")
+		_, err = NewPlan(nil, service, nil, resolved, "")
 	}
 	wantFault(t, err, fault.InvalidArgument, "joins: on-demand view mix@1 is computed for join from_ and reads view weather@1, which join to_ reads and "+
 		"from_ does not, expected it to read both, or the view to be in no join; add weather to the views of join from_")
@@ -243,7 +243,7 @@ func TestJoinsThatAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = NewPlan(&named, nil, resolved, "")
+	_, err = NewPlan(nil, &named, nil, resolved, "")
 	wantFault(t, err, fault.InvalidArgument, "column a_mean: found delays@1.mean of join a_ and weather@1.wet of this name, expected each name once; give the "+
 		"join another prefix, or leave one of the two out")
 
@@ -255,10 +255,10 @@ func TestJoinsThatAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Each of airports and of routes.
-	_, err = NewPlan(w.service, nil, resolved, "")
+	_, err = NewPlan(nil, w.service, nil, resolved, "")
 	wantFault(t, err, fault.InvalidArgument, "joins: found views read by 18 sets of key columns, expected at most 16, as each is looked up on a connection of its "+
 		"own; build some of the joins as another dataset of the same spine")
-	if _, err := NewPlan(w.service, nil, resolved[1:], ""); err != nil {
+	if _, err := NewPlan(nil, w.service, nil, resolved[1:], ""); err != nil {
 		t.Error(err)
 	}
 

@@ -13,6 +13,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/read"
 )
 
 // State is what may be done with a dataset.
@@ -96,6 +97,9 @@ type Manifest struct {
 	Versions *Versions `json:"versions,omitempty"`
 	// Roles are those that the principal had.
 	Roles []string `json:"roles,omitempty"`
+	// Policies are what it was built under, and Attributes what the principal had then, where there are any: lists of texts, sorted.
+	Policies   []read.Rule         `json:"policies,omitempty"`
+	Attributes map[string][]string `json:"attributes,omitempty"`
 
 	// Erasures are what erasures did to it, the oldest first. The digests above are those of the dataset as it was built; Rows and
 	// Columns are those of what is left.

@@ -172,6 +172,9 @@ type Bound struct {
 // condition is true, neither false nor NULL. A value that is not of the column's type is taken for NULL.
 func (b *Bound) Holds(values []feature.Value) bool { return b.root.eval(values) == isTrue }
 
+// Columns is how many values Holds takes.
+func (b *Bound) Columns() int { return len(b.filter.Columns) }
+
 // Constant reports whether Holds says the same of every row, and what.
 func (b *Bound) Constant() (holds, constant bool) {
 	return b.root.truth == isTrue, b.root.op == opConstant

@@ -24,6 +24,15 @@ type Rule struct {
 	// Does says what becomes of rows or values, with all that is known of the reader in it: two rules that do the same have the
 	// same text.
 	Does string `json:"does"`
+	// KeyVersion is that of the secret by which a mask hashes, 0 for none.
+	KeyVersion int `json:"key_version,omitempty"`
+	// Unmasked are on-demand features, VIEW.NAME, that are computed of the values as a mask's policy finds them.
+	Unmasked []string `json:"unmasked,omitempty"`
+}
+
+// Same reports whether two rules do the same to the same, of whatever policies they are.
+func (r *Rule) Same(o *Rule) bool {
+	return r.About == o.About && r.Does == o.Does && r.KeyVersion == o.KeyVersion && slices.Equal(r.Unmasked, o.Unmasked)
 }
 
 // Filter decides on the winning row of a view whether the reader sees it. Safe for concurrent use.
@@ -62,14 +71,11 @@ type Mask struct {
 	// Apply is given values that are not NULL, and gives values of the same type or NULL.
 	Apply func(feature.Value) feature.Value
 	Rule  Rule
-	// Unmasked are on-demand features, VIEW.NAME with `*` for any characters, that are computed of the values as they are.
-	Unmasked []string
 }
 
 // hides reports whether an on-demand feature sees what the mask shows.
 func (m *Mask) hides(v *feature.ViewVersion, at int) bool {
-	name := v.Name + "." + v.Features[at].Name
-	return !slices.ContainsFunc(m.Unmasked, func(pattern string) bool { return feature.MatchesPattern(pattern, name) })
+	return !slices.Contains(m.Rule.Unmasked, v.Name+"."+v.Features[at].Name)
 }
 
 func (r *Restrictions) filter(v *feature.ViewVersion) *Filter {
@@ -104,5 +110,5 @@ func (p *Plan) Rules() []Rule {
 	slices.SortFunc(rules, func(a, b Rule) int {
 		return strings.Compare(a.About+"\x00"+a.Policy+"\x00"+a.Does, b.About+"\x00"+b.Policy+"\x00"+b.Does)
 	})
-	return slices.Compact(rules)
+	return slices.CompactFunc(rules, func(a, b Rule) bool { return a.Policy == b.Policy && a.Same(&b) })
 }

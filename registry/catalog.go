@@ -84,6 +84,18 @@ func (c *Catalog) Role(ref string) (*feature.RoleVersion, error) {
 	return find(c, c.roles, feature.KindRole, ref)
 }
 
+// NewestSource is the newest version of a source, also of one that was removed, or nil.
+func (c *Catalog) NewestSource(name string) *feature.SourceVersion { return c.sources.last(name) }
+
+// PastPolicy finds a policy by NAME@VERSION, also one that was removed, or nil.
+func (c *Catalog) PastPolicy(ref string) *feature.PolicyVersion {
+	p, err := findPast(c.policies, feature.KindPolicy, ref)
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
 // Policies are the newest versions, as Entities are: the ones in effect.
 func (c *Catalog) Policies() []*feature.PolicyVersion {
 	return inUse(c, c.policies, feature.KindPolicy)

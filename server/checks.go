@@ -51,11 +51,11 @@ func checkOf(ctx context.Context, view string, r *quality.Result) (*headwaterv1.
 		return out, nil
 	}
 	kind, name := subjectResource(view, r.Subject)
-	if !access.Allows(ctx, access.ActionReadOffline, kind, name) {
+	if !access.AllowsRows(ctx, kind, name) {
 		out.ExamplesHidden = int32(len(r.Examples))
 		return out, nil
 	}
-	if err := access.Require(ctx, access.ActionReadOffline, kind, name); err != nil {
+	if err := access.RequireRows(ctx, kind, name); err != nil {
 		return nil, err
 	}
 	for _, e := range r.Examples {

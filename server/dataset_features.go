@@ -168,7 +168,7 @@ func (s *datasetService) builtOf(ctx context.Context, m *dataset.Manifest) (*fea
 		return nil, err
 	}
 	for _, source := range m.SpineSources() {
-		if err := access.Require(ctx, access.ActionReadOffline, access.KindSource, source); err != nil {
+		if err := access.RequireRows(ctx, access.KindSource, source); err != nil {
 			return nil, err
 		}
 	}
@@ -191,8 +191,8 @@ func (s *datasetService) builtBy(m *dataset.Manifest) (*feature.ServiceVersion, 
 // shownTo is a manifest as the caller may see it who may know of it: values are for who may read the dataset.
 func (s *datasetService) shownTo(ctx context.Context, m *dataset.Manifest) (*headwaterv1.Manifest, error) {
 	service, err := s.builtBy(m)
-	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) || slices.ContainsFunc(m.SpineSources(), func(source string) bool {
-		return !access.Allows(ctx, access.ActionReadOffline, access.KindSource, source)
+	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) || !access.SessionFrom(ctx).MayHave(service, m.Policies) || slices.ContainsFunc(m.SpineSources(), func(source string) bool {
+		return !access.AllowsRows(ctx, access.KindSource, source)
 	}) {
 		return withoutValues(manifestOf(m)), nil
 	}

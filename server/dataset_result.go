@@ -52,7 +52,7 @@ func addTallies(out *headwaterv1.Manifest, m *dataset.Manifest) {
 	out.Versions = &headwaterv1.SoftwareVersions{Server: m.ServerVersion}
 	if v := m.Versions; v != nil {
 		out.Versions.Cel, out.Versions.Tzdata, out.Versions.Postgres = v.CEL, v.TZData, v.Postgres
-		out.Policy = &headwaterv1.AppliedPolicy{Roles: m.Roles}
+		out.Policy = appliedPolicy(m.Roles, m.Policies, m.Attributes)
 	}
 }
 

@@ -26,6 +26,8 @@ type datasetService struct {
 	// databases and bounds are for spines that the server reads itself.
 	databases *offline.Databases
 	bounds    offline.Bounds
+	// policies are for datasets that are computed again without a caller.
+	policies access.Policies
 }
 
 func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildDatasetRequest, headwaterv1.BuildDatasetResponse]) error {
@@ -51,7 +53,11 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		return err
 	}
 	plan := func(service *feature.ServiceVersion) (*read.Plan, error) {
-		return dataset.NewPlan(service, header.GetKeyMapping(), joins, header.GetPurpose())
+		plan, restriction, err := restrictPlan(ctx, service, header.GetKeyMapping(), joins, header.GetPurpose())
+		if err != nil {
+			return nil, err
+		}
+		return plan, access.SessionFrom(ctx).Govern(access.ActionReadOffline, service, restriction)
 	}
 	spine := &arrowParts{part: first.GetArrow(), next: func() ([]byte, error) {
 		m, err := stream.Recv()
@@ -64,7 +70,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	request := dataset.Request{
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name, Origin: origin,
-		Roles: access.PrincipalFrom(ctx).Roles, WithStatuses: header.GetWithStatuses(), LeaveOut: leaveOutOf(header.GetLeaveOut()),
+		Roles: access.PrincipalFrom(ctx).Roles, Attributes: access.SessionFrom(ctx).Attributes(), WithStatuses: header.GetWithStatuses(), LeaveOut: leaveOutOf(header.GetLeaveOut()),
 	}
 	if header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT {
 		request.Knowledge = dataset.KnowledgeEvent
@@ -141,7 +147,10 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 	if err := m.CheckKept(); err != nil {
 		return nil, nil, err
 	}
-	plan, err := dataset.NewPlan(service, m.KeyMapping, m.Joins, m.Purpose)
+	if err := mayHave(ctx, service, m); err != nil {
+		return nil, nil, s.refusedDataset(ctx, ref, m, err)
+	}
+	plan, err := planAsBuilt(s.registry.Catalog(), access.SessionFrom(ctx).Policy(), service, m)
 	return m, plan, err
 }
 

@@ -32,7 +32,7 @@ func (s *datasetService) origin(ctx context.Context, header *headwaterv1.BuildDa
 	// All are decided on before it is told whether there is such a source.
 	for _, ref := range refs {
 		name, _, _ := strings.Cut(ref, "@")
-		if err := access.Require(ctx, access.ActionReadOffline, access.KindSource, shorten(name, maxShownName)); err != nil {
+		if err := access.RequireRows(ctx, access.KindSource, shorten(name, maxShownName)); err != nil {
 			return nil, err
 		}
 	}

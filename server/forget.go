@@ -294,7 +294,7 @@ func (s *datasetService) planOf(m *dataset.Manifest) (*read.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dataset.NewPlan(service, m.KeyMapping, m.Joins, m.Purpose)
+	return planAsBuilt(catalog, s.policies(), service, m)
 }
 
 // Steps of an erasure, beside those of package materialize, before which a process may die.

@@ -131,6 +131,10 @@ func describeFresh(ctx context.Context, out *headwaterv1.ViewState, view *featur
 	if !known {
 		return nil
 	}
+	if access.Hides(ctx, access.KindView, view.Name) {
+		out.NewestHidden = true
+		return nil
+	}
 	for _, action := range []access.Action{access.ActionReadOnline, access.ActionReadOffline} {
 		if access.Allows(ctx, action, access.KindView, view.Name) {
 			out.NewestOnline, out.NewestOnlineAge = timestamppb.New(f.Newest.Calendar()), durationpb.New(age)

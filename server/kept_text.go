@@ -38,12 +38,12 @@ func textFor(ctx context.Context, catalog *registry.Catalog, name string, versio
 		read = append(read, resource{access.KindSource, s.Name})
 	}
 	for _, r := range read {
-		if !access.Allows(ctx, access.ActionReadOffline, r.kind, r.name) {
+		if !access.AllowsRows(ctx, r.kind, r.name) {
 			return fault.Hidden(kept), nil
 		}
 	}
 	for _, r := range read {
-		if err := access.Require(ctx, access.ActionReadOffline, r.kind, r.name); err != nil {
+		if err := access.RequireRows(ctx, r.kind, r.name); err != nil {
 			return "", err
 		}
 	}

@@ -30,10 +30,10 @@ func (s *materializationService) CheckOnline(req *headwaterv1.CheckOnlineRequest
 		most = defaultDifferences
 	}
 	for _, v := range views {
-		show := access.Allows(ctx, access.ActionReadOffline, access.KindView, v.Name)
+		show := access.AllowsRows(ctx, access.KindView, v.Name)
 		if show {
 			// What is shown of values is a read, and recorded as one.
-			if err := access.Require(ctx, access.ActionReadOffline, access.KindView, v.Name); err != nil {
+			if err := access.RequireRows(ctx, access.KindView, v.Name); err != nil {
 				return err
 			}
 		}

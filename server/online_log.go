@@ -135,6 +135,9 @@ func (l *readLogger) record(r *answeredRead, tags *declaredLogs, log declaredLog
 		Entities: int32(r.n), KeyMapping: r.request.GetKeyMapping(), Joins: r.request.GetJoins(), HashVersion: l.reads.HashVersion(),
 		Provenance: answer.GetProvenance(), Keys: l.keysOf(r, tags),
 	}
+	if rules := r.plan.Rules(); len(rules) > 0 {
+		logged.Policy = appliedPolicy(r.session.Principal().Roles, rules, r.session.Attributes())
+	}
 	for _, p := range logged.Provenance {
 		p.Ages = nil
 	}

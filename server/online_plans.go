@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -25,6 +26,8 @@ type compiledPlan struct {
 	keyColumns []string
 	// fresh are the views that declare a freshness. Of a plan that a request found: as its catalog has them.
 	fresh []*feature.ViewVersion
+	// restriction is what its readers are held to. nil: to nothing.
+	restriction *access.Restriction
 }
 
 // of is the plan with what a catalog says of its views.
@@ -64,10 +67,11 @@ type askedPlans struct {
 // maxAskedPlans bounds how many are kept: callers choose mappings as they like.
 const maxAskedPlans = 1000
 
-// of is the plan for what a request asks for, made by compile the first time.
-func (c *planCache) of(catalog *registry.Catalog, versions *map[int64]bool, req *headwaterv1.GetFeaturesRequest, compile func() (*compiledPlan, error)) (*compiledPlan, error) {
+// of is the plan for what a request asks for, made by compile the first time. reading stands for who reads, and for what, where that
+// makes a difference.
+func (c *planCache) of(catalog *registry.Catalog, versions *map[int64]bool, reading string, req *headwaterv1.GetFeaturesRequest, compile func() (*compiledPlan, error)) (*compiledPlan, error) {
 	var room [128]byte
-	key := appendAsked(room[:0], req)
+	key := appendAsked(appendText(room[:0], reading), req)
 	known := c.asked.Load()
 	current := known != nil && known.catalog == catalog && known.versions == versions
 	if current {
@@ -124,15 +128,15 @@ func appendMapping(dst []byte, mapping map[string]string) []byte {
 }
 
 // get is the plan of a service, or of what stands for one that has no name, by a mapping and joins that were checked.
-func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string, joins []dataset.Join) (*compiledPlan, error) {
-	if s.Name == "" || len(mapping) > 0 || len(joins) > 0 {
-		return compilePlan(s, mapping, joins)
+func (c *planCache) get(r *access.Restriction, s *feature.ServiceVersion, mapping map[string]string, joins []dataset.Join) (*compiledPlan, error) {
+	if r != nil || s.Name == "" || len(mapping) > 0 || len(joins) > 0 {
+		return compilePlan(r, s, mapping, joins)
 	}
 	key := serviceKey{s.Name, s.Version, followedVersions(s)}
 	if p, ok := c.plans.Load(key); ok {
 		return p.(*compiledPlan), nil
 	}
-	compiled, err := compilePlan(s, nil, nil)
+	compiled, err := compilePlan(nil, s, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -140,12 +144,12 @@ func (c *planCache) get(s *feature.ServiceVersion, mapping map[string]string, jo
 	return p.(*compiledPlan), nil
 }
 
-func compilePlan(s *feature.ServiceVersion, mapping map[string]string, joins []dataset.Join) (*compiledPlan, error) {
-	p, err := dataset.NewReadPlan(s, mapping, joins, "")
+func compilePlan(r *access.Restriction, s *feature.ServiceVersion, mapping map[string]string, joins []dataset.Join) (*compiledPlan, error) {
+	p, err := dataset.NewReadPlan(r.Reads(), s, mapping, joins, "")
 	if err != nil {
 		return nil, err
 	}
-	compiled := &compiledPlan{read: p, online: online.NewPlan(p), frames: framesOf(p)}
+	compiled := &compiledPlan{read: p, online: online.NewPlan(p), frames: framesOf(p), restriction: r}
 	for i := range p.Views {
 		compiled.keyColumns = append(compiled.keyColumns, p.Views[i].KeyColumns...)
 	}

@@ -170,7 +170,8 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 // plan is that of what a request asks for. Who asks by references is let read their views here; a service was decided on before.
 func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRequest) (*compiledPlan, error) {
 	catalog, versions := o.registry.Catalog(), o.served.versions.Load()
-	plan, err := o.plans.of(catalog, versions, req, func() (*compiledPlan, error) {
+	session := access.SessionFrom(ctx)
+	plan, err := o.plans.of(catalog, versions, session.ReadingKey(feature.UseServing), req, func() (*compiledPlan, error) {
 		var service *feature.ServiceVersion
 		var err error
 		if req.GetService() != "" {
@@ -197,7 +198,11 @@ func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRe
 		if service, err = o.served.follow(catalog, service); err != nil {
 			return nil, err
 		}
-		compiled, err := o.plans.get(service, req.GetKeyMapping(), joins)
+		restriction, err := session.Restrict(access.ActionReadOnline, feature.UseServing, service)
+		if err != nil {
+			return nil, err
+		}
+		compiled, err := o.plans.get(restriction, service, req.GetKeyMapping(), joins)
 		if err != nil {
 			return nil, err
 		}
@@ -205,6 +210,9 @@ func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	})
 	if err == nil && req.GetService() == "" {
 		err = access.RequireViews(ctx, access.ActionReadOnline, plan.read.Service)
+	}
+	if err == nil && plan.restriction.Governed() {
+		err = session.Govern(access.ActionReadOnline, plan.read.Service, plan.restriction)
 	}
 	return plan, err
 }

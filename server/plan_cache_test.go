@@ -21,7 +21,7 @@ func TestPlanCacheTellsVersionsOfOneFingerprintApart(t *testing.T) {
 	}
 	var cache planCache
 	for _, c := range []struct{ service, view int }{{1, 1}, {3, 3}, {1, 1}} {
-		plan, err := cache.get(pinnedTo(c.service, c.view), nil, nil)
+		plan, err := cache.get(nil, pinnedTo(c.service, c.view), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

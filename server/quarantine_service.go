@@ -126,18 +126,18 @@ func (s *quarantineService) ShowQuarantine(ctx context.Context, req *headwaterv1
 		}
 		// Named, it is refused rather than counted.
 		kind, name := subjectResource(r.View, asked)
-		if err := access.Require(ctx, access.ActionReadOffline, kind, name); err != nil {
+		if err := access.RequireRows(ctx, kind, name); err != nil {
 			return nil, err
 		}
 		shown = []string{asked}
 	} else {
 		for subject, rows := range counts {
 			kind, name := subjectResource(r.View, subject)
-			if !access.Allows(ctx, access.ActionReadOffline, kind, name) {
+			if !access.AllowsRows(ctx, kind, name) {
 				resp.Hidden += rows
 				continue
 			}
-			if err := access.Require(ctx, access.ActionReadOffline, kind, name); err != nil {
+			if err := access.RequireRows(ctx, kind, name); err != nil {
 				return nil, err
 			}
 			shown = append(shown, subject)

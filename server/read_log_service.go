@@ -39,7 +39,7 @@ func (s *readLogService) GetRead(ctx context.Context, req *headwaterv1.GetReadRe
 		return nil, err
 	}
 	shown := false
-	if service, err := s.registry.Catalog().PastService(serviceOf(r)); err == nil && access.AllowsService(ctx, access.ActionReadOffline, service) {
+	if service, err := s.registry.Catalog().PastService(serviceOf(r)); err == nil && access.AllowsServiceRows(ctx, service) {
 		if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/expr"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -39,7 +40,11 @@ func (s *readLogService) VerifyRead(ctx context.Context, req *headwaterv1.Verify
 	if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
 		return nil, err
 	}
-	v, err := s.newReadCheck(service, r)
+	session := access.SessionFrom(ctx)
+	if rules, _ := rulesOf(r.GetPolicy()); !session.MayHave(service, rules) {
+		return nil, session.Deny(access.ActionReadOffline, access.KindService, service.Ref(), "policies hide some of it from you that the read was answered with")
+	}
+	v, err := s.newReadCheck(session.Policy(), service, r)
 	if err != nil {
 		return nil, err
 	}
@@ -89,12 +94,26 @@ type recomputed struct {
 	unknown string
 }
 
-func (s *readLogService) newReadCheck(service *feature.ServiceVersion, r *headwaterv1.LoggedRead) (*readCheck, error) {
+// planAsRead is the plan by which a read was answered, under the rules that its reader was held to.
+func (s *readLogService) planAsRead(policy *access.Policy, service *feature.ServiceVersion, r *headwaterv1.LoggedRead, joins []read.Join) (*read.Plan, error) {
+	rules, attributes := rulesOf(r.GetPolicy())
+	reader := &expr.Principal{Name: r.GetPrincipal(), Roles: r.GetPolicy().GetRoles(), Attributes: attributes}
+	built, err := policy.AsBuilt(rules, reader, r.GetPurpose(), service, s.registry.Catalog().PastPolicy)
+	if err != nil {
+		return nil, fault.New(fault.FailedPrecondition, "read %s cannot be computed again: %v", r.GetReadId(), err)
+	}
+	return read.NewRestrictedPlan(built, service, r.GetKeyMapping(), r.GetPurpose(), joins...)
+}
+
+func (s *readLogService) newReadCheck(policy *access.Policy, service *feature.ServiceVersion, r *headwaterv1.LoggedRead) (*readCheck, error) {
 	joins := make([]read.Join, len(r.GetJoins()))
 	for i, j := range r.GetJoins() {
 		joins[i] = read.Join{Prefix: j.GetPrefix(), KeyMapping: j.GetKeyMapping(), Views: j.GetViews()}
 	}
-	plan, err := read.NewPlan(service, r.GetKeyMapping(), r.GetPurpose(), joins...)
+	plan, err := s.planAsRead(policy, service, r, joins)
+	if f := fault.As(err); f != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fault.New(fault.FailedPrecondition, "read %s cannot be computed again by this version of Headwater: %v", r.GetReadId(), err)
 	}

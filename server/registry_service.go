@@ -101,9 +101,6 @@ func pruning(ctx context.Context, req interface {
 
 // requireRegister decides on every definition in the files, whether it would change or not.
 func (s *registryService) requireRegister(ctx context.Context, files []*headwaterv1.DefinitionSource) error {
-	if err := unenforced(files); err != nil {
-		return err
-	}
 	named := false
 	for _, f := range files {
 		for _, d := range definedNames(f.GetFile()) {
@@ -125,22 +122,17 @@ func (s *registryService) requireRegister(ctx context.Context, files []*headwate
 	return nil
 }
 
-// unenforced refuses what definitions can say and this version does not do: a rule that is taken and not kept is worse than none.
-func unenforced(files []*headwaterv1.DefinitionSource) error {
-	for _, f := range files {
-		if len(f.GetFile().GetPolicies()) > 0 {
-			return fault.New(fault.Unimplemented, "found policies, which this version reads and does not enforce yet; leave them out")
-		}
-	}
-	return nil
-}
-
 // requireUse decides on what the definitions of a file would open: who applies a service that serves as the grant of its
 // views, or a view whose SQL reads others, gives away what is in them, and must be able to read it.
 func (s *registryService) requireUse(ctx context.Context, files []*headwaterv1.DefinitionSource, f *headwaterv1.DefinitionFile) error {
 	for _, v := range f.GetFeatureViews() {
 		for _, ref := range v.GetSql().GetViews() {
 			if err := requireRead(ctx, ref); err != nil {
+				return err
+			}
+			// What is made of rows shows what is hidden of them.
+			name, _, _ := strings.Cut(ref, "@")
+			if err := access.RequireRows(ctx, access.KindView, name); err != nil {
 				return err
 			}
 		}
@@ -366,10 +358,10 @@ func (s *registryService) sourceState(ctx context.Context, src *feature.SourceVe
 	}
 	age := offline.Age(feature.TimeOf(time.Now()), *newest)
 	out.Late = src.Freshness > 0 && age > src.Freshness
-	if out.NewestHidden = !access.Allows(ctx, access.ActionReadOffline, access.KindSource, src.Name); out.NewestHidden {
+	if out.NewestHidden = !access.AllowsRows(ctx, access.KindSource, src.Name); out.NewestHidden {
 		return out, nil
 	}
-	if err := access.Require(ctx, access.ActionReadOffline, access.KindSource, src.Name); err != nil {
+	if err := access.RequireRows(ctx, access.KindSource, src.Name); err != nil {
 		return nil, err
 	}
 	out.NewestRow, out.Age = timestamppb.New(newest.Calendar()), durationpb.New(age)

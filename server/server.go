@@ -41,6 +41,8 @@ type Config struct {
 	PostgresURL, RedisURL string
 	// RedisPrefix begins every key in Redis. Default online.DefaultPrefix.
 	RedisPrefix string
+	// Region is where the server is, for policies that ask. Empty: nobody said.
+	Region string
 	// SourceDatabases are the connection URLs of other Postgres databases, by the names that sources have for them. They are
 	// connected to when a source that names one is applied, described or read.
 	SourceDatabases map[string]string
@@ -317,9 +319,19 @@ func auditEnded(ctx context.Context, tx pgx.Tx, r *materialize.Run) error {
 	})
 }
 
+// policy is what a catalog says of who may do and see what.
+func (s *Server) policy(c *registry.Catalog) *access.Policy {
+	return access.NewPolicy(c.Roles()).WithRules(access.Rules{
+		Policies: c.Policies(), Tags: c.Tags(), Region: s.config.Region, Views: c.VersionsOf, Source: c.NewestSource,
+		Secret: func(key string, version int) (access.MaskSecret, error) {
+			return access.MaskSecret{}, fault.New(fault.Unimplemented, "there are no secrets for masks that hash yet")
+		},
+	})
+}
+
 // serve makes the gRPC server with all services behind the Guard.
 func (s *Server) serve() error {
-	policies := access.CachedPolicies(s.registry.Catalog, (*registry.Catalog).Roles)
+	policies := access.CachedPolicies(s.registry.Catalog, s.policy)
 	limits := s.config.Limits.withDefaults()
 	reads := limits.admission()
 	var err error
@@ -362,7 +374,7 @@ func (s *Server) serve() error {
 	builder := dataset.NewBuilder(s.pool, s.config.Version)
 	builder.Keep(s.kept)
 	datasets := &datasetService{
-		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds,
+		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds, policies: policies,
 	}
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, datasets)
 	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{

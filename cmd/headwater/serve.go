@@ -28,6 +28,8 @@ type serveConfig struct {
 	RedisURL    string `yaml:"redis_url"`
 	// RedisPrefix begins every key in Redis (HEADWATER_REDIS_PREFIX).
 	RedisPrefix string `yaml:"redis_prefix"`
+	// Region is where the server is, for policies that ask (HEADWATER_REGION). Empty: nobody said.
+	Region string `yaml:"region"`
 	// Listen is the address to answer on (HEADWATER_LISTEN).
 	Listen string `yaml:"listen"`
 	// AuditDir is a folder of this process's own for audit records on their way to Postgres (HEADWATER_AUDIT_DIR).
@@ -58,7 +60,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
+				"region, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
 				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
 				"oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age and source_databases", file, err)
 		}
@@ -67,6 +69,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		"HEADWATER_POSTGRES_URL":      &c.PostgresURL,
 		"HEADWATER_REDIS_URL":         &c.RedisURL,
 		"HEADWATER_REDIS_PREFIX":      &c.RedisPrefix,
+		"HEADWATER_REGION":            &c.Region,
 		"HEADWATER_LISTEN":            &c.Listen,
 		"HEADWATER_AUDIT_DIR":         &c.AuditDir,
 		"HEADWATER_RUN_CHUNK_WORKERS": &c.RunChunkWorkers,
@@ -123,6 +126,7 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_POSTGRES_URL  postgres_url  postgres://USER:PASSWORD@HOST:5432/DATABASE
   HEADWATER_REDIS_URL     redis_url     redis://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…][/DATABASE]; rediss:// for TLS
   HEADWATER_REDIS_PREFIX  redis_prefix  what every key in Redis begins with (default hw)
+  HEADWATER_REGION        region        where the server is, for policies that are kept to regions (default: nowhere that any asks for)
   HEADWATER_LISTEN        listen        address to answer on (default 127.0.0.1:7411)
   HEADWATER_AUDIT_DIR     audit_dir     folder of this process's own, which outlives it, for audit records on their way to
                                         Postgres (default headwater-audit)
@@ -227,7 +231,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		return err
 	}
 	config := server.Config{
-		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, AuditDir: c.AuditDir, Version: version(),
+		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, Region: c.Region, AuditDir: c.AuditDir, Version: version(),
 		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	}
 	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config), c.watchConfig.apply(&config)); err != nil {

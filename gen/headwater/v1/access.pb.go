@@ -1264,6 +1264,88 @@ func (x *ListElevationsResponse) GetElevations() []*Elevation {
 	return nil
 }
 
+// What a policy made of one reader's reading.
+type AppliedRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME@VERSION`.
+	Policy string `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// A view, `NAME@VERSION`, whose rows it filters, or a feature, `NAME@VERSION.FEATURE`, that it masks.
+	About string `protobuf:"bytes,2,opt,name=about,proto3" json:"about,omitempty"`
+	// What became of rows or values, with what is known of the reader in it.
+	Does string `protobuf:"bytes,3,opt,name=does,proto3" json:"does,omitempty"`
+	// Of the secret by which a mask hashes. 0: it does not.
+	KeyVersion int32 `protobuf:"varint,4,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
+	// On-demand features, `VIEW.NAME`, that were computed of the values as they are.
+	Unmasked      []string `protobuf:"bytes,5,rep,name=unmasked,proto3" json:"unmasked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppliedRule) Reset() {
+	*x = AppliedRule{}
+	mi := &file_headwater_v1_access_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppliedRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppliedRule) ProtoMessage() {}
+
+func (x *AppliedRule) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppliedRule.ProtoReflect.Descriptor instead.
+func (*AppliedRule) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AppliedRule) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *AppliedRule) GetAbout() string {
+	if x != nil {
+		return x.About
+	}
+	return ""
+}
+
+func (x *AppliedRule) GetDoes() string {
+	if x != nil {
+		return x.Does
+	}
+	return ""
+}
+
+func (x *AppliedRule) GetKeyVersion() int32 {
+	if x != nil {
+		return x.KeyVersion
+	}
+	return 0
+}
+
+func (x *AppliedRule) GetUnmasked() []string {
+	if x != nil {
+		return x.Unmasked
+	}
+	return nil
+}
+
 // One decision, or the online reads of one minute that no policy governs and that were decided on alike: of one principal,
 // credential and address, by one method, for one purpose.
 type AuditRecord struct {
@@ -1302,7 +1384,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_headwater_v1_access_proto_msgTypes[22]
+	mi := &file_headwater_v1_access_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1396,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[22]
+	mi := &file_headwater_v1_access_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1409,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AuditRecord) GetWriter() string {
@@ -1471,7 +1553,7 @@ type ListAuditRecordsRequest struct {
 
 func (x *ListAuditRecordsRequest) Reset() {
 	*x = ListAuditRecordsRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[23]
+	mi := &file_headwater_v1_access_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1565,7 @@ func (x *ListAuditRecordsRequest) String() string {
 func (*ListAuditRecordsRequest) ProtoMessage() {}
 
 func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[23]
+	mi := &file_headwater_v1_access_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1578,7 @@ func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListAuditRecordsRequest) GetPrincipal() string {
@@ -1536,7 +1618,7 @@ type ListAuditRecordsResponse struct {
 
 func (x *ListAuditRecordsResponse) Reset() {
 	*x = ListAuditRecordsResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[24]
+	mi := &file_headwater_v1_access_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1630,7 @@ func (x *ListAuditRecordsResponse) String() string {
 func (*ListAuditRecordsResponse) ProtoMessage() {}
 
 func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[24]
+	mi := &file_headwater_v1_access_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1643,7 @@ func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListAuditRecordsResponse) GetRecords() []*AuditRecord {
@@ -1680,7 +1762,14 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\x16ListElevationsResponse\x127\n" +
 	"\n" +
 	"elevations\x18\x01 \x03(\v2\x17.headwater.v1.ElevationR\n" +
-	"elevations\"\xd6\x04\n" +
+	"elevations\"\x8c\x01\n" +
+	"\vAppliedRule\x12\x16\n" +
+	"\x06policy\x18\x01 \x01(\tR\x06policy\x12\x14\n" +
+	"\x05about\x18\x02 \x01(\tR\x05about\x12\x12\n" +
+	"\x04does\x18\x03 \x01(\tR\x04does\x12\x1f\n" +
+	"\vkey_version\x18\x04 \x01(\x05R\n" +
+	"keyVersion\x12\x1a\n" +
+	"\bunmasked\x18\x05 \x03(\tR\bunmasked\"\xd6\x04\n" +
 	"\vAuditRecord\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12.\n" +
@@ -1742,7 +1831,7 @@ func file_headwater_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_headwater_v1_access_proto_goTypes = []any{
 	(Decision)(0),                     // 0: headwater.v1.Decision
 	(*CreateTokenRequest)(nil),        // 1: headwater.v1.CreateTokenRequest
@@ -1767,46 +1856,47 @@ var file_headwater_v1_access_proto_goTypes = []any{
 	(*EndElevationResponse)(nil),      // 20: headwater.v1.EndElevationResponse
 	(*ListElevationsRequest)(nil),     // 21: headwater.v1.ListElevationsRequest
 	(*ListElevationsResponse)(nil),    // 22: headwater.v1.ListElevationsResponse
-	(*AuditRecord)(nil),               // 23: headwater.v1.AuditRecord
-	(*ListAuditRecordsRequest)(nil),   // 24: headwater.v1.ListAuditRecordsRequest
-	(*ListAuditRecordsResponse)(nil),  // 25: headwater.v1.ListAuditRecordsResponse
-	nil,                               // 26: headwater.v1.CreateTokenRequest.AttributesEntry
-	nil,                               // 27: headwater.v1.Token.AttributesEntry
-	nil,                               // 28: headwater.v1.BindCertificateRequest.AttributesEntry
-	nil,                               // 29: headwater.v1.Binding.AttributesEntry
-	(*durationpb.Duration)(nil),       // 30: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
-	(Action)(0),                       // 32: headwater.v1.Action
+	(*AppliedRule)(nil),               // 23: headwater.v1.AppliedRule
+	(*AuditRecord)(nil),               // 24: headwater.v1.AuditRecord
+	(*ListAuditRecordsRequest)(nil),   // 25: headwater.v1.ListAuditRecordsRequest
+	(*ListAuditRecordsResponse)(nil),  // 26: headwater.v1.ListAuditRecordsResponse
+	nil,                               // 27: headwater.v1.CreateTokenRequest.AttributesEntry
+	nil,                               // 28: headwater.v1.Token.AttributesEntry
+	nil,                               // 29: headwater.v1.BindCertificateRequest.AttributesEntry
+	nil,                               // 30: headwater.v1.Binding.AttributesEntry
+	(*durationpb.Duration)(nil),       // 31: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 32: google.protobuf.Timestamp
+	(Action)(0),                       // 33: headwater.v1.Action
 }
 var file_headwater_v1_access_proto_depIdxs = []int32{
-	30, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	26, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
+	31, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	27, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
 	4,  // 2: headwater.v1.CreateTokenResponse.token:type_name -> headwater.v1.Token
-	31, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
-	31, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	31, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
-	27, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
+	32, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
+	32, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	32, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
+	28, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
 	4,  // 7: headwater.v1.ListTokensResponse.tokens:type_name -> headwater.v1.Token
 	4,  // 8: headwater.v1.RevokeTokenResponse.token:type_name -> headwater.v1.Token
-	28, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
+	29, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
 	11, // 10: headwater.v1.BindCertificateResponse.binding:type_name -> headwater.v1.Binding
-	29, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
-	31, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
+	30, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
+	32, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
 	11, // 13: headwater.v1.UnbindCertificateResponse.binding:type_name -> headwater.v1.Binding
 	11, // 14: headwater.v1.ListBindingsResponse.bindings:type_name -> headwater.v1.Binding
-	30, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
+	31, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
 	18, // 16: headwater.v1.ElevateResponse.elevation:type_name -> headwater.v1.Elevation
-	31, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
-	31, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
-	31, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
+	32, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
+	32, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
+	32, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
 	18, // 20: headwater.v1.EndElevationResponse.elevations:type_name -> headwater.v1.Elevation
 	18, // 21: headwater.v1.ListElevationsResponse.elevations:type_name -> headwater.v1.Elevation
-	31, // 22: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	32, // 23: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
+	32, // 22: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	33, // 23: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
 	0,  // 24: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
-	31, // 25: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
-	31, // 26: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
-	23, // 27: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
+	32, // 25: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
+	32, // 26: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
+	24, // 27: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
 	2,  // 28: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
 	2,  // 29: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
 	2,  // 30: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
@@ -1820,7 +1910,7 @@ var file_headwater_v1_access_proto_depIdxs = []int32{
 	16, // 38: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
 	19, // 39: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
 	21, // 40: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
-	24, // 41: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
+	25, // 41: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
 	3,  // 42: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
 	6,  // 43: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
 	8,  // 44: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
@@ -1830,7 +1920,7 @@ var file_headwater_v1_access_proto_depIdxs = []int32{
 	17, // 48: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
 	20, // 49: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
 	22, // 50: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
-	25, // 51: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
+	26, // 51: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
 	42, // [42:52] is the sub-list for method output_type
 	32, // [32:42] is the sub-list for method input_type
 	32, // [32:32] is the sub-list for extension type_name
@@ -1850,7 +1940,7 @@ func file_headwater_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_access_proto_rawDesc), len(file_headwater_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

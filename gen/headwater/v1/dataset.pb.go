@@ -1613,7 +1613,11 @@ func (x *SoftwareVersions) GetPostgres() string {
 type AppliedPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Those that the builder had.
-	Roles         []string `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
+	Roles []string `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
+	// What the builder was held to: it is fetched so, by those whom their policies allow all of it.
+	Rules []*AppliedRule `protobuf:"bytes,2,rep,name=rules,proto3" json:"rules,omitempty"`
+	// Those that the builder had, where there are rules.
+	Attributes    map[string]*AttributeValues `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1651,6 +1655,20 @@ func (*AppliedPolicy) Descriptor() ([]byte, []int) {
 func (x *AppliedPolicy) GetRoles() []string {
 	if x != nil {
 		return x.Roles
+	}
+	return nil
+}
+
+func (x *AppliedPolicy) GetRules() []*AppliedRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *AppliedPolicy) GetAttributes() map[string]*AttributeValues {
+	if x != nil {
+		return x.Attributes
 	}
 	return nil
 }
@@ -3136,7 +3154,7 @@ var File_headwater_v1_dataset_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/dataset.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x7f\n" +
+	"\x1aheadwater/v1/dataset.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/access.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x7f\n" +
 	"\x13BuildDatasetRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x128\n" +
 	"\x06header\x18\x02 \x01(\v2 .headwater.v1.BuildDatasetHeaderR\x06header\x12\x14\n" +
@@ -3271,9 +3289,16 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
 	"\x03cel\x18\x02 \x01(\tR\x03cel\x12\x16\n" +
 	"\x06tzdata\x18\x03 \x01(\tR\x06tzdata\x12\x1a\n" +
-	"\bpostgres\x18\x04 \x01(\tR\bpostgres\"%\n" +
+	"\bpostgres\x18\x04 \x01(\tR\bpostgres\"\x81\x02\n" +
 	"\rAppliedPolicy\x12\x14\n" +
-	"\x05roles\x18\x01 \x03(\tR\x05roles\"\xa5\x02\n" +
+	"\x05roles\x18\x01 \x03(\tR\x05roles\x12/\n" +
+	"\x05rules\x18\x02 \x03(\v2\x19.headwater.v1.AppliedRuleR\x05rules\x12K\n" +
+	"\n" +
+	"attributes\x18\x03 \x03(\v2+.headwater.v1.AppliedPolicy.AttributesEntryR\n" +
+	"attributes\x1a\\\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"\xa5\x02\n" +
 	"\aErasure\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
@@ -3426,7 +3451,7 @@ func file_headwater_v1_dataset_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_dataset_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_headwater_v1_dataset_proto_goTypes = []any{
 	(KnowledgeMode)(0),            // 0: headwater.v1.KnowledgeMode
 	(DatasetState)(0),             // 1: headwater.v1.DatasetState
@@ -3472,11 +3497,14 @@ var file_headwater_v1_dataset_proto_goTypes = []any{
 	nil,                           // 41: headwater.v1.DatasetJoin.KeyMappingEntry
 	nil,                           // 42: headwater.v1.Manifest.KeyMappingEntry
 	nil,                           // 43: headwater.v1.Manifest.FollowedEntry
-	nil,                           // 44: headwater.v1.RowDifference.KeyEntry
-	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
-	(ValueType)(0),                // 46: headwater.v1.ValueType
-	(*Value)(nil),                 // 47: headwater.v1.Value
-	(ValueStatus)(0),              // 48: headwater.v1.ValueStatus
+	nil,                           // 44: headwater.v1.AppliedPolicy.AttributesEntry
+	nil,                           // 45: headwater.v1.RowDifference.KeyEntry
+	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
+	(*AppliedRule)(nil),           // 47: headwater.v1.AppliedRule
+	(ValueType)(0),                // 48: headwater.v1.ValueType
+	(*Value)(nil),                 // 49: headwater.v1.Value
+	(ValueStatus)(0),              // 50: headwater.v1.ValueStatus
+	(*AttributeValues)(nil),       // 51: headwater.v1.AttributeValues
 }
 var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	4,  // 0: headwater.v1.BuildDatasetRequest.header:type_name -> headwater.v1.BuildDatasetHeader
@@ -3487,8 +3515,8 @@ var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	0,  // 5: headwater.v1.BuildDatasetHeader.knowledge:type_name -> headwater.v1.KnowledgeMode
 	8,  // 6: headwater.v1.BuildDatasetHeader.leave_out:type_name -> headwater.v1.LeaveOutRule
 	41, // 7: headwater.v1.DatasetJoin.key_mapping:type_name -> headwater.v1.DatasetJoin.KeyMappingEntry
-	45, // 8: headwater.v1.SpineEvents.from:type_name -> google.protobuf.Timestamp
-	45, // 9: headwater.v1.SpineEvents.to:type_name -> google.protobuf.Timestamp
+	46, // 8: headwater.v1.SpineEvents.from:type_name -> google.protobuf.Timestamp
+	46, // 9: headwater.v1.SpineEvents.to:type_name -> google.protobuf.Timestamp
 	9,  // 10: headwater.v1.LeaveOutRule.any_missing:type_name -> headwater.v1.LeaveOutMissing
 	9,  // 11: headwater.v1.LeaveOutRule.all_missing:type_name -> headwater.v1.LeaveOutMissing
 	11, // 12: headwater.v1.BuildDatasetResponse.manifest:type_name -> headwater.v1.Manifest
@@ -3496,7 +3524,7 @@ var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	20, // 14: headwater.v1.Manifest.views:type_name -> headwater.v1.ManifestView
 	42, // 15: headwater.v1.Manifest.key_mapping:type_name -> headwater.v1.Manifest.KeyMappingEntry
 	21, // 16: headwater.v1.Manifest.columns:type_name -> headwater.v1.ManifestColumn
-	45, // 17: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
+	46, // 17: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
 	20, // 18: headwater.v1.Manifest.on_demand:type_name -> headwater.v1.ManifestView
 	43, // 19: headwater.v1.Manifest.followed:type_name -> headwater.v1.Manifest.FollowedEntry
 	5,  // 20: headwater.v1.Manifest.joins:type_name -> headwater.v1.DatasetJoin
@@ -3507,59 +3535,62 @@ var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	17, // 25: headwater.v1.Manifest.versions:type_name -> headwater.v1.SoftwareVersions
 	18, // 26: headwater.v1.Manifest.policy:type_name -> headwater.v1.AppliedPolicy
 	19, // 27: headwater.v1.Manifest.erasures:type_name -> headwater.v1.Erasure
-	45, // 28: headwater.v1.Manifest.deleted_at:type_name -> google.protobuf.Timestamp
+	46, // 28: headwater.v1.Manifest.deleted_at:type_name -> google.protobuf.Timestamp
 	8,  // 29: headwater.v1.LeftOut.rule:type_name -> headwater.v1.LeaveOutRule
-	45, // 30: headwater.v1.PartialCoverage.first:type_name -> google.protobuf.Timestamp
-	45, // 31: headwater.v1.PartialCoverage.last:type_name -> google.protobuf.Timestamp
+	46, // 30: headwater.v1.PartialCoverage.first:type_name -> google.protobuf.Timestamp
+	46, // 31: headwater.v1.PartialCoverage.last:type_name -> google.protobuf.Timestamp
 	7,  // 32: headwater.v1.SpineOrigin.events:type_name -> headwater.v1.SpineEvents
 	15, // 33: headwater.v1.SpineOrigin.sources:type_name -> headwater.v1.SpineSource
 	16, // 34: headwater.v1.SpineSource.left_out:type_name -> headwater.v1.SourceLeftOut
-	45, // 35: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
-	45, // 36: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
-	45, // 37: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
-	46, // 38: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
-	23, // 39: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
-	22, // 40: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
-	47, // 41: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
-	47, // 42: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
-	48, // 43: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
-	11, // 44: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	11, // 45: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	2,  // 46: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
-	11, // 47: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	11, // 48: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
-	11, // 49: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
-	11, // 50: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
-	34, // 51: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
-	36, // 52: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
-	35, // 53: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
-	44, // 54: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
-	37, // 55: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
-	47, // 56: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
-	47, // 57: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
-	48, // 58: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
-	48, // 59: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
-	11, // 60: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	47, // 61: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
-	3,  // 62: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
-	24, // 63: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
-	26, // 64: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
-	28, // 65: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
-	30, // 66: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
-	32, // 67: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
-	38, // 68: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
-	10, // 69: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
-	25, // 70: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
-	27, // 71: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
-	29, // 72: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
-	31, // 73: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
-	33, // 74: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
-	39, // 75: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
-	69, // [69:76] is the sub-list for method output_type
-	62, // [62:69] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	47, // 35: headwater.v1.AppliedPolicy.rules:type_name -> headwater.v1.AppliedRule
+	44, // 36: headwater.v1.AppliedPolicy.attributes:type_name -> headwater.v1.AppliedPolicy.AttributesEntry
+	46, // 37: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
+	46, // 38: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
+	46, // 39: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
+	48, // 40: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
+	23, // 41: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
+	22, // 42: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
+	49, // 43: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
+	49, // 44: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
+	50, // 45: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
+	11, // 46: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 47: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	2,  // 48: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
+	11, // 49: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 50: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
+	11, // 51: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
+	11, // 52: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
+	34, // 53: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
+	36, // 54: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
+	35, // 55: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
+	45, // 56: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
+	37, // 57: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
+	49, // 58: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
+	49, // 59: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
+	50, // 60: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
+	50, // 61: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
+	11, // 62: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	51, // 63: headwater.v1.AppliedPolicy.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	49, // 64: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
+	3,  // 65: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
+	24, // 66: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
+	26, // 67: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
+	28, // 68: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
+	30, // 69: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
+	32, // 70: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
+	38, // 71: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
+	10, // 72: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
+	25, // 73: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
+	27, // 74: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
+	29, // 75: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
+	31, // 76: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
+	33, // 77: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
+	39, // 78: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
+	72, // [72:79] is the sub-list for method output_type
+	65, // [65:72] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_dataset_proto_init() }
@@ -3567,6 +3598,7 @@ func file_headwater_v1_dataset_proto_init() {
 	if File_headwater_v1_dataset_proto != nil {
 		return
 	}
+	file_headwater_v1_access_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
 	file_headwater_v1_dataset_proto_msgTypes[1].OneofWrappers = []any{
@@ -3593,7 +3625,7 @@ func file_headwater_v1_dataset_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_dataset_proto_rawDesc), len(file_headwater_v1_dataset_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

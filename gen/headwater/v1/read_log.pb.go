@@ -114,7 +114,9 @@ type LoggedRead struct {
 	// Of the secret by which keys and values are hashed.
 	HashVersion int32 `protobuf:"varint,17,opt,name=hash_version,json=hashVersion,proto3" json:"hash_version,omitempty"`
 	// Rows, ascending from 0, whose entity was erased since: they have no key, no input and no value.
-	Erased        []int32 `protobuf:"varint,18,rep,packed,name=erased,proto3" json:"erased,omitempty"`
+	Erased []int32 `protobuf:"varint,18,rep,packed,name=erased,proto3" json:"erased,omitempty"`
+	// What the reader was held to, as a policy: its roles, the rules, its attributes. Absent: to nothing.
+	Policy        *AppliedPolicy `protobuf:"bytes,19,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -271,6 +273,13 @@ func (x *LoggedRead) GetHashVersion() int32 {
 func (x *LoggedRead) GetErased() []int32 {
 	if x != nil {
 		return x.Erased
+	}
+	return nil
+}
+
+func (x *LoggedRead) GetPolicy() *AppliedPolicy {
+	if x != nil {
+		return x.Policy
 	}
 	return nil
 }
@@ -951,7 +960,7 @@ var File_headwater_v1_read_log_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_read_log_proto_rawDesc = "" +
 	"\n" +
-	"\x1bheadwater/v1/read_log.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/online.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xf5\x06\n" +
+	"\x1bheadwater/v1/read_log.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x19headwater/v1/online.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xaa\a\n" +
 	"\n" +
 	"LoggedRead\x12\x17\n" +
 	"\aread_id\x18\x01 \x01(\tR\x06readId\x127\n" +
@@ -975,7 +984,8 @@ const file_headwater_v1_read_log_proto_rawDesc = "" +
 	"provenance\x18\x10 \x03(\v2\x1c.headwater.v1.ViewProvenanceR\n" +
 	"provenance\x12!\n" +
 	"\fhash_version\x18\x11 \x01(\x05R\vhashVersion\x12\x16\n" +
-	"\x06erased\x18\x12 \x03(\x05R\x06erased\x1a=\n" +
+	"\x06erased\x18\x12 \x03(\x05R\x06erased\x123\n" +
+	"\x06policy\x18\x13 \x01(\v2\x1b.headwater.v1.AppliedPolicyR\x06policy\x1a=\n" +
 	"\x0fKeyMappingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aR\n" +
@@ -1089,9 +1099,10 @@ var file_headwater_v1_read_log_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 	(*FeatureJoin)(nil),           // 16: headwater.v1.FeatureJoin
 	(*ViewProvenance)(nil),        // 17: headwater.v1.ViewProvenance
-	(*ValueVector)(nil),           // 18: headwater.v1.ValueVector
-	(*KeyColumn)(nil),             // 19: headwater.v1.KeyColumn
-	(*Value)(nil),                 // 20: headwater.v1.Value
+	(*AppliedPolicy)(nil),         // 18: headwater.v1.AppliedPolicy
+	(*ValueVector)(nil),           // 19: headwater.v1.ValueVector
+	(*KeyColumn)(nil),             // 20: headwater.v1.KeyColumn
+	(*Value)(nil),                 // 21: headwater.v1.Value
 }
 var file_headwater_v1_read_log_proto_depIdxs = []int32{
 	15, // 0: headwater.v1.LoggedRead.served_at:type_name -> google.protobuf.Timestamp
@@ -1101,29 +1112,30 @@ var file_headwater_v1_read_log_proto_depIdxs = []int32{
 	12, // 4: headwater.v1.LoggedRead.inputs:type_name -> headwater.v1.LoggedRead.InputsEntry
 	3,  // 5: headwater.v1.LoggedRead.features:type_name -> headwater.v1.LoggedFeature
 	17, // 6: headwater.v1.LoggedRead.provenance:type_name -> headwater.v1.ViewProvenance
-	18, // 7: headwater.v1.LoggedFeature.values:type_name -> headwater.v1.ValueVector
-	1,  // 8: headwater.v1.GetReadResponse.read:type_name -> headwater.v1.LoggedRead
-	13, // 9: headwater.v1.ListReadsRequest.keys:type_name -> headwater.v1.ListReadsRequest.KeysEntry
-	15, // 10: headwater.v1.ListReadsRequest.since:type_name -> google.protobuf.Timestamp
-	15, // 11: headwater.v1.ListReadsRequest.until:type_name -> google.protobuf.Timestamp
-	1,  // 12: headwater.v1.ListReadsResponse.reads:type_name -> headwater.v1.LoggedRead
-	14, // 13: headwater.v1.VerifyReadRequest.keys:type_name -> headwater.v1.VerifyReadRequest.KeysEntry
-	10, // 14: headwater.v1.VerifyReadResponse.differences:type_name -> headwater.v1.ReadDifference
-	0,  // 15: headwater.v1.ReadDifference.verdict:type_name -> headwater.v1.ReadVerdict
-	19, // 16: headwater.v1.LoggedRead.InputsEntry.value:type_name -> headwater.v1.KeyColumn
-	20, // 17: headwater.v1.ListReadsRequest.KeysEntry.value:type_name -> headwater.v1.Value
-	19, // 18: headwater.v1.VerifyReadRequest.KeysEntry.value:type_name -> headwater.v1.KeyColumn
-	4,  // 19: headwater.v1.ReadLogService.GetRead:input_type -> headwater.v1.GetReadRequest
-	6,  // 20: headwater.v1.ReadLogService.ListReads:input_type -> headwater.v1.ListReadsRequest
-	8,  // 21: headwater.v1.ReadLogService.VerifyRead:input_type -> headwater.v1.VerifyReadRequest
-	5,  // 22: headwater.v1.ReadLogService.GetRead:output_type -> headwater.v1.GetReadResponse
-	7,  // 23: headwater.v1.ReadLogService.ListReads:output_type -> headwater.v1.ListReadsResponse
-	9,  // 24: headwater.v1.ReadLogService.VerifyRead:output_type -> headwater.v1.VerifyReadResponse
-	22, // [22:25] is the sub-list for method output_type
-	19, // [19:22] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	18, // 7: headwater.v1.LoggedRead.policy:type_name -> headwater.v1.AppliedPolicy
+	19, // 8: headwater.v1.LoggedFeature.values:type_name -> headwater.v1.ValueVector
+	1,  // 9: headwater.v1.GetReadResponse.read:type_name -> headwater.v1.LoggedRead
+	13, // 10: headwater.v1.ListReadsRequest.keys:type_name -> headwater.v1.ListReadsRequest.KeysEntry
+	15, // 11: headwater.v1.ListReadsRequest.since:type_name -> google.protobuf.Timestamp
+	15, // 12: headwater.v1.ListReadsRequest.until:type_name -> google.protobuf.Timestamp
+	1,  // 13: headwater.v1.ListReadsResponse.reads:type_name -> headwater.v1.LoggedRead
+	14, // 14: headwater.v1.VerifyReadRequest.keys:type_name -> headwater.v1.VerifyReadRequest.KeysEntry
+	10, // 15: headwater.v1.VerifyReadResponse.differences:type_name -> headwater.v1.ReadDifference
+	0,  // 16: headwater.v1.ReadDifference.verdict:type_name -> headwater.v1.ReadVerdict
+	20, // 17: headwater.v1.LoggedRead.InputsEntry.value:type_name -> headwater.v1.KeyColumn
+	21, // 18: headwater.v1.ListReadsRequest.KeysEntry.value:type_name -> headwater.v1.Value
+	20, // 19: headwater.v1.VerifyReadRequest.KeysEntry.value:type_name -> headwater.v1.KeyColumn
+	4,  // 20: headwater.v1.ReadLogService.GetRead:input_type -> headwater.v1.GetReadRequest
+	6,  // 21: headwater.v1.ReadLogService.ListReads:input_type -> headwater.v1.ListReadsRequest
+	8,  // 22: headwater.v1.ReadLogService.VerifyRead:input_type -> headwater.v1.VerifyReadRequest
+	5,  // 23: headwater.v1.ReadLogService.GetRead:output_type -> headwater.v1.GetReadResponse
+	7,  // 24: headwater.v1.ReadLogService.ListReads:output_type -> headwater.v1.ListReadsResponse
+	9,  // 25: headwater.v1.ReadLogService.VerifyRead:output_type -> headwater.v1.VerifyReadResponse
+	23, // [23:26] is the sub-list for method output_type
+	20, // [20:23] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_read_log_proto_init() }
@@ -1131,6 +1143,7 @@ func file_headwater_v1_read_log_proto_init() {
 	if File_headwater_v1_read_log_proto != nil {
 		return
 	}
+	file_headwater_v1_dataset_proto_init()
 	file_headwater_v1_online_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()

@@ -232,6 +232,20 @@ class ListElevationsResponse(_message.Message):
     elevations: _containers.RepeatedCompositeFieldContainer[Elevation]
     def __init__(self, elevations: _Optional[_Iterable[_Union[Elevation, _Mapping]]] = ...) -> None: ...
 
+class AppliedRule(_message.Message):
+    __slots__ = ("policy", "about", "does", "key_version", "unmasked")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
+    DOES_FIELD_NUMBER: _ClassVar[int]
+    KEY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    UNMASKED_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    about: str
+    does: str
+    key_version: int
+    unmasked: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, policy: _Optional[str] = ..., about: _Optional[str] = ..., does: _Optional[str] = ..., key_version: _Optional[int] = ..., unmasked: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class AuditRecord(_message.Message):
     __slots__ = ("writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose", "client_address", "read_id", "calls", "entities", "last_time", "last_read_id")
     WRITER_FIELD_NUMBER: _ClassVar[int]

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from headwater.v1 import access_pb2 as _access_pb2
 from headwater.v1 import options_pb2 as _options_pb2
 from headwater.v1 import value_pb2 as _value_pb2
 from google.protobuf.internal import containers as _containers
@@ -313,10 +314,21 @@ class SoftwareVersions(_message.Message):
     def __init__(self, server: _Optional[str] = ..., cel: _Optional[str] = ..., tzdata: _Optional[str] = ..., postgres: _Optional[str] = ...) -> None: ...
 
 class AppliedPolicy(_message.Message):
-    __slots__ = ("roles",)
+    __slots__ = ("roles", "rules", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _access_pb2.AttributeValues
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_access_pb2.AttributeValues, _Mapping]] = ...) -> None: ...
     ROLES_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     roles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, roles: _Optional[_Iterable[str]] = ...) -> None: ...
+    rules: _containers.RepeatedCompositeFieldContainer[_access_pb2.AppliedRule]
+    attributes: _containers.MessageMap[str, _access_pb2.AttributeValues]
+    def __init__(self, roles: _Optional[_Iterable[str]] = ..., rules: _Optional[_Iterable[_Union[_access_pb2.AppliedRule, _Mapping]]] = ..., attributes: _Optional[_Mapping[str, _access_pb2.AttributeValues]] = ...) -> None: ...
 
 class Erasure(_message.Message):
     __slots__ = ("id", "time", "principal", "reason", "rows", "old_digest", "new_digest", "old_spine_digest", "new_spine_digest")

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headwater.v1 import dataset_pb2 as headwater_dot_v1_dot_dataset__pb2
 from headwater.v1 import online_pb2 as headwater_dot_v1_dot_online__pb2
 from headwater.v1 import options_pb2 as headwater_dot_v1_dot_options__pb2
 from headwater.v1 import value_pb2 as headwater_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheadwater/v1/read_log.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/online.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xf5\x06\n\nLoggedRead\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12\x37\n\tserved_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08servedAt\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\'\n\x0fservice_version\x18\x04 \x01(\x05R\x0eserviceVersion\x12\x10\n\x03log\x18\x05 \x01(\tR\x03log\x12\x1a\n\x08position\x18\x06 \x01(\x03R\x08position\x12\x1c\n\tprincipal\x18\x07 \x01(\tR\tprincipal\x12\x18\n\x07purpose\x18\x08 \x01(\tR\x07purpose\x12#\n\rprediction_id\x18\t \x01(\tR\x0cpredictionId\x12\x1a\n\x08\x65ntities\x18\n \x01(\x05R\x08\x65ntities\x12I\n\x0bkey_mapping\x18\x0b \x03(\x0b\x32(.headwater.v1.LoggedRead.KeyMappingEntryR\nkeyMapping\x12/\n\x05joins\x18\x0c \x03(\x0b\x32\x19.headwater.v1.FeatureJoinR\x05joins\x12,\n\x04keys\x18\r \x03(\x0b\x32\x18.headwater.v1.LoggedKeysR\x04keys\x12<\n\x06inputs\x18\x0e \x03(\x0b\x32$.headwater.v1.LoggedRead.InputsEntryR\x06inputs\x12\x37\n\x08\x66\x65\x61tures\x18\x0f \x03(\x0b\x32\x1b.headwater.v1.LoggedFeatureR\x08\x66\x65\x61tures\x12<\n\nprovenance\x18\x10 \x03(\x0b\x32\x1c.headwater.v1.ViewProvenanceR\nprovenance\x12!\n\x0chash_version\x18\x11 \x01(\x05R\x0bhashVersion\x12\x16\n\x06\x65rased\x18\x12 \x03(\x05R\x06\x65rased\x1a=\n\x0fKeyMappingEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1aR\n\x0bInputsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\"\xab\x01\n\nLoggedKeys\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12%\n\x0e\x65ntity_version\x18\x02 \x01(\x05R\rentityVersion\x12\x18\n\x07\x63olumns\x18\x03 \x03(\tR\x07\x63olumns\x12\x12\n\x04keys\x18\x04 \x03(\tR\x04keys\x12\x16\n\x06hashes\x18\x05 \x03(\x0cR\x06hashes\x12\x18\n\x07without\x18\x06 \x03(\x05R\x07without\"\xbf\x01\n\rLoggedFeature\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04view\x18\x02 \x01(\tR\x04view\x12!\n\x0cview_version\x18\x03 \x01(\x05R\x0bviewVersion\x12\x18\n\x07\x66\x65\x61ture\x18\x04 \x01(\tR\x07\x66\x65\x61ture\x12\x31\n\x06values\x18\x05 \x01(\x0b\x32\x19.headwater.v1.ValueVectorR\x06values\x12\x16\n\x06\x64igest\x18\x06 \x01(\x0cR\x06\x64igest\")\n\x0eGetReadRequest\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\"U\n\x0fGetReadResponse\x12,\n\x04read\x18\x01 \x01(\x0b\x32\x18.headwater.v1.LoggedReadR\x04read\x12\x14\n\x05shown\x18\x02 \x01(\x08R\x05shown\"\x87\x03\n\x10ListReadsRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x16\n\x06\x65ntity\x18\x02 \x01(\tR\x06\x65ntity\x12<\n\x04keys\x18\x03 \x03(\x0b\x32(.headwater.v1.ListReadsRequest.KeysEntryR\x04keys\x12#\n\rprediction_id\x18\x04 \x01(\tR\x0cpredictionId\x12\x30\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x30\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\x12\x14\n\x05limit\x18\x07 \x01(\x05R\x05limit\x12\x16\n\x06\x62\x65\x66ore\x18\x08 \x01(\tR\x06\x62\x65\x66ore\x1aL\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value:\x02\x38\x01\"W\n\x11ListReadsResponse\x12.\n\x05reads\x18\x01 \x03(\x0b\x32\x18.headwater.v1.LoggedReadR\x05reads\x12\x12\n\x04next\x18\x02 \x01(\tR\x04next\"\xbd\x01\n\x11VerifyReadRequest\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12=\n\x04keys\x18\x02 \x03(\x0b\x32).headwater.v1.VerifyReadRequest.KeysEntryR\x04keys\x1aP\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\"\xe2\x01\n\x12VerifyReadResponse\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12\x1a\n\x08matching\x18\x02 \x01(\x03R\x08matching\x12\x18\n\x07lagging\x18\x03 \x01(\x03R\x07lagging\x12\x1c\n\tdifferent\x18\x04 \x01(\x03R\tdifferent\x12\x1f\n\x0bnot_checked\x18\x05 \x01(\x03R\nnotChecked\x12>\n\x0b\x64ifferences\x18\x06 \x03(\x0b\x32\x1c.headwater.v1.ReadDifferenceR\x0b\x64ifferences\"\x81\x02\n\x0eReadDifference\x12\x18\n\x07\x66\x65\x61ture\x18\x01 \x01(\tR\x07\x66\x65\x61ture\x12\x10\n\x03row\x18\x02 \x01(\x05R\x03row\x12\x33\n\x07verdict\x18\x03 \x01(\x0e\x32\x19.headwater.v1.ReadVerdictR\x07verdict\x12\x16\n\x06served\x18\x04 \x01(\tR\x06served\x12\x1e\n\nrecomputed\x18\x05 \x01(\tR\nrecomputed\x12\x1d\n\nserved_run\x18\x06 \x01(\x03R\tservedRun\x12%\n\x0erecomputed_run\x18\x07 \x01(\x03R\rrecomputedRun\x12\x10\n\x03why\x18\x08 \x01(\tR\x03why*\x92\x01\n\x0bReadVerdict\x12\x1c\n\x18READ_VERDICT_UNSPECIFIED\x10\x00\x12\x16\n\x12READ_VERDICT_MATCH\x10\x01\x12\x14\n\x10READ_VERDICT_LAG\x10\x02\x12\x19\n\x15READ_VERDICT_MISMATCH\x10\x03\x12\x1c\n\x18READ_VERDICT_NOT_CHECKED\x10\x04\x32\x81\x02\n\x0eReadLogService\x12K\n\x07GetRead\x12\x1c.headwater.v1.GetReadRequest\x1a\x1d.headwater.v1.GetReadResponse\"\x03\x90\x02\x01\x12Q\n\tListReads\x12\x1e.headwater.v1.ListReadsRequest\x1a\x1f.headwater.v1.ListReadsResponse\"\x03\x90\x02\x01\x12O\n\nVerifyRead\x12\x1f.headwater.v1.VerifyReadRequest\x1a .headwater.v1.VerifyReadResponseB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheadwater/v1/read_log.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x19headwater/v1/online.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xaa\x07\n\nLoggedRead\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12\x37\n\tserved_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08servedAt\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\'\n\x0fservice_version\x18\x04 \x01(\x05R\x0eserviceVersion\x12\x10\n\x03log\x18\x05 \x01(\tR\x03log\x12\x1a\n\x08position\x18\x06 \x01(\x03R\x08position\x12\x1c\n\tprincipal\x18\x07 \x01(\tR\tprincipal\x12\x18\n\x07purpose\x18\x08 \x01(\tR\x07purpose\x12#\n\rprediction_id\x18\t \x01(\tR\x0cpredictionId\x12\x1a\n\x08\x65ntities\x18\n \x01(\x05R\x08\x65ntities\x12I\n\x0bkey_mapping\x18\x0b \x03(\x0b\x32(.headwater.v1.LoggedRead.KeyMappingEntryR\nkeyMapping\x12/\n\x05joins\x18\x0c \x03(\x0b\x32\x19.headwater.v1.FeatureJoinR\x05joins\x12,\n\x04keys\x18\r \x03(\x0b\x32\x18.headwater.v1.LoggedKeysR\x04keys\x12<\n\x06inputs\x18\x0e \x03(\x0b\x32$.headwater.v1.LoggedRead.InputsEntryR\x06inputs\x12\x37\n\x08\x66\x65\x61tures\x18\x0f \x03(\x0b\x32\x1b.headwater.v1.LoggedFeatureR\x08\x66\x65\x61tures\x12<\n\nprovenance\x18\x10 \x03(\x0b\x32\x1c.headwater.v1.ViewProvenanceR\nprovenance\x12!\n\x0chash_version\x18\x11 \x01(\x05R\x0bhashVersion\x12\x16\n\x06\x65rased\x18\x12 \x03(\x05R\x06\x65rased\x12\x33\n\x06policy\x18\x13 \x01(\x0b\x32\x1b.headwater.v1.AppliedPolicyR\x06policy\x1a=\n\x0fKeyMappingEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1aR\n\x0bInputsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\"\xab\x01\n\nLoggedKeys\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12%\n\x0e\x65ntity_version\x18\x02 \x01(\x05R\rentityVersion\x12\x18\n\x07\x63olumns\x18\x03 \x03(\tR\x07\x63olumns\x12\x12\n\x04keys\x18\x04 \x03(\tR\x04keys\x12\x16\n\x06hashes\x18\x05 \x03(\x0cR\x06hashes\x12\x18\n\x07without\x18\x06 \x03(\x05R\x07without\"\xbf\x01\n\rLoggedFeature\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04view\x18\x02 \x01(\tR\x04view\x12!\n\x0cview_version\x18\x03 \x01(\x05R\x0bviewVersion\x12\x18\n\x07\x66\x65\x61ture\x18\x04 \x01(\tR\x07\x66\x65\x61ture\x12\x31\n\x06values\x18\x05 \x01(\x0b\x32\x19.headwater.v1.ValueVectorR\x06values\x12\x16\n\x06\x64igest\x18\x06 \x01(\x0cR\x06\x64igest\")\n\x0eGetReadRequest\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\"U\n\x0fGetReadResponse\x12,\n\x04read\x18\x01 \x01(\x0b\x32\x18.headwater.v1.LoggedReadR\x04read\x12\x14\n\x05shown\x18\x02 \x01(\x08R\x05shown\"\x87\x03\n\x10ListReadsRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x16\n\x06\x65ntity\x18\x02 \x01(\tR\x06\x65ntity\x12<\n\x04keys\x18\x03 \x03(\x0b\x32(.headwater.v1.ListReadsRequest.KeysEntryR\x04keys\x12#\n\rprediction_id\x18\x04 \x01(\tR\x0cpredictionId\x12\x30\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x30\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05until\x12\x14\n\x05limit\x18\x07 \x01(\x05R\x05limit\x12\x16\n\x06\x62\x65\x66ore\x18\x08 \x01(\tR\x06\x62\x65\x66ore\x1aL\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value:\x02\x38\x01\"W\n\x11ListReadsResponse\x12.\n\x05reads\x18\x01 \x03(\x0b\x32\x18.headwater.v1.LoggedReadR\x05reads\x12\x12\n\x04next\x18\x02 \x01(\tR\x04next\"\xbd\x01\n\x11VerifyReadRequest\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12=\n\x04keys\x18\x02 \x03(\x0b\x32).headwater.v1.VerifyReadRequest.KeysEntryR\x04keys\x1aP\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\"\xe2\x01\n\x12VerifyReadResponse\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12\x1a\n\x08matching\x18\x02 \x01(\x03R\x08matching\x12\x18\n\x07lagging\x18\x03 \x01(\x03R\x07lagging\x12\x1c\n\tdifferent\x18\x04 \x01(\x03R\tdifferent\x12\x1f\n\x0bnot_checked\x18\x05 \x01(\x03R\nnotChecked\x12>\n\x0b\x64ifferences\x18\x06 \x03(\x0b\x32\x1c.headwater.v1.ReadDifferenceR\x0b\x64ifferences\"\x81\x02\n\x0eReadDifference\x12\x18\n\x07\x66\x65\x61ture\x18\x01 \x01(\tR\x07\x66\x65\x61ture\x12\x10\n\x03row\x18\x02 \x01(\x05R\x03row\x12\x33\n\x07verdict\x18\x03 \x01(\x0e\x32\x19.headwater.v1.ReadVerdictR\x07verdict\x12\x16\n\x06served\x18\x04 \x01(\tR\x06served\x12\x1e\n\nrecomputed\x18\x05 \x01(\tR\nrecomputed\x12\x1d\n\nserved_run\x18\x06 \x01(\x03R\tservedRun\x12%\n\x0erecomputed_run\x18\x07 \x01(\x03R\rrecomputedRun\x12\x10\n\x03why\x18\x08 \x01(\tR\x03why*\x92\x01\n\x0bReadVerdict\x12\x1c\n\x18READ_VERDICT_UNSPECIFIED\x10\x00\x12\x16\n\x12READ_VERDICT_MATCH\x10\x01\x12\x14\n\x10READ_VERDICT_LAG\x10\x02\x12\x19\n\x15READ_VERDICT_MISMATCH\x10\x03\x12\x1c\n\x18READ_VERDICT_NOT_CHECKED\x10\x04\x32\x81\x02\n\x0eReadLogService\x12K\n\x07GetRead\x12\x1c.headwater.v1.GetReadRequest\x1a\x1d.headwater.v1.GetReadResponse\"\x03\x90\x02\x01\x12Q\n\tListReads\x12\x1e.headwater.v1.ListReadsRequest\x1a\x1f.headwater.v1.ListReadsResponse\"\x03\x90\x02\x01\x12O\n\nVerifyRead\x12\x1f.headwater.v1.VerifyReadRequest\x1a .headwater.v1.VerifyReadResponseB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,36 +49,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READLOGSERVICE'].methods_by_name['GetRead']._serialized_options = b'\220\002\001'
   _globals['_READLOGSERVICE'].methods_by_name['ListReads']._loaded_options = None
   _globals['_READLOGSERVICE'].methods_by_name['ListReads']._serialized_options = b'\220\002\001'
-  _globals['_READVERDICT']._serialized_start=2710
-  _globals['_READVERDICT']._serialized_end=2856
-  _globals['_LOGGEDREAD']._serialized_start=160
-  _globals['_LOGGEDREAD']._serialized_end=1045
-  _globals['_LOGGEDREAD_KEYMAPPINGENTRY']._serialized_start=900
-  _globals['_LOGGEDREAD_KEYMAPPINGENTRY']._serialized_end=961
-  _globals['_LOGGEDREAD_INPUTSENTRY']._serialized_start=963
-  _globals['_LOGGEDREAD_INPUTSENTRY']._serialized_end=1045
-  _globals['_LOGGEDKEYS']._serialized_start=1048
-  _globals['_LOGGEDKEYS']._serialized_end=1219
-  _globals['_LOGGEDFEATURE']._serialized_start=1222
-  _globals['_LOGGEDFEATURE']._serialized_end=1413
-  _globals['_GETREADREQUEST']._serialized_start=1415
-  _globals['_GETREADREQUEST']._serialized_end=1456
-  _globals['_GETREADRESPONSE']._serialized_start=1458
-  _globals['_GETREADRESPONSE']._serialized_end=1543
-  _globals['_LISTREADSREQUEST']._serialized_start=1546
-  _globals['_LISTREADSREQUEST']._serialized_end=1937
-  _globals['_LISTREADSREQUEST_KEYSENTRY']._serialized_start=1861
-  _globals['_LISTREADSREQUEST_KEYSENTRY']._serialized_end=1937
-  _globals['_LISTREADSRESPONSE']._serialized_start=1939
-  _globals['_LISTREADSRESPONSE']._serialized_end=2026
-  _globals['_VERIFYREADREQUEST']._serialized_start=2029
-  _globals['_VERIFYREADREQUEST']._serialized_end=2218
-  _globals['_VERIFYREADREQUEST_KEYSENTRY']._serialized_start=2138
-  _globals['_VERIFYREADREQUEST_KEYSENTRY']._serialized_end=2218
-  _globals['_VERIFYREADRESPONSE']._serialized_start=2221
-  _globals['_VERIFYREADRESPONSE']._serialized_end=2447
-  _globals['_READDIFFERENCE']._serialized_start=2450
-  _globals['_READDIFFERENCE']._serialized_end=2707
-  _globals['_READLOGSERVICE']._serialized_start=2859
-  _globals['_READLOGSERVICE']._serialized_end=3116
+  _globals['_READVERDICT']._serialized_start=2791
+  _globals['_READVERDICT']._serialized_end=2937
+  _globals['_LOGGEDREAD']._serialized_start=188
+  _globals['_LOGGEDREAD']._serialized_end=1126
+  _globals['_LOGGEDREAD_KEYMAPPINGENTRY']._serialized_start=981
+  _globals['_LOGGEDREAD_KEYMAPPINGENTRY']._serialized_end=1042
+  _globals['_LOGGEDREAD_INPUTSENTRY']._serialized_start=1044
+  _globals['_LOGGEDREAD_INPUTSENTRY']._serialized_end=1126
+  _globals['_LOGGEDKEYS']._serialized_start=1129
+  _globals['_LOGGEDKEYS']._serialized_end=1300
+  _globals['_LOGGEDFEATURE']._serialized_start=1303
+  _globals['_LOGGEDFEATURE']._serialized_end=1494
+  _globals['_GETREADREQUEST']._serialized_start=1496
+  _globals['_GETREADREQUEST']._serialized_end=1537
+  _globals['_GETREADRESPONSE']._serialized_start=1539
+  _globals['_GETREADRESPONSE']._serialized_end=1624
+  _globals['_LISTREADSREQUEST']._serialized_start=1627
+  _globals['_LISTREADSREQUEST']._serialized_end=2018
+  _globals['_LISTREADSREQUEST_KEYSENTRY']._serialized_start=1942
+  _globals['_LISTREADSREQUEST_KEYSENTRY']._serialized_end=2018
+  _globals['_LISTREADSRESPONSE']._serialized_start=2020
+  _globals['_LISTREADSRESPONSE']._serialized_end=2107
+  _globals['_VERIFYREADREQUEST']._serialized_start=2110
+  _globals['_VERIFYREADREQUEST']._serialized_end=2299
+  _globals['_VERIFYREADREQUEST_KEYSENTRY']._serialized_start=2219
+  _globals['_VERIFYREADREQUEST_KEYSENTRY']._serialized_end=2299
+  _globals['_VERIFYREADRESPONSE']._serialized_start=2302
+  _globals['_VERIFYREADRESPONSE']._serialized_end=2528
+  _globals['_READDIFFERENCE']._serialized_start=2531
+  _globals['_READDIFFERENCE']._serialized_end=2788
+  _globals['_READLOGSERVICE']._serialized_start=2940
+  _globals['_READLOGSERVICE']._serialized_end=3197
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from headwater.v1 import dataset_pb2 as _dataset_pb2
 from headwater.v1 import online_pb2 as _online_pb2
 from headwater.v1 import options_pb2 as _options_pb2
 from headwater.v1 import value_pb2 as _value_pb2
@@ -27,7 +28,7 @@ READ_VERDICT_MISMATCH: ReadVerdict
 READ_VERDICT_NOT_CHECKED: ReadVerdict
 
 class LoggedRead(_message.Message):
-    __slots__ = ("read_id", "served_at", "service", "service_version", "log", "position", "principal", "purpose", "prediction_id", "entities", "key_mapping", "joins", "keys", "inputs", "features", "provenance", "hash_version", "erased")
+    __slots__ = ("read_id", "served_at", "service", "service_version", "log", "position", "principal", "purpose", "prediction_id", "entities", "key_mapping", "joins", "keys", "inputs", "features", "provenance", "hash_version", "erased", "policy")
     class KeyMappingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +61,7 @@ class LoggedRead(_message.Message):
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     HASH_VERSION_FIELD_NUMBER: _ClassVar[int]
     ERASED_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     read_id: str
     served_at: _timestamp_pb2.Timestamp
     service: str
@@ -78,7 +80,8 @@ class LoggedRead(_message.Message):
     provenance: _containers.RepeatedCompositeFieldContainer[_online_pb2.ViewProvenance]
     hash_version: int
     erased: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, read_id: _Optional[str] = ..., served_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service: _Optional[str] = ..., service_version: _Optional[int] = ..., log: _Optional[str] = ..., position: _Optional[int] = ..., principal: _Optional[str] = ..., purpose: _Optional[str] = ..., prediction_id: _Optional[str] = ..., entities: _Optional[int] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., joins: _Optional[_Iterable[_Union[_online_pb2.FeatureJoin, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[LoggedKeys, _Mapping]]] = ..., inputs: _Optional[_Mapping[str, _online_pb2.KeyColumn]] = ..., features: _Optional[_Iterable[_Union[LoggedFeature, _Mapping]]] = ..., provenance: _Optional[_Iterable[_Union[_online_pb2.ViewProvenance, _Mapping]]] = ..., hash_version: _Optional[int] = ..., erased: _Optional[_Iterable[int]] = ...) -> None: ...
+    policy: _dataset_pb2.AppliedPolicy
+    def __init__(self, read_id: _Optional[str] = ..., served_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service: _Optional[str] = ..., service_version: _Optional[int] = ..., log: _Optional[str] = ..., position: _Optional[int] = ..., principal: _Optional[str] = ..., purpose: _Optional[str] = ..., prediction_id: _Optional[str] = ..., entities: _Optional[int] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., joins: _Optional[_Iterable[_Union[_online_pb2.FeatureJoin, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[LoggedKeys, _Mapping]]] = ..., inputs: _Optional[_Mapping[str, _online_pb2.KeyColumn]] = ..., features: _Optional[_Iterable[_Union[LoggedFeature, _Mapping]]] = ..., provenance: _Optional[_Iterable[_Union[_online_pb2.ViewProvenance, _Mapping]]] = ..., hash_version: _Optional[int] = ..., erased: _Optional[_Iterable[int]] = ..., policy: _Optional[_Union[_dataset_pb2.AppliedPolicy, _Mapping]] = ...) -> None: ...
 
 class LoggedKeys(_message.Message):
     __slots__ = ("entity", "entity_version", "columns", "keys", "hashes", "without")
