@@ -30,8 +30,9 @@ const (
 	// othersRedis is the environment's name for the Redis of Feast's layout: its URL has a password, and arguments are for every
 	// user of the machine to see.
 	othersRedis = "BENCH_REDIS_URL"
-	// othersGOGC lets the others, and the client, collect garbage seldom, so that they are as fast as they can be.
-	othersGOGC = 400
+	// othersGOGC lets the others, and the client, collect garbage as seldom as the product's server does, so that they are as fast as
+	// they can be.
+	othersGOGC = 1600
 )
 
 // startOther starts one of them.
