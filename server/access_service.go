@@ -17,11 +17,12 @@ type AccessService struct {
 	pool     *pgxpool.Pool
 	policies access.Policies
 	audit    *access.AuditLog
+	secrets  *access.Secrets
 }
 
 // NewAccessService makes the service. A token can be given the roles that are in force.
-func NewAccessService(pool *pgxpool.Pool, policies access.Policies, audit *access.AuditLog) *AccessService {
-	return &AccessService{pool: pool, policies: policies, audit: audit}
+func NewAccessService(pool *pgxpool.Pool, policies access.Policies, audit *access.AuditLog, secrets *access.Secrets) *AccessService {
+	return &AccessService{pool: pool, policies: policies, audit: audit, secrets: secrets}
 }
 
 // CreateToken makes a token. The secret is in the response and nowhere else.
@@ -56,6 +57,32 @@ func (s *AccessService) RevokeToken(ctx context.Context, r *headwaterv1.RevokeTo
 		return nil, err
 	}
 	return &headwaterv1.RevokeTokenResponse{Token: tokenOf(token)}, nil
+}
+
+// RotateMaskKey makes a new version of a key's secret, by which all servers hash within access.RotationBound.
+func (s *AccessService) RotateMaskKey(ctx context.Context, r *headwaterv1.RotateMaskKeyRequest) (*headwaterv1.RotateMaskKeyResponse, error) {
+	key, err := s.secrets.Rotate(ctx, r.GetName(), access.PrincipalFrom(ctx).Name)
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.RotateMaskKeyResponse{Key: maskKeyOf(key)}, nil
+}
+
+// ListMaskKeys lists the versions of all keys.
+func (s *AccessService) ListMaskKeys(ctx context.Context, _ *headwaterv1.ListMaskKeysRequest) (*headwaterv1.ListMaskKeysResponse, error) {
+	keys, err := s.secrets.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response := &headwaterv1.ListMaskKeysResponse{}
+	for _, k := range keys {
+		response.Keys = append(response.Keys, maskKeyOf(k))
+	}
+	return response, nil
+}
+
+func maskKeyOf(k access.MaskKey) *headwaterv1.MaskKey {
+	return &headwaterv1.MaskKey{Name: k.Name, Version: int32(k.Version), CreatedAt: timestamppb.New(k.CreatedAt), CreatedBy: k.CreatedBy}
 }
 
 // ListAuditRecords lists decisions, the newest last: this server's up to the one on this call, and of other servers what

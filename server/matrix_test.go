@@ -41,6 +41,8 @@ var matrix = map[string]matrixRow{
 	},
 	"AccessService/ListTokens":       {&headwaterv1.ListTokensRequest{}, access.ActionAdminister, "system:*", ""},
 	"AccessService/RevokeToken":      {&headwaterv1.RevokeTokenRequest{Id: "x"}, access.ActionAdminister, "system:*", ""},
+	"AccessService/RotateMaskKey":    {&headwaterv1.RotateMaskKeyRequest{Name: "k"}, access.ActionAdminister, "system:*", ""},
+	"AccessService/ListMaskKeys":     {&headwaterv1.ListMaskKeysRequest{}, access.ActionAdminister, "system:*", ""},
 	"AccessService/ListAuditRecords": {&headwaterv1.ListAuditRecordsRequest{}, access.ActionReadAudit, "system:*", "auditor"},
 	"AccessService/BindCertificate": {
 		&headwaterv1.BindCertificateRequest{Certificate: "dns:x", Roles: []string{"model"}}, access.ActionAdminister, "system:*", "",

@@ -120,6 +120,7 @@ type Server struct {
 	reads        *readlog.Log
 	auth         *access.Authenticator
 	elevations   *access.Elevations
+	secrets      *access.Secrets
 	materializer *materialize.Materializer
 	ingest       *ingestService
 	grpc         *grpc.Server
@@ -131,6 +132,8 @@ type Server struct {
 	// kept is nil where no results are kept; sweeping ends when nobody looks after them any more.
 	kept     *dataset.Kept
 	sweeping sync.WaitGroup
+	// rotating ends when nobody looks for newer secrets of masks any more.
+	rotating sync.WaitGroup
 	// closing is closed once, by Close.
 	closing chan struct{}
 	closed  sync.Once
@@ -223,6 +226,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 
 // openAccess prepares who may call, and where it is recorded.
 func (s *Server) openAccess(ctx context.Context) (err error) {
+	s.followSecrets()
 	if s.config.InsecureNoAuth {
 		s.config.Log.Warn("THIS SERVER ASKS NOBODY WHO CALLS: whoever reaches its address may read, change and erase everything, and no " +
 			"call is recorded in the audit log; start it without --insecure-no-auth (HEADWATER_INSECURE_NO_AUTH, insecure_no_auth) to end that")
@@ -247,6 +251,21 @@ func (s *Server) openAccess(ctx context.Context) (err error) {
 	}
 	s.auth.Trust(issuer)
 	return nil
+}
+
+// followSecrets has the newest secrets of masks looked for until the server closes.
+func (s *Server) followSecrets() {
+	s.secrets = access.NewSecrets(s.pool)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.rotating.Go(func() {
+		<-s.closing
+		cancel()
+	})
+	s.rotating.Go(func() {
+		s.secrets.Follow(ctx, func(err error) {
+			s.config.Log.Warn("newer secrets of mask keys cannot be looked for; masks hash by those that are known", "error", err)
+		})
+	})
 }
 
 // reach is what there is to read for a view that may be new, for plans.
@@ -323,15 +342,35 @@ func auditEnded(ctx context.Context, tx pgx.Tx, r *materialize.Run) error {
 func (s *Server) policy(c *registry.Catalog) *access.Policy {
 	return access.NewPolicy(c.Roles()).WithRules(access.Rules{
 		Policies: c.Policies(), Tags: c.Tags(), Region: s.config.Region, Views: c.VersionsOf, Source: c.NewestSource,
-		Secret: func(key string, version int) (access.MaskSecret, error) {
-			return access.MaskSecret{}, fault.New(fault.Unimplemented, "there are no secrets for masks that hash yet")
-		},
+		Secret: s.maskSecret,
 	})
+}
+
+// inForce is what a policy is compiled of.
+type inForce struct {
+	catalog *registry.Catalog
+	// secrets is access.Secrets.Generation: after a rotation masks are compiled anew.
+	secrets int64
+}
+
+func (s *Server) inForce() inForce { return inForce{s.registry.Catalog(), s.secrets.Generation()} }
+
+// secretTimeout bounds how long a read waits for a secret that this server does not know yet.
+const secretTimeout = 2 * time.Second
+
+// maskSecret is a version of the secret of a mask's key, 0 for the newest.
+func (s *Server) maskSecret(key string, version int) (access.MaskSecret, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), secretTimeout)
+	defer cancel()
+	if version == 0 {
+		return s.secrets.Newest(ctx, key)
+	}
+	return s.secrets.At(ctx, key, version)
 }
 
 // serve makes the gRPC server with all services behind the Guard.
 func (s *Server) serve() error {
-	policies := access.CachedPolicies(s.registry.Catalog, s.policy)
+	policies := access.CachedPolicies(s.inForce, func(f inForce) *access.Policy { return s.policy(f.catalog) })
 	limits := s.config.Limits.withDefaults()
 	reads := limits.admission()
 	var err error
@@ -383,7 +422,7 @@ func (s *Server) serve() error {
 	})
 	headwaterv1.RegisterReadLogServiceServer(s.grpc, &readLogService{registry: s.registry, pool: s.pool, reads: s.reads})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
-	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit))
+	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)
 	healthv1.RegisterHealthServer(s.grpc, s.health.server)
 	if !s.config.NoReflection {
@@ -454,6 +493,7 @@ func (s *Server) Close(ctx context.Context) error {
 		s.served.close()
 	}
 	s.sweeping.Wait()
+	s.rotating.Wait()
 	if s.audit != nil {
 		errs = append(errs, s.audit.Close())
 	}

@@ -116,6 +116,40 @@ func attributesText(attributes map[string]*headwaterv1.AttributeValues) string {
 	return strings.Join(texts, " ")
 }
 
+func newRotateKey(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "rotate-key NAME", Short: "Have masks hash by a new secret from now on", Args: takes(1, 1, "NAME"),
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			r, err := c.Access.RotateMaskKey(cmd.Context(), &headwaterv1.RotateMaskKeyRequest{Name: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.print(r, keyTable(r.GetKey()))
+		}),
+	}
+}
+
+func newListKeys(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list-keys", Short: "List the keys by which masks hash, without their secrets", Args: takesNone,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			r, err := c.Access.ListMaskKeys(cmd.Context(), &headwaterv1.ListMaskKeysRequest{})
+			if err != nil {
+				return err
+			}
+			return a.print(r, keyTable(r.GetKeys()...))
+		}),
+	}
+}
+
+func keyTable(keys ...*headwaterv1.MaskKey) table {
+	t := table{header: []string{"NAME", "VERSION", "CREATED AT", "CREATED BY"}}
+	for _, k := range keys {
+		t.add(k.GetName(), number(k.GetVersion()), moment(k.GetCreatedAt()), k.GetCreatedBy())
+	}
+	return t
+}
+
 func newAudit(a *app) *cobra.Command {
 	var principal, resource, since string
 	var limit int32

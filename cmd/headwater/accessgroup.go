@@ -12,7 +12,8 @@ import (
 )
 
 func newAccess(a *app) *cobra.Command {
-	return group("access", "What certificates are good for, and roles that are taken for a time", newBind(a), newUnbind(a), newBindings(a), newElevate(a), newElevations(a))
+	return group("access", "What certificates are good for, roles that are taken for a time, and the keys of masks", newBind(a), newUnbind(a), newBindings(a), newElevate(a), newElevations(a),
+		newRotateKey(a), newListKeys(a))
 }
 
 func newBind(a *app) *cobra.Command {

@@ -180,7 +180,7 @@ func TestReasonsAreDocumented(t *testing.T) {
 func TestCommandsThatAreNamedExist(t *testing.T) {
 	root := newRoot(streams{})
 	root.AddCommand(newHelp(root))
-	named := regexp.MustCompile("(?:`|\\$ |send some: |rows first: )headwater((?: [a-z]+)+)")
+	named := regexp.MustCompile("(?:`|\\$ |send some: |rows first: )headwater((?: [a-z]+(?:-[a-z]+)*)+)")
 	count := 0
 	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
 		switch {

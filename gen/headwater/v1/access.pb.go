@@ -1346,6 +1346,245 @@ func (x *AppliedRule) GetUnmasked() []string {
 	return nil
 }
 
+// A version of the secret of a key by which masks hash.
+type MaskKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version       int32                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	CreatedBy     string                 `protobuf:"bytes,4,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaskKey) Reset() {
+	*x = MaskKey{}
+	mi := &file_headwater_v1_access_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaskKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaskKey) ProtoMessage() {}
+
+func (x *MaskKey) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaskKey.ProtoReflect.Descriptor instead.
+func (*MaskKey) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *MaskKey) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MaskKey) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *MaskKey) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *MaskKey) GetCreatedBy() string {
+	if x != nil {
+		return x.CreatedBy
+	}
+	return ""
+}
+
+type RotateMaskKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateMaskKeyRequest) Reset() {
+	*x = RotateMaskKeyRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateMaskKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateMaskKeyRequest) ProtoMessage() {}
+
+func (x *RotateMaskKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateMaskKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateMaskKeyRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RotateMaskKeyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type RotateMaskKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new version.
+	Key           *MaskKey `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateMaskKeyResponse) Reset() {
+	*x = RotateMaskKeyResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateMaskKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateMaskKeyResponse) ProtoMessage() {}
+
+func (x *RotateMaskKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateMaskKeyResponse.ProtoReflect.Descriptor instead.
+func (*RotateMaskKeyResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RotateMaskKeyResponse) GetKey() *MaskKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+type ListMaskKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMaskKeysRequest) Reset() {
+	*x = ListMaskKeysRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMaskKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMaskKeysRequest) ProtoMessage() {}
+
+func (x *ListMaskKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMaskKeysRequest.ProtoReflect.Descriptor instead.
+func (*ListMaskKeysRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{26}
+}
+
+type ListMaskKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All versions, by name and version.
+	Keys          []*MaskKey `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMaskKeysResponse) Reset() {
+	*x = ListMaskKeysResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMaskKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMaskKeysResponse) ProtoMessage() {}
+
+func (x *ListMaskKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMaskKeysResponse.ProtoReflect.Descriptor instead.
+func (*ListMaskKeysResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListMaskKeysResponse) GetKeys() []*MaskKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
 // One decision, or the online reads of one minute that no policy governs and that were decided on alike: of one principal,
 // credential and address, by one method, for one purpose.
 type AuditRecord struct {
@@ -1384,7 +1623,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_headwater_v1_access_proto_msgTypes[23]
+	mi := &file_headwater_v1_access_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1635,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[23]
+	mi := &file_headwater_v1_access_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1648,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AuditRecord) GetWriter() string {
@@ -1553,7 +1792,7 @@ type ListAuditRecordsRequest struct {
 
 func (x *ListAuditRecordsRequest) Reset() {
 	*x = ListAuditRecordsRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[24]
+	mi := &file_headwater_v1_access_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1565,7 +1804,7 @@ func (x *ListAuditRecordsRequest) String() string {
 func (*ListAuditRecordsRequest) ProtoMessage() {}
 
 func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[24]
+	mi := &file_headwater_v1_access_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1817,7 @@ func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListAuditRecordsRequest) GetPrincipal() string {
@@ -1618,7 +1857,7 @@ type ListAuditRecordsResponse struct {
 
 func (x *ListAuditRecordsResponse) Reset() {
 	*x = ListAuditRecordsResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[25]
+	mi := &file_headwater_v1_access_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1869,7 @@ func (x *ListAuditRecordsResponse) String() string {
 func (*ListAuditRecordsResponse) ProtoMessage() {}
 
 func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[25]
+	mi := &file_headwater_v1_access_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1882,7 @@ func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListAuditRecordsResponse) GetRecords() []*AuditRecord {
@@ -1769,7 +2008,21 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\x04does\x18\x03 \x01(\tR\x04does\x12\x1f\n" +
 	"\vkey_version\x18\x04 \x01(\x05R\n" +
 	"keyVersion\x12\x1a\n" +
-	"\bunmasked\x18\x05 \x03(\tR\bunmasked\"\xd6\x04\n" +
+	"\bunmasked\x18\x05 \x03(\tR\bunmasked\"\x91\x01\n" +
+	"\aMaskKey\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x129\n" +
+	"\n" +
+	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n" +
+	"\n" +
+	"created_by\x18\x04 \x01(\tR\tcreatedBy\"3\n" +
+	"\x14RotateMaskKeyRequest\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"@\n" +
+	"\x15RotateMaskKeyResponse\x12'\n" +
+	"\x03key\x18\x01 \x01(\v2\x15.headwater.v1.MaskKeyR\x03key\"\x15\n" +
+	"\x13ListMaskKeysRequest\"A\n" +
+	"\x14ListMaskKeysResponse\x12)\n" +
+	"\x04keys\x18\x01 \x03(\v2\x15.headwater.v1.MaskKeyR\x04keys\"\xd6\x04\n" +
 	"\vAuditRecord\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12.\n" +
@@ -1804,7 +2057,7 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_ALLOWED\x10\x01\x12\x13\n" +
-	"\x0fDECISION_DENIED\x10\x022\xee\a\n" +
+	"\x0fDECISION_DENIED\x10\x022\xb6\t\n" +
 	"\rAccessService\x12\\\n" +
 	"\vCreateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12\\\n" +
 	"\n" +
@@ -1815,7 +2068,9 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\fListBindings\x12!.headwater.v1.ListBindingsRequest\x1a\".headwater.v1.ListBindingsResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12P\n" +
 	"\aElevate\x12\x1c.headwater.v1.ElevateRequest\x1a\x1d.headwater.v1.ElevateResponse\"\b\x8a\xc9\x18\x04\b\t \x01\x12_\n" +
 	"\fEndElevation\x12!.headwater.v1.EndElevationRequest\x1a\".headwater.v1.EndElevationResponse\"\b\x8a\xc9\x18\x04\b\t \x01\x12e\n" +
-	"\x0eListElevations\x12#.headwater.v1.ListElevationsRequest\x1a$.headwater.v1.ListElevationsResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t\x12n\n" +
+	"\x0eListElevations\x12#.headwater.v1.ListElevationsRequest\x1a$.headwater.v1.ListElevationsResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t\x12b\n" +
+	"\rRotateMaskKey\x12\".headwater.v1.RotateMaskKeyRequest\x1a#.headwater.v1.RotateMaskKeyResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12b\n" +
+	"\fListMaskKeys\x12!.headwater.v1.ListMaskKeysRequest\x1a\".headwater.v1.ListMaskKeysResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12n\n" +
 	"\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\v\x8a\xc9\x18\x04\b\b\x10\t\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1831,7 +2086,7 @@ func file_headwater_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_headwater_v1_access_proto_goTypes = []any{
 	(Decision)(0),                     // 0: headwater.v1.Decision
 	(*CreateTokenRequest)(nil),        // 1: headwater.v1.CreateTokenRequest
@@ -1857,75 +2112,87 @@ var file_headwater_v1_access_proto_goTypes = []any{
 	(*ListElevationsRequest)(nil),     // 21: headwater.v1.ListElevationsRequest
 	(*ListElevationsResponse)(nil),    // 22: headwater.v1.ListElevationsResponse
 	(*AppliedRule)(nil),               // 23: headwater.v1.AppliedRule
-	(*AuditRecord)(nil),               // 24: headwater.v1.AuditRecord
-	(*ListAuditRecordsRequest)(nil),   // 25: headwater.v1.ListAuditRecordsRequest
-	(*ListAuditRecordsResponse)(nil),  // 26: headwater.v1.ListAuditRecordsResponse
-	nil,                               // 27: headwater.v1.CreateTokenRequest.AttributesEntry
-	nil,                               // 28: headwater.v1.Token.AttributesEntry
-	nil,                               // 29: headwater.v1.BindCertificateRequest.AttributesEntry
-	nil,                               // 30: headwater.v1.Binding.AttributesEntry
-	(*durationpb.Duration)(nil),       // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 32: google.protobuf.Timestamp
-	(Action)(0),                       // 33: headwater.v1.Action
+	(*MaskKey)(nil),                   // 24: headwater.v1.MaskKey
+	(*RotateMaskKeyRequest)(nil),      // 25: headwater.v1.RotateMaskKeyRequest
+	(*RotateMaskKeyResponse)(nil),     // 26: headwater.v1.RotateMaskKeyResponse
+	(*ListMaskKeysRequest)(nil),       // 27: headwater.v1.ListMaskKeysRequest
+	(*ListMaskKeysResponse)(nil),      // 28: headwater.v1.ListMaskKeysResponse
+	(*AuditRecord)(nil),               // 29: headwater.v1.AuditRecord
+	(*ListAuditRecordsRequest)(nil),   // 30: headwater.v1.ListAuditRecordsRequest
+	(*ListAuditRecordsResponse)(nil),  // 31: headwater.v1.ListAuditRecordsResponse
+	nil,                               // 32: headwater.v1.CreateTokenRequest.AttributesEntry
+	nil,                               // 33: headwater.v1.Token.AttributesEntry
+	nil,                               // 34: headwater.v1.BindCertificateRequest.AttributesEntry
+	nil,                               // 35: headwater.v1.Binding.AttributesEntry
+	(*durationpb.Duration)(nil),       // 36: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(Action)(0),                       // 38: headwater.v1.Action
 }
 var file_headwater_v1_access_proto_depIdxs = []int32{
-	31, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	27, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
+	36, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	32, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
 	4,  // 2: headwater.v1.CreateTokenResponse.token:type_name -> headwater.v1.Token
-	32, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
-	32, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	32, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
-	28, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
+	37, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
+	37, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
+	33, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
 	4,  // 7: headwater.v1.ListTokensResponse.tokens:type_name -> headwater.v1.Token
 	4,  // 8: headwater.v1.RevokeTokenResponse.token:type_name -> headwater.v1.Token
-	29, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
+	34, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
 	11, // 10: headwater.v1.BindCertificateResponse.binding:type_name -> headwater.v1.Binding
-	30, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
-	32, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
+	35, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
+	37, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
 	11, // 13: headwater.v1.UnbindCertificateResponse.binding:type_name -> headwater.v1.Binding
 	11, // 14: headwater.v1.ListBindingsResponse.bindings:type_name -> headwater.v1.Binding
-	31, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
+	36, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
 	18, // 16: headwater.v1.ElevateResponse.elevation:type_name -> headwater.v1.Elevation
-	32, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
-	32, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
-	32, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
+	37, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
+	37, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
+	37, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
 	18, // 20: headwater.v1.EndElevationResponse.elevations:type_name -> headwater.v1.Elevation
 	18, // 21: headwater.v1.ListElevationsResponse.elevations:type_name -> headwater.v1.Elevation
-	32, // 22: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	33, // 23: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
-	0,  // 24: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
-	32, // 25: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
-	32, // 26: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
-	24, // 27: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
-	2,  // 28: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 29: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 30: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 31: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	1,  // 32: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
-	5,  // 33: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
-	7,  // 34: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
-	9,  // 35: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
-	12, // 36: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
-	14, // 37: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
-	16, // 38: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
-	19, // 39: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
-	21, // 40: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
-	25, // 41: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
-	3,  // 42: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
-	6,  // 43: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
-	8,  // 44: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
-	10, // 45: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
-	13, // 46: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
-	15, // 47: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
-	17, // 48: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
-	20, // 49: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
-	22, // 50: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
-	26, // 51: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
-	42, // [42:52] is the sub-list for method output_type
-	32, // [32:42] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	37, // 22: headwater.v1.MaskKey.created_at:type_name -> google.protobuf.Timestamp
+	24, // 23: headwater.v1.RotateMaskKeyResponse.key:type_name -> headwater.v1.MaskKey
+	24, // 24: headwater.v1.ListMaskKeysResponse.keys:type_name -> headwater.v1.MaskKey
+	37, // 25: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	38, // 26: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
+	0,  // 27: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
+	37, // 28: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
+	37, // 29: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
+	29, // 30: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
+	2,  // 31: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 32: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 33: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 34: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	1,  // 35: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
+	5,  // 36: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
+	7,  // 37: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
+	9,  // 38: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
+	12, // 39: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
+	14, // 40: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
+	16, // 41: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
+	19, // 42: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
+	21, // 43: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
+	25, // 44: headwater.v1.AccessService.RotateMaskKey:input_type -> headwater.v1.RotateMaskKeyRequest
+	27, // 45: headwater.v1.AccessService.ListMaskKeys:input_type -> headwater.v1.ListMaskKeysRequest
+	30, // 46: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
+	3,  // 47: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
+	6,  // 48: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
+	8,  // 49: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
+	10, // 50: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
+	13, // 51: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
+	15, // 52: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
+	17, // 53: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
+	20, // 54: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
+	22, // 55: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
+	26, // 56: headwater.v1.AccessService.RotateMaskKey:output_type -> headwater.v1.RotateMaskKeyResponse
+	28, // 57: headwater.v1.AccessService.ListMaskKeys:output_type -> headwater.v1.ListMaskKeysResponse
+	31, // 58: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
+	47, // [47:59] is the sub-list for method output_type
+	35, // [35:47] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_access_proto_init() }
@@ -1940,7 +2207,7 @@ func file_headwater_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_access_proto_rawDesc), len(file_headwater_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,8 @@ const (
 	AccessService_Elevate_FullMethodName           = "/headwater.v1.AccessService/Elevate"
 	AccessService_EndElevation_FullMethodName      = "/headwater.v1.AccessService/EndElevation"
 	AccessService_ListElevations_FullMethodName    = "/headwater.v1.AccessService/ListElevations"
+	AccessService_RotateMaskKey_FullMethodName     = "/headwater.v1.AccessService/RotateMaskKey"
+	AccessService_ListMaskKeys_FullMethodName      = "/headwater.v1.AccessService/ListMaskKeys"
 	AccessService_ListAuditRecords_FullMethodName  = "/headwater.v1.AccessService/ListAuditRecords"
 )
 
@@ -51,6 +53,10 @@ type AccessServiceClient interface {
 	EndElevation(ctx context.Context, in *EndElevationRequest, opts ...grpc.CallOption) (*EndElevationResponse, error)
 	// Who has taken which roles, newest last.
 	ListElevations(ctx context.Context, in *ListElevationsRequest, opts ...grpc.CallOption) (*ListElevationsResponse, error)
+	// From then on masks hash by a new secret. What was hashed before is read again by the one it was hashed by.
+	RotateMaskKey(ctx context.Context, in *RotateMaskKeyRequest, opts ...grpc.CallOption) (*RotateMaskKeyResponse, error)
+	// Without the secrets, which never leave the server.
+	ListMaskKeys(ctx context.Context, in *ListMaskKeysRequest, opts ...grpc.CallOption) (*ListMaskKeysResponse, error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error)
 }
@@ -153,6 +159,26 @@ func (c *accessServiceClient) ListElevations(ctx context.Context, in *ListElevat
 	return out, nil
 }
 
+func (c *accessServiceClient) RotateMaskKey(ctx context.Context, in *RotateMaskKeyRequest, opts ...grpc.CallOption) (*RotateMaskKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateMaskKeyResponse)
+	err := c.cc.Invoke(ctx, AccessService_RotateMaskKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) ListMaskKeys(ctx context.Context, in *ListMaskKeysRequest, opts ...grpc.CallOption) (*ListMaskKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMaskKeysResponse)
+	err := c.cc.Invoke(ctx, AccessService_ListMaskKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessServiceClient) ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditRecordsResponse)
@@ -183,6 +209,10 @@ type AccessServiceServer interface {
 	EndElevation(context.Context, *EndElevationRequest) (*EndElevationResponse, error)
 	// Who has taken which roles, newest last.
 	ListElevations(context.Context, *ListElevationsRequest) (*ListElevationsResponse, error)
+	// From then on masks hash by a new secret. What was hashed before is read again by the one it was hashed by.
+	RotateMaskKey(context.Context, *RotateMaskKeyRequest) (*RotateMaskKeyResponse, error)
+	// Without the secrets, which never leave the server.
+	ListMaskKeys(context.Context, *ListMaskKeysRequest) (*ListMaskKeysResponse, error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
@@ -221,6 +251,12 @@ func (UnimplementedAccessServiceServer) EndElevation(context.Context, *EndElevat
 }
 func (UnimplementedAccessServiceServer) ListElevations(context.Context, *ListElevationsRequest) (*ListElevationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListElevations not implemented")
+}
+func (UnimplementedAccessServiceServer) RotateMaskKey(context.Context, *RotateMaskKeyRequest) (*RotateMaskKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateMaskKey not implemented")
+}
+func (UnimplementedAccessServiceServer) ListMaskKeys(context.Context, *ListMaskKeysRequest) (*ListMaskKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMaskKeys not implemented")
 }
 func (UnimplementedAccessServiceServer) ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditRecords not implemented")
@@ -408,6 +444,42 @@ func _AccessService_ListElevations_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_RotateMaskKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateMaskKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).RotateMaskKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_RotateMaskKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).RotateMaskKey(ctx, req.(*RotateMaskKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_ListMaskKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMaskKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ListMaskKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ListMaskKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ListMaskKeys(ctx, req.(*ListMaskKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_ListAuditRecords_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditRecordsRequest)
 	if err := dec(in); err != nil {
@@ -468,6 +540,14 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListElevations",
 			Handler:    _AccessService_ListElevations_Handler,
+		},
+		{
+			MethodName: "RotateMaskKey",
+			Handler:    _AccessService_RotateMaskKey_Handler,
+		},
+		{
+			MethodName: "ListMaskKeys",
+			Handler:    _AccessService_ListMaskKeys_Handler,
 		},
 		{
 			MethodName: "ListAuditRecords",

@@ -246,6 +246,40 @@ class AppliedRule(_message.Message):
     unmasked: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, policy: _Optional[str] = ..., about: _Optional[str] = ..., does: _Optional[str] = ..., key_version: _Optional[int] = ..., unmasked: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class MaskKey(_message.Message):
+    __slots__ = ("name", "version", "created_at", "created_by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    created_at: _timestamp_pb2.Timestamp
+    created_by: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ...) -> None: ...
+
+class RotateMaskKeyRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RotateMaskKeyResponse(_message.Message):
+    __slots__ = ("key",)
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    key: MaskKey
+    def __init__(self, key: _Optional[_Union[MaskKey, _Mapping]] = ...) -> None: ...
+
+class ListMaskKeysRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListMaskKeysResponse(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedCompositeFieldContainer[MaskKey]
+    def __init__(self, keys: _Optional[_Iterable[_Union[MaskKey, _Mapping]]] = ...) -> None: ...
+
 class AuditRecord(_message.Message):
     __slots__ = ("writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose", "client_address", "read_id", "calls", "entities", "last_time", "last_read_id")
     WRITER_FIELD_NUMBER: _ClassVar[int]

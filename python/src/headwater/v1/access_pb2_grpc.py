@@ -79,6 +79,16 @@ class AccessServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_access__pb2.ListElevationsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_access__pb2.ListElevationsResponse.FromString,
                 _registered_method=True)
+        self.RotateMaskKey = channel.unary_unary(
+                '/headwater.v1.AccessService/RotateMaskKey',
+                request_serializer=headwater_dot_v1_dot_access__pb2.RotateMaskKeyRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.RotateMaskKeyResponse.FromString,
+                _registered_method=True)
+        self.ListMaskKeys = channel.unary_unary(
+                '/headwater.v1.AccessService/ListMaskKeys',
+                request_serializer=headwater_dot_v1_dot_access__pb2.ListMaskKeysRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.ListMaskKeysResponse.FromString,
+                _registered_method=True)
         self.ListAuditRecords = channel.unary_unary(
                 '/headwater.v1.AccessService/ListAuditRecords',
                 request_serializer=headwater_dot_v1_dot_access__pb2.ListAuditRecordsRequest.SerializeToString,
@@ -143,6 +153,18 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateMaskKey(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMaskKeys(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditRecords(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -196,6 +218,16 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.ListElevations,
                     request_deserializer=headwater_dot_v1_dot_access__pb2.ListElevationsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_access__pb2.ListElevationsResponse.SerializeToString,
+            ),
+            'RotateMaskKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateMaskKey,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.RotateMaskKeyRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.RotateMaskKeyResponse.SerializeToString,
+            ),
+            'ListMaskKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMaskKeys,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.ListMaskKeysRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.ListMaskKeysResponse.SerializeToString,
             ),
             'ListAuditRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditRecords,
@@ -446,6 +478,60 @@ class AccessService(object):
             '/headwater.v1.AccessService/ListElevations',
             headwater_dot_v1_dot_access__pb2.ListElevationsRequest.SerializeToString,
             headwater_dot_v1_dot_access__pb2.ListElevationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateMaskKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/RotateMaskKey',
+            headwater_dot_v1_dot_access__pb2.RotateMaskKeyRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.RotateMaskKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMaskKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/ListMaskKeys',
+            headwater_dot_v1_dot_access__pb2.ListMaskKeysRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.ListMaskKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,
