@@ -14,6 +14,8 @@ type Policy struct {
 	roles map[string]*role
 	// compiled are decisions that allow, as they were asked for.
 	compiled lookup[compiledKey, *decision]
+	// tagged is nil where nobody said what tags there are.
+	tagged *Tagged
 
 	rules Rules
 	// number is no other policy's with rules.
@@ -128,6 +130,16 @@ func (p *Policy) Decide(roles []string, action Action, kind Kind, name string) V
 		return v
 	}
 	name = bare(name)
+	if kind == KindView {
+		if v, denied := p.deniedWithin(roles, action, name); denied {
+			return v
+		}
+	}
+	return p.allowed(roles, action, kind, name, func() []string { return p.tagsOf(kind, name) })
+}
+
+// allowed looks for what allows, whatever denies.
+func (p *Policy) allowed(roles []string, action Action, kind Kind, name string, tags func() []string) Verdict {
 	what := permission{action, kind}
 	for _, r := range roles {
 		if r == feature.AdminRole {
@@ -135,7 +147,7 @@ func (p *Policy) Decide(roles []string, action Action, kind Kind, name string) V
 		}
 		if compiled := p.roles[r]; compiled != nil {
 			for i := range compiled.allow[what] {
-				if rule := &compiled.allow[what][i]; feature.MatchesPattern(rule.pattern, name) {
+				if rule := &compiled.allow[what][i]; rule.covers(name, tags) {
 					return Verdict{Allowed: true, Reason: rule.reason}
 				}
 			}
@@ -167,7 +179,7 @@ func (p *Policy) denied(roles []string, action Action, kind Kind, name string) (
 			return Verdict{Reason: compiled.broken}, true
 		}
 		for i := range compiled.deny[what] {
-			if rule := &compiled.deny[what][i]; name == Whole || feature.MatchesPattern(rule.pattern, name) {
+			if rule := &compiled.deny[what][i]; name == Whole || p.denies(rule, name, func() []string { return p.tagsOf(kind, name) }) {
 				return Verdict{Reason: rule.reason}, true
 			}
 		}
@@ -217,24 +229,17 @@ func viewsRead(s *feature.ServiceVersion) []*feature.ViewVersion {
 }
 
 // DecideService decides on a service and, for the two reading actions, on each view that it reads: the action must be
-// allowed on the view too, unless the service is declared to serve as the grant. A deny on a view holds even then.
+// allowed on the view too, or on each feature of it that is read, unless the service is declared to serve as the grant. A deny on a
+// view or on a feature that is read holds even then.
 func (p *Policy) DecideService(roles []string, action Action, s *feature.ServiceVersion) Verdict {
 	v := p.Decide(roles, action, KindService, s.Name)
 	if !v.Allowed || action != ActionReadOnline && action != ActionReadOffline {
 		return v
 	}
-	for _, v := range viewsRead(s) {
-		name := v.Name
-		var view Verdict
-		if s.ServesAsGrant {
-			denial, denied := p.denied(roles, action, KindView, name)
-			view = Verdict{Allowed: !denied, Reason: denial.Reason}
-		} else {
-			view = p.Decide(roles, action, KindView, name)
-		}
-		if !view.Allowed {
-			return Verdict{Reason: fmt.Sprintf("%s reads %s: %s",
-				resource(KindService, s.Name), resource(KindView, name), view.Reason)}
+	list := uses(s)
+	for i := range list {
+		if view := p.decideUse(roles, action, &list[i], s.ServesAsGrant); !view.Allowed {
+			return Verdict{Reason: fmt.Sprintf("%s reads %s: %s", resource(KindService, s.Name), resource(KindView, list[i].view.Name), view.Reason)}
 		}
 	}
 	if s.ServesAsGrant {

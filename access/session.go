@@ -140,12 +140,26 @@ func (s *Session) RequireView(action Action, asked string, view *feature.ViewVer
 // RequireViews is Require for each of the views that features read by reference take: those of a service that has no name, and
 // those that on-demand features of them are computed of.
 func (s *Session) RequireViews(action Action, service *feature.ServiceVersion) error {
-	for _, v := range viewsRead(service) {
-		if err := s.RequireView(action, v.Ref(), v); err != nil {
+	list := uses(service)
+	for i := range list {
+		view := list[i].view
+		v := s.decideUse(action, &list[i])
+		if !v.Allowed {
+			return s.settle(action, resource(KindView, view.Ref()), v)
+		}
+		if err := s.allow(&decision{action: action, resource: resource(KindView, view.Ref()), allowed: true, reason: v.Reason}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// decideUse is Policy.decideUse for the caller, within the scopes of its token.
+func (s *Session) decideUse(action Action, use *viewUse) Verdict {
+	if v, beyond := s.principal.beyond(action, KindView, use.view.Name); beyond {
+		return v
+	}
+	return s.policy.decideUse(s.principal.Roles, action, use, false)
 }
 
 // RequireAny decides and records whether there may be anything of the kind for the caller; see Policy.DecideAny.
@@ -349,8 +363,9 @@ func AllowsService(ctx context.Context, action Action, service *feature.ServiceV
 	if service.Name != "" {
 		return s.decideService(action, service).Allowed
 	}
-	for _, v := range viewsRead(service) {
-		if !s.Allows(action, KindView, v.Name) {
+	list := uses(service)
+	for i := range list {
+		if !s.decideUse(action, &list[i]).Allowed {
 			return false
 		}
 	}

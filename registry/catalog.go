@@ -155,6 +155,41 @@ func (c *Catalog) Roles() []*feature.RoleVersion { return inUse(c, c.roles, feat
 // Tags are the tags of the catalog's columns.
 func (c *Catalog) Tags() *feature.Tags { return c.tags }
 
+// OwnTags are those of a definition as a whole, of the newest version and without those of its columns. nil: none, or no such kind or
+// name.
+func (c *Catalog) OwnTags(kind feature.Kind, name string) []string {
+	switch kind {
+	case feature.KindEntity:
+		if v := c.entities.last(name); v != nil {
+			return v.Docs.Tags
+		}
+	case feature.KindSource:
+		if v := c.sources.last(name); v != nil {
+			return v.Docs.Tags
+		}
+	case feature.KindView:
+		if v := c.views.last(name); v != nil {
+			return v.Docs.Tags
+		}
+	case feature.KindService:
+		if v := c.services.last(name); v != nil {
+			return v.Docs.Tags
+		}
+	case feature.KindRole:
+		if v := c.roles.last(name); v != nil {
+			return v.Docs.Tags
+		}
+	case feature.KindPolicy:
+		if v := c.policies.last(name); v != nil {
+			return v.Docs.Tags
+		}
+	}
+	return nil
+}
+
+// NewestView is the newest version of a view, also of one that was removed, or nil.
+func (c *Catalog) NewestView(name string) *feature.ViewVersion { return c.views.last(name) }
+
 func inUse[V any](c *Catalog, h history[V], kind feature.Kind) []*V {
 	var list []*V
 	for _, name := range h.names() {

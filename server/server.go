@@ -343,7 +343,7 @@ func (s *Server) policy(c *registry.Catalog) *access.Policy {
 	return access.NewPolicy(c.Roles()).WithRules(access.Rules{
 		Policies: c.Policies(), Tags: c.Tags(), Region: s.config.Region, Views: c.VersionsOf, Source: c.NewestSource,
 		Secret: s.maskSecret,
-	})
+	}).WithTags(tagged(c))
 }
 
 // inForce is what a policy is compiled of.
@@ -366,6 +366,17 @@ func (s *Server) maskSecret(key string, version int) (access.MaskSecret, error) 
 		return s.secrets.Newest(ctx, key)
 	}
 	return s.secrets.At(ctx, key, version)
+}
+
+// tagged tells grants by tag which tags a catalog has.
+func tagged(c *registry.Catalog) access.Tagged {
+	return access.Tagged{
+		Tags: c.Tags(), View: c.NewestView,
+		Of: func(kind access.Kind, name string) []string {
+			k, _ := feature.ParseKind(string(kind))
+			return c.OwnTags(k, name)
+		},
+	}
 }
 
 // serve makes the gRPC server with all services behind the Guard.
