@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -125,6 +126,9 @@ func (s *registryService) requireRegister(ctx context.Context, files []*headwate
 // requireUse decides on what the definitions of a file would open: who applies a service that serves as the grant of its
 // views, or a view whose SQL reads others, gives away what is in them, and must be able to read it.
 func (s *registryService) requireUse(ctx context.Context, files []*headwaterv1.DefinitionSource, f *headwaterv1.DefinitionFile) error {
+	if err := s.requireDeclassify(ctx, f); err != nil {
+		return err
+	}
 	for _, v := range f.GetFeatureViews() {
 		for _, ref := range v.GetSql().GetViews() {
 			if err := requireRead(ctx, ref); err != nil {
@@ -150,6 +154,41 @@ func (s *registryService) requireUse(ctx context.Context, files []*headwaterv1.D
 		}
 	}
 	return nil
+}
+
+// requireDeclassify decides on each tag that a view stops, unless it is applied already and nothing of the view but its words is
+// another: of other SQL something else would come out untagged.
+func (s *registryService) requireDeclassify(ctx context.Context, f *headwaterv1.DefinitionFile) error {
+	for _, v := range f.GetFeatureViews() {
+		if len(v.GetDeclassify()) == 0 || s.declassified(v) {
+			continue
+		}
+		for _, d := range v.GetDeclassify() {
+			for _, tag := range d.GetTags() {
+				if err := access.Require(ctx, access.ActionAdminister, access.KindTag, tag); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// declassified reports whether the newest version of a view says the same, but for its words.
+func (s *registryService) declassified(v *headwaterv1.FeatureView) bool {
+	newest, err := s.registry.Catalog().View(v.GetName())
+	if err != nil {
+		return false
+	}
+	given, _, violations := definition.FromProto([]*headwaterv1.DefinitionSource{{File: &headwaterv1.DefinitionFile{FeatureViews: []*headwaterv1.FeatureView{v}}}})
+	if len(violations) > 0 || len(given.Views) != 1 {
+		return false
+	}
+	wordless := func(v feature.View) proto.Message {
+		v.Docs = feature.Docs{}
+		return definition.ToProto(&feature.Definitions{Views: []feature.View{v}})
+	}
+	return proto.Equal(wordless(given.Views[0]), wordless(newest.View))
 }
 
 // requireRead decides on both ways to read a view, NAME or NAME@VERSION.

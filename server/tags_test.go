@@ -1,13 +1,16 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/headwaterhq/headwater/definition"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 // A feature is as sensitive as what it is made of, whatever its own tags; what was logged before stays as it was written.
@@ -116,4 +119,49 @@ func tagLines(r *headwaterv1.GetDefinitionResponse) string {
 		fmt.Fprintln(&b, c.GetColumn(), c.GetTag(), c.GetFrom())
 	}
 	return b.String()
+}
+
+// Who stops a tag must be allowed to administer it; what is applied already is not asked about again, unless the view is another.
+func TestStoppingATagIsForWhoAdministersIt(t *testing.T) {
+	p := newProduct(t)
+	d := definitions()
+	d.Sources[0].Column("delay").Tags = []string{"pii"}
+	d.Roles = []feature.Role{
+		role("author", "register,list on view:*,source:*,entity:*,service:*,role:*", "read_offline,read_online on view:*,source:*"),
+		role("steward", "administer on tag:pii"),
+	}
+	p.apply(d)
+	d.Roles, d.Services = nil, nil
+	apply := func(ctx context.Context) error {
+		_, err := p.registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: []*headwaterv1.DefinitionSource{{Path: "all.yaml", File: definition.ToProto(d)}}})
+		return err
+	}
+	author, steward := p.as("ada", "author"), p.as("eve", "author", "steward")
+	if err := apply(author); err != nil {
+		t.Fatal(err)
+	}
+	delays := &d.Views[0]
+	delays.Declassify = []feature.Declassification{{Column: "delay", Tags: []string{"pii"}, Reason: "it is of a flight"}}
+	denied := "ada may not administer tag:pii: no grant of administer on tag:pii in roles [author]; whoever administers the roles can change that"
+	wantFault(t, apply(author), fault.PermissionDenied, denied)
+	_, err := p.registry.Plan(author, &headwaterv1.PlanRequest{Files: []*headwaterv1.DefinitionSource{{Path: "all.yaml", File: definition.ToProto(d)}}})
+	wantFault(t, err, fault.PermissionDenied, denied)
+	if err := apply(steward); err != nil {
+		t.Fatal(err)
+	}
+	delays.Docs.Description = "How late flights were."
+	if err := apply(author); err != nil {
+		t.Errorf("other words: %v", err)
+	}
+	// The column that stays untagged would be made of something else.
+	query := delays.SQL.Query
+	delays.SQL.Query = strings.Replace(query, "origin, delay,", "origin, delay * 2 AS delay,", 1)
+	wantFault(t, apply(author), fault.PermissionDenied, denied)
+	delays.SQL.Query = query
+	delays.Declassify[0].Reason = "because"
+	wantFault(t, apply(author), fault.PermissionDenied, denied)
+	records, err := p.access.ListAuditRecords(p.admin, &headwaterv1.ListAuditRecordsRequest{Principal: "eve", Resource: "tag:pii"})
+	if err != nil || len(records.GetRecords()) != 1 || records.GetRecords()[0].GetAction() != headwaterv1.Action_ACTION_ADMINISTER {
+		t.Errorf("found %v, %v", records, err)
+	}
 }
