@@ -115,6 +115,7 @@ func (c *Client) explain(err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
+	err = asSaid(err)
 	f := fault.FromError(err)
 	s, isStatus := status.FromError(err)
 	if !isStatus || hasInfo(s) {
@@ -135,6 +136,19 @@ func (c *Client) explain(err error) error {
 		return fault.New(fault.DeadlineExceeded, "the server at %s did not answer in time; try again, or give it longer", c.server).Because(err)
 	}
 	return f
+}
+
+// asSaid is a call's error without what gRPC puts around the last try's when it gives up: its text, with the attempts counted and the
+// code, would stand before the server's own message.
+func asSaid(err error) error {
+	var said interface {
+		error
+		GRPCStatus() *status.Status
+	}
+	if errors.As(err, &said) {
+		return said
+	}
+	return err
 }
 
 // hasInfo reports whether the error is one of Headwater's own.

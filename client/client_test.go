@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -338,5 +340,31 @@ func TestLargeBatchesAreCut(t *testing.T) {
 	}
 	for range pieces(batch, 1000) {
 		break
+	}
+}
+
+// refusing refuses each read, as a server does whose Redis is away.
+type refusing struct {
+	headwaterv1.UnimplementedOnlineServiceServer
+	tries atomic.Int32
+}
+
+func (s *refusing) GetFeatures(context.Context, *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error) {
+	s.tries.Add(1)
+	return nil, fault.Status(fault.New(fault.RedisUnavailable, "Redis at r:1 is not reachable; start it").With("store", "r:1").Retrying(time.Millisecond), "").Err()
+}
+
+// A read that was tried as often as it may be fails with what the server said last, and nothing of the tries.
+func TestTheLastTryIsWhatACallerSees(t *testing.T) {
+	s := &refusing{}
+	c := startServing(t, func(g *grpc.Server) { headwaterv1.RegisterOnlineServiceServer(g, s) })
+	_, err := c.Online.GetFeatures(t.Context(), &headwaterv1.GetFeaturesRequest{})
+	f := fault.As(err)
+	if f == nil || f.Reason != fault.RedisUnavailable || f.Error() != "Redis at r:1 is not reachable; start it" || f.Metadata["store"] != "r:1" ||
+		f.RetryAfter != time.Millisecond {
+		t.Errorf("found %v (%+v), expected the server's words and reason", err, f)
+	}
+	if n := s.tries.Load(); n != attempts {
+		t.Errorf("found %d tries, expected %d", n, attempts)
 	}
 }
