@@ -18,6 +18,11 @@ func TestTheRedisClientSpeaksThroughOurLog(t *testing.T) {
 	var b bytes.Buffer
 	now := time.Unix(100, 0)
 	l := &redisLog{log: slog.New(slog.NewTextHandler(&b, nil)), now: func() time.Time { return now }}
+	l.Printf(context.Background(), "pool: no dial")
+	if b.Len() > 0 {
+		t.Errorf("found %q before the server serves, expected nothing at this level", b.String())
+	}
+	l.serving.Store(true)
 	for range 3 {
 		l.Printf(context.Background(), "pool: %d of %s", 7, "them")
 	}
@@ -32,7 +37,7 @@ func TestTheRedisClientSpeaksThroughOurLog(t *testing.T) {
 // The client itself is told, and not only our own calls.
 func TestTheRedisClientIsToldOfTheLog(t *testing.T) {
 	var b bytes.Buffer
-	LogTo(slog.New(slog.NewTextHandler(&b, nil)))
+	LogTo(slog.New(slog.NewTextHandler(&b, nil)))()
 	t.Cleanup(func() { redis.SetLogger(&logging.VoidLogger{}) })
 	// A command of which it has something to say.
 	if err := testenv.Redis(t).Expire(context.Background(), "k", time.Millisecond).Err(); err != nil {

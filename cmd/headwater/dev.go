@@ -101,7 +101,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	defer func() { err = errors.Join(err, stores.stop()) }()
 
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	online.LogTo(log)
+	serving := online.LogTo(log)
 	setMemory(log)
 	if err := migrate(ctx, stores.postgres.URL()); err != nil {
 		return err
@@ -117,6 +117,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	if err := ensureAdminToken(ctx, s, tokenFile); err != nil {
 		return err
 	}
+	serving()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	if scrapes != nil {

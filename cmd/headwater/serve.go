@@ -253,7 +253,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	}
 	defer listener.Close()
 	log := slog.New(slog.NewJSONHandler(a.err, nil))
-	online.LogTo(log)
+	serving := online.LogTo(log)
 	setMemory(log)
 	var scrapes net.Listener
 	if c.MetricsListen != "" {
@@ -268,6 +268,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
+	serving()
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	if scrapes != nil {
