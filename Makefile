@@ -23,6 +23,10 @@ help: ## This list
 demo: deps build ## The whole story on real flights, with servers of its own
 	@scripts/demo.sh
 
+.PHONY: demo-access
+demo-access: deps build ## One policy in both stores: the same people see the same in a dataset and online
+	@scripts/demo-access.sh
+
 .PHONY: demo-python
 demo-python: deps build ## A model is trained on real flights through a dataset, and predicts through online features
 	@scripts/demo-python.sh
@@ -81,12 +85,13 @@ build: check-go ## bin/headwater
 	@go build -trimpath -ldflags '-X main.stamp=$(VERSION)' -o bin/headwater ./cmd/headwater
 
 .PHONY: ci
-ci: ## All that must hold before a change is taken: lint, check-generate, test with race, crashes, both demos
+ci: ## All that must hold before a change is taken: lint, check-generate, test with race, crashes, the demos
 	@$(MAKE) lint
 	@$(MAKE) check-generate
 	@$(MAKE) test RACE=1
 	@$(MAKE) test PKGS=./cmd/headwater TESTFLAGS='-run Crashes'
 	@$(MAKE) demo
+	@$(MAKE) demo-access
 	@$(MAKE) demo-python
 
 .PHONY: lint

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +94,10 @@ func madeFacts(facts *section, m *headwaterv1.Manifest) {
 	if roles := m.GetPolicy().GetRoles(); len(roles) > 0 {
 		facts.add("roles", strings.Join(roles, ", "))
 	}
+	attributes := m.GetPolicy().GetAttributes()
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		facts.add("attribute "+name, strings.Join(attributes[name].GetValues(), ", "))
+	}
 }
 
 // resultSections are what was left out of a dataset, and the values of its columns.
@@ -110,7 +116,15 @@ func resultSections(m *headwaterv1.Manifest) []section {
 			values.add(c.GetName(), boundText(s.GetMin()), boundText(s.GetMax()), mean, number(s.GetNans()), number(s.GetDistinct()))
 		}
 	}
-	return []section{left, values}
+	policies := section{title: "policies", table: table{header: []string{"POLICY", "ABOUT", "DOES"}}}
+	for _, r := range m.GetPolicy().GetRules() {
+		does := r.GetDoes()
+		if v := r.GetKeyVersion(); v > 0 {
+			does += fmt.Sprintf(", version %d", v)
+		}
+		policies.add(r.GetPolicy(), r.GetAbout(), does)
+	}
+	return []section{left, policies, values}
 }
 
 // boundText is a least or greatest value, as much of it as a table has room for.

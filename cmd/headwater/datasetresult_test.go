@@ -40,7 +40,10 @@ func TestManifestsWithSummaries(t *testing.T) {
 	}
 	m.WithStatuses = true
 	m.Versions = &headwaterv1.SoftwareVersions{Server: "v0", Cel: "v0.32.0", Tzdata: "2026a", Postgres: "15.4"}
-	m.Policy = &headwaterv1.AppliedPolicy{Roles: []string{"admin", "trainer"}}
+	m.Policy = &headwaterv1.AppliedPolicy{
+		Roles: []string{"admin", "trainer"}, Attributes: map[string]*headwaterv1.AttributeValues{"regions": {Values: []string{"FR", "UK"}}},
+		Rules: []*headwaterv1.AppliedRule{{Policy: "p@1", About: "airport_delays@1.words", Does: "hash by key k", KeyVersion: 2}},
+	}
 	m.Views[0].Runs = []int64{1, 2, 3, 7, 9, 10}
 	m.Columns[0].Summary = &headwaterv1.ColumnSummary{
 		Min: &headwaterv1.Value{Kind: &headwaterv1.Value_StringValue{StringValue: strings.Repeat("a\n", 20)}},
@@ -55,8 +58,9 @@ func TestManifestsWithSummaries(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\nrows            2\nspine rows      5\nstatuses        a column behind each feature\n",
-		"\nmade with       CEL v0.32.0, time zones 2026a, Postgres 15.4\nroles           admin, trainer\n",
+		"\nrows               2\nspine rows         5\nstatuses           a column behind each feature\n",
+		"\nmade with          CEL v0.32.0, time zones 2026a, Postgres 15.4\nroles              admin, trainer\nattribute regions  FR, UK\n",
+		"\npolicies\n  POLICY  ABOUT                   DOES\n  p@1     airport_delays@1.words  hash by key k, version 2\n",
 		"airport_delays@1    2          f1           1-3, 7, 9-10\n",
 		"\nleft out\n  RULE                     ROWS\n  all missing of features     3\n  where row.gate == 3         0\n",
 		"\nvalues\n  COLUMN                      MIN                             MAX        MEAN  NANS  DISTINCT\n",
