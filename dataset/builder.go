@@ -16,6 +16,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/tracing"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/read"
 	"github.com/headwaterhq/headwater/retention"
@@ -165,12 +166,14 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if err := offline.CheckReadable(ctx, b.pool, a.views, false); err != nil {
 		return nil, err
 	}
+	phase := tracing.Phase(ctx, "spine")
 	a.spine, m.SpineOrigin, err = b.takeIn(ctx, &req, spine, func(columns []feature.Column) error {
 		if err := checkSpine(columns, req.Plan, req.TimestampColumn); err != nil {
 			return err
 		}
 		return a.prepare(columns, req.WithStatuses, req.LeaveOut)
 	})
+	phase()
 	if err != nil {
 		return nil, err
 	}
@@ -187,23 +190,30 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		return nil, err
 	}
 	defer file.close()
+	phase = tracing.Phase(ctx, "assemble")
 	res, err := b.assemble(ctx, a, file)
+	phase()
 	if err != nil {
 		return nil, err
 	}
 	keeping := b.kept.begin(m)
 	defer keeping.abort()
-	if err := file.copyTo(out, keeping); err != nil {
+	phase = tracing.Phase(ctx, "send")
+	err = file.copyTo(out, keeping)
+	phase()
+	if err != nil {
 		return nil, err
 	}
 	m.SpineDigest = a.spine.digest.String()
 	m.take(res)
+	phase = tracing.Phase(ctx, "commit")
 	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 		if err := refuseErased(ctx, tx, head); err != nil {
 			return err
 		}
 		return insert(ctx, tx, m, a.views, a.spine)
 	})
+	phase()
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/tracing"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
 )
@@ -61,6 +62,8 @@ type Config struct {
 	ChunkWorkers int
 	// Metrics counts what runs do. nil: nothing does.
 	Metrics *Metrics
+	// Tracer has a trace of each run that ended. nil: none.
+	Tracer *tracing.Tracer
 	// Reached is called at each named step of runs and online loads, before it is taken: so that tests can stop the process
 	// there. An error ends the attempt. nil, as it is outside of tests: nothing is called.
 	Reached func(step string) error
@@ -109,7 +112,7 @@ func New(config Config) (*Materializer, error) {
 	}
 	workers := river.NewWorkers()
 	err := errors.Join(
-		river.AddWorkerSafely(workers, &runWorker{runner: m.runner, metrics: config.Metrics}),
+		river.AddWorkerSafely(workers, &runWorker{runner: m.runner, metrics: config.Metrics, tracer: config.Tracer}),
 		river.AddWorkerSafely(workers, &loadWorker{loader: m.loader}),
 	)
 	if err != nil {
@@ -363,6 +366,7 @@ type runWorker struct {
 	river.WorkerDefaults[runArgs]
 	runner  *runner
 	metrics *Metrics
+	tracer  *tracing.Tracer
 }
 
 func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
@@ -385,7 +389,7 @@ func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 
 // count tells the metrics how a run, or an attempt at it, ended.
 func (w *runWorker) count(ctx context.Context, id int64, err error) {
-	if w.metrics == nil || errors.Is(err, errLeaseHeld) || errors.Is(err, errInputsUnderWay) {
+	if w.metrics == nil && w.tracer == nil || errors.Is(err, errLeaseHeld) || errors.Is(err, errInputsUnderWay) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
@@ -394,6 +398,7 @@ func (w *runWorker) count(ctx context.Context, id int64, err error) {
 	case readErr != nil:
 	case r.State.Ended():
 		w.metrics.runEnded(r)
+		traceRun(w.tracer, r)
 	default:
 		w.metrics.runInterrupted(r)
 	}

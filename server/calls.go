@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/tracing"
 	"github.com/headwaterhq/headwater/online"
 )
 
@@ -29,6 +32,8 @@ type calls struct {
 	// slow is from how long on a read is logged. 0: none is. Else every read is watched.
 	slow time.Duration
 	log  *limitedLog
+	// tracer is nil where there are no traces.
+	tracer *tracing.Tracer
 
 	counted  map[string]*callCounts
 	streamed callCounts
@@ -44,9 +49,9 @@ type calls struct {
 // callCounts are by gRPC code.
 type callCounts [codes.Unauthenticated + 1]atomic.Int64
 
-func newCalls(methods map[string]*methodRule, sample int, slow time.Duration, log *slog.Logger) *calls {
+func newCalls(methods map[string]*methodRule, sample int, slow time.Duration, tracer *tracing.Tracer, log *slog.Logger) *calls {
 	c := &calls{
-		sample: uint32(max(sample, 1)), slow: slow, log: &limitedLog{log: log}, counted: map[string]*callCounts{},
+		sample: uint32(max(sample, 1)), slow: slow, tracer: tracer, log: &limitedLog{log: log}, counted: map[string]*callCounts{},
 		total: prometheus.NewDesc("headwater_calls_total", "Calls by method and gRPC code. A stream is one.", []string{"method", "code"}, nil),
 		reads: prometheus.NewDesc("headwater_reads_total", "Online reads by the method that they came by and gRPC code. Each read of a stream is one.", []string{"method", "code"}, nil),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -137,6 +142,8 @@ type watch struct {
 	last     time.Time
 	took     [phases]time.Duration
 	rows     []online.Found
+	// span is nil for a call that is not traced.
+	span trace.Span
 }
 
 type watchKey struct{}
@@ -161,16 +168,17 @@ func watchFrom(ctx context.Context) *watch {
 }
 
 // begin watches a call, if it is one to be watched.
-func (c *calls) begin(ctx context.Context, read bool) (context.Context, *watch) {
+func (c *calls) begin(ctx context.Context, method string, read bool) (context.Context, *watch) {
 	if c == nil {
 		return ctx, nil
 	}
+	ctx, span := c.tracer.Call(ctx, method)
 	measured := !read || c.sample == 1 || rand.Uint32N(c.sample) == 0
-	if !measured && c.slow == 0 {
+	if !measured && c.slow == 0 && span == nil {
 		return ctx, nil
 	}
 	now := time.Now()
-	w := &watch{calls: c, measured: measured, read: read, began: now, last: now}
+	w := &watch{calls: c, measured: measured, read: read, began: now, last: now, span: span}
 	if !read {
 		return ctx, w
 	}
@@ -245,9 +253,40 @@ func (c *calls) measure(
 			}
 		}
 	}
+	if w.span != nil {
+		w.endSpan(ctx, code, session, request, err)
+	}
 	if w.read && c.slow > 0 && (err != nil || took >= c.slow) {
 		c.logRead(ctx, method, code, w, took, session, request, err)
 	}
+}
+
+// endSpan ends the span of a call, with one below it for each phase of a read.
+func (w *watch) endSpan(ctx context.Context, code codes.Code, session *access.Session, request *headwaterv1.GetFeaturesRequest, err error) {
+	w.span.SetAttributes(attribute.Int("rpc.grpc.status_code", int(code)))
+	if session != nil {
+		w.span.SetAttributes(attribute.String("headwater.principal", session.Principal().Name))
+	}
+	if w.read {
+		var parts []tracing.Part
+		at := time.Duration(0)
+		for p, took := range w.took {
+			if took > 0 {
+				parts = append(parts, tracing.Part{Name: phaseNames[p], Begin: at, Took: took})
+				at += took
+			}
+		}
+		tracing.Parts(ctx, w.began, parts)
+		w.span.SetAttributes(attribute.String("headwater.service", shorten(request.GetService(), maxShownName)),
+			attribute.Int("headwater.features", len(request.GetFeatures())), attribute.Int("headwater.entities", entitiesOf(request)))
+		if session != nil {
+			w.span.SetAttributes(attribute.String("headwater.read_id", session.ReadID()))
+		}
+	}
+	if err != nil {
+		tracing.Fail(w.span, status.Convert(err).Message())
+	}
+	w.span.End()
 }
 
 // logRead says of a read that it was slow, or that it failed.

@@ -147,8 +147,8 @@ func TestSlowAndFailedReadsAreLogged(t *testing.T) {
 // Failed reads are no warning: they may be their callers' mistakes.
 func TestFailedReadsAreLogged(t *testing.T) {
 	var b bytes.Buffer
-	c := newCalls(nil, 1<<30, time.Hour, slog.New(slog.NewTextHandler(&b, nil)))
-	ctx, w := c.begin(context.Background(), true)
+	c := newCalls(nil, 1<<30, time.Hour, nil, slog.New(slog.NewTextHandler(&b, nil)))
+	ctx, w := c.begin(context.Background(), headwaterv1.OnlineService_GetFeatures_FullMethodName, true)
 	err := fault.Status(fault.New(fault.NotFound, "no such service"), "").Err()
 	c.end(ctx, headwaterv1.OnlineService_GetFeatures_FullMethodName, w, nil, &headwaterv1.GetFeaturesRequest{Features: []string{"a.b"}}, err)
 	want := regexp.MustCompile(`level=INFO msg="failed read" code=NotFound error="no such service" method=OnlineService/GetFeatures service="" features=1 entities=0 took=`)

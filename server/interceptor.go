@@ -75,7 +75,7 @@ func (g *Guard) Options() []grpc.ServerOption {
 
 func (g *Guard) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	read, isRead := request.(*headwaterv1.GetFeaturesRequest)
-	ctx, w := g.Calls.begin(ctx, isRead)
+	ctx, w := g.Calls.begin(ctx, info.FullMethod, isRead)
 	response, session, err := g.protectedUnary(ctx, w, request, info, next)
 	if err != nil {
 		response, err = nil, g.status(ctx, info.FullMethod, session, err)
@@ -126,19 +126,19 @@ func (g *Guard) handle(
 }
 
 func (g *Guard) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, w := g.Calls.begin(stream.Context(), false)
-	err := g.status(ctx, info.FullMethod, nil, g.protectedStream(server, stream, info, next))
+	ctx, w := g.Calls.begin(stream.Context(), info.FullMethod, false)
+	err := g.status(ctx, info.FullMethod, nil, g.protectedStream(ctx, server, stream, info, next))
 	g.Calls.end(ctx, info.FullMethod, w, nil, nil, err)
 	return err
 }
 
-func (g *Guard) protectedStream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+func (g *Guard) protectedStream(ctx context.Context, server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	defer recovered(&err)
 	rule := g.rules[info.FullMethod]
 	if rule == nil && isExempt(info.FullMethod) {
 		return next(server, untilClosing(stream, g.Closing))
 	}
-	ctx, session, err := g.authenticate(stream.Context(), info.FullMethod, rule)
+	ctx, session, err := g.authenticate(ctx, info.FullMethod, rule)
 	if err != nil {
 		return err
 	}

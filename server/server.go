@@ -28,6 +28,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/grpccodec"
 	"github.com/headwaterhq/headwater/internal/grpcflow"
+	"github.com/headwaterhq/headwater/internal/tracing"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
@@ -74,6 +75,10 @@ type Config struct {
 	SlowRead time.Duration
 	// ReadSample is of how many online reads one is measured, for the metrics. Default: 64.
 	ReadSample int
+	// OTLPEndpoint is where traces go, and TraceShare which share of the calls that nobody traces begins one, as tracing.Config says. Empty:
+	// there are none.
+	OTLPEndpoint string
+	TraceShare   float64
 	// ReadCacheBytes bounds the rows that are kept in memory for views that declare a cache. Default: online.DefaultCacheBytes.
 	ReadCacheBytes int
 	// InsecureNoAuth lets everybody do everything: nobody is asked who calls, and no call is recorded.
@@ -129,6 +134,7 @@ type Server struct {
 	head         *head
 	served       *served
 	metrics      *metrics
+	tracer       *tracing.Tracer
 	// kept is nil where no results are kept; sweeping ends when nobody looks after them any more.
 	kept     *dataset.Kept
 	sweeping sync.WaitGroup
@@ -159,6 +165,11 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(ctx))
 		}
 	}()
+	if s.tracer, err = tracing.Open(ctx, tracing.Config{
+		Endpoint: config.OTLPEndpoint, Share: config.TraceShare, Version: config.Version, Log: config.Log,
+	}); err != nil {
+		return nil, err
+	}
 	if s.databases, err = offline.NewDatabases(config.SourceDatabases); err != nil {
 		return nil, err
 	}
@@ -210,7 +221,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Reader: online.NewReader(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
 		Scheduled: func() []*feature.ViewVersion { return s.registry.Catalog().ViewsToRun() },
-		Audit:     auditEnded, Log: config.Log, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, ChunkRows: config.RunChunkRows, Metrics: s.metrics.runs, Reached: config.Reached,
+		Audit:     auditEnded, Log: config.Log, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, ChunkRows: config.RunChunkRows, Metrics: s.metrics.runs, Tracer: s.tracer, Reached: config.Reached,
 	})
 	if err != nil {
 		return nil, err
@@ -391,7 +402,7 @@ func (s *Server) serve() error {
 	if err != nil {
 		return err
 	}
-	s.guard.Calls = newCalls(s.guard.rules, cmp.Or(s.config.ReadSample, defaultReadSample), s.config.SlowRead, s.config.Log)
+	s.guard.Calls = newCalls(s.guard.rules, cmp.Or(s.config.ReadSample, defaultReadSample), s.config.SlowRead, s.tracer, s.config.Log)
 	s.online = online.NewReader(s.redis, s.config.RedisPrefix)
 	s.online.BoundCache(cmp.Or(s.config.ReadCacheBytes, online.DefaultCacheBytes))
 	err = errors.Join(s.metrics.addServing(reads, s.auth == nil), s.metrics.addCache(s.online.CacheStats), s.guard.Calls.register(s.metrics.registry))
@@ -522,6 +533,10 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.pool != nil {
 		s.pool.Close()
+	}
+	if err := s.tracer.Close(ctx); err != nil {
+		// A collector that is away fails no server that ends.
+		s.config.Log.WarnContext(ctx, "the last spans were not sent", "error", err)
 	}
 	return errors.Join(errs...)
 }

@@ -114,7 +114,7 @@ func (g *Guard) Read(
 	next func(context.Context, *headwaterv1.GetFeaturesRequest) (*headwaterv1.GetFeaturesResponse, error),
 ) (*headwaterv1.GetFeaturesResponse, error) {
 	stream := access.SessionFrom(ctx)
-	ctx, w := g.Calls.begin(ctx, true)
+	ctx, w := g.Calls.begin(ctx, stream.Method(), true)
 	response, session, err := g.protectedRead(ctx, w, stream, r, next)
 	if err != nil {
 		response, err = nil, g.status(ctx, stream.Method(), session, err)

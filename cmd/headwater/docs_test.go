@@ -133,6 +133,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"HEADWATER_OIDC_ISSUER", "HEADWATER_OIDC_AUDIENCE", "HEADWATER_OIDC_ALGORITHMS", "HEADWATER_OIDC_JWKS_URL", "HEADWATER_OIDC_PRINCIPAL_CLAIM",
 		"HEADWATER_OIDC_ROLES_CLAIM", "HEADWATER_OIDC_ROLES", "HEADWATER_OIDC_ATTRIBUTES", "HEADWATER_OIDC_MAX_AGE",
 		"oidc_issuer", "oidc_audience", "oidc_algorithms", "oidc_jwks_url", "oidc_principal_claim", "oidc_roles_claim", "oidc_roles", "oidc_attributes", "oidc_max_age",
+		"HEADWATER_OTLP_ENDPOINT", "otlp_endpoint", "HEADWATER_TRACE_SHARE", "trace_share",
 		"HEADWATER_READ_LOG_DIR", "HEADWATER_READ_LOG_BYTES", "HEADWATER_READ_LOG_RETENTION", "read_log_dir", "read_log_bytes", "read_log_retention",
 	} {
 		if !strings.Contains(text, "`"+word+"`") {
