@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 from typing import Any
 
 import pandas as pd
@@ -56,6 +57,87 @@ def test_values_and_statuses(client: headwater.Client) -> None:
     assert client.get_features(SERVICE, ENTITIES).provenance().num_rows == 0
     assert "3 entities, 5 features" in repr(found)
     assert "NO_KEY" in found._repr_html_()
+
+
+def test_features_by_reference(client: headwater.Client) -> None:
+    of_service = client.get_features(SERVICE, ENTITIES)
+    found = client.get_features(
+        features=["route_delays.mean_delay", "airport_delays@1"], entities=ENTITIES, provenance=True, purpose="tests"
+    )
+    assert found.service == ""
+    assert found.refs == [
+        "route_delays@1.mean_delay",
+        "airport_delays@1.departures",
+        "airport_delays@1.mean_delay",
+        "airport_delays@1.late_share",
+    ]
+    for name in ("route_delays__mean_delay", "airport_delays__departures"):
+        assert found.to_arrow()[name].equals(of_service.to_arrow()[name])
+        assert found.statuses[name] == of_service.statuses[name]
+    assert set(found.provenance()["prefix"].to_pylist()) == {""}
+    assert "Features of a list: 3 entities, 4 features" in repr(found)
+
+
+def test_joins(client: headwater.Client) -> None:
+    airports = client.get_features(
+        features=["airport_delays.departures"], entities={"origin": ["ORD", "LAX", "XXX"]}
+    ).to_dicts()
+    departures = {row["origin"]: row["airport_delays__departures"] for row in airports}
+    assert departures["LAX"] is not None
+    found = client.get_features(
+        features=["airport_delays.departures"],
+        entities=[{"from": "ORD", "to": "LAX"}, {"from": "LAX", "to": "XXX"}],
+        joins=[headwater.Join("from_", {"origin": "from"}), headwater.Join("to_", {"origin": "to"})],
+        provenance=True,
+    )
+    assert found.names == ["from_airport_delays__departures", "to_airport_delays__departures"]
+    assert found.to_dicts(keys=False) == [
+        {"from_airport_delays__departures": departures["ORD"], "to_airport_delays__departures": departures["LAX"]},
+        {"from_airport_delays__departures": departures["LAX"], "to_airport_delays__departures": None},
+    ]
+    where = found.provenance().to_pylist()
+    assert [(row["entity"], row["prefix"], row["run_seq"]) for row in where] == [
+        (0, "from_", 1),
+        (0, "to_", 1),
+        (1, "from_", 1),
+        (1, "to_", None),
+    ]
+
+
+def test_inputs_of_features_by_reference(client: headwater.Client) -> None:
+    entities = {"item": [1, 2]}
+    inputs = [
+        {
+            "paid": decimal.Decimal("7.49"),
+            "factor": 3,
+            "words": ["a", "b"],
+            "at_place": [0.5, 2],
+            "deadline": dt.datetime(2001, 1, 2, tzinfo=dt.timezone.utc),
+        }
+    ]
+    by_service = client.get_features("asked_model", entities, inputs=inputs)
+    paid = [{"paid": inputs[0]["paid"]}]
+    found = client.get_features(features=["asked.more"], entities=entities, inputs=paid)
+    assert found.to_arrow()["asked__more"].equals(by_service.to_arrow()["asked__more"])
+    assert found.statuses["asked__more"] == by_service.statuses["asked__more"] == ["PRESENT", "NULL"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "found neither service nor features, expected one of them"),
+        ({"service": SERVICE, "features": ["airport_delays"]}, "found service and features, expected one of them"),
+        ({"features": "airport_delays"}, "features: found the text 'airport_delays', expected a list of references"),
+        ({"features": [7]}, "features: found 7 of type int, expected text"),
+        (
+            {"features": ["airport_delays"], "joins": [headwater.Join("a_", {"origin": 7})]},  # type: ignore[dict-item]
+            "join a_: key_mapping: found 'origin': 7, expected the names of a join key and of a column, as text",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_for(client: headwater.Client, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=said):
+        client.get_features(entities=ENTITIES, **asked)
 
 
 def test_every_form_of_entities(client: headwater.Client) -> None:

@@ -26,7 +26,9 @@ from headwater.errors import DigestMismatchError, HeadwaterError, InternalError,
 from headwater.v1 import dataset_pb2, dataset_pb2_grpc, online_pb2, online_pb2_grpc
 
 _TYPES_FOR = 60.0
-"""For how many seconds the types of a service's keys are taken to be what they were."""
+"""For how many seconds the types of the keys of a service, or of features, are taken to be what they were."""
+_MOST_TYPES = 1000
+"""Of how many services and lists of features these are known at once."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ class Client:
         )
         self._online = online_pb2_grpc.OnlineServiceStub(channel)  # type: ignore[no-untyped-call]
         self._catalog = Catalog(self._connection)
-        self._types: dict[str, tuple[float, Columns | None]] = {}
+        self._types: dict[tuple[str, tuple[str, ...]], tuple[float, Columns | None]] = {}
 
     @property
     def server(self) -> str:
@@ -495,30 +497,37 @@ class Client:
 
     def get_features(
         self,
-        service: str,
+        service: str | None = None,
         entities: Any = None,
         *,
+        features: Sequence[str] = (),
+        joins: Sequence[Join] = (),
         inputs: Any = None,
         key_mapping: Mapping[str, str] | None = None,
         purpose: str = "",
         provenance: bool = False,
         timeout: float | None = None,
     ) -> Features:
-        """Reads the newest value of each feature of a service, as a model does that predicts.
+        """Reads the newest value of each feature of a service, or of a list of features, as a model does that predicts.
 
         Args:
             service: `NAME` (newest version) or `NAME@VERSION`.
+            features: Instead of service: `VIEW.FEATURE`, `VIEW@VERSION.FEATURE`, `VIEW` or `VIEW@VERSION`, in the order of the
+                answer.
+            joins: Views to read for other keys too, each with a prefix. A key of theirs is named as in the `key_mapping` of the
+                join, else as in that of the call.
             entities: The join keys of each: a list of dicts, a dict of columns, a DataFrame or an Arrow table. A key that
                 is None is NULL. More than 1,000 are read by several calls.
             inputs: What on-demand features take of the caller, in the same forms: all inputs of the service, and no others. A
                 list of one dict, and single values in a dict, are for all entities.
             key_mapping: A view's join key on the left, the name of the key to take on the right.
             purpose: What for; recorded.
-            provenance: Ask for event time, availability and run of each value too: `Features.provenance`.
+            provenance: Ask for event time, availability and run of each value too: `Features.provenance`, with the prefix of
+                the join that read it.
             timeout: How long a call may take, in seconds; None: as the client was told.
 
         Returns:
-            A typed column for each feature, in the service's order, and a row for each entity, in the order given.
+            A typed column for each feature, in the order of the service or of the list, and a row for each entity, in the order given.
 
         >>> found = client.get_features(
         ...     "delay_model_v1", [{"origin": "ORD", "destination": "LAX"}, {"origin": "XXX", "destination": "LAX"}]
@@ -527,8 +536,21 @@ class Client:
         ['PRESENT', 'NO_ROW']
         >>> found.to_arrow().column("airport_delays__departures").to_pylist()
         [1, None]
+        >>> client.get_features(features=["route_delays.mean_delay"], entities={"origin": "ORD", "destination": "LAX"}).to_dicts()
+        [{'origin': 'ORD', 'destination': 'LAX', 'route_delays__mean_delay': -6.92}]
         """
+        if bool(service) == bool(features):
+            raise InvalidArgumentError(
+                f"found {'service and features' if service else 'neither service nor features'}, expected one of them"
+            )
+        if isinstance(features, str):
+            raise InvalidArgumentError(f"features: found the text {features!r}, expected a list of references")
         _check_text("service", service)
+        for ref in features:
+            _check_text("features", ref)
+        for join in joins:
+            _check_text("joins: prefix", join.prefix)
+            _check_mapping(f"join {join.prefix}: key_mapping", join.key_mapping)
         _check_text("purpose", purpose)
         _check_mapping("key_mapping", key_mapping)
         keys = Handed("entities", entities)
@@ -540,15 +562,25 @@ class Client:
             raise InvalidArgumentError(
                 f"inputs: found values for {handed.length} entities, expected as many as there are entities, {n}"
             )
-        columns = self._service_columns(service)
+        columns = self._columns_of(service or "", tuple(features))
         mapping = dict(key_mapping or {})
-        key_types = {} if columns is None else {mapping.get(k, k): t for k, t in columns.keys.items()}
+        key_types = {}
+        if columns is not None:
+            for own in (*(j.key_mapping for j in joins), {}):
+                key_types.update({own.get(k, mapping.get(k, k)): t for k, t in columns.keys.items()})
         key_values = keys.messages(key_types)
         input_values = handed.messages({} if columns is None else columns.inputs)
         responses = []
         for at in range(0, n, MOST_ENTITIES):
             request = online_pb2.GetFeaturesRequest(
-                service=service, purpose=purpose, key_mapping=mapping, with_provenance=provenance
+                service=service or "",
+                features=list(features),
+                joins=[
+                    online_pb2.FeatureJoin(prefix=j.prefix, key_mapping=dict(j.key_mapping), views=list(j.views)) for j in joins
+                ],
+                purpose=purpose,
+                key_mapping=mapping,
+                with_provenance=provenance,
             )
             for name, values in key_values.items():
                 request.keys[name].values.extend(values[at : at + MOST_ENTITIES])
@@ -557,17 +589,20 @@ class Client:
             try:
                 responses.append(self._connection.call(self._online.GetFeatures, request, timeout=timeout))
             except HeadwaterError:
-                # Perhaps what was known of the service is no longer so.
-                self._types.pop(service, None)
+                # Perhaps what was known of its views is no longer so.
+                self._types.pop((service or "", tuple(features)), None)
                 raise
         given = pa.table({name: _as_given(v) for name, v in {**keys.columns, **handed.columns}.items()})
         return Features(given, responses)
 
-    def _service_columns(self, service: str) -> Columns | None:
-        known = self._types.get(service)
+    def _columns_of(self, service: str, features: tuple[str, ...]) -> Columns | None:
+        asked = (service, features)
+        known = self._types.get(asked)
         if known is None or time.monotonic() - known[0] > _TYPES_FOR:
-            known = (time.monotonic(), self._catalog.columns_of(service))
-            self._types[service] = known
+            if len(self._types) >= _MOST_TYPES:
+                self._types.clear()
+            known = (time.monotonic(), self._catalog.columns_of(service, features))
+            self._types[asked] = known
         return known[1]
 
     # Definitions

@@ -1,4 +1,4 @@
-"""Online reads: the newest values of a service's features."""
+"""Online reads: the newest values of features."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ _WITH_VALUE = frozenset(
 
 
 class Features:
-    """The newest values of a service's features for some entities: a typed column for each feature, a row for each entity.
+    """The newest values of features for some entities: a typed column for each feature, a row for each entity.
 
-    Rows are in the order of the entities that were asked for, and columns in the order of the service. A value that is
+    Rows are in the order of the entities that were asked for, and columns in the order of the service or of
+    the list of features. A value that is
     missing is NULL; its status says why.
     """
 
@@ -45,8 +46,8 @@ class Features:
         first = responses[0]
         self.keys = keys
         """The join keys and inputs that were asked with, as they were given."""
-        self.service = f"{first.service}@{first.service_version}"
-        """The service that was read, with its version."""
+        self.service = f"{first.service}@{first.service_version}" if first.service else ""
+        """The service that was read, with its version; empty where features were listed."""
         self.read_ids = [r.read_id for r in responses]
         """One for each call; the server's audit log knows them."""
         self.position = first.position
@@ -79,8 +80,8 @@ class Features:
 
     def provenance(self) -> pa.Table:
         """Where values come from: a row for each entity and view, with the columns `entity` (from 0), `view`, `version`,
-        `event_time`, `available_at` and `run_seq`; the last three are NULL where the view has no row of the entity. Empty
-        unless `get_features` was called with `provenance=True`."""
+        `prefix` (of the join that read it, or empty), `event_time`, `available_at` and `run_seq`; the last three are NULL where
+        the view has no row of the entity. Empty unless `get_features` was called with `provenance=True`."""
         rows = []
         offset = 0
         for r in self.responses:
@@ -93,6 +94,7 @@ class Features:
                             "entity": offset + i,
                             "view": p.view,
                             "version": p.view_version,
+                            "prefix": p.prefix,
                             "event_time": p.event_times[i] if there else None,
                             "available_at": p.available_ats[i] if there else None,
                             "run_seq": p.run_seqs[i] if there else None,
@@ -104,6 +106,7 @@ class Features:
                 "entity": pa.int64(),
                 "view": pa.string(),
                 "version": pa.int64(),
+                "prefix": pa.string(),
                 "event_time": TIMESTAMP,
                 "available_at": TIMESTAMP,
                 "run_seq": pa.int64(),
@@ -153,7 +156,9 @@ class Features:
         return self.to_arrow(statuses=statuses, keys=keys).to_pylist()  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return f"<Features of {self.service}: {len(self)} entities, {len(self.names)} features, read {self.read_id}>"
+        return (
+            f"<Features of {self.service or 'a list'}: {len(self)} entities, {len(self.names)} features, read {self.read_id}>"
+        )
 
     def _repr_html_(self) -> str:
         frame: Any = self.to_pandas(statuses=True)
