@@ -261,3 +261,37 @@ func TestPoliciesThatHideDeny(t *testing.T) {
 		t.Errorf("found %v of one who sees everything", err)
 	}
 }
+
+// What a view is made of must be readable, whole, for who applies it: not again where nothing of the view but its words is another.
+func TestWhoAppliesAViewReadsItsInputs(t *testing.T) {
+	p := newProduct(t)
+	author := func(policies ...feature.Policy) *feature.Definitions {
+		d := readers(policies...)
+		d.Roles = append(d.Roles, role("author", "register,list on view:*,service:*,source:*,entity:*,role:*,policy:*", "read_online,read_offline on view:*"),
+			role("reads", "read_offline on source:*"))
+		return d
+	}
+	p.apply(author())
+	changed := func(d *feature.Definitions) *feature.Definitions {
+		d.Views[0].SQL.Query += " AND delay IS NOT NULL"
+		return d
+	}
+	blind, reads := p.as("blind", "author"), p.as("reads", "author", "reads")
+	if err := p.tryApply(blind, author()); err != nil {
+		t.Errorf("found %v of what is applied already", err)
+	}
+	if f := fault.FromError(p.tryApply(blind, changed(author()))); f == nil || !strings.Contains(f.Message, "blind may not read_offline source:flights") {
+		t.Errorf("found %v", f)
+	}
+	masked := policy("sources", "source:flights", roundTo("10"))
+	p.apply(author(masked))
+	if err := p.tryApply(reads, author(masked)); err != nil {
+		t.Errorf("found %v of what is applied already", err)
+	}
+	if f := fault.FromError(p.tryApply(reads, changed(author(masked)))); f == nil || !strings.Contains(f.Message, "policy sources@1 hides some of source:flights") {
+		t.Errorf("found %v", f)
+	}
+	if err := p.tryApply(p.as("whole", "author", "reads", "whole"), changed(author(masked))); err != nil {
+		t.Errorf("found %v of one who sees everything", err)
+	}
+}

@@ -134,11 +134,9 @@ func (s *registryService) requireUse(ctx context.Context, files []*headwaterv1.D
 			if err := requireRead(ctx, ref); err != nil {
 				return err
 			}
-			// What is made of rows shows what is hidden of them.
-			name, _, _ := strings.Cut(ref, "@")
-			if err := access.RequireRows(ctx, access.KindView, name); err != nil {
-				return err
-			}
+		}
+		if err := s.requireInputs(ctx, v); err != nil {
+			return err
 		}
 	}
 	for _, service := range f.GetFeatureServices() {
@@ -156,11 +154,45 @@ func (s *registryService) requireUse(ctx context.Context, files []*headwaterv1.D
 	return nil
 }
 
+// requireInputs decides on what a view is made of, unless it is applied already and nothing of it but its words is another: what is made of
+// rows shows what is hidden of them.
+func (s *registryService) requireInputs(ctx context.Context, v *headwaterv1.FeatureView) error {
+	if s.unchanged(v) {
+		return nil
+	}
+	for _, ref := range v.GetSql().GetViews() {
+		if err := access.RequireRows(ctx, access.KindView, nameOf(ref)); err != nil {
+			return err
+		}
+	}
+	for _, ref := range slices.Concat(v.GetSql().GetSources(), []string{v.GetAggregation().GetSource(), v.GetPush().GetSource()}) {
+		if ref == "" {
+			continue
+		}
+		if err := access.RequireRows(ctx, access.KindSource, nameOf(ref)); err != nil {
+			return err
+		}
+	}
+	// On-demand features are computed of what each reader sees.
+	for _, ref := range v.GetOnDemand().GetViews() {
+		if err := access.Require(ctx, access.ActionReadOffline, access.KindView, nameOf(ref)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameOf is the name in NAME or NAME@VERSION.
+func nameOf(ref string) string {
+	name, _, _ := strings.Cut(ref, "@")
+	return name
+}
+
 // requireDeclassify decides on each tag that a view stops, unless it is applied already and nothing of the view but its words is
 // another: of other SQL something else would come out untagged.
 func (s *registryService) requireDeclassify(ctx context.Context, f *headwaterv1.DefinitionFile) error {
 	for _, v := range f.GetFeatureViews() {
-		if len(v.GetDeclassify()) == 0 || s.declassified(v) {
+		if len(v.GetDeclassify()) == 0 || s.unchanged(v) {
 			continue
 		}
 		for _, d := range v.GetDeclassify() {
@@ -174,8 +206,8 @@ func (s *registryService) requireDeclassify(ctx context.Context, f *headwaterv1.
 	return nil
 }
 
-// declassified reports whether the newest version of a view says the same, but for its words.
-func (s *registryService) declassified(v *headwaterv1.FeatureView) bool {
+// unchanged reports whether the newest version of a view says the same, but for its words.
+func (s *registryService) unchanged(v *headwaterv1.FeatureView) bool {
 	newest, err := s.registry.Catalog().View(v.GetName())
 	if err != nil {
 		return false
