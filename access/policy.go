@@ -22,6 +22,8 @@ type Policy struct {
 	number int64
 	// byPurpose says that a policy looks at the purpose of a reading.
 	byPurpose bool
+	// byName says that a policy may look at the name of who reads, which is no part of Principal.key.
+	byName bool
 	// restrictions are what readings of services were held to, as they were asked for.
 	restrictions lookup[restrictedKey, restricted]
 }

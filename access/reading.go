@@ -112,6 +112,38 @@ func RequireRows(ctx context.Context, kind Kind, name string) error {
 	return nil
 }
 
+// RequireTerms denies where a policy asks more of a reading of a source for a use than the caller's is: another purpose, use or region.
+func RequireTerms(ctx context.Context, use, source string) error {
+	s, err := session(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.policy.Restricts() {
+		return nil
+	}
+	if v := s.policy.terms(s.reading(use), bare(source)); v != nil {
+		return s.settle(ActionReadOffline, resource(KindSource, source), *v)
+	}
+	return nil
+}
+
+// terms is why a reading of a source by itself does not do what policies require, or nil.
+func (p *Policy) terms(r Reading, source string) *Verdict {
+	newest := p.rules.Source(source)
+	if newest == nil {
+		return nil
+	}
+	for _, v := range p.rules.Policies {
+		if v.Require == nil || !v.HoldsFor(r.Principal.Roles) || !p.aboutSource(v, newest) {
+			continue
+		}
+		if refused := p.requires(v, resource(KindSource, source), r); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
 // AllowsRows is RequireRows without a record.
 func AllowsRows(ctx context.Context, kind Kind, name string) bool {
 	s := SessionFrom(ctx)
@@ -166,20 +198,25 @@ func (p *Policy) hidesOf(v *feature.PolicyVersion, kind Kind, name string) bool 
 		if source == nil {
 			return false
 		}
-		return slices.ContainsFunc(v.Resources, func(r feature.ResourcePattern) bool {
-			switch r.Kind {
-			case "source":
-				return feature.MatchesPattern(r.Name, name)
-			case "tag":
-				return slices.ContainsFunc(source.Tags, func(tag string) bool { return feature.MatchesPattern(r.Name, tag) }) ||
-					v.Mask != nil && slices.ContainsFunc(source.Columns, func(c feature.Column) bool {
-						return slices.ContainsFunc(p.rules.Tags.Source(source, c.Name), func(t feature.ColumnTag) bool { return feature.MatchesPattern(r.Name, t.Tag) })
-					})
-			}
-			return false
-		})
+		return p.aboutSource(v, source)
 	}
 	return false
+}
+
+// aboutSource reports whether a policy is about a source, or about a tag of it; where it does not filter rows, also about one of its columns'.
+func (p *Policy) aboutSource(v *feature.PolicyVersion, source *feature.SourceVersion) bool {
+	return slices.ContainsFunc(v.Resources, func(r feature.ResourcePattern) bool {
+		switch r.Kind {
+		case "source":
+			return feature.MatchesPattern(r.Name, source.Name)
+		case "tag":
+			return slices.ContainsFunc(source.Tags, func(tag string) bool { return feature.MatchesPattern(r.Name, tag) }) ||
+				v.RowFilter == "" && slices.ContainsFunc(source.Columns, func(c feature.Column) bool {
+					return slices.ContainsFunc(p.rules.Tags.Source(source, c.Name), func(t feature.ColumnTag) bool { return feature.MatchesPattern(r.Name, t.Tag) })
+				})
+		}
+		return false
+	})
 }
 
 // AsBuilt is the restrictions of which the rules are, of a reading of a service that was made before: of the policies, the secrets, the

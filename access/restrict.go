@@ -69,6 +69,8 @@ func (p *Policy) WithRules(r Rules) *Policy {
 	for _, name := range slices.Sorted(maps.Keys(newest)) {
 		v := newest[name]
 		with.rules.Policies = append(with.rules.Policies, v)
+		// A filter that does not have the word does not name principal.name; one that has it may not either, which only costs plans.
+		with.byName = with.byName || strings.Contains(v.RowFilter, "name")
 		with.byPurpose = with.byPurpose || v.Require != nil && len(v.Require.Purposes) > 0 || v.Mask != nil && v.Mask.PerPurpose
 	}
 	return with
@@ -84,6 +86,9 @@ func (p *Policy) ReadingKey(r Reading) string {
 		return ""
 	}
 	key := fmt.Sprintf("%d %s\x00%s", p.number, r.Use, r.Principal.key())
+	if p.byName {
+		key += fmt.Sprintf("\x00%d:%s", len(r.Principal.Name), r.Principal.Name)
+	}
 	if p.byPurpose {
 		key += "\x00" + r.Purpose
 	}
@@ -283,21 +288,19 @@ func (b *restricting) mask(view *feature.ViewVersion) *Verdict {
 	p := b.policy
 	for i := range view.Features {
 		f := &view.Features[i]
-		var strictest *feature.PolicyVersion
+		var about []*feature.PolicyVersion
 		var all []*feature.Mask
 		for _, v := range p.rules.Policies {
 			if v.Mask == nil || !v.HoldsFor(b.reading.Principal.Roles) || !p.valuesAbout(v, view, f.Name) {
 				continue
 			}
 			b.asked[v.Name] = true
-			all = append(all, v.Mask)
-			if strictest == nil || v.Mask.Kind < strictest.Mask.Kind {
-				strictest = v
-			}
+			about, all = append(about, v), append(all, v.Mask)
 		}
-		if strictest == nil {
+		if len(all) == 0 {
 			continue
 		}
+		strictest := about[slices.Index(all, Strictest(all, f.Type))]
 		secret, err := p.secret(strictest, 0)
 		if err != nil {
 			return &Verdict{Reason: fmt.Sprintf("policy %s masks %s.%s, and cannot: %v%s", ref(strictest), view.Ref(), f.Name, err, ownedBy(strictest))}
@@ -305,8 +308,8 @@ func (b *restricting) mask(view *feature.ViewVersion) *Verdict {
 		if b.masks == nil {
 			b.masks = map[string]*read.Mask{}
 		}
-		about := view.Ref() + "." + f.Name
-		b.masks[about] = compiledMask(strictest, about, f.Type, secret, b.reading.Purpose, b.leftOut(all))
+		ref := view.Ref() + "." + f.Name
+		b.masks[ref] = compiledMask(strictest, ref, f.Type, secret, b.reading.Purpose, b.leftOut(all))
 	}
 	return nil
 }

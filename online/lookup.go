@@ -296,8 +296,8 @@ func (l *Lookup) fetchAgain(ctx, sending context.Context) error {
 }
 
 // Judge decides, for each row of each view, whether there is a winner at now by the point-in-time rule: Present, NoKey, NoRow,
-// Expired or NotYetKnown; Unavailable where nothing is known. A row that the view's filter hides is NoRow, whatever its times, as read.View.Admit says. stale
-// reports whether what is online of a view may be another by now: its winners are Stale.
+// Expired or NotYetKnown; Unavailable where nothing is known. Of a view with a filter each row that is not to be seen is NoRow, as
+// read.View.Admit and Missing say. stale reports whether what is online of a view may be another by now: its winners are Stale.
 //
 // Each row is looked at whole, also where its values would not be served: one that is corrupt is an error that names its key.
 func (l *Lookup) Judge(now feature.Time, stale func(v *read.View) bool) error {
@@ -359,9 +359,9 @@ func (l *Lookup) judge(view *viewPlan, c *query, k int, now feature.Time, presen
 	case h.Tombstone, hidden:
 		j.status = read.NoRow
 	case view.TTL > 0 && h.EventTime < now.Add(-view.TTL):
-		j.status = read.Expired
+		j.status = view.Missing(read.Expired)
 	case h.EventTime > now || h.AvailableAt > now:
-		j.status = read.NotYetKnown
+		j.status = view.Missing(read.NotYetKnown)
 	default:
 		// Field by field: a whole one would be made elsewhere first, and copied.
 		j.row, j.status = s.row, present

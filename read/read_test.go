@@ -70,10 +70,16 @@ func TestAdmit(t *testing.T) {
 	if seen.Admit(&stale); stale.Status != read.NoRow {
 		t.Errorf("a hidden row that is stale became %+v", stale)
 	}
-	missing := read.Winner{Status: read.Expired}
-	seen.Admit(&missing)
-	if missing.Status != read.Expired {
-		t.Errorf("a missing row became %s", missing.Status)
+	for status, expected := range map[read.Status]read.Status{
+		read.Expired: read.NoRow, read.NotYetKnown: read.NoRow, read.NoRow: read.NoRow, read.NoKey: read.NoKey, read.Unavailable: read.Unavailable,
+	} {
+		missing := read.Winner{Status: status}
+		if seen.Admit(&missing); missing.Status != expected {
+			t.Errorf("a row that is %s became %s, expected %s: it may be a hidden one", status, missing.Status, expected)
+		}
+		if unfiltered := (&read.View{}).Missing(status); unfiltered != status {
+			t.Errorf("without a filter, a row that is %s became %s", status, unfiltered)
+		}
 	}
 }
 

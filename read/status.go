@@ -37,9 +37,22 @@ type Winner struct {
 	Values []feature.Value
 }
 
+// Missing is what is told of a row that the point-in-time rule does not give: why, unless the view has a filter, which decides on rows
+// that are given. Of others nobody knows whether it would hide them, and so they look like those that are not there.
+func (v *View) Missing(s Status) Status {
+	if v.Filter != nil && (s == Expired || s == NotYetKnown) {
+		return NoRow
+	}
+	return s
+}
+
 // Admit applies the view's row filter: a winner that the caller may not see becomes a missing row.
 func (v *View) Admit(w *Winner) {
-	if v.Filter == nil || w.Status != Present && w.Status != Stale {
+	if v.Filter == nil {
+		return
+	}
+	if w.Status != Present && w.Status != Stale {
+		w.Status = v.Missing(w.Status)
 		return
 	}
 	var room [8]feature.Value

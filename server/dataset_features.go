@@ -191,6 +191,10 @@ func (s *datasetService) builtBy(m *dataset.Manifest) (*feature.ServiceVersion, 
 // shownTo is a manifest as the caller may see it who may know of it: values are for who may read the dataset.
 func (s *datasetService) shownTo(ctx context.Context, m *dataset.Manifest) (*headwaterv1.Manifest, error) {
 	service, err := s.builtBy(m)
+	if err == nil && service.Name != "" {
+		// Policies are about the versions that were read.
+		service, err = s.followed(service, m)
+	}
 	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) || !access.SessionFrom(ctx).MayHave(service, m.Policies) || slices.ContainsFunc(m.SpineSources(), func(source string) bool {
 		return !access.AllowsRows(ctx, access.KindSource, source)
 	}) {

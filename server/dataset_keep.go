@@ -56,7 +56,12 @@ func (s *datasetService) DeleteDataset(ctx context.Context, req *headwaterv1.Del
 	if err != nil {
 		return nil, err
 	}
-	return &headwaterv1.DeleteDatasetResponse{Manifest: manifestOf(m)}, nil
+	// It is deleted, whatever may be shown of it.
+	shown, err := s.shownTo(ctx, m)
+	if err != nil {
+		shown = withoutValues(manifestOf(m))
+	}
+	return &headwaterv1.DeleteDatasetResponse{Manifest: shown}, nil
 }
 
 // deletable reads the manifest of a dataset that the caller may delete: who may ADMINISTER it, and who built it and may read still

@@ -35,6 +35,9 @@ func (s *datasetService) origin(ctx context.Context, header *headwaterv1.BuildDa
 		if err := access.RequireRows(ctx, access.KindSource, shorten(name, maxShownName)); err != nil {
 			return nil, err
 		}
+		if err := access.RequireTerms(ctx, feature.UseTraining, name); err != nil {
+			return nil, err
+		}
 	}
 	scope := &offline.SpineScope{SQL: query.GetSql(), Columns: events.GetColumns(), Bounds: s.bounds, Databases: s.databases,
 		Validate: materialize.HoldSpine}

@@ -124,12 +124,20 @@ func (s *registryService) requireRegister(ctx context.Context, files []*headwate
 }
 
 // requireUse decides on what the definitions of a file would open: who applies a service that serves as the grant of its
-// views, or a view whose SQL reads others, gives away what is in them, and must be able to read it.
+// views, or a view whose SQL reads others, gives away what is in them, and must be able to read it. Who has a tag stop must administer it.
 func (s *registryService) requireUse(ctx context.Context, files []*headwaterv1.DefinitionSource, f *headwaterv1.DefinitionFile) error {
 	if err := s.requireDeclassify(ctx, f); err != nil {
 		return err
 	}
 	for _, v := range f.GetFeatureViews() {
+		for _, d := range v.GetDeclassify() {
+			// Where a tag stops, so do the policies about it.
+			for _, tag := range d.GetTags() {
+				if err := access.Require(ctx, access.ActionAdminister, access.KindTag, tag); err != nil {
+					return err
+				}
+			}
+		}
 		for _, ref := range v.GetSql().GetViews() {
 			if err := requireRead(ctx, ref); err != nil {
 				return err

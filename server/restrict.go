@@ -82,6 +82,11 @@ func mayHave(ctx context.Context, service *feature.ServiceVersion, m *dataset.Ma
 	if m.Purpose != "" {
 		session.SetPurpose(m.Purpose)
 	}
+	for _, source := range m.SpineSources() {
+		if err := access.RequireTerms(ctx, feature.UseTraining, source); err != nil {
+			return err
+		}
+	}
 	plan, restriction, err := restrictPlan(ctx, service, m.KeyMapping, m.Joins, m.Purpose)
 	if err != nil {
 		return err
