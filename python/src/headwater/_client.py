@@ -527,7 +527,8 @@ class Client:
             timeout: How long a call may take, in seconds; None: as the client was told.
 
         Returns:
-            A typed column for each feature, in the order of the service or of the list, and a row for each entity, in the order given.
+            A typed column for each feature, in the order of the service or of the list, and a row for each entity, in the order
+            given.
 
         >>> found = client.get_features(
         ...     "delay_model_v1", [{"origin": "ORD", "destination": "LAX"}, {"origin": "XXX", "destination": "LAX"}]
@@ -536,7 +537,8 @@ class Client:
         ['PRESENT', 'NO_ROW']
         >>> found.to_arrow().column("airport_delays__departures").to_pylist()
         [1, None]
-        >>> client.get_features(features=["route_delays.mean_delay"], entities={"origin": "ORD", "destination": "LAX"}).to_dicts()
+        >>> route = {"origin": "ORD", "destination": "LAX"}
+        >>> client.get_features(features=["route_delays.mean_delay"], entities=route).to_dicts()
         [{'origin': 'ORD', 'destination': 'LAX', 'route_delays__mean_delay': -6.92}]
         """
         if bool(service) == bool(features):
