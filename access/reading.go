@@ -112,6 +112,30 @@ func RequireRows(ctx context.Context, kind Kind, name string) error {
 	return nil
 }
 
+// RequireInput is Require of read_offline for a view that on-demand features, VIEW.NAME, are computed of. Where a mask hides some of it
+// from the caller and leaves one of them out, that is a denial: it would be computed of what is hidden.
+func RequireInput(ctx context.Context, view string, computed []string) error {
+	s, err := session(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.Require(ActionReadOffline, KindView, view); err != nil || !s.policy.Restricts() {
+		return err
+	}
+	for _, v := range s.policy.rules.Policies {
+		if v.Mask == nil || !v.HoldsFor(s.principal.Roles) || !s.policy.hidesOf(v, KindView, view) {
+			continue
+		}
+		for _, name := range computed {
+			if slices.ContainsFunc(v.Mask.ComputeUnmasked, func(pattern string) bool { return feature.MatchesPattern(pattern, name) }) {
+				return s.settle(ActionReadOffline, resource(KindView, view), Verdict{Reason: fmt.Sprintf(
+					"policy %s hides some of %s from you, and leaves out %s, which would be computed of it%s", ref(v), resource(KindView, view), name, ownedBy(v))})
+			}
+		}
+	}
+	return nil
+}
+
 // RequireTerms denies where a policy asks more of a reading of a source for a use than the caller's is: another purpose, use or region.
 func RequireTerms(ctx context.Context, use, source string) error {
 	s, err := session(ctx)

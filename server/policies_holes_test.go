@@ -179,7 +179,7 @@ func TestPoliciesAreNotDeclassifiedByAuthors(t *testing.T) {
 	}
 	d.Views[0].Declassify = []feature.Declassification{{Column: "delay", Tags: []string{"secret"}, Reason: "it is none"}}
 	denied(t, "an author", p.tryApply(ctx, d), "administer on tag:secret")
-	if err := p.tryApply(p.as("steward", "steward"), d); err != nil {
+	if err := p.tryApply(p.as("steward", "steward", "whole"), d); err != nil {
 		t.Errorf("found %v of one who administers the tag", err)
 	}
 }
@@ -237,5 +237,31 @@ func TestPoliciesHoldForManifests(t *testing.T) {
 	}
 	if found := least(r.GetManifest()); found != nil {
 		t.Errorf("found the least value %v in what is deleted, expected none", found)
+	}
+}
+
+// Who sees a mask makes no feature that is computed of what is behind it.
+func TestPoliciesAreNotComputedAroundByAuthors(t *testing.T) {
+	p := newProduct(t)
+	define := func(computed ...[3]string) *feature.Definitions {
+		d := readers(policy("rounded", "feature:delays.delay", func(p *feature.Policy) {
+			p.Mask = &feature.Mask{Kind: feature.MaskRound, To: "100", ComputeUnmasked: []string{"risk.*"}}
+			p.ExceptRoles = []string{"whole"}
+		}))
+		d.Roles = append(d.Roles, role("author", "read_online,read_offline,list,register on service:*,view:*,source:*,entity:*,role:*,policy:*"))
+		d.Views = append(d.Views, onDemandView("risk", nil, []feature.ViewRef{{Name: "delays"}}, computed...))
+		return d
+	}
+	high, raw := [3]string{"high", "bool", "delays.delay > 30.0"}, [3]string{"raw", "float64", "delays.delay"}
+	if err := p.tryApply(p.admin, define(high)); err != nil {
+		t.Fatal(err)
+	}
+	author := p.as("author", "author")
+	if err := p.tryApply(author, define(high)); err != nil {
+		t.Errorf("found %v of what is applied already", err)
+	}
+	denied(t, "an author", p.tryApply(author, define(high, raw)), "policy rounded@1 hides some of view:delays from you, and leaves out risk.high, which would be computed of it")
+	if err := p.tryApply(p.as("whole", "author", "whole"), define(high, raw)); err != nil {
+		t.Errorf("found %v of one who sees everything", err)
 	}
 }

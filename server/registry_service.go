@@ -124,20 +124,12 @@ func (s *registryService) requireRegister(ctx context.Context, files []*headwate
 }
 
 // requireUse decides on what the definitions of a file would open: who applies a service that serves as the grant of its
-// views, or a view whose SQL reads others, gives away what is in them, and must be able to read it. Who has a tag stop must administer it.
+// views, or a view whose SQL reads others, gives away what is in them, and must be able to read it.
 func (s *registryService) requireUse(ctx context.Context, files []*headwaterv1.DefinitionSource, f *headwaterv1.DefinitionFile) error {
 	if err := s.requireDeclassify(ctx, f); err != nil {
 		return err
 	}
 	for _, v := range f.GetFeatureViews() {
-		for _, d := range v.GetDeclassify() {
-			// Where a tag stops, so do the policies about it.
-			for _, tag := range d.GetTags() {
-				if err := access.Require(ctx, access.ActionAdminister, access.KindTag, tag); err != nil {
-					return err
-				}
-			}
-		}
 		for _, ref := range v.GetSql().GetViews() {
 			if err := requireRead(ctx, ref); err != nil {
 				return err
@@ -181,9 +173,13 @@ func (s *registryService) requireInputs(ctx context.Context, v *headwaterv1.Feat
 			return err
 		}
 	}
-	// On-demand features are computed of what each reader sees.
+	// On-demand features are computed of what each reader sees, but for those that a mask leaves out.
+	var computed []string
+	for _, f := range v.GetFeatures() {
+		computed = append(computed, v.GetName()+"."+f.GetName())
+	}
 	for _, ref := range v.GetOnDemand().GetViews() {
-		if err := access.Require(ctx, access.ActionReadOffline, access.KindView, nameOf(ref)); err != nil {
+		if err := access.RequireInput(ctx, nameOf(ref), computed); err != nil {
 			return err
 		}
 	}
