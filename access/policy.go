@@ -57,6 +57,8 @@ type rule struct {
 type Verdict struct {
 	Allowed bool
 	Reason  string
+	// missing is the permission that no grant gives, ACTION on KIND:NAME. Empty: none is.
+	missing string
 }
 
 // NewPolicy compiles roles. Of several versions of one role, the newest counts. A grant that cannot be meant (an action or
@@ -155,7 +157,9 @@ func (p *Policy) allowed(roles []string, action Action, kind Kind, name string, 
 			}
 		}
 	}
-	return Verdict{Reason: fmt.Sprintf("no grant of %s on %s in roles %v", action, resource(kind, name), roles)}
+	return Verdict{
+		Reason: fmt.Sprintf("no grant of %s on %s in roles %v", action, resource(kind, name), roles), missing: fmt.Sprintf("%s on %s", action, resource(kind, name)),
+	}
 }
 
 var allowedByAdmin = Verdict{Allowed: true, Reason: "role " + feature.AdminRole + " allows everything"}
@@ -241,7 +245,7 @@ func (p *Policy) DecideService(roles []string, action Action, s *feature.Service
 	list := uses(s)
 	for i := range list {
 		if view := p.decideUse(roles, action, &list[i], s.ServesAsGrant); !view.Allowed {
-			return Verdict{Reason: fmt.Sprintf("%s reads %s: %s", resource(KindService, s.Name), resource(KindView, list[i].view.Name), view.Reason)}
+			return Verdict{Reason: fmt.Sprintf("%s reads %s: %s", resource(KindService, s.Name), resource(KindView, list[i].view.Name), view.Reason), missing: view.missing}
 		}
 	}
 	if s.ServesAsGrant {

@@ -78,8 +78,8 @@ func TestDecide(t *testing.T) {
 			`found the resource "view:x@2", expected a name without a version, for grants hold for every version`},
 	} {
 		got := storyPolicy().Decide(strings.Fields(c.roles), c.action, c.kind, c.name)
-		if want := (Verdict{c.allowed, c.reason}); got != want {
-			t.Errorf("[%s] %s on %s:%s: got %+v, want %+v", c.roles, c.action, c.kind, c.name, got, want)
+		if got.Allowed != c.allowed || got.Reason != c.reason {
+			t.Errorf("[%s] %s on %s:%s: got %+v, want %t, %q", c.roles, c.action, c.kind, c.name, got, c.allowed, c.reason)
 		}
 	}
 }
@@ -134,8 +134,8 @@ func TestDecideAny(t *testing.T) {
 		{"", false, "no grant of list on any view in roles []"},
 	} {
 		got := storyPolicy().DecideAny(strings.Fields(c.roles), ActionList, KindView)
-		if want := (Verdict{c.allowed, c.reason}); got != want {
-			t.Errorf("[%s]: got %+v, want %+v", c.roles, got, want)
+		if got.Allowed != c.allowed || got.Reason != c.reason {
+			t.Errorf("[%s]: got %+v, want %t, %q", c.roles, got, c.allowed, c.reason)
 		}
 	}
 }
@@ -186,8 +186,8 @@ func TestDecideService(t *testing.T) {
 		},
 	} {
 		got := storyPolicy().DecideService(strings.Fields(c.roles), c.action, c.service)
-		if want := (Verdict{c.allowed, c.reason}); got != want {
-			t.Errorf("%s: got %+v, want %+v", c.name, got, want)
+		if got.Allowed != c.allowed || got.Reason != c.reason {
+			t.Errorf("%s: got %+v, want %t, %q", c.name, got, c.allowed, c.reason)
 		}
 	}
 }

@@ -229,15 +229,24 @@ type filtering struct {
 	parts    []*expr.Bound
 }
 
-// add adds a policy's, unless it is true for every row that the reader may come to.
-func (f *filtering) add(v *feature.PolicyVersion, reader *expr.Principal) error {
-	columns := slices.Concat(f.view.Stored(), []feature.Column{
+// compiledFilter is a policy's row filter over the rows of a view, and the columns that it may look at.
+func compiledFilter(v *feature.PolicyVersion, view *feature.ViewVersion) (*expr.Filter, []feature.Column, error) {
+	columns := slices.Concat(view.Stored(), []feature.Column{
 		{Name: "event_time", Type: feature.TypeTimestamp}, {Name: "available_at", Type: feature.TypeTimestamp},
 	})
 	filter, problems := expr.CompileFilter(v.RowFilter, columns)
 	if len(problems) > 0 {
-		return fmt.Errorf("policy %s decides on rows of view %s, and cannot: %s; what it looks at must be a feature or an attribute of the view: "+
-			"apply a version that has it, or mend the policy", ref(v), f.view.Ref(), problems[0].Message)
+		return nil, nil, fmt.Errorf("policy %s decides on rows of view %s, and cannot: %s; what it looks at must be a feature or an attribute of the view: "+
+			"apply a version that has it, or mend the policy", ref(v), view.Ref(), problems[0].Message)
+	}
+	return filter, columns, nil
+}
+
+// add adds a policy's, unless it is true for every row that the reader may come to.
+func (f *filtering) add(v *feature.PolicyVersion, reader *expr.Principal) error {
+	filter, columns, err := compiledFilter(v, f.view)
+	if err != nil {
+		return err
 	}
 	bound := filter.Bind(reader)
 	if holds, constant := bound.Constant(); constant && holds {

@@ -102,18 +102,36 @@ func (p *Principal) lacks(missing Scope) Verdict {
 
 // decide is Policy.Decide for the caller, within the scopes of its token.
 func (s *Session) decide(action Action, kind Kind, name string) Verdict {
-	if v, beyond := s.principal.beyond(action, kind, name); beyond {
-		return v
-	}
-	return s.policy.Decide(s.principal.Roles, action, kind, name)
+	return s.policy.decideFor(s.principal, action, kind, name)
 }
 
 // decideService is Policy.DecideService for the caller, within the scopes of its token.
 func (s *Session) decideService(action Action, service *feature.ServiceVersion) Verdict {
-	if v, beyond := s.principal.beyond(action, KindService, service.Name); beyond {
+	return s.policy.decideServiceFor(s.principal, action, service)
+}
+
+// decideFor is Decide for a principal, within the scopes of its token.
+func (p *Policy) decideFor(principal *Principal, action Action, kind Kind, name string) Verdict {
+	if v, beyond := principal.beyond(action, kind, name); beyond {
 		return v
 	}
-	return s.policy.DecideService(s.principal.Roles, action, service)
+	return p.Decide(principal.Roles, action, kind, name)
+}
+
+// decideServiceFor is DecideService for a principal, within the scopes of its token.
+func (p *Policy) decideServiceFor(principal *Principal, action Action, service *feature.ServiceVersion) Verdict {
+	if v, beyond := principal.beyond(action, KindService, service.Name); beyond {
+		return v
+	}
+	return p.DecideService(principal.Roles, action, service)
+}
+
+// decideUseFor is decideUse for a principal, of what is read by reference, within the scopes of its token.
+func (p *Policy) decideUseFor(principal *Principal, action Action, use *viewUse) Verdict {
+	if v, beyond := principal.beyond(action, KindView, use.view.Name); beyond {
+		return v
+	}
+	return p.decideUse(principal.Roles, action, use, false)
 }
 
 // decideAny is Policy.DecideAny for the caller, within the scopes of its token.

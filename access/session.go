@@ -156,10 +156,7 @@ func (s *Session) RequireViews(action Action, service *feature.ServiceVersion) e
 
 // decideUse is Policy.decideUse for the caller, within the scopes of its token.
 func (s *Session) decideUse(action Action, use *viewUse) Verdict {
-	if v, beyond := s.principal.beyond(action, KindView, use.view.Name); beyond {
-		return v
-	}
-	return s.policy.decideUse(s.principal.Roles, action, use, false)
+	return s.policy.decideUseFor(s.principal, action, use)
 }
 
 // RequireAny decides and records whether there may be anything of the kind for the caller; see Policy.DecideAny.

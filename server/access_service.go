@@ -9,6 +9,7 @@ import (
 
 	"github.com/headwaterhq/headwater/access"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/registry"
 )
 
 // AccessService serves tokens and the audit log. The Guard has decided before a handler runs.
@@ -18,11 +19,14 @@ type AccessService struct {
 	policies access.Policies
 	audit    *access.AuditLog
 	secrets  *access.Secrets
+	registry *registry.Registry
+	served   *served
 }
 
-// NewAccessService makes the service. A token can be given the roles that are in force.
-func NewAccessService(pool *pgxpool.Pool, policies access.Policies, audit *access.AuditLog, secrets *access.Secrets) *AccessService {
-	return &AccessService{pool: pool, policies: policies, audit: audit, secrets: secrets}
+// NewAccessService makes the service. A token can be given the roles that are in force. Without a registry, nothing can be explained.
+func NewAccessService(pool *pgxpool.Pool, policies access.Policies, audit *access.AuditLog, secrets *access.Secrets, registry *registry.Registry,
+	served *served) *AccessService {
+	return &AccessService{pool: pool, policies: policies, audit: audit, secrets: secrets, registry: registry, served: served}
 }
 
 // CreateToken makes a token. The secret is in the response and nowhere else.

@@ -24,7 +24,7 @@ func serveAccess(t *testing.T) (*guarded, headwaterv1.AccessServiceClient) {
 	g := serve(t, func(g *guarded, server *grpc.Server) {
 		policy := access.NewPolicy(fixtureRoles())
 		headwaterv1.RegisterAccessServiceServer(server,
-			NewAccessService(g.pool, func() *access.Policy { return policy }, g.audit, access.NewSecrets(g.pool)))
+			NewAccessService(g.pool, func() *access.Policy { return policy }, g.audit, access.NewSecrets(g.pool), nil, nil))
 	})
 	return g, headwaterv1.NewAccessServiceClient(g.conn)
 }

@@ -52,6 +52,9 @@ var matrix = map[string]matrixRow{
 	"AccessService/Elevate": {
 		&headwaterv1.ElevateRequest{Role: "model", Duration: durationpb.New(time.Hour), Reason: "r"}, access.ActionAdminister, "role:model", "",
 	},
+	"AccessService/ExplainAccess": {
+		&headwaterv1.ExplainAccessRequest{Principal: "p", Action: headwaterv1.Action_ACTION_LIST, Resource: "view:v"}, access.ActionAdminister, "system:*", "",
+	},
 	"AccessService/EndElevation":   {&headwaterv1.EndElevationRequest{}, access.ActionAdminister, "system:*", ""},
 	"AccessService/ListElevations": {&headwaterv1.ListElevationsRequest{}, access.ActionReadAudit, "system:*", "auditor"},
 	"DatasetService/BuildDataset": {

@@ -444,7 +444,7 @@ func (s *Server) serve() error {
 	})
 	headwaterv1.RegisterReadLogServiceServer(s.grpc, &readLogService{registry: s.registry, pool: s.pool, reads: s.reads})
 	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
-	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets))
+	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets, s.registry, s.served))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)
 	healthv1.RegisterHealthServer(s.grpc, s.health.server)
 	if !s.config.NoReflection {

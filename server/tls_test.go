@@ -135,7 +135,7 @@ func serveEncrypted(t *testing.T) *encrypted {
 	e.loaded.now = func() time.Time { return time.Now().Add(time.Duration(e.offset.Load())) }
 	server := grpc.NewServer(append(g.guard.Options(), grpc.Creds(e.loaded.transport()))...)
 	policy := access.NewPolicy(fixtureRoles())
-	headwaterv1.RegisterAccessServiceServer(server, NewAccessService(g.pool, func() *access.Policy { return policy }, g.audit, access.NewSecrets(g.pool)))
+	headwaterv1.RegisterAccessServiceServer(server, NewAccessService(g.pool, func() *access.Policy { return policy }, g.audit, access.NewSecrets(g.pool), nil, nil))
 	if e.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}

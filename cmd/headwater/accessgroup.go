@@ -12,8 +12,8 @@ import (
 )
 
 func newAccess(a *app) *cobra.Command {
-	return group("access", "What certificates are good for, roles that are taken for a time, and the keys of masks", newBind(a), newUnbind(a), newBindings(a), newElevate(a), newElevations(a),
-		newRotateKey(a), newListKeys(a))
+	return group("access", "What certificates are good for, roles that are taken for a time, the keys of masks, and why something is allowed or denied", newBind(a), newUnbind(a), newBindings(a), newElevate(a), newElevations(a),
+		newRotateKey(a), newListKeys(a), newExplain(a))
 }
 
 func newBind(a *app) *cobra.Command {

@@ -451,3 +451,24 @@ func (c *canned) ListAuditRecords(context.Context, *headwaterv1.ListAuditRecords
 			Decision: headwaterv1.Decision_DECISION_DENIED, Method: "/headwater.v1.DatasetService/BuildDataset", Reason: "no role allows it", Calls: 1},
 	}}, nil
 }
+
+func (c *canned) ExplainAccess(_ context.Context, r *headwaterv1.ExplainAccessRequest) (*headwaterv1.ExplainAccessResponse, error) {
+	allowed, denied := headwaterv1.Decision_DECISION_ALLOWED, headwaterv1.Decision_DECISION_DENIED
+	if r.GetResource() != "service:delays" {
+		return &headwaterv1.ExplainAccessResponse{
+			Principal: "model", KnownBy: "caller", Roles: []string{"model"}, Decision: denied, Reason: "no grant", Missing: enumName(r.Action, "ACTION_") + " on " + r.Resource,
+		}, nil
+	}
+	return &headwaterv1.ExplainAccessResponse{
+		Principal: r.Principal, KnownBy: "request", Roles: r.Roles, Attributes: r.Attributes, Decision: allowed, Reason: "role model allows it", Owner: "ops",
+		Definition: "service:delays@2", ServesAsGrant: true,
+		Views:        []*headwaterv1.ExplainedView{{View: "delays@1", Decision: allowed, Reason: "by its service", Owner: "flights"}},
+		Requirements: []*headwaterv1.ExplainedRequirement{{Policy: "for@1", About: "view:delays@1", Requires: "a purpose of " + r.Purpose, Met: true}},
+		Filters: []*headwaterv1.ExplainedFilter{
+			{Policy: "own@1", About: "delays@1", Words: "row.region is UK", Sql: "r.region = $1", Parameters: []string{`"UK"`}},
+			{Policy: "all@1", About: "delays@1", Words: "true", Sql: "TRUE", HidesNothing: true},
+		},
+		Masks:    []*headwaterv1.AppliedRule{{Policy: "round@3", About: "delays@1.delay", Does: "round to 10 for " + r.Use}},
+		Policies: []string{"all@1", "for@1", "own@1", "round@3"},
+	}, nil
+}

@@ -498,6 +498,47 @@ func TestAccess(t *testing.T) {
 		"2001-02-03T04:05:07Z  model      read_offline  service:delays  denied    BuildDataset           1            no role allows it\n", "")
 }
 
+func TestExplain(t *testing.T) {
+	do := (&canned{}).serve(t)
+	do("access", "explain", "--action", "list", "--resource", "view:v").expect(t, exitDone, ""+
+		"principal   model, as known by caller\n"+
+		"roles       model\n"+
+		"asked       list on view:v\n"+
+		"decision    denied\n"+
+		"reason      no grant\n"+
+		"missing     list on view:v\n"+
+		"definition  none that you may know of; grants alone were asked\n", "")
+	do("access", "explain", "--principal", "bob", "--action", "read_online", "--resource", "service:delays", "--role", "a", "--role", "b", "--attribute", "region=UK",
+		"--purpose", "tests", "--use", "serving").expect(t, exitDone, ""+
+		"principal        bob, as known by request\n"+
+		"roles            a, b\n"+
+		"attributes       region=UK\n"+
+		"asked            read_online on service:delays\n"+
+		"decision         allowed\n"+
+		"reason           role model allows it\n"+
+		"definition       service:delays@2\n"+
+		"owner            ops\n"+
+		"serves as grant  yes: who may read the service may read its views through it\n"+
+		"policies         all@1, for@1, own@1, round@3\n"+
+		"\nviews that it reads\n"+
+		"  VIEW      DECISION  REASON          OWNER\n"+
+		"  delays@1  allowed   by its service  flights\n"+
+		"\nrequirements\n"+
+		"  POLICY  ABOUT          REQUIRES            MET  WHY NOT\n"+
+		"  for@1   view:delays@1  a purpose of tests  yes\n"+
+		"\nrows that are shown\n"+
+		"  POLICY  VIEW      WHERE             SQL            PARAMETERS\n"+
+		"  own@1   delays@1  row.region is UK  r.region = $1  \"UK\"\n"+
+		"  all@1   delays@1  all of them       TRUE\n"+
+		"\nmasks\n"+
+		"  POLICY   FEATURE         DOES                     NOT FOR\n"+
+		"  round@3  delays@1.delay  round to 10 for serving\n", "")
+	do("access", "explain", "--action", "reed", "--resource", "view:v").expect(t, exitUsage, "",
+		"headwater: found --action \"reed\", expected one of administer, ingest, list, materialize, read_audit, read_lineage, read_offline, read_online, register\n")
+	do("access", "explain", "--action", "list").expect(t, exitUsage, "",
+		"headwater: `headwater access explain` needs --resource; see `headwater access explain --help`\n")
+}
+
 func TestSchemaIsWritten(t *testing.T) {
 	r := headwater("schema")
 	r.expect(t, exitDone, definition.Schema(), "")

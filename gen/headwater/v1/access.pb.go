@@ -1892,6 +1892,511 @@ func (x *ListAuditRecordsResponse) GetRecords() []*AuditRecord {
 	return nil
 }
 
+type ExplainAccessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: the caller, with all that its credential says.
+	Principal string `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	Action    Action `protobuf:"varint,2,opt,name=action,proto3,enum=headwater.v1.Action" json:"action,omitempty"`
+	// `KIND:NAME`, or `KIND:NAME@VERSION` of a definition.
+	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Where any roles or attributes are given, they are all that the principal has. Else it has those of its newest token that is good, or
+	// of the certificate that is bound.
+	Roles      []string                    `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`
+	Attributes map[string]*AttributeValues `protobuf:"bytes,5,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Purpose    string                      `protobuf:"bytes,6,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// `serving`, `training` or `export`. Empty: serving for READ_ONLINE, training for READ_OFFLINE.
+	Use           string `protobuf:"bytes,7,opt,name=use,proto3" json:"use,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainAccessRequest) Reset() {
+	*x = ExplainAccessRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainAccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainAccessRequest) ProtoMessage() {}
+
+func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainAccessRequest.ProtoReflect.Descriptor instead.
+func (*ExplainAccessRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ExplainAccessRequest) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *ExplainAccessRequest) GetAction() Action {
+	if x != nil {
+		return x.Action
+	}
+	return Action_ACTION_UNSPECIFIED
+}
+
+func (x *ExplainAccessRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *ExplainAccessRequest) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *ExplainAccessRequest) GetAttributes() map[string]*AttributeValues {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *ExplainAccessRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ExplainAccessRequest) GetUse() string {
+	if x != nil {
+		return x.Use
+	}
+	return ""
+}
+
+type ExplainAccessResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Principal string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	// Where its roles and attributes are from: `caller`, `token:ID`, `certificate`, or `request`.
+	KnownBy string   `protobuf:"bytes,2,opt,name=known_by,json=knownBy,proto3" json:"known_by,omitempty"`
+	Roles   []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	// Those of its roles are among them.
+	Attributes map[string]*AttributeValues `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Decision   Decision                    `protobuf:"varint,5,opt,name=decision,proto3,enum=headwater.v1.Decision" json:"decision,omitempty"`
+	// The rule that decided.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The permission that no grant gives, `ACTION on KIND:NAME`. Empty: none is missing.
+	Missing string `protobuf:"bytes,7,opt,name=missing,proto3" json:"missing,omitempty"`
+	// Whom the definition says that it belongs to. Empty: it does not say, or `definition` is empty.
+	Owner string `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
+	// What was looked at, `KIND:NAME@VERSION`. Empty: there is no such definition that the caller may know of, or the kind has none, and
+	// the grants alone were asked.
+	Definition string `protobuf:"bytes,9,opt,name=definition,proto3" json:"definition,omitempty"`
+	// Of a service: it is declared to serve as the grant of the views that it reads.
+	ServesAsGrant bool `protobuf:"varint,10,opt,name=serves_as_grant,json=servesAsGrant,proto3" json:"serves_as_grant,omitempty"`
+	// Of a reading, what is decided on each view that it takes.
+	Views []*ExplainedView `protobuf:"bytes,11,rep,name=views,proto3" json:"views,omitempty"`
+	// Of a reading that grants allow, what policies make of it.
+	Requirements []*ExplainedRequirement `protobuf:"bytes,12,rep,name=requirements,proto3" json:"requirements,omitempty"`
+	Filters      []*ExplainedFilter      `protobuf:"bytes,13,rep,name=filters,proto3" json:"filters,omitempty"`
+	// What values are masked by, the strictest of each feature.
+	Masks []*AppliedRule `protobuf:"bytes,14,rep,name=masks,proto3" json:"masks,omitempty"`
+	// The policies that were asked, `NAME@VERSION`: also those that hide nothing.
+	Policies      []string `protobuf:"bytes,15,rep,name=policies,proto3" json:"policies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainAccessResponse) Reset() {
+	*x = ExplainAccessResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainAccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainAccessResponse) ProtoMessage() {}
+
+func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainAccessResponse.ProtoReflect.Descriptor instead.
+func (*ExplainAccessResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ExplainAccessResponse) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse) GetKnownBy() string {
+	if x != nil {
+		return x.KnownBy
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetAttributes() map[string]*AttributeValues {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetDecision() Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Decision_DECISION_UNSPECIFIED
+}
+
+func (x *ExplainAccessResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse) GetMissing() string {
+	if x != nil {
+		return x.Missing
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse) GetDefinition() string {
+	if x != nil {
+		return x.Definition
+	}
+	return ""
+}
+
+func (x *ExplainAccessResponse) GetServesAsGrant() bool {
+	if x != nil {
+		return x.ServesAsGrant
+	}
+	return false
+}
+
+func (x *ExplainAccessResponse) GetViews() []*ExplainedView {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetRequirements() []*ExplainedRequirement {
+	if x != nil {
+		return x.Requirements
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetFilters() []*ExplainedFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetMasks() []*AppliedRule {
+	if x != nil {
+		return x.Masks
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetPolicies() []string {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+type ExplainedView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME@VERSION`.
+	View          string   `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	Decision      Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=headwater.v1.Decision" json:"decision,omitempty"`
+	Reason        string   `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Owner         string   `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedView) Reset() {
+	*x = ExplainedView{}
+	mi := &file_headwater_v1_access_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedView) ProtoMessage() {}
+
+func (x *ExplainedView) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedView.ProtoReflect.Descriptor instead.
+func (*ExplainedView) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ExplainedView) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *ExplainedView) GetDecision() Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Decision_DECISION_UNSPECIFIED
+}
+
+func (x *ExplainedView) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ExplainedView) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+// What a policy requires of a reading.
+type ExplainedRequirement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME@VERSION`.
+	Policy string `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// `KIND:NAME`, with the version where it is of one.
+	About string `protobuf:"bytes,2,opt,name=about,proto3" json:"about,omitempty"`
+	// What it asks for, in words.
+	Requires string `protobuf:"bytes,3,opt,name=requires,proto3" json:"requires,omitempty"`
+	Met      bool   `protobuf:"varint,4,opt,name=met,proto3" json:"met,omitempty"`
+	// Why not. Empty where it is met.
+	Refusal       string `protobuf:"bytes,5,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedRequirement) Reset() {
+	*x = ExplainedRequirement{}
+	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedRequirement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedRequirement) ProtoMessage() {}
+
+func (x *ExplainedRequirement) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedRequirement.ProtoReflect.Descriptor instead.
+func (*ExplainedRequirement) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ExplainedRequirement) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *ExplainedRequirement) GetAbout() string {
+	if x != nil {
+		return x.About
+	}
+	return ""
+}
+
+func (x *ExplainedRequirement) GetRequires() string {
+	if x != nil {
+		return x.Requires
+	}
+	return ""
+}
+
+func (x *ExplainedRequirement) GetMet() bool {
+	if x != nil {
+		return x.Met
+	}
+	return false
+}
+
+func (x *ExplainedRequirement) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+// Which rows of a view a policy shows, with what is known of the principal in it.
+type ExplainedFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME@VERSION`.
+	Policy string `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// A view, `NAME@VERSION`.
+	About string `protobuf:"bytes,2,opt,name=about,proto3" json:"about,omitempty"`
+	// The condition that is true of rows that are shown, in words.
+	Words string `protobuf:"bytes,3,opt,name=words,proto3" json:"words,omitempty"`
+	// The same in SQL over `r`, a row of the view, and what its parameters, from $1 on, are.
+	Sql        string   `protobuf:"bytes,4,opt,name=sql,proto3" json:"sql,omitempty"`
+	Parameters []string `protobuf:"bytes,5,rep,name=parameters,proto3" json:"parameters,omitempty"`
+	// It is true of every row: nothing is hidden.
+	HidesNothing  bool `protobuf:"varint,6,opt,name=hides_nothing,json=hidesNothing,proto3" json:"hides_nothing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainedFilter) Reset() {
+	*x = ExplainedFilter{}
+	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainedFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainedFilter) ProtoMessage() {}
+
+func (x *ExplainedFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainedFilter.ProtoReflect.Descriptor instead.
+func (*ExplainedFilter) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ExplainedFilter) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *ExplainedFilter) GetAbout() string {
+	if x != nil {
+		return x.About
+	}
+	return ""
+}
+
+func (x *ExplainedFilter) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *ExplainedFilter) GetSql() string {
+	if x != nil {
+		return x.Sql
+	}
+	return ""
+}
+
+func (x *ExplainedFilter) GetParameters() []string {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+func (x *ExplainedFilter) GetHidesNothing() bool {
+	if x != nil {
+		return x.HidesNothing
+	}
+	return false
+}
+
 var File_headwater_v1_access_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_access_proto_rawDesc = "" +
@@ -2053,11 +2558,72 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\tpage_size\x18\x04 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\"O\n" +
 	"\x18ListAuditRecordsResponse\x123\n" +
-	"\arecords\x18\x01 \x03(\v2\x19.headwater.v1.AuditRecordR\arecords*O\n" +
+	"\arecords\x18\x01 \x03(\v2\x19.headwater.v1.AuditRecordR\arecords\"\xd8\x03\n" +
+	"\x14ExplainAccessRequest\x12&\n" +
+	"\tprincipal\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tprincipal\x128\n" +
+	"\x06action\x18\x02 \x01(\x0e2\x14.headwater.v1.ActionB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06action\x12&\n" +
+	"\bresource\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\bresource\x12 \n" +
+	"\x05roles\x18\x04 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10 \x18\x01R\x05roles\x12\\\n" +
+	"\n" +
+	"attributes\x18\x05 \x03(\v22.headwater.v1.ExplainAccessRequest.AttributesEntryB\b\xbaH\x05\x9a\x01\x02\x10 R\n" +
+	"attributes\x12\"\n" +
+	"\apurpose\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\x124\n" +
+	"\x03use\x18\a \x01(\tB\"\xbaH\x1fr\x1dR\x00R\aservingR\btrainingR\x06exportR\x03use\x1a\\\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"\xde\x05\n" +
+	"\x15ExplainAccessResponse\x12\x1c\n" +
+	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x19\n" +
+	"\bknown_by\x18\x02 \x01(\tR\aknownBy\x12\x14\n" +
+	"\x05roles\x18\x03 \x03(\tR\x05roles\x12S\n" +
+	"\n" +
+	"attributes\x18\x04 \x03(\v23.headwater.v1.ExplainAccessResponse.AttributesEntryR\n" +
+	"attributes\x122\n" +
+	"\bdecision\x18\x05 \x01(\x0e2\x16.headwater.v1.DecisionR\bdecision\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x18\n" +
+	"\amissing\x18\a \x01(\tR\amissing\x12\x14\n" +
+	"\x05owner\x18\b \x01(\tR\x05owner\x12\x1e\n" +
+	"\n" +
+	"definition\x18\t \x01(\tR\n" +
+	"definition\x12&\n" +
+	"\x0fserves_as_grant\x18\n" +
+	" \x01(\bR\rservesAsGrant\x121\n" +
+	"\x05views\x18\v \x03(\v2\x1b.headwater.v1.ExplainedViewR\x05views\x12F\n" +
+	"\frequirements\x18\f \x03(\v2\".headwater.v1.ExplainedRequirementR\frequirements\x127\n" +
+	"\afilters\x18\r \x03(\v2\x1d.headwater.v1.ExplainedFilterR\afilters\x12/\n" +
+	"\x05masks\x18\x0e \x03(\v2\x19.headwater.v1.AppliedRuleR\x05masks\x12\x1a\n" +
+	"\bpolicies\x18\x0f \x03(\tR\bpolicies\x1a\\\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"\x85\x01\n" +
+	"\rExplainedView\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x122\n" +
+	"\bdecision\x18\x02 \x01(\x0e2\x16.headwater.v1.DecisionR\bdecision\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05owner\x18\x04 \x01(\tR\x05owner\"\x8c\x01\n" +
+	"\x14ExplainedRequirement\x12\x16\n" +
+	"\x06policy\x18\x01 \x01(\tR\x06policy\x12\x14\n" +
+	"\x05about\x18\x02 \x01(\tR\x05about\x12\x1a\n" +
+	"\brequires\x18\x03 \x01(\tR\brequires\x12\x10\n" +
+	"\x03met\x18\x04 \x01(\bR\x03met\x12\x18\n" +
+	"\arefusal\x18\x05 \x01(\tR\arefusal\"\xac\x01\n" +
+	"\x0fExplainedFilter\x12\x16\n" +
+	"\x06policy\x18\x01 \x01(\tR\x06policy\x12\x14\n" +
+	"\x05about\x18\x02 \x01(\tR\x05about\x12\x14\n" +
+	"\x05words\x18\x03 \x01(\tR\x05words\x12\x10\n" +
+	"\x03sql\x18\x04 \x01(\tR\x03sql\x12\x1e\n" +
+	"\n" +
+	"parameters\x18\x05 \x03(\tR\n" +
+	"parameters\x12#\n" +
+	"\rhides_nothing\x18\x06 \x01(\bR\fhidesNothing*O\n" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_ALLOWED\x10\x01\x12\x13\n" +
-	"\x0fDECISION_DENIED\x10\x022\xb6\t\n" +
+	"\x0fDECISION_DENIED\x10\x022\x9d\n" +
+	"\n" +
 	"\rAccessService\x12\\\n" +
 	"\vCreateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12\\\n" +
 	"\n" +
@@ -2070,7 +2636,8 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\fEndElevation\x12!.headwater.v1.EndElevationRequest\x1a\".headwater.v1.EndElevationResponse\"\b\x8a\xc9\x18\x04\b\t \x01\x12e\n" +
 	"\x0eListElevations\x12#.headwater.v1.ListElevationsRequest\x1a$.headwater.v1.ListElevationsResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t\x12b\n" +
 	"\rRotateMaskKey\x12\".headwater.v1.RotateMaskKeyRequest\x1a#.headwater.v1.RotateMaskKeyResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12b\n" +
-	"\fListMaskKeys\x12!.headwater.v1.ListMaskKeysRequest\x1a\".headwater.v1.ListMaskKeysResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12n\n" +
+	"\fListMaskKeys\x12!.headwater.v1.ListMaskKeysRequest\x1a\".headwater.v1.ListMaskKeysResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12e\n" +
+	"\rExplainAccess\x12\".headwater.v1.ExplainAccessRequest\x1a#.headwater.v1.ExplainAccessResponse\"\v\x8a\xc9\x18\x04\b\t \x01\x90\x02\x01\x12n\n" +
 	"\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\v\x8a\xc9\x18\x04\b\b\x10\t\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -2086,7 +2653,7 @@ func file_headwater_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_headwater_v1_access_proto_goTypes = []any{
 	(Decision)(0),                     // 0: headwater.v1.Decision
 	(*CreateTokenRequest)(nil),        // 1: headwater.v1.CreateTokenRequest
@@ -2120,79 +2687,99 @@ var file_headwater_v1_access_proto_goTypes = []any{
 	(*AuditRecord)(nil),               // 29: headwater.v1.AuditRecord
 	(*ListAuditRecordsRequest)(nil),   // 30: headwater.v1.ListAuditRecordsRequest
 	(*ListAuditRecordsResponse)(nil),  // 31: headwater.v1.ListAuditRecordsResponse
-	nil,                               // 32: headwater.v1.CreateTokenRequest.AttributesEntry
-	nil,                               // 33: headwater.v1.Token.AttributesEntry
-	nil,                               // 34: headwater.v1.BindCertificateRequest.AttributesEntry
-	nil,                               // 35: headwater.v1.Binding.AttributesEntry
-	(*durationpb.Duration)(nil),       // 36: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
-	(Action)(0),                       // 38: headwater.v1.Action
+	(*ExplainAccessRequest)(nil),      // 32: headwater.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil),     // 33: headwater.v1.ExplainAccessResponse
+	(*ExplainedView)(nil),             // 34: headwater.v1.ExplainedView
+	(*ExplainedRequirement)(nil),      // 35: headwater.v1.ExplainedRequirement
+	(*ExplainedFilter)(nil),           // 36: headwater.v1.ExplainedFilter
+	nil,                               // 37: headwater.v1.CreateTokenRequest.AttributesEntry
+	nil,                               // 38: headwater.v1.Token.AttributesEntry
+	nil,                               // 39: headwater.v1.BindCertificateRequest.AttributesEntry
+	nil,                               // 40: headwater.v1.Binding.AttributesEntry
+	nil,                               // 41: headwater.v1.ExplainAccessRequest.AttributesEntry
+	nil,                               // 42: headwater.v1.ExplainAccessResponse.AttributesEntry
+	(*durationpb.Duration)(nil),       // 43: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 44: google.protobuf.Timestamp
+	(Action)(0),                       // 45: headwater.v1.Action
 }
 var file_headwater_v1_access_proto_depIdxs = []int32{
-	36, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	32, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
+	43, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	37, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
 	4,  // 2: headwater.v1.CreateTokenResponse.token:type_name -> headwater.v1.Token
-	37, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
-	37, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
-	33, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
+	44, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
+	44, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	44, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
+	38, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
 	4,  // 7: headwater.v1.ListTokensResponse.tokens:type_name -> headwater.v1.Token
 	4,  // 8: headwater.v1.RevokeTokenResponse.token:type_name -> headwater.v1.Token
-	34, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
+	39, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
 	11, // 10: headwater.v1.BindCertificateResponse.binding:type_name -> headwater.v1.Binding
-	35, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
-	37, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
+	40, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
+	44, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
 	11, // 13: headwater.v1.UnbindCertificateResponse.binding:type_name -> headwater.v1.Binding
 	11, // 14: headwater.v1.ListBindingsResponse.bindings:type_name -> headwater.v1.Binding
-	36, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
+	43, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
 	18, // 16: headwater.v1.ElevateResponse.elevation:type_name -> headwater.v1.Elevation
-	37, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
-	37, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
-	37, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
+	44, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
+	44, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
+	44, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
 	18, // 20: headwater.v1.EndElevationResponse.elevations:type_name -> headwater.v1.Elevation
 	18, // 21: headwater.v1.ListElevationsResponse.elevations:type_name -> headwater.v1.Elevation
-	37, // 22: headwater.v1.MaskKey.created_at:type_name -> google.protobuf.Timestamp
+	44, // 22: headwater.v1.MaskKey.created_at:type_name -> google.protobuf.Timestamp
 	24, // 23: headwater.v1.RotateMaskKeyResponse.key:type_name -> headwater.v1.MaskKey
 	24, // 24: headwater.v1.ListMaskKeysResponse.keys:type_name -> headwater.v1.MaskKey
-	37, // 25: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	38, // 26: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
+	44, // 25: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	45, // 26: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
 	0,  // 27: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
-	37, // 28: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
-	37, // 29: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
+	44, // 28: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
+	44, // 29: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
 	29, // 30: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
-	2,  // 31: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 32: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 33: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 34: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	1,  // 35: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
-	5,  // 36: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
-	7,  // 37: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
-	9,  // 38: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
-	12, // 39: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
-	14, // 40: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
-	16, // 41: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
-	19, // 42: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
-	21, // 43: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
-	25, // 44: headwater.v1.AccessService.RotateMaskKey:input_type -> headwater.v1.RotateMaskKeyRequest
-	27, // 45: headwater.v1.AccessService.ListMaskKeys:input_type -> headwater.v1.ListMaskKeysRequest
-	30, // 46: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
-	3,  // 47: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
-	6,  // 48: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
-	8,  // 49: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
-	10, // 50: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
-	13, // 51: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
-	15, // 52: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
-	17, // 53: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
-	20, // 54: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
-	22, // 55: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
-	26, // 56: headwater.v1.AccessService.RotateMaskKey:output_type -> headwater.v1.RotateMaskKeyResponse
-	28, // 57: headwater.v1.AccessService.ListMaskKeys:output_type -> headwater.v1.ListMaskKeysResponse
-	31, // 58: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
-	47, // [47:59] is the sub-list for method output_type
-	35, // [35:47] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	45, // 31: headwater.v1.ExplainAccessRequest.action:type_name -> headwater.v1.Action
+	41, // 32: headwater.v1.ExplainAccessRequest.attributes:type_name -> headwater.v1.ExplainAccessRequest.AttributesEntry
+	42, // 33: headwater.v1.ExplainAccessResponse.attributes:type_name -> headwater.v1.ExplainAccessResponse.AttributesEntry
+	0,  // 34: headwater.v1.ExplainAccessResponse.decision:type_name -> headwater.v1.Decision
+	34, // 35: headwater.v1.ExplainAccessResponse.views:type_name -> headwater.v1.ExplainedView
+	35, // 36: headwater.v1.ExplainAccessResponse.requirements:type_name -> headwater.v1.ExplainedRequirement
+	36, // 37: headwater.v1.ExplainAccessResponse.filters:type_name -> headwater.v1.ExplainedFilter
+	23, // 38: headwater.v1.ExplainAccessResponse.masks:type_name -> headwater.v1.AppliedRule
+	0,  // 39: headwater.v1.ExplainedView.decision:type_name -> headwater.v1.Decision
+	2,  // 40: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 41: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 42: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 43: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 44: headwater.v1.ExplainAccessRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 45: headwater.v1.ExplainAccessResponse.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	1,  // 46: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
+	5,  // 47: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
+	7,  // 48: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
+	9,  // 49: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
+	12, // 50: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
+	14, // 51: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
+	16, // 52: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
+	19, // 53: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
+	21, // 54: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
+	25, // 55: headwater.v1.AccessService.RotateMaskKey:input_type -> headwater.v1.RotateMaskKeyRequest
+	27, // 56: headwater.v1.AccessService.ListMaskKeys:input_type -> headwater.v1.ListMaskKeysRequest
+	32, // 57: headwater.v1.AccessService.ExplainAccess:input_type -> headwater.v1.ExplainAccessRequest
+	30, // 58: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
+	3,  // 59: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
+	6,  // 60: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
+	8,  // 61: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
+	10, // 62: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
+	13, // 63: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
+	15, // 64: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
+	17, // 65: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
+	20, // 66: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
+	22, // 67: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
+	26, // 68: headwater.v1.AccessService.RotateMaskKey:output_type -> headwater.v1.RotateMaskKeyResponse
+	28, // 69: headwater.v1.AccessService.ListMaskKeys:output_type -> headwater.v1.ListMaskKeysResponse
+	33, // 70: headwater.v1.AccessService.ExplainAccess:output_type -> headwater.v1.ExplainAccessResponse
+	31, // 71: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
+	59, // [59:72] is the sub-list for method output_type
+	46, // [46:59] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_access_proto_init() }
@@ -2207,7 +2794,7 @@ func file_headwater_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_access_proto_rawDesc), len(file_headwater_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   35,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,7 @@ const (
 	AccessService_ListElevations_FullMethodName    = "/headwater.v1.AccessService/ListElevations"
 	AccessService_RotateMaskKey_FullMethodName     = "/headwater.v1.AccessService/RotateMaskKey"
 	AccessService_ListMaskKeys_FullMethodName      = "/headwater.v1.AccessService/ListMaskKeys"
+	AccessService_ExplainAccess_FullMethodName     = "/headwater.v1.AccessService/ExplainAccess"
 	AccessService_ListAuditRecords_FullMethodName  = "/headwater.v1.AccessService/ListAuditRecords"
 )
 
@@ -57,6 +58,10 @@ type AccessServiceClient interface {
 	RotateMaskKey(ctx context.Context, in *RotateMaskKeyRequest, opts ...grpc.CallOption) (*RotateMaskKeyResponse, error)
 	// Without the secrets, which never leave the server.
 	ListMaskKeys(ctx context.Context, in *ListMaskKeysRequest, opts ...grpc.CallOption) (*ListMaskKeysResponse, error)
+	// What would be decided, and by what rules, without touching data. About itself any caller may ask; about others, and about what other
+	// roles and attributes would do, those who may ADMINISTER the system. Of a definition that the caller may not know of, no more is told
+	// than of one that is not there.
+	ExplainAccess(ctx context.Context, in *ExplainAccessRequest, opts ...grpc.CallOption) (*ExplainAccessResponse, error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error)
 }
@@ -179,6 +184,16 @@ func (c *accessServiceClient) ListMaskKeys(ctx context.Context, in *ListMaskKeys
 	return out, nil
 }
 
+func (c *accessServiceClient) ExplainAccess(ctx context.Context, in *ExplainAccessRequest, opts ...grpc.CallOption) (*ExplainAccessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainAccessResponse)
+	err := c.cc.Invoke(ctx, AccessService_ExplainAccess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessServiceClient) ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditRecordsResponse)
@@ -213,6 +228,10 @@ type AccessServiceServer interface {
 	RotateMaskKey(context.Context, *RotateMaskKeyRequest) (*RotateMaskKeyResponse, error)
 	// Without the secrets, which never leave the server.
 	ListMaskKeys(context.Context, *ListMaskKeysRequest) (*ListMaskKeysResponse, error)
+	// What would be decided, and by what rules, without touching data. About itself any caller may ask; about others, and about what other
+	// roles and attributes would do, those who may ADMINISTER the system. Of a definition that the caller may not know of, no more is told
+	// than of one that is not there.
+	ExplainAccess(context.Context, *ExplainAccessRequest) (*ExplainAccessResponse, error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
@@ -257,6 +276,9 @@ func (UnimplementedAccessServiceServer) RotateMaskKey(context.Context, *RotateMa
 }
 func (UnimplementedAccessServiceServer) ListMaskKeys(context.Context, *ListMaskKeysRequest) (*ListMaskKeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMaskKeys not implemented")
+}
+func (UnimplementedAccessServiceServer) ExplainAccess(context.Context, *ExplainAccessRequest) (*ExplainAccessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainAccess not implemented")
 }
 func (UnimplementedAccessServiceServer) ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditRecords not implemented")
@@ -480,6 +502,24 @@ func _AccessService_ListMaskKeys_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_ExplainAccess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainAccessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ExplainAccess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ExplainAccess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ExplainAccess(ctx, req.(*ExplainAccessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_ListAuditRecords_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditRecordsRequest)
 	if err := dec(in); err != nil {
@@ -548,6 +588,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListMaskKeys",
 			Handler:    _AccessService_ListMaskKeys_Handler,
+		},
+		{
+			MethodName: "ExplainAccess",
+			Handler:    _AccessService_ExplainAccess_Handler,
 		},
 		{
 			MethodName: "ListAuditRecords",

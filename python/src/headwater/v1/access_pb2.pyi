@@ -337,3 +337,111 @@ class ListAuditRecordsResponse(_message.Message):
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     records: _containers.RepeatedCompositeFieldContainer[AuditRecord]
     def __init__(self, records: _Optional[_Iterable[_Union[AuditRecord, _Mapping]]] = ...) -> None: ...
+
+class ExplainAccessRequest(_message.Message):
+    __slots__ = ("principal", "action", "resource", "roles", "attributes", "purpose", "use")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: AttributeValues
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttributeValues, _Mapping]] = ...) -> None: ...
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    USE_FIELD_NUMBER: _ClassVar[int]
+    principal: str
+    action: _options_pb2.Action
+    resource: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    attributes: _containers.MessageMap[str, AttributeValues]
+    purpose: str
+    use: str
+    def __init__(self, principal: _Optional[str] = ..., action: _Optional[_Union[_options_pb2.Action, str]] = ..., resource: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, AttributeValues]] = ..., purpose: _Optional[str] = ..., use: _Optional[str] = ...) -> None: ...
+
+class ExplainAccessResponse(_message.Message):
+    __slots__ = ("principal", "known_by", "roles", "attributes", "decision", "reason", "missing", "owner", "definition", "serves_as_grant", "views", "requirements", "filters", "masks", "policies")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: AttributeValues
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttributeValues, _Mapping]] = ...) -> None: ...
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_BY_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    SERVES_AS_GRANT_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    MASKS_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
+    principal: str
+    known_by: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    attributes: _containers.MessageMap[str, AttributeValues]
+    decision: Decision
+    reason: str
+    missing: str
+    owner: str
+    definition: str
+    serves_as_grant: bool
+    views: _containers.RepeatedCompositeFieldContainer[ExplainedView]
+    requirements: _containers.RepeatedCompositeFieldContainer[ExplainedRequirement]
+    filters: _containers.RepeatedCompositeFieldContainer[ExplainedFilter]
+    masks: _containers.RepeatedCompositeFieldContainer[AppliedRule]
+    policies: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, principal: _Optional[str] = ..., known_by: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, AttributeValues]] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., missing: _Optional[str] = ..., owner: _Optional[str] = ..., definition: _Optional[str] = ..., serves_as_grant: bool = ..., views: _Optional[_Iterable[_Union[ExplainedView, _Mapping]]] = ..., requirements: _Optional[_Iterable[_Union[ExplainedRequirement, _Mapping]]] = ..., filters: _Optional[_Iterable[_Union[ExplainedFilter, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[AppliedRule, _Mapping]]] = ..., policies: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExplainedView(_message.Message):
+    __slots__ = ("view", "decision", "reason", "owner")
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    view: str
+    decision: Decision
+    reason: str
+    owner: str
+    def __init__(self, view: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., owner: _Optional[str] = ...) -> None: ...
+
+class ExplainedRequirement(_message.Message):
+    __slots__ = ("policy", "about", "requires", "met", "refusal")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
+    REQUIRES_FIELD_NUMBER: _ClassVar[int]
+    MET_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    about: str
+    requires: str
+    met: bool
+    refusal: str
+    def __init__(self, policy: _Optional[str] = ..., about: _Optional[str] = ..., requires: _Optional[str] = ..., met: bool = ..., refusal: _Optional[str] = ...) -> None: ...
+
+class ExplainedFilter(_message.Message):
+    __slots__ = ("policy", "about", "words", "sql", "parameters", "hides_nothing")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    SQL_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    HIDES_NOTHING_FIELD_NUMBER: _ClassVar[int]
+    policy: str
+    about: str
+    words: str
+    sql: str
+    parameters: _containers.RepeatedScalarFieldContainer[str]
+    hides_nothing: bool
+    def __init__(self, policy: _Optional[str] = ..., about: _Optional[str] = ..., words: _Optional[str] = ..., sql: _Optional[str] = ..., parameters: _Optional[_Iterable[str]] = ..., hides_nothing: bool = ...) -> None: ...

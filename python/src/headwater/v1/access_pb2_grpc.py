@@ -89,6 +89,11 @@ class AccessServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_access__pb2.ListMaskKeysRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_access__pb2.ListMaskKeysResponse.FromString,
                 _registered_method=True)
+        self.ExplainAccess = channel.unary_unary(
+                '/headwater.v1.AccessService/ExplainAccess',
+                request_serializer=headwater_dot_v1_dot_access__pb2.ExplainAccessRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.ExplainAccessResponse.FromString,
+                _registered_method=True)
         self.ListAuditRecords = channel.unary_unary(
                 '/headwater.v1.AccessService/ListAuditRecords',
                 request_serializer=headwater_dot_v1_dot_access__pb2.ListAuditRecordsRequest.SerializeToString,
@@ -165,6 +170,12 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainAccess(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditRecords(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -228,6 +239,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.ListMaskKeys,
                     request_deserializer=headwater_dot_v1_dot_access__pb2.ListMaskKeysRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_access__pb2.ListMaskKeysResponse.SerializeToString,
+            ),
+            'ExplainAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainAccess,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.ExplainAccessRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.ExplainAccessResponse.SerializeToString,
             ),
             'ListAuditRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditRecords,
@@ -532,6 +548,33 @@ class AccessService(object):
             '/headwater.v1.AccessService/ListMaskKeys',
             headwater_dot_v1_dot_access__pb2.ListMaskKeysRequest.SerializeToString,
             headwater_dot_v1_dot_access__pb2.ListMaskKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/ExplainAccess',
+            headwater_dot_v1_dot_access__pb2.ExplainAccessRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.ExplainAccessResponse.FromString,
             options,
             channel_credentials,
             insecure,
