@@ -25,7 +25,7 @@ type Policy struct {
 	// byName says that a policy may look at the name of who reads, which is no part of Principal.key.
 	byName bool
 	// restrictions are what readings of services were held to, as they were asked for.
-	restrictions lookup[restrictedKey, restricted]
+	restrictions lookup[restrictedKey, *Restriction]
 }
 
 // role holds a role's rules by what they are about.

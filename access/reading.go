@@ -174,8 +174,14 @@ func AllowsRows(ctx context.Context, kind Kind, name string) bool {
 	return s != nil && s.Allows(ActionReadOffline, kind, name) && s.hidden(kind, name) == nil
 }
 
-// AllowsServiceRows reports, without a record, whether the caller may read all that a service reads, with nothing of it hidden.
+// AllowsServiceRows reports, without a record, whether the caller may read all that a service reads, with nothing of it hidden and with what
+// policies ask of a reading given.
 func AllowsServiceRows(ctx context.Context, service *feature.ServiceVersion) bool {
+	if s := SessionFrom(ctx); s != nil && s.policy.Restricts() {
+		if _, refused := s.policy.Restrict(s.reading(feature.UseTraining), service); refused != nil {
+			return false
+		}
+	}
 	return AllowsService(ctx, ActionReadOffline, service) && !slices.ContainsFunc(viewsRead(service), func(v *feature.ViewVersion) bool {
 		return SessionFrom(ctx).hidden(KindView, v.Name) != nil
 	})

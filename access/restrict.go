@@ -101,11 +101,6 @@ type restrictedKey struct {
 	service *feature.ServiceVersion
 }
 
-type restricted struct {
-	restriction *Restriction
-	refused     *Verdict
-}
-
 // Restrict is what a reader of a service, or of what features by reference take, is held to. nil: no policy is about it. A verdict
 // says why it may not be read so at all: for its purpose, its use or its region, or since a policy cannot be kept.
 func (p *Policy) Restrict(r Reading, s *feature.ServiceVersion) (*Restriction, *Verdict) {
@@ -114,15 +109,15 @@ func (p *Policy) Restrict(r Reading, s *feature.ServiceVersion) (*Restriction, *
 	}
 	key := restrictedKey{p.ReadingKey(r), s}
 	if known, ok := p.restrictions.get(key); ok {
-		return known.restriction, known.refused
+		return known, nil
 	}
-	found := restricted{}
-	found.restriction, found.refused = p.restrict(r, s)
-	// A service without a name is another one in each request.
-	if s.Name != "" && p.restrictions.len() < maxCompiled {
-		p.restrictions.add(key, found)
+	restriction, refused := p.restrict(r, s)
+	// A service without a name is another one in each request. What is refused is decided anew: callers choose purposes as they like, and a
+	// secret that was not to be had may be the next time.
+	if s.Name != "" && refused == nil && p.restrictions.len() < maxCompiled {
+		p.restrictions.add(key, restriction)
 	}
-	return found.restriction, found.refused
+	return restriction, refused
 }
 
 func (p *Policy) restrict(r Reading, s *feature.ServiceVersion) (*Restriction, *Verdict) {

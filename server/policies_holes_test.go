@@ -265,3 +265,32 @@ func TestPoliciesAreNotComputedAroundByAuthors(t *testing.T) {
 		t.Errorf("found %v of one who sees everything", err)
 	}
 }
+
+// Values of kept reads are shown to those who say what for, where that is asked of them: a call that cannot say it shows none.
+func TestPoliciesHoldForKeptReads(t *testing.T) {
+	p := newProduct(t)
+	terms := policy("terms", "source:flights", func(p *feature.Policy) {
+		p.Require, p.ExceptRoles = &feature.Requirement{Purposes: []string{"delays"}}, []string{"whole"}
+	})
+	d := readers(terms)
+	d.Services[1].Log = "all"
+	p.apply(d)
+	at := time.Now().Add(-3 * time.Hour).Truncate(time.Microsecond)
+	p.ingest(flights(flight("ORD", 7, at, feature.Float64(34)), flight("JFK", 7, at, feature.Float64(8))), 0)
+	p.materialize("delays")
+	ctx := p.as("reader", "reader")
+	r, err := p.online.GetFeatures(ctx, &headwaterv1.GetFeaturesRequest{Service: "small", Purpose: "delays", Keys: map[string]*headwaterv1.KeyColumn{"origin": texts("ORD")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for role, expected := range map[string]bool{"whole": true, "west": false} {
+		got, err := p.reads().GetRead(p.as("reader", "reader", role), &headwaterv1.GetReadRequest{ReadId: r.GetReadId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := len(got.GetRead().GetFeatures()[0].GetValues().GetFloat64S()) > 0
+		if got.GetShown() != expected || values != expected {
+			t.Errorf("%s: found shown %v with values %v, expected %v", role, got.GetShown(), values, expected)
+		}
+	}
+}
