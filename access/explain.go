@@ -76,7 +76,11 @@ func (p *Policy) Explain(q Question) (*Explanation, error) {
 	}
 	if q.Service == nil {
 		if q.Kind == KindSource && q.Action == ActionReadOffline {
-			if refused := p.hides(q.Principal, q.Kind, bare(q.Name)); refused != nil {
+			refused := p.hides(q.Principal, q.Kind, bare(q.Name))
+			if refused == nil && p.Restricts() {
+				refused = p.terms(q.Reading, bare(q.Name))
+			}
+			if refused != nil {
 				e.Verdict = *refused
 			}
 		}

@@ -152,6 +152,38 @@ func TestExplanationsAreWhatReadsDo(t *testing.T) {
 	}
 }
 
+// Rows of a source are read whole or not at all, and under the terms of the source.
+func TestExplanationsOfSources(t *testing.T) {
+	p := newProduct(t)
+	licensed := policy("licensed", "source:flights", func(p *feature.Policy) { p.Require = &feature.Requirement{Purposes: []string{"delays"}} })
+	rounded := policy("rounded", "source:flights", roundTo("10"))
+	p.apply(readers(licensed, rounded))
+	at := time.Now().Add(-3 * time.Hour).Truncate(time.Microsecond)
+	p.ingest(flights(flight("ORD", 7, at, feature.Float64(34))), 0)
+	p.materialize("delays", "recent", "traffic")
+	for _, c := range []struct{ who, purpose, expected string }{
+		{"reader", "delays", "policy rounded@1 hides some of source:flights"},
+		{"reader whole", "", "policy licensed@1 of source:flights asks for a purpose, found none"},
+		{"reader whole", "delays", ""},
+	} {
+		ctx := p.as(strings.ReplaceAll(c.who+c.purpose, " ", "_"), strings.Fields(c.who)...)
+		e := p.explain(ctx, &headwaterv1.ExplainAccessRequest{Action: readOffline, Resource: "source:flights", Purpose: c.purpose})
+		header := &headwaterv1.BuildDatasetHeader{Name: "d", Purpose: c.purpose, AllowPartial: true,
+			Spine: &headwaterv1.BuildDatasetHeader_Events{Events: &headwaterv1.SpineEvents{Source: "flights", Columns: []string{"origin"}}}}
+		_, _, err := p.build(ctx, "small", header, nil)
+		f := fault.FromError(err)
+		if c.expected == "" {
+			if f != nil || e.GetDecision() != headwaterv1.Decision_DECISION_ALLOWED {
+				t.Errorf("%s for %q: found %v, explained %v", c.who, c.purpose, f, e)
+			}
+			continue
+		}
+		if f == nil || !strings.Contains(f.Message, c.expected) || !strings.Contains(e.GetReason(), c.expected) || e.GetDecision() != headwaterv1.Decision_DECISION_DENIED {
+			t.Errorf("%s for %q: found %v, explained %v", c.who, c.purpose, f, e)
+		}
+	}
+}
+
 // Who may not know of a definition is told the same whether or not there is one.
 func TestExplanationsDoNotRevealWhatIsThere(t *testing.T) {
 	p := newProduct(t)
