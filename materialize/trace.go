@@ -26,7 +26,7 @@ func traceRun(t *tracing.Tracer, r *Run) {
 	failure := ""
 	if r.State == Failed {
 		// What it failed by may be of rows.
-		failure = "the run failed; `headwater runs describe` says why"
+		failure = "the run failed; `headwater runs show` says why"
 	}
 	t.Whole("run", *r.StartedAt, *r.EndedAt, parts, failure, attribute.String("headwater.view", viewLabel(r)), attribute.Int64("headwater.run_id", r.ID),
 		attribute.Int64("headwater.run_seq", r.Seq), attribute.String("headwater.run_state", string(r.State)))
