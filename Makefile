@@ -69,6 +69,13 @@ bench-datasets: deps build ## What a training dataset takes beside SQL by hand, 
 	@go build -o .cache/bin/bench-datasets ./bench/datasets
 	@.cache/bin/bench-datasets --headwater bin/headwater
 
+.PHONY: soak
+soak: deps build ## Online reads for half an hour beside loads and runs, held to what was loaded, with a server's memory watched (SOAK=3m)
+	@echo "==> soak"
+	@mkdir -p .cache/bin
+	@go build -o .cache/bin/bench-soak ./bench/soak
+	@.cache/bin/bench-soak --headwater bin/headwater --for $(or $(SOAK),30m)
+
 .PHONY: bench-serve
 bench-serve: deps build ## What an online read takes beside a gRPC echo, plain HMGET and Feast's layout (BENCH_SCALE=small: a tenth, in a minute)
 	@mkdir -p .cache/bin

@@ -3672,8 +3672,11 @@ type Policy struct {
 	// Unique among policies.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is about: `view:NAME`, `source:NAME`, `service:NAME` or, for masks, `feature:VIEW.NAME`, where `*` stands for any
-	// characters; or `tag:TAG`: whatever has the tag, itself or from the columns it is made of. A mask on a view is one on each of its
-	// features.
+	// characters; or `tag:TAG`. A mask of a tag is one on each feature that has it, itself or from the columns it is made of; a row filter
+	// of a tag is one on each view that has it as a whole; a requirement of a tag is of what has it in either way. A mask on a view is one
+	// on each of its features. A row filter or a mask on a source is of the source's own rows: where a policy hides some of them, they
+	// are shown, read as a spine, or made into a view by those only from whom it hides none. Rows of on-demand features are those of what
+	// they are computed of.
 	Resources []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
 	// It holds for whoever has one of these roles. Absent: for everyone.
 	Roles []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
@@ -4317,7 +4320,8 @@ type Requirement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller says for what it reads, and it is one of these.
 	Purposes []string `protobuf:"bytes,1,rep,name=purposes,proto3" json:"purposes,omitempty"`
-	// The uses that a licence allows: `serving` (online reads), `training` (datasets) and `export` (rows as files: CSV, NDJSON or Parquet).
+	// The uses that a licence allows: `serving` (online reads) and `training` (datasets, in whatever format). Nothing is read for `export`
+	// yet.
 	Uses []string `protobuf:"bytes,2,rep,name=uses,proto3" json:"uses,omitempty"`
 	// The regions in which a server may serve it, as servers are told in HEADWATER_REGION.
 	Regions []string `protobuf:"bytes,3,rep,name=regions,proto3" json:"regions,omitempty"`
