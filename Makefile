@@ -76,6 +76,13 @@ soak: deps build ## Online reads for half an hour beside loads and runs, held to
 	@go build -o .cache/bin/bench-soak ./bench/soak
 	@.cache/bin/bench-soak --headwater bin/headwater --for $(or $(SOAK),30m)
 
+.PHONY: bench-access
+bench-access: deps build ## What a decision, a row filter, grants and masks take of an online read (BENCH_SCALE=small: a tenth)
+	@echo "==> bench-access"
+	@mkdir -p .cache/bin
+	@go build -o .cache/bin/bench-serve ./bench/serve
+	@.cache/bin/bench-serve --headwater bin/headwater --only access
+
 .PHONY: bench-serve
 bench-serve: deps build ## What an online read takes beside a gRPC echo, plain HMGET and Feast's layout (BENCH_SCALE=small: a tenth, in a minute)
 	@mkdir -p .cache/bin

@@ -239,8 +239,8 @@ func (b *bench) load(ctx context.Context, first, end int) error {
 	return nil
 }
 
-// checkAnswer holds an answer of the contract to what was loaded for its entities.
-func checkAnswer(a *headwaterv1.GetFeaturesResponse, entities []int) error {
+// checkAnswer holds an answer of the contract to what was loaded for its entities. Of columns that are masked it is held to say so.
+func checkAnswer(a *headwaterv1.GetFeaturesResponse, entities []int, masked map[int]bool) error {
 	if len(a.GetFeatures()) != columns() {
 		return fmt.Errorf("found an answer of %d features, expected %d", len(a.GetFeatures()), columns())
 	}
@@ -261,6 +261,12 @@ func checkAnswer(a *headwaterv1.GetFeaturesResponse, entities []int) error {
 			wantStatus := headwaterv1.ValueStatus_VALUE_STATUS_PRESENT
 			if want.IsNull() {
 				wantStatus = headwaterv1.ValueStatus_VALUE_STATUS_NULL
+			}
+			if masked[c] && !want.IsNull() {
+				if status != headwaterv1.ValueStatus_VALUE_STATUS_MASKED || holds(v, i, want) && want.Type() == feature.TypeString {
+					return fmt.Errorf("found a value of %s for entity %d that is not masked: %s", columnName(c), entity, status)
+				}
+				continue
 			}
 			if status != wantStatus || (!want.IsNull() && !holds(v, i, want)) {
 				return fmt.Errorf("found a wrong value of %s for entity %d: %s, expected %s %s", columnName(c), entity, status, wantStatus, want.Text())

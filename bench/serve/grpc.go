@@ -93,6 +93,8 @@ type grpcAsker struct {
 	headers metadata.MD
 	request *request
 	answer  message
+	// masked are the columns that a mask is on; nil: none.
+	masked map[int]bool
 	// length is of the answer where it is known, and not looked into; else 0.
 	length int
 }
@@ -122,7 +124,7 @@ func (a *grpcAsker) check(entities []int) error {
 	if err := proto.Unmarshal(a.answer.bytes, answer); err != nil {
 		return err
 	}
-	return checkAnswer(answer, entities)
+	return checkAnswer(answer, entities, a.masked)
 }
 
 // dial connects to a server as often as callers are to be spread over, with the windows that the product's client has.

@@ -65,12 +65,12 @@ func answerOf(entities []int) *headwaterv1.GetFeaturesResponse {
 
 func TestWrongAnswersAreFound(t *testing.T) {
 	entities := []int{3, nullEvery, 41}
-	if err := checkAnswer(answerOf(entities), entities); err != nil {
+	if err := checkAnswer(answerOf(entities), entities, nil); err != nil {
 		t.Fatal(err)
 	}
 	common := answerOf(entities)
 	common.Features[0].Values.Status, common.Features[0].Values.StatusOfAll = nil, headwaterv1.ValueStatus_VALUE_STATUS_PRESENT
-	if err := checkAnswer(common, entities); err != nil {
+	if err := checkAnswer(common, entities, nil); err != nil {
 		t.Error(err)
 	}
 	for name, spoil := range map[string]func(*headwaterv1.GetFeaturesResponse){
@@ -90,7 +90,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 	} {
 		a := answerOf(entities)
 		spoil(a)
-		if err := checkAnswer(a, entities); err == nil {
+		if err := checkAnswer(a, entities, nil); err == nil {
 			t.Errorf("%s: found no error", name)
 		}
 	}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+
+	"github.com/headwaterhq/headwater/bench/report"
+	"github.com/headwaterhq/headwater/bench/servers"
+	"github.com/headwaterhq/headwater/definition"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+// maskedRole is whom the policies hold for: a row filter that every row passes, so that as many are answered, and two masks, one of them
+// a keyed hash.
+const maskedRole = "held"
+
+// maskedColumns are what the masks are on: a text and a float of the first view.
+var maskedColumns = map[int]bool{7: true, 0: true}
+
+func policies() string {
+	return fmt.Sprintf(`roles:
+  - {name: %[1]s, attributes: {sizes: [small, large]}}
+policies:
+  - {name: rows, roles: [%[1]s], resources: ["view:%[2]s"], row_filter: 'row.%[3]s >= 0 && "small" in principal.sizes'}
+  - {name: hashed, roles: [%[1]s], resources: ["feature:%[2]s.%[4]s"], mask: {hash: {key: customers}}}
+  - {name: rounded, roles: [%[1]s], resources: ["feature:%[2]s.%[5]s"], mask: {round: {to: "10"}}}
+`, maskedRole, views[0], featureName(6), featureName(7), featureName(0))
+}
+
+// access measures what grants and policies cost: a decision and a row filter by themselves, in the packages' own benchmarks; a server with
+// authentication, grants and an audit beside one without; and reads under a row filter, two masks and an audit record each beside reads that no
+// policy is about, on one server.
+func (b *bench) access(ctx context.Context) (err error) {
+	for figure, of := range map[string]struct{ pkg, name string }{
+		"decision_ns":   {"./access", "DecideServiceByTag/compiled"},
+		"row_filter_ns": {"./expr", "Filter/three"},
+	} {
+		if b.result[figure], err = nanoseconds(ctx, of.pkg, of.name); err != nil {
+			return err
+		}
+	}
+	start := func(name string, arguments ...string) (*target, *servers.Process, error) {
+		p, err := b.servers.Another(ctx, name, arguments, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		t, err := b.targetOf(name, p.Address, serviceName, b.token, p.PID(), nil)
+		if err == nil {
+			t.redis = b.product.redis
+		}
+		return t, p, err
+	}
+	grants, first, err := start("grants")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, first.Stop()) }()
+	nothing, second, err := start("nothing", plainFlag)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, second.Stop()) }()
+	if b.result["grants_vs_plain"], err = b.worse(ctx, grants, nothing); err != nil {
+		return err
+	}
+	token, err := b.applyPolicies(ctx)
+	if err != nil {
+		return err
+	}
+	free, err := b.targetOf("no policy holds", first.Address, serviceName, b.token, first.PID(), nil)
+	if err != nil {
+		return err
+	}
+	held, err := b.targetOf("policies hold", first.Address, serviceName, token, first.PID(), nil)
+	if err != nil {
+		return err
+	}
+	asks := held.ask
+	held.ask = func(caller, entities int) asker {
+		a := asks(caller, entities)
+		if a, ok := a.(*grpcAsker); ok {
+			a.masked = maskedColumns
+		}
+		return a
+	}
+	b.result["masked_vs_plain"], err = b.worse(ctx, held, free)
+	return err
+}
+
+// worse measures two targets in turns, and is the worse ratio of their requests/s, of those at 1 and at 100 entities.
+func (b *bench) worse(ctx context.Context, of, to *target) (float64, error) {
+	for round := range 2 * b.rounds {
+		for _, batch := range []int{1, 100} {
+			pair := []*target{of, to}
+			if round%2 == 1 {
+				pair = []*target{to, of}
+			}
+			for _, t := range pair {
+				if _, err := b.sampled(ctx, t, batch, 0, 0); err != nil {
+					return 0, err
+				}
+			}
+		}
+	}
+	return report.Round(min(b.ratio(1, of, to, (*sample).rate), b.ratio(100, of, to, (*sample).rate))), nil
+}
+
+// applyPolicies applies them, and makes a token of whom they hold for.
+func (b *bench) applyPolicies(ctx context.Context) (string, error) {
+	file := filepath.Join(b.servers.Folder, "policies.yaml")
+	if err := os.WriteFile(file, []byte(policies()), 0o600); err != nil {
+		return "", err
+	}
+	set, err := definition.Load([]string{file})
+	if err != nil {
+		return "", err
+	}
+	if _, err := b.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files}); err != nil {
+		return "", err
+	}
+	reply, err := b.client.Access.CreateToken(ctx, &headwaterv1.CreateTokenRequest{Principal: "held", Roles: []string{readerRole, maskedRole}})
+	return reply.GetSecret(), err
+}
+
+var benchmarkLine = regexp.MustCompile(`(?m)^Benchmark\S+\s+\d+\s+([0-9.]+) ns/op`)
+
+// nanoseconds is the median of a package's own benchmark, run several times.
+func nanoseconds(ctx context.Context, pkg, name string) (float64, error) {
+	command := exec.CommandContext(ctx, "go", "test", pkg, "-run", "^$", "-bench", "^Benchmark"+name+"$", "-count", "5", "-benchtime", "200ms")
+	out, err := command.CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("the benchmark %s of %s: %w\n%s", name, pkg, err, out)
+	}
+	var all []float64
+	for _, m := range benchmarkLine.FindAllSubmatch(bytes.TrimSpace(out), -1) {
+		ns, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			return 0, err
+		}
+		all = append(all, ns)
+	}
+	if len(all) == 0 {
+		return 0, fmt.Errorf("found no figure of the benchmark %s of %s in\n%s", name, pkg, out)
+	}
+	return report.Median(all), nil
+}
