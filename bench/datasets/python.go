@@ -17,6 +17,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
 //go:embed stream.py
@@ -39,6 +41,11 @@ func (b *bench) stream(ctx context.Context) error {
 	kept := filepath.Join(b.servers.Folder, "results")
 	defer os.RemoveAll(kept)
 	if err := b.servers.Restart(ctx, "HEADWATER_RESULTS_DIR="+kept); err != nil {
+		return err
+	}
+	// The client found nobody while the server was away, and asks again a moment later.
+	_, err = b.client.Registry.ListDefinitions(ctx, &headwaterv1.ListDefinitionsRequest{Kind: headwaterv1.DefinitionKind_DEFINITION_KIND_VIEW}, grpc.WaitForReady(true))
+	if err != nil {
 		return err
 	}
 	took, m, err := b.built(ctx, "wide", b.spine)
