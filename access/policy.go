@@ -59,7 +59,12 @@ type Verdict struct {
 	Reason  string
 	// missing is the permission that no grant gives, ACTION on KIND:NAME. Empty: none is.
 	missing string
+	// remedy is what to do about a denial. Empty: what can be done about roles.
+	remedy string
 }
+
+// rolesRemedy is what can be done about a denial by what roles say, or do not say.
+const rolesRemedy = "whoever administers the roles can change that"
 
 // NewPolicy compiles roles. Of several versions of one role, the newest counts. A grant that cannot be meant (an action or
 // kind not on the lists, a pattern with a version) makes its role deny everything. A definition of the built-in role is

@@ -60,9 +60,9 @@ func (s *Session) MayHave(service *feature.ServiceVersion, built []read.Rule) bo
 	return err == nil && Beyond(plan.Rules(), built) == nil
 }
 
-// Deny records that something is denied, for a reason that policies give, and returns the fault.
-func (s *Session) Deny(action Action, kind Kind, name, reason string) error {
-	return s.settle(action, resource(kind, name), Verdict{Reason: reason})
+// Deny records that something is denied, for a reason that policies give, and returns the fault with what to do about it.
+func (s *Session) Deny(action Action, kind Kind, name, reason, remedy string) error {
+	return s.settle(action, resource(kind, name), Verdict{Reason: reason, remedy: remedy})
 }
 
 // Attributes are all that policies know of the caller, where there are any policies.
@@ -129,7 +129,7 @@ func RequireInput(ctx context.Context, view string, computed []string) error {
 		for _, name := range computed {
 			if slices.ContainsFunc(v.Mask.ComputeUnmasked, func(pattern string) bool { return feature.MatchesPattern(pattern, name) }) {
 				return s.settle(ActionReadOffline, resource(KindView, view), Verdict{Reason: fmt.Sprintf(
-					"policy %s hides some of %s from you, and leaves out %s, which would be computed of it%s", ref(v), resource(KindView, view), name, ownedBy(v))})
+					"policy %s hides some of %s from you, and leaves out %s, which would be computed of it", ref(v), resource(KindView, view), name), remedy: remedyOf(v)})
 			}
 		}
 	}
@@ -204,8 +204,8 @@ func (p *Policy) hides(principal *Principal, kind Kind, name string) *Verdict {
 	}
 	for _, v := range p.rules.Policies {
 		if v.Require == nil && v.HoldsFor(principal.Roles) && p.hidesOf(v, kind, name) {
-			return &Verdict{Reason: fmt.Sprintf("policy %s hides some of %s, which is shown whole or not at all here%s",
-				ref(v), resource(kind, name), ownedBy(v))}
+			return &Verdict{Reason: fmt.Sprintf("policy %s hides some of %s, which is shown whole or not at all here",
+				ref(v), resource(kind, name)), remedy: remedyOf(v)}
 		}
 	}
 	return nil

@@ -210,7 +210,7 @@ func (b *restricting) filter(view *feature.ViewVersion) *Verdict {
 		}
 		b.asked[v.Name] = true
 		if err := f.add(v, b.policy.reader(b.reading.Principal)); err != nil {
-			return &Verdict{Reason: err.Error() + ownedBy(v)}
+			return &Verdict{Reason: err.Error(), remedy: remedyOf(v)}
 		}
 	}
 	f.into(&b.filters)
@@ -307,7 +307,7 @@ func (b *restricting) mask(view *feature.ViewVersion) *Verdict {
 		strictest := about[slices.Index(all, Strictest(all, f.Type))]
 		secret, err := p.secret(strictest, 0)
 		if err != nil {
-			return &Verdict{Reason: fmt.Sprintf("policy %s masks %s.%s, and cannot: %v%s", ref(strictest), view.Ref(), f.Name, err, ownedBy(strictest))}
+			return &Verdict{Reason: fmt.Sprintf("policy %s masks %s.%s, and cannot: %v", ref(strictest), view.Ref(), f.Name, err), remedy: remedyOf(strictest)}
 		}
 		if b.masks == nil {
 			b.masks = map[string]*read.Mask{}
@@ -459,7 +459,7 @@ func (p *Policy) requires(v *feature.PolicyVersion, about string, r Reading) *Ve
 		if q.Licence != "" {
 			reason += "; its terms: " + q.Licence
 		}
-		return &Verdict{Reason: reason + ownedBy(v)}
+		return &Verdict{Reason: reason, remedy: remedyOf(v)}
 	}
 	switch {
 	case len(q.Purposes) > 0 && !slices.Contains(q.Purposes, r.Purpose):
@@ -480,10 +480,10 @@ func (p *Policy) requires(v *feature.PolicyVersion, about string, r Reading) *Ve
 	return nil
 }
 
-// ownedBy is the end of a message about a policy.
-func ownedBy(v *feature.PolicyVersion) string {
+// remedyOf is what can be done about a denial by a policy.
+func remedyOf(v *feature.PolicyVersion) string {
 	if v.Owner == "" {
-		return ""
+		return "whoever administers the policies can change that"
 	}
-	return "; ask " + v.Owner
+	return "ask " + v.Owner
 }

@@ -97,7 +97,10 @@ func (p *Principal) beyondAny(action Action, kind Kind) (Verdict, bool) {
 }
 
 func (p *Principal) lacks(missing Scope) Verdict {
-	return Verdict{Reason: fmt.Sprintf("its token is without the scope %s, whatever its roles allow; it has %v", missing, p.scopes)}
+	return Verdict{
+		Reason: fmt.Sprintf("its token is without the scope %s, whatever its roles allow; it has %v", missing, p.scopes),
+		remedy: "use a token with that scope, or have one made",
+	}
 }
 
 // decide is Policy.Decide for the caller, within the scopes of its token.

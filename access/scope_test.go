@@ -69,7 +69,7 @@ func TestATokenDoesNoMoreThanItsScopes(t *testing.T) {
 		}
 	}
 	const denied = "ml may not read_online service:churn@3: its token is without the scope read_online:service:churn, whatever its roles allow; " +
-		"it has [read_online:service:delay_* list:view:*]; whoever administers the roles can change that"
+		"it has [read_online:service:delay_* list:view:*]; use a token with that scope, or have one made"
 	for range 2 {
 		wantFault(t, s.RequireService(ActionReadOnline, "churn@3", service("churn")), fault.PermissionDenied, denied)
 	}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -173,8 +174,8 @@ func (s *Session) settle(action Action, resource string, v Verdict) error {
 	if err := s.record(action, resource, v); err != nil || v.Allowed {
 		return err
 	}
-	return fault.New(fault.PermissionDenied, "%s may not %s %s: %s; whoever administers the roles can change that",
-		s.principal.Name, action, withoutSecrets(resource), withoutSecrets(v.Reason)).With("action", string(action)).With("resource", withoutSecrets(resource))
+	return fault.New(fault.PermissionDenied, "%s may not %s %s: %s; %s",
+		s.principal.Name, action, withoutSecrets(resource), withoutSecrets(v.Reason), cmp.Or(v.remedy, rolesRemedy)).With("action", string(action)).With("resource", withoutSecrets(resource))
 }
 
 // record records a decision, once per call.

@@ -55,18 +55,8 @@ func (c *Client) BuildDataset(ctx context.Context, service string, header *headw
 	return newDataset(cancel, func() (datasetPart, error) { return stream.Recv() }), nil
 }
 
-// FetchDataset asks for a dataset again, by id or `NAME@VERSION`. The caller closes the Dataset.
-// One that an erasure touched is refused.
-func (c *Client) FetchDataset(ctx context.Context, dataset string) (*Dataset, error) {
-	return c.fetch(ctx, &headwaterv1.FetchDatasetRequest{Dataset: dataset})
-}
-
-// FetchErasedDataset is FetchDataset, and of a dataset that an erasure touched it is what is left.
-func (c *Client) FetchErasedDataset(ctx context.Context, dataset string) (*Dataset, error) {
-	return c.fetch(ctx, &headwaterv1.FetchDatasetRequest{Dataset: dataset, AcceptErased: true})
-}
-
-func (c *Client) fetch(ctx context.Context, req *headwaterv1.FetchDatasetRequest) (*Dataset, error) {
+// FetchDataset asks for a dataset again. The caller closes the Dataset.
+func (c *Client) FetchDataset(ctx context.Context, req *headwaterv1.FetchDatasetRequest) (*Dataset, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stream, err := c.Datasets.FetchDataset(ctx, req)
 	if err != nil {

@@ -96,7 +96,7 @@ func TestATokenWithAttributesAndScopes(t *testing.T) {
 	}
 	_, err = client.ListTokens(lister, &headwaterv1.ListTokensRequest{})
 	wantFault(t, err, fault.PermissionDenied, "lister may not administer system:*: its token is without the scope administer:system:*, "+
-		"whatever its roles allow; it has [read_audit:system:*]; whoever administers the roles can change that")
+		"whatever its roles allow; it has [read_audit:system:*]; use a token with that scope, or have one made")
 
 	_, err = client.CreateToken(admin, &headwaterv1.CreateTokenRequest{Principal: "p", Roles: []string{"admin"}, Scopes: []string{"list"}})
 	wantFault(t, err, fault.InvalidArgument, "a token cannot be like this\n"+

@@ -153,11 +153,11 @@ func TestPoliciesOfSourcesHoldForSpines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := p.fetch(ctx, m.GetId()); err != nil {
+	if _, _, err := p.fetchFor(ctx, m.GetId(), "delays"); err != nil {
 		t.Errorf("found %v", err)
 	}
 	apply("others")
-	_, _, err = p.fetch(ctx, m.GetId())
+	_, _, err = p.fetchFor(ctx, m.GetId(), "delays")
 	denied(t, "for what is no purpose any more", err, "policy terms@2 of source:visits asks for a purpose, found delays")
 }
 

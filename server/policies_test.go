@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -214,6 +215,22 @@ func TestRequirementsOfReads(t *testing.T) {
 	if f := fault.FromError(err); f == nil || !strings.Contains(f.Message, "policy no_training@1 of service:small@1 allows the use for serving, found training") {
 		t.Errorf("found %v", err)
 	}
+	// Having a dataset again is a reading of its own, for a purpose of its own.
+	built := &headwaterv1.BuildDatasetHeader{Name: "d", Purpose: "delays", AllowPartial: true, Features: []string{"delays.delay"}}
+	_, m, err := p.build(ctx, "", built, spineOf(asked("ORD", 7, at)).arrow(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, purpose := range []string{"", "marketing", "delays"} {
+		_, _, err := p.fetchFor(ctx, m.GetId(), purpose)
+		_, err2 := p.datasets.VerifyDataset(ctx, &headwaterv1.VerifyDatasetRequest{Dataset: m.GetId(), Purpose: purpose})
+		_, err3 := p.datasets.DiffDatasets(ctx, &headwaterv1.DiffDatasetsRequest{A: m.GetId(), B: m.GetId(), Purpose: purpose})
+		for _, err := range []error{err, err2, err3} {
+			if f := fault.FromError(err); (err == nil) != (purpose == "delays") || err != nil && !strings.Contains(f.Message, "policy for_delays@1 of source:flights asks for a purpose, found "+cmp.Or(purpose, "none")) {
+				t.Errorf("for %q: found %v", purpose, err)
+			}
+		}
+	}
 	var governed, denied int
 	for _, r := range p.records(p.admin) {
 		switch {
@@ -223,8 +240,9 @@ func TestRequirementsOfReads(t *testing.T) {
 			denied++
 		}
 	}
-	if governed != 1 || denied != 2 {
-		t.Errorf("found %d records of reads under policies and %d of denials, expected 1 and 2", governed, denied)
+	// Two reads, and three calls for two purposes that are not allowed.
+	if governed != 1 || denied != 2+6 {
+		t.Errorf("found %d records of reads under policies and %d of denials, expected 1 and 8", governed, denied)
 	}
 }
 

@@ -388,7 +388,12 @@ func (p *product) build(ctx context.Context, service string, header *headwaterv1
 }
 
 func (p *product) fetch(ctx context.Context, ref string) ([]byte, *headwaterv1.Manifest, error) {
-	stream, err := p.datasets.FetchDataset(ctx, &headwaterv1.FetchDatasetRequest{Dataset: ref})
+	p.t.Helper()
+	return p.fetchFor(ctx, ref, "")
+}
+
+func (p *product) fetchFor(ctx context.Context, ref, purpose string) ([]byte, *headwaterv1.Manifest, error) {
+	stream, err := p.datasets.FetchDataset(ctx, &headwaterv1.FetchDatasetRequest{Dataset: ref, Purpose: purpose})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -42,7 +42,7 @@ func (s *readLogService) VerifyRead(ctx context.Context, req *headwaterv1.Verify
 	}
 	session := access.SessionFrom(ctx)
 	if rules, _ := rulesOf(r.GetPolicy()); !session.MayHave(service, rules) {
-		return nil, session.Deny(access.ActionReadOffline, access.KindService, service.Ref(), "policies hide some of it from you that the read was answered with")
+		return nil, session.Deny(access.ActionReadOffline, access.KindService, service.Ref(), "policies hide some of it from you that the read was answered with", "ask who may see all of it")
 	}
 	v, err := s.newReadCheck(session.Policy(), service, r)
 	if err != nil {

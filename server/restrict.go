@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/headwaterhq/headwater/access"
@@ -75,13 +76,18 @@ func restrictPlan(ctx context.Context, service *feature.ServiceVersion, keyMappi
 	return plan, restriction, err
 }
 
+// samePurpose is the end of what to do where a hash of the dataset is of its purpose.
+func samePurpose(m *dataset.Manifest) string {
+	if m.Purpose == "" {
+		return ""
+	}
+	return fmt.Sprintf(", or say --purpose %q where it is for what it was built for", m.Purpose)
+}
+
 // mayHave decides whether the caller's own policy of today allows all of a dataset, as it was built: whoever sees less of the rows or
 // values gets nothing of it, for other bytes are never sent under its id.
 func mayHave(ctx context.Context, service *feature.ServiceVersion, m *dataset.Manifest) error {
 	session := access.SessionFrom(ctx)
-	if m.Purpose != "" {
-		session.SetPurpose(m.Purpose)
-	}
 	for _, source := range m.SpineSources() {
 		if err := access.RequireTerms(ctx, feature.UseTraining, source); err != nil {
 			return err
@@ -93,7 +99,7 @@ func mayHave(ctx context.Context, service *feature.ServiceVersion, m *dataset.Ma
 	}
 	if beyond := access.Beyond(plan.Rules(), m.Policies); beyond != nil {
 		return session.Deny(access.ActionReadOffline, access.KindDataset, m.Ref(), "policy "+beyond.Policy+" hides some of "+beyond.About+
-			" from you that it was built with, and a dataset is had as it was built or not at all; build one of your own")
+			" from you that it was built with, and a dataset is had as it was built or not at all", "build one of your own"+samePurpose(m))
 	}
 	return session.Govern(access.ActionReadOffline, service, restriction)
 }

@@ -121,7 +121,7 @@ func TestServeCallersOfEveryKind(t *testing.T) {
 	}
 	must(as(token, "list", "views"))
 	as(token, "token", "list").expect(t, exitDenied, "", "headwater: lister may not administer system:*: its token is without the scope administer:system:*, whatever "+
-		"its roles allow; it has [list:view:*]; whoever administers the roles can change that\n")
+		"its roles allow; it has [list:view:*]; use a token with that scope, or have one made\n")
 
 	must(as(jwt("ops"), "token", "list"))
 	as(jwt("staff"), "token", "list").expect(t, exitDenied, "", "headwater: "+issuer.URL+"#ana may not administer system:*: no grant of administer on system:* in roles []; "+

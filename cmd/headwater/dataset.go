@@ -215,7 +215,7 @@ func badStream(err error) error {
 }
 
 func newDatasetFetch(a *app) *cobra.Command {
-	var out string
+	var out, purpose string
 	var acceptErased bool
 	cmd := &cobra.Command{
 		Use: "fetch ID --out FILE", Short: "Get a dataset again, by its id or NAME@VERSION: the same rows, whatever changed since", Args: takes(1, 1, "ID --out FILE"),
@@ -231,11 +231,9 @@ func newDatasetFetch(a *app) *cobra.Command {
 				return err
 			}
 			defer output.Abort()
-			fetch := c.FetchDataset
-			if acceptErased {
-				fetch = c.FetchErasedDataset
-			}
-			dataset, err := fetch(cmd.Context(), datasetID(args[0]))
+			dataset, err := c.FetchDataset(cmd.Context(), &headwaterv1.FetchDatasetRequest{
+				Dataset: datasetID(args[0]), AcceptErased: acceptErased, Purpose: purpose,
+			})
 			if err != nil {
 				return err
 			}
@@ -250,16 +248,23 @@ func newDatasetFetch(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file to write: .parquet, .csv, .ndjson, .arrow or .arrows")
 	cmd.Flags().BoolVar(&acceptErased, "accept-erased", false, "of a dataset that an erasure touched, take what is left of it")
+	addPurposeFlag(cmd, &purpose)
 	return cmd
 }
 
 func datasetID(s string) string { return strings.TrimPrefix(s, "dataset:") }
 
+// addPurposeFlag adds the flag of what a dataset is wanted for when it is had again.
+func addPurposeFlag(cmd *cobra.Command, purpose *string) {
+	cmd.Flags().StringVar(purpose, "purpose", "", "what it is wanted for now, where a policy asks")
+}
+
 func newDatasetVerify(a *app) *cobra.Command {
-	return &cobra.Command{
+	var purpose string
+	cmd := &cobra.Command{
 		Use: "verify ID", Short: "Compute a dataset (id or NAME@VERSION) again and compare digests; exit status 5 when they differ", Args: takes(1, 1, "ID"),
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
-			r, err := c.Datasets.VerifyDataset(cmd.Context(), &headwaterv1.VerifyDatasetRequest{Dataset: datasetID(args[0])})
+			r, err := c.Datasets.VerifyDataset(cmd.Context(), &headwaterv1.VerifyDatasetRequest{Dataset: datasetID(args[0]), Purpose: purpose})
 			if err != nil {
 				return err
 			}
@@ -294,6 +299,8 @@ func newDatasetVerify(a *app) *cobra.Command {
 				first(strings.Join(r.Differences, "\n  "), "the server did not say what differs"))
 		}),
 	}
+	addPurposeFlag(cmd, &purpose)
+	return cmd
 }
 
 func newDatasetList(a *app) *cobra.Command {

@@ -36,6 +36,7 @@ is not given again. For who built it, and for who may administer it.`,
 
 func newDatasetDiff(a *app) *cobra.Command {
 	var examples int32
+	var purpose string
 	cmd := &cobra.Command{
 		Use: "diff A B", Short: "Compare two datasets: rows and columns that differ, and the runs that made the difference", Args: takes(2, 2, "A B"),
 		Long: `Computes two datasets again, each an id or NAME@VERSION, and says in which columns and rows they differ, and which runs gave
@@ -45,7 +46,7 @@ nothing. Exit status 0 also where they differ.`,
 			if examples < 1 || examples > 1000 {
 				return usagef("found --examples %d, expected from 1 to 1000", examples)
 			}
-			d, err := c.Datasets.DiffDatasets(cmd.Context(), &headwaterv1.DiffDatasetsRequest{A: datasetID(args[0]), B: datasetID(args[1]), Examples: examples})
+			d, err := c.Datasets.DiffDatasets(cmd.Context(), &headwaterv1.DiffDatasetsRequest{A: datasetID(args[0]), B: datasetID(args[1]), Examples: examples, Purpose: purpose})
 			if err != nil {
 				return err
 			}
@@ -53,6 +54,7 @@ nothing. Exit status 0 also where they differ.`,
 		}),
 	}
 	cmd.Flags().Int32Var(&examples, "examples", 20, "how many rows that differ to show")
+	addPurposeFlag(cmd, &purpose)
 	return cmd
 }
 

@@ -2115,7 +2115,9 @@ type FetchDatasetRequest struct {
 	// An id, or `NAME@VERSION`.
 	Dataset string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
 	// Of a dataset that an erasure touched: what is left of it. Else such a dataset is refused.
-	AcceptErased  bool `protobuf:"varint,2,opt,name=accept_erased,json=acceptErased,proto3" json:"accept_erased,omitempty"`
+	AcceptErased bool `protobuf:"varint,2,opt,name=accept_erased,json=acceptErased,proto3" json:"accept_erased,omitempty"`
+	// What the caller wants it for, now: recorded, and what policies ask for. That of the build is in the manifest.
+	Purpose       string `protobuf:"bytes,3,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2162,6 +2164,13 @@ func (x *FetchDatasetRequest) GetAcceptErased() bool {
 		return x.AcceptErased
 	}
 	return false
+}
+
+func (x *FetchDatasetRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
 }
 
 type FetchDatasetResponse struct {
@@ -2247,8 +2256,10 @@ func (*FetchDatasetResponse_Arrow) isFetchDatasetResponse_Part() {}
 func (*FetchDatasetResponse_Manifest) isFetchDatasetResponse_Part() {}
 
 type VerifyDatasetRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Dataset       string                 `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Dataset string                 `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// As in FetchDatasetRequest.
+	Purpose       string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2286,6 +2297,13 @@ func (*VerifyDatasetRequest) Descriptor() ([]byte, []int) {
 func (x *VerifyDatasetRequest) GetDataset() string {
 	if x != nil {
 		return x.Dataset
+	}
+	return ""
+}
+
+func (x *VerifyDatasetRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
 	}
 	return ""
 }
@@ -2559,7 +2577,9 @@ type DiffDatasetsRequest struct {
 	A string `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
 	B string `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
 	// How many rows that differ to show, 20 by default.
-	Examples      int32 `protobuf:"varint,3,opt,name=examples,proto3" json:"examples,omitempty"`
+	Examples int32 `protobuf:"varint,3,opt,name=examples,proto3" json:"examples,omitempty"`
+	// As in FetchDatasetRequest.
+	Purpose       string `protobuf:"bytes,4,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2613,6 +2633,13 @@ func (x *DiffDatasetsRequest) GetExamples() int32 {
 		return x.Examples
 	}
 	return 0
+}
+
+func (x *DiffDatasetsRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
 }
 
 type DiffDatasetsResponse struct {
@@ -3337,16 +3364,18 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x05_mean\"T\n" +
 	"\vStatusCount\x121\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x19.headwater.v1.ValueStatusR\x06status\x12\x12\n" +
-	"\x04rows\x18\x02 \x01(\x03R\x04rows\"]\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\"\x81\x01\n" +
 	"\x13FetchDatasetRequest\x12!\n" +
 	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\x12#\n" +
-	"\raccept_erased\x18\x02 \x01(\bR\facceptErased\"l\n" +
+	"\raccept_erased\x18\x02 \x01(\bR\facceptErased\x12\"\n" +
+	"\apurpose\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\"l\n" +
 	"\x14FetchDatasetResponse\x12\x16\n" +
 	"\x05arrow\x18\x01 \x01(\fH\x00R\x05arrow\x124\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x16.headwater.v1.ManifestH\x00R\bmanifestB\x06\n" +
-	"\x04part\"9\n" +
+	"\x04part\"]\n" +
 	"\x14VerifyDatasetRequest\x12!\n" +
-	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\"\x99\x02\n" +
+	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\x12\"\n" +
+	"\apurpose\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\"\x99\x02\n" +
 	"\x15VerifyDatasetResponse\x122\n" +
 	"\bmanifest\x18\x01 \x01(\v2\x16.headwater.v1.ManifestR\bmanifest\x12\x12\n" +
 	"\x04same\x18\x02 \x01(\bR\x04same\x120\n" +
@@ -3361,12 +3390,13 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x13ListDatasetsRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"J\n" +
 	"\x14ListDatasetsResponse\x122\n" +
-	"\bdatasets\x18\x01 \x03(\v2\x16.headwater.v1.ManifestR\bdatasets\"k\n" +
+	"\bdatasets\x18\x01 \x03(\v2\x16.headwater.v1.ManifestR\bdatasets\"\x8f\x01\n" +
 	"\x13DiffDatasetsRequest\x12\x15\n" +
 	"\x01a\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01a\x12\x15\n" +
 	"\x01b\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01b\x12&\n" +
 	"\bexamples\x18\x03 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bexamples\"\xd2\x03\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bexamples\x12\"\n" +
+	"\apurpose\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\"\xd2\x03\n" +
 	"\x14DiffDatasetsResponse\x12$\n" +
 	"\x01a\x18\x01 \x01(\v2\x16.headwater.v1.ManifestR\x01a\x12$\n" +
 	"\x01b\x18\x02 \x01(\v2\x16.headwater.v1.ManifestR\x01b\x12\x12\n" +

@@ -395,12 +395,15 @@ class Client:
                     raise failed[0] from None
                 raise
 
-    def fetch(self, dataset: str, *, accept_erased: bool = False, progress: bool | None = None) -> Dataset:
+    def fetch(
+        self, dataset: str, *, accept_erased: bool = False, purpose: str = "", progress: bool | None = None
+    ) -> Dataset:
         """Gets a dataset again: the same rows, whatever changed since it was built.
 
         Args:
             dataset: Its id, or `NAME@VERSION`.
             accept_erased: Of a dataset that an erasure touched, take what is left of it; else that is refused.
+            purpose: What it is wanted for now, where a policy asks.
             progress: Whether to show how far it is; None: as the client was told.
 
         Raises:
@@ -409,7 +412,9 @@ class Client:
         >>> client.fetch(train.id).to_arrow().equals(train.to_arrow())
         True
         """
-        request = dataset_pb2.FetchDatasetRequest(dataset=_id(dataset), accept_erased=accept_erased)
+        request = dataset_pb2.FetchDatasetRequest(
+            dataset=_id(dataset), accept_erased=accept_erased, purpose=purpose
+        )
         with Progress("dataset", self._progress if progress is None else progress) as bar:
             bar.show("asked for")
             return self._receive(self._connection.stream(self._fetch_dataset, request), bar)
@@ -457,30 +462,33 @@ class Client:
         found = self._connection.call(self._datasets.GetDataset, dataset_pb2.GetDatasetRequest(dataset=_id(dataset)))
         return Manifest(found.manifest)
 
-    def verify(self, dataset: str) -> Verification:
+    def verify(self, dataset: str, *, purpose: str = "") -> Verification:
         """Has the server compute a dataset again and compare digests; true where they are the same.
 
         Args:
             dataset: Its id, or `NAME@VERSION`.
+            purpose: What for, where a policy asks.
 
         >>> client.verify("example@1").same
         True
         """
-        r = self._connection.call(self._datasets.VerifyDataset, dataset_pb2.VerifyDatasetRequest(dataset=_id(dataset)))
+        request = dataset_pb2.VerifyDatasetRequest(dataset=_id(dataset), purpose=purpose)
+        r = self._connection.call(self._datasets.VerifyDataset, request)
         verdict = enum_name(dataset_pb2.DatasetVerdict.DESCRIPTOR, r.verdict)
         if r.verdict == dataset_pb2.DATASET_VERDICT_UNSPECIFIED:
             verdict = "SAME" if r.same else "DIFFERENT"
         return Verification(Manifest(r.manifest), r.same, verdict, list(r.differences), r.found_content_digest)
 
-    def diff(self, a: str, b: str, *, examples: int = 20) -> Difference:
+    def diff(self, a: str, b: str, *, examples: int = 20, purpose: str = "") -> Difference:
         """Has the server compute two datasets again, and says in which rows and columns they differ.
 
         Args:
             a: An id, or `NAME@VERSION`.
             b: Another.
             examples: How many rows that differ to show, up to 1,000.
+            purpose: What for, where a policy asks.
         """
-        request = dataset_pb2.DiffDatasetsRequest(a=_id(a), b=_id(b), examples=examples)
+        request = dataset_pb2.DiffDatasetsRequest(a=_id(a), b=_id(b), examples=examples, purpose=purpose)
         return Difference(self._connection.call(self._datasets.DiffDatasets, request))
 
     def delete(self, dataset: str, *, reason: str) -> Manifest:

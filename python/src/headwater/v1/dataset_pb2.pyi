@@ -411,12 +411,14 @@ class StatusCount(_message.Message):
     def __init__(self, status: _Optional[_Union[_value_pb2.ValueStatus, str]] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class FetchDatasetRequest(_message.Message):
-    __slots__ = ("dataset", "accept_erased")
+    __slots__ = ("dataset", "accept_erased", "purpose")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     ACCEPT_ERASED_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     accept_erased: bool
-    def __init__(self, dataset: _Optional[str] = ..., accept_erased: bool = ...) -> None: ...
+    purpose: str
+    def __init__(self, dataset: _Optional[str] = ..., accept_erased: bool = ..., purpose: _Optional[str] = ...) -> None: ...
 
 class FetchDatasetResponse(_message.Message):
     __slots__ = ("arrow", "manifest")
@@ -427,10 +429,12 @@ class FetchDatasetResponse(_message.Message):
     def __init__(self, arrow: _Optional[bytes] = ..., manifest: _Optional[_Union[Manifest, _Mapping]] = ...) -> None: ...
 
 class VerifyDatasetRequest(_message.Message):
-    __slots__ = ("dataset",)
+    __slots__ = ("dataset", "purpose")
     DATASET_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
     dataset: str
-    def __init__(self, dataset: _Optional[str] = ...) -> None: ...
+    purpose: str
+    def __init__(self, dataset: _Optional[str] = ..., purpose: _Optional[str] = ...) -> None: ...
 
 class VerifyDatasetResponse(_message.Message):
     __slots__ = ("manifest", "same", "found_content_digest", "found_arrow_sha256", "differences", "verdict")
@@ -473,14 +477,16 @@ class ListDatasetsResponse(_message.Message):
     def __init__(self, datasets: _Optional[_Iterable[_Union[Manifest, _Mapping]]] = ...) -> None: ...
 
 class DiffDatasetsRequest(_message.Message):
-    __slots__ = ("a", "b", "examples")
+    __slots__ = ("a", "b", "examples", "purpose")
     A_FIELD_NUMBER: _ClassVar[int]
     B_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
     a: str
     b: str
     examples: int
-    def __init__(self, a: _Optional[str] = ..., b: _Optional[str] = ..., examples: _Optional[int] = ...) -> None: ...
+    purpose: str
+    def __init__(self, a: _Optional[str] = ..., b: _Optional[str] = ..., examples: _Optional[int] = ..., purpose: _Optional[str] = ...) -> None: ...
 
 class DiffDatasetsResponse(_message.Message):
     __slots__ = ("a", "b", "same", "matched_by", "rows_both", "rows_only_a", "rows_only_b", "rows_differ", "columns_only_a", "columns_only_b", "columns", "examples")
