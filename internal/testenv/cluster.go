@@ -100,14 +100,13 @@ func StartCluster(t testing.TB, replicas bool, settings ...string) *Cluster {
 	defer cancel()
 	c := &Cluster{}
 	for range clusterMasters {
-		c.Masters = append(c.Masters, startNode(t, program, true, settings))
+		c.Masters = append(c.Masters, startNode(ctx, t, program, true, settings))
 		if replicas {
-			c.Replicas = append(c.Replicas, startNode(t, program, true, settings))
+			c.Replicas = append(c.Replicas, startNode(ctx, t, program, true, settings))
 		}
 	}
 	nodes := slices.Concat(c.Masters, c.Replicas)
 	for i, node := range nodes {
-		await(ctx, t, func() error { return node.Client.Ping(ctx).Err() })
 		// No two masters may have one, and those that have just been made have 0.
 		if err := node.Client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
 			t.Fatalf("testenv: a Redis Cluster: %v", err)
@@ -143,7 +142,44 @@ func StartCluster(t testing.TB, replicas bool, settings ...string) *Cluster {
 	return c
 }
 
-func startNode(t testing.TB, program string, cluster bool, settings []string) *Node {
+// startNode starts a server that answers. Ports that were free may be another's by then, who answers in its place: it is started again
+// on others, until the one that answers is the one that was started.
+func startNode(ctx context.Context, t testing.TB, program string, cluster bool, settings []string) *Node {
+	t.Helper()
+	for {
+		n := newNode(t, program, cluster, settings)
+		if n.answers(ctx) {
+			return n
+		}
+		n.Client.Close()
+		n.Kill()
+		if ctx.Err() != nil {
+			t.Fatalf("testenv: a Redis did not come up within %s on any port", clusterPatience)
+		}
+	}
+}
+
+// nodePatience is how long one server may take to answer: it takes a tenth of that on a machine with much to do.
+const nodePatience = 5 * time.Second
+
+// answers waits until the server answers, and reports whether it is the one that was started.
+func (n *Node) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+	defer cancel()
+	own := fmt.Sprintf("process_id:%d\r\n", n.server.Process.Pid)
+	for ctx.Err() == nil {
+		if text, err := n.Client.Info(ctx, "server").Result(); err == nil {
+			return strings.Contains(text, own)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return false
+}
+
+func newNode(t testing.TB, program string, cluster bool, settings []string) *Node {
 	t.Helper()
 	port, bus := freePort(t), freePort(t)
 	n := &Node{Address: "127.0.0.1:" + strconv.Itoa(port), bus: bus, program: program}
@@ -170,9 +206,7 @@ func StartRedis(t testing.TB, settings ...string) *Node {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), clusterPatience)
 	defer cancel()
-	n := startNode(t, program, false, settings)
-	await(ctx, t, func() error { return n.Client.Ping(ctx).Err() })
-	return n
+	return startNode(ctx, t, program, false, settings)
 }
 
 // says is an error when an answer does not have all of the parts.
