@@ -395,9 +395,7 @@ class Client:
                     raise failed[0] from None
                 raise
 
-    def fetch(
-        self, dataset: str, *, accept_erased: bool = False, purpose: str = "", progress: bool | None = None
-    ) -> Dataset:
+    def fetch(self, dataset: str, *, accept_erased: bool = False, purpose: str = "", progress: bool | None = None) -> Dataset:
         """Gets a dataset again: the same rows, whatever changed since it was built.
 
         Args:
@@ -412,9 +410,7 @@ class Client:
         >>> client.fetch(train.id).to_arrow().equals(train.to_arrow())
         True
         """
-        request = dataset_pb2.FetchDatasetRequest(
-            dataset=_id(dataset), accept_erased=accept_erased, purpose=purpose
-        )
+        request = dataset_pb2.FetchDatasetRequest(dataset=_id(dataset), accept_erased=accept_erased, purpose=purpose)
         with Progress("dataset", self._progress if progress is None else progress) as bar:
             bar.show("asked for")
             return self._receive(self._connection.stream(self._fetch_dataset, request), bar)
