@@ -2,10 +2,12 @@ package access
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,9 +43,10 @@ type AuditLog struct {
 	pool *pgxpool.Pool
 	out  *slog.Logger
 	// off: nothing is recorded, and there is no log.
-	off    bool
-	counts counts
-	now    func() time.Time
+	off     bool
+	counts  counts
+	extents keptExtents
+	now     func() time.Time
 
 	written chan struct{}
 	stop    context.CancelFunc
@@ -99,16 +102,40 @@ func errUnrecorded(err error) error {
 
 // append returns the record's number.
 func (a *AuditLog) append(r Record) (int64, error) {
+	var extent *keptExtent
+	if r.Extent != nil {
+		var err error
+		if extent, err = a.extents.keep(r.Extent); err != nil {
+			return 0, err
+		}
+	}
+	return a.appendKept(r, extent)
+}
+
+// appendKept is append of a record whose extent is kept; nil: it has none.
+func (a *AuditLog) appendKept(r Record, extent *keptExtent) (int64, error) {
 	r.clean()
-	payload, err := json.Marshal(&r)
+	p := payload{Record: &r}
+	day := dayOf(r.Time)
+	if extent != nil {
+		p.Digest = extent.hex
+		if extent.day.Load() < day {
+			p.Body = extent.body
+		}
+	}
+	encoded, err := json.Marshal(&p)
 	if err != nil {
 		return 0, err
 	}
-	number, err := a.log.Append(payload)
-	if err == nil {
-		a.signal()
+	number, err := a.log.Append(encoded)
+	if err != nil {
+		return 0, err
 	}
-	return number, err
+	if p.Body != nil {
+		extent.wrote(day)
+	}
+	a.signal()
+	return number, nil
 }
 
 func (a *AuditLog) signal() {
@@ -197,38 +224,120 @@ func (a *AuditLog) drain(ctx context.Context) error {
 
 // insert puts a batch into Postgres, all of it or none. A record that is there already is left alone.
 func (a *AuditLog) insert(ctx context.Context, records []appendlog.Record) error {
-	batch := &pgx.Batch{}
-	for _, record := range records {
-		var r Record
-		if err := json.Unmarshal(record.Payload, &r); err != nil {
+	rows := make([]payload, len(records))
+	for i, record := range records {
+		rows[i].Record = &Record{}
+		if err := json.Unmarshal(record.Payload, &rows[i]); err != nil {
 			return fmt.Errorf("audit record %d of %s cannot be read: %w", record.Number, a.log.Writer(), err)
 		}
-		if r.Writer, r.Number = a.log.Writer(), record.Number; r.Continues != 0 {
-			batch.Queue(continueRecord, r.Writer, r.Continues, r.Calls, r.Entities, r.LastTime, r.LastReadID)
-			continue
-		}
-		batch.Queue(insertRecord, r.columns()...)
+		rows[i].Writer, rows[i].Number = a.log.Writer(), record.Number
 	}
-	if err := a.pool.SendBatch(ctx, batch).Close(); err != nil {
+	err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error { return insertAll(ctx, tx, rows) })
+	if err != nil {
 		return fmt.Errorf("insert audit records: %w", err)
 	}
 	return nil
 }
 
-const insertRecord = `INSERT INTO headwater.audit_record (writer, number, time, principal, credential, roles, method, action,
-	resource, decision, reason, purpose, client_address, read_id, calls, entities, last_time, last_read_id)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-	ON CONFLICT (writer, number) DO NOTHING`
+// insertAll inserts what a writer wrote, in its order. COPY takes a fraction of what a statement for each would: where every read is
+// recorded, this is the most of it.
+func insertAll(ctx context.Context, tx pgx.Tx, rows []payload) error {
+	var fresh [][]any
+	var extents, continued []*payload
+	there, err := recorded(ctx, tx, rows[0].Writer, rows[0].Number)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		if r.Body != nil {
+			extents = append(extents, r)
+		}
+		switch {
+		case r.Continues != 0:
+			continued = append(continued, r)
+		case !there[r.Number]:
+			values, err := r.columns()
+			if err != nil {
+				return err
+			}
+			fresh = append(fresh, values)
+		}
+	}
+	if len(fresh) > 0 {
+		if _, err := tx.CopyFrom(ctx, auditTable, auditColumns, pgx.CopyFromRows(fresh)); err != nil {
+			return err
+		}
+	}
+	batch := &pgx.Batch{}
+	// Servers that insert the same ones at once take them in one order, so that neither waits for the other for ever.
+	slices.SortFunc(extents, func(a, b *payload) int { return strings.Compare(string(a.Body), string(b.Body)) })
+	for _, r := range extents {
+		batch.Queue(insertExtent, []byte(r.Body), r.Time)
+	}
+	for _, r := range continued {
+		batch.Queue(continueRecord, r.Writer, r.Continues, r.Calls, r.Entities, r.LastTime, r.LastReadID, r.RowsReturned)
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// recorded are the numbers of a writer's records that are there, of those from a number on.
+func recorded(ctx context.Context, tx pgx.Tx, writer string, from int64) (map[int64]bool, error) {
+	rows, err := tx.Query(ctx, `SELECT number FROM headwater.audit_record WHERE writer = $1 AND number >= $2`, writer, from)
+	if err != nil {
+		return nil, err
+	}
+	there := map[int64]bool{}
+	var number int64
+	_, err = pgx.ForEachRow(rows, []any{&number}, func() error {
+		there[number] = true
+		return nil
+	})
+	return there, err
+}
+
+var (
+	auditTable   = pgx.Identifier{"headwater", "audit_record"}
+	auditColumns = []string{
+		"writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose",
+		"client_address", "read_id", "calls", "entities", "last_time", "last_read_id", "extent", "rows_returned", "rows_hidden", "entities_hash",
+		"as_of", "dataset",
+	}
+	insertRecord = fmt.Sprintf(`INSERT INTO headwater.audit_record (%s) VALUES (%s) ON CONFLICT (writer, number) DO NOTHING`,
+		strings.Join(auditColumns, ", "), parameters(len(auditColumns)))
+)
+
+func parameters(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("$%d", i+1)
+	}
+	return strings.Join(list, ", ")
+}
+
+const insertExtent = `INSERT INTO headwater.audit_extent (digest, body, last_day)
+	VALUES (sha256($1), convert_from($1, 'UTF8')::json, ($2::timestamptz AT TIME ZONE 'UTC')::date)
+	ON CONFLICT (digest) DO UPDATE SET last_day = greatest(audit_extent.last_day, excluded.last_day)`
 
 // continueRecord may come twice, and after a later one.
-const continueRecord = `UPDATE headwater.audit_record SET calls = $3, entities = $4, last_time = $5, last_read_id = $6
+const continueRecord = `UPDATE headwater.audit_record SET calls = $3, entities = $4, last_time = $5, last_read_id = $6, rows_returned = $7
 	WHERE writer = $1 AND number = $2 AND calls < $3`
 
-func (r *Record) columns() []any {
-	return []any{
-		r.Writer, r.Number, r.Time, r.Principal, r.Credential, r.Roles, r.Method, r.Action, r.Resource, r.Decision, r.Reason,
-		r.Purpose, r.ClientAddress, r.ReadID, max(r.Calls, 1), r.Entities, nullTime(r.LastTime), r.LastReadID,
+// columns are the values of auditColumns.
+func (p *payload) columns() ([]any, error) {
+	var digest []byte
+	if p.Digest != "" {
+		var err error
+		if digest, err = hex.DecodeString(p.Digest); err != nil {
+			return nil, fmt.Errorf("audit record %d of %s has the extent %q: %w", p.Number, p.Writer, p.Digest, err)
+		}
 	}
+	r := p.Record
+	return []any{
+		r.Writer, r.Number, r.Time, r.Principal, r.Credential, r.Roles, r.Method, string(r.Action), r.Resource, string(r.Decision), r.Reason,
+		r.Purpose, r.ClientAddress, r.ReadID, max(r.Calls, 1), r.Entities, nullTime(r.LastTime), r.LastReadID, digest, r.RowsReturned,
+		r.RowsHidden, r.EntitiesHash, r.AsOf, r.Dataset,
+	}, nil
 }
 
 // WriteTx records what a transaction does, in its commit: no record without the deed, and no deed without the record. The
@@ -238,7 +347,22 @@ func WriteTx(ctx context.Context, tx pgx.Tx, r Record) error {
 		r.Time = time.Now()
 	}
 	r.clean()
-	if _, err := tx.Exec(ctx, insertRecord, r.columns()...); err != nil {
+	p := payload{Record: &r}
+	if r.Extent != nil {
+		kept, err := (&keptExtents{}).keep(r.Extent)
+		if err != nil {
+			return err
+		}
+		p.Digest = kept.hex
+		if _, err := tx.Exec(ctx, insertExtent, kept.body, r.Time); err != nil {
+			return fmt.Errorf("insert what an audit record extends to: %w", err)
+		}
+	}
+	values, err := p.columns()
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, insertRecord, values...); err != nil {
 		return fmt.Errorf("insert an audit record: %w", err)
 	}
 	return nil
@@ -261,8 +385,9 @@ func (a *AuditLog) List(ctx context.Context, f AuditFilter) ([]Record, error) {
 		f.Limit = 100
 	}
 	rows, err := a.pool.Query(ctx, `SELECT writer, number, time, principal, credential, roles, method, action, resource,
-		decision, reason, purpose, client_address, read_id, calls, entities, last_time, last_read_id
-		FROM headwater.audit_record
+		decision, reason, purpose, client_address, read_id, calls, entities, last_time, last_read_id, rows_returned, rows_hidden, entities_hash,
+		as_of, dataset, body
+		FROM headwater.audit_record LEFT JOIN headwater.audit_extent ON digest = extent
 		WHERE ($1 = '' OR principal = $1) AND ($2 = '' OR resource = $2) AND ($3::timestamptz IS NULL OR time >= $3::timestamptz - interval '1 minute' AND coalesce(last_time, time) >= $3)
 		ORDER BY time DESC, writer DESC, number DESC
 		LIMIT $4`, f.Principal, f.Resource, nullTime(f.Since), f.Limit)
@@ -271,9 +396,15 @@ func (a *AuditLog) List(ctx context.Context, f AuditFilter) ([]Record, error) {
 	}
 	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Record, err error) {
 		var last *time.Time
+		var body []byte
 		err = row.Scan(&r.Writer, &r.Number, &r.Time, &r.Principal, &r.Credential, &r.Roles, &r.Method, &r.Action, &r.Resource, &r.Decision,
-			&r.Reason, &r.Purpose, &r.ClientAddress, &r.ReadID, &r.Calls, &r.Entities, &last, &r.LastReadID)
+			&r.Reason, &r.Purpose, &r.ClientAddress, &r.ReadID, &r.Calls, &r.Entities, &last, &r.LastReadID, &r.RowsReturned, &r.RowsHidden,
+			&r.EntitiesHash, &r.AsOf, &r.Dataset, &body)
 		r.Time, r.LastTime = r.Time.UTC(), timeOf(last)
+		if err == nil && body != nil {
+			r.Extent = &Extent{}
+			err = json.Unmarshal(body, r.Extent)
+		}
 		return r, err
 	})
 	if err != nil {

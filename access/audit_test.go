@@ -247,3 +247,52 @@ func TestAuditThatCannotBeOpened(t *testing.T) {
 		t.Errorf("got %v, want AUDIT_UNAVAILABLE with the file and the offset", err)
 	}
 }
+
+// What a record extends to is written whole in the first record of a day, and found by each.
+func TestWhatRecordsExtendToIsKeptOnce(t *testing.T) {
+	ctx, pool, dir := context.Background(), testenv.Postgres(t), t.TempDir()
+	a := openAudit(t, dir, pool, AuditOptions{})
+	extent := func() *Extent {
+		return &Extent{
+			ResourceVersion: "service:s@3", Attributes: map[string][]string{"places": {"<ORD>", "nul\x00"}}, Asked: []string{"v@1.f", "v@1.g"},
+			Returned: []string{"v@1.f"}, Masked: []string{"v@1.g"}, FilteredBy: []string{"v@1.place"}, SourceColumns: []string{"flights.delay"},
+			PolicyVersion: 7, Rules: []string{"reader#1", "own_places@2"}, Use: "serving",
+		}
+	}
+	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for i, after := range []time.Duration{0, time.Hour, 24 * time.Hour, 25 * time.Hour, -24 * time.Hour} {
+		err := a.Write(Record{
+			Time: day.Add(after), Method: "m", Decision: Allowed, Extent: extent(), RowsReturned: int64(i), RowsHidden: 2, EntitiesHash: "00ff",
+			AsOf: "pos:3", Dataset: "ds_1",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := listed(t, a, AuditFilter{})
+	want := extent()
+	want.Attributes["places"][1] = "nul\uFFFD"
+	if len(got) != 5 {
+		t.Fatalf("got %d records, want 5", len(got))
+	}
+	for _, r := range got {
+		if fmt.Sprintf("%+v", r.Extent) != fmt.Sprintf("%+v", want) || r.RowsHidden != 2 || r.EntitiesHash != "00ff" || r.AsOf != "pos:3" || r.Dataset != "ds_1" {
+			t.Errorf("got %+v of %+v", r.Extent, r)
+		}
+	}
+	segment, err := os.ReadFile(filepath.Join(dir, "00000000000000000001.log"))
+	if n := bytes.Count(segment, []byte(`"extends_to"`)); err != nil || n != 2 {
+		t.Errorf("found it whole in %d records, %v, expected one of each of the two newest days", n, err)
+	}
+	var n int
+	var last time.Time
+	if err := pool.QueryRow(ctx, `SELECT count(*), max(last_day) FROM headwater.audit_extent`).Scan(&n, &last); err != nil {
+		t.Fatal(err)
+	}
+	if n != 1 || !last.Equal(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("got %d extents, the last of %s", n, last)
+	}
+	if _, err := pool.Exec(ctx, `UPDATE headwater.audit_extent SET body = '{}'`); err == nil {
+		t.Error("what was hashed can be changed")
+	}
+}

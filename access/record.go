@@ -1,6 +1,7 @@
 package access
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -47,9 +48,30 @@ type Record struct {
 	// ClientAddress has no port. Else LastTime is zero.
 	LastTime   time.Time `json:"last_time,omitzero"`
 	LastReadID string    `json:"last_read_id,omitempty"`
-	// Continues is set in the append log alone: the number of the record whose Calls, Entities, LastTime and LastReadID have
-	// become these. The rest is empty.
+	// Continues is set in the append log alone: the number of the record whose Calls, Entities, RowsReturned, LastTime and LastReadID
+	// have become these. The rest is empty.
 	Continues int64 `json:"continues,omitempty"`
+
+	// Extent is by which rules it was decided, and what was read. nil: nothing was decided.
+	Extent *Extent `json:"-"`
+	// RowsReturned are rows of views and sources of which values were given out, RowsHidden those that a row filter hid.
+	RowsReturned int64 `json:"rows_returned,omitempty"`
+	RowsHidden   int64 `json:"rows_hidden,omitempty"`
+	// EntitiesHash is a keyed hash, in base 16, of the entities that were asked for. Empty where calls are counted.
+	EntitiesHash string `json:"entities_hash,omitempty"`
+	// AsOf is as it was asked for. Empty: now.
+	AsOf string `json:"as_of,omitempty"`
+	// Dataset is the id of what was built or given out.
+	Dataset string `json:"dataset,omitempty"`
+}
+
+// payload is a record in the append log.
+type payload struct {
+	*Record
+	// Digest is the extent's, in base 16.
+	Digest string `json:"extent,omitempty"`
+	// Body is the extent, in the first record of a day that has it.
+	Body json.RawMessage `json:"extends_to,omitempty"`
 }
 
 // The longest texts that a record keeps, in bytes. Names come from the caller and may be of any length.
@@ -63,7 +85,7 @@ const (
 func (r *Record) clean() {
 	for _, s := range []*string{
 		&r.Principal, &r.Credential, &r.Method, &r.Resource, &r.Reason, &r.Purpose, &r.ClientAddress, &r.ReadID,
-		&r.LastReadID,
+		&r.LastReadID, &r.EntitiesHash, &r.AsOf, &r.Dataset,
 	} {
 		*s = cleanText(*s)
 	}
