@@ -31,23 +31,26 @@ type Kind string
 
 // The kinds. The list is closed, and mirrors the proto's ResourceKind.
 const (
-	KindCatalog Kind = "catalog"
-	KindEntity  Kind = "entity"
-	KindSource  Kind = "source"
-	KindView    Kind = "view"
-	KindService Kind = "service"
-	KindRole    Kind = "role"
-	KindDataset Kind = "dataset"
-	KindRun     Kind = "run"
-	KindSystem  Kind = "system"
-	KindFeature Kind = "feature"
-	KindPolicy  Kind = "policy"
-	KindTag     Kind = "tag"
+	KindCatalog  Kind = "catalog"
+	KindEntity   Kind = "entity"
+	KindSource   Kind = "source"
+	KindView     Kind = "view"
+	KindService  Kind = "service"
+	KindRole     Kind = "role"
+	KindDataset  Kind = "dataset"
+	KindRun      Kind = "run"
+	KindSystem   Kind = "system"
+	KindFeature  Kind = "feature"
+	KindPolicy   Kind = "policy"
+	KindTag      Kind = "tag"
+	KindModel    Kind = "model"
+	KindConsumer Kind = "consumer"
 )
 
 var kinds = map[Kind]bool{
 	KindCatalog: true, KindEntity: true, KindSource: true, KindView: true, KindService: true, KindRole: true,
 	KindDataset: true, KindRun: true, KindSystem: true, KindFeature: true, KindPolicy: true, KindTag: true,
+	KindModel: true, KindConsumer: true,
 }
 
 // Valid reports whether k is on the list.

@@ -44,6 +44,8 @@ var matrix = map[string]matrixRow{
 	"AccessService/RotateMaskKey":    {&headwaterv1.RotateMaskKeyRequest{Name: "k"}, access.ActionAdminister, "system:*", ""},
 	"AccessService/ListMaskKeys":     {&headwaterv1.ListMaskKeysRequest{}, access.ActionAdminister, "system:*", ""},
 	"AccessService/ListAuditRecords": {&headwaterv1.ListAuditRecordsRequest{}, access.ActionReadAudit, "system:*", "auditor"},
+	"AccessService/GetAccessMatrix":  {&headwaterv1.GetAccessMatrixRequest{}, access.ActionAdminister, "system:*", ""},
+	"AccessService/VerifyAudit":      {&headwaterv1.VerifyAuditRequest{}, access.ActionReadAudit, "system:*", "auditor"},
 	"AccessService/BindCertificate": {
 		&headwaterv1.BindCertificateRequest{Certificate: "dns:x", Roles: []string{"model"}}, access.ActionAdminister, "system:*", "",
 	},
@@ -87,6 +89,16 @@ var matrix = map[string]matrixRow{
 		&headwaterv1.GetLineageRequest{Node: "view:v@1", Direction: headwaterv1.LineageDirection_LINEAGE_DIRECTION_UP},
 		access.ActionReadLineage, "view:v", "engineer scientist",
 	},
+	"LineageService/TraceRead":    {&headwaterv1.TraceReadRequest{ReadId: "r"}, access.ActionReadLineage, "service:open_service", ""},
+	"LineageService/GetImpact":    {&headwaterv1.GetImpactRequest{Source: "flights"}, access.ActionReadLineage, "source:flights", ""},
+	"LineageService/DiffRuns":     {&headwaterv1.DiffRunsRequest{A: "1", B: "2"}, access.ActionReadLineage, "view:v", "engineer scientist"},
+	"LineageService/CheckLineage": {&headwaterv1.CheckLineageRequest{}, access.ActionReadLineage, "catalog:*", ""},
+	"LineageService/ListUses":     {&headwaterv1.ListUsesRequest{Node: "source:flights"}, access.ActionReadAudit, "system:*", "auditor"},
+	"LineageService/RegisterModel": {
+		&headwaterv1.RegisterModelRequest{Name: "m", Service: "open_service"}, access.ActionRegister, "model:m", "",
+	},
+	"LineageService/GetModel":   {&headwaterv1.GetModelRequest{Model: "m"}, access.ActionList, "model:m", ""},
+	"LineageService/ListModels": {&headwaterv1.ListModelsRequest{}, access.ActionList, "model:*", ""},
 	"MaterializationService/Materialize": {
 		&headwaterv1.MaterializeRequest{Views: []string{"airport_delays"}}, access.ActionMaterialize, "view:airport_delays", "engineer",
 	},

@@ -1616,7 +1616,33 @@ type AuditRecord struct {
 	// When the last of several calls was; `time` is when the first was. Absent: the record does not count calls.
 	LastTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
 	// Of the last of several calls.
-	LastReadId    string `protobuf:"bytes,18,opt,name=last_read_id,json=lastReadId,proto3" json:"last_read_id,omitempty"`
+	LastReadId string `protobuf:"bytes,18,opt,name=last_read_id,json=lastReadId,proto3" json:"last_read_id,omitempty"`
+	// `KIND:NAME@VERSION` of what was read, where it has versions.
+	ResourceVersion string `protobuf:"bytes,19,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	// Those of the principal's that filters and requirements looked at.
+	Attributes map[string]*AttributeValues `protobuf:"bytes,20,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Features that were asked for, given out, and given out masked, `VIEW@VERSION.FEATURE`; and the attributes and features that nothing
+	// but row filters looked at.
+	Asked      []string `protobuf:"bytes,21,rep,name=asked,proto3" json:"asked,omitempty"`
+	Returned   []string `protobuf:"bytes,22,rep,name=returned,proto3" json:"returned,omitempty"`
+	Masked     []string `protobuf:"bytes,23,rep,name=masked,proto3" json:"masked,omitempty"`
+	FilteredBy []string `protobuf:"bytes,24,rep,name=filtered_by,json=filteredBy,proto3" json:"filtered_by,omitempty"`
+	// The columns of sources that what was given out or filtered by is computed from, `SOURCE.COLUMN`.
+	SourceColumns []string `protobuf:"bytes,25,rep,name=source_columns,json=sourceColumns,proto3" json:"source_columns,omitempty"`
+	// The position of the policies in force in the registry, and the rules that decided: grants, `ROLE#N`, and rules of policies, `POLICY@VERSION#N`.
+	PolicyVersion int64    `protobuf:"varint,26,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
+	Rules         []string `protobuf:"bytes,27,rep,name=rules,proto3" json:"rules,omitempty"`
+	// Rows given out, and rows that a filter hid. Of a record of several calls: in all.
+	RowsReturned int64 `protobuf:"varint,28,opt,name=rows_returned,json=rowsReturned,proto3" json:"rows_returned,omitempty"`
+	RowsHidden   int64 `protobuf:"varint,29,opt,name=rows_hidden,json=rowsHidden,proto3" json:"rows_hidden,omitempty"`
+	// Keyed hash of the entities that were asked for, hex. Empty: the record counts calls, or is of no entities.
+	EntitiesHash string `protobuf:"bytes,30,opt,name=entities_hash,json=entitiesHash,proto3" json:"entities_hash,omitempty"`
+	// As in the request. Empty: now.
+	AsOf string `protobuf:"bytes,31,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// The dataset that was built or given out.
+	Dataset string `protobuf:"bytes,32,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// `serving`, `training` or `export`. Empty: not a reading.
+	Use           string `protobuf:"bytes,33,opt,name=use,proto3" json:"use,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1777,6 +1803,630 @@ func (x *AuditRecord) GetLastReadId() string {
 	return ""
 }
 
+func (x *AuditRecord) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+func (x *AuditRecord) GetAttributes() map[string]*AttributeValues {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetAsked() []string {
+	if x != nil {
+		return x.Asked
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetReturned() []string {
+	if x != nil {
+		return x.Returned
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetMasked() []string {
+	if x != nil {
+		return x.Masked
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetFilteredBy() []string {
+	if x != nil {
+		return x.FilteredBy
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetSourceColumns() []string {
+	if x != nil {
+		return x.SourceColumns
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetPolicyVersion() int64 {
+	if x != nil {
+		return x.PolicyVersion
+	}
+	return 0
+}
+
+func (x *AuditRecord) GetRules() []string {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *AuditRecord) GetRowsReturned() int64 {
+	if x != nil {
+		return x.RowsReturned
+	}
+	return 0
+}
+
+func (x *AuditRecord) GetRowsHidden() int64 {
+	if x != nil {
+		return x.RowsHidden
+	}
+	return 0
+}
+
+func (x *AuditRecord) GetEntitiesHash() string {
+	if x != nil {
+		return x.EntitiesHash
+	}
+	return ""
+}
+
+func (x *AuditRecord) GetAsOf() string {
+	if x != nil {
+		return x.AsOf
+	}
+	return ""
+}
+
+func (x *AuditRecord) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+func (x *AuditRecord) GetUse() string {
+	if x != nil {
+		return x.Use
+	}
+	return ""
+}
+
+type GetAccessMatrixRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: all.
+	Roles []string `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
+	// `KIND:PATTERN`. Empty: every definition there is, and the kinds as wholes.
+	Resources     []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
+	Actions       []Action `protobuf:"varint,3,rep,packed,name=actions,proto3,enum=headwater.v1.Action" json:"actions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccessMatrixRequest) Reset() {
+	*x = GetAccessMatrixRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccessMatrixRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccessMatrixRequest) ProtoMessage() {}
+
+func (x *GetAccessMatrixRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccessMatrixRequest.ProtoReflect.Descriptor instead.
+func (*GetAccessMatrixRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetAccessMatrixRequest) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *GetAccessMatrixRequest) GetResources() []string {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *GetAccessMatrixRequest) GetActions() []Action {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+type GetAccessMatrixResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By role, resource and action. What no rule gives is not there.
+	Cells         []*AccessMatrixCell `protobuf:"bytes,1,rep,name=cells,proto3" json:"cells,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccessMatrixResponse) Reset() {
+	*x = GetAccessMatrixResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccessMatrixResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccessMatrixResponse) ProtoMessage() {}
+
+func (x *GetAccessMatrixResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccessMatrixResponse.ProtoReflect.Descriptor instead.
+func (*GetAccessMatrixResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *GetAccessMatrixResponse) GetCells() []*AccessMatrixCell {
+	if x != nil {
+		return x.Cells
+	}
+	return nil
+}
+
+type AccessMatrixCell struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Role  string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	// `KIND:NAME`.
+	Resource string   `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	Action   Action   `protobuf:"varint,3,opt,name=action,proto3,enum=headwater.v1.Action" json:"action,omitempty"`
+	Decision Decision `protobuf:"varint,4,opt,name=decision,proto3,enum=headwater.v1.Decision" json:"decision,omitempty"`
+	// The rule that decided.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The policies that hide rows or mask values of it for the role, `NAME@VERSION`.
+	Policies      []string `protobuf:"bytes,6,rep,name=policies,proto3" json:"policies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessMatrixCell) Reset() {
+	*x = AccessMatrixCell{}
+	mi := &file_headwater_v1_access_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessMatrixCell) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessMatrixCell) ProtoMessage() {}
+
+func (x *AccessMatrixCell) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessMatrixCell.ProtoReflect.Descriptor instead.
+func (*AccessMatrixCell) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *AccessMatrixCell) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *AccessMatrixCell) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *AccessMatrixCell) GetAction() Action {
+	if x != nil {
+		return x.Action
+	}
+	return Action_ACTION_UNSPECIFIED
+}
+
+func (x *AccessMatrixCell) GetDecision() Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return Decision_DECISION_UNSPECIFIED
+}
+
+func (x *AccessMatrixCell) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AccessMatrixCell) GetPolicies() []string {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+type VerifyAuditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: all.
+	Writer string `protobuf:"bytes,1,opt,name=writer,proto3" json:"writer,omitempty"`
+	// Records from then on. Absent: all that are kept.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyAuditRequest) Reset() {
+	*x = VerifyAuditRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAuditRequest) ProtoMessage() {}
+
+func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
+func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *VerifyAuditRequest) GetWriter() string {
+	if x != nil {
+		return x.Writer
+	}
+	return ""
+}
+
+func (x *VerifyAuditRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+type VerifyAuditResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Event:
+	//
+	//	*VerifyAuditResponse_Problem
+	//	*VerifyAuditResponse_Chain
+	Event         isVerifyAuditResponse_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyAuditResponse) Reset() {
+	*x = VerifyAuditResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAuditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAuditResponse) ProtoMessage() {}
+
+func (x *VerifyAuditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAuditResponse.ProtoReflect.Descriptor instead.
+func (*VerifyAuditResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *VerifyAuditResponse) GetEvent() isVerifyAuditResponse_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *VerifyAuditResponse) GetProblem() *AuditProblem {
+	if x != nil {
+		if x, ok := x.Event.(*VerifyAuditResponse_Problem); ok {
+			return x.Problem
+		}
+	}
+	return nil
+}
+
+func (x *VerifyAuditResponse) GetChain() *AuditChain {
+	if x != nil {
+		if x, ok := x.Event.(*VerifyAuditResponse_Chain); ok {
+			return x.Chain
+		}
+	}
+	return nil
+}
+
+type isVerifyAuditResponse_Event interface {
+	isVerifyAuditResponse_Event()
+}
+
+type VerifyAuditResponse_Problem struct {
+	Problem *AuditProblem `protobuf:"bytes,1,opt,name=problem,proto3,oneof"`
+}
+
+type VerifyAuditResponse_Chain struct {
+	Chain *AuditChain `protobuf:"bytes,2,opt,name=chain,proto3,oneof"`
+}
+
+func (*VerifyAuditResponse_Problem) isVerifyAuditResponse_Event() {}
+
+func (*VerifyAuditResponse_Chain) isVerifyAuditResponse_Event() {}
+
+// What does not hold.
+type AuditProblem struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Writer string                 `protobuf:"bytes,1,opt,name=writer,proto3" json:"writer,omitempty"`
+	Number int64                  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// `changed`, `missing`, `reordered`, `inserted`, `unsigned` or `bad_signature`.
+	Kind          string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Found         string `protobuf:"bytes,4,opt,name=found,proto3" json:"found,omitempty"`
+	Expected      string `protobuf:"bytes,5,opt,name=expected,proto3" json:"expected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditProblem) Reset() {
+	*x = AuditProblem{}
+	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditProblem) ProtoMessage() {}
+
+func (x *AuditProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditProblem.ProtoReflect.Descriptor instead.
+func (*AuditProblem) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *AuditProblem) GetWriter() string {
+	if x != nil {
+		return x.Writer
+	}
+	return ""
+}
+
+func (x *AuditProblem) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *AuditProblem) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *AuditProblem) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
+func (x *AuditProblem) GetExpected() string {
+	if x != nil {
+		return x.Expected
+	}
+	return ""
+}
+
+// Of one writer, when it has been looked at.
+type AuditChain struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Writer      string                 `protobuf:"bytes,1,opt,name=writer,proto3" json:"writer,omitempty"`
+	First       int64                  `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	Last        int64                  `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`
+	Records     int64                  `protobuf:"varint,4,opt,name=records,proto3" json:"records,omitempty"`
+	Checkpoints int64                  `protobuf:"varint,5,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	Problems    int64                  `protobuf:"varint,6,opt,name=problems,proto3" json:"problems,omitempty"`
+	// Of the newest checkpoint that holds. What is after it is chained, and not signed yet.
+	SignedTo int64                  `protobuf:"varint,7,opt,name=signed_to,json=signedTo,proto3" json:"signed_to,omitempty"`
+	SignedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=signed_at,json=signedAt,proto3" json:"signed_at,omitempty"`
+	// Of the key that signed it.
+	KeyId         string `protobuf:"bytes,9,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditChain) Reset() {
+	*x = AuditChain{}
+	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditChain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditChain) ProtoMessage() {}
+
+func (x *AuditChain) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditChain.ProtoReflect.Descriptor instead.
+func (*AuditChain) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *AuditChain) GetWriter() string {
+	if x != nil {
+		return x.Writer
+	}
+	return ""
+}
+
+func (x *AuditChain) GetFirst() int64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *AuditChain) GetLast() int64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *AuditChain) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *AuditChain) GetCheckpoints() int64 {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return 0
+}
+
+func (x *AuditChain) GetProblems() int64 {
+	if x != nil {
+		return x.Problems
+	}
+	return 0
+}
+
+func (x *AuditChain) GetSignedTo() int64 {
+	if x != nil {
+		return x.SignedTo
+	}
+	return 0
+}
+
+func (x *AuditChain) GetSignedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SignedAt
+	}
+	return nil
+}
+
+func (x *AuditChain) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
 type ListAuditRecordsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Exact matches; empty: any.
@@ -1792,7 +2442,7 @@ type ListAuditRecordsRequest struct {
 
 func (x *ListAuditRecordsRequest) Reset() {
 	*x = ListAuditRecordsRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[29]
+	mi := &file_headwater_v1_access_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +2454,7 @@ func (x *ListAuditRecordsRequest) String() string {
 func (*ListAuditRecordsRequest) ProtoMessage() {}
 
 func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[29]
+	mi := &file_headwater_v1_access_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +2467,7 @@ func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListAuditRecordsRequest) GetPrincipal() string {
@@ -1857,7 +2507,7 @@ type ListAuditRecordsResponse struct {
 
 func (x *ListAuditRecordsResponse) Reset() {
 	*x = ListAuditRecordsResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[30]
+	mi := &file_headwater_v1_access_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2519,7 @@ func (x *ListAuditRecordsResponse) String() string {
 func (*ListAuditRecordsResponse) ProtoMessage() {}
 
 func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[30]
+	mi := &file_headwater_v1_access_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2532,7 @@ func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListAuditRecordsResponse) GetRecords() []*AuditRecord {
@@ -1912,7 +2562,7 @@ type ExplainAccessRequest struct {
 
 func (x *ExplainAccessRequest) Reset() {
 	*x = ExplainAccessRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[31]
+	mi := &file_headwater_v1_access_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2574,7 @@ func (x *ExplainAccessRequest) String() string {
 func (*ExplainAccessRequest) ProtoMessage() {}
 
 func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[31]
+	mi := &file_headwater_v1_access_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2587,7 @@ func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessRequest.ProtoReflect.Descriptor instead.
 func (*ExplainAccessRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExplainAccessRequest) GetPrincipal() string {
@@ -2024,7 +2674,7 @@ type ExplainAccessResponse struct {
 
 func (x *ExplainAccessResponse) Reset() {
 	*x = ExplainAccessResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[32]
+	mi := &file_headwater_v1_access_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2686,7 @@ func (x *ExplainAccessResponse) String() string {
 func (*ExplainAccessResponse) ProtoMessage() {}
 
 func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[32]
+	mi := &file_headwater_v1_access_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2699,7 @@ func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessResponse.ProtoReflect.Descriptor instead.
 func (*ExplainAccessResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ExplainAccessResponse) GetPrincipal() string {
@@ -2170,7 +2820,7 @@ type ExplainedView struct {
 
 func (x *ExplainedView) Reset() {
 	*x = ExplainedView{}
-	mi := &file_headwater_v1_access_proto_msgTypes[33]
+	mi := &file_headwater_v1_access_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2832,7 @@ func (x *ExplainedView) String() string {
 func (*ExplainedView) ProtoMessage() {}
 
 func (x *ExplainedView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[33]
+	mi := &file_headwater_v1_access_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2845,7 @@ func (x *ExplainedView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedView.ProtoReflect.Descriptor instead.
 func (*ExplainedView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ExplainedView) GetView() string {
@@ -2244,7 +2894,7 @@ type ExplainedRequirement struct {
 
 func (x *ExplainedRequirement) Reset() {
 	*x = ExplainedRequirement{}
-	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	mi := &file_headwater_v1_access_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2906,7 @@ func (x *ExplainedRequirement) String() string {
 func (*ExplainedRequirement) ProtoMessage() {}
 
 func (x *ExplainedRequirement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	mi := &file_headwater_v1_access_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2919,7 @@ func (x *ExplainedRequirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedRequirement.ProtoReflect.Descriptor instead.
 func (*ExplainedRequirement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ExplainedRequirement) GetPolicy() string {
@@ -2327,7 +2977,7 @@ type ExplainedFilter struct {
 
 func (x *ExplainedFilter) Reset() {
 	*x = ExplainedFilter{}
-	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	mi := &file_headwater_v1_access_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2989,7 @@ func (x *ExplainedFilter) String() string {
 func (*ExplainedFilter) ProtoMessage() {}
 
 func (x *ExplainedFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	mi := &file_headwater_v1_access_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +3002,7 @@ func (x *ExplainedFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedFilter.ProtoReflect.Descriptor instead.
 func (*ExplainedFilter) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ExplainedFilter) GetPolicy() string {
@@ -2527,7 +3177,7 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\v2\x15.headwater.v1.MaskKeyR\x03key\"\x15\n" +
 	"\x13ListMaskKeysRequest\"A\n" +
 	"\x14ListMaskKeysResponse\x12)\n" +
-	"\x04keys\x18\x01 \x03(\v2\x15.headwater.v1.MaskKeyR\x04keys\"\xd6\x04\n" +
+	"\x04keys\x18\x01 \x03(\v2\x15.headwater.v1.MaskKeyR\x04keys\"\xa5\t\n" +
 	"\vAuditRecord\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12.\n" +
@@ -2550,7 +3200,66 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\bentities\x18\x10 \x01(\x03R\bentities\x127\n" +
 	"\tlast_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12 \n" +
 	"\flast_read_id\x18\x12 \x01(\tR\n" +
-	"lastReadId\"\xae\x01\n" +
+	"lastReadId\x12)\n" +
+	"\x10resource_version\x18\x13 \x01(\tR\x0fresourceVersion\x12I\n" +
+	"\n" +
+	"attributes\x18\x14 \x03(\v2).headwater.v1.AuditRecord.AttributesEntryR\n" +
+	"attributes\x12\x14\n" +
+	"\x05asked\x18\x15 \x03(\tR\x05asked\x12\x1a\n" +
+	"\breturned\x18\x16 \x03(\tR\breturned\x12\x16\n" +
+	"\x06masked\x18\x17 \x03(\tR\x06masked\x12\x1f\n" +
+	"\vfiltered_by\x18\x18 \x03(\tR\n" +
+	"filteredBy\x12%\n" +
+	"\x0esource_columns\x18\x19 \x03(\tR\rsourceColumns\x12%\n" +
+	"\x0epolicy_version\x18\x1a \x01(\x03R\rpolicyVersion\x12\x14\n" +
+	"\x05rules\x18\x1b \x03(\tR\x05rules\x12#\n" +
+	"\rrows_returned\x18\x1c \x01(\x03R\frowsReturned\x12\x1f\n" +
+	"\vrows_hidden\x18\x1d \x01(\x03R\n" +
+	"rowsHidden\x12#\n" +
+	"\rentities_hash\x18\x1e \x01(\tR\fentitiesHash\x12\x13\n" +
+	"\x05as_of\x18\x1f \x01(\tR\x04asOf\x12\x18\n" +
+	"\adataset\x18  \x01(\tR\adataset\x12\x10\n" +
+	"\x03use\x18! \x01(\tR\x03use\x1a\\\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"\x92\x01\n" +
+	"\x16GetAccessMatrixRequest\x12\x1f\n" +
+	"\x05roles\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\x05roles\x12'\n" +
+	"\tresources\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\tresources\x12.\n" +
+	"\aactions\x18\x03 \x03(\x0e2\x14.headwater.v1.ActionR\aactions\"O\n" +
+	"\x17GetAccessMatrixResponse\x124\n" +
+	"\x05cells\x18\x01 \x03(\v2\x1e.headwater.v1.AccessMatrixCellR\x05cells\"\xd8\x01\n" +
+	"\x10AccessMatrixCell\x12\x12\n" +
+	"\x04role\x18\x01 \x01(\tR\x04role\x12\x1a\n" +
+	"\bresource\x18\x02 \x01(\tR\bresource\x12,\n" +
+	"\x06action\x18\x03 \x01(\x0e2\x14.headwater.v1.ActionR\x06action\x122\n" +
+	"\bdecision\x18\x04 \x01(\x0e2\x16.headwater.v1.DecisionR\bdecision\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
+	"\bpolicies\x18\x06 \x03(\tR\bpolicies\"h\n" +
+	"\x12VerifyAuditRequest\x12 \n" +
+	"\x06writer\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06writer\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x88\x01\n" +
+	"\x13VerifyAuditResponse\x126\n" +
+	"\aproblem\x18\x01 \x01(\v2\x1a.headwater.v1.AuditProblemH\x00R\aproblem\x120\n" +
+	"\x05chain\x18\x02 \x01(\v2\x18.headwater.v1.AuditChainH\x00R\x05chainB\a\n" +
+	"\x05event\"\x84\x01\n" +
+	"\fAuditProblem\x12\x16\n" +
+	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05found\x18\x04 \x01(\tR\x05found\x12\x1a\n" +
+	"\bexpected\x18\x05 \x01(\tR\bexpected\"\x93\x02\n" +
+	"\n" +
+	"AuditChain\x12\x16\n" +
+	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\x03R\x05first\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\x03R\x04last\x12\x18\n" +
+	"\arecords\x18\x04 \x01(\x03R\arecords\x12 \n" +
+	"\vcheckpoints\x18\x05 \x01(\x03R\vcheckpoints\x12\x1a\n" +
+	"\bproblems\x18\x06 \x01(\x03R\bproblems\x12\x1b\n" +
+	"\tsigned_to\x18\a \x01(\x03R\bsignedTo\x127\n" +
+	"\tsigned_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bsignedAt\x12\x15\n" +
+	"\x06key_id\x18\t \x01(\tR\x05keyId\"\xae\x01\n" +
 	"\x17ListAuditRecordsRequest\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x1a\n" +
 	"\bresource\x18\x02 \x01(\tR\bresource\x120\n" +
@@ -2622,8 +3331,7 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_ALLOWED\x10\x01\x12\x13\n" +
-	"\x0fDECISION_DENIED\x10\x022\x9d\n" +
-	"\n" +
+	"\x0fDECISION_DENIED\x10\x022\xea\v\n" +
 	"\rAccessService\x12\\\n" +
 	"\vCreateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12\\\n" +
 	"\n" +
@@ -2637,7 +3345,9 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\x0eListElevations\x12#.headwater.v1.ListElevationsRequest\x1a$.headwater.v1.ListElevationsResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t\x12b\n" +
 	"\rRotateMaskKey\x12\".headwater.v1.RotateMaskKeyRequest\x1a#.headwater.v1.RotateMaskKeyResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12b\n" +
 	"\fListMaskKeys\x12!.headwater.v1.ListMaskKeysRequest\x1a\".headwater.v1.ListMaskKeysResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12e\n" +
-	"\rExplainAccess\x12\".headwater.v1.ExplainAccessRequest\x1a#.headwater.v1.ExplainAccessResponse\"\v\x8a\xc9\x18\x04\b\t \x01\x90\x02\x01\x12n\n" +
+	"\rExplainAccess\x12\".headwater.v1.ExplainAccessRequest\x1a#.headwater.v1.ExplainAccessResponse\"\v\x8a\xc9\x18\x04\b\t \x01\x90\x02\x01\x12k\n" +
+	"\x0fGetAccessMatrix\x12$.headwater.v1.GetAccessMatrixRequest\x1a%.headwater.v1.GetAccessMatrixResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12^\n" +
+	"\vVerifyAudit\x12 .headwater.v1.VerifyAuditRequest\x1a!.headwater.v1.VerifyAuditResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t0\x01\x12n\n" +
 	"\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\v\x8a\xc9\x18\x04\b\b\x10\t\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -2653,7 +3363,7 @@ func file_headwater_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_headwater_v1_access_proto_goTypes = []any{
 	(Decision)(0),                     // 0: headwater.v1.Decision
 	(*CreateTokenRequest)(nil),        // 1: headwater.v1.CreateTokenRequest
@@ -2685,101 +3395,123 @@ var file_headwater_v1_access_proto_goTypes = []any{
 	(*ListMaskKeysRequest)(nil),       // 27: headwater.v1.ListMaskKeysRequest
 	(*ListMaskKeysResponse)(nil),      // 28: headwater.v1.ListMaskKeysResponse
 	(*AuditRecord)(nil),               // 29: headwater.v1.AuditRecord
-	(*ListAuditRecordsRequest)(nil),   // 30: headwater.v1.ListAuditRecordsRequest
-	(*ListAuditRecordsResponse)(nil),  // 31: headwater.v1.ListAuditRecordsResponse
-	(*ExplainAccessRequest)(nil),      // 32: headwater.v1.ExplainAccessRequest
-	(*ExplainAccessResponse)(nil),     // 33: headwater.v1.ExplainAccessResponse
-	(*ExplainedView)(nil),             // 34: headwater.v1.ExplainedView
-	(*ExplainedRequirement)(nil),      // 35: headwater.v1.ExplainedRequirement
-	(*ExplainedFilter)(nil),           // 36: headwater.v1.ExplainedFilter
-	nil,                               // 37: headwater.v1.CreateTokenRequest.AttributesEntry
-	nil,                               // 38: headwater.v1.Token.AttributesEntry
-	nil,                               // 39: headwater.v1.BindCertificateRequest.AttributesEntry
-	nil,                               // 40: headwater.v1.Binding.AttributesEntry
-	nil,                               // 41: headwater.v1.ExplainAccessRequest.AttributesEntry
-	nil,                               // 42: headwater.v1.ExplainAccessResponse.AttributesEntry
-	(*durationpb.Duration)(nil),       // 43: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 44: google.protobuf.Timestamp
-	(Action)(0),                       // 45: headwater.v1.Action
+	(*GetAccessMatrixRequest)(nil),    // 30: headwater.v1.GetAccessMatrixRequest
+	(*GetAccessMatrixResponse)(nil),   // 31: headwater.v1.GetAccessMatrixResponse
+	(*AccessMatrixCell)(nil),          // 32: headwater.v1.AccessMatrixCell
+	(*VerifyAuditRequest)(nil),        // 33: headwater.v1.VerifyAuditRequest
+	(*VerifyAuditResponse)(nil),       // 34: headwater.v1.VerifyAuditResponse
+	(*AuditProblem)(nil),              // 35: headwater.v1.AuditProblem
+	(*AuditChain)(nil),                // 36: headwater.v1.AuditChain
+	(*ListAuditRecordsRequest)(nil),   // 37: headwater.v1.ListAuditRecordsRequest
+	(*ListAuditRecordsResponse)(nil),  // 38: headwater.v1.ListAuditRecordsResponse
+	(*ExplainAccessRequest)(nil),      // 39: headwater.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil),     // 40: headwater.v1.ExplainAccessResponse
+	(*ExplainedView)(nil),             // 41: headwater.v1.ExplainedView
+	(*ExplainedRequirement)(nil),      // 42: headwater.v1.ExplainedRequirement
+	(*ExplainedFilter)(nil),           // 43: headwater.v1.ExplainedFilter
+	nil,                               // 44: headwater.v1.CreateTokenRequest.AttributesEntry
+	nil,                               // 45: headwater.v1.Token.AttributesEntry
+	nil,                               // 46: headwater.v1.BindCertificateRequest.AttributesEntry
+	nil,                               // 47: headwater.v1.Binding.AttributesEntry
+	nil,                               // 48: headwater.v1.AuditRecord.AttributesEntry
+	nil,                               // 49: headwater.v1.ExplainAccessRequest.AttributesEntry
+	nil,                               // 50: headwater.v1.ExplainAccessResponse.AttributesEntry
+	(*durationpb.Duration)(nil),       // 51: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 52: google.protobuf.Timestamp
+	(Action)(0),                       // 53: headwater.v1.Action
 }
 var file_headwater_v1_access_proto_depIdxs = []int32{
-	43, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	37, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
+	51, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	44, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
 	4,  // 2: headwater.v1.CreateTokenResponse.token:type_name -> headwater.v1.Token
-	44, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
-	44, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	44, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
-	38, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
+	52, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
+	52, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	52, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
+	45, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
 	4,  // 7: headwater.v1.ListTokensResponse.tokens:type_name -> headwater.v1.Token
 	4,  // 8: headwater.v1.RevokeTokenResponse.token:type_name -> headwater.v1.Token
-	39, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
+	46, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
 	11, // 10: headwater.v1.BindCertificateResponse.binding:type_name -> headwater.v1.Binding
-	40, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
-	44, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
+	47, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
+	52, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
 	11, // 13: headwater.v1.UnbindCertificateResponse.binding:type_name -> headwater.v1.Binding
 	11, // 14: headwater.v1.ListBindingsResponse.bindings:type_name -> headwater.v1.Binding
-	43, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
+	51, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
 	18, // 16: headwater.v1.ElevateResponse.elevation:type_name -> headwater.v1.Elevation
-	44, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
-	44, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
-	44, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
+	52, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
+	52, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
+	52, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
 	18, // 20: headwater.v1.EndElevationResponse.elevations:type_name -> headwater.v1.Elevation
 	18, // 21: headwater.v1.ListElevationsResponse.elevations:type_name -> headwater.v1.Elevation
-	44, // 22: headwater.v1.MaskKey.created_at:type_name -> google.protobuf.Timestamp
+	52, // 22: headwater.v1.MaskKey.created_at:type_name -> google.protobuf.Timestamp
 	24, // 23: headwater.v1.RotateMaskKeyResponse.key:type_name -> headwater.v1.MaskKey
 	24, // 24: headwater.v1.ListMaskKeysResponse.keys:type_name -> headwater.v1.MaskKey
-	44, // 25: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	45, // 26: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
+	52, // 25: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	53, // 26: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
 	0,  // 27: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
-	44, // 28: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
-	44, // 29: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
-	29, // 30: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
-	45, // 31: headwater.v1.ExplainAccessRequest.action:type_name -> headwater.v1.Action
-	41, // 32: headwater.v1.ExplainAccessRequest.attributes:type_name -> headwater.v1.ExplainAccessRequest.AttributesEntry
-	42, // 33: headwater.v1.ExplainAccessResponse.attributes:type_name -> headwater.v1.ExplainAccessResponse.AttributesEntry
-	0,  // 34: headwater.v1.ExplainAccessResponse.decision:type_name -> headwater.v1.Decision
-	34, // 35: headwater.v1.ExplainAccessResponse.views:type_name -> headwater.v1.ExplainedView
-	35, // 36: headwater.v1.ExplainAccessResponse.requirements:type_name -> headwater.v1.ExplainedRequirement
-	36, // 37: headwater.v1.ExplainAccessResponse.filters:type_name -> headwater.v1.ExplainedFilter
-	23, // 38: headwater.v1.ExplainAccessResponse.masks:type_name -> headwater.v1.AppliedRule
-	0,  // 39: headwater.v1.ExplainedView.decision:type_name -> headwater.v1.Decision
-	2,  // 40: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 41: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 42: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 43: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 44: headwater.v1.ExplainAccessRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 45: headwater.v1.ExplainAccessResponse.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	1,  // 46: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
-	5,  // 47: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
-	7,  // 48: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
-	9,  // 49: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
-	12, // 50: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
-	14, // 51: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
-	16, // 52: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
-	19, // 53: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
-	21, // 54: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
-	25, // 55: headwater.v1.AccessService.RotateMaskKey:input_type -> headwater.v1.RotateMaskKeyRequest
-	27, // 56: headwater.v1.AccessService.ListMaskKeys:input_type -> headwater.v1.ListMaskKeysRequest
-	32, // 57: headwater.v1.AccessService.ExplainAccess:input_type -> headwater.v1.ExplainAccessRequest
-	30, // 58: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
-	3,  // 59: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
-	6,  // 60: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
-	8,  // 61: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
-	10, // 62: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
-	13, // 63: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
-	15, // 64: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
-	17, // 65: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
-	20, // 66: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
-	22, // 67: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
-	26, // 68: headwater.v1.AccessService.RotateMaskKey:output_type -> headwater.v1.RotateMaskKeyResponse
-	28, // 69: headwater.v1.AccessService.ListMaskKeys:output_type -> headwater.v1.ListMaskKeysResponse
-	33, // 70: headwater.v1.AccessService.ExplainAccess:output_type -> headwater.v1.ExplainAccessResponse
-	31, // 71: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
-	59, // [59:72] is the sub-list for method output_type
-	46, // [46:59] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	52, // 28: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
+	48, // 29: headwater.v1.AuditRecord.attributes:type_name -> headwater.v1.AuditRecord.AttributesEntry
+	53, // 30: headwater.v1.GetAccessMatrixRequest.actions:type_name -> headwater.v1.Action
+	32, // 31: headwater.v1.GetAccessMatrixResponse.cells:type_name -> headwater.v1.AccessMatrixCell
+	53, // 32: headwater.v1.AccessMatrixCell.action:type_name -> headwater.v1.Action
+	0,  // 33: headwater.v1.AccessMatrixCell.decision:type_name -> headwater.v1.Decision
+	52, // 34: headwater.v1.VerifyAuditRequest.since:type_name -> google.protobuf.Timestamp
+	35, // 35: headwater.v1.VerifyAuditResponse.problem:type_name -> headwater.v1.AuditProblem
+	36, // 36: headwater.v1.VerifyAuditResponse.chain:type_name -> headwater.v1.AuditChain
+	52, // 37: headwater.v1.AuditChain.signed_at:type_name -> google.protobuf.Timestamp
+	52, // 38: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
+	29, // 39: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
+	53, // 40: headwater.v1.ExplainAccessRequest.action:type_name -> headwater.v1.Action
+	49, // 41: headwater.v1.ExplainAccessRequest.attributes:type_name -> headwater.v1.ExplainAccessRequest.AttributesEntry
+	50, // 42: headwater.v1.ExplainAccessResponse.attributes:type_name -> headwater.v1.ExplainAccessResponse.AttributesEntry
+	0,  // 43: headwater.v1.ExplainAccessResponse.decision:type_name -> headwater.v1.Decision
+	41, // 44: headwater.v1.ExplainAccessResponse.views:type_name -> headwater.v1.ExplainedView
+	42, // 45: headwater.v1.ExplainAccessResponse.requirements:type_name -> headwater.v1.ExplainedRequirement
+	43, // 46: headwater.v1.ExplainAccessResponse.filters:type_name -> headwater.v1.ExplainedFilter
+	23, // 47: headwater.v1.ExplainAccessResponse.masks:type_name -> headwater.v1.AppliedRule
+	0,  // 48: headwater.v1.ExplainedView.decision:type_name -> headwater.v1.Decision
+	2,  // 49: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 50: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 51: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 52: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 53: headwater.v1.AuditRecord.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 54: headwater.v1.ExplainAccessRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 55: headwater.v1.ExplainAccessResponse.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	1,  // 56: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
+	5,  // 57: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
+	7,  // 58: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
+	9,  // 59: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
+	12, // 60: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
+	14, // 61: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
+	16, // 62: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
+	19, // 63: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
+	21, // 64: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
+	25, // 65: headwater.v1.AccessService.RotateMaskKey:input_type -> headwater.v1.RotateMaskKeyRequest
+	27, // 66: headwater.v1.AccessService.ListMaskKeys:input_type -> headwater.v1.ListMaskKeysRequest
+	39, // 67: headwater.v1.AccessService.ExplainAccess:input_type -> headwater.v1.ExplainAccessRequest
+	30, // 68: headwater.v1.AccessService.GetAccessMatrix:input_type -> headwater.v1.GetAccessMatrixRequest
+	33, // 69: headwater.v1.AccessService.VerifyAudit:input_type -> headwater.v1.VerifyAuditRequest
+	37, // 70: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
+	3,  // 71: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
+	6,  // 72: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
+	8,  // 73: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
+	10, // 74: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
+	13, // 75: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
+	15, // 76: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
+	17, // 77: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
+	20, // 78: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
+	22, // 79: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
+	26, // 80: headwater.v1.AccessService.RotateMaskKey:output_type -> headwater.v1.RotateMaskKeyResponse
+	28, // 81: headwater.v1.AccessService.ListMaskKeys:output_type -> headwater.v1.ListMaskKeysResponse
+	40, // 82: headwater.v1.AccessService.ExplainAccess:output_type -> headwater.v1.ExplainAccessResponse
+	31, // 83: headwater.v1.AccessService.GetAccessMatrix:output_type -> headwater.v1.GetAccessMatrixResponse
+	34, // 84: headwater.v1.AccessService.VerifyAudit:output_type -> headwater.v1.VerifyAuditResponse
+	38, // 85: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
+	71, // [71:86] is the sub-list for method output_type
+	56, // [56:71] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_access_proto_init() }
@@ -2788,13 +3520,17 @@ func file_headwater_v1_access_proto_init() {
 		return
 	}
 	file_headwater_v1_options_proto_init()
+	file_headwater_v1_access_proto_msgTypes[33].OneofWrappers = []any{
+		(*VerifyAuditResponse_Problem)(nil),
+		(*VerifyAuditResponse_Chain)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_access_proto_rawDesc), len(file_headwater_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   42,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

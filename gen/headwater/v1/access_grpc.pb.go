@@ -31,6 +31,8 @@ const (
 	AccessService_RotateMaskKey_FullMethodName     = "/headwater.v1.AccessService/RotateMaskKey"
 	AccessService_ListMaskKeys_FullMethodName      = "/headwater.v1.AccessService/ListMaskKeys"
 	AccessService_ExplainAccess_FullMethodName     = "/headwater.v1.AccessService/ExplainAccess"
+	AccessService_GetAccessMatrix_FullMethodName   = "/headwater.v1.AccessService/GetAccessMatrix"
+	AccessService_VerifyAudit_FullMethodName       = "/headwater.v1.AccessService/VerifyAudit"
 	AccessService_ListAuditRecords_FullMethodName  = "/headwater.v1.AccessService/ListAuditRecords"
 )
 
@@ -62,6 +64,10 @@ type AccessServiceClient interface {
 	// roles and attributes would do, those who may ADMINISTER the system. Of a definition that the caller may not know of, no more is told
 	// than of one that is not there.
 	ExplainAccess(ctx context.Context, in *ExplainAccessRequest, opts ...grpc.CallOption) (*ExplainAccessResponse, error)
+	// What each role may do to each resource, without touching data.
+	GetAccessMatrix(ctx context.Context, in *GetAccessMatrixRequest, opts ...grpc.CallOption) (*GetAccessMatrixResponse, error)
+	// Looks for records that were changed, removed, put in or put in another order since they were written.
+	VerifyAudit(ctx context.Context, in *VerifyAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyAuditResponse], error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error)
 }
@@ -194,6 +200,35 @@ func (c *accessServiceClient) ExplainAccess(ctx context.Context, in *ExplainAcce
 	return out, nil
 }
 
+func (c *accessServiceClient) GetAccessMatrix(ctx context.Context, in *GetAccessMatrixRequest, opts ...grpc.CallOption) (*GetAccessMatrixResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAccessMatrixResponse)
+	err := c.cc.Invoke(ctx, AccessService_GetAccessMatrix_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) VerifyAudit(ctx context.Context, in *VerifyAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyAuditResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AccessService_ServiceDesc.Streams[0], AccessService_VerifyAudit_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[VerifyAuditRequest, VerifyAuditResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AccessService_VerifyAuditClient = grpc.ServerStreamingClient[VerifyAuditResponse]
+
 func (c *accessServiceClient) ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditRecordsResponse)
@@ -232,6 +267,10 @@ type AccessServiceServer interface {
 	// roles and attributes would do, those who may ADMINISTER the system. Of a definition that the caller may not know of, no more is told
 	// than of one that is not there.
 	ExplainAccess(context.Context, *ExplainAccessRequest) (*ExplainAccessResponse, error)
+	// What each role may do to each resource, without touching data.
+	GetAccessMatrix(context.Context, *GetAccessMatrixRequest) (*GetAccessMatrixResponse, error)
+	// Looks for records that were changed, removed, put in or put in another order since they were written.
+	VerifyAudit(*VerifyAuditRequest, grpc.ServerStreamingServer[VerifyAuditResponse]) error
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
@@ -279,6 +318,12 @@ func (UnimplementedAccessServiceServer) ListMaskKeys(context.Context, *ListMaskK
 }
 func (UnimplementedAccessServiceServer) ExplainAccess(context.Context, *ExplainAccessRequest) (*ExplainAccessResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainAccess not implemented")
+}
+func (UnimplementedAccessServiceServer) GetAccessMatrix(context.Context, *GetAccessMatrixRequest) (*GetAccessMatrixResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAccessMatrix not implemented")
+}
+func (UnimplementedAccessServiceServer) VerifyAudit(*VerifyAuditRequest, grpc.ServerStreamingServer[VerifyAuditResponse]) error {
+	return status.Error(codes.Unimplemented, "method VerifyAudit not implemented")
 }
 func (UnimplementedAccessServiceServer) ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditRecords not implemented")
@@ -520,6 +565,35 @@ func _AccessService_ExplainAccess_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_GetAccessMatrix_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAccessMatrixRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).GetAccessMatrix(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_GetAccessMatrix_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).GetAccessMatrix(ctx, req.(*GetAccessMatrixRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_VerifyAudit_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(VerifyAuditRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AccessServiceServer).VerifyAudit(m, &grpc.GenericServerStream[VerifyAuditRequest, VerifyAuditResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AccessService_VerifyAuditServer = grpc.ServerStreamingServer[VerifyAuditResponse]
+
 func _AccessService_ListAuditRecords_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditRecordsRequest)
 	if err := dec(in); err != nil {
@@ -594,10 +668,20 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AccessService_ExplainAccess_Handler,
 		},
 		{
+			MethodName: "GetAccessMatrix",
+			Handler:    _AccessService_GetAccessMatrix_Handler,
+		},
+		{
 			MethodName: "ListAuditRecords",
 			Handler:    _AccessService_ListAuditRecords_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "VerifyAudit",
+			Handler:       _AccessService_VerifyAudit_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "headwater/v1/access.proto",
 }

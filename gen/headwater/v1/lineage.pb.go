@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -85,16 +86,34 @@ const (
 	LineageEdgeKind_LINEAGE_EDGE_KIND_WROTE LineageEdgeKind = 3
 	// A later load replaced it.
 	LineageEdgeKind_LINEAGE_EDGE_KIND_REPLACED LineageEdgeKind = 4
+	// A column is, or is computed from, another.
+	LineageEdgeKind_LINEAGE_EDGE_KIND_VALUE LineageEdgeKind = 5
+	// A column decides which rows there are.
+	LineageEdgeKind_LINEAGE_EDGE_KIND_FILTER LineageEdgeKind = 6
+	// A column decides which rows belong together.
+	LineageEdgeKind_LINEAGE_EDGE_KIND_JOIN LineageEdgeKind = 7
+	// Rows are put together by a column.
+	LineageEdgeKind_LINEAGE_EDGE_KIND_GROUP LineageEdgeKind = 8
+	// Rows are ordered by a column, where the order decides.
+	LineageEdgeKind_LINEAGE_EDGE_KIND_ORDER LineageEdgeKind = 9
+	// A run took back, or closed, rows that another wrote.
+	LineageEdgeKind_LINEAGE_EDGE_KIND_CORRECTED LineageEdgeKind = 10
 )
 
 // Enum value maps for LineageEdgeKind.
 var (
 	LineageEdgeKind_name = map[int32]string{
-		0: "LINEAGE_EDGE_KIND_UNSPECIFIED",
-		1: "LINEAGE_EDGE_KIND_DEFINITION",
-		2: "LINEAGE_EDGE_KIND_READ",
-		3: "LINEAGE_EDGE_KIND_WROTE",
-		4: "LINEAGE_EDGE_KIND_REPLACED",
+		0:  "LINEAGE_EDGE_KIND_UNSPECIFIED",
+		1:  "LINEAGE_EDGE_KIND_DEFINITION",
+		2:  "LINEAGE_EDGE_KIND_READ",
+		3:  "LINEAGE_EDGE_KIND_WROTE",
+		4:  "LINEAGE_EDGE_KIND_REPLACED",
+		5:  "LINEAGE_EDGE_KIND_VALUE",
+		6:  "LINEAGE_EDGE_KIND_FILTER",
+		7:  "LINEAGE_EDGE_KIND_JOIN",
+		8:  "LINEAGE_EDGE_KIND_GROUP",
+		9:  "LINEAGE_EDGE_KIND_ORDER",
+		10: "LINEAGE_EDGE_KIND_CORRECTED",
 	}
 	LineageEdgeKind_value = map[string]int32{
 		"LINEAGE_EDGE_KIND_UNSPECIFIED": 0,
@@ -102,6 +121,12 @@ var (
 		"LINEAGE_EDGE_KIND_READ":        2,
 		"LINEAGE_EDGE_KIND_WROTE":       3,
 		"LINEAGE_EDGE_KIND_REPLACED":    4,
+		"LINEAGE_EDGE_KIND_VALUE":       5,
+		"LINEAGE_EDGE_KIND_FILTER":      6,
+		"LINEAGE_EDGE_KIND_JOIN":        7,
+		"LINEAGE_EDGE_KIND_GROUP":       8,
+		"LINEAGE_EDGE_KIND_ORDER":       9,
+		"LINEAGE_EDGE_KIND_CORRECTED":   10,
 	}
 )
 
@@ -135,11 +160,19 @@ func (LineageEdgeKind) EnumDescriptor() ([]byte, []int) {
 type GetLineageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `source:NAME`, `load:ID`, `view:NAME@VERSION`, `feature:VIEW.NAME`, `service:NAME`, `dataset:ID`,
-	// `run:VIEW@VERSION/SEQ`.
+	// `run:VIEW@VERSION/SEQ`, `model:NAME`, `consumer:NAME`, `read:ID`, with `#COLUMN` for a column of a source or a view.
 	Node      string           `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	Direction LineageDirection `protobuf:"varint,2,opt,name=direction,proto3,enum=headwater.v1.LineageDirection" json:"direction,omitempty"`
 	// How many edges to follow. 0: all.
-	Depth         int32 `protobuf:"varint,3,opt,name=depth,proto3" json:"depth,omitempty"`
+	Depth int32 `protobuf:"varint,3,opt,name=depth,proto3" json:"depth,omitempty"`
+	// Follow columns, by what each is computed from, and not definitions as wholes.
+	Columns bool `protobuf:"varint,4,opt,name=columns,proto3" json:"columns,omitempty"`
+	// `pos:17`, `run:VIEW@2/5` or an RFC 3339 time: the graph as it was then. Empty: now.
+	AsOf string `protobuf:"bytes,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// How many nodes at most. 0: all that a graph may have.
+	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the answer before, with all else as it was.
+	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -195,13 +228,45 @@ func (x *GetLineageRequest) GetDepth() int32 {
 	return 0
 }
 
+func (x *GetLineageRequest) GetColumns() bool {
+	if x != nil {
+		return x.Columns
+	}
+	return false
+}
+
+func (x *GetLineageRequest) GetAsOf() string {
+	if x != nil {
+		return x.AsOf
+	}
+	return ""
+}
+
+func (x *GetLineageRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *GetLineageRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 type GetLineageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Root  string                 `protobuf:"bytes,1,opt,name=root,proto3" json:"root,omitempty"`
 	// Ordered by id.
 	Nodes []*LineageNode `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Ordered by (from, to, kind). Data flows from `from` to `to`.
-	Edges         []*LineageEdge `protobuf:"bytes,3,rep,name=edges,proto3" json:"edges,omitempty"`
+	Edges []*LineageEdge `protobuf:"bytes,3,rep,name=edges,proto3" json:"edges,omitempty"`
+	// Empty: there is no more. An edge comes with the later of its nodes.
+	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The position in the publish log that the graph is of.
+	Position      int64 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -255,6 +320,20 @@ func (x *GetLineageResponse) GetEdges() []*LineageEdge {
 		return x.Edges
 	}
 	return nil
+}
+
+func (x *GetLineageResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *GetLineageResponse) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
 }
 
 type LineageNode struct {
@@ -319,10 +398,13 @@ func (x *LineageNode) GetProperties() map[string]string {
 }
 
 type LineageEdge struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
-	Kind          LineageEdgeKind        `protobuf:"varint,3,opt,name=kind,proto3,enum=headwater.v1.LineageEdgeKind" json:"kind,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	From  string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To    string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	Kind  LineageEdgeKind        `protobuf:"varint,3,opt,name=kind,proto3,enum=headwater.v1.LineageEdgeKind" json:"kind,omitempty"`
+	// The positions in the publish log from which on, and before which, it was so. 0: not of the log; from the beginning, to now.
+	ValidFrom     int64 `protobuf:"varint,4,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	ValidTo       int64 `protobuf:"varint,5,opt,name=valid_to,json=validTo,proto3" json:"valid_to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -378,20 +460,2207 @@ func (x *LineageEdge) GetKind() LineageEdgeKind {
 	return LineageEdgeKind_LINEAGE_EDGE_KIND_UNSPECIFIED
 }
 
+func (x *LineageEdge) GetValidFrom() int64 {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return 0
+}
+
+func (x *LineageEdge) GetValidTo() int64 {
+	if x != nil {
+		return x.ValidTo
+	}
+	return 0
+}
+
+type TraceReadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A logged read. Empty: the read is said by service, entity and time, and is computed.
+	ReadId string `protobuf:"bytes,1,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
+	// `NAME` or `NAME@VERSION`.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// Its join keys by the caller's columns.
+	Entity map[string]*Value      `protobuf:"bytes,3,rep,name=entity,proto3" json:"entity,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	At     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// Of a read whose keys are hashed: columns as in the request that was answered.
+	Keys map[string]*KeyColumn `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Which row of a read of several entities, from 0.
+	Row int32 `protobuf:"varint,6,opt,name=row,proto3" json:"row,omitempty"`
+	// Features to trace, as the answer named them. Empty: all.
+	Features []string `protobuf:"bytes,7,rep,name=features,proto3" json:"features,omitempty"`
+	// How many rows of a source, quarantined or not, to show of the entity at most. 0: 20.
+	SourceRows    int32  `protobuf:"varint,8,opt,name=source_rows,json=sourceRows,proto3" json:"source_rows,omitempty"`
+	Purpose       string `protobuf:"bytes,9,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceReadRequest) Reset() {
+	*x = TraceReadRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceReadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceReadRequest) ProtoMessage() {}
+
+func (x *TraceReadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceReadRequest.ProtoReflect.Descriptor instead.
+func (*TraceReadRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TraceReadRequest) GetReadId() string {
+	if x != nil {
+		return x.ReadId
+	}
+	return ""
+}
+
+func (x *TraceReadRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *TraceReadRequest) GetEntity() map[string]*Value {
+	if x != nil {
+		return x.Entity
+	}
+	return nil
+}
+
+func (x *TraceReadRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TraceReadRequest) GetKeys() map[string]*KeyColumn {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *TraceReadRequest) GetRow() int32 {
+	if x != nil {
+		return x.Row
+	}
+	return 0
+}
+
+func (x *TraceReadRequest) GetFeatures() []string {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *TraceReadRequest) GetSourceRows() int32 {
+	if x != nil {
+		return x.SourceRows
+	}
+	return 0
+}
+
+func (x *TraceReadRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+type TraceReadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty where it was not logged: then all is as computed now.
+	ReadId   string                 `protobuf:"bytes,1,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
+	ServedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=served_at,json=servedAt,proto3" json:"served_at,omitempty"`
+	// `NAME@VERSION`.
+	Service      string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	Principal    string `protobuf:"bytes,4,opt,name=principal,proto3" json:"principal,omitempty"`
+	Purpose      string `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	PredictionId string `protobuf:"bytes,6,opt,name=prediction_id,json=predictionId,proto3" json:"prediction_id,omitempty"`
+	Position     int64  `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
+	Row          int32  `protobuf:"varint,8,opt,name=row,proto3" json:"row,omitempty"`
+	// The entity, by the caller's columns. Empty where the caller may not see it.
+	Entity map[string]*Value `protobuf:"bytes,9,rep,name=entity,proto3" json:"entity,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// In the order of the answer.
+	Features []*TracedFeature `protobuf:"bytes,10,rep,name=features,proto3" json:"features,omitempty"`
+	// The runs behind them, by name.
+	Runs []*TracedRun `protobuf:"bytes,11,rep,name=runs,proto3" json:"runs,omitempty"`
+	// What is not shown, and why: one line each.
+	LeftOut       []string `protobuf:"bytes,12,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceReadResponse) Reset() {
+	*x = TraceReadResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceReadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceReadResponse) ProtoMessage() {}
+
+func (x *TraceReadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceReadResponse.ProtoReflect.Descriptor instead.
+func (*TraceReadResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TraceReadResponse) GetReadId() string {
+	if x != nil {
+		return x.ReadId
+	}
+	return ""
+}
+
+func (x *TraceReadResponse) GetServedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ServedAt
+	}
+	return nil
+}
+
+func (x *TraceReadResponse) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *TraceReadResponse) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *TraceReadResponse) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *TraceReadResponse) GetPredictionId() string {
+	if x != nil {
+		return x.PredictionId
+	}
+	return ""
+}
+
+func (x *TraceReadResponse) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *TraceReadResponse) GetRow() int32 {
+	if x != nil {
+		return x.Row
+	}
+	return 0
+}
+
+func (x *TraceReadResponse) GetEntity() map[string]*Value {
+	if x != nil {
+		return x.Entity
+	}
+	return nil
+}
+
+func (x *TraceReadResponse) GetFeatures() []*TracedFeature {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *TraceReadResponse) GetRuns() []*TracedRun {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *TraceReadResponse) GetLeftOut() []string {
+	if x != nil {
+		return x.LeftOut
+	}
+	return nil
+}
+
+type TracedFeature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// `VIEW@VERSION.FEATURE`.
+	Feature string `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
+	// As served, as text. Absent: it may not be shown.
+	Served    *string                `protobuf:"bytes,3,opt,name=served,proto3,oneof" json:"served,omitempty"`
+	Status    string                 `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	EventTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
+	// Of TracedRun, `VIEW@VERSION/SEQ`. Empty: no row is behind it.
+	Run string `protobuf:"bytes,6,opt,name=run,proto3" json:"run,omitempty"`
+	// What offline says now, by the rule of the read, as text with its status. Absent: not computed, see why.
+	Recomputed *string `protobuf:"bytes,7,opt,name=recomputed,proto3,oneof" json:"recomputed,omitempty"`
+	// `match`, `lag`, `mismatch` or `not_checked`.
+	Verdict string `protobuf:"bytes,8,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Why     string `protobuf:"bytes,9,opt,name=why,proto3" json:"why,omitempty"`
+	// The columns of sources that it is computed from, `source:NAME#COLUMN`, and in what way.
+	Columns       []*LineageEdge `protobuf:"bytes,10,rep,name=columns,proto3" json:"columns,omitempty"`
+	Description   string         `protobuf:"bytes,11,opt,name=description,proto3" json:"description,omitempty"`
+	Owner         string         `protobuf:"bytes,12,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TracedFeature) Reset() {
+	*x = TracedFeature{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TracedFeature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TracedFeature) ProtoMessage() {}
+
+func (x *TracedFeature) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TracedFeature.ProtoReflect.Descriptor instead.
+func (*TracedFeature) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TracedFeature) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetServed() string {
+	if x != nil && x.Served != nil {
+		return *x.Served
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EventTime
+	}
+	return nil
+}
+
+func (x *TracedFeature) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetRecomputed() string {
+	if x != nil && x.Recomputed != nil {
+		return *x.Recomputed
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetColumns() []*LineageEdge {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *TracedFeature) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *TracedFeature) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+type TracedRun struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `VIEW@VERSION/SEQ`.
+	Run           string                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Position      int64                  `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	PublishedAt   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=published_at,json=publishedAt,proto3" json:"published_at,omitempty"`
+	StartedBy     string                 `protobuf:"bytes,4,opt,name=started_by,json=startedBy,proto3" json:"started_by,omitempty"`
+	IntervalStart *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=interval_start,json=intervalStart,proto3" json:"interval_start,omitempty"`
+	IntervalEnd   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=interval_end,json=intervalEnd,proto3" json:"interval_end,omitempty"`
+	// Of the view version, hex, and its SQL or what it has in its place, as applied.
+	Fingerprint string `protobuf:"bytes,7,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Definition  string `protobuf:"bytes,8,opt,name=definition,proto3" json:"definition,omitempty"`
+	// `SOURCE FILE:LINE` of it, where known.
+	Origin string         `protobuf:"bytes,9,opt,name=origin,proto3" json:"origin,omitempty"`
+	Digest string         `protobuf:"bytes,10,opt,name=digest,proto3" json:"digest,omitempty"`
+	Inputs []*TracedInput `protobuf:"bytes,11,rep,name=inputs,proto3" json:"inputs,omitempty"`
+	Checks []*TracedCheck `protobuf:"bytes,12,rep,name=checks,proto3" json:"checks,omitempty"`
+	// Rows of the entity that were set aside, as text, and of its sources.
+	Quarantined   []*TracedRow `protobuf:"bytes,13,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TracedRun) Reset() {
+	*x = TracedRun{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TracedRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TracedRun) ProtoMessage() {}
+
+func (x *TracedRun) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TracedRun.ProtoReflect.Descriptor instead.
+func (*TracedRun) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TracedRun) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *TracedRun) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *TracedRun) GetPublishedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PublishedAt
+	}
+	return nil
+}
+
+func (x *TracedRun) GetStartedBy() string {
+	if x != nil {
+		return x.StartedBy
+	}
+	return ""
+}
+
+func (x *TracedRun) GetIntervalStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IntervalStart
+	}
+	return nil
+}
+
+func (x *TracedRun) GetIntervalEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IntervalEnd
+	}
+	return nil
+}
+
+func (x *TracedRun) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *TracedRun) GetDefinition() string {
+	if x != nil {
+		return x.Definition
+	}
+	return ""
+}
+
+func (x *TracedRun) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *TracedRun) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *TracedRun) GetInputs() []*TracedInput {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
+}
+
+func (x *TracedRun) GetChecks() []*TracedCheck {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+func (x *TracedRun) GetQuarantined() []*TracedRow {
+	if x != nil {
+		return x.Quarantined
+	}
+	return nil
+}
+
+type TracedInput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `load:ID`, `source:NAME`, or `run:VIEW@VERSION/SEQ` of a view that was read.
+	Node  string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// What is known of it: file, digest, rows read, snapshot, interval.
+	Properties map[string]string `protobuf:"bytes,3,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Rows of the entity in the run's interval. Empty with `rows_left_out` set: the caller may not see them.
+	Rows          []*TracedRow `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
+	RowsLeftOut   string       `protobuf:"bytes,5,opt,name=rows_left_out,json=rowsLeftOut,proto3" json:"rows_left_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TracedInput) Reset() {
+	*x = TracedInput{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TracedInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TracedInput) ProtoMessage() {}
+
+func (x *TracedInput) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TracedInput.ProtoReflect.Descriptor instead.
+func (*TracedInput) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TracedInput) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *TracedInput) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *TracedInput) GetProperties() map[string]string {
+	if x != nil {
+		return x.Properties
+	}
+	return nil
+}
+
+func (x *TracedInput) GetRows() []*TracedRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *TracedInput) GetRowsLeftOut() string {
+	if x != nil {
+		return x.RowsLeftOut
+	}
+	return ""
+}
+
+type TracedCheck struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Found         string                 `protobuf:"bytes,3,opt,name=found,proto3" json:"found,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TracedCheck) Reset() {
+	*x = TracedCheck{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TracedCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TracedCheck) ProtoMessage() {}
+
+func (x *TracedCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TracedCheck.ProtoReflect.Descriptor instead.
+func (*TracedCheck) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TracedCheck) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TracedCheck) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *TracedCheck) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
+type TracedRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By column, as text. A NULL is not there.
+	Columns map[string]string `protobuf:"bytes,1,rep,name=columns,proto3" json:"columns,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Why it was set aside. Empty: it was not.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TracedRow) Reset() {
+	*x = TracedRow{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TracedRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TracedRow) ProtoMessage() {}
+
+func (x *TracedRow) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TracedRow.ProtoReflect.Descriptor instead.
+func (*TracedRow) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TracedRow) GetColumns() map[string]string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *TracedRow) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type GetImpactRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Only what is computed from this column.
+	Column string `protobuf:"bytes,2,opt,name=column,proto3" json:"column,omitempty"`
+	// Rows of these event times. Absent: all.
+	From *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	To   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Rows of this load. 0: of all.
+	Load          int64  `protobuf:"varint,5,opt,name=load,proto3" json:"load,omitempty"`
+	PageSize      int32  `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetImpactRequest) Reset() {
+	*x = GetImpactRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetImpactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetImpactRequest) ProtoMessage() {}
+
+func (x *GetImpactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetImpactRequest.ProtoReflect.Descriptor instead.
+func (*GetImpactRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetImpactRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *GetImpactRequest) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *GetImpactRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *GetImpactRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *GetImpactRequest) GetLoad() int64 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+func (x *GetImpactRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *GetImpactRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type GetImpactResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By kind, then id. Those that the caller may not read the lineage of are counted in `hidden`.
+	Nodes  []*ImpactedNode `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Hidden int64           `protobuf:"varint,2,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	// Keys of views that hold what was computed from those rows.
+	Entities int64 `protobuf:"varint,3,opt,name=entities,proto3" json:"entities,omitempty"`
+	// Logged reads that gave such a value out.
+	Predictions int64 `protobuf:"varint,4,opt,name=predictions,proto3" json:"predictions,omitempty"`
+	// Services, `NAME`, that keep no log of all reads: theirs are not in `predictions`.
+	Unlogged []string `protobuf:"bytes,5,rep,name=unlogged,proto3" json:"unlogged,omitempty"`
+	// What would mend it, in the order to do it in.
+	Repairs       []*RepairStep `protobuf:"bytes,6,rep,name=repairs,proto3" json:"repairs,omitempty"`
+	NextPageToken string        `protobuf:"bytes,7,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetImpactResponse) Reset() {
+	*x = GetImpactResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetImpactResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetImpactResponse) ProtoMessage() {}
+
+func (x *GetImpactResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetImpactResponse.ProtoReflect.Descriptor instead.
+func (*GetImpactResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetImpactResponse) GetNodes() []*ImpactedNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *GetImpactResponse) GetHidden() int64 {
+	if x != nil {
+		return x.Hidden
+	}
+	return 0
+}
+
+func (x *GetImpactResponse) GetEntities() int64 {
+	if x != nil {
+		return x.Entities
+	}
+	return 0
+}
+
+func (x *GetImpactResponse) GetPredictions() int64 {
+	if x != nil {
+		return x.Predictions
+	}
+	return 0
+}
+
+func (x *GetImpactResponse) GetUnlogged() []string {
+	if x != nil {
+		return x.Unlogged
+	}
+	return nil
+}
+
+func (x *GetImpactResponse) GetRepairs() []*RepairStep {
+	if x != nil {
+		return x.Repairs
+	}
+	return nil
+}
+
+func (x *GetImpactResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type ImpactedNode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Title string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Owner string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Keys, rows or reads that are affected, by the kind of the node.
+	Entities      int64 `protobuf:"varint,4,opt,name=entities,proto3" json:"entities,omitempty"`
+	Rows          int64 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	Predictions   int64 `protobuf:"varint,6,opt,name=predictions,proto3" json:"predictions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImpactedNode) Reset() {
+	*x = ImpactedNode{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImpactedNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImpactedNode) ProtoMessage() {}
+
+func (x *ImpactedNode) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImpactedNode.ProtoReflect.Descriptor instead.
+func (*ImpactedNode) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ImpactedNode) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ImpactedNode) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *ImpactedNode) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ImpactedNode) GetEntities() int64 {
+	if x != nil {
+		return x.Entities
+	}
+	return 0
+}
+
+func (x *ImpactedNode) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *ImpactedNode) GetPredictions() int64 {
+	if x != nil {
+		return x.Predictions
+	}
+	return 0
+}
+
+type RepairStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is to be run, as it is typed.
+	Command string `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	Why     string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	// The node that it mends.
+	Node          string `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairStep) Reset() {
+	*x = RepairStep{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairStep) ProtoMessage() {}
+
+func (x *RepairStep) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairStep.ProtoReflect.Descriptor instead.
+func (*RepairStep) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RepairStep) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *RepairStep) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *RepairStep) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type DiffRunsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `VIEW@VERSION/SEQ`, or the id.
+	A             string `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B             string `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffRunsRequest) Reset() {
+	*x = DiffRunsRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffRunsRequest) ProtoMessage() {}
+
+func (x *DiffRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffRunsRequest.ProtoReflect.Descriptor instead.
+func (*DiffRunsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DiffRunsRequest) GetA() string {
+	if x != nil {
+		return x.A
+	}
+	return ""
+}
+
+func (x *DiffRunsRequest) GetB() string {
+	if x != nil {
+		return x.B
+	}
+	return ""
+}
+
+type DiffRunsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	A             string                 `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B             string                 `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	Changes       []*RunChange           `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffRunsResponse) Reset() {
+	*x = DiffRunsResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffRunsResponse) ProtoMessage() {}
+
+func (x *DiffRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffRunsResponse.ProtoReflect.Descriptor instead.
+func (*DiffRunsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DiffRunsResponse) GetA() string {
+	if x != nil {
+		return x.A
+	}
+	return ""
+}
+
+func (x *DiffRunsResponse) GetB() string {
+	if x != nil {
+		return x.B
+	}
+	return ""
+}
+
+func (x *DiffRunsResponse) GetChanges() []*RunChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+type RunChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `definition`, `inputs`, `settings`, `rows`, `checks` or `result`.
+	About         string `protobuf:"bytes,1,opt,name=about,proto3" json:"about,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	A             string `protobuf:"bytes,3,opt,name=a,proto3" json:"a,omitempty"`
+	B             string `protobuf:"bytes,4,opt,name=b,proto3" json:"b,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunChange) Reset() {
+	*x = RunChange{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunChange) ProtoMessage() {}
+
+func (x *RunChange) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunChange.ProtoReflect.Descriptor instead.
+func (*RunChange) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RunChange) GetAbout() string {
+	if x != nil {
+		return x.About
+	}
+	return ""
+}
+
+func (x *RunChange) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RunChange) GetA() string {
+	if x != nil {
+		return x.A
+	}
+	return ""
+}
+
+func (x *RunChange) GetB() string {
+	if x != nil {
+		return x.B
+	}
+	return ""
+}
+
+type CheckLineageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: all.
+	Views         []string `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckLineageRequest) Reset() {
+	*x = CheckLineageRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckLineageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckLineageRequest) ProtoMessage() {}
+
+func (x *CheckLineageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckLineageRequest.ProtoReflect.Descriptor instead.
+func (*CheckLineageRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CheckLineageRequest) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+type CheckLineageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Event:
+	//
+	//	*CheckLineageResponse_Orphan
+	//	*CheckLineageResponse_Checked
+	Event         isCheckLineageResponse_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckLineageResponse) Reset() {
+	*x = CheckLineageResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckLineageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckLineageResponse) ProtoMessage() {}
+
+func (x *CheckLineageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckLineageResponse.ProtoReflect.Descriptor instead.
+func (*CheckLineageResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CheckLineageResponse) GetEvent() isCheckLineageResponse_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *CheckLineageResponse) GetOrphan() *LineageOrphan {
+	if x != nil {
+		if x, ok := x.Event.(*CheckLineageResponse_Orphan); ok {
+			return x.Orphan
+		}
+	}
+	return nil
+}
+
+func (x *CheckLineageResponse) GetChecked() *LineageChecked {
+	if x != nil {
+		if x, ok := x.Event.(*CheckLineageResponse_Checked); ok {
+			return x.Checked
+		}
+	}
+	return nil
+}
+
+type isCheckLineageResponse_Event interface {
+	isCheckLineageResponse_Event()
+}
+
+type CheckLineageResponse_Orphan struct {
+	Orphan *LineageOrphan `protobuf:"bytes,1,opt,name=orphan,proto3,oneof"`
+}
+
+type CheckLineageResponse_Checked struct {
+	Checked *LineageChecked `protobuf:"bytes,2,opt,name=checked,proto3,oneof"`
+}
+
+func (*CheckLineageResponse_Orphan) isCheckLineageResponse_Event() {}
+
+func (*CheckLineageResponse_Checked) isCheckLineageResponse_Event() {}
+
+// What does not lead to where it came from.
+type LineageOrphan struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Found         string                 `protobuf:"bytes,2,opt,name=found,proto3" json:"found,omitempty"`
+	Expected      string                 `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LineageOrphan) Reset() {
+	*x = LineageOrphan{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LineageOrphan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LineageOrphan) ProtoMessage() {}
+
+func (x *LineageOrphan) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LineageOrphan.ProtoReflect.Descriptor instead.
+func (*LineageOrphan) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *LineageOrphan) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *LineageOrphan) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
+func (x *LineageOrphan) GetExpected() string {
+	if x != nil {
+		return x.Expected
+	}
+	return ""
+}
+
+// Of one thing that was looked at; the last one, without a node, counts all.
+type LineageChecked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Rows          int64                  `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	Online        int64                  `protobuf:"varint,3,opt,name=online,proto3" json:"online,omitempty"`
+	Orphans       int64                  `protobuf:"varint,4,opt,name=orphans,proto3" json:"orphans,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LineageChecked) Reset() {
+	*x = LineageChecked{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LineageChecked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LineageChecked) ProtoMessage() {}
+
+func (x *LineageChecked) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LineageChecked.ProtoReflect.Descriptor instead.
+func (*LineageChecked) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *LineageChecked) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *LineageChecked) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *LineageChecked) GetOnline() int64 {
+	if x != nil {
+		return x.Online
+	}
+	return 0
+}
+
+func (x *LineageChecked) GetOrphans() int64 {
+	if x != nil {
+		return x.Orphans
+	}
+	return 0
+}
+
+type ListUsesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `source:NAME`, `source:NAME#COLUMN`, or `view:NAME` for which sources were read to make it.
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	PageSize      int32                  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string                 `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsesRequest) Reset() {
+	*x = ListUsesRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsesRequest) ProtoMessage() {}
+
+func (x *ListUsesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsesRequest.ProtoReflect.Descriptor instead.
+func (*ListUsesRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListUsesRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ListUsesRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListUsesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListUsesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListUsesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Uses          []*Use                 `protobuf:"bytes,1,rep,name=uses,proto3" json:"uses,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsesResponse) Reset() {
+	*x = ListUsesResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsesResponse) ProtoMessage() {}
+
+func (x *ListUsesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsesResponse.ProtoReflect.Descriptor instead.
+func (*ListUsesResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListUsesResponse) GetUses() []*Use {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+func (x *ListUsesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type Use struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Time      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	Principal string                 `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
+	Action    string                 `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	// `KIND:NAME` that was read.
+	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
+	// How it comes from the node, from the node on.
+	Path          []string `protobuf:"bytes,5,rep,name=path,proto3" json:"path,omitempty"`
+	Purpose       string   `protobuf:"bytes,6,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Calls         int64    `protobuf:"varint,7,opt,name=calls,proto3" json:"calls,omitempty"`
+	ReadId        string   `protobuf:"bytes,8,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
+	Dataset       string   `protobuf:"bytes,9,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Use) Reset() {
+	*x = Use{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Use) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Use) ProtoMessage() {}
+
+func (x *Use) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Use.ProtoReflect.Descriptor instead.
+func (*Use) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Use) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Use) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *Use) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Use) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *Use) GetPath() []string {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Use) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *Use) GetCalls() int64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *Use) GetReadId() string {
+	if x != nil {
+		return x.ReadId
+	}
+	return ""
+}
+
+func (x *Use) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+type Model struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version int32                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Its id.
+	Dataset string `protobuf:"bytes,3,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// `NAME@VERSION`.
+	Service string `protobuf:"bytes,4,opt,name=service,proto3" json:"service,omitempty"`
+	// Of the training run, wherever that is kept.
+	RunUri        string                 `protobuf:"bytes,5,opt,name=run_uri,json=runUri,proto3" json:"run_uri,omitempty"`
+	Description   string                 `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"`
+	Owner         string                 `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
+	RegisteredAt  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=registered_at,json=registeredAt,proto3" json:"registered_at,omitempty"`
+	RegisteredBy  string                 `protobuf:"bytes,9,opt,name=registered_by,json=registeredBy,proto3" json:"registered_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Model) Reset() {
+	*x = Model{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Model) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Model) ProtoMessage() {}
+
+func (x *Model) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Model.ProtoReflect.Descriptor instead.
+func (*Model) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Model) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Model) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Model) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+func (x *Model) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Model) GetRunUri() string {
+	if x != nil {
+		return x.RunUri
+	}
+	return ""
+}
+
+func (x *Model) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Model) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Model) GetRegisteredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RegisteredAt
+	}
+	return nil
+}
+
+func (x *Model) GetRegisteredBy() string {
+	if x != nil {
+		return x.RegisteredBy
+	}
+	return ""
+}
+
+type RegisterModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its id, or `NAME@VERSION`. Empty: not known to Headwater.
+	Dataset string `protobuf:"bytes,2,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// `NAME` for the newest version, or `NAME@VERSION`.
+	Service       string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	RunUri        string `protobuf:"bytes,4,opt,name=run_uri,json=runUri,proto3" json:"run_uri,omitempty"`
+	Description   string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	Owner         string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterModelRequest) Reset() {
+	*x = RegisterModelRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterModelRequest) ProtoMessage() {}
+
+func (x *RegisterModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterModelRequest.ProtoReflect.Descriptor instead.
+func (*RegisterModelRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RegisterModelRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RegisterModelRequest) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+func (x *RegisterModelRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *RegisterModelRequest) GetRunUri() string {
+	if x != nil {
+		return x.RunUri
+	}
+	return ""
+}
+
+func (x *RegisterModelRequest) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *RegisterModelRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+type RegisterModelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Model *Model                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// False: this version was there already.
+	Registered    bool `protobuf:"varint,2,opt,name=registered,proto3" json:"registered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterModelResponse) Reset() {
+	*x = RegisterModelResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterModelResponse) ProtoMessage() {}
+
+func (x *RegisterModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterModelResponse.ProtoReflect.Descriptor instead.
+func (*RegisterModelResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RegisterModelResponse) GetModel() *Model {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+func (x *RegisterModelResponse) GetRegistered() bool {
+	if x != nil {
+		return x.Registered
+	}
+	return false
+}
+
+type GetModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` or `NAME@VERSION`.
+	Model         string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetModelRequest) Reset() {
+	*x = GetModelRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetModelRequest) ProtoMessage() {}
+
+func (x *GetModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetModelRequest.ProtoReflect.Descriptor instead.
+func (*GetModelRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *GetModelRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+type GetModelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Model *Model                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// All versions, newest first.
+	Versions      []*Model `protobuf:"bytes,2,rep,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetModelResponse) Reset() {
+	*x = GetModelResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetModelResponse) ProtoMessage() {}
+
+func (x *GetModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetModelResponse.ProtoReflect.Descriptor instead.
+func (*GetModelResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetModelResponse) GetModel() *Model {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+func (x *GetModelResponse) GetVersions() []*Model {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+type ListModelsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelsRequest) Reset() {
+	*x = ListModelsRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelsRequest) ProtoMessage() {}
+
+func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
+func (*ListModelsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{30}
+}
+
+type ListModelsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Models        []*Model               `protobuf:"bytes,1,rep,name=models,proto3" json:"models,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelsResponse) Reset() {
+	*x = ListModelsResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelsResponse) ProtoMessage() {}
+
+func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
+func (*ListModelsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ListModelsResponse) GetModels() []*Model {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
 var File_headwater_v1_lineage_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/lineage.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1aheadwater/v1/options.proto\"\x99\x01\n" +
+	"\x1aheadwater/v1/lineage.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/online.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xa4\x02\n" +
 	"\x11GetLineageRequest\x12\x1b\n" +
 	"\x04node\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04node\x12H\n" +
 	"\tdirection\x18\x02 \x01(\x0e2\x1e.headwater.v1.LineageDirectionB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\tdirection\x12\x1d\n" +
-	"\x05depth\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05depth\"\x8a\x01\n" +
+	"\x05depth\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05depth\x12\x18\n" +
+	"\acolumns\x18\x04 \x01(\bR\acolumns\x12\x1d\n" +
+	"\x05as_of\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04asOf\x12'\n" +
+	"\tpage_size\x18\x06 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xce\x01\n" +
 	"\x12GetLineageResponse\x12\x12\n" +
 	"\x04root\x18\x01 \x01(\tR\x04root\x12/\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x19.headwater.v1.LineageNodeR\x05nodes\x12/\n" +
-	"\x05edges\x18\x03 \x03(\v2\x19.headwater.v1.LineageEdgeR\x05edges\"\xbd\x01\n" +
+	"\x05edges\x18\x03 \x03(\v2\x19.headwater.v1.LineageEdgeR\x05edges\x12&\n" +
+	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x03R\bposition\"\xbd\x01\n" +
 	"\vLineageNode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12I\n" +
@@ -400,24 +2669,244 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"properties\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"d\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9e\x01\n" +
 	"\vLineageEdge\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x121\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x1d.headwater.v1.LineageEdgeKindR\x04kind*k\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1d.headwater.v1.LineageEdgeKindR\x04kind\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x04 \x01(\x03R\tvalidFrom\x12\x19\n" +
+	"\bvalid_to\x18\x05 \x01(\x03R\avalidTo\"\xb1\x04\n" +
+	"\x10TraceReadRequest\x12 \n" +
+	"\aread_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06readId\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12B\n" +
+	"\x06entity\x18\x03 \x03(\v2*.headwater.v1.TraceReadRequest.EntityEntryR\x06entity\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12<\n" +
+	"\x04keys\x18\x05 \x03(\v2(.headwater.v1.TraceReadRequest.KeysEntryR\x04keys\x12\x19\n" +
+	"\x03row\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x03row\x12%\n" +
+	"\bfeatures\x18\a \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bfeatures\x12+\n" +
+	"\vsource_rows\x18\b \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\n" +
+	"sourceRows\x12\"\n" +
+	"\apurpose\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\x1aN\n" +
+	"\vEntityEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12)\n" +
+	"\x05value\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x05value:\x028\x01\x1aP\n" +
+	"\tKeysEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.headwater.v1.KeyColumnR\x05value:\x028\x01\"\xa0\x04\n" +
+	"\x11TraceReadResponse\x12\x17\n" +
+	"\aread_id\x18\x01 \x01(\tR\x06readId\x127\n" +
+	"\tserved_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bservedAt\x12\x18\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice\x12\x1c\n" +
+	"\tprincipal\x18\x04 \x01(\tR\tprincipal\x12\x18\n" +
+	"\apurpose\x18\x05 \x01(\tR\apurpose\x12#\n" +
+	"\rprediction_id\x18\x06 \x01(\tR\fpredictionId\x12\x1a\n" +
+	"\bposition\x18\a \x01(\x03R\bposition\x12\x10\n" +
+	"\x03row\x18\b \x01(\x05R\x03row\x12C\n" +
+	"\x06entity\x18\t \x03(\v2+.headwater.v1.TraceReadResponse.EntityEntryR\x06entity\x127\n" +
+	"\bfeatures\x18\n" +
+	" \x03(\v2\x1b.headwater.v1.TracedFeatureR\bfeatures\x12+\n" +
+	"\x04runs\x18\v \x03(\v2\x17.headwater.v1.TracedRunR\x04runs\x12\x19\n" +
+	"\bleft_out\x18\f \x03(\tR\aleftOut\x1aN\n" +
+	"\vEntityEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12)\n" +
+	"\x05value\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x05value:\x028\x01\"\x97\x03\n" +
+	"\rTracedFeature\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\afeature\x18\x02 \x01(\tR\afeature\x12\x1b\n" +
+	"\x06served\x18\x03 \x01(\tH\x00R\x06served\x88\x01\x01\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\x129\n" +
+	"\n" +
+	"event_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12\x10\n" +
+	"\x03run\x18\x06 \x01(\tR\x03run\x12#\n" +
+	"\n" +
+	"recomputed\x18\a \x01(\tH\x01R\n" +
+	"recomputed\x88\x01\x01\x12\x18\n" +
+	"\averdict\x18\b \x01(\tR\averdict\x12\x10\n" +
+	"\x03why\x18\t \x01(\tR\x03why\x123\n" +
+	"\acolumns\x18\n" +
+	" \x03(\v2\x19.headwater.v1.LineageEdgeR\acolumns\x12 \n" +
+	"\vdescription\x18\v \x01(\tR\vdescription\x12\x14\n" +
+	"\x05owner\x18\f \x01(\tR\x05ownerB\t\n" +
+	"\a_servedB\r\n" +
+	"\v_recomputed\"\xac\x04\n" +
+	"\tTracedRun\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x03R\bposition\x12=\n" +
+	"\fpublished_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vpublishedAt\x12\x1d\n" +
+	"\n" +
+	"started_by\x18\x04 \x01(\tR\tstartedBy\x12A\n" +
+	"\x0einterval_start\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\rintervalStart\x12=\n" +
+	"\finterval_end\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vintervalEnd\x12 \n" +
+	"\vfingerprint\x18\a \x01(\tR\vfingerprint\x12\x1e\n" +
+	"\n" +
+	"definition\x18\b \x01(\tR\n" +
+	"definition\x12\x16\n" +
+	"\x06origin\x18\t \x01(\tR\x06origin\x12\x16\n" +
+	"\x06digest\x18\n" +
+	" \x01(\tR\x06digest\x121\n" +
+	"\x06inputs\x18\v \x03(\v2\x19.headwater.v1.TracedInputR\x06inputs\x121\n" +
+	"\x06checks\x18\f \x03(\v2\x19.headwater.v1.TracedCheckR\x06checks\x129\n" +
+	"\vquarantined\x18\r \x03(\v2\x17.headwater.v1.TracedRowR\vquarantined\"\x92\x02\n" +
+	"\vTracedInput\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12I\n" +
+	"\n" +
+	"properties\x18\x03 \x03(\v2).headwater.v1.TracedInput.PropertiesEntryR\n" +
+	"properties\x12+\n" +
+	"\x04rows\x18\x04 \x03(\v2\x17.headwater.v1.TracedRowR\x04rows\x12\"\n" +
+	"\rrows_left_out\x18\x05 \x01(\tR\vrowsLeftOut\x1a=\n" +
+	"\x0fPropertiesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Q\n" +
+	"\vTracedCheck\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x14\n" +
+	"\x05found\x18\x03 \x01(\tR\x05found\"\x9f\x01\n" +
+	"\tTracedRow\x12>\n" +
+	"\acolumns\x18\x01 \x03(\v2$.headwater.v1.TracedRow.ColumnsEntryR\acolumns\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x1a:\n" +
+	"\fColumnsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x02\n" +
+	"\x10GetImpactRequest\x12\x1f\n" +
+	"\x06source\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06source\x12 \n" +
+	"\x06column\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06column\x12.\n" +
+	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x1b\n" +
+	"\x04load\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x04load\x12'\n" +
+	"\tpage_size\x18\x06 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x93\x02\n" +
+	"\x11GetImpactResponse\x120\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x1a.headwater.v1.ImpactedNodeR\x05nodes\x12\x16\n" +
+	"\x06hidden\x18\x02 \x01(\x03R\x06hidden\x12\x1a\n" +
+	"\bentities\x18\x03 \x01(\x03R\bentities\x12 \n" +
+	"\vpredictions\x18\x04 \x01(\x03R\vpredictions\x12\x1a\n" +
+	"\bunlogged\x18\x05 \x03(\tR\bunlogged\x122\n" +
+	"\arepairs\x18\x06 \x03(\v2\x18.headwater.v1.RepairStepR\arepairs\x12&\n" +
+	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"\x9c\x01\n" +
+	"\fImpactedNode\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x1a\n" +
+	"\bentities\x18\x04 \x01(\x03R\bentities\x12\x12\n" +
+	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12 \n" +
+	"\vpredictions\x18\x06 \x01(\x03R\vpredictions\"L\n" +
+	"\n" +
+	"RepairStep\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\"?\n" +
+	"\x0fDiffRunsRequest\x12\x15\n" +
+	"\x01a\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01a\x12\x15\n" +
+	"\x01b\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01b\"a\n" +
+	"\x10DiffRunsResponse\x12\f\n" +
+	"\x01a\x18\x01 \x01(\tR\x01a\x12\f\n" +
+	"\x01b\x18\x02 \x01(\tR\x01b\x121\n" +
+	"\achanges\x18\x03 \x03(\v2\x17.headwater.v1.RunChangeR\achanges\"Q\n" +
+	"\tRunChange\x12\x14\n" +
+	"\x05about\x18\x01 \x01(\tR\x05about\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\f\n" +
+	"\x01a\x18\x03 \x01(\tR\x01a\x12\f\n" +
+	"\x01b\x18\x04 \x01(\tR\x01b\"6\n" +
+	"\x13CheckLineageRequest\x12\x1f\n" +
+	"\x05views\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x05views\"\x90\x01\n" +
+	"\x14CheckLineageResponse\x125\n" +
+	"\x06orphan\x18\x01 \x01(\v2\x1b.headwater.v1.LineageOrphanH\x00R\x06orphan\x128\n" +
+	"\achecked\x18\x02 \x01(\v2\x1c.headwater.v1.LineageCheckedH\x00R\acheckedB\a\n" +
+	"\x05event\"U\n" +
+	"\rLineageOrphan\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05found\x18\x02 \x01(\tR\x05found\x12\x1a\n" +
+	"\bexpected\x18\x03 \x01(\tR\bexpected\"j\n" +
+	"\x0eLineageChecked\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x16\n" +
+	"\x06online\x18\x03 \x01(\x03R\x06online\x12\x18\n" +
+	"\aorphans\x18\x04 \x01(\x03R\aorphans\"\xb2\x01\n" +
+	"\x0fListUsesRequest\x12\x1b\n" +
+	"\x04node\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04node\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"a\n" +
+	"\x10ListUsesResponse\x12%\n" +
+	"\x04uses\x18\x01 \x03(\v2\x11.headwater.v1.UseR\x04uses\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfe\x01\n" +
+	"\x03Use\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
+	"\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x16\n" +
+	"\x06action\x18\x03 \x01(\tR\x06action\x12\x1a\n" +
+	"\bresource\x18\x04 \x01(\tR\bresource\x12\x12\n" +
+	"\x04path\x18\x05 \x03(\tR\x04path\x12\x18\n" +
+	"\apurpose\x18\x06 \x01(\tR\apurpose\x12\x14\n" +
+	"\x05calls\x18\a \x01(\x03R\x05calls\x12\x17\n" +
+	"\aread_id\x18\b \x01(\tR\x06readId\x12\x18\n" +
+	"\adataset\x18\t \x01(\tR\adataset\"\xa0\x02\n" +
+	"\x05Model\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x18\n" +
+	"\adataset\x18\x03 \x01(\tR\adataset\x12\x18\n" +
+	"\aservice\x18\x04 \x01(\tR\aservice\x12\x17\n" +
+	"\arun_uri\x18\x05 \x01(\tR\x06runUri\x12 \n" +
+	"\vdescription\x18\x06 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05owner\x18\a \x01(\tR\x05owner\x12?\n" +
+	"\rregistered_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\x12#\n" +
+	"\rregistered_by\x18\t \x01(\tR\fregisteredBy\"\xfc\x01\n" +
+	"\x14RegisterModelRequest\x12.\n" +
+	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\"\n" +
+	"\adataset\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\adataset\x12!\n" +
+	"\aservice\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aservice\x12!\n" +
+	"\arun_uri\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06runUri\x12*\n" +
+	"\vdescription\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vdescription\x12\x1e\n" +
+	"\x05owner\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05owner\"b\n" +
+	"\x15RegisterModelResponse\x12)\n" +
+	"\x05model\x18\x01 \x01(\v2\x13.headwater.v1.ModelR\x05model\x12\x1e\n" +
+	"\n" +
+	"registered\x18\x02 \x01(\bR\n" +
+	"registered\"0\n" +
+	"\x0fGetModelRequest\x12\x1d\n" +
+	"\x05model\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x05model\"n\n" +
+	"\x10GetModelResponse\x12)\n" +
+	"\x05model\x18\x01 \x01(\v2\x13.headwater.v1.ModelR\x05model\x12/\n" +
+	"\bversions\x18\x02 \x03(\v2\x13.headwater.v1.ModelR\bversions\"\x13\n" +
+	"\x11ListModelsRequest\"A\n" +
+	"\x12ListModelsResponse\x12+\n" +
+	"\x06models\x18\x01 \x03(\v2\x13.headwater.v1.ModelR\x06models*k\n" +
 	"\x10LineageDirection\x12!\n" +
 	"\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LINEAGE_DIRECTION_UP\x10\x01\x12\x1a\n" +
-	"\x16LINEAGE_DIRECTION_DOWN\x10\x02*\xaf\x01\n" +
+	"\x16LINEAGE_DIRECTION_DOWN\x10\x02*\xe1\x02\n" +
 	"\x0fLineageEdgeKind\x12!\n" +
 	"\x1dLINEAGE_EDGE_KIND_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cLINEAGE_EDGE_KIND_DEFINITION\x10\x01\x12\x1a\n" +
 	"\x16LINEAGE_EDGE_KIND_READ\x10\x02\x12\x1b\n" +
 	"\x17LINEAGE_EDGE_KIND_WROTE\x10\x03\x12\x1e\n" +
-	"\x1aLINEAGE_EDGE_KIND_REPLACED\x10\x042n\n" +
+	"\x1aLINEAGE_EDGE_KIND_REPLACED\x10\x04\x12\x1b\n" +
+	"\x17LINEAGE_EDGE_KIND_VALUE\x10\x05\x12\x1c\n" +
+	"\x18LINEAGE_EDGE_KIND_FILTER\x10\x06\x12\x1a\n" +
+	"\x16LINEAGE_EDGE_KIND_JOIN\x10\a\x12\x1b\n" +
+	"\x17LINEAGE_EDGE_KIND_GROUP\x10\b\x12\x1b\n" +
+	"\x17LINEAGE_EDGE_KIND_ORDER\x10\t\x12\x1f\n" +
+	"\x1bLINEAGE_EDGE_KIND_CORRECTED\x10\n" +
+	"2\xd9\x06\n" +
 	"\x0eLineageService\x12\\\n" +
 	"\n" +
-	"GetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\v\x8a\xc9\x18\x04\b\a \x01\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"GetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\v\x8a\xc9\x18\x04\b\a \x01\x90\x02\x01\x12V\n" +
+	"\tTraceRead\x12\x1e.headwater.v1.TraceReadRequest\x1a\x1f.headwater.v1.TraceReadResponse\"\b\x8a\xc9\x18\x04\b\a \x01\x12a\n" +
+	"\tGetImpact\x12\x1e.headwater.v1.GetImpactRequest\x1a\x1f.headwater.v1.GetImpactResponse\"\x13\x8a\xc9\x18\f\b\a\x10\x03\x1a\x06source\x90\x02\x01\x12V\n" +
+	"\bDiffRuns\x12\x1d.headwater.v1.DiffRunsRequest\x1a\x1e.headwater.v1.DiffRunsResponse\"\v\x8a\xc9\x18\x04\b\a \x01\x90\x02\x01\x12a\n" +
+	"\fCheckLineage\x12!.headwater.v1.CheckLineageRequest\x1a\".headwater.v1.CheckLineageResponse\"\b\x8a\xc9\x18\x04\b\a\x10\x010\x01\x12S\n" +
+	"\bListUses\x12\x1d.headwater.v1.ListUsesRequest\x1a\x1e.headwater.v1.ListUsesResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t\x12h\n" +
+	"\rRegisterModel\x12\".headwater.v1.RegisterModelRequest\x1a#.headwater.v1.RegisterModelResponse\"\x0e\x8a\xc9\x18\n" +
+	"\b\x04\x10\r\x1a\x04name\x12V\n" +
+	"\bGetModel\x12\x1d.headwater.v1.GetModelRequest\x1a\x1e.headwater.v1.GetModelResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
+	"\n" +
+	"ListModels\x12\x1f.headwater.v1.ListModelsRequest\x1a .headwater.v1.ListModelsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_lineage_proto_rawDescOnce sync.Once
@@ -432,29 +2921,117 @@ func file_headwater_v1_lineage_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lineage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_headwater_v1_lineage_proto_goTypes = []any{
-	(LineageDirection)(0),      // 0: headwater.v1.LineageDirection
-	(LineageEdgeKind)(0),       // 1: headwater.v1.LineageEdgeKind
-	(*GetLineageRequest)(nil),  // 2: headwater.v1.GetLineageRequest
-	(*GetLineageResponse)(nil), // 3: headwater.v1.GetLineageResponse
-	(*LineageNode)(nil),        // 4: headwater.v1.LineageNode
-	(*LineageEdge)(nil),        // 5: headwater.v1.LineageEdge
-	nil,                        // 6: headwater.v1.LineageNode.PropertiesEntry
+	(LineageDirection)(0),         // 0: headwater.v1.LineageDirection
+	(LineageEdgeKind)(0),          // 1: headwater.v1.LineageEdgeKind
+	(*GetLineageRequest)(nil),     // 2: headwater.v1.GetLineageRequest
+	(*GetLineageResponse)(nil),    // 3: headwater.v1.GetLineageResponse
+	(*LineageNode)(nil),           // 4: headwater.v1.LineageNode
+	(*LineageEdge)(nil),           // 5: headwater.v1.LineageEdge
+	(*TraceReadRequest)(nil),      // 6: headwater.v1.TraceReadRequest
+	(*TraceReadResponse)(nil),     // 7: headwater.v1.TraceReadResponse
+	(*TracedFeature)(nil),         // 8: headwater.v1.TracedFeature
+	(*TracedRun)(nil),             // 9: headwater.v1.TracedRun
+	(*TracedInput)(nil),           // 10: headwater.v1.TracedInput
+	(*TracedCheck)(nil),           // 11: headwater.v1.TracedCheck
+	(*TracedRow)(nil),             // 12: headwater.v1.TracedRow
+	(*GetImpactRequest)(nil),      // 13: headwater.v1.GetImpactRequest
+	(*GetImpactResponse)(nil),     // 14: headwater.v1.GetImpactResponse
+	(*ImpactedNode)(nil),          // 15: headwater.v1.ImpactedNode
+	(*RepairStep)(nil),            // 16: headwater.v1.RepairStep
+	(*DiffRunsRequest)(nil),       // 17: headwater.v1.DiffRunsRequest
+	(*DiffRunsResponse)(nil),      // 18: headwater.v1.DiffRunsResponse
+	(*RunChange)(nil),             // 19: headwater.v1.RunChange
+	(*CheckLineageRequest)(nil),   // 20: headwater.v1.CheckLineageRequest
+	(*CheckLineageResponse)(nil),  // 21: headwater.v1.CheckLineageResponse
+	(*LineageOrphan)(nil),         // 22: headwater.v1.LineageOrphan
+	(*LineageChecked)(nil),        // 23: headwater.v1.LineageChecked
+	(*ListUsesRequest)(nil),       // 24: headwater.v1.ListUsesRequest
+	(*ListUsesResponse)(nil),      // 25: headwater.v1.ListUsesResponse
+	(*Use)(nil),                   // 26: headwater.v1.Use
+	(*Model)(nil),                 // 27: headwater.v1.Model
+	(*RegisterModelRequest)(nil),  // 28: headwater.v1.RegisterModelRequest
+	(*RegisterModelResponse)(nil), // 29: headwater.v1.RegisterModelResponse
+	(*GetModelRequest)(nil),       // 30: headwater.v1.GetModelRequest
+	(*GetModelResponse)(nil),      // 31: headwater.v1.GetModelResponse
+	(*ListModelsRequest)(nil),     // 32: headwater.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),    // 33: headwater.v1.ListModelsResponse
+	nil,                           // 34: headwater.v1.LineageNode.PropertiesEntry
+	nil,                           // 35: headwater.v1.TraceReadRequest.EntityEntry
+	nil,                           // 36: headwater.v1.TraceReadRequest.KeysEntry
+	nil,                           // 37: headwater.v1.TraceReadResponse.EntityEntry
+	nil,                           // 38: headwater.v1.TracedInput.PropertiesEntry
+	nil,                           // 39: headwater.v1.TracedRow.ColumnsEntry
+	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*Value)(nil),                 // 41: headwater.v1.Value
+	(*KeyColumn)(nil),             // 42: headwater.v1.KeyColumn
 }
 var file_headwater_v1_lineage_proto_depIdxs = []int32{
-	0, // 0: headwater.v1.GetLineageRequest.direction:type_name -> headwater.v1.LineageDirection
-	4, // 1: headwater.v1.GetLineageResponse.nodes:type_name -> headwater.v1.LineageNode
-	5, // 2: headwater.v1.GetLineageResponse.edges:type_name -> headwater.v1.LineageEdge
-	6, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
-	1, // 4: headwater.v1.LineageEdge.kind:type_name -> headwater.v1.LineageEdgeKind
-	2, // 5: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
-	3, // 6: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
-	6, // [6:7] is the sub-list for method output_type
-	5, // [5:6] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	0,  // 0: headwater.v1.GetLineageRequest.direction:type_name -> headwater.v1.LineageDirection
+	4,  // 1: headwater.v1.GetLineageResponse.nodes:type_name -> headwater.v1.LineageNode
+	5,  // 2: headwater.v1.GetLineageResponse.edges:type_name -> headwater.v1.LineageEdge
+	34, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
+	1,  // 4: headwater.v1.LineageEdge.kind:type_name -> headwater.v1.LineageEdgeKind
+	35, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
+	40, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
+	36, // 7: headwater.v1.TraceReadRequest.keys:type_name -> headwater.v1.TraceReadRequest.KeysEntry
+	40, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
+	37, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
+	8,  // 10: headwater.v1.TraceReadResponse.features:type_name -> headwater.v1.TracedFeature
+	9,  // 11: headwater.v1.TraceReadResponse.runs:type_name -> headwater.v1.TracedRun
+	40, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
+	5,  // 13: headwater.v1.TracedFeature.columns:type_name -> headwater.v1.LineageEdge
+	40, // 14: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
+	40, // 15: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
+	40, // 16: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
+	10, // 17: headwater.v1.TracedRun.inputs:type_name -> headwater.v1.TracedInput
+	11, // 18: headwater.v1.TracedRun.checks:type_name -> headwater.v1.TracedCheck
+	12, // 19: headwater.v1.TracedRun.quarantined:type_name -> headwater.v1.TracedRow
+	38, // 20: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
+	12, // 21: headwater.v1.TracedInput.rows:type_name -> headwater.v1.TracedRow
+	39, // 22: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
+	40, // 23: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
+	40, // 24: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
+	15, // 25: headwater.v1.GetImpactResponse.nodes:type_name -> headwater.v1.ImpactedNode
+	16, // 26: headwater.v1.GetImpactResponse.repairs:type_name -> headwater.v1.RepairStep
+	19, // 27: headwater.v1.DiffRunsResponse.changes:type_name -> headwater.v1.RunChange
+	22, // 28: headwater.v1.CheckLineageResponse.orphan:type_name -> headwater.v1.LineageOrphan
+	23, // 29: headwater.v1.CheckLineageResponse.checked:type_name -> headwater.v1.LineageChecked
+	40, // 30: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
+	26, // 31: headwater.v1.ListUsesResponse.uses:type_name -> headwater.v1.Use
+	40, // 32: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
+	40, // 33: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
+	27, // 34: headwater.v1.RegisterModelResponse.model:type_name -> headwater.v1.Model
+	27, // 35: headwater.v1.GetModelResponse.model:type_name -> headwater.v1.Model
+	27, // 36: headwater.v1.GetModelResponse.versions:type_name -> headwater.v1.Model
+	27, // 37: headwater.v1.ListModelsResponse.models:type_name -> headwater.v1.Model
+	41, // 38: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
+	42, // 39: headwater.v1.TraceReadRequest.KeysEntry.value:type_name -> headwater.v1.KeyColumn
+	41, // 40: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
+	2,  // 41: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
+	6,  // 42: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
+	13, // 43: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
+	17, // 44: headwater.v1.LineageService.DiffRuns:input_type -> headwater.v1.DiffRunsRequest
+	20, // 45: headwater.v1.LineageService.CheckLineage:input_type -> headwater.v1.CheckLineageRequest
+	24, // 46: headwater.v1.LineageService.ListUses:input_type -> headwater.v1.ListUsesRequest
+	28, // 47: headwater.v1.LineageService.RegisterModel:input_type -> headwater.v1.RegisterModelRequest
+	30, // 48: headwater.v1.LineageService.GetModel:input_type -> headwater.v1.GetModelRequest
+	32, // 49: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
+	3,  // 50: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
+	7,  // 51: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
+	14, // 52: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
+	18, // 53: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
+	21, // 54: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
+	25, // 55: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
+	29, // 56: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
+	31, // 57: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
+	33, // 58: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
+	50, // [50:59] is the sub-list for method output_type
+	41, // [41:50] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lineage_proto_init() }
@@ -462,14 +3039,21 @@ func file_headwater_v1_lineage_proto_init() {
 	if File_headwater_v1_lineage_proto != nil {
 		return
 	}
+	file_headwater_v1_online_proto_init()
 	file_headwater_v1_options_proto_init()
+	file_headwater_v1_value_proto_init()
+	file_headwater_v1_lineage_proto_msgTypes[6].OneofWrappers = []any{}
+	file_headwater_v1_lineage_proto_msgTypes[19].OneofWrappers = []any{
+		(*CheckLineageResponse_Orphan)(nil),
+		(*CheckLineageResponse_Checked)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lineage_proto_rawDesc), len(file_headwater_v1_lineage_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   5,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

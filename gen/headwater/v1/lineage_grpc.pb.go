@@ -19,7 +19,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LineageService_GetLineage_FullMethodName = "/headwater.v1.LineageService/GetLineage"
+	LineageService_GetLineage_FullMethodName    = "/headwater.v1.LineageService/GetLineage"
+	LineageService_TraceRead_FullMethodName     = "/headwater.v1.LineageService/TraceRead"
+	LineageService_GetImpact_FullMethodName     = "/headwater.v1.LineageService/GetImpact"
+	LineageService_DiffRuns_FullMethodName      = "/headwater.v1.LineageService/DiffRuns"
+	LineageService_CheckLineage_FullMethodName  = "/headwater.v1.LineageService/CheckLineage"
+	LineageService_ListUses_FullMethodName      = "/headwater.v1.LineageService/ListUses"
+	LineageService_RegisterModel_FullMethodName = "/headwater.v1.LineageService/RegisterModel"
+	LineageService_GetModel_FullMethodName      = "/headwater.v1.LineageService/GetModel"
+	LineageService_ListModels_FullMethodName    = "/headwater.v1.LineageService/ListModels"
 )
 
 // LineageServiceClient is the client API for LineageService service.
@@ -29,6 +37,24 @@ const (
 // Where things come from, and what they reach.
 type LineageServiceClient interface {
 	GetLineage(ctx context.Context, in *GetLineageRequest, opts ...grpc.CallOption) (*GetLineageResponse, error)
+	// A logged read, or one that is computed again, with what is behind each of its values. Needs READ_LINEAGE on the service; what the
+	// caller may not read of it is left out, and told to be.
+	TraceRead(ctx context.Context, in *TraceReadRequest, opts ...grpc.CallOption) (*TraceReadResponse, error)
+	// What rows of a source reach: all of them, those of a window of event time, or those of a load.
+	GetImpact(ctx context.Context, in *GetImpactRequest, opts ...grpc.CallOption) (*GetImpactResponse, error)
+	// What is not the same of two runs of a view.
+	DiffRuns(ctx context.Context, in *DiffRunsRequest, opts ...grpc.CallOption) (*DiffRunsResponse, error)
+	// Looks for rows, online values and datasets that do not lead to a run, its inputs and its definition.
+	CheckLineage(ctx context.Context, in *CheckLineageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CheckLineageResponse], error)
+	// Who read what comes from a source or a column of one, newest first: the graph joined with the audit log. Needs READ_AUDIT, and
+	// READ_LINEAGE on the source.
+	ListUses(ctx context.Context, in *ListUsesRequest, opts ...grpc.CallOption) (*ListUsesResponse, error)
+	// Says which dataset a model was trained on and which service it reads. The same again is the same version; anything else is
+	// the next.
+	RegisterModel(ctx context.Context, in *RegisterModelRequest, opts ...grpc.CallOption) (*RegisterModelResponse, error)
+	GetModel(ctx context.Context, in *GetModelRequest, opts ...grpc.CallOption) (*GetModelResponse, error)
+	// The newest version of each that the caller may list, by name.
+	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error)
 }
 
 type lineageServiceClient struct {
@@ -49,6 +75,95 @@ func (c *lineageServiceClient) GetLineage(ctx context.Context, in *GetLineageReq
 	return out, nil
 }
 
+func (c *lineageServiceClient) TraceRead(ctx context.Context, in *TraceReadRequest, opts ...grpc.CallOption) (*TraceReadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TraceReadResponse)
+	err := c.cc.Invoke(ctx, LineageService_TraceRead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lineageServiceClient) GetImpact(ctx context.Context, in *GetImpactRequest, opts ...grpc.CallOption) (*GetImpactResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetImpactResponse)
+	err := c.cc.Invoke(ctx, LineageService_GetImpact_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lineageServiceClient) DiffRuns(ctx context.Context, in *DiffRunsRequest, opts ...grpc.CallOption) (*DiffRunsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiffRunsResponse)
+	err := c.cc.Invoke(ctx, LineageService_DiffRuns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lineageServiceClient) CheckLineage(ctx context.Context, in *CheckLineageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CheckLineageResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LineageService_ServiceDesc.Streams[0], LineageService_CheckLineage_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CheckLineageRequest, CheckLineageResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LineageService_CheckLineageClient = grpc.ServerStreamingClient[CheckLineageResponse]
+
+func (c *lineageServiceClient) ListUses(ctx context.Context, in *ListUsesRequest, opts ...grpc.CallOption) (*ListUsesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUsesResponse)
+	err := c.cc.Invoke(ctx, LineageService_ListUses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lineageServiceClient) RegisterModel(ctx context.Context, in *RegisterModelRequest, opts ...grpc.CallOption) (*RegisterModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegisterModelResponse)
+	err := c.cc.Invoke(ctx, LineageService_RegisterModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lineageServiceClient) GetModel(ctx context.Context, in *GetModelRequest, opts ...grpc.CallOption) (*GetModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetModelResponse)
+	err := c.cc.Invoke(ctx, LineageService_GetModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lineageServiceClient) ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListModelsResponse)
+	err := c.cc.Invoke(ctx, LineageService_ListModels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LineageServiceServer is the server API for LineageService service.
 // All implementations must embed UnimplementedLineageServiceServer
 // for forward compatibility.
@@ -56,6 +171,24 @@ func (c *lineageServiceClient) GetLineage(ctx context.Context, in *GetLineageReq
 // Where things come from, and what they reach.
 type LineageServiceServer interface {
 	GetLineage(context.Context, *GetLineageRequest) (*GetLineageResponse, error)
+	// A logged read, or one that is computed again, with what is behind each of its values. Needs READ_LINEAGE on the service; what the
+	// caller may not read of it is left out, and told to be.
+	TraceRead(context.Context, *TraceReadRequest) (*TraceReadResponse, error)
+	// What rows of a source reach: all of them, those of a window of event time, or those of a load.
+	GetImpact(context.Context, *GetImpactRequest) (*GetImpactResponse, error)
+	// What is not the same of two runs of a view.
+	DiffRuns(context.Context, *DiffRunsRequest) (*DiffRunsResponse, error)
+	// Looks for rows, online values and datasets that do not lead to a run, its inputs and its definition.
+	CheckLineage(*CheckLineageRequest, grpc.ServerStreamingServer[CheckLineageResponse]) error
+	// Who read what comes from a source or a column of one, newest first: the graph joined with the audit log. Needs READ_AUDIT, and
+	// READ_LINEAGE on the source.
+	ListUses(context.Context, *ListUsesRequest) (*ListUsesResponse, error)
+	// Says which dataset a model was trained on and which service it reads. The same again is the same version; anything else is
+	// the next.
+	RegisterModel(context.Context, *RegisterModelRequest) (*RegisterModelResponse, error)
+	GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error)
+	// The newest version of each that the caller may list, by name.
+	ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error)
 	mustEmbedUnimplementedLineageServiceServer()
 }
 
@@ -68,6 +201,30 @@ type UnimplementedLineageServiceServer struct{}
 
 func (UnimplementedLineageServiceServer) GetLineage(context.Context, *GetLineageRequest) (*GetLineageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetLineage not implemented")
+}
+func (UnimplementedLineageServiceServer) TraceRead(context.Context, *TraceReadRequest) (*TraceReadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TraceRead not implemented")
+}
+func (UnimplementedLineageServiceServer) GetImpact(context.Context, *GetImpactRequest) (*GetImpactResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetImpact not implemented")
+}
+func (UnimplementedLineageServiceServer) DiffRuns(context.Context, *DiffRunsRequest) (*DiffRunsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiffRuns not implemented")
+}
+func (UnimplementedLineageServiceServer) CheckLineage(*CheckLineageRequest, grpc.ServerStreamingServer[CheckLineageResponse]) error {
+	return status.Error(codes.Unimplemented, "method CheckLineage not implemented")
+}
+func (UnimplementedLineageServiceServer) ListUses(context.Context, *ListUsesRequest) (*ListUsesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUses not implemented")
+}
+func (UnimplementedLineageServiceServer) RegisterModel(context.Context, *RegisterModelRequest) (*RegisterModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RegisterModel not implemented")
+}
+func (UnimplementedLineageServiceServer) GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetModel not implemented")
+}
+func (UnimplementedLineageServiceServer) ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListModels not implemented")
 }
 func (UnimplementedLineageServiceServer) mustEmbedUnimplementedLineageServiceServer() {}
 func (UnimplementedLineageServiceServer) testEmbeddedByValue()                        {}
@@ -108,6 +265,143 @@ func _LineageService_GetLineage_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LineageService_TraceRead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TraceReadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).TraceRead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_TraceRead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).TraceRead(ctx, req.(*TraceReadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LineageService_GetImpact_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetImpactRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).GetImpact(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_GetImpact_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).GetImpact(ctx, req.(*GetImpactRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LineageService_DiffRuns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiffRunsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).DiffRuns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_DiffRuns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).DiffRuns(ctx, req.(*DiffRunsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LineageService_CheckLineage_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CheckLineageRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LineageServiceServer).CheckLineage(m, &grpc.GenericServerStream[CheckLineageRequest, CheckLineageResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LineageService_CheckLineageServer = grpc.ServerStreamingServer[CheckLineageResponse]
+
+func _LineageService_ListUses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUsesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).ListUses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_ListUses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).ListUses(ctx, req.(*ListUsesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LineageService_RegisterModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RegisterModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).RegisterModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_RegisterModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).RegisterModel(ctx, req.(*RegisterModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LineageService_GetModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).GetModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_GetModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).GetModel(ctx, req.(*GetModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LineageService_ListModels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListModelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).ListModels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_ListModels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).ListModels(ctx, req.(*ListModelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LineageService_ServiceDesc is the grpc.ServiceDesc for LineageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -119,7 +413,41 @@ var LineageService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "GetLineage",
 			Handler:    _LineageService_GetLineage_Handler,
 		},
+		{
+			MethodName: "TraceRead",
+			Handler:    _LineageService_TraceRead_Handler,
+		},
+		{
+			MethodName: "GetImpact",
+			Handler:    _LineageService_GetImpact_Handler,
+		},
+		{
+			MethodName: "DiffRuns",
+			Handler:    _LineageService_DiffRuns_Handler,
+		},
+		{
+			MethodName: "ListUses",
+			Handler:    _LineageService_ListUses_Handler,
+		},
+		{
+			MethodName: "RegisterModel",
+			Handler:    _LineageService_RegisterModel_Handler,
+		},
+		{
+			MethodName: "GetModel",
+			Handler:    _LineageService_GetModel_Handler,
+		},
+		{
+			MethodName: "ListModels",
+			Handler:    _LineageService_ListModels_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "CheckLineage",
+			Handler:       _LineageService_CheckLineage_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "headwater/v1/lineage.proto",
 }

@@ -113,7 +113,10 @@ const (
 	ResourceKind_RESOURCE_KIND_FEATURE ResourceKind = 10
 	ResourceKind_RESOURCE_KIND_POLICY  ResourceKind = 11
 	// A tag, for those who may declassify what has it.
-	ResourceKind_RESOURCE_KIND_TAG ResourceKind = 12
+	ResourceKind_RESOURCE_KIND_TAG   ResourceKind = 12
+	ResourceKind_RESOURCE_KIND_MODEL ResourceKind = 13
+	// What uses features outside of Headwater: a dashboard, a job.
+	ResourceKind_RESOURCE_KIND_CONSUMER ResourceKind = 14
 )
 
 // Enum value maps for ResourceKind.
@@ -132,6 +135,8 @@ var (
 		10: "RESOURCE_KIND_FEATURE",
 		11: "RESOURCE_KIND_POLICY",
 		12: "RESOURCE_KIND_TAG",
+		13: "RESOURCE_KIND_MODEL",
+		14: "RESOURCE_KIND_CONSUMER",
 	}
 	ResourceKind_value = map[string]int32{
 		"RESOURCE_KIND_UNSPECIFIED": 0,
@@ -147,6 +152,8 @@ var (
 		"RESOURCE_KIND_FEATURE":     10,
 		"RESOURCE_KIND_POLICY":      11,
 		"RESOURCE_KIND_TAG":         12,
+		"RESOURCE_KIND_MODEL":       13,
+		"RESOURCE_KIND_CONSUMER":    14,
 	}
 )
 
@@ -291,7 +298,7 @@ const file_headwater_v1_options_proto_rawDesc = "" +
 	"\rACTION_INGEST\x10\x06\x12\x17\n" +
 	"\x13ACTION_READ_LINEAGE\x10\a\x12\x15\n" +
 	"\x11ACTION_READ_AUDIT\x10\b\x12\x15\n" +
-	"\x11ACTION_ADMINISTER\x10\t*\xdf\x02\n" +
+	"\x11ACTION_ADMINISTER\x10\t*\x94\x03\n" +
 	"\fResourceKind\x12\x1d\n" +
 	"\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15RESOURCE_KIND_CATALOG\x10\x01\x12\x18\n" +
@@ -306,7 +313,9 @@ const file_headwater_v1_options_proto_rawDesc = "" +
 	"\x15RESOURCE_KIND_FEATURE\x10\n" +
 	"\x12\x18\n" +
 	"\x14RESOURCE_KIND_POLICY\x10\v\x12\x15\n" +
-	"\x11RESOURCE_KIND_TAG\x10\f:Z\n" +
+	"\x11RESOURCE_KIND_TAG\x10\f\x12\x17\n" +
+	"\x13RESOURCE_KIND_MODEL\x10\r\x12\x1a\n" +
+	"\x16RESOURCE_KIND_CONSUMER\x10\x0e:Z\n" +
 	"\n" +
 	"permission\x12\x1e.google.protobuf.MethodOptions\x18\x91\x89\x03 \x01(\v2\x18.headwater.v1.PermissionR\n" +
 	"permissionB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"

@@ -281,7 +281,14 @@ class ListMaskKeysResponse(_message.Message):
     def __init__(self, keys: _Optional[_Iterable[_Union[MaskKey, _Mapping]]] = ...) -> None: ...
 
 class AuditRecord(_message.Message):
-    __slots__ = ("writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose", "client_address", "read_id", "calls", "entities", "last_time", "last_read_id")
+    __slots__ = ("writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose", "client_address", "read_id", "calls", "entities", "last_time", "last_read_id", "resource_version", "attributes", "asked", "returned", "masked", "filtered_by", "source_columns", "policy_version", "rules", "rows_returned", "rows_hidden", "entities_hash", "as_of", "dataset", "use")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: AttributeValues
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[AttributeValues, _Mapping]] = ...) -> None: ...
     WRITER_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -300,6 +307,21 @@ class AuditRecord(_message.Message):
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     LAST_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_READ_ID_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
+    MASKED_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_BY_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_RETURNED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    ENTITIES_HASH_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    USE_FIELD_NUMBER: _ClassVar[int]
     writer: str
     number: int
     time: _timestamp_pb2.Timestamp
@@ -318,7 +340,106 @@ class AuditRecord(_message.Message):
     entities: int
     last_time: _timestamp_pb2.Timestamp
     last_read_id: str
-    def __init__(self, writer: _Optional[str] = ..., number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., principal: _Optional[str] = ..., credential: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., action: _Optional[_Union[_options_pb2.Action, str]] = ..., resource: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., purpose: _Optional[str] = ..., client_address: _Optional[str] = ..., read_id: _Optional[str] = ..., calls: _Optional[int] = ..., entities: _Optional[int] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_read_id: _Optional[str] = ...) -> None: ...
+    resource_version: str
+    attributes: _containers.MessageMap[str, AttributeValues]
+    asked: _containers.RepeatedScalarFieldContainer[str]
+    returned: _containers.RepeatedScalarFieldContainer[str]
+    masked: _containers.RepeatedScalarFieldContainer[str]
+    filtered_by: _containers.RepeatedScalarFieldContainer[str]
+    source_columns: _containers.RepeatedScalarFieldContainer[str]
+    policy_version: int
+    rules: _containers.RepeatedScalarFieldContainer[str]
+    rows_returned: int
+    rows_hidden: int
+    entities_hash: str
+    as_of: str
+    dataset: str
+    use: str
+    def __init__(self, writer: _Optional[str] = ..., number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., principal: _Optional[str] = ..., credential: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., action: _Optional[_Union[_options_pb2.Action, str]] = ..., resource: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., purpose: _Optional[str] = ..., client_address: _Optional[str] = ..., read_id: _Optional[str] = ..., calls: _Optional[int] = ..., entities: _Optional[int] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_read_id: _Optional[str] = ..., resource_version: _Optional[str] = ..., attributes: _Optional[_Mapping[str, AttributeValues]] = ..., asked: _Optional[_Iterable[str]] = ..., returned: _Optional[_Iterable[str]] = ..., masked: _Optional[_Iterable[str]] = ..., filtered_by: _Optional[_Iterable[str]] = ..., source_columns: _Optional[_Iterable[str]] = ..., policy_version: _Optional[int] = ..., rules: _Optional[_Iterable[str]] = ..., rows_returned: _Optional[int] = ..., rows_hidden: _Optional[int] = ..., entities_hash: _Optional[str] = ..., as_of: _Optional[str] = ..., dataset: _Optional[str] = ..., use: _Optional[str] = ...) -> None: ...
+
+class GetAccessMatrixRequest(_message.Message):
+    __slots__ = ("roles", "resources", "actions")
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    resources: _containers.RepeatedScalarFieldContainer[str]
+    actions: _containers.RepeatedScalarFieldContainer[_options_pb2.Action]
+    def __init__(self, roles: _Optional[_Iterable[str]] = ..., resources: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[_Union[_options_pb2.Action, str]]] = ...) -> None: ...
+
+class GetAccessMatrixResponse(_message.Message):
+    __slots__ = ("cells",)
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    cells: _containers.RepeatedCompositeFieldContainer[AccessMatrixCell]
+    def __init__(self, cells: _Optional[_Iterable[_Union[AccessMatrixCell, _Mapping]]] = ...) -> None: ...
+
+class AccessMatrixCell(_message.Message):
+    __slots__ = ("role", "resource", "action", "decision", "reason", "policies")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    resource: str
+    action: _options_pb2.Action
+    decision: Decision
+    reason: str
+    policies: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, role: _Optional[str] = ..., resource: _Optional[str] = ..., action: _Optional[_Union[_options_pb2.Action, str]] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., policies: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class VerifyAuditRequest(_message.Message):
+    __slots__ = ("writer", "since")
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    writer: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, writer: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class VerifyAuditResponse(_message.Message):
+    __slots__ = ("problem", "chain")
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    problem: AuditProblem
+    chain: AuditChain
+    def __init__(self, problem: _Optional[_Union[AuditProblem, _Mapping]] = ..., chain: _Optional[_Union[AuditChain, _Mapping]] = ...) -> None: ...
+
+class AuditProblem(_message.Message):
+    __slots__ = ("writer", "number", "kind", "found", "expected")
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    writer: str
+    number: int
+    kind: str
+    found: str
+    expected: str
+    def __init__(self, writer: _Optional[str] = ..., number: _Optional[int] = ..., kind: _Optional[str] = ..., found: _Optional[str] = ..., expected: _Optional[str] = ...) -> None: ...
+
+class AuditChain(_message.Message):
+    __slots__ = ("writer", "first", "last", "records", "checkpoints", "problems", "signed_to", "signed_at", "key_id")
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_TO_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_AT_FIELD_NUMBER: _ClassVar[int]
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    writer: str
+    first: int
+    last: int
+    records: int
+    checkpoints: int
+    problems: int
+    signed_to: int
+    signed_at: _timestamp_pb2.Timestamp
+    key_id: str
+    def __init__(self, writer: _Optional[str] = ..., first: _Optional[int] = ..., last: _Optional[int] = ..., records: _Optional[int] = ..., checkpoints: _Optional[int] = ..., problems: _Optional[int] = ..., signed_to: _Optional[int] = ..., signed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., key_id: _Optional[str] = ...) -> None: ...
 
 class ListAuditRecordsRequest(_message.Message):
     __slots__ = ("principal", "resource", "since", "page_size")

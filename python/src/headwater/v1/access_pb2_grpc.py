@@ -94,6 +94,16 @@ class AccessServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_access__pb2.ExplainAccessRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_access__pb2.ExplainAccessResponse.FromString,
                 _registered_method=True)
+        self.GetAccessMatrix = channel.unary_unary(
+                '/headwater.v1.AccessService/GetAccessMatrix',
+                request_serializer=headwater_dot_v1_dot_access__pb2.GetAccessMatrixRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.GetAccessMatrixResponse.FromString,
+                _registered_method=True)
+        self.VerifyAudit = channel.unary_stream(
+                '/headwater.v1.AccessService/VerifyAudit',
+                request_serializer=headwater_dot_v1_dot_access__pb2.VerifyAuditRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.VerifyAuditResponse.FromString,
+                _registered_method=True)
         self.ListAuditRecords = channel.unary_unary(
                 '/headwater.v1.AccessService/ListAuditRecords',
                 request_serializer=headwater_dot_v1_dot_access__pb2.ListAuditRecordsRequest.SerializeToString,
@@ -176,6 +186,18 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAccessMatrix(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAudit(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditRecords(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -244,6 +266,16 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.ExplainAccess,
                     request_deserializer=headwater_dot_v1_dot_access__pb2.ExplainAccessRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_access__pb2.ExplainAccessResponse.SerializeToString,
+            ),
+            'GetAccessMatrix': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccessMatrix,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.GetAccessMatrixRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.GetAccessMatrixResponse.SerializeToString,
+            ),
+            'VerifyAudit': grpc.unary_stream_rpc_method_handler(
+                    servicer.VerifyAudit,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.VerifyAuditRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.VerifyAuditResponse.SerializeToString,
             ),
             'ListAuditRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditRecords,
@@ -575,6 +607,60 @@ class AccessService(object):
             '/headwater.v1.AccessService/ExplainAccess',
             headwater_dot_v1_dot_access__pb2.ExplainAccessRequest.SerializeToString,
             headwater_dot_v1_dot_access__pb2.ExplainAccessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccessMatrix(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/GetAccessMatrix',
+            headwater_dot_v1_dot_access__pb2.GetAccessMatrixRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.GetAccessMatrixResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/headwater.v1.AccessService/VerifyAudit',
+            headwater_dot_v1_dot_access__pb2.VerifyAuditRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.VerifyAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,10 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headwater.v1 import online_pb2 as headwater_dot_v1_dot_online__pb2
 from headwater.v1 import options_pb2 as headwater_dot_v1_dot_options__pb2
+from headwater.v1 import value_pb2 as headwater_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/lineage.proto\x12\x0cheadwater.v1\x1a\x1aheadwater/v1/options.proto\"{\n\x11GetLineageRequest\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12<\n\tdirection\x18\x02 \x01(\x0e\x32\x1e.headwater.v1.LineageDirectionR\tdirection\x12\x14\n\x05\x64\x65pth\x18\x03 \x01(\x05R\x05\x64\x65pth\"\x8a\x01\n\x12GetLineageResponse\x12\x12\n\x04root\x18\x01 \x01(\tR\x04root\x12/\n\x05nodes\x18\x02 \x03(\x0b\x32\x19.headwater.v1.LineageNodeR\x05nodes\x12/\n\x05\x65\x64ges\x18\x03 \x03(\x0b\x32\x19.headwater.v1.LineageEdgeR\x05\x65\x64ges\"\xbd\x01\n\x0bLineageNode\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12I\n\nproperties\x18\x03 \x03(\x0b\x32).headwater.v1.LineageNode.PropertiesEntryR\nproperties\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"d\n\x0bLineageEdge\x12\x12\n\x04\x66rom\x18\x01 \x01(\tR\x04\x66rom\x12\x0e\n\x02to\x18\x02 \x01(\tR\x02to\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.headwater.v1.LineageEdgeKindR\x04kind*k\n\x10LineageDirection\x12!\n\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14LINEAGE_DIRECTION_UP\x10\x01\x12\x1a\n\x16LINEAGE_DIRECTION_DOWN\x10\x02*\xaf\x01\n\x0fLineageEdgeKind\x12!\n\x1dLINEAGE_EDGE_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cLINEAGE_EDGE_KIND_DEFINITION\x10\x01\x12\x1a\n\x16LINEAGE_EDGE_KIND_READ\x10\x02\x12\x1b\n\x17LINEAGE_EDGE_KIND_WROTE\x10\x03\x12\x1e\n\x1aLINEAGE_EDGE_KIND_REPLACED\x10\x04\x32\x66\n\x0eLineageService\x12T\n\nGetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\x03\x90\x02\x01\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/lineage.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/online.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xe6\x01\n\x11GetLineageRequest\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12<\n\tdirection\x18\x02 \x01(\x0e\x32\x1e.headwater.v1.LineageDirectionR\tdirection\x12\x14\n\x05\x64\x65pth\x18\x03 \x01(\x05R\x05\x64\x65pth\x12\x18\n\x07\x63olumns\x18\x04 \x01(\x08R\x07\x63olumns\x12\x13\n\x05\x61s_of\x18\x05 \x01(\tR\x04\x61sOf\x12\x1b\n\tpage_size\x18\x06 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\"\xce\x01\n\x12GetLineageResponse\x12\x12\n\x04root\x18\x01 \x01(\tR\x04root\x12/\n\x05nodes\x18\x02 \x03(\x0b\x32\x19.headwater.v1.LineageNodeR\x05nodes\x12/\n\x05\x65\x64ges\x18\x03 \x03(\x0b\x32\x19.headwater.v1.LineageEdgeR\x05\x65\x64ges\x12&\n\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\x12\x1a\n\x08position\x18\x05 \x01(\x03R\x08position\"\xbd\x01\n\x0bLineageNode\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12I\n\nproperties\x18\x03 \x03(\x0b\x32).headwater.v1.LineageNode.PropertiesEntryR\nproperties\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x9e\x01\n\x0bLineageEdge\x12\x12\n\x04\x66rom\x18\x01 \x01(\tR\x04\x66rom\x12\x0e\n\x02to\x18\x02 \x01(\tR\x02to\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.headwater.v1.LineageEdgeKindR\x04kind\x12\x1d\n\nvalid_from\x18\x04 \x01(\x03R\tvalidFrom\x12\x19\n\x08valid_to\x18\x05 \x01(\x03R\x07validTo\"\xfe\x03\n\x10TraceReadRequest\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\x42\n\x06\x65ntity\x18\x03 \x03(\x0b\x32*.headwater.v1.TraceReadRequest.EntityEntryR\x06\x65ntity\x12*\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02\x61t\x12<\n\x04keys\x18\x05 \x03(\x0b\x32(.headwater.v1.TraceReadRequest.KeysEntryR\x04keys\x12\x10\n\x03row\x18\x06 \x01(\x05R\x03row\x12\x1a\n\x08\x66\x65\x61tures\x18\x07 \x03(\tR\x08\x66\x65\x61tures\x12\x1f\n\x0bsource_rows\x18\x08 \x01(\x05R\nsourceRows\x12\x18\n\x07purpose\x18\t \x01(\tR\x07purpose\x1aN\n\x0b\x45ntityEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value:\x02\x38\x01\x1aP\n\tKeysEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x17.headwater.v1.KeyColumnR\x05value:\x02\x38\x01\"\xa0\x04\n\x11TraceReadResponse\x12\x17\n\x07read_id\x18\x01 \x01(\tR\x06readId\x12\x37\n\tserved_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08servedAt\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\x1c\n\tprincipal\x18\x04 \x01(\tR\tprincipal\x12\x18\n\x07purpose\x18\x05 \x01(\tR\x07purpose\x12#\n\rprediction_id\x18\x06 \x01(\tR\x0cpredictionId\x12\x1a\n\x08position\x18\x07 \x01(\x03R\x08position\x12\x10\n\x03row\x18\x08 \x01(\x05R\x03row\x12\x43\n\x06\x65ntity\x18\t \x03(\x0b\x32+.headwater.v1.TraceReadResponse.EntityEntryR\x06\x65ntity\x12\x37\n\x08\x66\x65\x61tures\x18\n \x03(\x0b\x32\x1b.headwater.v1.TracedFeatureR\x08\x66\x65\x61tures\x12+\n\x04runs\x18\x0b \x03(\x0b\x32\x17.headwater.v1.TracedRunR\x04runs\x12\x19\n\x08left_out\x18\x0c \x03(\tR\x07leftOut\x1aN\n\x0b\x45ntityEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value:\x02\x38\x01\"\x97\x03\n\rTracedFeature\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07\x66\x65\x61ture\x18\x02 \x01(\tR\x07\x66\x65\x61ture\x12\x1b\n\x06served\x18\x03 \x01(\tH\x00R\x06served\x88\x01\x01\x12\x16\n\x06status\x18\x04 \x01(\tR\x06status\x12\x39\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x10\n\x03run\x18\x06 \x01(\tR\x03run\x12#\n\nrecomputed\x18\x07 \x01(\tH\x01R\nrecomputed\x88\x01\x01\x12\x18\n\x07verdict\x18\x08 \x01(\tR\x07verdict\x12\x10\n\x03why\x18\t \x01(\tR\x03why\x12\x33\n\x07\x63olumns\x18\n \x03(\x0b\x32\x19.headwater.v1.LineageEdgeR\x07\x63olumns\x12 \n\x0b\x64\x65scription\x18\x0b \x01(\tR\x0b\x64\x65scription\x12\x14\n\x05owner\x18\x0c \x01(\tR\x05ownerB\t\n\x07_servedB\r\n\x0b_recomputed\"\xac\x04\n\tTracedRun\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x1a\n\x08position\x18\x02 \x01(\x03R\x08position\x12=\n\x0cpublished_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bpublishedAt\x12\x1d\n\nstarted_by\x18\x04 \x01(\tR\tstartedBy\x12\x41\n\x0einterval_start\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rintervalStart\x12=\n\x0cinterval_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bintervalEnd\x12 \n\x0b\x66ingerprint\x18\x07 \x01(\tR\x0b\x66ingerprint\x12\x1e\n\ndefinition\x18\x08 \x01(\tR\ndefinition\x12\x16\n\x06origin\x18\t \x01(\tR\x06origin\x12\x16\n\x06\x64igest\x18\n \x01(\tR\x06\x64igest\x12\x31\n\x06inputs\x18\x0b \x03(\x0b\x32\x19.headwater.v1.TracedInputR\x06inputs\x12\x31\n\x06\x63hecks\x18\x0c \x03(\x0b\x32\x19.headwater.v1.TracedCheckR\x06\x63hecks\x12\x39\n\x0bquarantined\x18\r \x03(\x0b\x32\x17.headwater.v1.TracedRowR\x0bquarantined\"\x92\x02\n\x0bTracedInput\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12I\n\nproperties\x18\x03 \x03(\x0b\x32).headwater.v1.TracedInput.PropertiesEntryR\nproperties\x12+\n\x04rows\x18\x04 \x03(\x0b\x32\x17.headwater.v1.TracedRowR\x04rows\x12\"\n\rrows_left_out\x18\x05 \x01(\tR\x0browsLeftOut\x1a=\n\x0fPropertiesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"Q\n\x0bTracedCheck\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07outcome\x18\x02 \x01(\tR\x07outcome\x12\x14\n\x05\x66ound\x18\x03 \x01(\tR\x05\x66ound\"\x9f\x01\n\tTracedRow\x12>\n\x07\x63olumns\x18\x01 \x03(\x0b\x32$.headwater.v1.TracedRow.ColumnsEntryR\x07\x63olumns\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x1a:\n\x0c\x43olumnsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xee\x01\n\x10GetImpactRequest\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n\x06\x63olumn\x18\x02 \x01(\tR\x06\x63olumn\x12.\n\x04\x66rom\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x66rom\x12*\n\x02to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02to\x12\x12\n\x04load\x18\x05 \x01(\x03R\x04load\x12\x1b\n\tpage_size\x18\x06 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x07 \x01(\tR\tpageToken\"\x93\x02\n\x11GetImpactResponse\x12\x30\n\x05nodes\x18\x01 \x03(\x0b\x32\x1a.headwater.v1.ImpactedNodeR\x05nodes\x12\x16\n\x06hidden\x18\x02 \x01(\x03R\x06hidden\x12\x1a\n\x08\x65ntities\x18\x03 \x01(\x03R\x08\x65ntities\x12 \n\x0bpredictions\x18\x04 \x01(\x03R\x0bpredictions\x12\x1a\n\x08unlogged\x18\x05 \x03(\tR\x08unlogged\x12\x32\n\x07repairs\x18\x06 \x03(\x0b\x32\x18.headwater.v1.RepairStepR\x07repairs\x12&\n\x0fnext_page_token\x18\x07 \x01(\tR\rnextPageToken\"\x9c\x01\n\x0cImpactedNode\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n\x05owner\x18\x03 \x01(\tR\x05owner\x12\x1a\n\x08\x65ntities\x18\x04 \x01(\x03R\x08\x65ntities\x12\x12\n\x04rows\x18\x05 \x01(\x03R\x04rows\x12 \n\x0bpredictions\x18\x06 \x01(\x03R\x0bpredictions\"L\n\nRepairStep\x12\x18\n\x07\x63ommand\x18\x01 \x01(\tR\x07\x63ommand\x12\x10\n\x03why\x18\x02 \x01(\tR\x03why\x12\x12\n\x04node\x18\x03 \x01(\tR\x04node\"-\n\x0f\x44iffRunsRequest\x12\x0c\n\x01\x61\x18\x01 \x01(\tR\x01\x61\x12\x0c\n\x01\x62\x18\x02 \x01(\tR\x01\x62\"a\n\x10\x44iffRunsResponse\x12\x0c\n\x01\x61\x18\x01 \x01(\tR\x01\x61\x12\x0c\n\x01\x62\x18\x02 \x01(\tR\x01\x62\x12\x31\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x17.headwater.v1.RunChangeR\x07\x63hanges\"Q\n\tRunChange\x12\x14\n\x05\x61\x62out\x18\x01 \x01(\tR\x05\x61\x62out\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x0c\n\x01\x61\x18\x03 \x01(\tR\x01\x61\x12\x0c\n\x01\x62\x18\x04 \x01(\tR\x01\x62\"+\n\x13\x43heckLineageRequest\x12\x14\n\x05views\x18\x01 \x03(\tR\x05views\"\x90\x01\n\x14\x43heckLineageResponse\x12\x35\n\x06orphan\x18\x01 \x01(\x0b\x32\x1b.headwater.v1.LineageOrphanH\x00R\x06orphan\x12\x38\n\x07\x63hecked\x18\x02 \x01(\x0b\x32\x1c.headwater.v1.LineageCheckedH\x00R\x07\x63heckedB\x07\n\x05\x65vent\"U\n\rLineageOrphan\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n\x05\x66ound\x18\x02 \x01(\tR\x05\x66ound\x12\x1a\n\x08\x65xpected\x18\x03 \x01(\tR\x08\x65xpected\"j\n\x0eLineageChecked\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x16\n\x06online\x18\x03 \x01(\x03R\x06online\x12\x18\n\x07orphans\x18\x04 \x01(\x03R\x07orphans\"\x93\x01\n\x0fListUsesRequest\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x30\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05since\x12\x1b\n\tpage_size\x18\x03 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"a\n\x10ListUsesResponse\x12%\n\x04uses\x18\x01 \x03(\x0b\x32\x11.headwater.v1.UseR\x04uses\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfe\x01\n\x03Use\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x16\n\x06\x61\x63tion\x18\x03 \x01(\tR\x06\x61\x63tion\x12\x1a\n\x08resource\x18\x04 \x01(\tR\x08resource\x12\x12\n\x04path\x18\x05 \x03(\tR\x04path\x12\x18\n\x07purpose\x18\x06 \x01(\tR\x07purpose\x12\x14\n\x05\x63\x61lls\x18\x07 \x01(\x03R\x05\x63\x61lls\x12\x17\n\x07read_id\x18\x08 \x01(\tR\x06readId\x12\x18\n\x07\x64\x61taset\x18\t \x01(\tR\x07\x64\x61taset\"\xa0\x02\n\x05Model\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07version\x18\x02 \x01(\x05R\x07version\x12\x18\n\x07\x64\x61taset\x18\x03 \x01(\tR\x07\x64\x61taset\x12\x18\n\x07service\x18\x04 \x01(\tR\x07service\x12\x17\n\x07run_uri\x18\x05 \x01(\tR\x06runUri\x12 \n\x0b\x64\x65scription\x18\x06 \x01(\tR\x0b\x64\x65scription\x12\x14\n\x05owner\x18\x07 \x01(\tR\x05owner\x12?\n\rregistered_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cregisteredAt\x12#\n\rregistered_by\x18\t \x01(\tR\x0cregisteredBy\"\xaf\x01\n\x14RegisterModelRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07\x64\x61taset\x18\x02 \x01(\tR\x07\x64\x61taset\x12\x18\n\x07service\x18\x03 \x01(\tR\x07service\x12\x17\n\x07run_uri\x18\x04 \x01(\tR\x06runUri\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tR\x0b\x64\x65scription\x12\x14\n\x05owner\x18\x06 \x01(\tR\x05owner\"b\n\x15RegisterModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ModelR\x05model\x12\x1e\n\nregistered\x18\x02 \x01(\x08R\nregistered\"\'\n\x0fGetModelRequest\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\"n\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ModelR\x05model\x12/\n\x08versions\x18\x02 \x03(\x0b\x32\x13.headwater.v1.ModelR\x08versions\"\x13\n\x11ListModelsRequest\"A\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x13.headwater.v1.ModelR\x06models*k\n\x10LineageDirection\x12!\n\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14LINEAGE_DIRECTION_UP\x10\x01\x12\x1a\n\x16LINEAGE_DIRECTION_DOWN\x10\x02*\xe1\x02\n\x0fLineageEdgeKind\x12!\n\x1dLINEAGE_EDGE_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cLINEAGE_EDGE_KIND_DEFINITION\x10\x01\x12\x1a\n\x16LINEAGE_EDGE_KIND_READ\x10\x02\x12\x1b\n\x17LINEAGE_EDGE_KIND_WROTE\x10\x03\x12\x1e\n\x1aLINEAGE_EDGE_KIND_REPLACED\x10\x04\x12\x1b\n\x17LINEAGE_EDGE_KIND_VALUE\x10\x05\x12\x1c\n\x18LINEAGE_EDGE_KIND_FILTER\x10\x06\x12\x1a\n\x16LINEAGE_EDGE_KIND_JOIN\x10\x07\x12\x1b\n\x17LINEAGE_EDGE_KIND_GROUP\x10\x08\x12\x1b\n\x17LINEAGE_EDGE_KIND_ORDER\x10\t\x12\x1f\n\x1bLINEAGE_EDGE_KIND_CORRECTED\x10\n2\xfb\x05\n\x0eLineageService\x12T\n\nGetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\x03\x90\x02\x01\x12L\n\tTraceRead\x12\x1e.headwater.v1.TraceReadRequest\x1a\x1f.headwater.v1.TraceReadResponse\x12Q\n\tGetImpact\x12\x1e.headwater.v1.GetImpactRequest\x1a\x1f.headwater.v1.GetImpactResponse\"\x03\x90\x02\x01\x12N\n\x08\x44iffRuns\x12\x1d.headwater.v1.DiffRunsRequest\x1a\x1e.headwater.v1.DiffRunsResponse\"\x03\x90\x02\x01\x12W\n\x0c\x43heckLineage\x12!.headwater.v1.CheckLineageRequest\x1a\".headwater.v1.CheckLineageResponse0\x01\x12I\n\x08ListUses\x12\x1d.headwater.v1.ListUsesRequest\x1a\x1e.headwater.v1.ListUsesResponse\x12X\n\rRegisterModel\x12\".headwater.v1.RegisterModelRequest\x1a#.headwater.v1.RegisterModelResponse\x12N\n\x08GetModel\x12\x1d.headwater.v1.GetModelRequest\x1a\x1e.headwater.v1.GetModelResponse\"\x03\x90\x02\x01\x12T\n\nListModels\x12\x1f.headwater.v1.ListModelsRequest\x1a .headwater.v1.ListModelsResponse\"\x03\x90\x02\x01\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +38,106 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1'
   _globals['_LINEAGENODE_PROPERTIESENTRY']._loaded_options = None
   _globals['_LINEAGENODE_PROPERTIESENTRY']._serialized_options = b'8\001'
+  _globals['_TRACEREADREQUEST_ENTITYENTRY']._loaded_options = None
+  _globals['_TRACEREADREQUEST_ENTITYENTRY']._serialized_options = b'8\001'
+  _globals['_TRACEREADREQUEST_KEYSENTRY']._loaded_options = None
+  _globals['_TRACEREADREQUEST_KEYSENTRY']._serialized_options = b'8\001'
+  _globals['_TRACEREADRESPONSE_ENTITYENTRY']._loaded_options = None
+  _globals['_TRACEREADRESPONSE_ENTITYENTRY']._serialized_options = b'8\001'
+  _globals['_TRACEDINPUT_PROPERTIESENTRY']._loaded_options = None
+  _globals['_TRACEDINPUT_PROPERTIESENTRY']._serialized_options = b'8\001'
+  _globals['_TRACEDROW_COLUMNSENTRY']._loaded_options = None
+  _globals['_TRACEDROW_COLUMNSENTRY']._serialized_options = b'8\001'
   _globals['_LINEAGESERVICE'].methods_by_name['GetLineage']._loaded_options = None
   _globals['_LINEAGESERVICE'].methods_by_name['GetLineage']._serialized_options = b'\220\002\001'
-  _globals['_LINEAGEDIRECTION']._serialized_start=632
-  _globals['_LINEAGEDIRECTION']._serialized_end=739
-  _globals['_LINEAGEEDGEKIND']._serialized_start=742
-  _globals['_LINEAGEEDGEKIND']._serialized_end=917
-  _globals['_GETLINEAGEREQUEST']._serialized_start=72
-  _globals['_GETLINEAGEREQUEST']._serialized_end=195
-  _globals['_GETLINEAGERESPONSE']._serialized_start=198
-  _globals['_GETLINEAGERESPONSE']._serialized_end=336
-  _globals['_LINEAGENODE']._serialized_start=339
-  _globals['_LINEAGENODE']._serialized_end=528
-  _globals['_LINEAGENODE_PROPERTIESENTRY']._serialized_start=467
-  _globals['_LINEAGENODE_PROPERTIESENTRY']._serialized_end=528
-  _globals['_LINEAGEEDGE']._serialized_start=530
-  _globals['_LINEAGEEDGE']._serialized_end=630
-  _globals['_LINEAGESERVICE']._serialized_start=919
-  _globals['_LINEAGESERVICE']._serialized_end=1021
+  _globals['_LINEAGESERVICE'].methods_by_name['GetImpact']._loaded_options = None
+  _globals['_LINEAGESERVICE'].methods_by_name['GetImpact']._serialized_options = b'\220\002\001'
+  _globals['_LINEAGESERVICE'].methods_by_name['DiffRuns']._loaded_options = None
+  _globals['_LINEAGESERVICE'].methods_by_name['DiffRuns']._serialized_options = b'\220\002\001'
+  _globals['_LINEAGESERVICE'].methods_by_name['GetModel']._loaded_options = None
+  _globals['_LINEAGESERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001'
+  _globals['_LINEAGESERVICE'].methods_by_name['ListModels']._loaded_options = None
+  _globals['_LINEAGESERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
+  _globals['_LINEAGEDIRECTION']._serialized_start=6192
+  _globals['_LINEAGEDIRECTION']._serialized_end=6299
+  _globals['_LINEAGEEDGEKIND']._serialized_start=6302
+  _globals['_LINEAGEEDGEKIND']._serialized_end=6655
+  _globals['_GETLINEAGEREQUEST']._serialized_start=159
+  _globals['_GETLINEAGEREQUEST']._serialized_end=389
+  _globals['_GETLINEAGERESPONSE']._serialized_start=392
+  _globals['_GETLINEAGERESPONSE']._serialized_end=598
+  _globals['_LINEAGENODE']._serialized_start=601
+  _globals['_LINEAGENODE']._serialized_end=790
+  _globals['_LINEAGENODE_PROPERTIESENTRY']._serialized_start=729
+  _globals['_LINEAGENODE_PROPERTIESENTRY']._serialized_end=790
+  _globals['_LINEAGEEDGE']._serialized_start=793
+  _globals['_LINEAGEEDGE']._serialized_end=951
+  _globals['_TRACEREADREQUEST']._serialized_start=954
+  _globals['_TRACEREADREQUEST']._serialized_end=1464
+  _globals['_TRACEREADREQUEST_ENTITYENTRY']._serialized_start=1304
+  _globals['_TRACEREADREQUEST_ENTITYENTRY']._serialized_end=1382
+  _globals['_TRACEREADREQUEST_KEYSENTRY']._serialized_start=1384
+  _globals['_TRACEREADREQUEST_KEYSENTRY']._serialized_end=1464
+  _globals['_TRACEREADRESPONSE']._serialized_start=1467
+  _globals['_TRACEREADRESPONSE']._serialized_end=2011
+  _globals['_TRACEREADRESPONSE_ENTITYENTRY']._serialized_start=1304
+  _globals['_TRACEREADRESPONSE_ENTITYENTRY']._serialized_end=1382
+  _globals['_TRACEDFEATURE']._serialized_start=2014
+  _globals['_TRACEDFEATURE']._serialized_end=2421
+  _globals['_TRACEDRUN']._serialized_start=2424
+  _globals['_TRACEDRUN']._serialized_end=2980
+  _globals['_TRACEDINPUT']._serialized_start=2983
+  _globals['_TRACEDINPUT']._serialized_end=3257
+  _globals['_TRACEDINPUT_PROPERTIESENTRY']._serialized_start=729
+  _globals['_TRACEDINPUT_PROPERTIESENTRY']._serialized_end=790
+  _globals['_TRACEDCHECK']._serialized_start=3259
+  _globals['_TRACEDCHECK']._serialized_end=3340
+  _globals['_TRACEDROW']._serialized_start=3343
+  _globals['_TRACEDROW']._serialized_end=3502
+  _globals['_TRACEDROW_COLUMNSENTRY']._serialized_start=3444
+  _globals['_TRACEDROW_COLUMNSENTRY']._serialized_end=3502
+  _globals['_GETIMPACTREQUEST']._serialized_start=3505
+  _globals['_GETIMPACTREQUEST']._serialized_end=3743
+  _globals['_GETIMPACTRESPONSE']._serialized_start=3746
+  _globals['_GETIMPACTRESPONSE']._serialized_end=4021
+  _globals['_IMPACTEDNODE']._serialized_start=4024
+  _globals['_IMPACTEDNODE']._serialized_end=4180
+  _globals['_REPAIRSTEP']._serialized_start=4182
+  _globals['_REPAIRSTEP']._serialized_end=4258
+  _globals['_DIFFRUNSREQUEST']._serialized_start=4260
+  _globals['_DIFFRUNSREQUEST']._serialized_end=4305
+  _globals['_DIFFRUNSRESPONSE']._serialized_start=4307
+  _globals['_DIFFRUNSRESPONSE']._serialized_end=4404
+  _globals['_RUNCHANGE']._serialized_start=4406
+  _globals['_RUNCHANGE']._serialized_end=4487
+  _globals['_CHECKLINEAGEREQUEST']._serialized_start=4489
+  _globals['_CHECKLINEAGEREQUEST']._serialized_end=4532
+  _globals['_CHECKLINEAGERESPONSE']._serialized_start=4535
+  _globals['_CHECKLINEAGERESPONSE']._serialized_end=4679
+  _globals['_LINEAGEORPHAN']._serialized_start=4681
+  _globals['_LINEAGEORPHAN']._serialized_end=4766
+  _globals['_LINEAGECHECKED']._serialized_start=4768
+  _globals['_LINEAGECHECKED']._serialized_end=4874
+  _globals['_LISTUSESREQUEST']._serialized_start=4877
+  _globals['_LISTUSESREQUEST']._serialized_end=5024
+  _globals['_LISTUSESRESPONSE']._serialized_start=5026
+  _globals['_LISTUSESRESPONSE']._serialized_end=5123
+  _globals['_USE']._serialized_start=5126
+  _globals['_USE']._serialized_end=5380
+  _globals['_MODEL']._serialized_start=5383
+  _globals['_MODEL']._serialized_end=5671
+  _globals['_REGISTERMODELREQUEST']._serialized_start=5674
+  _globals['_REGISTERMODELREQUEST']._serialized_end=5849
+  _globals['_REGISTERMODELRESPONSE']._serialized_start=5851
+  _globals['_REGISTERMODELRESPONSE']._serialized_end=5949
+  _globals['_GETMODELREQUEST']._serialized_start=5951
+  _globals['_GETMODELREQUEST']._serialized_end=5990
+  _globals['_GETMODELRESPONSE']._serialized_start=5992
+  _globals['_GETMODELRESPONSE']._serialized_end=6102
+  _globals['_LISTMODELSREQUEST']._serialized_start=6104
+  _globals['_LISTMODELSREQUEST']._serialized_end=6123
+  _globals['_LISTMODELSRESPONSE']._serialized_start=6125
+  _globals['_LISTMODELSRESPONSE']._serialized_end=6190
+  _globals['_LINEAGESERVICE']._serialized_start=6658
+  _globals['_LINEAGESERVICE']._serialized_end=7421
 # @@protoc_insertion_point(module_scope)

@@ -39,12 +39,100 @@ class LineageServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_lineage__pb2.GetLineageRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_lineage__pb2.GetLineageResponse.FromString,
                 _registered_method=True)
+        self.TraceRead = channel.unary_unary(
+                '/headwater.v1.LineageService/TraceRead',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.TraceReadRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.TraceReadResponse.FromString,
+                _registered_method=True)
+        self.GetImpact = channel.unary_unary(
+                '/headwater.v1.LineageService/GetImpact',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.GetImpactRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.GetImpactResponse.FromString,
+                _registered_method=True)
+        self.DiffRuns = channel.unary_unary(
+                '/headwater.v1.LineageService/DiffRuns',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.DiffRunsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.DiffRunsResponse.FromString,
+                _registered_method=True)
+        self.CheckLineage = channel.unary_stream(
+                '/headwater.v1.LineageService/CheckLineage',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.CheckLineageRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.CheckLineageResponse.FromString,
+                _registered_method=True)
+        self.ListUses = channel.unary_unary(
+                '/headwater.v1.LineageService/ListUses',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.ListUsesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.ListUsesResponse.FromString,
+                _registered_method=True)
+        self.RegisterModel = channel.unary_unary(
+                '/headwater.v1.LineageService/RegisterModel',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.RegisterModelRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.RegisterModelResponse.FromString,
+                _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/headwater.v1.LineageService/GetModel',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.GetModelResponse.FromString,
+                _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/headwater.v1.LineageService/ListModels',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
 
 
 class LineageServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def GetLineage(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TraceRead(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetImpact(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffRuns(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckLineage(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUses(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterModel(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModel(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModels(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -57,6 +145,46 @@ def add_LineageServiceServicer_to_server(servicer, server):
                     servicer.GetLineage,
                     request_deserializer=headwater_dot_v1_dot_lineage__pb2.GetLineageRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_lineage__pb2.GetLineageResponse.SerializeToString,
+            ),
+            'TraceRead': grpc.unary_unary_rpc_method_handler(
+                    servicer.TraceRead,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.TraceReadRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.TraceReadResponse.SerializeToString,
+            ),
+            'GetImpact': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImpact,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.GetImpactRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.GetImpactResponse.SerializeToString,
+            ),
+            'DiffRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffRuns,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.DiffRunsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.DiffRunsResponse.SerializeToString,
+            ),
+            'CheckLineage': grpc.unary_stream_rpc_method_handler(
+                    servicer.CheckLineage,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.CheckLineageRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.CheckLineageResponse.SerializeToString,
+            ),
+            'ListUses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUses,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.ListUsesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.ListUsesResponse.SerializeToString,
+            ),
+            'RegisterModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterModel,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.RegisterModelRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.RegisterModelResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.GetModelRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.GetModelResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.ListModelsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.ListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +214,222 @@ class LineageService(object):
             '/headwater.v1.LineageService/GetLineage',
             headwater_dot_v1_dot_lineage__pb2.GetLineageRequest.SerializeToString,
             headwater_dot_v1_dot_lineage__pb2.GetLineageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TraceRead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/TraceRead',
+            headwater_dot_v1_dot_lineage__pb2.TraceReadRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.TraceReadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImpact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/GetImpact',
+            headwater_dot_v1_dot_lineage__pb2.GetImpactRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.GetImpactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/DiffRuns',
+            headwater_dot_v1_dot_lineage__pb2.DiffRunsRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.DiffRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckLineage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/headwater.v1.LineageService/CheckLineage',
+            headwater_dot_v1_dot_lineage__pb2.CheckLineageRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.CheckLineageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/ListUses',
+            headwater_dot_v1_dot_lineage__pb2.ListUsesRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.ListUsesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/RegisterModel',
+            headwater_dot_v1_dot_lineage__pb2.RegisterModelRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.RegisterModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/GetModel',
+            headwater_dot_v1_dot_lineage__pb2.GetModelRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/ListModels',
+            headwater_dot_v1_dot_lineage__pb2.ListModelsRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

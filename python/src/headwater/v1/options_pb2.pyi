@@ -33,6 +33,8 @@ class ResourceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESOURCE_KIND_FEATURE: _ClassVar[ResourceKind]
     RESOURCE_KIND_POLICY: _ClassVar[ResourceKind]
     RESOURCE_KIND_TAG: _ClassVar[ResourceKind]
+    RESOURCE_KIND_MODEL: _ClassVar[ResourceKind]
+    RESOURCE_KIND_CONSUMER: _ClassVar[ResourceKind]
 ACTION_UNSPECIFIED: Action
 ACTION_READ_ONLINE: Action
 ACTION_READ_OFFLINE: Action
@@ -56,6 +58,8 @@ RESOURCE_KIND_SYSTEM: ResourceKind
 RESOURCE_KIND_FEATURE: ResourceKind
 RESOURCE_KIND_POLICY: ResourceKind
 RESOURCE_KIND_TAG: ResourceKind
+RESOURCE_KIND_MODEL: ResourceKind
+RESOURCE_KIND_CONSUMER: ResourceKind
 
 class Permission(_message.Message):
     __slots__ = ("action", "resource", "resource_field", "decided_in_handler")
