@@ -13,6 +13,7 @@ import (
 
 	"github.com/headwaterhq/headwater/expr"
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/anyfilter"
 )
 
 func compileFilter(t testing.TB, cel string, columns []feature.Column) *expr.Filter {
@@ -89,7 +90,7 @@ func TestFilterHolds(t *testing.T) {
 		`true`:                                                      true,
 		`false`:                                                     false,
 	} {
-		f := compileFilter(t, cel, filterColumns)
+		f := compileFilter(t, cel, anyfilter.Columns)
 		if got := f.Bind(ann).Holds(valuesOf(f, values)); got != want {
 			t.Errorf("%s: found %t, expected %t", cel, got, want)
 		}
@@ -115,7 +116,7 @@ func TestFilterOfFloats(t *testing.T) {
 		{`row.f in [0, 1]`, zero, 0, true},
 		{`row.f in [double("NaN")]`, otherNaN, 0, true},
 	} {
-		f := compileFilter(t, c.cel, filterColumns)
+		f := compileFilter(t, c.cel, anyfilter.Columns)
 		values := valuesOf(f, map[string]feature.Value{"f": feature.Float64(c.f), "g": feature.Float64(c.g)})
 		if got := f.Bind(ann).Holds(values); got != c.want {
 			t.Errorf("%s of %v and %v: found %t, expected %t", c.cel, c.f, c.g, got, c.want)
@@ -129,7 +130,7 @@ func TestFilterTakesValuesOfOtherTypesForNULL(t *testing.T) {
 		`row.i == 0`: false, `!(row.i == 0)`: false, `row.i != row.j`: false, `row.i in [0, 1]`: false, `!(row.i in [0, 1])`: false,
 		`row.i == null`: true, `!row.b`: false, `row.s.contains("") || !row.s.contains("")`: false,
 	} {
-		f := compileFilter(t, cel, filterColumns)
+		f := compileFilter(t, cel, anyfilter.Columns)
 		values := valuesOf(f, map[string]feature.Value{
 			"i": feature.Float64(0), "j": feature.Int64(1), "b": feature.String("x"), "s": feature.Bytes("x"),
 		})
@@ -159,7 +160,7 @@ func TestFilterOfTextsThatNoColumnHolds(t *testing.T) {
 		{long, `!row.s.contains(principal.name)`, "never"},
 		{long, `row.s in principal.roles`, "never"},
 	} {
-		f := compileFilter(t, c.cel, filterColumns)
+		f := compileFilter(t, c.cel, anyfilter.Columns)
 		if got := f.Bind(c.p).Words(); got != c.want {
 			t.Errorf("%s: found %s, expected %s", c.cel, got, c.want)
 		}
@@ -193,7 +194,7 @@ func TestFilterWordsAndSQL(t *testing.T) {
 		{`row.s >= "'; DROP TABLE x; --" && row.y != b"\x00"`, `s sorts at or after "'; DROP TABLE x; --" and y is not bytes 00`, ``,
 			`((((r.s)::text COLLATE "C" >= $3::text) AND ((r.y)::bytea <> $4::bytea)) IS TRUE)`, `['; DROP TABLE x; -- [0]]`},
 	} {
-		f := compileFilter(t, c.cel, filterColumns)
+		f := compileFilter(t, c.cel, anyfilter.Columns)
 		b := f.Bind(ann)
 		sql, args := b.SQL(func(i int) string { return "r." + f.Columns[i] }, 3)
 		bound := c.bound
@@ -212,7 +213,7 @@ func TestFilterWordsAndSQL(t *testing.T) {
 }
 
 func TestFilterNamesWhatItReads(t *testing.T) {
-	f := compileFilter(t, `row.s == principal.name || row.i == 1 && row.s in principal.regions && "x" in principal.roles || row.l == null`, filterColumns)
+	f := compileFilter(t, `row.s == principal.name || row.i == 1 && row.s in principal.regions && "x" in principal.roles || row.l == null`, anyfilter.Columns)
 	if got := fmt.Sprint(f.Columns, f.Attributes); got != "[s i l] [name regions roles]" {
 		t.Errorf("found %s", got)
 	}
@@ -310,7 +311,7 @@ func TestFilterRefusals(t *testing.T) {
 		{"row.i == 99999999999999999999", "1:10: found CEL that cannot be: invalid int literal"},
 		{"", "1:1: found what is no CEL: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"},
 	} {
-		_, problems := expr.CompileFilter(c[0], filterColumns)
+		_, problems := expr.CompileFilter(c[0], anyfilter.Columns)
 		if len(problems) == 0 {
 			t.Errorf("%s: compiled, expected %s", c[0], c[1])
 			continue
@@ -382,7 +383,7 @@ func TestFilterBombsAreStopped(t *testing.T) {
 		"a wide or":           {strings.Repeat(`row.i == 1 || `, 400) + "true", ""},
 		"a wide list":         {"row.i in [" + strings.Repeat("1,", 1_900) + "1]", ""},
 	} {
-		f, problems := expr.CompileFilter(bomb[0], filterColumns)
+		f, problems := expr.CompileFilter(bomb[0], anyfilter.Columns)
 		switch {
 		case bomb[1] == "" && len(problems) == 0:
 			f.Bind(ann).Holds(valuesOf(f, nil))
@@ -396,7 +397,7 @@ func TestFilterBombsAreStopped(t *testing.T) {
 }
 
 func TestFilterIsSafeForConcurrentUse(t *testing.T) {
-	f := compileFilter(t, `row.s in principal.regions || row.i in [3, 1, 2]`, filterColumns)
+	f := compileFilter(t, `row.s in principal.regions || row.i in [3, 1, 2]`, anyfilter.Columns)
 	var group sync.WaitGroup
 	for g := range 4 {
 		group.Go(func() {
@@ -425,7 +426,7 @@ func FuzzCompileFilter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, cel string) {
 		begin := time.Now()
-		filter, problems := expr.CompileFilter(cel, filterColumns)
+		filter, problems := expr.CompileFilter(cel, anyfilter.Columns)
 		if (filter == nil) != (len(problems) > 0) || len(problems) > 5 {
 			t.Errorf("%q: found %v and %d problems", cel, filter, len(problems))
 		}
@@ -469,7 +470,7 @@ func BenchmarkFilter(b *testing.B) {
 		{"three", `row.s in principal.regions && row.i >= 5 && row.event_time >= timestamp("2026-01-01T00:00:00Z")`},
 		{"conditional", `row.j == null ? row.b : row.s != principal.name && row.f < 1`},
 	} {
-		f := compileFilter(b, c.cel, filterColumns)
+		f := compileFilter(b, c.cel, anyfilter.Columns)
 		bound, row := f.Bind(p), valuesOf(f, values)
 		if !bound.Holds(row) {
 			b.Fatalf("%s: found false", c.cel)
@@ -481,7 +482,7 @@ func BenchmarkFilter(b *testing.B) {
 			}
 		})
 	}
-	f := compileFilter(b, `"GLOBAL_ADMIN" in principal.roles || row.s in principal.regions`, filterColumns)
+	f := compileFilter(b, `"GLOBAL_ADMIN" in principal.roles || row.s in principal.regions`, anyfilter.Columns)
 	b.Run("bind", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

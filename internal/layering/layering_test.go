@@ -40,7 +40,7 @@ var layers = []layer{
 	{name: "contract", folders: []string{"gen"}},
 	{
 		name:    "test support",
-		folders: []string{"internal/testenv", "internal/anyvalue", "internal/reference", "internal/scenario"},
+		folders: []string{"internal/testenv", "internal/anyvalue", "internal/anyfilter", "internal/reference", "internal/scenario"},
 		knows:   []string{"domain", "plan", "contract", "internal", "files", "engine", "orchestration", "server", "client"},
 	},
 	{name: "internal", folders: []string{"internal"}, knows: []string{"domain", "plan", "contract"}},
