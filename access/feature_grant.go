@@ -154,6 +154,30 @@ func (p *Policy) decideUse(roles []string, action Action, use *viewUse, granted 
 	return whole
 }
 
+// decideReference decides on a feature of a view by its name, or on all of them, before it is told whether there is such a view.
+func (s *Session) decideReference(action Action, name, picked string, view *feature.ViewVersion) Verdict {
+	if v, beyond := s.principal.beyond(action, KindView, name); beyond {
+		return v
+	}
+	p, roles := s.policy, s.principal.Roles
+	if view == nil || picked != "" && view.FeatureIndex(picked) < 0 {
+		return p.Decide(roles, action, KindView, name)
+	}
+	use := viewUse{view: view, columns: []string{picked}}
+	if picked == "" {
+		use.columns = nil
+		for i := range view.Features {
+			use.columns = append(use.columns, view.Features[i].Name)
+		}
+	}
+	v := p.decideUse(roles, action, &use, false)
+	if !v.Allowed && v.missing != "" {
+		// Which feature lacks a grant would tell that there is one.
+		return p.allowed(roles, action, KindView, name, func() []string { return nil })
+	}
+	return v
+}
+
 // deniedColumn looks for what denies reading a column as a feature.
 func (p *Policy) deniedColumn(roles []string, action Action, v *feature.ViewVersion, column string) (Verdict, bool) {
 	for _, r := range roles {

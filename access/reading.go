@@ -77,11 +77,13 @@ func (s *Session) Attributes() map[string][]string {
 func (s *Session) Policy() *Policy { return s.policy }
 
 // text says which policies were asked, and which of them hide something.
-func (r *Restriction) text() string {
-	if r.Restrictions == nil {
-		return "policies " + strings.Join(r.Policies, ", ") + ", which hide nothing"
+func (r *Restriction) text() string { return policiesText(r.Policies, r.Restrictions != nil) }
+
+func policiesText(policies []string, hide bool) string {
+	if !hide {
+		return "policies " + strings.Join(policies, ", ") + ", which hide nothing"
 	}
-	return "policies " + strings.Join(r.Policies, ", ")
+	return "policies " + strings.Join(policies, ", ")
 }
 
 // readResource is what is read, for a record.

@@ -75,7 +75,7 @@ func TestATokenDoesNoMoreThanItsScopes(t *testing.T) {
 	}
 	for what, got := range map[string]bool{
 		"a service of another action":      s.Require(ActionList, KindService, "delay_model") == nil,
-		"a view by reference":              s.RequireView(ActionReadOnline, "airport_delays", view) == nil,
+		"a view by reference":              s.RequireReference(ActionReadOnline, "airport_delays", "", view) == nil,
 		"any service to list":              s.RequireAny(ActionList, KindService) == nil,
 		"the system":                       s.Require(ActionAdminister, KindSystem, Whole) == nil,
 		"services as a whole":              s.Require(ActionReadOnline, KindService, Whole) == nil,

@@ -128,10 +128,11 @@ func (s *Session) RequireService(action Action, asked string, service *feature.S
 	return s.settle(action, resource(KindService, asked), v)
 }
 
-// RequireView is Require for a view that the caller asked for as NAME or NAME@VERSION: a denial says no more than that, so a
-// view that is hidden looks like one that is not there. nil: there is none.
-func (s *Session) RequireView(action Action, asked string, view *feature.ViewVersion) error {
-	v := s.decide(action, KindView, bare(asked))
+// RequireReference is Require for a feature of a view that the caller asked for as NAME or NAME@VERSION, or with an empty name for all of
+// its features: the view must be allowed, or each of them. A denial says no more than the view's name as it was asked for, so that what is
+// hidden looks like what is not there. A nil view: there is none.
+func (s *Session) RequireReference(action Action, asked, name string, view *feature.ViewVersion) error {
+	v := s.decideReference(action, bare(asked), name, view)
 	if v.Allowed && view != nil {
 		return s.allow(&decision{action: action, resource: resource(KindView, view.Ref()), allowed: true, reason: v.Reason})
 	}
@@ -279,13 +280,13 @@ func RequireService(ctx context.Context, action Action, service *feature.Service
 	return s.RequireService(action, service.Ref(), service)
 }
 
-// RequireView is Session.RequireView for the call of ctx.
-func RequireView(ctx context.Context, action Action, asked string, view *feature.ViewVersion) error {
+// RequireReference is Session.RequireReference for the call of ctx.
+func RequireReference(ctx context.Context, action Action, asked, name string, view *feature.ViewVersion) error {
 	s, err := session(ctx)
 	if err != nil {
 		return err
 	}
-	return s.RequireView(action, asked, view)
+	return s.RequireReference(action, asked, name, view)
 }
 
 // RequireViews is Session.RequireViews for the call of ctx.

@@ -46,6 +46,8 @@ type SpineSource struct {
 	// RowsRead is how many rows lay in what was read, and LeftOut those of them that did not count.
 	RowsRead int64           `json:"rows_read,omitempty"`
 	LeftOut  []SourceLeftOut `json:"left_out,omitempty"`
+	// Rules are what the builder was held to in the source's own rows. Rows that a filter hid are in no number, and LeftOut is empty then.
+	Rules []read.Rule `json:"rules,omitempty"`
 
 	// loads are whose rows those are, of a landing source.
 	loads []offline.InputLoad
@@ -193,8 +195,12 @@ func storable(columns []feature.Column, each func(emit func([]feature.Value) err
 func originOf(scope *offline.SpineScope, inputs []*offline.Input) *SpineOrigin {
 	o := &SpineOrigin{SQL: scope.SQL}
 	for _, in := range inputs {
+		var rules []read.Rule
+		if seen := scope.Seen[in.Source.Name]; seen != nil {
+			rules = seen.Rules
+		}
 		o.Sources = append(o.Sources, SpineSource{
-			Source: in.Source.Name, Version: in.Source.Version, Fingerprint: in.Source.Fingerprint.String(), LoadNumber: in.LoadNumber,
+			Rules: rules, Source: in.Source.Name, Version: in.Source.Version, Fingerprint: in.Source.Fingerprint.String(), LoadNumber: in.LoadNumber,
 			RowsRead: in.Rows, LeftOut: leftOutOf(in), loads: in.Loads,
 		})
 	}

@@ -1,7 +1,7 @@
 // Package offline is the Postgres half of the store: landing tables and loads, the transforms that read them, the
 // system-versioned history tables that runs write, the publish log that orders runs, and point-in-time reads.
 //
-// It may import feature, read and internal packages. It decides nothing about who may read, and knows neither Redis nor
+// It may import feature, read, expr and internal packages. It decides nothing about who may read, and knows neither Redis nor
 // the wire.
 //
 // Invariants:

@@ -33,6 +33,8 @@ type SpineScope struct {
 	Databases *Databases
 	// Validate says which rows of a source are left out besides, as it does for a run. nil: none are.
 	Validate Validate
+	// Seen is what of each source is seen, by name. Of one that is not there: all.
+	Seen map[string]*Seen
 }
 
 // Spine is one reading of a spine, in a snapshot of its sources that keeps nothing: it sees them as a view's SQL does, as of the newest
@@ -61,7 +63,9 @@ func OpenSpine(ctx context.Context, conn *pgx.Conn, scope SpineScope) (*Spine, e
 	s := &Spine{scope: &scope, t: t}
 	err = pinSession(ctx, tx)
 	if err == nil && scope.SQL == "" {
-		err = s.chooseColumns()
+		if err = s.chooseColumns(); err == nil {
+			err = scope.checkSeen(nil)
+		}
 	} else if err == nil {
 		err = s.analyse(ctx)
 	}
@@ -122,13 +126,13 @@ func (s *Spine) readInputs(ctx context.Context) error {
 			span.End = min(span.End, *s.scope.To)
 		}
 		read := NewSpans(span)
-		if err := in.read(ctx, s.t, read); err != nil {
-			return err
+		for _, step := range []func(context.Context, *Transform, Spans) error{in.read, in.leaveOutByRules, in.validate} {
+			if err := step(ctx, s.t, read); err != nil {
+				return s.scope.seen(src).ofAll(src, err)
+			}
 		}
-		if err := in.leaveOutByRules(ctx, s.t, read); err != nil {
-			return err
-		}
-		if err := in.validate(ctx, s.t, read); err != nil {
+		// Of several rows of a key the one that counts is hidden or not, and never another one in its place.
+		if err := in.see(ctx, s.t, s.scope.seen(src), read, newParameters(src)); err != nil {
 			return err
 		}
 		s.t.Inputs, s.reads = append(s.t.Inputs, in), append(s.reads, read)
@@ -178,6 +182,9 @@ func (s *Spine) Rows(ctx context.Context, emit func([]feature.Value) error) erro
 			if err != nil {
 				return err
 			}
+			if mask := s.mask(i); mask != nil {
+				v = mask.Apply(v)
+			}
 			values[i] = v
 			size += v.Size()
 		}
@@ -196,6 +203,15 @@ func (s *Spine) Rows(ctx context.Context, emit func([]feature.Value) error) erro
 	return err
 }
 
+// mask is that of a column of events, nil for none. What a query sees is masked already.
+func (s *Spine) mask(i int) *SeenMask {
+	src := s.scope.Sources[0]
+	if s.query != nil || s.scope.seen(src) == nil {
+		return nil
+	}
+	return s.scope.seen(src).Masks[s.Columns[i].Name]
+}
+
 // show makes the views that the query reads, and becomes the role that it runs as.
 func (s *Spine) show(ctx context.Context) error {
 	var names []string
@@ -208,6 +224,9 @@ func (s *Spine) show(ctx context.Context) error {
 		}
 		if err != nil {
 			return arrivalFault(in.Source, err)
+		}
+		if err := in.cover(ctx, s.t.tx, s.scope.seen(in.Source)); err != nil {
+			return err
 		}
 		names = append(names, in.Source.Name)
 	}
@@ -253,19 +272,29 @@ func (s *Spine) events() string {
 	for i, c := range s.Columns {
 		selects[i] = quote(c.Name) + "::" + castType(c.Type)
 	}
-	order := []string{quote(src.Name, src.EventTime)}
+	var order []string
+	by := func(name, cast string) {
+		// The order would tell of what is masked.
+		if seen := s.scope.seen(src); seen == nil || seen.Masks[name] == nil {
+			order = append(order, quote(src.Name, name)+cast)
+		}
+	}
+	by(src.EventTime, "")
 	switch {
 	case len(src.UniqueKey) > 0:
 		for _, name := range src.UniqueKey {
-			order = append(order, quote(src.Name, name))
+			by(name, "")
 		}
 	case in.foreign == nil:
 		order = append(order, fmt.Sprintf("array_position(%s, _load)", in.liveArray()), "_row")
 	default:
 		// Rows that are equal in all of this are the same.
 		for _, c := range src.Columns {
-			order = append(order, quote(src.Name, c.Name)+"::text")
+			by(c.Name, "::text")
 		}
+	}
+	if len(order) == 0 {
+		order = append(order, "random()")
 	}
 	return "SELECT " + strings.Join(selects, ", ") + " FROM " + in.table + " AS " + quote(src.Name) + " WHERE " + in.Considered(s.reads[0]) +
 		" ORDER BY " + strings.Join(order, ", ")

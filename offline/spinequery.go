@@ -61,12 +61,15 @@ func (s *Spine) analyseEmpty(ctx context.Context, tx pgx.Tx) error {
 	} else if err != nil {
 		return err
 	}
-	_, refusals, err := analysis.Analyse(ctx, tx, in)
+	found, refusals, err := analysis.Analyse(ctx, tx, in)
 	if err != nil {
 		return err
 	}
 	if len(refusals) > 0 {
 		return refusedSpine(refusals, nil)
+	}
+	if err := s.scope.checkSeen(found.Uses); err != nil {
+		return err
 	}
 	return s.findColumns(ctx, tx)
 }

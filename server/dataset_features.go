@@ -87,12 +87,12 @@ func badFeature(field string, i int, format string, args ...any) error {
 // headerFeatures is where a build has its references.
 const headerFeatures = "header.features"
 
-// requireReferenced decides on the view of each reference, before it is told whether there is such a view.
+// requireReferenced decides on the features of each reference, before it is told whether there are such.
 func requireReferenced(ctx context.Context, action access.Action, catalog *registry.Catalog, refs []string) error {
 	for _, ref := range refs {
-		name, _ := featureRef(ref)
+		name, picked := featureRef(ref)
 		view, _ := catalog.View(name)
-		if err := access.RequireView(ctx, action, shorten(name, maxShownName), view); err != nil {
+		if err := access.RequireReference(ctx, action, shorten(name, maxShownName), picked, view); err != nil {
 			return err
 		}
 	}
@@ -167,15 +167,44 @@ func (s *datasetService) builtOf(ctx context.Context, m *dataset.Manifest) (*fea
 	if err != nil {
 		return nil, err
 	}
-	for _, source := range m.SpineSources() {
-		if err := access.RequireRows(ctx, access.KindSource, source); err != nil {
-			return nil, err
-		}
+	if err := s.requireSpine(ctx, m); err != nil {
+		return nil, err
 	}
 	if service.Name == "" {
 		return service, nil
 	}
 	return s.followed(service, m)
+}
+
+// requireSpine decides whether the caller may have the rows of the sources that a spine was read from, as its builder saw them.
+func (s *datasetService) requireSpine(ctx context.Context, m *dataset.Manifest) error {
+	if m.SpineOrigin == nil {
+		return nil
+	}
+	for i := range m.SpineOrigin.Sources {
+		src := &m.SpineOrigin.Sources[i]
+		version := s.spineSource(src)
+		var err error
+		if version == nil {
+			err = access.Require(ctx, access.ActionReadOffline, access.KindSource, src.Source)
+		} else {
+			err = access.RequireSource(ctx, version, src.Rules)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allowsSpine is requireSpine without a record.
+func (s *datasetService) allowsSpine(ctx context.Context, m *dataset.Manifest) bool {
+	return m.SpineOrigin == nil || !slices.ContainsFunc(m.SpineOrigin.Sources, func(src dataset.SpineSource) bool {
+		if version := s.spineSource(&src); version != nil {
+			return !access.MayHaveSource(ctx, version, src.Rules)
+		}
+		return !access.Allows(ctx, access.ActionReadOffline, access.KindSource, src.Source)
+	})
 }
 
 // builtBy is the service of a dataset, or what stands for one that has no name, before it is decided who may read it.
@@ -195,9 +224,7 @@ func (s *datasetService) shownTo(ctx context.Context, m *dataset.Manifest) (*hea
 		// Policies are about the versions that were read.
 		service, err = s.followed(service, m)
 	}
-	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) || !access.SessionFrom(ctx).MayHave(service, m.Policies) || slices.ContainsFunc(m.SpineSources(), func(source string) bool {
-		return !access.AllowsRows(ctx, access.KindSource, source)
-	}) {
+	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) || !access.SessionFrom(ctx).MayHave(service, m.Policies) || !s.allowsSpine(ctx, m) {
 		return withoutValues(manifestOf(m)), nil
 	}
 	if _, err := s.builtOf(ctx, m); err != nil {

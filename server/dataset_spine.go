@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func (s *datasetService) origin(ctx context.Context, header *headwaterv1.BuildDa
 	// All are decided on before it is told whether there is such a source.
 	for _, ref := range refs {
 		name, _, _ := strings.Cut(ref, "@")
-		if err := access.RequireRows(ctx, access.KindSource, shorten(name, maxShownName)); err != nil {
+		if err := access.Require(ctx, access.ActionReadOffline, access.KindSource, shorten(name, maxShownName)); err != nil {
 			return nil, err
 		}
 		if err := access.RequireTerms(ctx, feature.UseTraining, name); err != nil {
@@ -40,7 +41,7 @@ func (s *datasetService) origin(ctx context.Context, header *headwaterv1.BuildDa
 		}
 	}
 	scope := &offline.SpineScope{SQL: query.GetSql(), Columns: events.GetColumns(), Bounds: s.bounds, Databases: s.databases,
-		Validate: materialize.HoldSpine}
+		Validate: materialize.HoldSpine, Seen: map[string]*offline.Seen{}}
 	seen := map[string]bool{}
 	for _, ref := range refs {
 		src, err := s.registry.Catalog().Source(ref)
@@ -52,6 +53,13 @@ func (s *datasetService) origin(ctx context.Context, header *headwaterv1.BuildDa
 		}
 		seen[src.Name] = true
 		scope.Sources = append(scope.Sources, src)
+		seen, err := seenOf(ctx, src)
+		if err != nil {
+			return nil, err
+		}
+		if seen != nil {
+			scope.Seen[src.Name] = seen
+		}
 	}
 	if events == nil {
 		return scope, nil
@@ -61,6 +69,33 @@ func (s *datasetService) origin(ctx context.Context, header *headwaterv1.BuildDa
 		return nil, badOrigin("header.events.to", "found the interval ["+scope.From.String()+", "+scope.To.String()+"), expected an end after its start")
 	}
 	return scope, nil
+}
+
+// seenOf is what the caller sees of a source's own rows. nil: all.
+func seenOf(ctx context.Context, src *feature.SourceVersion) (*offline.Seen, error) {
+	restriction, err := access.RestrictSource(ctx, src)
+	if err != nil || restriction == nil || len(restriction.Rules) == 0 {
+		return nil, err
+	}
+	seen := &offline.Seen{Rules: restriction.Rules, Masks: map[string]*offline.SeenMask{}, Deny: func(reason string) error {
+		return access.SessionFrom(ctx).Deny(access.ActionReadOffline, access.KindSource, src.Name, reason, "or ask who administers the policy")
+	}}
+	for _, f := range restriction.Filters {
+		seen.Filters = append(seen.Filters, offline.SeenFilter{Bound: f.Bound, Columns: f.Columns})
+	}
+	for name, m := range restriction.Masks {
+		seen.Masks[name] = &offline.SeenMask{Apply: m.Apply, SQL: access.MaskSQL(m.Mask, src.Column(name).Type), Policy: m.Policy}
+	}
+	return seen, nil
+}
+
+// spineSource is a source that a spine was read from, as it was, or as it is now; nil where there is none any more.
+func (s *datasetService) spineSource(src *dataset.SpineSource) *feature.SourceVersion {
+	catalog := s.registry.Catalog()
+	if version, err := catalog.Source(fmt.Sprintf("%s@%d", src.Source, src.Version)); err == nil {
+		return version
+	}
+	return catalog.NewestSource(src.Source)
 }
 
 func badOrigin(field, description string) error {
@@ -91,6 +126,7 @@ func spineOriginOf(o *dataset.SpineOrigin) *headwaterv1.SpineOrigin {
 		for _, l := range src.LeftOut {
 			source.LeftOut = append(source.LeftOut, &headwaterv1.SourceLeftOut{Bucket: l.Bucket, Reason: l.Reason, Rows: l.Rows})
 		}
+		source.Rules = appliedRules(src.Rules)
 		out.Sources = append(out.Sources, source)
 	}
 	return out

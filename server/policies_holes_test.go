@@ -294,3 +294,53 @@ func TestPoliciesHoldForKeptReads(t *testing.T) {
 		}
 	}
 }
+
+// A grant on a feature is enough to read it by reference, in both stores, and to read what is computed of it; it tells of nothing else.
+func TestFeaturesAreReadByTheirOwnGrants(t *testing.T) {
+	p := newProduct(t)
+	d := readers()
+	reads := "read_online,read_offline on "
+	deny := role("denied", reads+"view:delays")
+	deny.Grants[0].Deny = true
+	secret := role("but_words", reads+"view:delays", reads+"feature:delays.words")
+	secret.Grants[1].Deny = true
+	d.Roles = append(d.Roles, role("one", reads+"feature:delays.delay"), role("computed", reads+"feature:delays.delay,feature:risk.high"), role("some", reads+"feature:delays.d*"), deny, secret)
+	d.Views = append(d.Views, onDemandView("risk", nil, []feature.ViewRef{{Name: "delays"}}, [3]string{"high", "bool", "delays.delay > 30.0"}, [3]string{"text", "string", "delays.words"}))
+	p.apply(d)
+	at := time.Now().Add(-3 * time.Hour).Truncate(time.Microsecond)
+	p.ingest(flights(flight("ORD", 7, at, feature.Float64(34)), flight("JFK", 7, at, feature.Float64(8))), 0)
+	p.materialize("delays")
+	spine := spineOf(asked("ORD", 7, time.Now())).arrow(t)
+	for _, c := range []struct {
+		roles, refs string
+		// refused is what both stores say, or empty.
+		refused string
+	}{
+		{"one", "delays.delay", ""}, {"one", "delays@1.delay", ""},
+		{"one", "delays.words", "no grant of ACTION on view:delays in roles [one]"}, {"one", "delays.nothing", "no grant of ACTION on view:delays in roles [one]"},
+		{"one", "delays.delay,delays.words", "no grant of ACTION on view:delays"}, {"one", "delays", "no grant of ACTION on view:delays in roles [one]"},
+		{"one", "recent.delay", "no grant of ACTION on view:recent in roles [one]"}, {"one", "recant.delay", "no grant of ACTION on view:recant in roles [one]"},
+		{"some", "delays.dalay", "no grant of ACTION on view:delays in roles [some]"},
+		{"one", "risk.high", "no grant of ACTION on view:risk"}, {"computed", "risk.high", ""}, {"computed", "risk.text", "no grant of ACTION on view:risk"},
+		{"one,denied", "delays.delay", "role denied denies ACTION on view:delays"},
+		{"but_words", "delays.delay", ""}, {"but_words", "delays.words", "role but_words denies ACTION on feature:delays.words"}, {"but_words", "delays", "denies ACTION on feature:delays.words"},
+	} {
+		ctx := p.as("reader", strings.Split(c.roles, ",")...)
+		refs := strings.Split(c.refs, ",")
+		_, online := p.online.GetFeatures(ctx, &headwaterv1.GetFeaturesRequest{Features: refs, Keys: map[string]*headwaterv1.KeyColumn{"origin": texts("ORD")}})
+		_, m, offline := p.build(ctx, "", &headwaterv1.BuildDatasetHeader{Name: "d", AllowPartial: true, Features: refs}, spine)
+		for action, err := range map[string]error{"read_online": online, "read_offline": offline} {
+			switch {
+			case c.refused == "" && err != nil:
+				t.Errorf("%s, %s of %s: found %v", c.roles, action, c.refs, err)
+			case c.refused != "":
+				denied(t, c.roles+", "+action+" of "+c.refs, err, strings.ReplaceAll(c.refused, "ACTION", action))
+			}
+		}
+		if c.refused == "" {
+			if _, _, err := p.fetch(ctx, m.GetId()); err != nil {
+				t.Errorf("%s: fetching %s: %v", c.roles, c.refs, err)
+			}
+		}
+	}
+}

@@ -18,16 +18,19 @@ import (
 // appliedPolicy is what a reader was held to, for manifests and logged reads.
 func appliedPolicy(roles []string, rules []read.Rule, attributes map[string][]string) *headwaterv1.AppliedPolicy {
 	out := &headwaterv1.AppliedPolicy{Roles: roles}
-	for _, r := range rules {
-		out.Rules = append(out.Rules, &headwaterv1.AppliedRule{
-			Policy: r.Policy, About: r.About, Does: r.Does, KeyVersion: int32(r.KeyVersion), Unmasked: r.Unmasked,
-		})
-	}
+	out.Rules = appliedRules(rules)
 	for name, values := range attributes {
 		if out.Attributes == nil {
 			out.Attributes = map[string]*headwaterv1.AttributeValues{}
 		}
 		out.Attributes[name] = &headwaterv1.AttributeValues{Values: values}
+	}
+	return out
+}
+
+func appliedRules(rules []read.Rule) (out []*headwaterv1.AppliedRule) {
+	for _, r := range rules {
+		out = append(out, &headwaterv1.AppliedRule{Policy: r.Policy, About: r.About, Does: r.Does, KeyVersion: int32(r.KeyVersion), Unmasked: r.Unmasked})
 	}
 	return out
 }

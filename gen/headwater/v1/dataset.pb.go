@@ -1402,7 +1402,10 @@ type SpineSource struct {
 	RowsRead int64 `protobuf:"varint,5,opt,name=rows_read,json=rowsRead,proto3" json:"rows_read,omitempty"`
 	// Those of them that did not count, by the bucket of a run's ledger: `duplicate`, `too_late`, `dropped` and `quarantined`. A spine
 	// keeps no row aside: those of runs are in the quarantine.
-	LeftOut       []*SourceLeftOut `protobuf:"bytes,6,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	LeftOut []*SourceLeftOut `protobuf:"bytes,6,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	// What the builder was held to in the source's own rows, about `source:NAME@VERSION` and `source:NAME@VERSION.COLUMN`. Where rows are
+	// filtered, rows_read counts those that were seen, and left_out is empty.
+	Rules         []*AppliedRule `protobuf:"bytes,7,rep,name=rules,proto3" json:"rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1475,6 +1478,13 @@ func (x *SpineSource) GetRowsRead() int64 {
 func (x *SpineSource) GetLeftOut() []*SourceLeftOut {
 	if x != nil {
 		return x.LeftOut
+	}
+	return nil
+}
+
+func (x *SpineSource) GetRules() []*AppliedRule {
+	if x != nil {
+		return x.Rules
 	}
 	return nil
 }
@@ -3299,7 +3309,7 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\vSpineOrigin\x12\x10\n" +
 	"\x03sql\x18\x01 \x01(\tR\x03sql\x121\n" +
 	"\x06events\x18\x02 \x01(\v2\x19.headwater.v1.SpineEventsR\x06events\x123\n" +
-	"\asources\x18\x03 \x03(\v2\x19.headwater.v1.SpineSourceR\asources\"\xd7\x01\n" +
+	"\asources\x18\x03 \x03(\v2\x19.headwater.v1.SpineSourceR\asources\"\x88\x02\n" +
 	"\vSpineSource\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12 \n" +
@@ -3307,7 +3317,8 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\vload_number\x18\x04 \x01(\x03R\n" +
 	"loadNumber\x12\x1b\n" +
 	"\trows_read\x18\x05 \x01(\x03R\browsRead\x126\n" +
-	"\bleft_out\x18\x06 \x03(\v2\x1b.headwater.v1.SourceLeftOutR\aleftOut\"S\n" +
+	"\bleft_out\x18\x06 \x03(\v2\x1b.headwater.v1.SourceLeftOutR\aleftOut\x12/\n" +
+	"\x05rules\x18\a \x03(\v2\x19.headwater.v1.AppliedRuleR\x05rules\"S\n" +
 	"\rSourceLeftOut\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
@@ -3572,55 +3583,56 @@ var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	7,  // 32: headwater.v1.SpineOrigin.events:type_name -> headwater.v1.SpineEvents
 	15, // 33: headwater.v1.SpineOrigin.sources:type_name -> headwater.v1.SpineSource
 	16, // 34: headwater.v1.SpineSource.left_out:type_name -> headwater.v1.SourceLeftOut
-	47, // 35: headwater.v1.AppliedPolicy.rules:type_name -> headwater.v1.AppliedRule
-	44, // 36: headwater.v1.AppliedPolicy.attributes:type_name -> headwater.v1.AppliedPolicy.AttributesEntry
-	46, // 37: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
-	46, // 38: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
-	46, // 39: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
-	48, // 40: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
-	23, // 41: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
-	22, // 42: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
-	49, // 43: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
-	49, // 44: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
-	50, // 45: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
-	11, // 46: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	11, // 47: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	2,  // 48: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
-	11, // 49: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	11, // 50: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
-	11, // 51: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
-	11, // 52: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
-	34, // 53: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
-	36, // 54: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
-	35, // 55: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
-	45, // 56: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
-	37, // 57: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
-	49, // 58: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
-	49, // 59: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
-	50, // 60: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
-	50, // 61: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
-	11, // 62: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	51, // 63: headwater.v1.AppliedPolicy.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	49, // 64: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
-	3,  // 65: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
-	24, // 66: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
-	26, // 67: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
-	28, // 68: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
-	30, // 69: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
-	32, // 70: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
-	38, // 71: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
-	10, // 72: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
-	25, // 73: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
-	27, // 74: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
-	29, // 75: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
-	31, // 76: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
-	33, // 77: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
-	39, // 78: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
-	72, // [72:79] is the sub-list for method output_type
-	65, // [65:72] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	47, // 35: headwater.v1.SpineSource.rules:type_name -> headwater.v1.AppliedRule
+	47, // 36: headwater.v1.AppliedPolicy.rules:type_name -> headwater.v1.AppliedRule
+	44, // 37: headwater.v1.AppliedPolicy.attributes:type_name -> headwater.v1.AppliedPolicy.AttributesEntry
+	46, // 38: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
+	46, // 39: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
+	46, // 40: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
+	48, // 41: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
+	23, // 42: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
+	22, // 43: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
+	49, // 44: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
+	49, // 45: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
+	50, // 46: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
+	11, // 47: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 48: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	2,  // 49: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
+	11, // 50: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 51: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
+	11, // 52: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
+	11, // 53: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
+	34, // 54: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
+	36, // 55: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
+	35, // 56: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
+	45, // 57: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
+	37, // 58: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
+	49, // 59: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
+	49, // 60: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
+	50, // 61: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
+	50, // 62: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
+	11, // 63: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	51, // 64: headwater.v1.AppliedPolicy.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	49, // 65: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
+	3,  // 66: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
+	24, // 67: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
+	26, // 68: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
+	28, // 69: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
+	30, // 70: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
+	32, // 71: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
+	38, // 72: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
+	10, // 73: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
+	25, // 74: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
+	27, // 75: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
+	29, // 76: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
+	31, // 77: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
+	33, // 78: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
+	39, // 79: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
+	73, // [73:80] is the sub-list for method output_type
+	66, // [66:73] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_dataset_proto_init() }

@@ -3675,7 +3675,7 @@ type Policy struct {
 	// characters; or `tag:TAG`. A mask of a tag is one on each feature that has it, itself or from the columns it is made of; a row filter
 	// of a tag is one on each view that has it as a whole; a requirement of a tag is of what has it in either way. A mask on a view is one
 	// on each of its features. A row filter or a mask on a source is of the source's own rows: where a policy hides some of them, they
-	// are shown, read as a spine, or made into a view by those only from whom it hides none. Rows of on-demand features are those of what
+	// are shown, or made into a view, by those only from whom it hides none; a spine that the server reads has those that are seen. Rows of on-demand features are those of what
 	// they are computed of.
 	Resources []string `protobuf:"bytes,2,rep,name=resources,proto3" json:"resources,omitempty"`
 	// It holds for whoever has one of these roles. Absent: for everyone.

@@ -276,20 +276,22 @@ class SpineOrigin(_message.Message):
     def __init__(self, sql: _Optional[str] = ..., events: _Optional[_Union[SpineEvents, _Mapping]] = ..., sources: _Optional[_Iterable[_Union[SpineSource, _Mapping]]] = ...) -> None: ...
 
 class SpineSource(_message.Message):
-    __slots__ = ("source", "version", "fingerprint", "load_number", "rows_read", "left_out")
+    __slots__ = ("source", "version", "fingerprint", "load_number", "rows_read", "left_out", "rules")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     LOAD_NUMBER_FIELD_NUMBER: _ClassVar[int]
     ROWS_READ_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
     source: str
     version: int
     fingerprint: str
     load_number: int
     rows_read: int
     left_out: _containers.RepeatedCompositeFieldContainer[SourceLeftOut]
-    def __init__(self, source: _Optional[str] = ..., version: _Optional[int] = ..., fingerprint: _Optional[str] = ..., load_number: _Optional[int] = ..., rows_read: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[SourceLeftOut, _Mapping]]] = ...) -> None: ...
+    rules: _containers.RepeatedCompositeFieldContainer[_access_pb2.AppliedRule]
+    def __init__(self, source: _Optional[str] = ..., version: _Optional[int] = ..., fingerprint: _Optional[str] = ..., load_number: _Optional[int] = ..., rows_read: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[SourceLeftOut, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[_access_pb2.AppliedRule, _Mapping]]] = ...) -> None: ...
 
 class SourceLeftOut(_message.Message):
     __slots__ = ("bucket", "reason", "rows")
