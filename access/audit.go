@@ -123,11 +123,7 @@ func (a *AuditLog) appendKept(r Record, extent *keptExtent) (int64, error) {
 			p.Body = extent.body
 		}
 	}
-	encoded, err := json.Marshal(&p)
-	if err != nil {
-		return 0, err
-	}
-	number, err := a.log.Append(encoded)
+	number, err := a.log.Append(p.append(nil))
 	if err != nil {
 		return 0, err
 	}
@@ -227,7 +223,7 @@ func (a *AuditLog) insert(ctx context.Context, records []appendlog.Record) error
 	rows := make([]payload, len(records))
 	for i, record := range records {
 		rows[i].Record = &Record{}
-		if err := json.Unmarshal(record.Payload, &rows[i]); err != nil {
+		if err := rows[i].decode(record.Payload); err != nil {
 			return fmt.Errorf("audit record %d of %s cannot be read: %w", record.Number, a.log.Writer(), err)
 		}
 		rows[i].Writer, rows[i].Number = a.log.Writer(), record.Number

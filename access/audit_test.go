@@ -281,7 +281,7 @@ func TestWhatRecordsExtendToIsKeptOnce(t *testing.T) {
 		}
 	}
 	segment, err := os.ReadFile(filepath.Join(dir, "00000000000000000001.log"))
-	if n := bytes.Count(segment, []byte(`"extends_to"`)); err != nil || n != 2 {
+	if n := bytes.Count(segment, []byte(`"resource_version"`)); err != nil || n != 2 {
 		t.Errorf("found it whole in %d records, %v, expected one of each of the two newest days", n, err)
 	}
 	var n int

@@ -66,7 +66,10 @@ func TestAuthenticate(t *testing.T) {
 	ctx, pool := context.Background(), testenv.Postgres(t)
 	a, _, db := newAuthenticator(t, pool)
 	token, text := createToken(t, pool, NewToken{Principal: "ml", Roles: []string{"model", "scientist"}})
-	want := Principal{Name: "ml", Credential: token.ID, Roles: []string{"model", "scientist"}, policyKey: "2;5:model9:scientist"}
+	want := Principal{
+		Name: "ml", Credential: token.ID, Roles: []string{"model", "scientist"}, policyKey: "2;5:model9:scientist",
+		record: []byte("\x12\x02ml\x1a\x10" + token.ID + "\x22\x05model\x22\x09scientist"),
+	}
 	for range 3 {
 		if got := mustAuthenticate(t, a, text); !reflect.DeepEqual(*got, want) {
 			t.Errorf("got %v, want %v", *got, want)

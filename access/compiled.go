@@ -1,6 +1,10 @@
 package access
 
-import "github.com/headwaterhq/headwater/feature"
+import (
+	"strings"
+
+	"github.com/headwaterhq/headwater/feature"
+)
 
 // decision is what is recorded of a decision, once per call.
 type decision struct {
@@ -8,6 +12,13 @@ type decision struct {
 	resource string
 	allowed  bool
 	reason   string
+	// rules are those that decided, with spaces between them.
+	rules string
+}
+
+// decisionOf is a verdict as it is recorded.
+func decisionOf(action Action, resource string, v *Verdict) *decision {
+	return &decision{action: action, resource: resource, allowed: v.Allowed, reason: v.Reason, rules: strings.Join(v.rules, " ")}
 }
 
 // compiledKey names what a policy allows a principal to do with one version of a service. A policy never changes, nor does a version,
@@ -39,7 +50,7 @@ func (p *Policy) compiledService(principal *Principal, action Action, s *feature
 	if !v.Allowed {
 		return nil
 	}
-	d := &decision{action: action, resource: resource(KindService, s.Ref()), allowed: true, reason: v.Reason}
+	d := decisionOf(action, resource(KindService, s.Ref()), &v)
 	if p.compiled.len() < maxCompiled {
 		p.compiled.add(key, d)
 	}

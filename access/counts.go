@@ -8,7 +8,7 @@ import (
 )
 
 // counts are online reads by who read what, in the minute that goes on. The first read of a combination in a minute is written to
-// the append log before its reply, as each decision was; those after it are counted, and what was counted is written each
+// the append log before its reply, as each decision is; those after it are counted, and what was counted is written each
 // countEvery, in place of what was written before. So a process that ends at any moment loses how often something was read
 // within its last countEvery, and never that it was.
 type counts struct {
@@ -33,6 +33,7 @@ const (
 type countKey struct {
 	principal *Principal
 	decision  *decision
+	extent    *keptExtent
 	method    string
 	purpose   string
 	// address is without a port.
@@ -40,20 +41,20 @@ type countKey struct {
 }
 
 // record is what a count begins as.
-func (k *countKey) record(at time.Time, readID string, entities int) Record {
+func (k *countKey) record(at time.Time, readID string, entities int, rows int64) Record {
 	return Record{
 		Time: at, Principal: k.principal.Name, Credential: k.principal.Credential, Roles: k.principal.Roles,
 		Method: k.method, Action: k.decision.action, Resource: k.decision.resource, Decision: Allowed, Reason: k.principal.because(k.decision.reason),
 		Purpose: k.purpose, ClientAddress: k.address.hostString(), ReadID: readID,
-		Calls: 1, Entities: int64(entities), LastTime: at, LastReadID: readID,
+		Calls: 1, Entities: int64(entities), RowsReturned: rows, LastTime: at, LastReadID: readID,
 	}
 }
 
 type count struct {
 	mu sync.Mutex
 	// minute is since 1970, and number that of the record that the count of that minute began with; 0: it has not begun.
-	minute, number  int64
-	calls, entities int64
+	minute, number        int64
+	calls, entities, rows int64
 	// written is how many of the calls are in the append log.
 	written    int64
 	lastTime   time.Time
@@ -64,7 +65,7 @@ type count struct {
 
 // count records an online read. When it has returned, the record survives the process: as one of a minute's reads of its kind.
 // An AUDIT_UNAVAILABLE fault means that it is not recorded.
-func (a *AuditLog) count(key countKey, at time.Time, readID string, entities int) error {
+func (a *AuditLog) count(key countKey, at time.Time, readID string, entities int, rows int64) error {
 	if a.off {
 		return nil
 	}
@@ -74,9 +75,12 @@ func (a *AuditLog) count(key countKey, at time.Time, readID string, entities int
 	for {
 		c := a.counts.find(key)
 		if c == nil {
-			return a.Write(key.record(at, readID, entities))
+			if _, err := a.appendKept(key.record(at, readID, entities, rows), key.extent); err != nil {
+				return errUnrecorded(err)
+			}
+			return nil
 		}
-		if done, err := a.addTo(c, &key, at, readID, entities); done || err != nil {
+		if done, err := a.addTo(c, &key, at, readID, entities, rows); done || err != nil {
 			return err
 		}
 	}
@@ -100,7 +104,7 @@ func (c *counts) find(key countKey) *count {
 }
 
 // addTo counts a read, unless the count is gone.
-func (a *AuditLog) addTo(c *count, key *countKey, at time.Time, readID string, entities int) (done bool, err error) {
+func (a *AuditLog) addTo(c *count, key *countKey, at time.Time, readID string, entities int, rows int64) (done bool, err error) {
 	minute := at.Unix() / 60
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,7 +112,7 @@ func (a *AuditLog) addTo(c *count, key *countKey, at time.Time, readID string, e
 	case c.gone:
 		return false, nil
 	case c.number != 0 && minute <= c.minute:
-		c.calls, c.entities = c.calls+1, c.entities+int64(entities)
+		c.calls, c.entities, c.rows = c.calls+1, c.entities+int64(entities), c.rows+rows
 		if !at.Before(c.lastTime) {
 			c.lastTime, c.lastReadID = at, readID
 		}
@@ -117,11 +121,12 @@ func (a *AuditLog) addTo(c *count, key *countKey, at time.Time, readID string, e
 	if err := a.writeCount(c); err != nil {
 		return false, errUnrecorded(err)
 	}
-	number, err := a.append(key.record(at, readID, entities))
+	number, err := a.appendKept(key.record(at, readID, entities, rows), key.extent)
 	if err != nil {
 		return false, errUnrecorded(err)
 	}
-	c.minute, c.number, c.calls, c.entities, c.written, c.lastTime, c.lastReadID = minute, number, 1, int64(entities), 1, at, readID
+	c.minute, c.number, c.calls, c.entities, c.rows, c.written = minute, number, 1, int64(entities), rows, 1
+	c.lastTime, c.lastReadID = at, readID
 	return true, nil
 }
 
@@ -131,7 +136,8 @@ func (a *AuditLog) writeCount(c *count) error {
 		return nil
 	}
 	_, err := a.append(Record{
-		Time: c.lastTime, Continues: c.number, Calls: c.calls, Entities: c.entities, LastTime: c.lastTime, LastReadID: c.lastReadID,
+		Time: c.lastTime, Continues: c.number, Calls: c.calls, Entities: c.entities, RowsReturned: c.rows, LastTime: c.lastTime,
+		LastReadID: c.lastReadID,
 	})
 	if err == nil {
 		c.written = c.calls

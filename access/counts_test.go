@@ -49,7 +49,7 @@ func (r *reading) read(after time.Duration, id, purpose, address string, entitie
 	if again := RequireService(ctx, ActionReadOnline, r.service); err == nil && again != nil {
 		return again
 	}
-	return err
+	return errors.Join(err, s.End(), s.End())
 }
 
 // minutes are the records as `TIME-TIME PRINCIPAL PURPOSE ADDRESS CALLS/ENTITIES FIRST-LAST`.

@@ -5,7 +5,8 @@
 // server asks for every decision through a Session that it puts into the call's context.
 //
 // Invariants: a decision is denied unless a grant allows it and none denies it; an error while deciding is a denial; and
-// a decision is in the append log before anything is done about it, so a call that cannot be recorded is refused; of allowed
-// online reads the first of a kind in a minute is, and the others are counted there within a second. No
+// a decision is in the append log before anything is done about it, so a call that cannot be recorded is refused. An online read that
+// is allowed is recorded with what it is given, before it is answered: by itself where policies were asked about it; of the others the first
+// of a kind in a minute is, and those after it are counted there within a second. No
 // secret is in a record, an error or a table: tokens are kept as hashes.
 package access

@@ -122,6 +122,9 @@ func TestLifeOfAnElevation(t *testing.T) {
 	if s.Require(ActionAdminister, KindSystem, Whole) != nil || s.RequireService(ActionReadOnline, "s", service) != nil {
 		t.Error("the role that was taken does not allow what it does")
 	}
+	if err := s.End(); err != nil {
+		t.Error(err)
+	}
 	if err := audit.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}

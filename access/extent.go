@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -89,7 +90,7 @@ func (k *keptExtents) keep(e *Extent) (*keptExtent, error) {
 	}
 	digest := sha256.Sum256(body)
 	kept := &keptExtent{hex: hex.EncodeToString(digest[:]), body: body}
-	kept.day.Store(-1)
+	kept.day.Store(math.MinInt64)
 	k.all[string(body)] = kept
 	return kept, nil
 }

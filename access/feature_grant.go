@@ -135,6 +135,7 @@ func (p *Policy) decideUse(roles []string, action Action, use *viewUse, granted 
 		return whole
 	}
 	var by Verdict
+	var rules []string
 	for _, column := range use.columns {
 		if v.FeatureIndex(column) < 0 {
 			continue
@@ -147,8 +148,10 @@ func (p *Policy) decideUse(roles []string, action Action, use *viewUse, granted 
 			}
 			return by
 		}
+		rules = withRules(rules, by.rules)
 	}
 	if by.Allowed {
+		by.rules = rules
 		return by
 	}
 	return whole
@@ -188,7 +191,7 @@ func (p *Policy) deniedColumn(roles []string, action Action, v *feature.ViewVers
 		rules := compiled.deny[permission{action, KindFeature}]
 		for i := range rules {
 			if p.denies(&rules[i], v.Name+"."+column, func() []string { return p.columnTags(v, column) }) {
-				return Verdict{Reason: fmt.Sprintf("%s, which %s.%s is", rules[i].reason, v.Name, column)}, true
+				return Verdict{Reason: fmt.Sprintf("%s, which %s.%s is", rules[i].reason, v.Name, column), rules: []string{rules[i].id}}, true
 			}
 		}
 	}

@@ -18,8 +18,9 @@ type Policy struct {
 	tagged *Tagged
 
 	rules Rules
-	// number is no other policy's with rules.
+	// number is no other policy's with rules, and keyed what a reading's key begins with.
 	number int64
+	keyed  string
 	// byPurpose says that a policy looks at the purpose of a reading.
 	byPurpose bool
 	// byName says that a policy may look at the name of who reads, which is no part of Principal.key.
@@ -48,8 +49,8 @@ type permission struct {
 // rule is one pattern of one grant.
 type rule struct {
 	pattern string
-	// reason is what a decision by this rule says.
-	reason string
+	// reason is what a decision by this rule says, and id its grant as ROLE#N.
+	reason, id string
 }
 
 // Verdict is a decision and why it came out so, for the audit log and the caller: the role and the grant that decided,
@@ -61,6 +62,8 @@ type Verdict struct {
 	missing string
 	// remedy is what to do about a denial. Empty: what can be done about roles.
 	remedy string
+	// rules are those that decided: grants as ROLE#N, policies as NAME@VERSION.
+	rules []string
 }
 
 // rolesRemedy is what can be done about a denial by what roles say, or do not say.
@@ -97,8 +100,8 @@ func compileRole(r *feature.Role) *role {
 			for _, pattern := range g.Resources {
 				what := permission{Action(a), Kind(pattern.Kind)}
 				rules[what] = append(rules[what], rule{
-					pattern: pattern.Name,
-					reason:  fmt.Sprintf("role %s %s %s on %s", r.Name, verb, a, pattern),
+					pattern: pattern.Name, id: fmt.Sprintf("%s#%d", r.Name, i+1),
+					reason: fmt.Sprintf("role %s %s %s on %s", r.Name, verb, a, pattern),
 				})
 			}
 		}
@@ -157,7 +160,7 @@ func (p *Policy) allowed(roles []string, action Action, kind Kind, name string, 
 		if compiled := p.roles[r]; compiled != nil {
 			for i := range compiled.allow[what] {
 				if rule := &compiled.allow[what][i]; rule.covers(name, tags) {
-					return Verdict{Allowed: true, Reason: rule.reason}
+					return Verdict{Allowed: true, Reason: rule.reason, rules: []string{rule.id}}
 				}
 			}
 		}
@@ -167,7 +170,7 @@ func (p *Policy) allowed(roles []string, action Action, kind Kind, name string, 
 	}
 }
 
-var allowedByAdmin = Verdict{Allowed: true, Reason: "role " + feature.AdminRole + " allows everything"}
+var allowedByAdmin = Verdict{Allowed: true, Reason: "role " + feature.AdminRole + " allows everything", rules: []string{feature.AdminRole}}
 
 // denied looks for what denies, whatever else allows.
 func (p *Policy) denied(roles []string, action Action, kind Kind, name string) (Verdict, bool) {
@@ -191,7 +194,7 @@ func (p *Policy) denied(roles []string, action Action, kind Kind, name string) (
 		}
 		for i := range compiled.deny[what] {
 			if rule := &compiled.deny[what][i]; name == Whole || p.denies(rule, name, func() []string { return p.tagsOf(kind, name) }) {
-				return Verdict{Reason: rule.reason}, true
+				return Verdict{Reason: rule.reason, rules: []string{rule.id}}, true
 			}
 		}
 	}
@@ -211,11 +214,22 @@ func (p *Policy) DecideAny(roles []string, action Action, kind Kind) Verdict {
 		}
 		if compiled := p.roles[r]; compiled != nil {
 			if rules := compiled.allow[permission{action, kind}]; len(rules) > 0 {
-				return Verdict{Allowed: true, Reason: rules[0].reason}
+				return Verdict{Allowed: true, Reason: rules[0].reason, rules: []string{rules[0].id}}
 			}
 		}
 	}
 	return Verdict{Reason: fmt.Sprintf("no grant of %s on any %s in roles %v", action, kind, roles)}
+}
+
+// withRules are rules and others that are not among them, in a list of its own.
+func withRules(rules, others []string) []string {
+	rules = slices.Clip(rules)
+	for _, other := range others {
+		if !slices.Contains(rules, other) {
+			rules = append(rules, other)
+		}
+	}
+	return rules
 }
 
 // viewsRead are the views whose values reading a service takes, each version once: its own, and those that its on-demand
@@ -249,9 +263,11 @@ func (p *Policy) DecideService(roles []string, action Action, s *feature.Service
 	}
 	list := uses(s)
 	for i := range list {
-		if view := p.decideUse(roles, action, &list[i], s.ServesAsGrant); !view.Allowed {
-			return Verdict{Reason: fmt.Sprintf("%s reads %s: %s", resource(KindService, s.Name), resource(KindView, list[i].view.Name), view.Reason), missing: view.missing}
+		view := p.decideUse(roles, action, &list[i], s.ServesAsGrant)
+		if !view.Allowed {
+			return Verdict{Reason: fmt.Sprintf("%s reads %s: %s", resource(KindService, s.Name), resource(KindView, list[i].view.Name), view.Reason), missing: view.missing, rules: view.rules}
 		}
+		v.rules = withRules(v.rules, view.rules)
 	}
 	if s.ServesAsGrant {
 		v.Reason += ", which serves as the grant of its views"

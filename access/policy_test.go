@@ -1,6 +1,7 @@
 package access
 
 import (
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -87,10 +88,10 @@ func TestDecide(t *testing.T) {
 func TestNoPolicyDeniesEverything(t *testing.T) {
 	var none *Policy
 	want := Verdict{Reason: "no policy is loaded"}
-	if got := none.Decide([]string{feature.AdminRole}, ActionList, KindView, "x"); got != want {
+	if got := none.Decide([]string{feature.AdminRole}, ActionList, KindView, "x"); !reflect.DeepEqual(got, want) {
 		t.Errorf("Decide: got %+v, want %+v", got, want)
 	}
-	if got := none.DecideAny([]string{feature.AdminRole}, ActionList, KindView); got != want {
+	if got := none.DecideAny([]string{feature.AdminRole}, ActionList, KindView); !reflect.DeepEqual(got, want) {
 		t.Errorf("DecideAny: got %+v, want %+v", got, want)
 	}
 }
@@ -104,7 +105,7 @@ func TestGrantsThatCannotBeMeant(t *testing.T) {
 	} {
 		p := NewPolicy([]*feature.RoleVersion{roleVersion("r", 1, grant("list on view:ok"), grant(text)), roleVersion("s", 1, grant("list on view:ok"))})
 		want := Verdict{Reason: "role r denies everything until its grant 2 is mended: " + reason}
-		if got := p.Decide([]string{"r"}, ActionList, KindView, "ok"); got != want {
+		if got := p.Decide([]string{"r"}, ActionList, KindView, "ok"); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", text, got, want)
 		}
 		if !p.Decide([]string{"s"}, ActionList, KindView, "ok").Allowed {
@@ -304,7 +305,7 @@ func TestCompiledDecisionsAreThoseOfThePolicy(t *testing.T) {
 				t.Fatalf("%v %s %s: got %v, want %v", principal.Roles, action, s.Ref(), got, want)
 			case got != nil:
 				allowed++
-				if *got != (decision{action, "service:" + s.Ref(), true, want.Reason}) {
+				if *got != (decision{action, "service:" + s.Ref(), true, want.Reason, strings.Join(want.rules, " ")}) {
 					t.Fatalf("got %v, want %v", *got, want)
 				}
 				if again := p.compiledService(principal, action, s); again != got {

@@ -28,6 +28,8 @@ type Principal struct {
 	scopes []Scope
 	// policyKey is policyKeyOf(p), or empty where nobody has computed it yet.
 	policyKey string
+	// record is recordedOf(p), or empty where nobody has computed it yet.
+	record []byte
 }
 
 // NewPrincipal makes a principal that nothing proved, such as one that is asked about.
@@ -36,7 +38,7 @@ func NewPrincipal(name string, roles []string, attributes map[string][]string) *
 }
 
 func newPrincipal(p Principal) *Principal {
-	p.policyKey = policyKeyOf(&p)
+	p.policyKey, p.record = policyKeyOf(&p), recordedOf(&p)
 	return &p
 }
 
@@ -72,6 +74,13 @@ func (p *Principal) key() string {
 	return p.policyKey
 }
 
+func (p *Principal) recorded() []byte {
+	if p.record == nil {
+		return recordedOf(p)
+	}
+	return p.record
+}
+
 // Address is where a call came from. The zero value is that of a call of which it is not known.
 type Address struct {
 	ip   netip.Addr
@@ -98,6 +107,14 @@ func (a Address) String() string {
 		return a.other
 	}
 	return netip.AddrPortFrom(a.ip, a.port).String()
+}
+
+// append appends String, fit to be stored.
+func (a Address) append(dst []byte) []byte {
+	if !a.ip.IsValid() {
+		return append(dst, cleanText(a.other)...)
+	}
+	return netip.AddrPortFrom(a.ip, a.port).AppendTo(dst)
 }
 
 // host is the address without the port, which is another for each connection.

@@ -18,12 +18,12 @@ func (s *Session) reading(use string) Reading {
 	return Reading{Principal: s.principal, Purpose: s.purpose, Use: use}
 }
 
-// ReadingKey is Policy.ReadingKey of the caller's reading for a use.
-func (s *Session) ReadingKey(use string) string {
+// AppendReadingKey appends Policy.ReadingKey of the caller's reading for a use.
+func (s *Session) AppendReadingKey(dst []byte, use string) []byte {
 	if !s.policy.Restricts() {
-		return ""
+		return dst
 	}
-	return s.policy.ReadingKey(s.reading(use))
+	return s.policy.AppendReadingKey(dst, s.reading(use))
 }
 
 // Restrict is what the caller is held to in reading a service, or what features by reference take, for a use; see Policy.Restrict. nil:
@@ -37,14 +37,6 @@ func (s *Session) Restrict(action Action, use string, service *feature.ServiceVe
 		return nil, s.settle(action, readResource(service), *refused)
 	}
 	return restriction, nil
-}
-
-// Govern records that policies were asked about a reading of a service: each such reading by itself, before it is answered.
-func (s *Session) Govern(action Action, service *feature.ServiceVersion, r *Restriction) error {
-	if !r.Governed() {
-		return nil
-	}
-	return s.record(action, readResource(service), Verdict{Allowed: true, Reason: "under " + r.text()})
 }
 
 // MayHave reports, without a record, whether the caller's own policies allow all that a dataset of a service was built with under rules.
@@ -131,7 +123,7 @@ func RequireInput(ctx context.Context, view string, computed []string) error {
 		for _, name := range computed {
 			if slices.ContainsFunc(v.Mask.ComputeUnmasked, func(pattern string) bool { return feature.MatchesPattern(pattern, name) }) {
 				return s.settle(ActionReadOffline, resource(KindView, view), Verdict{Reason: fmt.Sprintf(
-					"policy %s hides some of %s from you, and leaves out %s, which would be computed of it", ref(v), resource(KindView, view), name), remedy: remedyOf(v)})
+					"policy %s hides some of %s from you, and leaves out %s, which would be computed of it", ref(v), resource(KindView, view), name), remedy: remedyOf(v), rules: []string{ref(v)}})
 			}
 		}
 	}
@@ -207,7 +199,7 @@ func (p *Policy) hides(principal *Principal, kind Kind, name string) *Verdict {
 	for _, v := range p.rules.Policies {
 		if v.Require == nil && v.HoldsFor(principal.Roles) && p.hidesOf(v, kind, name) {
 			return &Verdict{Reason: fmt.Sprintf("policy %s hides some of %s, which is shown whole or not at all here",
-				ref(v), resource(kind, name)), remedy: remedyOf(v)}
+				ref(v), resource(kind, name)), remedy: remedyOf(v), rules: []string{ref(v)}}
 		}
 	}
 	return nil

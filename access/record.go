@@ -1,7 +1,6 @@
 package access
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -63,15 +62,6 @@ type Record struct {
 	AsOf string `json:"as_of,omitempty"`
 	// Dataset is the id of what was built or given out.
 	Dataset string `json:"dataset,omitempty"`
-}
-
-// payload is a record in the append log.
-type payload struct {
-	*Record
-	// Digest is the extent's, in base 16.
-	Digest string `json:"extent,omitempty"`
-	// Body is the extent, in the first record of a day that has it.
-	Body json.RawMessage `json:"extends_to,omitempty"`
 }
 
 // The longest texts that a record keeps, in bytes. Names come from the caller and may be of any length.

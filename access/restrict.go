@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -18,6 +19,8 @@ type Rules struct {
 	Policies []*feature.PolicyVersion
 	// Tags tells the tags of columns. Required where there are policies.
 	Tags *feature.Tags
+	// Revision is that of the registry of which they are.
+	Revision int64
 	// Region is where this server is. Empty: nobody said, and so nowhere that a policy could ask for.
 	Region string
 	// Secret is a version of the secret of a mask's key, 0 for the newest. Required where there are policies.
@@ -40,6 +43,8 @@ type Restriction struct {
 	*read.Restrictions
 	// Policies are those that were asked, NAME@VERSION, in the order of their names: also those that the reading satisfies.
 	Policies []string
+	// Attributes are those of the reader's that row filters looked at.
+	Attributes map[string][]string
 }
 
 // Governed reports whether any policy was asked. nil: none was.
@@ -65,6 +70,7 @@ func (p *Policy) WithRules(r Rules) *Policy {
 		}
 	}
 	with := &Policy{roles: p.roles, rules: r, number: numbers.Add(1)}
+	with.keyed = fmt.Sprintf("%d ", with.number)
 	with.rules.Policies = nil
 	for _, name := range slices.Sorted(maps.Keys(newest)) {
 		v := newest[name]
@@ -85,14 +91,23 @@ func (p *Policy) ReadingKey(r Reading) string {
 	if !p.Restricts() {
 		return ""
 	}
-	key := fmt.Sprintf("%d %s\x00%s", p.number, r.Use, r.Principal.key())
+	return string(p.AppendReadingKey(nil, r))
+}
+
+// AppendReadingKey appends ReadingKey.
+func (p *Policy) AppendReadingKey(dst []byte, r Reading) []byte {
+	if !p.Restricts() {
+		return dst
+	}
+	dst = append(append(append(append(dst, p.keyed...), r.Use...), 0), r.Principal.key()...)
 	if p.byName {
-		key += fmt.Sprintf("\x00%d:%s", len(r.Principal.Name), r.Principal.Name)
+		dst = append(strconv.AppendInt(append(dst, 0), int64(len(r.Principal.Name)), 10), ':')
+		dst = append(dst, r.Principal.Name...)
 	}
 	if p.byPurpose {
-		key += "\x00" + r.Purpose
+		dst = append(append(dst, 0), r.Purpose...)
 	}
-	return key
+	return dst
 }
 
 // restrictedKey names what a reading of one version of a service is held to.
@@ -149,7 +164,7 @@ func (p *Policy) restrict(r Reading, s *feature.ServiceVersion) (*Restriction, *
 	if len(b.asked) == 0 {
 		return nil, nil
 	}
-	restriction := &Restriction{}
+	restriction := &Restriction{Attributes: b.attributes()}
 	if len(b.filters)+len(b.masks) > 0 {
 		restriction.Restrictions = &read.Restrictions{Filters: b.filters, Masks: b.masks}
 	}
@@ -173,6 +188,23 @@ type restricting struct {
 	asked   map[string]bool
 	filters map[string]*read.Filter
 	masks   map[string]*read.Mask
+	// looked are the attributes that row filters name.
+	looked []string
+}
+
+// attributes are those that row filters name, as the reader has them, without its name and roles. nil: none.
+func (b *restricting) attributes() map[string][]string {
+	var of map[string][]string
+	all := b.policy.Attributes(b.reading.Principal)
+	for _, name := range b.looked {
+		if values, ok := all[name]; ok {
+			if of == nil {
+				of = map[string][]string{}
+			}
+			of[name] = values
+		}
+	}
+	return of
 }
 
 // Attributes are the principal's, those of its roles among them: lists of texts, sorted, each once.
@@ -204,13 +236,14 @@ func (p *Policy) reader(principal *Principal) *expr.Principal {
 // filter adds the row filters of a view.
 func (b *restricting) filter(view *feature.ViewVersion) *Verdict {
 	f := filtering{view: view}
+	defer func() { b.looked = append(b.looked, f.attributes...) }()
 	for _, v := range b.policy.rules.Policies {
 		if v.RowFilter == "" || !v.HoldsFor(b.reading.Principal.Roles) || !b.policy.rowsAbout(v, view) {
 			continue
 		}
 		b.asked[v.Name] = true
 		if err := f.add(v, b.policy.reader(b.reading.Principal)); err != nil {
-			return &Verdict{Reason: err.Error(), remedy: remedyOf(v)}
+			return &Verdict{Reason: err.Error(), remedy: remedyOf(v), rules: []string{ref(v)}}
 		}
 	}
 	f.into(&b.filters)
@@ -222,6 +255,8 @@ type filtering struct {
 	view     *feature.ViewVersion
 	combined read.Filter
 	parts    []*expr.Bound
+	// attributes are those that they name.
+	attributes []string
 }
 
 // compiledFilter is a policy's row filter over the rows of a view, and the columns that it may look at.
@@ -243,6 +278,7 @@ func (f *filtering) add(v *feature.PolicyVersion, reader *expr.Principal) error 
 	if err != nil {
 		return err
 	}
+	f.attributes = append(f.attributes, filter.Attributes...)
 	bound := filter.Bind(reader)
 	if holds, constant := bound.Constant(); constant && holds {
 		return nil
@@ -307,7 +343,7 @@ func (b *restricting) mask(view *feature.ViewVersion) *Verdict {
 		strictest := about[slices.Index(all, Strictest(all, f.Type))]
 		secret, err := p.secret(strictest, 0)
 		if err != nil {
-			return &Verdict{Reason: fmt.Sprintf("policy %s masks %s.%s, and cannot: %v", ref(strictest), view.Ref(), f.Name, err), remedy: remedyOf(strictest)}
+			return &Verdict{Reason: fmt.Sprintf("policy %s masks %s.%s, and cannot: %v", ref(strictest), view.Ref(), f.Name, err), remedy: remedyOf(strictest), rules: []string{ref(strictest)}}
 		}
 		if b.masks == nil {
 			b.masks = map[string]*read.Mask{}
@@ -353,7 +389,7 @@ func compiledMask(v *feature.PolicyVersion, about string, t feature.Type, secret
 	if !m.Fits(t) {
 		rule.Does, rule.KeyVersion = feature.MaskRedact.String(), 0
 	}
-	return &read.Mask{Apply: CompileMask(m, t, secret, purpose), Rule: rule}
+	return &read.Mask{Apply: CompileMask(m, t, secret, purpose), Rule: rule, Redacts: m.Kind == feature.MaskRedact || !m.Fits(t)}
 }
 
 // rowsAbout reports whether a row filter is about the rows of a view. One about a source is about those of spines that are read from it.
@@ -459,7 +495,7 @@ func (p *Policy) requires(v *feature.PolicyVersion, about string, r Reading) *Ve
 		if q.Licence != "" {
 			reason += "; its terms: " + q.Licence
 		}
-		return &Verdict{Reason: reason, remedy: remedyOf(v)}
+		return &Verdict{Reason: reason, remedy: remedyOf(v), rules: []string{ref(v)}}
 	}
 	switch {
 	case len(q.Purposes) > 0 && !slices.Contains(q.Purposes, r.Purpose):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,12 @@ type Session struct {
 	decided  bool
 	byParts  bool
 	recorded map[decision]struct{}
+	// allowed are decisions on an online read that are to be recorded with what comes of it, before it is answered; first is the memory of
+	// the first of them.
+	allowed []*decision
+	first   [1]*decision
+	// rules are those that allowed what else it reads.
+	rules []string
 }
 
 // Call is what a session is begun with.
@@ -134,7 +141,7 @@ func (s *Session) RequireService(action Action, asked string, service *feature.S
 func (s *Session) RequireReference(action Action, asked, name string, view *feature.ViewVersion) error {
 	v := s.decideReference(action, bare(asked), name, view)
 	if v.Allowed && view != nil {
-		return s.allow(&decision{action: action, resource: resource(KindView, view.Ref()), allowed: true, reason: v.Reason})
+		return s.allow(decisionOf(action, resource(KindView, view.Ref()), &v))
 	}
 	return s.settle(action, resource(KindView, asked), v)
 }
@@ -149,7 +156,7 @@ func (s *Session) RequireViews(action Action, service *feature.ServiceVersion) e
 		if !v.Allowed {
 			return s.settle(action, resource(KindView, view.Ref()), v)
 		}
-		if err := s.allow(&decision{action: action, resource: resource(KindView, view.Ref()), allowed: true, reason: v.Reason}); err != nil {
+		if err := s.allow(decisionOf(action, resource(KindView, view.Ref()), &v)); err != nil {
 			return err
 		}
 	}
@@ -181,43 +188,56 @@ func (s *Session) settle(action Action, resource string, v Verdict) error {
 
 // record records a decision, once per call.
 func (s *Session) record(action Action, resource string, v Verdict) error {
-	d := decision{action: action, resource: resource, allowed: v.Allowed, reason: v.Reason}
+	d := decisionOf(action, resource, &v)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isRecorded(&d) {
+	if s.isRecorded(d) {
 		return nil
 	}
-	outcome := Denied
-	if d.allowed {
-		outcome = Allowed
+	r := s.recordOf(d)
+	if resource != "" {
+		r.Extent = s.extentOf(d)
 	}
-	err := s.audit.Write(Record{
-		Principal: s.principal.Name, Credential: s.principal.Credential, Roles: s.principal.Roles,
-		Method: s.method, Action: d.action, Resource: d.resource, Decision: outcome, Reason: s.principal.because(d.reason),
-		Purpose: s.purpose, ClientAddress: s.address.String(), ReadID: s.readID,
-	})
+	if d.allowed && d.action == ActionReadOffline {
+		s.rules = withRules(s.rules, v.rules)
+	}
+	err := s.audit.Write(r)
 	if err == nil {
-		s.keep(&d)
+		s.keep(d)
 	}
 	return err
 }
 
-// allow records a decision that allows, once per call. Online reads that no policy governs are counted; see counts.
+// recordOf is a record of a decision. s is locked.
+func (s *Session) recordOf(d *decision) Record {
+	outcome := Denied
+	if d.allowed {
+		outcome = Allowed
+	}
+	return Record{
+		Principal: s.principal.Name, Credential: s.principal.Credential, Roles: s.principal.Roles,
+		Method: s.method, Action: d.action, Resource: d.resource, Decision: outcome, Reason: s.principal.because(d.reason),
+		Purpose: s.purpose, ClientAddress: s.address.String(), ReadID: s.readID,
+	}
+}
+
+// allow keeps a decision that allows: at once, once per call, but for online reads. Those are recorded with what they were given, by Served,
+// or at their end.
 func (s *Session) allow(d *decision) error {
 	if d.action != ActionReadOnline {
-		return s.record(d.action, d.resource, Verdict{Allowed: true, Reason: d.reason})
+		return s.record(d.action, d.resource, Verdict{Allowed: true, Reason: d.reason, rules: strings.Fields(d.rules)})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isRecorded(d) {
 		return nil
 	}
-	key := countKey{principal: s.principal, decision: d, method: s.method, purpose: s.purpose, address: s.address.host()}
-	err := s.audit.count(key, s.began, s.readID, s.entities)
-	if err == nil {
-		s.keep(d)
+	if s.allowed == nil {
+		s.allowed = s.first[:0]
 	}
-	return err
+	s.allowed = append(s.allowed, d)
+	s.keep(d)
+	return nil
 }
 
 func (s *Session) isRecorded(d *decision) bool {

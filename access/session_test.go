@@ -112,6 +112,9 @@ func TestRequireService(t *testing.T) {
 	if there == nil || missing == nil || there.Message != missing.Message || fmt.Sprint(there.Metadata) != fmt.Sprint(missing.Metadata) {
 		t.Errorf("a hidden service is told from a missing one: %v and %v", there, missing)
 	}
+	if err := SessionFrom(ctx).End(); err != nil {
+		t.Error(err)
+	}
 	want := []string{"allowed read_online service:delay_model_v1@3: role model allows read_online on service:delay_model_v1, " +
 		"which serves as the grant of its views",
 		"denied read_online service:hidden@9: no grant of read_online on service:hidden in roles [model]"}

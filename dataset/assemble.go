@@ -31,8 +31,10 @@ var ArrowWriter = fmt.Sprintf("arrow-go %s, IPC stream, batches of %d rows or %d
 type result struct {
 	// rows of the result, spineRows of the spine; leftOut says what became of the others.
 	rows, spineRows int64
-	leftOut         []LeftOut
-	columns         []ManifestColumn
+	// found are the rows of views that were found for rows of the result, without the hidden ones, which filters hide.
+	found, hidden int64
+	leftOut       []LeftOut
+	columns       []ManifestColumn
 	// runs are the sequences of the winners of each view version, ascending.
 	runs        map[string][]int64
 	content     feature.Digest
@@ -274,19 +276,25 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 		if err != nil {
 			return nil, err
 		}
+		var found, hidden int64
 		for _, st := range stages {
-			found, err := st.next(ctx, res.spineRows)
+			winners, err := st.next(ctx, res.spineRows)
 			if err != nil {
 				return nil, err
 			}
 			for i, v := range st.views {
 				w := answers.Winner(v)
-				if found == nil {
+				if winners == nil {
 					*w = read.Winner{Status: read.NoKey}
 					continue
 				}
-				*w = found[i]
-				a.plan.Views[v].Admit(w)
+				*w = winners[i]
+				switch {
+				case a.plan.Views[v].Admit(w):
+					hidden++
+				case w.Status == read.Present:
+					found++
+				}
 			}
 		}
 		for i, column := range given {
@@ -302,6 +310,7 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 		if left {
 			continue
 		}
+		res.found, res.hidden = res.found+found, res.hidden+hidden
 		tally.add(row, statuses, answers)
 		content.add(row)
 		if err := writer.Append(row); err != nil {

@@ -93,6 +93,8 @@ type Request struct {
 	// Roles and Attributes are the principal's, for the manifest.
 	Roles      []string
 	Attributes map[string][]string
+	// Give is told of the dataset before any of it is written to the caller, who gets nothing where it fails. nil: nobody is.
+	Give func(m *Manifest) error
 }
 
 // Build reads the spine, an Arrow IPC stream unless the request says where the server reads it itself, writes the result to out as
@@ -196,6 +198,13 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if err != nil {
 		return nil, err
 	}
+	m.SpineDigest = a.spine.digest.String()
+	m.take(res)
+	if req.Give != nil {
+		if err := req.Give(m); err != nil {
+			return nil, err
+		}
+	}
 	keeping := b.kept.begin(m)
 	defer keeping.abort()
 	phase = tracing.Phase(ctx, "send")
@@ -204,8 +213,6 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if err != nil {
 		return nil, err
 	}
-	m.SpineDigest = a.spine.digest.String()
-	m.take(res)
 	phase = tracing.Phase(ctx, "commit")
 	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 		if err := refuseErased(ctx, tx, head); err != nil {

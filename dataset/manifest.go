@@ -80,6 +80,9 @@ type Manifest struct {
 	// SpineRows are the rows of the spine. Rows are those of the result.
 	SpineRows int64 `json:"spine_rows,omitempty"`
 	Rows      int64 `json:"rows"`
+	// RowsFound are the rows of views that were found for rows of the result, and RowsHidden those that row filters hid. They are for the audit: no reader is told. 0 in manifests that are older than they.
+	RowsFound  int64 `json:"rows_found,omitempty"`
+	RowsHidden int64 `json:"rows_hidden,omitempty"`
 	// Summarizer is what made the summaries of the columns. Manifests without it have neither these nor runs nor SpineRows.
 	Summarizer string           `json:"summarizer,omitempty"`
 	Columns    []ManifestColumn `json:"columns"`

@@ -118,6 +118,7 @@ func (s sequences) list() []int64 {
 // take gives the manifest what assembling found.
 func (m *Manifest) take(res *result) {
 	m.Rows, m.SpineRows, m.LeftOut, m.Columns, m.Summarizer = res.rows, res.spineRows, res.leftOut, res.columns, Summarizer
+	m.RowsFound, m.RowsHidden = res.found, res.hidden
 	m.ContentDigest, m.ArrowSHA256 = res.content.String(), res.arrowSHA256.String()
 	for i := range m.Views {
 		m.Views[i].Runs = res.runs[fmt.Sprintf("%s@%d", m.Views[i].View, m.Views[i].Version)]

@@ -242,15 +242,7 @@ func (t *Tags) requestInput(set tagSet, v *ViewVersion, name string) {
 
 // sourceColumn adds the tags of a column of a source as SQL sees it, where its clocks may have names of their own.
 func (t *Tags) sourceColumn(set tagSet, s *SourceVersion, name string) {
-	names := []string{name}
-	if s.Column(name) == nil {
-		switch name {
-		case columnEventTime:
-			names = []string{s.EventTime}
-		case columnAvailableAt:
-			names = s.ArrivalColumns()
-		}
-	}
+	names := s.columnsBehind(name)
 	for _, version := range []*SourceVersion{s, t.source(s.Name)} {
 		if version == nil {
 			continue

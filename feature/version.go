@@ -22,6 +22,9 @@ type SourceVersion struct {
 	Source
 }
 
+// Ref is `NAME@VERSION`.
+func (s *SourceVersion) Ref() string { return s.Name + "@" + strconv.Itoa(s.Version) }
+
 // ViewVersion is an applied view, with the versions of what it reads.
 type ViewVersion struct {
 	// ID is unique over all versions of all views, and never used again. It names the view's field in online rows.

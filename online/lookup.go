@@ -51,6 +51,8 @@ type judged struct {
 	status                 read.Status
 	eventTime, availableAt feature.Time
 	runSeq                 int64
+	// hidden says that there would be one, were it not for the filter.
+	hidden bool
 }
 
 // common is what the rows of one view of a read have in common.
@@ -358,6 +360,7 @@ func (l *Lookup) judge(view *viewPlan, c *query, k int, now feature.Time, presen
 	switch {
 	case h.Tombstone, hidden:
 		j.status = read.NoRow
+		j.hidden = hidden && !(view.TTL > 0 && h.EventTime < now.Add(-view.TTL)) && h.EventTime <= now && h.AvailableAt <= now
 	case view.TTL > 0 && h.EventTime < now.Add(-view.TTL):
 		j.status = view.Missing(read.Expired)
 	case h.EventTime > now || h.AvailableAt > now:
@@ -368,6 +371,38 @@ func (l *Lookup) judge(view *viewPlan, c *query, k int, now feature.Time, presen
 		j.eventTime, j.availableAt, j.runSeq = h.EventTime, h.AvailableAt, h.RunSeq
 	}
 	return nil
+}
+
+// Rows counts the rows of all views that have a winner, and those that have none since a filter hides it.
+func (l *Lookup) Rows() (found, hidden int64) {
+	for v, rows := range l.rows {
+		if l.all[v].there {
+			found += int64(len(rows))
+			continue
+		}
+		judged := l.judged[v]
+		for _, k := range rows {
+			switch j := &judged[k]; {
+			case j.row != "":
+				found++
+			case j.hidden:
+				hidden++
+			}
+		}
+	}
+	return found, hidden
+}
+
+// Entities gives the distinct entities that the read asks for, in the order in which they were added: each with its encoded key, which holds
+// until the next.
+func (l *Lookup) Entities(yield func(entity string, key []byte) bool) {
+	for _, q := range l.queries {
+		for k := range q.ends {
+			if !yield(q.group.entity, q.key(k)[len(l.reader.prefix)+len(q.group.entity)+2:]) {
+				return
+			}
+		}
+	}
 }
 
 // Winners unpacks what was found for a view, row by row. Rows with an entity in common share Values, which are read only.

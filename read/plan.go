@@ -99,6 +99,17 @@ func (p *Plan) ViewsOf(c *Column) []int {
 	return slices.Compact(views)
 }
 
+// Masks reports whether what the caller sees of a column of the plan is masked: itself, or something that it is computed of.
+func (p *Plan) Masks(c *Column) bool {
+	if c.Mask != nil || c.View != Computed {
+		return c.Mask != nil
+	}
+	return slices.ContainsFunc(p.computed[c.computed].arguments, func(a argument) bool { return a.read >= 0 && p.Masks(&p.reads[a.read]) })
+}
+
+// Reads are the features that on-demand features of the plan are computed of.
+func (p *Plan) Reads() []Column { return p.reads }
+
 // ColumnName is feature.OutputName.
 func ColumnName(view, name string) string { return feature.OutputName(view, name) }
 

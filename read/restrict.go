@@ -71,6 +71,8 @@ type Mask struct {
 	// Apply is given values that are not NULL, and gives values of the same type or NULL.
 	Apply func(feature.Value) feature.Value
 	Rule  Rule
+	// Redacts says that Apply gives NULL, whatever it is given.
+	Redacts bool
 }
 
 // hides reports whether an on-demand feature sees what the mask shows.

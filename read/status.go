@@ -46,20 +46,23 @@ func (v *View) Missing(s Status) Status {
 	return s
 }
 
-// Admit applies the view's row filter: a winner that the caller may not see becomes a missing row.
-func (v *View) Admit(w *Winner) {
+// Admit applies the view's row filter: a winner that the caller may not see becomes a missing row. It reports whether it did; that is for
+// the audit, and not for the caller.
+func (v *View) Admit(w *Winner) (hidden bool) {
 	if v.Filter == nil {
-		return
+		return false
 	}
 	if w.Status != Present && w.Status != Stale {
 		w.Status = v.Missing(w.Status)
-		return
+		return false
 	}
 	var room [8]feature.Value
 	values := v.Filter.AppendValues(room[:0], w.EventTime, w.AvailableAt, func(slot int) feature.Value { return w.Values[slot] })
 	if !v.Filter.Holds(values) {
 		*w = Winner{Status: NoRow}
+		return true
 	}
+	return false
 }
 
 // Value is what the caller gets of an admitted winner: mask, then default.

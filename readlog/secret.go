@@ -6,7 +6,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"hash"
+	"iter"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -20,6 +24,14 @@ import (
 type secrets struct {
 	keys   map[int32][]byte
 	newest int32
+	// hashes are states of HMAC by the newest, set up once for many.
+	hashes sync.Pool
+}
+
+// hashing is the state of one hash at a time.
+type hashing struct {
+	mac    hash.Hash
+	buffer []byte
 }
 
 // loadSecrets reads the secrets, and makes the first where there is none.
@@ -62,6 +74,39 @@ func (l *Log) Hash(version int32, entity, key string) []byte {
 	mac.Write([]byte(entity))
 	mac.Write([]byte(key))
 	return mac.Sum(nil)
+}
+
+// severalPrefix tells hashes of several entities from those of one.
+const severalPrefix = "\xff\xff\xff\xfeentities"
+
+// AppendEntitiesHash appends the first 16 bytes of a keyed hash of entities, each with its encoded key, in base 16: of one entity those of
+// Hash, of several HMAC-SHA256 over a prefix and, for each, the length of its name and its name, the length of its key and its key,
+// lengths as four bytes. Of none it appends nothing. It is by the newest version of the secret.
+func (l *Log) AppendEntitiesHash(dst []byte, entities iter.Seq2[string, []byte]) []byte {
+	h, _ := l.secrets.hashes.Get().(*hashing)
+	if h == nil {
+		h = &hashing{mac: hmac.New(sha256.New, l.secrets.keys[l.secrets.newest])}
+	}
+	defer l.secrets.hashes.Put(h)
+	b, n, ends := append(h.buffer[:0], severalPrefix...), 0, 0
+	for entity, key := range entities {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(entity))), entity...)
+		ends = len(b)
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(key))), key...)
+		n++
+	}
+	h.mac.Reset()
+	switch h.buffer = b; n {
+	case 0:
+		return dst
+	case 1:
+		h.mac.Write(b[len(severalPrefix):ends])
+		h.mac.Write(b[ends+4:])
+	default:
+		h.mac.Write(b)
+	}
+	h.buffer = h.mac.Sum(b[:0])
+	return hex.AppendEncode(dst, h.buffer[:16])
 }
 
 // HashVersion is the version of the secret that new reads are hashed by.

@@ -87,6 +87,11 @@ func (c *Catalog) Role(ref string) (*feature.RoleVersion, error) {
 // NewestSource is the newest version of a source, also of one that was removed, or nil.
 func (c *Catalog) NewestSource(name string) *feature.SourceVersion { return c.sources.last(name) }
 
+// PastSource finds a source as Source does, one that was removed too.
+func (c *Catalog) PastSource(ref string) (*feature.SourceVersion, error) {
+	return findPast(c.sources, feature.KindSource, ref)
+}
+
 // PastPolicy finds a policy by NAME@VERSION, also one that was removed, or nil.
 func (c *Catalog) PastPolicy(ref string) *feature.PolicyVersion {
 	p, err := findPast(c.policies, feature.KindPolicy, ref)

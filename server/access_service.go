@@ -142,12 +142,21 @@ func auditRecordOf(r *access.Record) *headwaterv1.AuditRecord {
 	if r.Decision == access.Allowed {
 		decision = headwaterv1.Decision_DECISION_ALLOWED
 	}
-	return &headwaterv1.AuditRecord{
+	out := &headwaterv1.AuditRecord{
 		Writer: r.Writer, Number: r.Number, Time: timestamppb.New(r.Time), Principal: r.Principal, Credential: r.Credential,
 		Roles: r.Roles, Method: r.Method, Action: protoAction(r.Action), Resource: r.Resource, Decision: decision,
 		Reason: r.Reason, Purpose: r.Purpose, ClientAddress: r.ClientAddress, ReadId: r.ReadID,
 		Calls: r.Calls, Entities: r.Entities, LastTime: protoTime(r.LastTime), LastReadId: r.LastReadID,
+		RowsReturned: r.RowsReturned, RowsHidden: r.RowsHidden, EntitiesHash: r.EntitiesHash, AsOf: r.AsOf, Dataset: r.Dataset,
 	}
+	if e := r.Extent; e != nil {
+		out.ResourceVersion, out.Asked, out.Returned, out.Masked, out.FilteredBy = e.ResourceVersion, e.Asked, e.Returned, e.Masked, e.FilteredBy
+		out.SourceColumns, out.PolicyVersion, out.Rules, out.Use = e.SourceColumns, e.PolicyVersion, e.Rules, e.Use
+		if len(e.Attributes) > 0 {
+			out.Attributes = protoAttributes(e.Attributes)
+		}
+	}
+	return out
 }
 
 // protoTime is absent for a zero time.

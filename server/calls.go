@@ -124,7 +124,7 @@ const (
 	phaseJudge
 	// phaseCompute is that of on-demand features.
 	phaseCompute
-	// phaseLog is the record in the read log.
+	// phaseLog is the records in the read log and in the audit log.
 	phaseLog
 	phaseEncode
 	phases

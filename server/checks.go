@@ -19,12 +19,17 @@ func runWithChecks(ctx context.Context, catalog *registry.Catalog, r *materializ
 	if err != nil {
 		return nil, err
 	}
+	given := map[string]int64{}
 	for _, c := range r.Checks {
 		check, err := checkOf(ctx, r.View, &c)
 		if err != nil {
 			return nil, err
 		}
+		given[c.Subject] += int64(len(check.Examples))
 		out.Checks = append(out.Checks, check)
+	}
+	if err := recordShown(ctx, catalog, r.View, r.ViewVersion, given); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(out.Checks, func(a, b *headwaterv1.Check) int { return badness(b.GetState()) - badness(a.GetState()) })
 	return out, nil
@@ -91,15 +96,17 @@ func (s *materializationService) ListCheckResults(ctx context.Context, req *head
 		return nil, err
 	}
 	resp := &headwaterv1.ListCheckResultsResponse{}
+	given := map[string]int64{}
 	for i := range history {
 		past := &history[i]
 		check, err := checkOf(ctx, view.Name, &past.Result)
 		if err != nil {
 			return nil, err
 		}
+		given[past.Subject] += int64(len(check.Examples))
 		resp.Results = append(resp.Results, &headwaterv1.CheckResult{
 			RunId: past.Run, Run: past.Ref, Time: timestamppb.New(past.Time), Check: check, RunState: runStates[materialize.State(past.RunState)],
 		})
 	}
-	return resp, nil
+	return resp, recordShown(ctx, s.registry.Catalog(), view.Name, view.Version, given)
 }

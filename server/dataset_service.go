@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/read"
+	"github.com/headwaterhq/headwater/readlog"
 	"github.com/headwaterhq/headwater/registry"
 )
 
@@ -28,6 +31,8 @@ type datasetService struct {
 	bounds    offline.Bounds
 	// policies are for datasets that are computed again without a caller.
 	policies access.Policies
+	// reads has the secret of hashes of entities.
+	reads *readlog.Log
 }
 
 func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildDatasetRequest, headwaterv1.BuildDatasetResponse]) error {
@@ -52,12 +57,12 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	if err != nil {
 		return err
 	}
-	plan := func(service *feature.ServiceVersion) (*read.Plan, error) {
-		plan, restriction, err := restrictPlan(ctx, service, header.GetKeyMapping(), joins, header.GetPurpose())
-		if err != nil {
-			return nil, err
-		}
-		return plan, access.SessionFrom(ctx).Govern(access.ActionReadOffline, service, restriction)
+	// Of a service that follows views there is another one than at first.
+	var newest *read.Plan
+	var restriction *access.Restriction
+	plan := func(service *feature.ServiceVersion) (_ *read.Plan, err error) {
+		newest, restriction, err = restrictPlan(ctx, service, header.GetKeyMapping(), joins, header.GetPurpose())
+		return newest, err
 	}
 	spine := &arrowParts{part: first.GetArrow(), next: func() ([]byte, error) {
 		m, err := stream.Recv()
@@ -70,6 +75,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	request := dataset.Request{
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name, Origin: origin,
+		Give:  func(m *dataset.Manifest) error { return s.given(ctx, m, newest, restriction, header.GetAsOf()) },
 		Roles: access.PrincipalFrom(ctx).Roles, Attributes: access.SessionFrom(ctx).Attributes(), WithStatuses: header.GetWithStatuses(), LeaveOut: leaveOutOf(header.GetLeaveOut()),
 	}
 	if header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT {
@@ -147,11 +153,49 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 	if err := m.CheckKept(); err != nil {
 		return nil, nil, err
 	}
-	if err := mayHave(ctx, service, m); err != nil {
+	restriction, err := mayHave(ctx, service, m)
+	if err != nil {
 		return nil, nil, s.refusedDataset(ctx, ref, m, err)
 	}
 	plan, err := planAsBuilt(s.registry.Catalog(), access.SessionFrom(ctx).Policy(), service, m)
-	return m, plan, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, plan, s.given(ctx, m, plan, restriction, "")
+}
+
+// given records that a dataset is about to be given out, and the rows of sources in its spine. Whom it is about is told by its spine.
+func (s *datasetService) given(ctx context.Context, m *dataset.Manifest, plan *read.Plan, restriction *access.Restriction, asOf string) error {
+	session := access.SessionFrom(ctx)
+	spine := s.reads.AppendEntitiesHash(nil, func(yield func(string, []byte) bool) { yield("", []byte(m.SpineDigest)) })
+	err := session.Read(&access.Read{
+		Plan: plan, Restriction: restriction, Rows: m.RowsFound, Hidden: m.RowsHidden, EntitiesHash: string(spine), AsOf: asOf, Dataset: m.ID,
+	})
+	if err != nil || m.SpineOrigin == nil {
+		return err
+	}
+	for _, of := range m.SpineOrigin.Sources {
+		shown := access.Shown{Kind: access.KindSource, Ref: fmt.Sprintf("%s@%d", of.Source, of.Version), Rows: of.RowsRead, Dataset: m.ID}
+		if source, err := s.registry.Catalog().PastSource(shown.Ref); err == nil {
+			shown.SourceColumns = columnsOf(source, m.SpineOrigin)
+		}
+		if err := session.Show(&shown); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// columnsOf are the columns of a source that a spine may have, SOURCE.COLUMN: all, for a query may take any, or those that the spine of its
+// events does.
+func columnsOf(source *feature.SourceVersion, origin *dataset.SpineOrigin) (columns []string) {
+	for i := range source.Columns {
+		name := source.Columns[i].Name
+		if origin == nil || origin.Events == nil || len(origin.Events.Columns) == 0 || name == source.EventTime || slices.Contains(origin.Events.Columns, name) {
+			columns = append(columns, source.Name+"."+name)
+		}
+	}
+	return columns
 }
 
 // refusedDataset is what is told to a caller who may not read a dataset. Who may know of it, and who built it, are told what is

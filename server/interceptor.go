@@ -290,10 +290,14 @@ func entitiesOf(r *headwaterv1.GetFeaturesRequest) int {
 	return most
 }
 
-// tripwire lets nothing pass that was not decided on. A call that failed before is recorded as refused.
+// tripwire lets nothing pass that was not decided on, or that was allowed and is not recorded. A call that failed before a decision is
+// recorded as refused.
 func (g *Guard) tripwire(session *access.Session, rule *methodRule, err error) error {
 	switch {
 	case session.Decided():
+		if unrecorded := session.End(); unrecorded != nil {
+			return unrecorded
+		}
 		return err
 	case err != nil:
 		return g.refuse(session, rule, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 // defaultDifferences is how many differences are sent of each view version unless asked otherwise.
@@ -43,6 +44,11 @@ func (s *materializationService) CheckOnline(req *headwaterv1.CheckOnlineRequest
 		}
 		if check == nil {
 			continue
+		}
+		if show {
+			if err := recordShown(ctx, s.registry.Catalog(), v.Name, v.Version, map[string]int64{quality.Output: int64(len(check.Differences))}); err != nil {
+				return err
+			}
 		}
 		if err := stream.Send(onlineCheckOf(check)); err != nil {
 			return err

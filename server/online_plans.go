@@ -28,6 +28,8 @@ type compiledPlan struct {
 	fresh []*feature.ViewVersion
 	// restriction is what its readers are held to. nil: to nothing.
 	restriction *access.Restriction
+	// reads are what reads by it extend to, for the audit.
+	reads *access.Reads
 }
 
 // of is the plan with what a catalog says of its views.
@@ -61,33 +63,66 @@ type serviceKey struct {
 type askedPlans struct {
 	catalog  *registry.Catalog
 	versions *map[int64]bool
-	plans    map[string]*compiledPlan
+	plans    map[string]askedPlan
 }
 
-// maxAskedPlans bounds how many are kept: callers choose mappings as they like.
+type askedPlan struct {
+	*compiledPlan
+	// by is the name of the principal whose request it was made for.
+	by string
+}
+
+// maxAskedPlans bounds how many are kept: callers choose mappings and purposes as they like.
 const maxAskedPlans = 1000
 
-// of is the plan for what a request asks for, made by compile the first time. reading stands for who reads, and for what, where that
-// makes a difference.
-func (c *planCache) of(catalog *registry.Catalog, versions *map[int64]bool, reading string, req *headwaterv1.GetFeaturesRequest, compile func() (*compiledPlan, error)) (*compiledPlan, error) {
-	var room [128]byte
-	key := appendAsked(appendText(room[:0], reading), req)
+// with are the plans and another one. Where they would be too many, one goes of the principal for whom most were made: so whoever asks in
+// ever new ways pushes out its own.
+func (a *askedPlans) with(key string, plan askedPlan, most int) map[string]askedPlan {
+	plans := maps.Clone(a.plans)
+	if plans == nil {
+		plans = map[string]askedPlan{}
+	}
+	plans[key] = plan
+	if len(plans) <= most {
+		return plans
+	}
+	of, worst := map[string]int{}, plan.by
+	for _, p := range plans {
+		if of[p.by]++; of[p.by] > of[worst] {
+			worst = p.by
+		}
+	}
+	for k, p := range plans {
+		if p.by == worst && k != key {
+			delete(plans, k)
+			break
+		}
+	}
+	return plans
+}
+
+// of is the plan for what a request asks for, made by compile the first time. The session is of who reads, and for what, where that makes a
+// difference.
+func (c *planCache) of(catalog *registry.Catalog, versions *map[int64]bool, session *access.Session, req *headwaterv1.GetFeaturesRequest, compile func() (*compiledPlan, error)) (*compiledPlan, error) {
+	var room [256]byte
+	// What stands for the reading is behind what is asked, whose end is known.
+	key := session.AppendReadingKey(appendAsked(room[:0], req), feature.UseServing)
 	known := c.asked.Load()
 	current := known != nil && known.catalog == catalog && known.versions == versions
 	if current {
-		if plan := known.plans[string(key)]; plan != nil {
-			return plan, nil
+		if plan, ok := known.plans[string(key)]; ok {
+			return plan.compiledPlan, nil
 		}
 	}
 	plan, err := compile()
 	if err != nil {
 		return nil, err
 	}
-	next := &askedPlans{catalog: catalog, versions: versions, plans: map[string]*compiledPlan{}}
-	if current && len(known.plans) < maxAskedPlans {
-		next.plans = maps.Clone(known.plans)
+	next := &askedPlans{catalog: catalog, versions: versions}
+	if current {
+		next.plans = known.plans
 	}
-	next.plans[string(key)] = plan
+	next.plans = next.with(string(key), askedPlan{plan, session.Principal().Name}, maxAskedPlans)
 	// Of two requests at once one may be forgotten, and is made again.
 	c.asked.CompareAndSwap(known, next)
 	return plan, nil
@@ -149,7 +184,7 @@ func compilePlan(r *access.Restriction, s *feature.ServiceVersion, mapping map[s
 	if err != nil {
 		return nil, err
 	}
-	compiled := &compiledPlan{read: p, online: online.NewPlan(p), frames: framesOf(p), restriction: r}
+	compiled := &compiledPlan{read: p, online: online.NewPlan(p), frames: framesOf(p), restriction: r, reads: &access.Reads{}}
 	for i := range p.Views {
 		compiled.keyColumns = append(compiled.keyColumns, p.Views[i].KeyColumns...)
 	}

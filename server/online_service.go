@@ -159,6 +159,14 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	if err != nil {
 		return err
 	}
+	rows, hidden := lookup.Rows()
+	err = access.SessionFrom(ctx).Served(&access.Served{
+		Reads: plan.reads, Plan: plan.read, Restriction: plan.restriction, Rows: rows, Hidden: hidden,
+		AppendHash: func(dst []byte) []byte { return o.log.reads.AppendEntitiesHash(dst, lookup.Entities) },
+	})
+	if err != nil {
+		return err
+	}
 	w.done(phaseLog)
 	if err := use(a); err != nil {
 		return err
@@ -171,7 +179,7 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRequest) (*compiledPlan, error) {
 	catalog, versions := o.registry.Catalog(), o.served.versions.Load()
 	session := access.SessionFrom(ctx)
-	plan, err := o.plans.of(catalog, versions, session.ReadingKey(feature.UseServing), req, func() (*compiledPlan, error) {
+	plan, err := o.plans.of(catalog, versions, session, req, func() (*compiledPlan, error) {
 		var service *feature.ServiceVersion
 		var err error
 		if req.GetService() != "" {
@@ -210,9 +218,6 @@ func (o *onlineService) plan(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	})
 	if err == nil && req.GetService() == "" {
 		err = access.RequireViews(ctx, access.ActionReadOnline, plan.read.Service)
-	}
-	if err == nil && plan.restriction.Governed() {
-		err = session.Govern(access.ActionReadOnline, plan.read.Service, plan.restriction)
 	}
 	return plan, err
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,13 +157,43 @@ func (s *quarantineService) ShowQuarantine(ctx context.Context, req *headwaterv1
 	if len(rows) == 0 && req.GetReason() != "" && req.GetAfterId() == 0 {
 		return resp, s.knownReason(ctx, r, shown, req.GetReason())
 	}
+	given := map[string]int64{}
 	for _, row := range rows {
+		given[row.Subject]++
 		resp.Rows = append(resp.Rows, &headwaterv1.QuarantinedRow{
 			Id: row.ID, RunId: r.ID, Subject: row.Subject, Reasons: row.Reasons, LoadId: row.Load, RowNumber: row.Row,
 			EventTime: timestampOf(row.EventTime), RowJson: string(row.JSON), QuarantinedAt: timestamppb.New(row.At),
 		})
 	}
-	return resp, nil
+	return resp, recordShown(ctx, s.registry.Catalog(), r.View, r.ViewVersion, given)
+}
+
+// recordShown records rows that are about to be shown: how many of each subject of a view version's runs.
+func recordShown(ctx context.Context, catalog *registry.Catalog, name string, version int, given map[string]int64) error {
+	for _, subject := range slices.Sorted(maps.Keys(given)) {
+		if given[subject] == 0 {
+			continue
+		}
+		view, err := catalog.PastView(fmt.Sprintf("%s@%d", name, version))
+		if err != nil {
+			return err
+		}
+		shown := access.Shown{Kind: access.KindView, Ref: view.Ref(), Rows: given[subject]}
+		if of, isSource := quality.SourceOf(subject); !isSource {
+			shown.Features, shown.SourceColumns = access.StoredOf(view)
+		} else {
+			shown.Kind, shown.Ref = access.KindSource, of
+			for _, source := range view.SourceVersions {
+				if source.Name == of {
+					shown.Ref, shown.SourceColumns = source.Ref(), columnsOf(source, nil)
+				}
+			}
+		}
+		if err := access.SessionFrom(ctx).Show(&shown); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // knownReason is an error for a reason for which a run set aside no row of the subjects, with those for which it did.

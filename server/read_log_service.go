@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,9 @@ func (s *readLogService) GetRead(ctx context.Context, req *headwaterv1.GetReadRe
 		if err := access.RequireService(ctx, access.ActionReadOffline, service); err != nil {
 			return nil, err
 		}
+		if err := access.SessionFrom(ctx).Show(s.shownRead(r)); err != nil {
+			return nil, err
+		}
 		shown = true
 	}
 	if !shown {
@@ -52,6 +56,21 @@ func (s *readLogService) GetRead(ctx context.Context, req *headwaterv1.GetReadRe
 		}
 	}
 	return &headwaterv1.GetReadResponse{Read: r, Shown: shown}, nil
+}
+
+// shownRead is what is shown of a read whose values are.
+func (s *readLogService) shownRead(r *headwaterv1.LoggedRead) *access.Shown {
+	shown := &access.Shown{Kind: access.KindService, Ref: serviceOf(r), Rows: int64(r.GetEntities()), ReadID: r.GetReadId()}
+	columns := map[string]bool{}
+	for _, f := range r.GetFeatures() {
+		ref := fmt.Sprintf("%s@%d", f.GetView(), f.GetViewVersion())
+		shown.Features = append(shown.Features, ref+"."+f.GetFeature())
+		if view, err := s.registry.Catalog().PastView(ref); err == nil {
+			view.SourceColumns(f.GetFeature(), columns)
+		}
+	}
+	shown.SourceColumns = slices.Sorted(maps.Keys(columns))
+	return shown
 }
 
 // find finds a read on whose service the caller may act.

@@ -48,6 +48,9 @@ func (s *readLogService) VerifyRead(ctx context.Context, req *headwaterv1.Verify
 	if err != nil {
 		return nil, err
 	}
+	if err := session.Read(&access.Read{Plan: v.plan, Rows: int64(v.n), ReadID: r.GetReadId()}); err != nil {
+		return nil, err
+	}
 	if err := v.takeKeys(req.GetKeys(), s.reads); err != nil {
 		return nil, err
 	}

@@ -89,20 +89,20 @@ func samePurpose(m *dataset.Manifest) string {
 
 // mayHave decides whether the caller's own policy of today allows all of a dataset, as it was built: whoever sees less of the rows or
 // values gets nothing of it, for other bytes are never sent under its id.
-func mayHave(ctx context.Context, service *feature.ServiceVersion, m *dataset.Manifest) error {
+func mayHave(ctx context.Context, service *feature.ServiceVersion, m *dataset.Manifest) (*access.Restriction, error) {
 	session := access.SessionFrom(ctx)
 	for _, source := range m.SpineSources() {
 		if err := access.RequireTerms(ctx, feature.UseTraining, source); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	plan, restriction, err := restrictPlan(ctx, service, m.KeyMapping, m.Joins, m.Purpose)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if beyond := access.Beyond(plan.Rules(), m.Policies); beyond != nil {
-		return session.Deny(access.ActionReadOffline, access.KindDataset, m.Ref(), "policy "+beyond.Policy+" hides some of "+beyond.About+
+		return nil, session.Deny(access.ActionReadOffline, access.KindDataset, m.Ref(), "policy "+beyond.Policy+" hides some of "+beyond.About+
 			" from you that it was built with, and a dataset is had as it was built or not at all", "build one of your own"+samePurpose(m))
 	}
-	return session.Govern(access.ActionReadOffline, service, restriction)
+	return restriction, nil
 }

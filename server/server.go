@@ -352,7 +352,7 @@ func auditEnded(ctx context.Context, tx pgx.Tx, r *materialize.Run) error {
 // policy is what a catalog says of who may do and see what.
 func (s *Server) policy(c *registry.Catalog) *access.Policy {
 	return access.NewPolicy(c.Roles()).WithRules(access.Rules{
-		Policies: c.Policies(), Tags: c.Tags(), Region: s.config.Region, Views: c.VersionsOf, Source: c.NewestSource,
+		Revision: c.Revision(), Policies: c.Policies(), Tags: c.Tags(), Region: s.config.Region, Views: c.VersionsOf, Source: c.NewestSource,
 		Secret: s.maskSecret,
 	}).WithTags(tagged(c))
 }
@@ -436,6 +436,7 @@ func (s *Server) serve() error {
 	builder.Keep(s.kept)
 	datasets := &datasetService{
 		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds, policies: policies,
+		reads: s.reads,
 	}
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, datasets)
 	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{

@@ -78,9 +78,19 @@ func (b *bench) access(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	held, err := b.targetOf("policies hold", first.Address, serviceName, token, first.PID(), nil)
+	held, err := b.heldTarget(first.Address, token, first.PID())
 	if err != nil {
 		return err
+	}
+	b.result["masked_vs_plain"], err = b.worse(ctx, held, free)
+	return err
+}
+
+// heldTarget asks a server with the token of whom the policies hold for.
+func (b *bench) heldTarget(address, token string, pid int) (*target, error) {
+	held, err := b.targetOf("policies hold", address, serviceName, token, pid, nil)
+	if err != nil {
+		return nil, err
 	}
 	asks := held.ask
 	held.ask = func(caller, entities int) asker {
@@ -90,8 +100,24 @@ func (b *bench) access(ctx context.Context) (err error) {
 		}
 		return a
 	}
-	b.result["masked_vs_plain"], err = b.worse(ctx, held, free)
-	return err
+	return held, nil
+}
+
+// hold has the product's server asked by whom policies hold for, for profiles of --only access.
+func (b *bench) hold(ctx context.Context) error {
+	if b.only != "access" {
+		return nil
+	}
+	token, err := b.applyPolicies(ctx)
+	if err != nil {
+		return err
+	}
+	redis := b.product.redis
+	if b.product, err = b.heldTarget(b.servers.Address, token, b.servers.PID()); err != nil {
+		return err
+	}
+	b.product.redis = redis
+	return nil
 }
 
 // worse measures two targets in turns, and is the worse ratio of their requests/s, of those at 1 and at 100 entities.

@@ -85,7 +85,7 @@ func main() {
 	flag.IntVar(&many, "many", 0, "entities in the end. 0: as many as the scale has")
 	flag.IntVar(&b.callers, "callers", 48, "requests under way at once in the closed loop")
 	flag.IntVar(&b.connections, "connections", 2, "gRPC connections they are spread over")
-	flag.StringVar(&b.profiles, "profile", "", "folder to write profiles of the server to, at 1 and at 100 entities, instead of measuring")
+	flag.StringVar(&b.profiles, "profile", "", "folder to write profiles of the server to, at 1 and at 100 entities, instead of measuring; with --only access of reads that policies hold for")
 	flag.DurationVar(&b.stay, "stay", 0, "how long to leave the servers running at the end, to look at them")
 	flag.StringVar(&as, "as", "", "what this process is, for processes that this command starts: echo, bytes or feast")
 	flag.StringVar(&listen, "listen", "", "where such a process answers")
@@ -180,6 +180,9 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	if b.profiles != "" {
+		if err := b.hold(ctx); err != nil {
+			return err
+		}
 		return b.profile(ctx, scrapes)
 	}
 	if err := b.startOthers(ctx); err != nil {

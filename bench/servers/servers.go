@@ -41,8 +41,6 @@ type Config struct {
 	Folder string
 	// Environment is added to that of the product's server.
 	Environment []string
-	// SharedBuffersMB is what Postgres keeps of its tables in memory. 0: as much as for `headwater dev`.
-	SharedBuffersMB int
 }
 
 // Start starts them.
@@ -65,9 +63,7 @@ func Start(ctx context.Context, config Config) (_ *Servers, err error) {
 	if err := os.Chmod(s.Folder, 0o711); err != nil {
 		return nil, err
 	}
-	s.Postgres, err = localserver.StartPostgres(ctx, localserver.PostgresConfig{
-		Dir: filepath.Join(s.Folder, "postgres"), Durable: true, SharedBuffersMB: config.SharedBuffersMB,
-	})
+	s.Postgres, err = localserver.StartPostgres(ctx, localserver.PostgresConfig{Dir: filepath.Join(s.Folder, "postgres"), Durable: true})
 	if err != nil {
 		return nil, err
 	}

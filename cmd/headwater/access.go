@@ -165,10 +165,10 @@ func newAudit(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := table{header: []string{"TIME", "PRINCIPAL", "ACTION", "RESOURCE", "DECISION", "METHOD", "PURPOSE", "CALLS", "READ", "REASON"}}
+			t := table{header: []string{"TIME", "PRINCIPAL", "ACTION", "RESOURCE", "DECISION", "METHOD", "PURPOSE", "CALLS", "ROWS", "HIDDEN", "READ", "REASON"}}
 			for _, e := range r.Records {
 				t.add(instant(e.Time), e.Principal, enumName(e.Action, "ACTION_"), e.Resource, enumName(e.Decision, "DECISION_"),
-					e.Method[strings.LastIndexByte(e.Method, '/')+1:], e.Purpose, number(e.Calls), e.ReadId, e.Reason)
+					e.Method[strings.LastIndexByte(e.Method, '/')+1:], e.Purpose, number(e.Calls), number(e.RowsReturned), number(e.RowsHidden), e.ReadId, e.Reason)
 			}
 			return a.print(r, t)
 		}),

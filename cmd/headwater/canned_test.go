@@ -446,7 +446,7 @@ func (c *canned) ListAuditRecords(context.Context, *headwaterv1.ListAuditRecords
 	return &headwaterv1.ListAuditRecordsResponse{Records: []*headwaterv1.AuditRecord{
 		{Time: at("2001-02-03T04:05:06Z"), Principal: "model", Action: headwaterv1.Action_ACTION_READ_ONLINE, Resource: "service:delays",
 			Decision: headwaterv1.Decision_DECISION_ALLOWED, Method: "/headwater.v1.OnlineService/GetFeatures", Reason: "role model", ReadId: "r-1",
-			Calls: 42, Entities: 100, LastTime: at("2001-02-03T04:05:59Z"), LastReadId: "r-9"},
+			Calls: 42, Entities: 100, RowsReturned: 90, RowsHidden: 7, LastTime: at("2001-02-03T04:05:59Z"), LastReadId: "r-9"},
 		{Time: at("2001-02-03T04:05:07Z"), Principal: "model", Action: headwaterv1.Action_ACTION_READ_OFFLINE, Resource: "service:delays",
 			Decision: headwaterv1.Decision_DECISION_DENIED, Method: "/headwater.v1.DatasetService/BuildDataset", Reason: "no role allows it", Calls: 1},
 	}}, nil

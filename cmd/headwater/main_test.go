@@ -495,9 +495,9 @@ func TestAccess(t *testing.T) {
 	do("token", "create", "--principal", "model", "--role", "model").expect(t, exitDone, "hw_abc\n",
 		"token t1 for model with role model, never expires; the secret is not shown again\n")
 	do("audit", "list").expect(t, exitDone, ""+
-		"TIME                  PRINCIPAL  ACTION        RESOURCE        DECISION  METHOD        PURPOSE  CALLS  READ  REASON\n"+
-		"2001-02-03T04:05:06Z  model      read_online   service:delays  allowed   GetFeatures            42     r-1   role model\n"+
-		"2001-02-03T04:05:07Z  model      read_offline  service:delays  denied    BuildDataset           1            no role allows it\n", "")
+		"TIME                  PRINCIPAL  ACTION        RESOURCE        DECISION  METHOD        PURPOSE  CALLS  ROWS  HIDDEN  READ  REASON\n"+
+		"2001-02-03T04:05:06Z  model      read_online   service:delays  allowed   GetFeatures            42     90    7       r-1   role model\n"+
+		"2001-02-03T04:05:07Z  model      read_offline  service:delays  denied    BuildDataset           1      0     0             no role allows it\n", "")
 }
 
 func TestExplain(t *testing.T) {

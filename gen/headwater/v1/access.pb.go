@@ -1619,23 +1619,23 @@ type AuditRecord struct {
 	LastReadId string `protobuf:"bytes,18,opt,name=last_read_id,json=lastReadId,proto3" json:"last_read_id,omitempty"`
 	// `KIND:NAME@VERSION` of what was read, where it has versions.
 	ResourceVersion string `protobuf:"bytes,19,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
-	// Those of the principal's that filters and requirements looked at.
+	// Those of the principal's that row filters looked at.
 	Attributes map[string]*AttributeValues `protobuf:"bytes,20,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Features that were asked for, given out, and given out masked, `VIEW@VERSION.FEATURE`; and the attributes and features that nothing
-	// but row filters looked at.
+	// Features that were asked for; of which values were given out, as they are or masked; and that were shown masked, those computed of such
+	// among them, and those that a mask redacts, `VIEW@VERSION.FEATURE`. And the attributes and features that nothing but row filters looked at.
 	Asked      []string `protobuf:"bytes,21,rep,name=asked,proto3" json:"asked,omitempty"`
 	Returned   []string `protobuf:"bytes,22,rep,name=returned,proto3" json:"returned,omitempty"`
 	Masked     []string `protobuf:"bytes,23,rep,name=masked,proto3" json:"masked,omitempty"`
 	FilteredBy []string `protobuf:"bytes,24,rep,name=filtered_by,json=filteredBy,proto3" json:"filtered_by,omitempty"`
-	// The columns of sources that what was given out or filtered by is computed from, `SOURCE.COLUMN`.
+	// The columns of sources that what was given out or filtered by depends on, by value or by which rows count, `SOURCE.COLUMN`.
 	SourceColumns []string `protobuf:"bytes,25,rep,name=source_columns,json=sourceColumns,proto3" json:"source_columns,omitempty"`
-	// The position of the policies in force in the registry, and the rules that decided: grants, `ROLE#N`, and rules of policies, `POLICY@VERSION#N`.
+	// The revision of the registry whose roles and policies decided, and the rules that did: grants, `ROLE#N` from 1 on, and policies, `NAME@VERSION`.
 	PolicyVersion int64    `protobuf:"varint,26,opt,name=policy_version,json=policyVersion,proto3" json:"policy_version,omitempty"`
 	Rules         []string `protobuf:"bytes,27,rep,name=rules,proto3" json:"rules,omitempty"`
-	// Rows given out, and rows that a filter hid. Of a record of several calls: in all.
+	// Rows of views and sources of which values were given out, and rows that a filter hid. Of a record of several calls: in all.
 	RowsReturned int64 `protobuf:"varint,28,opt,name=rows_returned,json=rowsReturned,proto3" json:"rows_returned,omitempty"`
 	RowsHidden   int64 `protobuf:"varint,29,opt,name=rows_hidden,json=rowsHidden,proto3" json:"rows_hidden,omitempty"`
-	// Keyed hash of the entities that were asked for, hex. Empty: the record counts calls, or is of no entities.
+	// Keyed hash of the entities that were asked for, of a dataset of its spine, hex. Empty: the record counts calls, or is of no entities.
 	EntitiesHash string `protobuf:"bytes,30,opt,name=entities_hash,json=entitiesHash,proto3" json:"entities_hash,omitempty"`
 	// As in the request. Empty: now.
 	AsOf string `protobuf:"bytes,31,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
