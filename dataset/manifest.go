@@ -229,6 +229,13 @@ func insert(ctx context.Context, tx pgx.Tx, m *Manifest, views []offline.AsOf, s
 	if err != nil {
 		return err
 	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO headwater.dataset_feature (dataset_id, view_id, feature)
+		SELECT DISTINCT $1, v.id, split_part(f.ref, '.', 2) FROM unnest($2::text[]) AS f (ref)
+		JOIN headwater.definition v ON v.kind = 'view' AND v.name || '@' || v.version = split_part(f.ref, '.', 1)`, m.ID, m.Features)
+	if err != nil {
+		return err
+	}
 	if err := spine.store(ctx, tx, m.ID); err != nil {
 		return err
 	}

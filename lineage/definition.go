@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -96,28 +95,6 @@ func (d *definition) feature(name string) *headwaterv1.Feature {
 		if f.Name == name {
 			return f
 		}
-	}
-	return nil
-}
-
-func (d *definition) featureNames() []string {
-	var list []string
-	for _, f := range d.view.GetFeatures() {
-		list = append(list, f.Name)
-	}
-	return list
-}
-
-// picks is the features that a service reads of a view.
-func (d *definition) picks(view *definition) []string {
-	for _, v := range d.service.GetViews() {
-		if name, _, _ := strings.Cut(v.View, "@"); name != view.Name {
-			continue
-		}
-		if len(v.Features) == 0 {
-			return view.featureNames()
-		}
-		return v.Features
 	}
 	return nil
 }

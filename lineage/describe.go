@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,12 +17,8 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// describeNodes reads the records of all nodes that were met: a query per kind, two for runs and sources.
-func (w *walker) describeNodes(ctx context.Context) (map[node]*Node, error) {
-	var all []node
-	for n := range w.nodes {
-		all = append(all, n)
-	}
+// describeNodes reads the records of nodes: a query per kind, two for runs and sources.
+func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node, error) {
 	described := make(map[node]*Node, len(all))
 	met := byKind(all)
 	for _, describe := range []struct {
@@ -31,6 +28,7 @@ func (w *walker) describeNodes(ctx context.Context) (map[node]*Node, error) {
 		{[]NodeKind{Source}, w.describeSources},
 		{[]NodeKind{Load}, w.describeLoads},
 		{[]NodeKind{View, Feature, Service}, w.describeDefinitions},
+		{[]NodeKind{SourceColumn, ViewColumn}, w.describeColumns},
 		{[]NodeKind{Run}, w.describeRuns},
 		{[]NodeKind{Dataset}, w.describeDatasets},
 	} {
@@ -46,14 +44,96 @@ func (w *walker) describeNodes(ctx context.Context) (map[node]*Node, error) {
 		}
 	}
 	if len(described) < len(all) {
-		return nil, fault.New(fault.NotFound, "a dataset or an unpublished run was taken back while the lineage was read; ask again")
+		return nil, errTakenBack
 	}
 	return described, nil
 }
 
+var errTakenBack = fault.New(fault.NotFound, "a dataset or an unpublished run was taken back while the lineage was read; ask again")
+
+// named is a node by its id, and whose it is.
+type named struct {
+	node
+	id, subject string
+}
+
+// name names all nodes that were met, by id.
+func (w *walker) name(ctx context.Context) ([]named, error) {
+	met := byKind(slices.Collect(maps.Keys(w.nodes)))
+	list := make([]named, 0, len(w.nodes))
+	add := func(n node, ref NodeRef, subject string) { list = append(list, named{n, ref.String(), subject}) }
+	for _, n := range met[Source] {
+		add(n, NodeRef{Kind: Source, Name: n.name}, n.name)
+	}
+	for _, n := range met[SourceColumn] {
+		add(n, NodeRef{Kind: SourceColumn, Name: n.name, Column: n.column}, n.name)
+	}
+	type load struct {
+		ID     int64
+		Source string
+	}
+	err := each(ctx, w.q, func(l *load) { add(node{kind: Load, id: l.ID}, NodeRef{Kind: Load, LoadID: l.ID}, l.Source) },
+		`SELECT id, source FROM headwater.load WHERE id = ANY ($1)`, ids(met[Load]))
+	if err != nil {
+		return nil, err
+	}
+	type dataset struct{ ID, Name string }
+	err = each(ctx, w.q, func(d *dataset) {
+		add(node{kind: Dataset, name: d.ID}, NodeRef{Kind: Dataset, DatasetID: d.ID}, d.Name)
+	},
+		`SELECT id, name FROM headwater.dataset WHERE id = ANY ($1)`, names(met[Dataset]))
+	if err != nil {
+		return nil, err
+	}
+	type run struct {
+		ID      int64
+		View    string
+		Version int
+		Seq     int64
+	}
+	err = each(ctx, w.q, func(r *run) {
+		add(node{kind: Run, id: r.ID}, NodeRef{Kind: Run, Name: r.View, Version: r.Version, Seq: r.Seq}, r.View)
+	}, `
+		SELECT r.id, d.name, d.version, r.seq FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id
+		WHERE r.id = ANY ($1) AND r.seq IS NOT NULL`, ids(met[Run]))
+	if err != nil {
+		return nil, err
+	}
+	type version struct {
+		ID      int64
+		Name    string
+		Version int
+	}
+	versions := map[int64]*version{}
+	of := slices.Concat(met[View], met[Feature], met[Service], met[ViewColumn])
+	err = each(ctx, w.q, func(v *version) { versions[v.ID] = v }, `SELECT id, name, version FROM headwater.definition WHERE id = ANY ($1)`, ids(of))
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range of {
+		v := versions[n.id]
+		if v == nil {
+			continue
+		}
+		ref := NodeRef{Kind: n.kind, Name: v.Name, Version: v.Version}
+		switch n.kind {
+		case Feature:
+			ref.Feature = n.name
+		case ViewColumn:
+			ref.Column = n.name
+		}
+		add(n, ref, v.Name)
+	}
+	if len(list) < len(w.nodes) {
+		return nil, errTakenBack
+	}
+	slices.SortFunc(list, func(a, b named) int { return strings.Compare(a.id, b.id) })
+	return list, nil
+}
+
 func (w *walker) describeSources(ctx context.Context, nodes []node, described map[node]*Node) error {
 	newest, err := w.selectDefinitions(ctx, `WHERE d.kind = 'source' AND d.name = ANY ($1) AND d.version = (
-		SELECT max(v.version) FROM headwater.definition v WHERE v.kind = 'source' AND v.name = d.name)`, names(nodes))
+		SELECT max(v.version) FROM headwater.definition v WHERE v.kind = 'source' AND v.name = d.name AND v.applied_at < $2)`, names(nodes), w.at.Before)
 	if err != nil {
 		return err
 	}
@@ -65,8 +145,8 @@ func (w *walker) describeSources(ctx context.Context, nodes []node, described ma
 		SELECT l.source, count(*) FILTER (WHERE l.retract_reason IS NULL),
 			count(*) FILTER (WHERE l.retract_reason IS NULL AND e.id IS NULL),
 			coalesce(sum(l.rows) FILTER (WHERE e.id IS NULL), 0)::bigint
-		FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id
-		WHERE l.source = ANY ($1) GROUP BY l.source`, names(nodes))
+		FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id AND e.committed_at < $2
+		WHERE l.source = ANY ($1) AND l.committed_at < $2 GROUP BY l.source`, names(nodes), w.at.Before)
 	if err != nil {
 		return err
 	}
@@ -116,7 +196,7 @@ func (w *walker) describeLoads(ctx context.Context, nodes []node, described map[
 	rows, err := collect[row](ctx, w.q, `
 		SELECT l.id, l.number, coalesce(l.ends, 0), l.source, coalesce(l.retract_reason, ''), coalesce(e.id, 0), e.retract_reason,
 			l.file_name, l.file_size, l.file_sha256, l.rows, l.event_time_min, l.event_time_max, l.principal, l.committed_at
-		FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id WHERE l.id = ANY ($1)`, ids(nodes))
+		FROM headwater.load l LEFT JOIN headwater.load e ON e.ends = l.id AND e.committed_at < $2 WHERE l.id = ANY ($1)`, ids(nodes), w.at.Before)
 	if err != nil {
 		return err
 	}
@@ -184,8 +264,15 @@ func (w *walker) describeViews(ctx context.Context, nodes []node, described map[
 		From, To              *time.Time
 	}
 	rows, err := collect[state](ctx, w.q, `
-		SELECT view_id, published_seq, live_rows, lower(covered), upper(covered) FROM headwater.view_state WHERE view_id = ANY ($1)`,
-		ids(nodes))
+		SELECT v.id, r.seq, CASE r.seq WHEN s.published_seq THEN s.live_rows ELSE r.live_after END,
+			CASE r.seq WHEN s.published_seq THEN lower(s.covered) ELSE c.starts END, CASE r.seq WHEN s.published_seq THEN upper(s.covered) ELSE c.ends END
+		FROM unnest($1::bigint[]) AS v (id) JOIN headwater.view_state s ON s.view_id = v.id
+		CROSS JOIN LATERAL (SELECT p.run_id FROM headwater.publish_log p WHERE p.view_id = v.id AND p.position <= $2 ORDER BY p.seq DESC LIMIT 1) p
+		JOIN headwater.run r ON r.id = p.run_id
+		LEFT JOIN LATERAL (
+			SELECT min(lower(e.spans)) AS starts, max(upper(e.spans)) AS ends FROM headwater.run e
+			WHERE e.view_id = v.id AND e.seq <= r.seq AND e.state = 'published' AND r.seq <> s.published_seq) c ON true`,
+		ids(nodes), w.at.Position)
 	if err != nil {
 		return err
 	}

@@ -79,9 +79,9 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 
 // describeRead adds to runs or datasets how many rows they read of the loads that they were met by.
 func (w *walker) describeRead(kind NodeKind, described map[node]*Node) {
-	for e, rows := range w.edges {
-		if e.kind == Read && e.from.kind == Load && e.to.kind == kind {
-			described[e.to].Properties["rows_read."+loadID(e.from.id)] = fmt.Sprint(rows)
+	for e, known := range w.edges {
+		if n := described[e.to]; n != nil && e.kind == Read && e.from.kind == Load && e.to.kind == kind {
+			n.Properties["rows_read."+loadID(e.from.id)] = fmt.Sprint(known.rows)
 		}
 	}
 }

@@ -89,14 +89,26 @@ func (e *engines) apply(d *feature.Definitions) {
 // ingest loads a flight from JFK per delay, an hour apart.
 func (e *engines) ingest(file string, replaces int64, hour int, delays ...int64) int64 {
 	e.t.Helper()
+	var rows [][]feature.Value
+	for i, d := range delays {
+		at := feature.TimeOf(time.Date(2001, 1, 1, hour+i, 0, 0, 0, time.UTC))
+		rows = append(rows, []feature.Value{feature.Timestamp(at), feature.String("JFK"), feature.Int64(d)})
+	}
+	return e.ingestRows(file, replaces, rows)
+}
+
+// day is when rows are of that have no other time.
+var day = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (e *engines) ingestRows(file string, replaces int64, list [][]feature.Value) int64 {
+	e.t.Helper()
 	source, err := e.registry.Catalog().Source("flights")
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	var rows iter.Seq2[[]feature.Value, error] = func(yield func([]feature.Value, error) bool) {
-		for i, d := range delays {
-			at := feature.TimeOf(time.Date(2001, 1, 1, hour+i, 0, 0, 0, time.UTC))
-			if !yield([]feature.Value{feature.Timestamp(at), feature.String("JFK"), feature.Int64(d)}, nil) {
+		for _, row := range list {
+			if !yield(row, nil) {
 				return
 			}
 		}
@@ -180,7 +192,7 @@ func (e *engines) buildOf(name string, features []string) *dataset.Manifest {
 
 func (e *engines) nodes(root string, dir lineage.Direction) []string {
 	e.t.Helper()
-	g, err := lineage.Walk(context.Background(), e.pool, root, dir, 0)
+	g, err := lineage.Walk(context.Background(), e.pool, lineage.Query{Node: root, Direction: dir})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -253,7 +265,7 @@ func TestEngines(t *testing.T) {
 	e.expect("feature:delays.delay", lineage.Down, "feature:delays@1.delay", "service:model@1", "dataset:"+before.ID, "dataset:"+after.ID, "dataset:"+few.ID)
 	e.expect("load:3", lineage.Down, "load:3", "run:delays@1/2", "view:delays@1", "feature:delays@1.delay", "service:model@1",
 		"dataset:"+after.ID, "dataset:"+few.ID)
-	if g, err := lineage.Walk(context.Background(), e.pool, "dataset:few@1", lineage.Up, 1); err != nil || !slices.ContainsFunc(g.Nodes, func(n lineage.Node) bool {
+	if g, err := lineage.Walk(context.Background(), e.pool, lineage.Query{Node: "dataset:few@1", Direction: lineage.Up, Depth: 1}); err != nil || !slices.ContainsFunc(g.Nodes, func(n lineage.Node) bool {
 		return n.Title == fmt.Sprintf("few@1, 1 row for 1 feature at position %d", few.Position) && n.Properties["features"] == "1" && n.Properties["service"] == ""
 	}) {
 		t.Errorf("found %+v, %v", g, err)
@@ -270,7 +282,7 @@ func TestEngines(t *testing.T) {
 	}
 	e.expect("view:delays", lineage.Up, "view:delays@2", "source:flights")
 	e.expect("run:delays@2/1", lineage.Down, "run:delays@2/1")
-	g, err := lineage.Walk(context.Background(), e.pool, "run:delays@2/1", lineage.Up, 0)
+	g, err := lineage.Walk(context.Background(), e.pool, lineage.Query{Node: "run:delays@2/1", Direction: lineage.Up})
 	if err != nil || !strings.HasPrefix(g.Nodes[0].Title, "failed, ") {
 		t.Errorf("found %+v, %v, expected a title that says why it failed", g, err)
 	}
@@ -301,7 +313,7 @@ func TestTablesOfOthersInLineage(t *testing.T) {
 	}
 	e.expect("view:delays", lineage.Up, "view:delays@1", "run:delays@1/1", "source:flights")
 	e.expect("source:flights", lineage.Down, "source:flights", "view:delays@1", "feature:delays@1.delay", "run:delays@1/1")
-	g, err := lineage.Walk(context.Background(), e.pool, "run:delays@1/1", lineage.Up, 0)
+	g, err := lineage.Walk(context.Background(), e.pool, lineage.Query{Node: "run:delays@1/1", Direction: lineage.Up})
 	if err != nil || len(g.Nodes) != 2 || len(g.Edges) != 1 {
 		t.Fatalf("found %+v, %v", g, err)
 	}

@@ -1,13 +1,20 @@
 package lineage
 
-// Graph is what a walk found.
+// Graph is what a walk found, or a page of it.
 type Graph struct {
-	// Root is the id of the node that was asked for, as it stands in Nodes.
+	// Root is the id of the node that was asked for, as it stands in Nodes, of whichever page.
 	Root string
 	// Nodes are ordered by id, and hold the root.
 	Nodes []Node
-	// Edges are ordered by From, To, Kind. Both ends are in Nodes.
+	// Edges are ordered by From, To, Kind. Both ends are in Nodes, of this page or one before it.
 	Edges []Edge
+	// Subjects is, by id, whose lineage each of the nodes is, and each end of the edges: the name of the source, the view, the service or the
+	// dataset, which is what access to it goes by.
+	Subjects map[string]string
+	// At is what the graph was asked at.
+	At Instant
+	// NextPage is the token of the next page, "" at the last.
+	NextPage string
 }
 
 // Node is one thing in the graph.
@@ -18,8 +25,7 @@ type Node struct {
 	// interval.
 	Title string
 	// Properties are for programs. Numbers are in decimal, times RFC 3339 in UTC, digests hex. What is not known or not set
-	// is not there. A load has `source` and a dataset `name` always, which are what access to them goes by. Of a run,
-	// and of a dataset's spine, `rows_read.load:ID` is there for the loads that the walk met it by.
+	// is not there. Of a run, and of a dataset's spine, `rows_read.load:ID` is there for the loads that the walk met it by.
 	Properties map[string]string
 }
 
@@ -28,6 +34,9 @@ type Edge struct {
 	// From and To are ids of nodes.
 	From, To string
 	Kind     EdgeKind
+	// ValidFrom is the position from which on the edge was there: that at which a run was published, or the last one before all else
+	// came. ValidTo is the one from which on it was not, 0 where it still is.
+	ValidFrom, ValidTo int64
 }
 
 // EdgeKind says why data flows along an edge.
@@ -35,7 +44,8 @@ type EdgeKind uint8
 
 const (
 	// Definition: what is at the edge's end is defined by, or belongs to, what is at its start. source → view, view →
-	// feature, view → service, feature → service, source → load, service → dataset, and feature → dataset of one without a service.
+	// feature, view → service, feature → service, source → load, service → dataset, feature → dataset of one without a service, and
+	// source → column. From a view that columns were asked of, view → column, and, going up, column → view.
 	Definition EdgeKind = iota + 1
 	// Read: load → run, run → dataset, run → run of a view that reads the first one's, load → dataset of which the server read the spine
 	// from a source, and source → run and source → dataset for a source of whose loads none was read: there was no row, or the rows are in
@@ -46,9 +56,22 @@ const (
 	// Replaced: old load → the load that replaced or retracted it. No row flows along it, so a walk follows it to other
 	// replacements only, never to what they reach.
 	Replaced
+	// Value, Filter, Join, Group and Order: column → column, as feature.InputKind has them. column → service: the features that it serves
+	// by value, the keys that they are found by as a join, and the times that decide which is the newest as an order; column →
+	// dataset: the features that were asked for by reference.
+	Value
+	Filter
+	Join
+	Group
+	Order
+	// Corrected: run → a later run of the same view version that ended rows of it. Nothing flows along it: a walk shows those of the run
+	// that it begins at, and follows none.
+	Corrected
 )
 
-var edgeKindNames = [...]string{"invalid", "definition", "read", "wrote", "replaced"}
+var edgeKindNames = [...]string{
+	"invalid", "definition", "read", "wrote", "replaced", "value", "filter", "join", "group", "order", "corrected",
+}
 
 // String is the kind's name for people.
 func (k EdgeKind) String() string { return edgeKindNames[k] }
@@ -64,7 +87,11 @@ const (
 )
 
 const (
-	// MaxNodes is how many nodes a graph may have, and MaxEdges how many edges. A walk that finds more is refused.
+	// MaxNodes is how many nodes a graph may have, and MaxEdges how many edges, where it is not asked for by pages. A walk that finds more
+	// is refused.
 	MaxNodes = 10_000
 	MaxEdges = 100_000
+	// MaxPagedNodes and MaxPagedEdges bound a graph that is, since each page walks all of it.
+	MaxPagedNodes = 50_000
+	MaxPagedEdges = 250_000
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -62,6 +63,8 @@ type modelRun struct {
 	loads     []*modelLoad
 	// reads is the sequences of other views.
 	reads map[*modelView]int64
+	// corrected is the sequences of which it ended rows.
+	corrected map[int64]bool
 }
 
 type modelDataset struct {
@@ -100,7 +103,7 @@ func (r *modelRun) behind(seq int64, runs []*modelRun) bool {
 // edges is all there are, with views asked at seqOf.
 func (m *model) edges(seqOf func(*modelView) int64) []Edge {
 	var list []Edge
-	add := func(from, to string, kind EdgeKind) { list = append(list, Edge{from, to, kind}) }
+	add := func(from, to string, kind EdgeKind) { list = append(list, Edge{From: from, To: to, Kind: kind}) }
 	for _, v := range m.views {
 		for _, s := range v.sources {
 			add("source:"+s, "view:"+v.ref(), Definition)
@@ -215,27 +218,25 @@ func (m *model) walk(root string, dir Direction, depth int) (nodes []string, edg
 		}
 		level = next
 	}
-	slices.SortFunc(edges, func(a, b Edge) int {
-		if a.From != b.From {
-			return compare(a.From < b.From)
+	// Corrections are shown of the root alone.
+	for _, r := range m.runs {
+		for _, old := range m.runs {
+			shown, other := r.node(), old.node()
+			if dir == Down {
+				shown, other = other, shown
+			}
+			if r.published && old.view == r.view && r.corrected[old.seq] && shown == root {
+				met[other] = true
+				edges = append(edges, Edge{From: old.node(), To: r.node(), Kind: Corrected})
+			}
 		}
-		if a.To != b.To {
-			return compare(a.To < b.To)
-		}
-		return int(a.Kind) - int(b.Kind)
-	})
+	}
+	slices.SortFunc(edges, compareEdges)
 	return slices.Sorted(maps.Keys(met)), edges
 }
 
-func compare(less bool) int {
-	if less {
-		return -1
-	}
-	return 1
-}
-
-// drawModel makes a random world, in the tables and in the model alike.
-func drawModel(t *rapid.T, tx pgx.Tx) *model {
+// drawModel makes a random world, in the tables and in the model alike, and calls moment, if there is one, now and then.
+func drawModel(t *rapid.T, tx pgx.Tx, moment func(*model)) *model {
 	m := &model{seed: &seed{t: t, tx: tx}}
 	sources := []string{"a", "b"}
 	for _, s := range sources {
@@ -259,6 +260,9 @@ func drawModel(t *rapid.T, tx pgx.Tx) *model {
 		m.drawService(t, version+1)
 	}
 	for range rapid.IntRange(8, 24).Draw(t, "events") {
+		if moment != nil && rapid.IntRange(0, 9).Draw(t, "a moment") == 0 {
+			moment(m)
+		}
 		switch rapid.IntRange(0, 4).Draw(t, "event") {
 		case 0:
 			m.drawLoad(t, sources)
@@ -268,6 +272,7 @@ func drawModel(t *rapid.T, tx pgx.Tx) *model {
 			m.drawDataset(t)
 		}
 	}
+	m.seed.spans()
 	return m
 }
 
@@ -311,7 +316,7 @@ func (m *model) drawRun(t *rapid.T) {
 		return
 	}
 	v.seq++
-	r := &modelRun{view: v, seq: v.seq}
+	r := &modelRun{view: v, seq: v.seq, corrected: map[int64]bool{}}
 	state := rapid.SampledFrom([]string{"published", "published", "published", "failed", "running"}).Draw(t, "state")
 	r.published, v.busy = state == "published", state == "running"
 	m.runs = append(m.runs, r)
@@ -331,6 +336,7 @@ func (m *model) drawRun(t *rapid.T) {
 			for _, row := range v.rows {
 				if row.from == from && row.to == live {
 					row.to = r.seq
+					r.corrected[from] = true
 				}
 			}
 		}
@@ -415,18 +421,83 @@ func TestWalkAgainstModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = tx.Rollback(ctx) }()
-		m := drawModel(t, tx)
+		m := drawModel(t, tx, nil)
 		for range 12 {
 			root := rapid.SampledFrom(m.roots()).Draw(t, "root")
 			dir := rapid.SampledFrom([]Direction{Up, Down}).Draw(t, "direction")
 			depth := rapid.IntRange(0, 4).Draw(t, "depth")
-			g, err := Walk(ctx, tx, root, dir, depth)
+			g, err := Walk(ctx, tx, Query{Node: root, Direction: dir, Depth: depth})
 			if err != nil {
 				t.Fatal(err)
 			}
 			nodes, edges := m.walk(root, dir, depth)
-			if g.Root != root || !slices.Equal(nodeIDs(g), nodes) || !slices.Equal(g.Edges, edges) {
+			if g.Root != root || !slices.Equal(nodeIDs(g), nodes) || !slices.Equal(timeless(g.Edges), edges) {
 				t.Fatalf("from %s:\nfound    %v %v\nexpected %v %v", g.Root, nodeIDs(g), g.Edges, nodes, edges)
+			}
+		}
+	})
+}
+
+// timeless is edges without their validity.
+func timeless(edges []Edge) []Edge {
+	list := slices.Clone(edges)
+	for i := range list {
+		list[i].ValidFrom, list[i].ValidTo = 0, 0
+	}
+	return list
+}
+
+// As of a moment the graph is what it was shown to be then, and its edges were valid at that position.
+func TestWalkAsOf(t *testing.T) {
+	pool := testenv.Postgres(t)
+	ctx := context.Background()
+	type shown struct {
+		query Query
+		graph *Graph
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		tx, err := pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tx.Rollback(ctx) }()
+		var then []shown
+		drawModel(t, tx, func(m *model) {
+			m.seed.spans()
+			at := Instant{Position: m.seed.id(`SELECT position FROM headwater.publish_head`), Before: m.seed.now()}
+			for range 3 {
+				query := Query{
+					Node:      rapid.SampledFrom(m.roots()).Draw(t, "root"),
+					Direction: rapid.SampledFrom([]Direction{Up, Down}).Draw(t, "direction"),
+				}
+				query.Columns = rapid.Bool().Draw(t, "columns") && !strings.HasPrefix(query.Node, "load:") && !strings.HasPrefix(query.Node, "run:")
+				graph, err := Walk(ctx, tx, query)
+				if err != nil {
+					t.Fatal(err)
+				}
+				query.At = at
+				then = append(then, shown{query, graph})
+			}
+		})
+		for _, s := range then {
+			g, err := Walk(ctx, tx, s.query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(nodeIDs(g), nodeIDs(s.graph)) || !slices.Equal(timeless(g.Edges), timeless(s.graph.Edges)) {
+				t.Fatalf("from %s as of %+v:\nfound    %v %v\nexpected %v %v", g.Root, s.query.At, nodeIDs(g), g.Edges, nodeIDs(s.graph), s.graph.Edges)
+			}
+			for i, e := range g.Edges {
+				if e.ValidFrom != s.graph.Edges[i].ValidFrom || e.ValidFrom > s.query.At.Position || e.ValidTo != 0 && e.ValidTo <= s.query.At.Position {
+					t.Fatalf("from %s as of %+v: found %+v, which was %+v", g.Root, s.query.At, e, s.graph.Edges[i])
+				}
+			}
+			for i, n := range g.Nodes {
+				// Of a run that was not published then, it is told what became of it.
+				was := s.graph.Nodes[i]
+				if !strings.HasPrefix(n.ID, "run:") && n.Title != was.Title {
+					t.Fatalf("%s as of %+v: found %q, expected %q", n.ID, s.query.At, n.Title, was.Title)
+				}
 			}
 		}
 	})

@@ -19,9 +19,12 @@ const (
 	Feature
 	Service
 	Dataset
+	// SourceColumn and ViewColumn are single columns. Those of a view are its join keys, event_time, available_at, features and attributes.
+	SourceColumn
+	ViewColumn
 )
 
-var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset"}
+var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "source", "view"}
 
 // String is the kind's name in nodes: `view` in `view:airport_delays@1`.
 func (k NodeKind) String() string { return nodeKindNames[k] }
@@ -34,7 +37,9 @@ type NodeRef struct {
 	// Version is that of the view, the service or the dataset. 0: the newest, which a dataset and a run do not have.
 	Version int
 	Feature string
-	LoadID  int64
+	// Column is that of a source or of a view.
+	Column string
+	LoadID int64
 	// Seq is the run's sequence within its view version.
 	Seq int64
 	// DatasetID is `ds_` and what follows it.
@@ -54,6 +59,8 @@ func (n NodeRef) String() string {
 		name += "/" + strconv.FormatInt(n.Seq, 10)
 	case n.Kind == Feature:
 		name += "." + n.Feature
+	case n.Column != "":
+		name += "#" + n.Column
 	case n.DatasetID != "":
 		name = n.DatasetID
 	}
@@ -89,6 +96,11 @@ var forms = []form{
 			n.Feature = g[2]
 		}},
 	{Service, "service:NAME[@VERSION]", whole(anyName + "(?:@" + anyVersion + ")?"), fillVersioned},
+	{SourceColumn, "source:NAME#COLUMN", whole(anyName + "#" + anyName), func(n *NodeRef, g []string) { n.Name, n.Column = g[0], g[1] }},
+	{ViewColumn, "view:NAME[@VERSION]#COLUMN", whole(anyName + "(?:@" + anyVersion + ")?#" + anyName), func(n *NodeRef, g []string) {
+		fillVersioned(n, g)
+		n.Column = g[2]
+	}},
 	{Dataset, "dataset:ID", whole("(ds_[a-z0-9]+)"), func(n *NodeRef, g []string) { n.DatasetID = g[0] }},
 	{Dataset, "dataset:NAME@VERSION", whole(anyName + "@" + anyVersion), fillVersioned},
 }
@@ -109,8 +121,8 @@ func number(digits string) int64 {
 }
 
 // Parse reads a node: `source:NAME`, `load:ID`, `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `feature:VIEW[@VERSION].NAME`,
-// `service:NAME[@VERSION]`, `dataset:ID` or `dataset:NAME@VERSION`. Anything else is an INVALID_ARGUMENT fault, and a column
-// or a model an UNIMPLEMENTED one.
+// `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, `dataset:ID` or `dataset:NAME@VERSION`. Anything else is an
+// INVALID_ARGUMENT fault, and a model an UNIMPLEMENTED one.
 func Parse(s string) (NodeRef, error) {
 	kind, rest, _ := strings.Cut(s, ":")
 	var expected []string
@@ -124,10 +136,6 @@ func Parse(s string) (NodeRef, error) {
 			return n, nil
 		}
 		expected = append(expected, "`"+f.written+"`")
-	}
-	if node, _, ok := strings.Cut(s, "#"); ok && expected != nil {
-		return NodeRef{}, fault.New(fault.Unimplemented,
-			"node: found %q, but the lineage of single columns is not available yet; ask for %q", s, node)
 	}
 	if kind == "model" {
 		return NodeRef{}, fault.New(fault.Unimplemented,

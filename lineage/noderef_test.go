@@ -20,6 +20,9 @@ func TestParse(t *testing.T) {
 		"feature:airport_delays@2.mean_delay":  {Kind: Feature, Name: "airport_delays", Version: 2, Feature: "mean_delay"},
 		"service:delay_model_v1":               {Kind: Service, Name: "delay_model_v1"},
 		"service:delay_model_v1@3":             {Kind: Service, Name: "delay_model_v1", Version: 3},
+		"source:flights#date":                  {Kind: SourceColumn, Name: "flights", Column: "date"},
+		"view:airport_delays#origin":           {Kind: ViewColumn, Name: "airport_delays", Column: "origin"},
+		"view:airport_delays@2#origin":         {Kind: ViewColumn, Name: "airport_delays", Version: 2, Column: "origin"},
 		"dataset:ds_abcdefghijklmnopqrstuvwx2": {Kind: Dataset, DatasetID: "ds_abcdefghijklmnopqrstuvwx2"},
 		"dataset:training@4":                   {Kind: Dataset, Name: "training", Version: 4},
 		"dataset:ds_training@4":                {Kind: Dataset, Name: "ds_training", Version: 4},
@@ -36,7 +39,8 @@ func TestParse(t *testing.T) {
 
 func TestParseFaults(t *testing.T) {
 	const all = "expected `source:NAME`, `load:ID`, `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, " +
-		"`feature:VIEW[@VERSION].NAME`, `service:NAME[@VERSION]`, `dataset:ID` or `dataset:NAME@VERSION`, with names in lower case"
+		"`feature:VIEW[@VERSION].NAME`, `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, " +
+		"`dataset:ID` or `dataset:NAME@VERSION`, with names in lower case"
 	for _, c := range []struct {
 		node, want string
 		reason     fault.Reason
@@ -45,17 +49,17 @@ func TestParseFaults(t *testing.T) {
 		{"flights", `node: found "flights", ` + all, fault.InvalidArgument},
 		{"entity:airport", `node: found "entity:airport", ` + all, fault.InvalidArgument},
 		{"foo:x#y", `node: found "foo:x#y", ` + all, fault.InvalidArgument},
-		{"source:", "node: found \"source:\", expected `source:NAME`, with names in lower case", fault.InvalidArgument},
-		{"source:Flights", "node: found \"source:Flights\", expected `source:NAME`, with names in lower case", fault.InvalidArgument},
+		{"source:", "node: found \"source:\", expected `source:NAME` or `source:NAME#COLUMN`, with names in lower case", fault.InvalidArgument},
+		{"source:Flights", "node: found \"source:Flights\", expected `source:NAME` or `source:NAME#COLUMN`, with names in lower case", fault.InvalidArgument},
 		{"load:x", "node: found \"load:x\", expected `load:ID`, with names in lower case", fault.InvalidArgument},
 		{"load:0", "node: found \"load:0\", expected `load:ID`, with names in lower case", fault.InvalidArgument},
 		{
 			"load:99999999999999999999", "node: found \"load:99999999999999999999\", expected `load:ID`, with names in lower case",
 			fault.InvalidArgument,
 		},
-		{"view:a@", "node: found \"view:a@\", expected `view:NAME[@VERSION]`, with names in lower case", fault.InvalidArgument},
-		{"view:a@0", "node: found \"view:a@0\", expected `view:NAME[@VERSION]`, with names in lower case", fault.InvalidArgument},
-		{"view:a\n", "node: found \"view:a\\n\", expected `view:NAME[@VERSION]`, with names in lower case", fault.InvalidArgument},
+		{"view:a@", "node: found \"view:a@\", expected `view:NAME[@VERSION]` or `view:NAME[@VERSION]#COLUMN`, with names in lower case", fault.InvalidArgument},
+		{"view:a@0", "node: found \"view:a@0\", expected `view:NAME[@VERSION]` or `view:NAME[@VERSION]#COLUMN`, with names in lower case", fault.InvalidArgument},
+		{"view:a\n", "node: found \"view:a\\n\", expected `view:NAME[@VERSION]` or `view:NAME[@VERSION]#COLUMN`, with names in lower case", fault.InvalidArgument},
 		{
 			"feature:mean_delay", "node: found \"feature:mean_delay\", expected `feature:VIEW[@VERSION].NAME`, with names in lower case",
 			fault.InvalidArgument,
@@ -69,9 +73,8 @@ func TestParseFaults(t *testing.T) {
 				"with names in lower case", fault.InvalidArgument,
 		},
 		{
-			"source:flights#date",
-			`node: found "source:flights#date", but the lineage of single columns is not available yet; ask for "source:flights"`,
-			fault.Unimplemented,
+			"source:flights#", "node: found \"source:flights#\", expected `source:NAME` or `source:NAME#COLUMN`, with names in lower case",
+			fault.InvalidArgument,
 		},
 		{
 			"model:m", "node: found \"model:m\", but models are not available yet; ask for the service that the model reads, " +

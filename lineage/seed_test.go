@@ -25,6 +25,8 @@ type seed struct {
 		Fatalf(string, ...any)
 	}
 	tx pgx.Tx
+	// analysis is that of the next view: nil, or inputs as the registry stores them.
+	analysis any
 	// hours is the time, from 2001-01-01, of what is written next.
 	hours int
 }
@@ -63,10 +65,14 @@ func (s *seed) definition(kind, name string, version int, body *headwaterv1.Defi
 	if resolved == nil {
 		resolved = map[string]any{}
 	}
-	return s.id(`
-		INSERT INTO headwater.definition (kind, name, version, fingerprint, body, resolved, revision, applied_at, applied_by, origin)
-		VALUES ($1, $2, $3, $4, $5, $6, 1, $7, 'ada', $8) RETURNING id`,
-		kind, name, version, digest(fmt.Sprint(kind, name, version)), json.RawMessage(encoded), resolved, s.now(), name+".yaml")
+	at := s.now()
+	id := s.id(`
+		INSERT INTO headwater.definition (kind, name, version, fingerprint, body, resolved, revision, applied_at, applied_by, origin, analysis)
+		VALUES ($1, $2, $3, $4, $5, $6, 1, $7, 'ada', $8, $9) RETURNING id`,
+		kind, name, version, digest(fmt.Sprint(kind, name, version)), json.RawMessage(encoded), resolved, at, name+".yaml", s.analysis)
+	s.analysis = nil
+	s.exec(`SELECT headwater.note_definition($1, $2)`, id, at)
+	return id
 }
 
 func (s *seed) source(name string) {
@@ -165,6 +171,8 @@ func (s *seed) run(view, seq int64, state string, inserted, withdrawn int64, sou
 	for load, rows := range loads {
 		s.exec(`INSERT INTO headwater.run_load (run_id, load_id, rows) VALUES ($1, $2, $3)`, id, load, rows)
 	}
+	s.exec(`UPDATE headwater.run_input i SET loads = (SELECT count(*) FROM headwater.run_load rl JOIN headwater.load l ON l.id = rl.load_id
+		WHERE rl.run_id = i.run_id AND l.source = i.source) WHERE i.run_id = $1`, id)
 	position := s.id(`UPDATE headwater.publish_head SET position = position + 1 RETURNING position`)
 	at := s.now()
 	s.exec(`INSERT INTO headwater.publish_log (position, view_id, seq, run_id, published_at) VALUES ($1, $2, $3, $4, $5)`,
@@ -173,9 +181,35 @@ func (s *seed) run(view, seq int64, state string, inserted, withdrawn int64, sou
 		UPDATE headwater.run SET state = 'published', position = $2, interval_start = $3, interval_end = $4, digest = $5, spans = tstzmultirange(tstzrange($3, $4)),
 			ended_at = $4, computed = $6, produced = $6, inserted = $6, live_before = $7, withdrawn = $7, live_after = $6
 		WHERE id = $1`, id, position, at.Add(-24*time.Hour), at, digest(fmt.Sprint("run", view, seq)), inserted, withdrawn)
-	s.exec(`UPDATE headwater.view_state SET published_seq = $2, live_rows = live_rows + $3, covered = tstzmultirange(tstzrange($4, $5))
+	s.exec(`UPDATE headwater.view_state SET published_seq = $2, live_rows = live_rows + $3, covered = covered + tstzmultirange(tstzrange($4, $5))
 		WHERE view_id = $1`, view, seq, inserted-withdrawn, at.Add(-24*time.Hour), at)
 	return id
+}
+
+// spans notes of all published runs what publishing them would have noted: which rows of theirs are in the histories, and which they
+// ended.
+func (s *seed) spans() {
+	s.t.Helper()
+	s.exec(`DELETE FROM headwater.run_span`)
+	s.exec(`DELETE FROM headwater.run_correction`)
+	type history struct {
+		View int64
+		Name string
+	}
+	list, err := collect[history](context.Background(), s.tx, `SELECT id, name || '_v' || version FROM headwater.definition WHERE kind = 'view'`)
+	if err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	for _, h := range list {
+		rows := fmt.Sprintf(`(SELECT h.seq_from, coalesce(p.seq, %d) AS seq_to, p.run_id FROM headwater_history."%s" h
+			LEFT JOIN headwater.publish_log p ON p.view_id = %d AND p.seq = h.seq_to) r`, int64(live), h.Name, h.View)
+		s.exec(fmt.Sprintf(`INSERT INTO headwater.run_span (run_id, view_id, seq, ended, live_rows)
+			SELECT p.run_id, p.view_id, p.seq, greatest(p.seq + 1, max(r.seq_to)), count(*) FILTER (WHERE r.seq_to = %d)
+			FROM headwater.publish_log p LEFT JOIN %s ON r.seq_from = p.seq WHERE p.view_id = %d GROUP BY 1, 2, 3`, int64(live), rows, h.View))
+		s.exec(fmt.Sprintf(`INSERT INTO headwater.run_correction (run_id, corrected_id, rows)
+			SELECT r.run_id, p.run_id, count(*) FROM %s JOIN headwater.publish_log p ON p.view_id = %d AND p.seq = r.seq_from
+			WHERE r.run_id IS NOT NULL GROUP BY 1, 2`, rows, h.View))
+	}
 }
 
 // row puts a row into a history table.

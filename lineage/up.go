@@ -3,86 +3,78 @@ package lineage
 import (
 	"context"
 	"maps"
+	"time"
 )
 
 func (w *walker) loadsUp(ctx context.Context, loads []node) error {
 	type row struct {
-		ID     int64
-		Source string
-		Ends   int64
+		ID          int64
+		Source      string
+		Ends        int64
+		CommittedAt time.Time
 	}
-	rows, err := collect[row](ctx, w.q, `SELECT id, source, coalesce(ends, 0) FROM headwater.load WHERE id = ANY ($1)`, ids(loads))
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
+	return each(ctx, w.q, func(r *row) {
 		load := node{kind: Load, id: r.ID}
-		w.follow(node{kind: Source, name: r.Source}, load, Definition, 0)
+		w.follow(node{kind: Source, name: r.Source}, load, Definition, fact{from: atTime(r.CommittedAt)})
 		if r.Ends != 0 {
-			w.follow(node{kind: Load, id: r.Ends}, load, Replaced, 0)
+			w.follow(node{kind: Load, id: r.Ends}, load, Replaced, fact{from: atTime(r.CommittedAt)})
 		}
-	}
-	return nil
+	}, `SELECT id, source, coalesce(ends, 0), committed_at FROM headwater.load WHERE id = ANY ($1)`, ids(loads))
 }
 
-// runsUp goes from runs to the loads that they read, to the sources of which they read none, and to the runs behind the views
-// that they read. Only published runs have any of these.
+// runsUp goes from runs to the loads that they read, to the sources of which they read none, to the runs behind the views
+// that they read, and from the run that was asked for to those that it corrected. Only published runs have any of these.
 func (w *walker) runsUp(ctx context.Context, runs []node) error {
-	type read struct{ Run, Load, Rows int64 }
-	reads, err := collect[read](ctx, w.q, `
-		SELECT l.run_id, l.load_id, l.rows FROM headwater.run_load l JOIN headwater.publish_log p ON p.run_id = l.run_id
-		WHERE l.run_id = ANY ($1) LIMIT $2`, ids(runs), w.room())
+	type read struct{ Run, Load, Rows, Position int64 }
+	err := each(ctx, w.q, func(r *read) {
+		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: atPosition(r.Position)})
+	}, `
+		SELECT l.run_id, l.load_id, l.rows, p.position FROM headwater.run_load l JOIN headwater.publish_log p ON p.run_id = l.run_id
+		WHERE l.run_id = ANY ($1) AND p.position <= $2 LIMIT $3`, ids(runs), w.at.Position, w.room())
 	if err != nil {
 		return err
 	}
-	for _, r := range reads {
-		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, r.Rows)
-	}
-	if err := w.inputsWithoutLoads(ctx, `i.run_id = ANY ($1)`, ids(runs)); err != nil {
+	if err := w.inputsWithoutLoads(ctx, `i.run_id = ANY ($3)`, ids(runs)); err != nil {
 		return err
 	}
-	return w.readsUp(ctx, runs)
+	if err := w.readsUp(ctx, runs); err != nil {
+		return err
+	}
+	return w.corrections(ctx, runs, `c.run_id = $3`)
+}
+
+// corrections shows which runs the one that was asked for corrected, or was corrected by.
+func (w *walker) corrections(ctx context.Context, runs []node, where string) error {
+	if w.root.kind != Run || len(runs) != 1 || runs[0] != w.root {
+		return nil
+	}
+	type row struct{ Run, Corrected, Rows, Position int64 }
+	return each(ctx, w.q, func(r *row) {
+		w.showOnly(node{kind: Run, id: r.Corrected}, node{kind: Run, id: r.Run}, Corrected, fact{rows: r.Rows, from: atPosition(r.Position)})
+	}, `
+		SELECT c.run_id, c.corrected_id, c.rows, p.position FROM headwater.run_correction c JOIN headwater.publish_log p ON p.run_id = c.run_id
+		WHERE `+where+` AND p.position <= $1 LIMIT $2`, w.at.Position, w.room(), w.root.id)
 }
 
 // inputsWithoutLoads follows the edges between runs and the sources of whose loads they read no row: there was none in the
 // interval, or the rows are those of a table of others.
 func (w *walker) inputsWithoutLoads(ctx context.Context, where string, arg any) error {
 	type input struct {
-		Run    int64
-		Source string
-		Rows   int64
+		Run            int64
+		Source         string
+		Rows, Position int64
 	}
-	inputs, err := collect[input](ctx, w.q, `
-		SELECT i.run_id, i.source, CASE WHEN i.relation IS NULL THEN 0 ELSE i.rows_read END FROM headwater.run_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
-		WHERE `+where+` AND NOT EXISTS (
-			SELECT 1 FROM headwater.run_load rl JOIN headwater.load l ON l.id = rl.load_id
-			WHERE rl.run_id = i.run_id AND l.source = i.source)
-		LIMIT $2`, arg, w.room())
-	if err != nil {
-		return err
-	}
-	for _, in := range inputs {
-		w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, in.Rows)
-	}
-	return nil
+	return each(ctx, w.q, func(in *input) {
+		w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, fact{rows: in.Rows, from: atPosition(in.Position)})
+	}, `
+		SELECT i.run_id, i.source, CASE WHEN i.relation IS NULL THEN 0 ELSE i.rows_read END, p.position
+		FROM headwater.run_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
+		WHERE `+where+` AND i.loads = 0 AND p.position <= $1 LIMIT $2`, w.at.Position, w.room(), arg)
 }
 
 // viewsUp goes from views to their sources, to the views that they read and to the runs behind them.
 func (w *walker) viewsUp(ctx context.Context, views []node) error {
-	type row struct {
-		View   int64
-		Source string
-	}
-	rows, err := collect[row](ctx, w.q, `
-		SELECT d.id, s.name FROM headwater.definition d CROSS JOIN LATERAL jsonb_object_keys(d.resolved->'sources') AS s (name)
-		WHERE d.id = ANY ($1)`, ids(views))
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		w.follow(node{kind: Source, name: r.Source}, node{kind: View, id: r.View}, Definition, 0)
-	}
-	if err := w.viewsOfViews(ctx, `AND v.id = ANY ($1)`, views); err != nil {
+	if err := w.inputs(ctx, `i.definition_id = ANY ($3)`, ids(views)); err != nil {
 		return err
 	}
 	at, err := w.publishedSeqs(ctx, ids(views))
@@ -104,101 +96,96 @@ func (w *walker) viewsUp(ctx context.Context, views []node) error {
 		return err
 	}
 	for _, b := range behind {
-		w.follow(node{kind: Run, id: b.Run}, node{kind: View, id: b.View}, Wrote, 0)
+		w.follow(node{kind: Run, id: b.Run}, node{kind: View, id: b.View}, Wrote, fact{from: atPosition(b.Position), to: atPosition(b.Ended)})
 	}
 	return nil
 }
 
-func (w *walker) featuresUp(_ context.Context, features []node) error {
+func (w *walker) featuresUp(ctx context.Context, features []node) error {
+	applied, err := w.appliedAt(ctx, ids(features))
+	if err != nil {
+		return err
+	}
 	for _, f := range features {
-		w.follow(node{kind: View, id: f.id}, f, Definition, 0)
+		w.follow(node{kind: View, id: f.id}, f, Definition, fact{from: atTime(applied[f.id])})
 	}
 	return nil
 }
 
 // servicesUp goes from services to the views that they are pinned to, and to the features that they pick of those.
 func (w *walker) servicesUp(ctx context.Context, services []node) error {
-	type pin struct{ Service, View int64 }
-	pins, err := collect[pin](ctx, w.q, `
-		SELECT s.id, v.id FROM headwater.definition s
-		CROSS JOIN LATERAL jsonb_each_text(s.resolved->'views') AS pin (name, version)
-		JOIN headwater.definition v ON v.kind = 'view' AND v.name = pin.name AND v.version = pin.version::int
-		WHERE s.id = ANY ($1) ORDER BY s.id, v.id`, ids(services))
-	if err != nil {
+	if err := w.inputs(ctx, `i.definition_id = ANY ($3)`, ids(services)); err != nil {
 		return err
 	}
-	needed := ids(services)
-	for _, p := range pins {
-		needed = append(needed, p.View)
+	return w.picks(ctx, `e.definition_id = ANY ($3)`, ids(services))
+}
+
+// picks follows the edges between features and the services that pick them.
+func (w *walker) picks(ctx context.Context, where string, args ...any) error {
+	type pick struct {
+		Service, View int64
+		Feature       string
+		From          time.Time
+		To            *time.Time
 	}
-	if err := w.needDefinitions(ctx, needed); err != nil {
-		return err
-	}
-	for _, p := range pins {
-		service := node{kind: Service, id: p.Service}
-		w.follow(node{kind: View, id: p.View}, service, Definition, 0)
-		for _, name := range w.definitions[p.Service].picks(w.definitions[p.View]) {
-			w.follow(node{kind: Feature, id: p.View, name: name}, service, Definition, 0)
-		}
-	}
-	return nil
+	return each(ctx, w.q, func(p *pick) {
+		w.follow(node{kind: Feature, id: p.View, name: p.Feature}, node{kind: Service, id: p.Service}, Definition, span(p.From, p.To))
+	}, `
+		SELECT e.definition_id, e.from_view, e.from_column, e.valid_from, nullif(e.valid_to, 'infinity') FROM headwater.column_edge e
+		WHERE `+where+` AND e.to_column = '' AND e.to_source IS NULL AND e.kind = 1 AND e.from_view IS NOT NULL AND `+valid("e")+`
+		LIMIT $2`, w.within(args...)...)
 }
 
 // datasetsUp goes from datasets to their services, or to the features that were asked for by reference, to the runs behind them, and to
 // what the server read their spines from. Nothing comes from a dataset, so there is one, and it is the root: the views above it are asked
 // at its sequences.
 func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
-	services, err := collect[datasetService](ctx, w.q, selectDatasetService+`WHERE ds.id = ANY ($1)`, names(datasets))
+	if err := w.datasetsOfServices(ctx, `ds.id = ANY ($3)`, names(datasets)); err != nil {
+		return err
+	}
+	if err := w.datasetsOfFeatures(ctx, `f.dataset_id = ANY ($3)`, names(datasets)); err != nil {
+		return err
+	}
+	if err := w.spineLoads(ctx, `dl.dataset_id = ANY ($3)`, names(datasets)); err != nil {
+		return err
+	}
+	if err := w.spinesWithoutLoads(ctx, `s.dataset_id = ANY ($3)`, names(datasets)); err != nil {
+		return err
+	}
+	type at struct {
+		View, Seq int64
+		CreatedAt time.Time
+	}
+	var created time.Time
+	err := each(ctx, w.q, func(v *at) { w.asOf[v.View], created = v.Seq, v.CreatedAt }, `
+		SELECT dv.view_id, dv.seq, ds.created_at FROM headwater.dataset_view dv JOIN headwater.dataset ds ON ds.id = dv.dataset_id
+		WHERE dv.dataset_id = ANY ($1)`, names(datasets))
 	if err != nil {
 		return err
-	}
-	for _, s := range services {
-		w.follow(node{kind: Service, id: s.Service}, node{kind: Dataset, name: s.Dataset}, Definition, 0)
-	}
-	features, err := collect[datasetFeature](ctx, w.q, selectDatasetFeature+`WHERE ds.id = ANY ($1) LIMIT $2`, names(datasets), w.room())
-	if err != nil {
-		return err
-	}
-	for _, f := range features {
-		w.follow(node{kind: Feature, id: f.View, name: f.Feature}, node{kind: Dataset, name: f.Dataset}, Definition, 0)
-	}
-	reads, err := collect[datasetLoad](ctx, w.q, `SELECT dataset_id, load_id, rows FROM headwater.dataset_load WHERE dataset_id = ANY ($1) LIMIT $2`,
-		names(datasets), w.room())
-	if err != nil {
-		return err
-	}
-	w.spineLoads(reads)
-	if err := w.spinesWithoutLoads(ctx, `s.dataset_id = ANY ($1)`, names(datasets)); err != nil {
-		return err
-	}
-	type at struct{ View, Seq int64 }
-	views, err := collect[at](ctx, w.q, `SELECT view_id, seq FROM headwater.dataset_view WHERE dataset_id = ANY ($1)`, names(datasets))
-	if err != nil {
-		return err
-	}
-	for _, v := range views {
-		w.asOf[v.View] = v.Seq
 	}
 	behind, err := w.runsBehind(ctx, w.asOf)
 	if err != nil {
 		return err
 	}
 	for _, b := range behind {
-		w.follow(node{kind: Run, id: b.Run}, w.root, Read, 0)
+		w.follow(node{kind: Run, id: b.Run}, w.root, Read, fact{from: atTime(created)})
 	}
 	return nil
 }
 
-// datasetLoad is rows of a load that were read for the spine of a dataset.
-type datasetLoad struct {
-	Dataset    string
-	Load, Rows int64
-}
-
-func (w *walker) spineLoads(reads []datasetLoad) {
-	for _, r := range reads {
-		w.follow(node{kind: Load, id: r.Load}, node{kind: Dataset, name: r.Dataset}, Read, r.Rows)
+// spineLoads follows the edges between loads and the datasets for whose spines rows of them were read.
+func (w *walker) spineLoads(ctx context.Context, where string, arg any) error {
+	type read struct {
+		Dataset    string
+		Load, Rows int64
+		CreatedAt  time.Time
 	}
+	return each(ctx, w.q, func(r *read) {
+		w.follow(node{kind: Load, id: r.Load}, node{kind: Dataset, name: r.Dataset}, Read, fact{rows: r.Rows, from: atTime(r.CreatedAt)})
+	}, `
+		SELECT dl.dataset_id, dl.load_id, dl.rows, ds.created_at
+		FROM headwater.dataset_load dl JOIN headwater.dataset ds ON ds.id = dl.dataset_id
+		WHERE `+where+` AND ds.created_at < $1 LIMIT $2`, w.within(arg)...)
 }
 
 // spinesWithoutLoads follows the edges between datasets and the sources of their spines of whose loads no row was read: the source is a
@@ -207,39 +194,49 @@ func (w *walker) spinesWithoutLoads(ctx context.Context, where string, arg any) 
 	type read struct {
 		Dataset, Source string
 		Rows            int64
+		CreatedAt       time.Time
 	}
-	reads, err := collect[read](ctx, w.q, `
-		SELECT s.dataset_id, s.source, s.rows FROM headwater.dataset_source s
-		WHERE `+where+` AND NOT EXISTS (
+	return each(ctx, w.q, func(r *read) {
+		w.follow(node{kind: Source, name: r.Source}, node{kind: Dataset, name: r.Dataset}, Read, fact{rows: r.Rows, from: atTime(r.CreatedAt)})
+	}, `
+		SELECT s.dataset_id, s.source, s.rows, ds.created_at FROM headwater.dataset_source s JOIN headwater.dataset ds ON ds.id = s.dataset_id
+		WHERE `+where+` AND ds.created_at < $1 AND NOT EXISTS (
 			SELECT 1 FROM headwater.dataset_load dl JOIN headwater.load l ON l.id = dl.load_id
 			WHERE dl.dataset_id = s.dataset_id AND l.source = s.source)
-		LIMIT $2`, arg, w.room())
-	if err != nil {
-		return err
+		LIMIT $2`, w.within(arg)...)
+}
+
+// datasetsOfServices follows the edges between services and the datasets built with them.
+func (w *walker) datasetsOfServices(ctx context.Context, where string, arg any) error {
+	type row struct {
+		Dataset   string
+		Service   int64
+		CreatedAt time.Time
 	}
-	for _, r := range reads {
-		w.follow(node{kind: Source, name: r.Source}, node{kind: Dataset, name: r.Dataset}, Read, r.Rows)
+	return each(ctx, w.q, func(r *row) {
+		w.follow(node{kind: Service, id: r.Service}, node{kind: Dataset, name: r.Dataset}, Definition, fact{from: atTime(r.CreatedAt)})
+	}, `
+		SELECT ds.id, s.id, ds.created_at FROM headwater.dataset ds
+		JOIN headwater.definition s ON s.kind = 'service' AND s.name = ds.service AND s.version = ds.service_version
+		WHERE `+where+` AND ds.created_at < $1 LIMIT $2`, w.within(arg)...)
+}
+
+// datasetsOfFeatures follows the edges between features, or their columns, and the datasets for which they were asked by reference.
+func (w *walker) datasetsOfFeatures(ctx context.Context, where string, args ...any) error {
+	type row struct {
+		Dataset   string
+		View      int64
+		Feature   string
+		CreatedAt time.Time
 	}
-	return nil
+	from, kind := Feature, Definition
+	if w.Columns {
+		from, kind = ViewColumn, Value
+	}
+	return each(ctx, w.q, func(r *row) {
+		w.follow(node{kind: from, id: r.View, name: r.Feature}, node{kind: Dataset, name: r.Dataset}, kind, fact{from: atTime(r.CreatedAt)})
+	}, `
+		SELECT f.dataset_id, f.view_id, f.feature, ds.created_at
+		FROM headwater.dataset_feature f JOIN headwater.dataset ds ON ds.id = f.dataset_id
+		WHERE `+where+` AND ds.created_at < $1 LIMIT $2`, w.within(args...)...)
 }
-
-type datasetService struct {
-	Dataset string
-	Service int64
-}
-
-const selectDatasetService = `
-	SELECT ds.id, s.id FROM headwater.dataset ds
-	JOIN headwater.definition s ON s.kind = 'service' AND s.name = ds.service AND s.version = ds.service_version `
-
-type datasetFeature struct {
-	Dataset string
-	View    int64
-	Feature string
-}
-
-// selectDatasetFeature is the features of datasets that were asked for by reference, `VIEW@VERSION.FEATURE`.
-const selectDatasetFeature = `
-	SELECT ds.id, v.id, split_part(f.ref, '.', 2) FROM headwater.dataset ds
-	CROSS JOIN LATERAL jsonb_array_elements_text(ds.manifest->'features') AS f (ref)
-	JOIN headwater.definition v ON v.kind = 'view' AND v.name || '@' || v.version = split_part(f.ref, '.', 1) `

@@ -3,72 +3,81 @@ package lineage
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
-
-	"github.com/jackc/pgx/v5"
+	"time"
 )
 
-// readsOfView is the pairs of views of which the second reads the first.
-const readsOfView = `
-	SELECT i.id, v.id FROM headwater.definition v
-	CROSS JOIN LATERAL jsonb_each_text(v.resolved->'views') AS input (name, version)
-	JOIN headwater.definition i ON i.kind = 'view' AND i.name = input.name AND i.version = input.version::int
-	WHERE v.kind = 'view' `
+// span is the fact of an edge that is valid between two times. A nil end has not come.
+func span(from time.Time, to *time.Time) fact {
+	f := fact{from: atTime(from)}
+	if to != nil {
+		f.to = atTime(*to)
+	}
+	return f
+}
 
-// viewsOfViews follows the edges between views and the views that they read.
-func (w *walker) viewsOfViews(ctx context.Context, where string, views []node) error {
-	type row struct{ Input, Reader int64 }
-	rows, err := collect[row](ctx, w.q, readsOfView+where+` LIMIT $2`, ids(views), w.room())
-	if err != nil {
-		return err
+// valid is the condition that a row of headwater.definition_input or column_edge meets which holds at the walk's instant. Of a query with
+// it, and of all that take a condition, $1 is the walk's time and $2 the room that is left.
+func valid(row string) string {
+	return fmt.Sprintf("%[1]s.valid_from < $1 AND %[1]s.valid_to >= $1", row)
+}
+
+// within is the arguments of such a query.
+func (w *walker) within(args ...any) []any { return append([]any{w.at.Before, w.room()}, args...) }
+
+// inputs follows the edges between views and services and what they read.
+func (w *walker) inputs(ctx context.Context, where string, arg any) error {
+	type row struct {
+		Definition int64
+		Kind       string
+		Source     string
+		View       int64
+		From       time.Time
+		To         *time.Time
 	}
-	for _, r := range rows {
-		w.follow(node{kind: View, id: r.Input}, node{kind: View, id: r.Reader}, Definition, 0)
+	return each(ctx, w.q, func(r *row) {
+		from, to := node{kind: Source, name: r.Source}, node{kind: View, id: r.Definition}
+		if r.View != 0 {
+			from = node{kind: View, id: r.View}
+		}
+		if r.Kind == "service" {
+			to.kind = Service
+		}
+		w.follow(from, to, Definition, span(r.From, r.To))
+	}, `
+		SELECT i.definition_id, d.kind, coalesce(i.source, ''), coalesce(i.view_id, 0), i.valid_from, nullif(i.valid_to, 'infinity')
+		FROM headwater.definition_input i JOIN headwater.definition d ON d.id = i.definition_id
+		WHERE `+where+` AND `+valid("i")+` LIMIT $2`, w.within(arg)...)
+}
+
+// appliedAt is when versions were applied.
+func (w *walker) appliedAt(ctx context.Context, ids []int64) (map[int64]time.Time, error) {
+	type row struct {
+		ID        int64
+		AppliedAt time.Time
 	}
-	return nil
+	applied := map[int64]time.Time{}
+	err := each(ctx, w.q, func(r *row) { applied[r.ID] = r.AppliedAt },
+		`SELECT id, applied_at FROM headwater.definition WHERE id = ANY ($1)`, ids)
+	return applied, err
+}
+
+// viewsAndNames is the keys of features or columns of views, as two lists.
+func viewsAndNames(nodes []node) (views []int64, names []string) {
+	for _, n := range nodes {
+		views, names = append(views, n.id), append(names, n.name)
+	}
+	return views, names
 }
 
 // readsUp goes from runs to the runs behind the views that they read, each at the sequence that was read.
 func (w *walker) readsUp(ctx context.Context, runs []node) error {
-	type read struct{ Run, View, Seq int64 }
-	reads, err := collect[read](ctx, w.q, `
-		SELECT i.run_id, i.view_id, i.seq FROM headwater.run_view_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
-		WHERE i.run_id = ANY ($1) LIMIT $2`, ids(runs), w.room())
-	if err != nil {
-		return err
-	}
-	readers := map[viewSeq][]int64{}
-	seqs := map[int64][]string{}
-	var views []int64
-	for _, r := range reads {
-		at := viewSeq{r.View, r.Seq}
-		if readers[at] == nil {
-			if seqs[r.View] == nil {
-				views = append(views, r.View)
-			}
-			seqs[r.View] = append(seqs[r.View], fmt.Sprint(r.Seq))
-		}
-		readers[at] = append(readers[at], r.Run)
-	}
-	slices.Sort(views)
-	return w.eachHistory(ctx, views, func(view int64, history string) string {
-		return fmt.Sprintf(`
-			SELECT p.view_id, q.seq, p.run_id FROM headwater.publish_log p
-			JOIN unnest('{%s}'::bigint[]) AS q (seq) ON p.seq <= q.seq
-			LEFT JOIN (SELECT seq_from, max(seq_to) AS ended FROM %s GROUP BY seq_from) h ON h.seq_from = p.seq
-			WHERE p.view_id = %d AND (p.seq = q.seq OR h.ended > q.seq)`,
-			strings.Join(seqs[view], ","), history, view)
-	}, func(sql string) error {
-		type behindRead struct{ View, Seq, Run int64 }
-		rows, err := collect[behindRead](ctx, w.q, fmt.Sprintf("%s LIMIT %d", sql, w.room()), pgx.QueryExecModeExec)
-		for _, b := range rows {
-			for _, reader := range readers[viewSeq{b.View, b.Seq}] {
-				w.follow(node{kind: Run, id: b.Run}, node{kind: Run, id: reader}, Read, 0)
-			}
-		}
-		return err
-	})
+	type read struct{ Reader, Run, Position int64 }
+	return each(ctx, w.q, func(r *read) {
+		w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, fact{from: atPosition(r.Position)})
+	}, `
+		SELECT i.run_id, s.run_id, p.position FROM headwater.run_view_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
+		JOIN headwater.run_span s ON s.view_id = i.view_id AND s.seq <= i.seq AND s.ended > i.seq
+		WHERE i.run_id = ANY ($1) AND p.position <= $2 LIMIT $3`, ids(runs), w.at.Position, w.room())
 }
 
 // readsDown goes from runs, by the sequences of their views that they are behind, to the published runs that read those.
@@ -77,20 +86,15 @@ func (w *walker) readsDown(ctx context.Context, spans []*runSpan) error {
 	for _, s := range spans {
 		runs, views, seqs, ends = append(runs, s.Run), append(views, s.View), append(seqs, s.Seq), append(ends, s.End)
 	}
-	type read struct{ Run, Reader int64 }
-	reads, err := collect[read](ctx, w.q, `
-		SELECT r.run, i.run_id
+	type read struct{ Run, Reader, Position int64 }
+	return each(ctx, w.q, func(r *read) {
+		w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, fact{from: atPosition(r.Position)})
+	}, `
+		SELECT r.run, i.run_id, p.position
 		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS r (run, view_id, seq, ended)
 		JOIN headwater.run_view_input i ON i.view_id = r.view_id AND i.seq >= r.seq AND i.seq < r.ended
-		JOIN headwater.publish_log p ON p.run_id = i.run_id
-		LIMIT $5`, runs, views, seqs, ends, w.room())
-	if err != nil {
-		return err
-	}
-	for _, r := range reads {
-		w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, 0)
-	}
-	return nil
+		JOIN headwater.publish_log p ON p.run_id = i.run_id AND p.position <= $5
+		LIMIT $6`, runs, views, seqs, ends, w.at.Position, w.room())
 }
 
 // describeViewInputs adds to runs at which sequence they read other views.

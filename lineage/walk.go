@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,36 +12,74 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// Walk follows edges from root, breadth first, at most depth of them (0: all), and returns what it met. An edge is in the
-// graph when it was followed, so that two nodes at the last depth show none between them.
+// Query asks for a graph.
+type Query struct {
+	// Node is where the walk begins, as Parse reads it.
+	Node      string
+	Direction Direction
+	// Depth is how many edges are followed, 0 for all.
+	Depth int
+	// Columns asks for the graph of columns: from a column, a feature, or all columns of a source, view, service or dataset. A node that
+	// is a column asks for it by itself.
+	Columns bool
+	// At is when, and AsOf how that was said, for messages. Zero: now.
+	At   Instant
+	AsOf string
+	// PageSize is how many nodes are wanted at once, 0 for all, and PageToken the NextPage of the page before.
+	PageSize  int
+	PageToken string
+}
+
+// Walk follows edges from a node, breadth first, and returns what it met, or a page of it. An edge is in the graph when it was followed,
+// so that two nodes at the last depth show none between them.
 //
-// Faults: INVALID_ARGUMENT for what is no node, UNIMPLEMENTED for a column or a model, NOT_FOUND for a node that does not
-// exist, RESOURCE_EXHAUSTED for a graph of more than MaxNodes or MaxEdges.
-func Walk(ctx context.Context, q database.Querier, root string, dir Direction, depth int) (*Graph, error) {
-	g, err := walk(ctx, q, root, dir, depth, limits{nodes: MaxNodes, edges: MaxEdges})
+// Faults: INVALID_ARGUMENT for what is no node, has no columns or is a token of another question, UNIMPLEMENTED for a model, NOT_FOUND
+// for a node that did not exist then, RESOURCE_EXHAUSTED for a graph of more than MaxNodes or MaxEdges, or MaxPagedNodes or MaxPagedEdges,
+// FAILED_PRECONDITION for a token of a graph that has changed since.
+func Walk(ctx context.Context, q database.Querier, query Query) (*Graph, error) {
+	bounds := limits{nodes: MaxNodes, edges: MaxEdges}
+	if query.PageSize > 0 {
+		bounds = limits{nodes: MaxPagedNodes, edges: MaxPagedEdges}
+	}
+	g, err := walk(ctx, q, query, bounds)
 	return g, database.Fault(err)
 }
 
 type limits struct{ nodes, edges int }
 
-func walk(ctx context.Context, q database.Querier, root string, dir Direction, depth int, limits limits) (*Graph, error) {
-	if depth < 0 {
-		return nil, fault.New(fault.InvalidArgument, "depth: found %d, expected how many edges to follow, or 0 for all", depth)
+func walk(ctx context.Context, q database.Querier, query Query, limits limits) (*Graph, error) {
+	if query.Depth < 0 {
+		return nil, fault.New(fault.InvalidArgument, "depth: found %d, expected how many edges to follow, or 0 for all", query.Depth)
 	}
-	ref, err := Parse(root)
+	ref, err := Parse(query.Node)
+	if err != nil {
+		return nil, err
+	}
+	query.Columns = query.Columns || ref.Column != ""
+	if query.Columns && (ref.Kind == Load || ref.Kind == Run) {
+		return nil, fault.New(fault.InvalidArgument, "columns: found them asked of %s, expected a source, view, feature, service or dataset: "+
+			"a %s has the columns of its %s", ref, ref.Kind, map[NodeKind]NodeKind{Load: Source, Run: View}[ref.Kind])
+	}
+	page, err := query.page()
 	if err != nil {
 		return nil, err
 	}
 	w := &walker{
-		q: q, direction: dir, limits: limits, nodes: map[node]bool{}, edges: map[edge]int64{},
+		q: q, Query: query, limits: limits, nodes: map[node]bool{}, edges: map[edge]fact{},
 		definitions: map[int64]*definition{}, asOf: map[int64]int64{},
+	}
+	if w.at = query.At; page.at != (Instant{}) {
+		w.at = page.at
+	}
+	if w.at, err = w.at.orNow(ctx, q); err != nil {
+		return nil, err
 	}
 	if w.root, err = w.resolve(ctx, ref); err != nil {
 		return nil, err
 	}
 	w.nodes[w.root] = true
 	frontier := []node{w.root}
-	for level := 0; len(frontier) > 0 && (depth == 0 || level < depth); level++ {
+	for level := 0; len(frontier) > 0 && (query.Depth == 0 || level < query.Depth); level++ {
 		w.next = nil
 		if err := w.step(ctx, byKind(frontier)); err != nil {
 			return nil, err
@@ -50,15 +89,17 @@ func walk(ctx context.Context, q database.Querier, root string, dir Direction, d
 		}
 		frontier = w.next
 	}
-	return w.describe(ctx)
+	return w.show(ctx, page)
 }
 
 // node is a node by the key of its record. id is that of the load, the run, or the definition of the view (also of a
-// feature's) or service; name is that of the source or feature, and the dataset's id.
+// feature's or a column's) or service; name is that of the source (also of a column's), the feature or the view's column, and the dataset's
+// id; column is that of the source's column.
 type node struct {
-	kind NodeKind
-	id   int64
-	name string
+	kind   NodeKind
+	id     int64
+	name   string
+	column string
 }
 
 type edge struct {
@@ -66,16 +107,36 @@ type edge struct {
 	kind     EdgeKind
 }
 
+// stamp is a moment as it is recorded: by a position, or by a time. Zero: it has not come.
+type stamp struct {
+	position int64
+	time     time.Time
+}
+
+func atPosition(p int64) stamp { return stamp{position: p} }
+
+// atTime is zero for infinity, which is read as a zero time.
+func atTime(t time.Time) stamp { return stamp{time: t} }
+
+// fact is what is known of an edge besides.
+type fact struct {
+	// rows are those that were read along it, or 0.
+	rows     int64
+	from, to stamp
+}
+
 // walker is one walk.
 type walker struct {
-	q         database.Querier
-	direction Direction
-	limits    limits
-	root      node
+	q database.Querier
+	Query
+	// at is when the graph is of, also where the query does not say.
+	at     Instant
+	limits limits
+	root   node
 	// nodes that were met. The value is false for loads that were met only as replacements of others.
 	nodes map[node]bool
-	// edges that were followed, with the rows that were read along them, or 0.
-	edges map[edge]int64
+	// edges that were followed.
+	edges map[edge]fact
 	// next is the nodes that the level at work has met first.
 	next        []node
 	definitions map[int64]*definition
@@ -110,8 +171,30 @@ var followers = map[Direction][]follower{
 	},
 }
 
+// columnFollowers are those of the graph of columns.
+var columnFollowers = map[Direction][]follower{
+	Up: {
+		{SourceColumn, (*walker).sourceColumnsUp},
+		{ViewColumn, (*walker).viewColumnsUp},
+		{View, (*walker).columnsOfViewUp},
+		{Service, (*walker).columnsOfServicesUp},
+		{Dataset, (*walker).columnsOfDatasetsUp},
+	},
+	Down: {
+		{Source, (*walker).columnsOfSourceDown},
+		{SourceColumn, (*walker).sourceColumnsDown},
+		{View, (*walker).columnsOfViewDown},
+		{ViewColumn, (*walker).viewColumnsDown},
+		{Service, (*walker).servicesDown},
+	},
+}
+
 func (w *walker) step(ctx context.Context, level map[NodeKind][]node) error {
-	for _, f := range followers[w.direction] {
+	all := followers
+	if w.Columns {
+		all = columnFollowers
+	}
+	for _, f := range all[w.Direction] {
 		if nodes := level[f.kind]; len(nodes) > 0 {
 			if err := f.follow(w, ctx, nodes); err != nil {
 				return err
@@ -122,15 +205,25 @@ func (w *walker) step(ctx context.Context, level map[NodeKind][]node) error {
 }
 
 // follow records an edge, and the node at its far end for the next level.
-func (w *walker) follow(from, to node, kind EdgeKind, rows int64) {
-	w.edges[edge{from, to, kind}] = rows
+func (w *walker) follow(from, to node, kind EdgeKind, known fact) {
+	w.edges[edge{from, to, kind}] = known
 	far := to
-	if w.direction == Up {
+	if w.Direction == Up {
 		far = from
 	}
 	if _, met := w.nodes[far]; !met {
-		w.nodes[far] = w.direction == Up || kind != Replaced
+		w.nodes[far] = w.Direction == Up || kind != Replaced
 		w.next = append(w.next, far)
+	}
+}
+
+// showOnly records an edge whose far end is shown, and not followed.
+func (w *walker) showOnly(from, to node, kind EdgeKind, known fact) {
+	w.edges[edge{from, to, kind}] = known
+	for _, n := range []node{from, to} {
+		if _, met := w.nodes[n]; !met {
+			w.nodes[n] = false
+		}
 	}
 }
 
@@ -138,9 +231,13 @@ func (w *walker) follow(from, to node, kind EdgeKind, rows int64) {
 func (w *walker) room() int { return max(w.limits.edges-len(w.edges), 0) + 1 }
 
 func (w *walker) tooMuch(ref NodeRef, level int) error {
+	pages := ""
+	if w.PageSize == 0 {
+		pages = ", or for pages of it"
+	}
 	return fault.New(fault.ResourceExhausted,
-		"the lineage of %s has more than %d nodes or %d edges at a depth of %d; ask for a depth below that, or for a node in it",
-		ref, w.limits.nodes, w.limits.edges, level)
+		"the lineage of %s has more than %d nodes or %d edges at a depth of %d; ask for a depth below that, or for a node in it%s",
+		ref, w.limits.nodes, w.limits.edges, level, pages)
 }
 
 func byKind(nodes []node) map[NodeKind][]node {
@@ -180,28 +277,22 @@ func collect[T any](ctx context.Context, q database.Querier, sql string, args ..
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
 }
 
-// describe turns what was met into a graph in its order.
-func (w *walker) describe(ctx context.Context) (*Graph, error) {
-	described, err := w.describeNodes(ctx)
-	if err != nil {
-		return nil, err
+// each runs a query and calls do with each of its rows, whose fields are those of T in order.
+func each[T any](ctx context.Context, q database.Querier, do func(*T), sql string, args ...any) error {
+	list, err := collect[T](ctx, q, sql, args...)
+	for i := range list {
+		do(&list[i])
 	}
-	g := &Graph{Root: described[w.root].ID}
-	for _, n := range described {
-		g.Nodes = append(g.Nodes, *n)
+	return err
+}
+
+// compareEdges orders edges by From, To, Kind.
+func compareEdges(a, b Edge) int {
+	if c := strings.Compare(a.From, b.From); c != 0 {
+		return c
 	}
-	slices.SortFunc(g.Nodes, func(a, b Node) int { return strings.Compare(a.ID, b.ID) })
-	for e := range w.edges {
-		g.Edges = append(g.Edges, Edge{From: described[e.from].ID, To: described[e.to].ID, Kind: e.kind})
+	if c := strings.Compare(a.To, b.To); c != 0 {
+		return c
 	}
-	slices.SortFunc(g.Edges, func(a, b Edge) int {
-		if c := strings.Compare(a.From, b.From); c != 0 {
-			return c
-		}
-		if c := strings.Compare(a.To, b.To); c != 0 {
-			return c
-		}
-		return int(a.Kind) - int(b.Kind)
-	})
-	return g, nil
+	return int(a.Kind) - int(b.Kind)
 }

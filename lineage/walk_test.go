@@ -69,12 +69,13 @@ func story(t *testing.T) pgx.Tx {
 	s.run(airports, 5, "running", 0, 0, nil, nil)
 	s.end("airport_delays_v2", 1, 5)
 	s.row("airport_delays_v2", 5, live)
+	s.spans()
 	return s.tx
 }
 
 func mustWalk(t *testing.T, q database.Querier, root string, dir Direction, depth int) *Graph {
 	t.Helper()
-	g, err := Walk(context.Background(), q, root, dir, depth)
+	g, err := Walk(context.Background(), q, Query{Node: root, Direction: dir, Depth: depth})
 	if err != nil {
 		t.Fatalf("%s: %v", root, err)
 	}
@@ -149,8 +150,9 @@ func TestWalkReaches(t *testing.T) {
 			},
 		},
 		{
-			"a corrected run reaches what was built before the correction", "run:airport_delays@2/2", Down, 0,
-			[]string{"dataset:ds_before", "run:airport_delays@2/2"},
+			"a corrected run reaches what was built before the correction, and shows the run that corrected it, not what that reaches",
+			"run:airport_delays@2/2", Down, 0,
+			[]string{"dataset:ds_before", "run:airport_delays@2/2", "run:airport_delays@2/4"},
 		},
 		{
 			"a correction does not reach what was built before it", "load:3", Down, 0,
@@ -181,7 +183,7 @@ func TestWalkReaches(t *testing.T) {
 		{"nothing is below a dataset", "dataset:training@2", Down, 0, []string{"dataset:ds_after"}},
 		{
 			"one edge up", "run:airport_delays@2/4", Up, 1,
-			[]string{"load:1", "load:3", "run:airport_delays@2/4", "source:weather"},
+			[]string{"load:1", "load:3", "run:airport_delays@2/2", "run:airport_delays@2/4", "source:weather"},
 		},
 	} {
 		g := mustWalk(t, tx, c.root, c.dir, c.depth)
@@ -246,7 +248,7 @@ func TestWalkFaults(t *testing.T) {
 			"there is no dataset training@3; `headwater dataset list` shows those there are, by id and by NAME@VERSION",
 		},
 	} {
-		g, err := Walk(context.Background(), tx, c.root, Up, c.depth)
+		g, err := Walk(context.Background(), tx, Query{Node: c.root, Direction: Up, Depth: c.depth})
 		if g != nil || fault.ReasonOf(err) != c.reason || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s:\nfound    %v\nexpected %s", c.root, err, c.want)
 		}
@@ -258,22 +260,22 @@ func TestWalkIsBounded(t *testing.T) {
 	ctx := context.Background()
 	whole := mustWalk(t, tx, "source:flights", Down, 0)
 	nodes, edges := len(whole.Nodes), len(whole.Edges)
-	if _, err := walk(ctx, tx, "source:flights", Down, 0, limits{nodes: nodes, edges: edges}); err != nil {
+	if _, err := walk(ctx, tx, Query{Node: "source:flights", Direction: Down}, limits{nodes: nodes, edges: edges}); err != nil {
 		t.Fatalf("a graph of just as many as there may be: %v", err)
 	}
 	for _, l := range []limits{{nodes - 1, edges}, {nodes, edges - 1}, {nodes, 1}, {1, edges}} {
-		_, err := walk(ctx, tx, "source:flights", Down, 0, l)
+		_, err := walk(ctx, tx, Query{Node: "source:flights", Direction: Down}, l)
 		if fault.ReasonOf(err) != fault.ResourceExhausted {
 			t.Errorf("%+v: found %v, expected it to be refused", l, err)
 		}
 	}
-	_, err := walk(ctx, tx, "source:flights", Down, 0, limits{nodes: 10, edges: 100})
+	_, err := walk(ctx, tx, Query{Node: "source:flights", Direction: Down}, limits{nodes: 10, edges: 100})
 	want := "the lineage of source:flights has more than 10 nodes or 100 edges at a depth of 2; " +
-		"ask for a depth below that, or for a node in it"
+		"ask for a depth below that, or for a node in it, or for pages of it"
 	if err == nil || err.Error() != want {
 		t.Errorf("found    %v\nexpected %s", err, want)
 	}
-	if _, err := walk(ctx, tx, "source:flights", Down, 1, limits{nodes: 10, edges: 100}); err != nil {
+	if _, err := walk(ctx, tx, Query{Node: "source:flights", Direction: Down, Depth: 1}, limits{nodes: 10, edges: 100}); err != nil {
 		t.Errorf("a depth below that: %v", err)
 	}
 }
@@ -282,7 +284,7 @@ func TestWalkWithoutPostgres(t *testing.T) {
 	pool := testenv.Postgres(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Walk(ctx, pool, "source:flights", Up, 0); fault.ReasonOf(err) != fault.Cancelled {
+	if _, err := Walk(ctx, pool, Query{Node: "source:flights", Direction: Up}); fault.ReasonOf(err) != fault.Cancelled {
 		t.Errorf("found %v, expected CANCELLED", err)
 	}
 }

@@ -34,7 +34,7 @@ type chunk struct {
 // loadChunks reads the chunks of a run, in their order. None: it is not cut.
 func loadChunks(ctx context.Context, q database.Querier, run int64) ([]*chunk, error) {
 	rows, err := q.Query(ctx, `
-		SELECT chunk, spans::text, done_at IS NOT NULL, produced, inserted, withdrawn, live_change, digest, transform_micros, write_micros, screened
+		SELECT chunk, spans::text, done_at IS NOT NULL, produced, inserted, withdrawn, live_change, digest, transform_micros, write_micros, screened, corrected
 		FROM headwater.run_chunk WHERE run_id = $1 ORDER BY chunk`, run)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func loadChunks(ctx context.Context, q database.Querier, run int64) ([]*chunk, e
 		var done bool
 		var digest []byte
 		var transform, write int64
-		err := row.Scan(&c.number, &spans, &done, &w.Produced, &w.Inserted, &w.Withdrawn, &w.LiveChange, &digest, &transform, &write, &w.Screened)
+		err := row.Scan(&c.number, &spans, &done, &w.Produced, &w.Inserted, &w.Withdrawn, &w.LiveChange, &digest, &transform, &write, &w.Screened, &w.Corrected)
 		if err != nil || !done {
 			return c, err
 		}
@@ -239,10 +239,18 @@ func (rn *runner) chunkWorker(ctx context.Context, l *lease, r *Run, fork func(*
 func chunkDone(ctx context.Context, tx pgx.Tx, run int64, number int, w *offline.Written) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE headwater.run_chunk SET done_at = clock_timestamp(), produced = $3, inserted = $4, withdrawn = $5, live_change = $6,
-			digest = $7, transform_micros = $8, write_micros = $9, screened = $10
+			digest = $7, transform_micros = $8, write_micros = $9, screened = $10, corrected = $11
 		WHERE run_id = $1 AND chunk = $2`,
-		run, number, w.Produced, w.Inserted, w.Withdrawn, w.LiveChange, w.Digest[:], w.Transform.Microseconds(), w.Write.Microseconds(), w.Screened)
+		run, number, w.Produced, w.Inserted, w.Withdrawn, w.LiveChange, w.Digest[:], w.Transform.Microseconds(), w.Write.Microseconds(), w.Screened, orNone(w.Corrected))
 	return err
+}
+
+// orNone keeps null out of a column that holds an object.
+func orNone(corrected map[int64]int64) map[int64]int64 {
+	if corrected == nil {
+		corrected = map[int64]int64{}
+	}
+	return corrected
 }
 
 // hasChunks reports whether an attempt cut the run into chunks: another one then goes on with it, under its sequence.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/lineage"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
 	"github.com/headwaterhq/headwater/retention"
@@ -303,7 +304,7 @@ func (m *Materializer) eraseHistory(ctx context.Context, tx pgx.Tx, erasure stri
 		return nil, err
 	}
 	done := retention.Erased{Place: placeHistory, Name: e.view.Ref()}
-	live, grain := int64(0), e.view.RunGrain()
+	live, grain := map[int64]int64{}, e.view.RunGrain()
 	err = offline.EraseHistory(ctx, tx, e.view, e.keys, e.matches, func(row *offline.HistoryRow) error {
 		entities[row.Key] = true
 		done.Rows++
@@ -315,7 +316,7 @@ func (m *Materializer) eraseHistory(ctx context.Context, tx pgx.Tx, erasure stri
 			done.Last = &at
 		}
 		if row.SeqTo == offline.SeqLive {
-			live++
+			live[row.SeqFrom]++
 		}
 		// What a run produced is what the history shows of its spans at its sequence.
 		first, _ := slices.BinarySearchFunc(runs, row.SeqFrom, func(r *publishedRun, seq int64) int { return int(r.seq - seq) })
@@ -342,8 +343,15 @@ func (m *Materializer) eraseHistory(ctx context.Context, tx pgx.Tx, erasure stri
 			return nil, err
 		}
 	}
-	_, err = tx.Exec(ctx, `UPDATE headwater.view_state SET live_rows = live_rows - $2 WHERE view_id = $1`, e.view.ID, live)
+	ended := int64(0)
+	for _, rows := range live {
+		ended += rows
+	}
+	_, err = tx.Exec(ctx, `UPDATE headwater.view_state SET live_rows = live_rows - $2 WHERE view_id = $1`, e.view.ID, ended)
 	if err != nil {
+		return nil, err
+	}
+	if err := lineage.RecordErased(ctx, tx, e.view.ID, live); err != nil {
 		return nil, err
 	}
 	_, err = recorded(ctx, tx, erasure, done)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/lineage"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
 )
@@ -73,6 +74,9 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if err := quality.Finish(ctx, tx, r.ID, r.ViewID, r.Seq, r.cameAside); err != nil {
 		return err
 	}
+	if err := lineage.RecordRun(ctx, tx, r.ID, r.Ledger.Inserted, r.corrected); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `
 		UPDATE headwater.view_state SET published_seq = $2, live_rows = $3, covered = $4::text::tstzmultirange, consumed = $5
 		WHERE view_id = $1`,
@@ -128,10 +132,10 @@ func insertInputs(ctx context.Context, tx pgx.Tx, r *Run) error {
 		}
 		_, err := tx.Exec(ctx, `
 			INSERT INTO headwater.run_input (run_id, source, source_version, source_fingerprint, load_number, rows_read, duplicates,
-				relation, rows_digest, buckets, kept)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11)`,
+				relation, rows_digest, buckets, kept, loads)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12)`,
 			r.ID, in.Source, in.SourceVersion, in.SourceFingerprint[:], in.LoadNumber, in.Rows, in.Duplicates, in.Relation, digest,
-			in.Buckets, in.Kept)
+			in.Buckets, in.Kept, len(in.Loads))
 		if err != nil {
 			return err
 		}

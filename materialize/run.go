@@ -87,6 +87,8 @@ type Run struct {
 	quarantined []quality.QuarantinedRow
 	// cameAside is, by subject, the loads of which the run counts the rows that were set aside when they came.
 	cameAside map[string][]int64
+	// corrected is how many rows it ended of each earlier run, by sequence.
+	corrected map[int64]int64
 
 	OnlineState                                  OnlineState
 	OnlineWritten, OnlineStale, OnlineTombstones int64

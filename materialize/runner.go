@@ -364,7 +364,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 		}
 		timer.end("account")
 	}
-	r.Digest = w.Digest
+	r.Digest, r.corrected = w.Digest, w.Corrected
 	r.Inputs, err = describeInputs(ctx, rn.pool, t.Inputs)
 	if err != nil {
 		return err

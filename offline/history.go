@@ -21,6 +21,8 @@ type Written struct {
 	Produced, Unchanged int64
 	// Inserted is the rows that begin at this run, Withdrawn those that end at it: corrected or gone.
 	Inserted, Withdrawn int64
+	// Corrected is Withdrawn by the run that the rows began at, as its sequence. nil: none.
+	Corrected map[int64]int64
 	// LiveChange is by how much the live rows of what was computed became more, as they were counted before and after.
 	LiveChange int64
 	// Digest is that of the output, free of order and sequences.
@@ -38,6 +40,9 @@ func (w *Written) Add(other *Written) {
 	w.Unchanged += other.Unchanged
 	w.Inserted += other.Inserted
 	w.Withdrawn += other.Withdrawn
+	for seq, rows := range other.Corrected {
+		w.correct(seq, rows)
+	}
 	w.LiveChange += other.LiveChange
 	w.Transform += other.Transform
 	w.Write += other.Write
@@ -46,6 +51,13 @@ func (w *Written) Add(other *Written) {
 	sum.AddDigest(w.Digest)
 	sum.AddDigest(other.Digest)
 	w.Digest = sum.Digest()
+}
+
+func (w *Written) correct(seq, rows int64) {
+	if w.Corrected == nil {
+		w.Corrected = map[int64]int64{}
+	}
+	w.Corrected[seq] += rows
 }
 
 // Known is what some rows of a history are known to be without reading them.
@@ -354,9 +366,18 @@ func (p *part) compare(ctx context.Context, tx pgx.Tx, staging string, seq int64
 	for i, c := range moment {
 		same[i] = fmt.Sprintf("h.%[1]s = c.%[1]s", c)
 	}
-	tag, err = tx.Exec(ctx, fmt.Sprintf("UPDATE %s h SET seq_to = %d FROM %s c WHERE c._ends AND h.seq_to = %d AND %s",
+	rows, err := tx.Query(ctx, fmt.Sprintf(`WITH ended AS (UPDATE %s h SET seq_to = %d FROM %s c WHERE c._ends AND h.seq_to = %d AND %s RETURNING h.seq_from)
+		SELECT seq_from, count(*) FROM ended GROUP BY seq_from`,
 		historyTable(p.t.View), seq, table, int64(SeqLive), strings.Join(same, " AND ")))
-	w.Withdrawn = tag.RowsAffected()
+	if err != nil {
+		return "", err
+	}
+	var from, ended int64
+	_, err = pgx.ForEachRow(rows, []any{&from, &ended}, func() error {
+		w.correct(from, ended)
+		w.Withdrawn += ended
+		return nil
+	})
 	return table, err
 }
 

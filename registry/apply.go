@@ -217,13 +217,20 @@ func (r *Registry) writeOne(ctx context.Context, tx pgx.Tx, c *proposed, revisio
 		return err
 	}
 	if c.rewritten {
-		return c.update(ctx, tx, revision)
+		id, err := c.update(ctx, tx, revision)
+		if err != nil {
+			return err
+		}
+		return c.note(ctx, tx, id)
 	}
 	if !c.fresh {
 		return nil
 	}
 	id, err := c.insert(ctx, tx, revision, request.Principal, request.Origin)
 	if err != nil {
+		return err
+	}
+	if err := c.note(ctx, tx, id); err != nil {
 		return err
 	}
 	switch {

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -248,21 +249,27 @@ func (p *proposed) insert(ctx context.Context, tx pgx.Tx, revision int64, princi
 }
 
 // update writes the words of a version that is there, and where it is resolved to anew.
-func (p *proposed) update(ctx context.Context, tx pgx.Tx, revision int64) error {
+func (p *proposed) update(ctx context.Context, tx pgx.Tx, revision int64) (id int64, err error) {
 	stored, err := p.encode()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if !p.moved {
 		stored.resolved, stored.analysis = nil, nil
 	}
-	tag, err := tx.Exec(ctx, `
+	err = tx.QueryRow(ctx, `
 		UPDATE headwater.definition SET body = $4, revision = $5, resolved = coalesce($6, resolved), analysis = coalesce($7, analysis)
-		WHERE kind = $1 AND name = $2 AND version = $3`,
-		p.change.DefinitionKind.String(), p.change.Name, p.change.Version, stored.body, revision, stored.resolved, stored.analysis)
-	if err == nil && tag.RowsAffected() != 1 {
-		return fmt.Errorf("%s %s@%d is not there", p.change.DefinitionKind, p.change.Name, p.change.Version)
+		WHERE kind = $1 AND name = $2 AND version = $3 RETURNING id`,
+		p.change.DefinitionKind.String(), p.change.Name, p.change.Version, stored.body, revision, stored.resolved, stored.analysis).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("%s %s@%d is not there", p.change.DefinitionKind, p.change.Name, p.change.Version)
 	}
+	return id, err
+}
+
+// note writes what the version reads, and what its columns are made of, for who follows that both ways.
+func (p *proposed) note(ctx context.Context, tx pgx.Tx, id int64) error {
+	_, err := tx.Exec(ctx, `SELECT headwater.note_definition($1, now())`, id)
 	return err
 }
 

@@ -2,12 +2,15 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/access"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/lineage"
+	"github.com/headwaterhq/headwater/offline"
 )
 
 // lineageService answers where things come from and what they reach.
@@ -26,6 +29,12 @@ var edgeKinds = map[lineage.EdgeKind]headwaterv1.LineageEdgeKind{
 	lineage.Read:       headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_READ,
 	lineage.Wrote:      headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_WROTE,
 	lineage.Replaced:   headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_REPLACED,
+	lineage.Value:      headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_VALUE,
+	lineage.Filter:     headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_FILTER,
+	lineage.Join:       headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_JOIN,
+	lineage.Group:      headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_GROUP,
+	lineage.Order:      headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_ORDER,
+	lineage.Corrected:  headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_CORRECTED,
 }
 
 // GetLineage answers with what the caller may read the lineage of. Nodes that it may not are left out with their edges, and
@@ -35,66 +44,74 @@ func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLin
 	if err != nil {
 		return nil, err
 	}
+	hidden := lineage.NotFoundAsOf(ref, req.GetAsOf())
 	kind := resourceKindOf(ref.Kind)
 	if err := access.RequireAny(ctx, access.ActionReadLineage, kind); err != nil {
 		return nil, err
 	}
 	// How far a walk goes is not for those to know who may not see its root.
 	if ref.Name != "" {
-		if err := access.RequireOr(ctx, access.ActionReadLineage, kind, ref.Name, lineage.NotFound(ref)); err != nil {
+		if err := access.RequireOr(ctx, access.ActionReadLineage, kind, ref.Name, hidden); err != nil {
 			return nil, err
 		}
 	}
-	graph, err := lineage.Walk(ctx, s.pool, req.GetNode(), directions[req.GetDirection()], int(req.GetDepth()))
+	query := lineage.Query{
+		Node: req.GetNode(), Direction: directions[req.GetDirection()], Depth: int(req.GetDepth()), Columns: req.GetColumns(),
+		AsOf: req.GetAsOf(), PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(),
+	}
+	if query.AsOf != "" && query.PageToken == "" {
+		if query.At, err = s.instant(ctx, query.AsOf); err != nil {
+			return nil, err
+		}
+	}
+	graph, err := lineage.Walk(ctx, s.pool, query)
 	if err != nil {
 		return nil, err
 	}
+	if err := access.RequireOr(ctx, access.ActionReadLineage, kind, graph.Subjects[graph.Root], hidden); err != nil {
+		return nil, err
+	}
 	shown := map[string]bool{}
-	resp := &headwaterv1.GetLineageResponse{Root: graph.Root}
-	for _, n := range graph.Nodes {
-		kind, name, err := resourceOf(n)
+	for id, name := range graph.Subjects {
+		n, err := lineage.Parse(id)
 		if err != nil {
 			return nil, err
 		}
-		if n.ID == graph.Root {
-			if err := access.RequireOr(ctx, access.ActionReadLineage, kind, name, lineage.NotFound(ref)); err != nil {
-				return nil, err
-			}
+		shown[id] = access.Allows(ctx, access.ActionReadLineage, resourceKindOf(n.Kind), name)
+	}
+	resp := &headwaterv1.GetLineageResponse{Root: graph.Root, NextPageToken: graph.NextPage, Position: graph.At.Position}
+	for _, n := range graph.Nodes {
+		if shown[n.ID] {
+			resp.Nodes = append(resp.Nodes, &headwaterv1.LineageNode{Id: n.ID, Title: n.Title, Properties: n.Properties})
 		}
-		if !access.Allows(ctx, access.ActionReadLineage, kind, name) {
-			continue
-		}
-		shown[n.ID] = true
-		resp.Nodes = append(resp.Nodes, &headwaterv1.LineageNode{Id: n.ID, Title: n.Title, Properties: n.Properties})
 	}
 	for _, e := range graph.Edges {
 		if shown[e.From] && shown[e.To] {
-			resp.Edges = append(resp.Edges, &headwaterv1.LineageEdge{From: e.From, To: e.To, Kind: edgeKinds[e.Kind]})
+			resp.Edges = append(resp.Edges, &headwaterv1.LineageEdge{
+				From: e.From, To: e.To, Kind: edgeKinds[e.Kind], ValidFrom: e.ValidFrom, ValidTo: e.ValidTo,
+			})
 		}
 	}
 	return resp, nil
 }
 
-// resourceOf is what a grant must name for a node to be shown: loads go with their source, features and runs with their
-// view.
-func resourceOf(n lineage.Node) (access.Kind, string, error) {
-	ref, err := lineage.Parse(n.ID)
+// instant is the moment that as_of says.
+func (s *lineageService) instant(ctx context.Context, asOf string) (lineage.Instant, error) {
+	position, err := offline.ResolveAsOf(ctx, s.pool, asOf)
 	if err != nil {
-		return "", "", err
+		return lineage.Instant{}, database.Fault(err)
 	}
-	name := ref.Name
-	switch ref.Kind {
-	case lineage.Load:
-		name = n.Properties["source"]
-	case lineage.Dataset:
-		name = n.Properties["name"]
+	var at *time.Time
+	if t, err := time.Parse(time.RFC3339Nano, asOf); err == nil {
+		at = &t
 	}
-	return resourceKindOf(ref.Kind), name, nil
+	instant, err := lineage.At(ctx, s.pool, position, at)
+	return instant, database.Fault(err)
 }
 
 func resourceKindOf(k lineage.NodeKind) access.Kind {
 	switch k {
-	case lineage.Source, lineage.Load:
+	case lineage.Source, lineage.SourceColumn, lineage.Load:
 		return access.KindSource
 	case lineage.Service:
 		return access.KindService
