@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,15 +52,22 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 unauthenticated or denied, 4 not
 	flags.StringVar(&a.server, "server", "", "address of the server, HOST:PORT (HEADWATER_SERVER; default "+client.DefaultServer+")")
 	flags.StringVar(&a.token, "token", "", "token to call with (HEADWATER_TOKEN, or the file HEADWATER_TOKEN_FILE)")
 	flags.StringVarP(&a.output, "output", "o", "table", "form of the result: table, json or csv")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		switch a.output {
-		case "table", "json", "csv":
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		forms := []string{"table", "json", "csv"}
+		if more := cmd.Annotations[moreForms]; more != "" {
+			forms = append(forms, strings.Split(more, ",")...)
+		}
+		if slices.Contains(forms, a.output) {
 			return nil
 		}
-		return usagef("found output %q, expected table, json or csv", a.output)
+		last := len(forms) - 1
+		return usagef("found output %q, expected %s or %s", a.output, strings.Join(forms[:last], ", "), forms[last])
 	}
 	return root
 }
+
+// moreForms is the annotation of a command whose result has other forms than table, json and csv: which, separated by commas.
+const moreForms = "forms"
 
 // newHelp is cobra's help command, but for topics that do not exist.
 func newHelp(root *cobra.Command) *cobra.Command {
