@@ -78,8 +78,8 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 	t.Logf("%d accepted, %d refused, %d with their inputs", accepted, refused, goldens)
-	if accepted+refused < 160 || goldens < 30 {
-		t.Errorf("found %d snippets, %d with their inputs, expected at least 160 and 30", accepted+refused, goldens)
+	if accepted+refused < 380 || goldens < 90 {
+		t.Errorf("found %d snippets, %d with their inputs, expected at least 380 and 90", accepted+refused, goldens)
 	}
 }
 
