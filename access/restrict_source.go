@@ -101,7 +101,7 @@ func (s *Session) restrictSource(source *feature.SourceVersion) (*SourceRestrict
 		filter, problems := expr.CompileFilter(v.RowFilter, columns)
 		if len(problems) > 0 {
 			return nil, &Verdict{Reason: fmt.Sprintf("policy %s decides on rows of %s, and cannot: %s; what it looks at must be a column of the source", ref(v), about, problems[0].Message),
-				remedy: remedyOf(v)}
+				remedy: remedyOf(v), rules: []string{ref(v)}}
 		}
 		bound := filter.Bind(p.reader(s.principal))
 		if holds, constant := bound.Constant(); constant && holds {

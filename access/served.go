@@ -333,7 +333,9 @@ type Shown struct {
 	Ref string
 	// Features are those of a view of which values are shown, SourceColumns those behind them.
 	Features, SourceColumns []string
-	Rows                    int64
+	// Applied are the rules of policies that they are shown under.
+	Applied []read.Rule
+	Rows    int64
 	// Dataset and ReadID are those of what they are of. Empty: of neither.
 	Dataset, ReadID string
 }
@@ -358,6 +360,12 @@ func (s *Session) Show(r *Shown) error {
 	record.Extent = &Extent{
 		ResourceVersion: ref, Asked: r.Features, Returned: r.Features, SourceColumns: r.SourceColumns, PolicyVersion: s.policy.revision(),
 		Rules: s.rules, Use: feature.UseTraining,
+	}
+	for _, rule := range r.Applied {
+		record.Extent.Rules = withRules(record.Extent.Rules, []string{rule.Policy})
+		if column, masks := strings.CutPrefix(rule.About, ref+"."); masks {
+			record.Extent.Masked = append(record.Extent.Masked, r.Ref+"."+column)
+		}
 	}
 	record.RowsReturned, record.Dataset, record.ReadID = r.Rows, r.Dataset, r.ReadID
 	return s.audit.Write(record)

@@ -54,6 +54,7 @@ func TestAuditSaysWhatWasRead(t *testing.T) {
 	p := newProduct(t)
 	d := readers(
 		policy("own_places", "view:delays", ownPlaces),
+		policy("own_flights", "source:flights", ownPlaces),
 		policy("rounded", "feature:delays.delay", func(p *feature.Policy) {
 			p.Mask = &feature.Mask{Kind: feature.MaskRound, To: "10", ComputeUnmasked: []string{"risk.high"}}
 			p.ExceptRoles = []string{"whole"}
@@ -125,6 +126,14 @@ func TestAuditSaysWhatWasRead(t *testing.T) {
 		}(), nil), []string{
 			"BuildDataset x1 service:scored@1 returned 2 hidden 0" + whole + "training a dataset of entities",
 			"BuildDataset x1 source:flights@1 returned 2 hidden 0; columns flights.date flights.origin; rules reader#1; training a dataset",
+		}},
+		{"a spine of rows that the reader sees", "reader west", build(func() *headwaterv1.BuildDatasetHeader {
+			h := eventsHeader(&headwaterv1.SpineEvents{Source: "flights", Columns: []string{"origin"}})
+			h.Name, h.AllowPartial = "e", true
+			return h
+		}(), nil), []string{
+			"BuildDataset x1 service:scored@1 returned 1 hidden 0" + held + "training a dataset of entities",
+			"BuildDataset x1 source:flights@1 returned 1 hidden 0; columns flights.date flights.origin; rules reader#1 own_flights@1; training a dataset",
 		}},
 		{"what is denied gives nothing", "west", func(ctx context.Context) error {
 			if err := get("scored", "ORD")(ctx); err == nil {
