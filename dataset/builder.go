@@ -107,6 +107,15 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 	if req.Name == "" {
 		req.Name = req.Plan.Service.Name
 	}
+	t := &telling{began: time.Now()}
+	m, err := b.build(ctx, req, spine, out, t)
+	if err != nil {
+		b.tellFailed(ctx, t, err)
+	}
+	return m, err
+}
+
+func (b *Builder) build(ctx context.Context, req Request, spine io.Reader, out io.Writer, t *telling) (*Manifest, error) {
 	m := &Manifest{
 		ID: "ds_" + strings.ToLower(rand.Text()), Name: req.Name, State: Released,
 		TimestampColumn: req.TimestampColumn, KeyMapping: req.KeyMapping, Joins: req.Joins, Features: req.Features, Purpose: req.Plan.Purpose,
@@ -180,6 +189,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		return nil, err
 	}
 	defer a.spine.close()
+	t.manifest = m
 	if err := covered.look(a.spine, req.Plan, req.TimestampColumn); err != nil {
 		return nil, err
 	}
@@ -218,7 +228,10 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		if err := refuseErased(ctx, tx, head); err != nil {
 			return err
 		}
-		return insert(ctx, tx, m, a.views, a.spine)
+		if err := insert(ctx, tx, m, a.views, a.spine); err != nil {
+			return err
+		}
+		return t.built(ctx, tx)
 	})
 	phase()
 	if err != nil {

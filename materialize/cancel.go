@@ -11,6 +11,7 @@ import (
 
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/outbox"
 )
 
 // cancelEvery is how often a process looks whether runs that it works on were asked to end.
@@ -117,8 +118,13 @@ func (m *Materializer) cancel(ctx context.Context, tx pgx.Tx, id int64, principa
 
 // endCancelled ends a run that was asked to end, and of which nothing is written.
 func (rn *runner) endCancelled(ctx context.Context, tx pgx.Tx, id int64) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE headwater.run SET state = 'cancelled', ended_at = clock_timestamp(), not_before = NULL,
+	r, err := Get(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	attempt := r.OpenAttempt
+	_, err = tx.Exec(ctx, `
+		UPDATE headwater.run SET state = 'cancelled', ended_at = clock_timestamp(), not_before = NULL, open_attempt = NULL,
 			error = 'cancelled by ' || cancelled_by || coalesce(': ' || cancel_reason, '')
 		WHERE id = $1 AND state IN ('queued', 'running')`, id)
 	if err != nil {
@@ -127,14 +133,11 @@ func (rn *runner) endCancelled(ctx context.Context, tx pgx.Tx, id int64) error {
 	if err := forgetProgress(ctx, tx, id); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO headwater.outbox (topic, payload, created_at)
-		SELECT 'run.cancelled', jsonb_build_object('run_id', id, 'by', cancelled_by, 'reason', cancel_reason), clock_timestamp()
-		FROM headwater.run WHERE id = $1`, id)
-	if err != nil {
+	if r, err = Get(ctx, tx, id); err != nil {
 		return err
 	}
-	r, err := Get(ctx, tx, id)
+	r.OpenAttempt = attempt
+	err = tellEnd(ctx, tx, r, outbox.RunCancelled, outbox.Run{By: r.CancelledBy, Reason: r.CancelReason, Error: fault.Hidden(r.KeptError)})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/internal/outbox"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
 )
@@ -62,12 +63,44 @@ func tryLease(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) (*
 		if err != nil {
 			return err
 		}
+		if err := tellAbandoned(ctx, tx, view); err != nil {
+			return err
+		}
 		return undoAbandoned(ctx, tx, view)
 	})
 	if err != nil {
 		return nil, errors.Join(err, l.release(ctx))
 	}
 	return l, nil
+}
+
+// tellAbandoned writes of each attempt that neither published nor failed in order that it ended, into the run's record and the outbox. One
+// of a run that was asked to end is told when that ends.
+func tellAbandoned(ctx context.Context, tx pgx.Tx, view *feature.ViewVersion) error {
+	rows, err := tx.Query(ctx, `
+		UPDATE headwater.run r SET open_attempt = NULL,
+			warnings = r.warnings || format('attempt %s ended with its server, and was found so at %s', r.attempt,
+				to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+		FROM headwater.run b WHERE b.id = r.id AND r.view_id = $1 AND r.open_attempt IS NOT NULL AND r.state = 'running'
+			AND r.cancel_requested_at IS NULL
+		RETURNING r.id, b.open_attempt`, view.ID)
+	if err != nil {
+		return err
+	}
+	dead, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Run, err error) {
+		err = row.Scan(&r.ID, &r.OpenAttempt)
+		return r, err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range dead {
+		err := tell(ctx, tx, &dead[i], outbox.RunAbandoned, outbox.Run{Error: "the attempt ended with its server; what it wrote is undone, or gone on with, by the next"})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // undoAbandoned takes back what runs wrote that neither published nor failed in order: their process died. They are

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/outbox"
 	"github.com/headwaterhq/headwater/lineage"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
@@ -28,11 +29,20 @@ func insertQueued(ctx context.Context, tx pgx.Tx, req Request) (id int64, err er
 
 // begin takes the view version's next sequence for the run. A sequence is never used twice, also not after an undo. A run that an
 // earlier attempt left half written goes on under the sequence that it has.
-func begin(ctx context.Context, tx pgx.Tx, r *Run) error {
+// attempt is the lease that it begins under.
+func begin(ctx context.Context, tx pgx.Tx, r *Run, attempt int64) error {
+	if err := take(ctx, tx, r, attempt); err != nil {
+		return err
+	}
+	r.OpenAttempt = attempt
+	return tell(ctx, tx, r, outbox.RunStarted, outbox.Run{Run: r.Ref()})
+}
+
+func take(ctx context.Context, tx pgx.Tx, r *Run, attempt int64) error {
 	if r.Seq != 0 {
 		return begun(tx.Exec(ctx, `
-			UPDATE headwater.run SET state = 'running', error = NULL, not_before = NULL, attempt = attempt + 1
-			WHERE id = $1 AND state IN ('queued', 'running') AND cancel_requested_at IS NULL`, r.ID))
+			UPDATE headwater.run SET state = 'running', error = NULL, not_before = NULL, attempt = attempt + 1, open_attempt = $2
+			WHERE id = $1 AND state IN ('queued', 'running') AND cancel_requested_at IS NULL`, r.ID, attempt))
 	}
 	err := tx.QueryRow(ctx, `UPDATE headwater.view_state SET last_seq = last_seq + 1 WHERE view_id = $1 RETURNING last_seq`,
 		r.ViewID).Scan(&r.Seq)
@@ -41,8 +51,8 @@ func begin(ctx context.Context, tx pgx.Tx, r *Run) error {
 	}
 	return begun(tx.Exec(ctx, `
 		UPDATE headwater.run SET state = 'running', seq = $2, started_at = clock_timestamp(), error = NULL, not_before = NULL,
-			attempt = attempt + 1
-		WHERE id = $1 AND state = 'queued' AND cancel_requested_at IS NULL`, r.ID, r.Seq))
+			attempt = attempt + 1, open_attempt = $3
+		WHERE id = $1 AND state = 'queued' AND cancel_requested_at IS NULL`, r.ID, r.Seq, attempt))
 }
 
 // begun is errCancelled when no run began.
@@ -55,26 +65,45 @@ func begun(tag pgconn.CommandTag, err error) error {
 
 // planned keeps the run's plan with it.
 func planned(ctx context.Context, tx pgx.Tx, r *Run) error {
-	_, err := tx.Exec(ctx, `UPDATE headwater.run SET plan = $2 WHERE id = $1`, r.ID, r.Plan)
-	return err
+	if _, err := tx.Exec(ctx, `UPDATE headwater.run SET plan = $2 WHERE id = $1`, r.ID, r.Plan); err != nil {
+		return err
+	}
+	about := outbox.Run{Run: r.Ref()}
+	if !r.Interval.IsEmpty() {
+		// JSON has no other years.
+		from, to := r.Interval.Start.Calendar(), r.Interval.End.Calendar()
+		about.From, about.To = &from, &to
+	}
+	return tell(ctx, tx, r, outbox.RunPlanned, about)
+}
+
+// tell writes a message about an attempt of the run, which is the one that is open.
+func tell(ctx context.Context, tx pgx.Tx, r *Run, topic outbox.Topic, about outbox.Run) error {
+	defer r.lineageTook(time.Now())
+	about.RunID, about.Attempt = r.ID, r.OpenAttempt
+	return outbox.Add(ctx, tx, outbox.Message{Topic: topic, Subject: outbox.RunSubject(r.ID), Payload: about})
+}
+
+// tellEnd is tell for the end of a run. One of which no attempt ever began is told to have started too, since what starts not does not end.
+func tellEnd(ctx context.Context, tx pgx.Tx, r *Run, topic outbox.Topic, about outbox.Run) error {
+	if r.OpenAttempt == 0 && r.Attempt == 0 {
+		if err := tell(ctx, tx, r, outbox.RunStarted, outbox.Run{}); err != nil {
+			return err
+		}
+	}
+	return tell(ctx, tx, r, topic, about)
 }
 
 // publish makes the run visible: position, record, inputs, the view version's state and the outbox message. The table's
 // constraints refuse a ledger that does not balance.
 func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
-	if err := insertInputs(ctx, tx, r); err != nil {
-		return err
-	}
-	if err := insertViewInputs(ctx, tx, r); err != nil {
+	if err := insertLineage(ctx, tx, r); err != nil {
 		return err
 	}
 	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
 		return err
 	}
 	if err := quality.Finish(ctx, tx, r.ID, r.ViewID, r.Seq, r.cameAside); err != nil {
-		return err
-	}
-	if err := lineage.RecordRun(ctx, tx, r.ID, r.Ledger.Inserted, r.corrected); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `
@@ -88,6 +117,11 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if r.Position, err = offline.Publish(ctx, tx, r.ViewID, r.Seq, r.ID); err != nil {
 		return err
 	}
+	err = tell(ctx, tx, r, outbox.RunPublished, outbox.Run{Run: r.Ref(), Position: r.Position, Digest: r.Digest.String()})
+	if err != nil {
+		return err
+	}
+	r.Phases = append(r.Phases, Phase{Name: lineagePhase, Micros: r.lineage.Microseconds()})
 	l := r.Ledger
 	var start, end *time.Time
 	if !r.Interval.IsEmpty() {
@@ -99,21 +133,31 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 			ended_at = clock_timestamp(), rows_read = $6, accepted = $7, quarantined = $8, duplicate = $9, dropped = $10,
 			too_late = $11, used = $12, filtered = $13, unaccounted = $14, produced = $15, unchanged = $16, inserted = $17,
 			withdrawn = $18, live_before = $19, live_after = $20, reasons = $21, gates = $22, phases = $23, warnings = $24,
-			spans = $25::text::tstzmultirange, computed = $26, output_quarantined = $27, output_dropped = $28, online_state = 'pending'
+			spans = $25::text::tstzmultirange, computed = $26, output_quarantined = $27, output_dropped = $28, online_state = 'pending',
+			open_attempt = NULL
 		WHERE id = $1`,
 		r.ID, r.Position, start, end, r.Digest[:], l.Read, l.Accepted, l.Quarantined,
 		l.Duplicate, l.Dropped, l.TooLate, l.Used, l.Filtered, l.Unaccounted, l.Produced, l.Unchanged, l.Inserted,
 		l.Withdrawn, l.LiveBefore, l.LiveAfter, orEmpty(r.Reasons), orEmpty(r.Gates), orEmpty(r.Phases),
 		orEmpty(r.Warnings), r.Spans.Multirange(), l.Computed, l.OutputQuarantined, l.OutputDropped)
-	if err != nil {
+	return err
+}
+
+// lineagePhase is the phase in which a run writes what it read, and what others are told of it.
+const lineagePhase = "lineage"
+
+// lineageTook adds to that phase what began then and has ended.
+func (r *Run) lineageTook(began time.Time) { r.lineage += time.Since(began) }
+
+func insertLineage(ctx context.Context, tx pgx.Tx, r *Run) error {
+	defer r.lineageTook(time.Now())
+	if err := insertInputs(ctx, tx, r); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO headwater.outbox (topic, payload, created_at)
-		VALUES ('run.published', jsonb_build_object('run_id', $1::bigint, 'run', $2::text, 'position', $3::bigint,
-			'digest', $4::text), clock_timestamp())`,
-		r.ID, r.Ref(), r.Position, r.Digest.String())
-	return err
+	if err := insertViewInputs(ctx, tx, r); err != nil {
+		return err
+	}
+	return lineage.RecordRun(ctx, tx, r.ID, r.Ledger.Inserted, r.corrected)
 }
 
 // orEmpty keeps NULL out of columns that hold lists.
@@ -153,7 +197,7 @@ func insertInputs(ctx context.Context, tx pgx.Tx, r *Run) error {
 // fail ends a run that did not publish. What it wrote is undone already. One that ended otherwise is left as it is.
 func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 	tag, err := tx.Exec(ctx, `
-		UPDATE headwater.run SET state = 'failed', ended_at = clock_timestamp(), error = $2
+		UPDATE headwater.run SET state = 'failed', ended_at = clock_timestamp(), error = $2, open_attempt = NULL
 		WHERE id = $1 AND state IN ('queued', 'running')`, r.ID, message)
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
@@ -167,11 +211,7 @@ func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 	if err := quality.KeepFailed(ctx, tx, r.ID, r.ViewID, r.Seq, r.quarantined, r.cameAside); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO headwater.outbox (topic, payload, created_at)
-		VALUES ('run.failed', jsonb_build_object('run_id', $1::bigint, 'error', $2::text), clock_timestamp())`,
-		r.ID, fault.Hidden(message))
-	return err
+	return tellEnd(ctx, tx, r, outbox.RunFailed, outbox.Run{Error: fault.Hidden(message)})
 }
 
 // viewState is where a view version stands.

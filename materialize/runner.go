@@ -15,6 +15,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/outbox"
 	"github.com/headwaterhq/headwater/offline"
 )
 
@@ -205,6 +206,7 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 			return rn.endCancelled(ctx, tx, r.ID)
 		}
 		if message != "" {
+			r.OpenAttempt, r.Attempt = now.OpenAttempt, now.Attempt
 			r.Checks = append(r.Checks, brokenRule(cause)...)
 			return fail(ctx, tx, r, message)
 		}
@@ -214,12 +216,21 @@ func (rn *runner) giveBack(ctx context.Context, l *lease, r *Run, cause error) e
 			text := f.Kept()
 			last = &text
 		}
+		if now.OpenAttempt != 0 {
+			about := outbox.Run{Stopped: stopped}
+			if last != nil {
+				about.Error = fault.Hidden(*last)
+			}
+			if err := tell(ctx, tx, now, outbox.RunInterrupted, about); err != nil {
+				return err
+			}
+		}
 		stay := "state = 'queued', seq = NULL, started_at = NULL"
 		if goesOn {
 			stay = "state = 'queued'"
 		}
 		_, err = tx.Exec(ctx, `
-			UPDATE headwater.run SET `+stay+`, error = $2,
+			UPDATE headwater.run SET `+stay+`, error = $2, open_attempt = NULL,
 				attempt = CASE WHEN $3 AND state = 'running' THEN attempt - 1 ELSE attempt END,
 				not_before = CASE WHEN NOT $3 THEN clock_timestamp() + $4 * interval '1 microsecond' END
 			WHERE id = $1`, r.ID, last, stopped, backoff(now.Attempt).Microseconds())
@@ -260,7 +271,7 @@ func (rn *runner) attempt(ctx context.Context, l *lease, r *Run) error {
 		if err := l.fence(ctx, tx); err != nil {
 			return err
 		}
-		return begin(ctx, tx, r)
+		return begin(ctx, tx, r, l.attempt)
 	})
 	if err != nil {
 		return err
@@ -330,6 +341,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	}
 	defer func() { _ = t.Close(ctx) }()
 	r.Plan, r.Spans, r.Interval = &t.Plan, t.Plan.Owned, t.Plan.Owned.Hull()
+	told := r.lineage
 	err = pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
 		if err := l.fence(ctx, tx); err != nil {
 			return err
@@ -339,6 +351,7 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if err != nil {
 		return err
 	}
+	timer.leave(r.lineage - told)
 	timer.end("plan")
 	if err := rn.reached(stepPlanned); err != nil {
 		return err
@@ -534,6 +547,9 @@ func (p *phases) end(name string) {
 	p.run.Phases = append(p.run.Phases, Phase{Name: name, Micros: now.Sub(p.since).Microseconds()})
 	p.since = now
 }
+
+// leave is for what counts elsewhere.
+func (p *phases) leave(took time.Duration) { p.since = p.since.Add(took) }
 
 // add notes a part that was measured elsewhere.
 func (p *phases) add(name string, took time.Duration) {

@@ -216,6 +216,9 @@ func (r *Registry) writeOne(ctx context.Context, tx pgx.Tx, c *proposed, revisio
 	if err := c.record(ctx, tx, revision, request.Principal, request.Origin); err != nil {
 		return err
 	}
+	if err := c.tell(ctx, tx, revision); err != nil {
+		return err
+	}
 	if c.rewritten {
 		id, err := c.update(ctx, tx, revision)
 		if err != nil {

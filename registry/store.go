@@ -13,6 +13,7 @@ import (
 	"github.com/headwaterhq/headwater/definition"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/outbox"
 )
 
 // channel carries the revision after each change.
@@ -300,6 +301,18 @@ func (p *proposed) encode() (e encoded, err error) {
 		e.analysis = &text
 	}
 	return e, nil
+}
+
+// tell writes to the outbox what others are told of: which sources and views there are.
+func (p *proposed) tell(ctx context.Context, tx pgx.Tx, revision int64) error {
+	if k := p.change.DefinitionKind; !p.fresh && !p.rewritten || k != feature.KindSource && k != feature.KindView {
+		return nil
+	}
+	kind := p.change.DefinitionKind.String()
+	return outbox.Add(ctx, tx, outbox.Message{
+		Topic: outbox.DefinitionApplied, Subject: outbox.DefinitionSubject(kind, p.change.Name),
+		Payload: outbox.Definition{Kind: kind, Name: p.change.Name, Version: p.change.Version, Revision: revision},
+	})
 }
 
 // record keeps who made a change, and from where.

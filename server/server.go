@@ -29,6 +29,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/grpccodec"
 	"github.com/headwaterhq/headwater/internal/grpcflow"
 	"github.com/headwaterhq/headwater/internal/tracing"
+	"github.com/headwaterhq/headwater/lineage/openlineage"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
@@ -81,6 +82,8 @@ type Config struct {
 	TraceShare   float64
 	// ReadCacheBytes bounds the rows that are kept in memory for views that declare a cache. Default: online.DefaultCacheBytes.
 	ReadCacheBytes int
+	// OpenLineage is who is told what is run, built and applied.
+	OpenLineage OpenLineage
 	// InsecureNoAuth lets everybody do everything: nobody is asked who calls, and no call is recorded.
 	InsecureNoAuth bool
 	// OIDC says whose JWTs are taken, besides tokens of the server's own. nil: nobody's.
@@ -135,6 +138,7 @@ type Server struct {
 	served       *served
 	metrics      *metrics
 	tracer       *tracing.Tracer
+	events       *openlineage.Sender
 	// kept is nil where no results are kept; sweeping ends when nobody looks after them any more.
 	kept     *dataset.Kept
 	sweeping sync.WaitGroup
@@ -227,6 +231,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if err := s.serve(); err != nil {
+		return nil, err
+	}
+	if err := s.tellOthers(); err != nil {
 		return nil, err
 	}
 	if err := s.materializer.Start(ctx); err != nil {
@@ -502,6 +509,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.materializer != nil {
 		errs = append(errs, s.materializer.Stop(ctx))
+	}
+	if s.events != nil {
+		s.events.Close()
 	}
 	if s.elevations != nil {
 		s.elevations.Close()

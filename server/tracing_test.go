@@ -167,7 +167,7 @@ func TestTraces(t *testing.T) {
 	if len(runs) != 1 || attributeOf(runs[0], "headwater.view") != `"delays@1"` || attributeOf(runs[0], "headwater.run_state") != `"published"` || len(runs[0].GetParentSpanId()) != 0 {
 		t.Fatalf("found %v, expected the run of delays, in a trace of its own", runs)
 	}
-	if names := c.below(runs[0]); names != "plan read transform write account check" {
+	if names := c.below(runs[0]); names != "plan read transform write account check lineage" {
 		t.Errorf("found phases %s of a run", names)
 	}
 }

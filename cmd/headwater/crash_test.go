@@ -312,7 +312,8 @@ func portOf(t *testing.T, address string) int {
 	return port
 }
 
-func openCrashing(t *testing.T) *crashing {
+// environment is more of that of its server.
+func openCrashing(t *testing.T, environment ...string) *crashing {
 	t.Helper()
 	w := &crashing{folder: passableFolder(t), steps: t.TempDir()}
 	w.startPostgres(t)
@@ -327,6 +328,7 @@ func openCrashing(t *testing.T) *crashing {
 		"HEADWATER_POSTGRES_URL=" + w.postgres.URL(), "HEADWATER_REDIS_URL=" + w.redis.URL(), "HEADWATER_LISTEN=" + freeAddress(t),
 		"HEADWATER_AUDIT_DIR=" + filepath.Join(w.folder, "audit"), stepsFolder + "=" + w.steps,
 	}
+	w.environment = append(w.environment, environment...)
 	w.twin = openTwin(t, w.startServer(t, strings.TrimSpace(string(readFile(t, token)))), w.postgres.URL())
 	return w
 }

@@ -47,6 +47,8 @@ type serveConfig struct {
 	watchConfig     `yaml:",inline"`
 	callerConfig    `yaml:",inline"`
 	sourceConfig    `yaml:",inline"`
+
+	openLineageConfig `yaml:",inline"`
 }
 
 func loadServeConfig(file string) (serveConfig, error) {
@@ -61,7 +63,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
 				"region, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
-				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
+				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
 				"oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age and source_databases", file, err)
 		}
 	}
@@ -87,6 +89,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 	c.watchConfig.readEnvironment()
 	c.callerConfig.readEnvironment()
 	c.sourceConfig.readEnvironment()
+	c.openLineageConfig.readEnvironment()
 	return c, nil
 }
 
@@ -164,6 +167,13 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_OTLP_ENDPOINT     otlp_endpoint      http://HOST:PORT of an OpenTelemetry collector that traces are sent to, by OTLP over gRPC;
                                                  https:// for TLS (default: none are made)
   HEADWATER_TRACE_SHARE       trace_share        share of the calls whose callers do not trace them that is traced (default 0.01)
+  HEADWATER_OPENLINEAGE_URL       openlineage_url        endpoint that is sent OpenLineage's events of runs, datasets and definitions, whole, such as
+                                                 http://marquez:5000/api/v1/lineage (default: nobody is told)
+  HEADWATER_OPENLINEAGE_API_KEY   openlineage_api_key    what is sent there as a bearer token (default none)
+  HEADWATER_OPENLINEAGE_FILE      openlineage_file       file that events are appended to, in the place of an endpoint
+  HEADWATER_OPENLINEAGE_NAMESPACE openlineage_namespace  namespace of jobs and of datasets of ours (default headwater)
+  HEADWATER_OPENLINEAGE_POSTGRES  openlineage_postgres   HOST:PORT of the server's Postgres as others know it (default: as in its URL)
+  HEADWATER_OPENLINEAGE_KEEP      openlineage_keep       how long events are kept that cannot be delivered (default 7d)
   HEADWATER_REFLECTION        reflection         off: callers cannot ask what methods there are (default on)
   HEADWATER_INSECURE_NO_AUTH  insecure_no_auth   on: nobody is asked who calls. Everybody may read, change and erase everything, and
                                                  no call is recorded in the audit log (default off)
@@ -206,7 +216,7 @@ Without tls_cert calls are not encrypted: let a proxy that speaks TLS stand befo
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
-		"connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
+		"connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
 		"oidc_principal_claim, oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age, source_databases")
 	cmd.Flags().BoolVar(&open, "insecure-no-auth", false, "ask nobody who calls: whoever reaches the address may do everything, and no call is recorded")
 	return cmd
@@ -237,7 +247,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, Region: c.Region, AuditDir: c.AuditDir, Version: version(),
 		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	}
-	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config), c.watchConfig.apply(&config)); err != nil {
+	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config), c.watchConfig.apply(&config), c.openLineageConfig.apply(&config)); err != nil {
 		return err
 	}
 	if err := c.callerConfig.apply(&config); err != nil {

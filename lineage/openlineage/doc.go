@@ -1,0 +1,11 @@
+// Package openlineage tells others, in the events of the OpenLineage specification, what was run, built and applied, and takes their events
+// about what made the tables and files that sources are.
+//
+// It may import feature, the generated messages, internal packages and lineage. What is told comes out of the outbox, and is made of the
+// committed records alone; it owns headwater.openlineage_event and what is derived of that.
+//
+// Invariants:
+//   - An event is sent at least once, the events of one run or build in their order, and always as the same bytes.
+//   - Nothing that is sent is of rows, or secret: it is what callers are told who may list what it is about.
+//   - A run waits for nobody who is told of it.
+package openlineage
