@@ -42,6 +42,21 @@ type Explanation struct {
 // Missing is the permission that no grant gives, ACTION on KIND:NAME. Empty: none is.
 func (e *Explanation) Missing() string { return e.missing }
 
+// Hiding are the policies that hide rows or mask values, NAME@VERSION, sorted, each once.
+func (e *Explanation) Hiding() []string {
+	var policies []string
+	for _, f := range e.Filters {
+		if !f.HidesNothing {
+			policies = append(policies, f.Policy)
+		}
+	}
+	for _, m := range e.Masks {
+		policies = append(policies, m.Policy)
+	}
+	slices.Sort(policies)
+	return slices.Compact(policies)
+}
+
 // ExplainedView is the decision on a view that a reading takes.
 type ExplainedView struct {
 	View *feature.ViewVersion

@@ -54,6 +54,10 @@ func collect(paths []string) ([]string, []fault.Violation) {
 					return fs.SkipDir
 				}
 			case !entry.IsDir() && (extension == ".yaml" || extension == ".yml"):
+				if v := outside(path, at); v != nil {
+					violations = append(violations, *v)
+					break
+				}
 				add(at)
 			}
 			return nil
@@ -80,6 +84,31 @@ func unreadable(path string, err error) fault.Violation {
 		v.Description = fmt.Sprintf("cannot be read: %v", err)
 	}
 	return v
+}
+
+// outside says what is wrong with a file that was found in a folder, and that is not a file there: a link in a folder that came from others
+// may lead to any file, parts of which would be in what is told of it. nil: nothing is.
+func outside(folder, at string) *fault.Violation {
+	root, err := filepath.EvalSymlinks(folder)
+	var real string
+	if err == nil {
+		real, err = filepath.EvalSymlinks(at)
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = os.Stat(real)
+	}
+	if err != nil {
+		v := unreadable(at, err)
+		return &v
+	}
+	if within, err := filepath.Rel(root, real); err != nil || !filepath.IsLocal(within) {
+		return &fault.Violation{File: at, Description: "found a link that leads out of the folder, expected a file in it; name the file that it leads to, if that is meant"}
+	}
+	if !info.Mode().IsRegular() {
+		return &fault.Violation{File: at, Description: fmt.Sprintf("found something that is no file (%s), expected definitions; remove it or call it otherwise", info.Mode().Type())}
+	}
+	return nil
 }
 
 // readFile reads a file of definitions whole.

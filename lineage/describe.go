@@ -220,7 +220,7 @@ func (w *walker) describeLoads(ctx context.Context, nodes []node, described map[
 			p.number("rows", r.Rows)
 			p.time("event_time_min", r.EventTimeMin)
 			p.time("event_time_max", r.EventTimeMax)
-			title = fmt.Sprintf("%s, sha256 %s, %s", oneLine(r.FileName), short(r.SHA256), count(r.Rows, "row"))
+			title = fmt.Sprintf("%s"+titleDigest+"%s, %s", oneLine(r.FileName), short(r.SHA256), count(r.Rows, "row"))
 		}
 		switch {
 		case r.Retracted != nil:

@@ -111,7 +111,7 @@ func (w *walker) describeInputs(ctx context.Context, runs []int64, described map
 			p.number("load_number."+source, r.LoadNumber)
 		} else {
 			p.text("relation."+source, r.Relation)
-			p.text("rows_digest."+source, hex.EncodeToString(r.Digest))
+			p.text(RowsDigest+source, hex.EncodeToString(r.Digest))
 		}
 		p.number("rows_read."+source, r.Rows)
 	}

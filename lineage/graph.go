@@ -1,5 +1,7 @@
 package lineage
 
+import "strings"
+
 // Graph is what a walk found, or a page of it.
 type Graph struct {
 	// Root is the id of the node that was asked for, as it stands in Nodes, of whichever page.
@@ -28,6 +30,25 @@ type Node struct {
 	// is not there. Of a run, and of a dataset's spine, `rows_read.load:ID` is there for the loads that the walk met it by.
 	Properties map[string]string
 }
+
+// WithoutDigests takes from a node the digests of rows, by which whoever knows all of them but a value finds that out, for who may not read them.
+func (n *Node) WithoutDigests() {
+	for name := range n.Properties {
+		if strings.HasSuffix(name, "digest") || strings.HasSuffix(name, "_sha256") || strings.HasPrefix(name, RowsDigest) {
+			delete(n.Properties, name)
+		}
+	}
+	if file, rest, found := strings.Cut(n.Title, titleDigest); found {
+		_, rows, _ := strings.Cut(rest, ", ")
+		n.Title = file + ", " + rows
+	}
+}
+
+// RowsDigest begins the property of a run with the digest of the rows of a source, whose node follows.
+const RowsDigest = "rows_digest."
+
+// titleDigest comes before the digest in the title of a load.
+const titleDigest = ", sha256 "
 
 // Edge says that data flows from one node to another.
 type Edge struct {

@@ -22,6 +22,10 @@ type Request struct {
 	Prune, Retire bool
 	// MayEnd decides on removing or retiring a definition; its error ends the request. nil: all may.
 	MayEnd func(kind feature.Kind, name string) error
+	// MayLoosen decides on what could let somebody do or see more: a role that is made, changed, removed or revived, a policy that is
+	// changed or removed, and a tag that is taken off or put on where rules go by it, whose kind is `tag`. Its error ends the request.
+	// nil: all may.
+	MayLoosen func(kind, name string) error
 	// Shows says whether whoever asks may know of a definition or, by the kind `dataset`, of a dataset. What they may not
 	// know of is left out of dependents. nil: all.
 	Shows func(kind, name string) bool
@@ -143,6 +147,9 @@ func (r *Registry) propose(ctx context.Context, tx pgx.Tx, d *feature.Definition
 		if err := p.prune(datasets, request); err != nil {
 			return nil, err
 		}
+	}
+	if err := p.loosen(request.MayLoosen); err != nil {
+		return nil, err
 	}
 	if violations := append(definition.Violations(p.problems, origins), p.violations...); len(violations) > 0 {
 		if len(p.problems) > 0 {

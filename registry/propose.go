@@ -56,8 +56,10 @@ type use struct {
 type proposed struct {
 	change Change
 	// field is where the definition stands in the list that was given.
-	field    string
-	body     feature.Definitions
+	field string
+	body  feature.Definitions
+	// before is what the newest version so far says. nil: there is none.
+	before   *feature.Definitions
 	resolved resolution
 	// fresh says that a version is made, rewritten that the words of one are, or what it is resolved to: moved.
 	fresh, rewritten, moved bool
@@ -179,6 +181,7 @@ func (p *proposal) settle(s settling) (version int, change *proposed) {
 		Kind: Add, DefinitionKind: s.kind, Name: s.name, Version: s.old + 1, Fingerprint: s.fingerprint,
 	}}
 	if s.old > 0 {
+		c.before = &s.before
 		d, end := s.difference(), p.base.ends[s.nameOf]
 		c.fresh, c.moved = !d.WordsOnly, d.WordsOnly && s.moved
 		c.rewritten = d.WordsOnly && (s.moved || !proto.Equal(definition.ToProto(&s.before), definition.ToProto(&s.after)))

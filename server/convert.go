@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -150,7 +151,8 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 	return out
 }
 
-func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
+// manifestOf is a manifest as the caller may see it who may know of it and of the values in it.
+func manifestOf(ctx context.Context, m *dataset.Manifest) *headwaterv1.Manifest {
 	out := &headwaterv1.Manifest{
 		Id: m.ID, Name: m.Name, Version: int32(m.Version), State: headwaterv1.DatasetState_DATASET_STATE_BUILT,
 		Service: m.Service, ServiceVersion: int32(m.ServiceVersion), ServiceFingerprint: m.ServiceFingerprint,
@@ -178,6 +180,11 @@ func manifestOf(m *dataset.Manifest) *headwaterv1.Manifest {
 		})
 	}
 	addTallies(out, m)
+	if out.Policy = appliedFor(ctx, m.Principal, out.GetPolicy()); out.GetPolicy().GetWithheld() {
+		for _, source := range out.GetSpineOrigin().GetSources() {
+			source.Rules = nil
+		}
+	}
 	for _, e := range m.Erasures {
 		out.Erasures = append(out.Erasures, &headwaterv1.Erasure{
 			Id: e.ID, Time: timestamppb.New(e.Time), Principal: e.Principal, Reason: e.Reason, Rows: e.Rows, OldDigest: e.OldDigest,

@@ -29,12 +29,12 @@ func (s *datasetService) DiffDatasets(ctx context.Context, req *headwaterv1.Diff
 	if err != nil {
 		return nil, err
 	}
-	return diffOf(sides, d), nil
+	return diffOf(ctx, sides, d), nil
 }
 
-func diffOf(sides [2]dataset.Side, d *dataset.Difference) *headwaterv1.DiffDatasetsResponse {
+func diffOf(ctx context.Context, sides [2]dataset.Side, d *dataset.Difference) *headwaterv1.DiffDatasetsResponse {
 	resp := &headwaterv1.DiffDatasetsResponse{
-		A: manifestOf(sides[0].Manifest), B: manifestOf(sides[1].Manifest), Same: d.Same, MatchedBy: d.MatchedBy,
+		A: manifestOf(ctx, sides[0].Manifest), B: manifestOf(ctx, sides[1].Manifest), Same: d.Same, MatchedBy: d.MatchedBy,
 		RowsBoth: d.RowsBoth, RowsOnlyA: d.RowsOnlyA, RowsOnlyB: d.RowsOnlyB, RowsDiffer: d.RowsDiffer,
 		ColumnsOnlyA: d.ColumnsOnlyA, ColumnsOnlyB: d.ColumnsOnlyB,
 	}

@@ -219,18 +219,23 @@ func (s *datasetService) builtBy(m *dataset.Manifest) (*feature.ServiceVersion, 
 
 // shownTo is a manifest as the caller may see it who may know of it: values are for who may read the dataset.
 func (s *datasetService) shownTo(ctx context.Context, m *dataset.Manifest) (*headwaterv1.Manifest, error) {
+	if !s.readableTo(ctx, m) {
+		return withoutValues(manifestOf(ctx, m)), nil
+	}
+	if _, err := s.builtOf(ctx, m); err != nil {
+		return nil, err
+	}
+	return manifestOf(ctx, m), nil
+}
+
+// readableTo reports, without a record, whether the caller may read a dataset.
+func (s *datasetService) readableTo(ctx context.Context, m *dataset.Manifest) bool {
 	service, err := s.builtBy(m)
 	if err == nil && service.Name != "" {
 		// Policies are about the versions that were read.
 		service, err = s.followed(service, m)
 	}
-	if err != nil || !access.AllowsService(ctx, access.ActionReadOffline, service) || !access.SessionFrom(ctx).MayHave(service, m.Policies) || !s.allowsSpine(ctx, m) {
-		return withoutValues(manifestOf(m)), nil
-	}
-	if _, err := s.builtOf(ctx, m); err != nil {
-		return nil, err
-	}
-	return manifestOf(m), nil
+	return err == nil && access.AllowsService(ctx, access.ActionReadOffline, service) && access.SessionFrom(ctx).MayHave(service, m.Policies) && s.allowsSpine(ctx, m)
 }
 
 // askedJoin is a join as a request has it.

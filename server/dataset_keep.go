@@ -59,7 +59,7 @@ func (s *datasetService) DeleteDataset(ctx context.Context, req *headwaterv1.Del
 	// It is deleted, whatever may be shown of it.
 	shown, err := s.shownTo(ctx, m)
 	if err != nil {
-		shown = withoutValues(manifestOf(m))
+		shown = withoutValues(manifestOf(ctx, m))
 	}
 	return &headwaterv1.DeleteDatasetResponse{Manifest: shown}, nil
 }

@@ -71,16 +71,6 @@ func columnSummary(s *dataset.Summary, t feature.Type) *headwaterv1.ColumnSummar
 	return &headwaterv1.ColumnSummary{Min: value(s.Min), Max: value(s.Max), Mean: s.Mean, Nans: s.NaNs, Distinct: s.Distinct}
 }
 
-// withoutValues takes the values of rows out of a manifest, which are for who may read the dataset.
-func withoutValues(m *headwaterv1.Manifest) *headwaterv1.Manifest {
-	for _, c := range m.Columns {
-		if s := c.Summary; s != nil {
-			s.Min, s.Max, s.Mean = nil, nil, nil
-		}
-	}
-	return m
-}
-
 // withoutDetails takes out of a manifest what is too much for a list of them.
 func withoutDetails(m *headwaterv1.Manifest) *headwaterv1.Manifest {
 	for _, c := range m.Columns {

@@ -92,7 +92,7 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		return err
 	}
 	return stream.Send(&headwaterv1.BuildDatasetResponse{
-		Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: manifestOf(manifest)},
+		Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: manifestOf(ctx, manifest)},
 	})
 }
 
@@ -114,7 +114,7 @@ func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stre
 		return err
 	}
 	return stream.Send(&headwaterv1.FetchDatasetResponse{
-		Part: &headwaterv1.FetchDatasetResponse_Manifest{Manifest: manifestOf(m)},
+		Part: &headwaterv1.FetchDatasetResponse_Manifest{Manifest: manifestOf(ctx, m)},
 	})
 }
 
@@ -135,7 +135,7 @@ func (s *datasetService) VerifyDataset(ctx context.Context, req *headwaterv1.Ver
 		verdict = headwaterv1.DatasetVerdict_DATASET_VERDICT_ERASED
 	}
 	return &headwaterv1.VerifyDatasetResponse{
-		Manifest: manifestOf(m), Verdict: verdict, Same: verdict == headwaterv1.DatasetVerdict_DATASET_VERDICT_SAME, FoundContentDigest: hexOf(v.ContentDigest),
+		Manifest: manifestOf(ctx, m), Verdict: verdict, Same: verdict == headwaterv1.DatasetVerdict_DATASET_VERDICT_SAME, FoundContentDigest: hexOf(v.ContentDigest),
 		FoundArrowSha256: hexOf(v.ArrowSHA256), Differences: v.Differences,
 	}, nil
 }
@@ -236,7 +236,11 @@ func (s *datasetService) ListDatasets(ctx context.Context, req *headwaterv1.List
 	}
 	resp := &headwaterv1.ListDatasetsResponse{}
 	for _, m := range shown {
-		resp.Datasets = append(resp.Datasets, withoutDetails(manifestOf(m)))
+		listed := manifestOf(ctx, m)
+		if !s.readableTo(ctx, m) {
+			listed = withoutValues(listed)
+		}
+		resp.Datasets = append(resp.Datasets, withoutDetails(listed))
 	}
 	return resp, nil
 }

@@ -34,19 +34,8 @@ func (s *AccessService) ExplainAccess(ctx context.Context, r *headwaterv1.Explai
 			return nil, err
 		}
 	}
-	use := r.GetUse()
-	if use == "" {
-		use = feature.UseServing
-		if about.action == access.ActionReadOffline {
-			use = feature.UseTraining
-		}
-	}
 	policy := session.Policy()
-	kind, name := about.decided()
-	e, err := policy.Explain(access.Question{
-		Reading: access.Reading{Principal: subject.Principal, Purpose: r.GetPurpose(), Use: use},
-		Action:  about.action, Kind: kind, Name: name, Service: about.service, Known: about.found != nil,
-	})
+	e, err := s.explain(policy, subject.Principal, about, r.GetPurpose(), r.GetUse())
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +53,21 @@ func (s *AccessService) ExplainAccess(ctx context.Context, r *headwaterv1.Explai
 		}
 	}
 	return response, nil
+}
+
+// explain is what would be decided, of what is known of what is asked about. Without a use it is the usual one of the action.
+func (s *AccessService) explain(policy *access.Policy, principal *access.Principal, about *askedAbout, purpose, use string) (*access.Explanation, error) {
+	if use == "" {
+		use = feature.UseServing
+		if about.action == access.ActionReadOffline {
+			use = feature.UseTraining
+		}
+	}
+	kind, name := about.decided()
+	return policy.Explain(access.Question{
+		Reading: access.Reading{Principal: principal, Purpose: purpose, Use: use},
+		Action:  about.action, Kind: kind, Name: name, Service: about.service, Known: about.found != nil,
+	})
 }
 
 func (s *AccessService) subject(ctx context.Context, r *headwaterv1.ExplainAccessRequest, itself, given bool) (access.Subject, error) {
@@ -209,7 +213,7 @@ func decisionOf(allowed bool) headwaterv1.Decision {
 }
 
 func explanationOf(e *access.Explanation) *headwaterv1.ExplainAccessResponse {
-	out := &headwaterv1.ExplainAccessResponse{Decision: decisionOf(e.Allowed), Reason: e.Reason, Missing: e.Missing(), Policies: e.Policies}
+	out := &headwaterv1.ExplainAccessResponse{Decision: decisionOf(e.Allowed), Reason: access.WithoutSecrets(e.Reason), Missing: access.WithoutSecrets(e.Missing()), Policies: e.Policies}
 	for _, v := range e.Views {
 		out.Views = append(out.Views, &headwaterv1.ExplainedView{View: v.View.Ref(), Decision: decisionOf(v.Allowed), Reason: v.Reason})
 	}

@@ -289,7 +289,7 @@ func (s *ingestService) ListLoads(ctx context.Context, req *headwaterv1.ListLoad
 	}
 	resp := &headwaterv1.ListLoadsResponse{}
 	for _, l := range loads {
-		resp.Loads = append(resp.Loads, loadOf(l))
+		resp.Loads = append(resp.Loads, loadWithoutDigests(ctx, loadOf(l)))
 	}
 	return resp, nil
 }
@@ -303,7 +303,7 @@ func (s *ingestService) GetLoad(ctx context.Context, req *headwaterv1.GetLoadReq
 	if err != nil {
 		return nil, err
 	}
-	return &headwaterv1.GetLoadResponse{Load: loadOf(load), Batches: batchResultsOf(batches)}, nil
+	return &headwaterv1.GetLoadResponse{Load: loadWithoutDigests(ctx, loadOf(load)), Batches: batchResultsOf(batches)}, nil
 }
 
 func (s *ingestService) RetractLoad(ctx context.Context, req *headwaterv1.RetractLoadRequest) (*headwaterv1.RetractLoadResponse, error) {
@@ -320,7 +320,7 @@ func (s *ingestService) RetractLoad(ctx context.Context, req *headwaterv1.Retrac
 	if err != nil {
 		return nil, err
 	}
-	resp.Load = loadOf(load)
+	resp.Load = loadWithoutDigests(ctx, loadOf(load))
 	return resp, nil
 }
 

@@ -13,7 +13,7 @@ import (
 
 // runFor is runOf with its error as the caller may see it.
 func runFor(ctx context.Context, catalog *registry.Catalog, r *materialize.Run) (*headwaterv1.Run, error) {
-	out := runOf(r)
+	out := runWithoutDigests(ctx, runOf(r))
 	var err error
 	out.Error, err = textFor(ctx, catalog, r.View, r.ViewVersion, r.KeptError)
 	return out, err

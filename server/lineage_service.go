@@ -71,17 +71,19 @@ func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLin
 	if err := access.RequireOr(ctx, access.ActionReadLineage, kind, graph.Subjects[graph.Root], hidden); err != nil {
 		return nil, err
 	}
-	shown := map[string]bool{}
+	shown, kinds := map[string]bool{}, map[string]access.Kind{}
 	for id, name := range graph.Subjects {
 		n, err := lineage.Parse(id)
 		if err != nil {
 			return nil, err
 		}
-		shown[id] = access.Allows(ctx, access.ActionReadLineage, resourceKindOf(n.Kind), name)
+		kinds[id] = resourceKindOf(n.Kind)
+		shown[id] = access.Allows(ctx, access.ActionReadLineage, kinds[id], name)
 	}
 	resp := &headwaterv1.GetLineageResponse{Root: graph.Root, NextPageToken: graph.NextPage, Position: graph.At.Position}
 	for _, n := range graph.Nodes {
 		if shown[n.ID] {
+			nodeWithoutDigests(ctx, &n, kinds[n.ID], graph.Subjects[n.ID])
 			resp.Nodes = append(resp.Nodes, &headwaterv1.LineageNode{Id: n.ID, Title: n.Title, Properties: n.Properties})
 		}
 	}

@@ -72,7 +72,9 @@ func openProductWith(t testing.TB, c Config) *product {
 	ctx := context.Background()
 	p := &product{t: t, url: c.PostgresURL, redisURL: c.RedisURL, log: &logged{}, served: make(chan error, 1)}
 	c.AuditDir, c.Version, c.Reached = t.TempDir(), "test", p.reached
-	c.Log = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
 	var err error
 	p.server, err = Open(ctx, c)
 	if err != nil {

@@ -55,6 +55,7 @@ func (s *readLogService) GetRead(ctx context.Context, req *headwaterv1.GetReadRe
 			f.Values, f.Digest = &headwaterv1.ValueVector{Type: f.Values.GetType(), TypeName: f.Values.GetTypeName()}, nil
 		}
 	}
+	r.Policy = appliedFor(ctx, r.GetPrincipal(), r.GetPolicy())
 	return &headwaterv1.GetReadResponse{Read: r, Shown: shown}, nil
 }
 
@@ -147,6 +148,9 @@ func (s *readLogService) ListReads(ctx context.Context, req *headwaterv1.ListRea
 	reads, next, err := s.reads.List(ctx, f)
 	if err != nil {
 		return nil, err
+	}
+	for _, r := range reads {
+		r.Policy = appliedFor(ctx, r.GetPrincipal(), r.GetPolicy())
 	}
 	return &headwaterv1.ListReadsResponse{Reads: reads, Next: next}, nil
 }

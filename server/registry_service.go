@@ -96,7 +96,8 @@ func pruning(ctx context.Context, req interface {
 			}
 			return err
 		},
-		Shows: func(kind, name string) bool { return access.Allows(ctx, access.ActionList, access.Kind(kind), name) },
+		MayLoosen: func(kind, name string) error { return access.RequireLoosen(ctx, access.Kind(kind), name) },
+		Shows:     func(kind, name string) bool { return access.Allows(ctx, access.ActionList, access.Kind(kind), name) },
 	}, nil
 }
 

@@ -35,6 +35,15 @@ func appliedRules(rules []read.Rule) (out []*headwaterv1.AppliedRule) {
 	return out
 }
 
+// appliedFor is what a reader was held to, as the caller may see it: the rules say what is known of the reader, such as a region, and are for
+// the reader and for those who may read the audit.
+func appliedFor(ctx context.Context, reader string, applied *headwaterv1.AppliedPolicy) *headwaterv1.AppliedPolicy {
+	if applied == nil || access.PrincipalFrom(ctx).Name == reader || access.Allows(ctx, access.ActionReadAudit, access.KindSystem, access.Whole) {
+		return applied
+	}
+	return &headwaterv1.AppliedPolicy{Withheld: true}
+}
+
 // rulesOf are the rules of an applied policy, and the attributes of who was held to them.
 func rulesOf(p *headwaterv1.AppliedPolicy) (rules []read.Rule, attributes map[string][]string) {
 	for _, r := range p.GetRules() {

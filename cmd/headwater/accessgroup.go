@@ -13,7 +13,7 @@ import (
 
 func newAccess(a *app) *cobra.Command {
 	return group("access", "What certificates are good for, roles that are taken for a time, the keys of masks, and why something is allowed or denied", newBind(a), newUnbind(a), newBindings(a), newElevate(a), newElevations(a),
-		newRotateKey(a), newListKeys(a), newExplain(a))
+		newRotateKey(a), newListKeys(a), newExplain(a), newMatrix(a))
 }
 
 func newBind(a *app) *cobra.Command {

@@ -452,6 +452,12 @@ func (c *canned) ListAuditRecords(context.Context, *headwaterv1.ListAuditRecords
 	}}, nil
 }
 
+func (c *canned) GetAccessMatrix(_ context.Context, r *headwaterv1.GetAccessMatrixRequest) (*headwaterv1.GetAccessMatrixResponse, error) {
+	cell := &headwaterv1.AccessMatrixCell{Role: "model", Resource: "view:delays", Action: r.Actions[0], Decision: headwaterv1.Decision_DECISION_ALLOWED,
+		Reason: "role model allows it, asked of " + strings.Join(append(r.Roles, r.Resources...), " "), Policies: []string{"own@1", "round@3"}}
+	return &headwaterv1.GetAccessMatrixResponse{Cells: []*headwaterv1.AccessMatrixCell{cell}}, nil
+}
+
 func (c *canned) ExplainAccess(_ context.Context, r *headwaterv1.ExplainAccessRequest) (*headwaterv1.ExplainAccessResponse, error) {
 	allowed, denied := headwaterv1.Decision_DECISION_ALLOWED, headwaterv1.Decision_DECISION_DENIED
 	if r.GetResource() != "service:delays" {

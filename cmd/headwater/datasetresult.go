@@ -94,6 +94,9 @@ func madeFacts(facts *section, m *headwaterv1.Manifest) {
 	if roles := m.GetPolicy().GetRoles(); len(roles) > 0 {
 		facts.add("roles", strings.Join(roles, ", "))
 	}
+	if m.GetPolicy().GetWithheld() {
+		facts.add("roles", "not shown: that takes read_audit on system:*")
+	}
 	attributes := m.GetPolicy().GetAttributes()
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		facts.add("attribute "+name, strings.Join(attributes[name].GetValues(), ", "))

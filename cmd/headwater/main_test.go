@@ -541,6 +541,22 @@ func TestExplain(t *testing.T) {
 		"headwater: `headwater access explain` needs --resource; see `headwater access explain --help`\n")
 }
 
+func TestMatrix(t *testing.T) {
+	do := (&canned{}).serve(t)
+	args := []string{"access", "matrix", "--role", "model", "--resource", "view:*", "--action", "read_offline"}
+	do(args...).expect(t, exitDone, ""+
+		"ROLE   RESOURCE     ACTION        DECISION  HIDDEN BY       REASON\n"+
+		"model  view:delays  read_offline  allowed   own@1, round@3  role model allows it, asked of model view:*\n", "")
+	do(append(args, "-o", "csv")...).expect(t, exitDone, ""+
+		"role,resource,action,decision,hidden_by,reason\n"+
+		"model,view:delays,read_offline,allowed,\"own@1, round@3\",\"role model allows it, asked of model view:*\"\n", "")
+	if r := do(append(args, "-o", "json")...); r.code != exitDone || !strings.Contains(r.out, `"role": "model"`) {
+		t.Errorf("found %d, %s", r.code, r.out)
+	}
+	do("access", "matrix", "--action", "reed").expect(t, exitUsage, "",
+		"headwater: found --action \"reed\", expected one of administer, ingest, list, materialize, read_audit, read_lineage, read_offline, read_online, register\n")
+}
+
 func TestSchemaIsWritten(t *testing.T) {
 	r := headwater("schema")
 	r.expect(t, exitDone, definition.Schema(), "")

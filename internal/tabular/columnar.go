@@ -9,7 +9,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	parquetfile "github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
@@ -26,6 +25,13 @@ type recordSource interface {
 // maxColumnBytes is more than a buffer of text with 32-bit offsets holds: what a damaged file announces beyond it is not made
 // room for.
 const maxColumnBytes = 1 << 32
+
+// maxParquetBytes bounds a buffer of a batch of a Parquet file: a text that is written once and repeated by its number takes nothing in the
+// file, and its whole length for each row when it is read. Tests make it less.
+var maxParquetBytes int64 = 1 << 30
+
+// batchBytes is about how much of a Parquet file becomes one batch.
+const batchBytes = 64 << 20
 
 // records opens the file with the library of its format.
 func (f *File) records() (source recordSource, err error) {
@@ -67,13 +73,15 @@ func (f *File) isArrowFile() bool {
 }
 
 func (f *File) parquet() (recordSource, error) {
-	properties := parquet.NewReaderProperties(memory.DefaultAllocator)
+	boundCodecs()
+	within := boundedTo(maxParquetBytes)
+	properties := parquet.NewReaderProperties(within)
 	properties.BufferedStreamEnabled = true
 	file, err := parquetfile.NewParquetReader(f.content(), parquetfile.WithReadProps(properties))
 	if err != nil {
 		return nil, err
 	}
-	reader, err := pqarrow.NewFileReader(file, pqarrow.ArrowReadProperties{BatchSize: batchRows}, memory.DefaultAllocator)
+	reader, err := pqarrow.NewFileReader(file, pqarrow.ArrowReadProperties{BatchSize: parquetRows(file)}, within)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +99,18 @@ func (f *File) parquet() (recordSource, error) {
 	return parquetSource{records, file.NumRows()}, nil
 }
 
+// parquetRows is how many rows of a file become one batch: fewer where they are long.
+func parquetRows(file *parquetfile.Reader) int64 {
+	rows := int64(batchRows)
+	for i := range file.NumRowGroups() {
+		group := file.MetaData().RowGroup(i)
+		if n, size := group.NumRows(), group.TotalByteSize(); n > 0 && size/n > 0 {
+			rows = min(rows, max(1, batchBytes/(size/n)))
+		}
+	}
+	return rows
+}
+
 // parquetSource is a Parquet file, which says how many rows it has.
 type parquetSource struct {
 	pqarrow.RecordReader
@@ -106,7 +126,13 @@ func (e emptySource) Read() (arrow.RecordBatch, error) { return nil, io.EOF }
 // guarded turns what the format's library says of a damaged file into a fault, also where it panics. io.EOF passes.
 func (f *File) guarded(read func() error) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		if large, ok := p.(*tooLarge); ok {
+			err = f.bad("found values that take %d bytes at once when they are unpacked, expected at most %d; write it with shorter values, or without a dictionary",
+				large.found, large.limit)
+			return
+		}
+		if p != nil {
 			err = f.bad("found a damaged file, expected whole %s; copy or write it again", f.Format)
 		}
 	}()

@@ -217,6 +217,13 @@ func (b bounded) Reallocate(n int, from []byte) []byte {
 
 func (b bounded) check(n int) {
 	if n < 0 || n > b.limit {
-		panic(fmt.Errorf("a buffer of %d bytes was asked for, expected at most %d", n, b.limit))
+		panic(&tooLarge{n, b.limit})
 	}
+}
+
+// tooLarge is what a bounded allocator panics with.
+type tooLarge struct{ found, limit int }
+
+func (t *tooLarge) Error() string {
+	return fmt.Sprintf("a buffer of %d bytes was asked for, expected at most %d", t.found, t.limit)
 }

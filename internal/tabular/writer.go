@@ -57,6 +57,7 @@ func NewWriter(w io.Writer, format Format, schema *arrow.Schema) (*Writer, error
 	switch format {
 	case FormatParquet:
 		// Bytes that depend on the data alone need every property fixed here, and no metadata beside the schema.
+		boundCodecs()
 		properties := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(3),
 			parquet.WithCreatedBy("headwater"), parquet.WithMaxRowGroupLength(groupRows), parquet.WithVersion(parquet.V2_LATEST))
 		// Closing the Parquet writer closes what it writes to, if that can be closed.

@@ -870,7 +870,8 @@ type Manifest struct {
 	Purpose         string            `protobuf:"bytes,12,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	Rows            int64             `protobuf:"varint,13,opt,name=rows,proto3" json:"rows,omitempty"`
 	Columns         []*ManifestColumn `protobuf:"bytes,14,rep,name=columns,proto3" json:"columns,omitempty"`
-	// SHA-256 over the canonical encoding of the spine, hex.
+	// SHA-256 over the canonical encoding of the spine, hex. This and the digests that follow are empty for callers who may not read the
+	// dataset: by them, whoever knows all but one value finds out that.
 	SpineDigest string `protobuf:"bytes,15,opt,name=spine_digest,json=spineDigest,proto3" json:"spine_digest,omitempty"`
 	// SHA-256 over the canonical encoding of the result, hex.
 	ContentDigest string `protobuf:"bytes,16,opt,name=content_digest,json=contentDigest,proto3" json:"content_digest,omitempty"`
@@ -1627,7 +1628,9 @@ type AppliedPolicy struct {
 	// What the builder was held to: it is fetched so, by those whom their policies allow all of it.
 	Rules []*AppliedRule `protobuf:"bytes,2,rep,name=rules,proto3" json:"rules,omitempty"`
 	// Those that the builder had, where there are rules.
-	Attributes    map[string]*AttributeValues `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Attributes map[string]*AttributeValues `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The rest is not shown to the caller, who neither read so nor may READ_AUDIT the system.
+	Withheld      bool `protobuf:"varint,4,opt,name=withheld,proto3" json:"withheld,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1681,6 +1684,13 @@ func (x *AppliedPolicy) GetAttributes() map[string]*AttributeValues {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *AppliedPolicy) GetWithheld() bool {
+	if x != nil {
+		return x.Withheld
+	}
+	return false
 }
 
 // What became of a dataset or a run when an entity was erased.
@@ -1987,8 +1997,7 @@ func (x *ManifestColumn) GetSummary() *ColumnSummary {
 	return nil
 }
 
-// Of the values that are there: not NULL, and of floats not NaN. min, max and mean are values, and unset for callers who may
-// not read the dataset.
+// Of the values that are there: not NULL, and of floats not NaN. Empty for callers who may not read the dataset.
 type ColumnSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unset where there are no values, of bytes, lists and vectors, and of text of more than 256 bytes.
@@ -3327,13 +3336,14 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
 	"\x03cel\x18\x02 \x01(\tR\x03cel\x12\x16\n" +
 	"\x06tzdata\x18\x03 \x01(\tR\x06tzdata\x12\x1a\n" +
-	"\bpostgres\x18\x04 \x01(\tR\bpostgres\"\x81\x02\n" +
+	"\bpostgres\x18\x04 \x01(\tR\bpostgres\"\x9d\x02\n" +
 	"\rAppliedPolicy\x12\x14\n" +
 	"\x05roles\x18\x01 \x03(\tR\x05roles\x12/\n" +
 	"\x05rules\x18\x02 \x03(\v2\x19.headwater.v1.AppliedRuleR\x05rules\x12K\n" +
 	"\n" +
 	"attributes\x18\x03 \x03(\v2+.headwater.v1.AppliedPolicy.AttributesEntryR\n" +
-	"attributes\x1a\\\n" +
+	"attributes\x12\x1a\n" +
+	"\bwithheld\x18\x04 \x01(\bR\bwithheld\x1a\\\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
 	"\x05value\x18\x02 \x01(\v2\x1d.headwater.v1.AttributeValuesR\x05value:\x028\x01\"\xa5\x02\n" +

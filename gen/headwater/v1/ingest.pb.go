@@ -514,10 +514,11 @@ type Load struct {
 	Id     int64  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
 	// 1, 2, 3 … per source, in commit order. Retractions take a number too.
-	Number       int64                  `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
-	State        LoadState              `protobuf:"varint,4,opt,name=state,proto3,enum=headwater.v1.LoadState" json:"state,omitempty"`
-	FileName     string                 `protobuf:"bytes,5,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
-	FileSize     int64                  `protobuf:"varint,6,opt,name=file_size,json=fileSize,proto3" json:"file_size,omitempty"`
+	Number   int64     `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	State    LoadState `protobuf:"varint,4,opt,name=state,proto3,enum=headwater.v1.LoadState" json:"state,omitempty"`
+	FileName string    `protobuf:"bytes,5,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	FileSize int64     `protobuf:"varint,6,opt,name=file_size,json=fileSize,proto3" json:"file_size,omitempty"`
+	// This and rows_digest are empty for callers who may not read the source's rows.
 	FileSha256   string                 `protobuf:"bytes,7,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
 	Rows         int64                  `protobuf:"varint,8,opt,name=rows,proto3" json:"rows,omitempty"`
 	EventTimeMin *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=event_time_min,json=eventTimeMin,proto3" json:"event_time_min,omitempty"`

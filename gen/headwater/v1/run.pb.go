@@ -510,7 +510,8 @@ type Run struct {
 	// Of the view version, SHA-256, hex.
 	Fingerprint string  `protobuf:"bytes,10,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	Ledger      *Ledger `protobuf:"bytes,11,opt,name=ledger,proto3" json:"ledger,omitempty"`
-	// Of every produced row, order-free; hex.
+	// Of every produced row, order-free; hex. Empty for callers who may not read the view's rows, as those of what was read are for callers who
+	// may not read its source.
 	Digest    string                 `protobuf:"bytes,12,opt,name=digest,proto3" json:"digest,omitempty"`
 	Principal string                 `protobuf:"bytes,13,opt,name=principal,proto3" json:"principal,omitempty"`
 	QueuedAt  *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=queued_at,json=queuedAt,proto3" json:"queued_at,omitempty"`

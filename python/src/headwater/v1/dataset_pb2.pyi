@@ -316,7 +316,7 @@ class SoftwareVersions(_message.Message):
     def __init__(self, server: _Optional[str] = ..., cel: _Optional[str] = ..., tzdata: _Optional[str] = ..., postgres: _Optional[str] = ...) -> None: ...
 
 class AppliedPolicy(_message.Message):
-    __slots__ = ("roles", "rules", "attributes")
+    __slots__ = ("roles", "rules", "attributes", "withheld")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -327,10 +327,12 @@ class AppliedPolicy(_message.Message):
     ROLES_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
     roles: _containers.RepeatedScalarFieldContainer[str]
     rules: _containers.RepeatedCompositeFieldContainer[_access_pb2.AppliedRule]
     attributes: _containers.MessageMap[str, _access_pb2.AttributeValues]
-    def __init__(self, roles: _Optional[_Iterable[str]] = ..., rules: _Optional[_Iterable[_Union[_access_pb2.AppliedRule, _Mapping]]] = ..., attributes: _Optional[_Mapping[str, _access_pb2.AttributeValues]] = ...) -> None: ...
+    withheld: bool
+    def __init__(self, roles: _Optional[_Iterable[str]] = ..., rules: _Optional[_Iterable[_Union[_access_pb2.AppliedRule, _Mapping]]] = ..., attributes: _Optional[_Mapping[str, _access_pb2.AttributeValues]] = ..., withheld: bool = ...) -> None: ...
 
 class Erasure(_message.Message):
     __slots__ = ("id", "time", "principal", "reason", "rows", "old_digest", "new_digest", "old_spine_digest", "new_spine_digest")
