@@ -47,6 +47,7 @@ func TestCorpus(t *testing.T) {
 	sources := readCorpusSources(t)
 	seedCorpus(t, pool, sources)
 	accepted, refused, goldens := 0, 0, 0
+	told := toldBy(t, pool)
 	for _, file := range corpusFiles(t) {
 		snippets := readCorpus(t, file)
 		for _, s := range snippets {
@@ -55,7 +56,7 @@ func TestCorpus(t *testing.T) {
 			verdict := s.said(t, found, err)
 			if *update {
 				s.verdict = verdict
-			} else if !slices.Equal(verdict, s.verdict) {
+			} else if !slices.Equal(told(verdict), told(s.verdict)) {
 				t.Errorf("%s: %s\n%s\nfound:\n%s\nexpected:\n%s", filepath.Base(file), s.name, strings.Join(s.sql, "\n"),
 					strings.Join(verdict, "\n"), strings.Join(s.verdict, "\n"))
 			}
@@ -80,6 +81,35 @@ func TestCorpus(t *testing.T) {
 	t.Logf("%d accepted, %d refused, %d with their inputs", accepted, refused, goldens)
 	if accepted+refused < 380 || goldens < 90 {
 		t.Errorf("found %d snippets, %d with their inputs, expected at least 380 and 90", accepted+refused, goldens)
+	}
+}
+
+// toldBy is what of a verdict every version of Postgres tells alike. From 17 on its trees do not say where in the SQL their parts stand, so
+// that places, and names in a remedy that are read there, are looked for by words; and what of several refusals comes first goes by place.
+func toldBy(t *testing.T, pool *pgxpool.Pool) func(verdict []string) []string {
+	t.Helper()
+	var version int
+	if err := pool.QueryRow(t.Context(), `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	if version < 170_000 {
+		return func(verdict []string) []string { return verdict }
+	}
+	return func(verdict []string) []string {
+		if len(verdict) == 0 || verdict[0] != "refused" {
+			return verdict
+		}
+		var list []string
+		for _, line := range verdict[1:] {
+			_, line, _ = strings.Cut(line, " ")
+			if line, _, _ = strings.Cut(line, ", expected"); strings.HasPrefix(line, "found the constant ") {
+				// Of several, the first is told.
+				line = "found a constant"
+			}
+			list = append(list, line)
+		}
+		slices.Sort(list)
+		return append([]string{"refused"}, slices.Compact(list)...)
 	}
 }
 

@@ -738,8 +738,18 @@ func (s *scope) truncated(n *Node) (of *Node, unit span, ok bool) {
 	switch s.a.catalog.functionName(n.oid("funcid")) {
 	case "timestamptz", "timestamp":
 		// A day as the instant at which it begins.
-		if len(args) == 1 && exprType(bare(args[0])) == dateType {
-			return s.truncated(args[0])
+		if len(args) != 1 {
+			return nil, span{}, false
+		}
+		// From Postgres 18 on, what rows are grouped by is named by a column of the group.
+		day := bare(args[0])
+		if day != nil && day.Tag == "VAR" {
+			if at, _, _, expr := s.resolve(day); at == s && expr != nil {
+				day = bare(expr)
+			}
+		}
+		if exprType(day) == dateType {
+			return s.truncated(day)
 		}
 	case "date":
 		if len(args) == 1 && slices.Contains([]uint32{1114, timestamptz}, exprType(bare(args[0]))) {

@@ -339,6 +339,9 @@ func (s *scope) checkPicked() {
 		}
 		at := s.a.keywordBefore(n.place(), "limit", "offset", "fetch")
 		word := "LIMIT"
+		if n.place() < 0 {
+			at = s.a.firstOf(s.limitWords())
+		}
 		if i := s.a.tokenAt(at); i >= 0 && at >= 0 && s.a.statement.Query.Tokens()[i].Kind == feature.SQLWord {
 			word = strings.ToUpper(s.a.statement.Query.Tokens()[i].Text)
 		}
@@ -356,6 +359,29 @@ func (s *scope) checkPicked() {
 		s.a.refuse(Refusal{Rule: RuleArray, Found: "ARRAY(SELECT …) of rows in no total order", Expected: "an ORDER BY that is total for what it outputs",
 			Remedy: "write ARRAY(SELECT x FROM … ORDER BY x), or order by the columns of a unique key"}, s.a.keywordBefore(begin, "array"), "ARRAY")
 	}
+}
+
+// limitWords are those that the query's LIMIT and OFFSET may be written with.
+func (s *scope) limitWords() (words []string) {
+	if n := s.query.node("limitOffset"); n != nil {
+		words = append(words, "offset")
+	}
+	if n := s.query.node("limitCount"); n != nil && !isNull(n) {
+		words = append(words, "limit", "fetch")
+	}
+	return words
+}
+
+// firstOf is where one of the words stands first in the statement, or -1: for trees that do not say where their parts stand, which those of
+// Postgres 17 and later do not.
+func (a *analyser) firstOf(words []string) int {
+	tokens := a.statement.Query.Tokens()
+	for i := range tokens {
+		if tokens[i].Kind == feature.SQLWord && slices.Contains(words, tokens[i].Canonical()) {
+			return a.offsetOf(&tokens[i])
+		}
+	}
+	return -1
 }
 
 func isNull(n *Node) bool {

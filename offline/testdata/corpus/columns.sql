@@ -700,8 +700,15 @@ SELECT origin, event_time, available_at, (ARRAY[delay, id])[1] AS n FROM flights
 -- == an array of a subquery
 -- inputs
 SELECT f.origin, f.event_time, f.available_at, array_length(ARRAY(SELECT c.rating FROM carriers c WHERE c.code = f.carrier AND c.available_at <= f.available_at ORDER BY c.rating, c.code), 1)::bigint AS n FROM flights f
--- > refused
--- > 1:32 found an available_at that may be before that of the rows that a subquery looks at, expected one that is before that of no row that counts; write greatest(available_at, (SELECT max(available_at) FROM … of the same rows)), or let the subquery read only rows with available_at <= that of the row around it (rule available-at)
+-- > accepted
+-- > available_at: value flights.available_at
+-- > event_time: value flights.event_time
+-- > n: value carriers.rating
+-- > n: join carriers.available_at carriers.code flights.available_at flights.carrier
+-- > n: order carriers.code carriers.rating
+-- > origin: value flights.origin
+-- > uses carriers(available_at, code, rating)
+-- > uses flights(available_at, carrier, event_time, origin)
 
 -- == jsonb
 -- inputs
