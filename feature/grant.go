@@ -11,7 +11,7 @@ var (
 	actions = []string{
 		"read_online", "read_offline", "list", "register", "materialize", "ingest", "read_lineage", "read_audit", "administer",
 	}
-	resourceKinds = []string{"catalog", "entity", "source", "view", "service", "role", "dataset", "run", "system", "feature", "policy", "tag"}
+	resourceKinds = []string{"catalog", "entity", "source", "view", "service", "role", "dataset", "run", "system", "feature", "policy", "tag", "model", "consumer"}
 )
 
 // Actions lists what a grant can allow, in the order of the proto's Action.
