@@ -1,13 +1,12 @@
 package access
 
 import (
+	"cmp"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +31,10 @@ type AuditOptions struct {
 	Durable bool
 	// Log is told of outages of Postgres. Default: nobody is.
 	Log *slog.Logger
+	// Key signs checkpoints. Default: there are chains, and nobody signs them.
+	Key *AuditKey
+	// Retention is how long records are kept in Postgres, in whole days. Default: DefaultAuditRetention.
+	Retention time.Duration
 	// now is a clock that tests hold.
 	now func() time.Time
 }
@@ -47,6 +50,23 @@ type AuditLog struct {
 	counts  counts
 	extents keptExtents
 	now     func() time.Time
+	// clock is that of a test. nil: days are those of Postgres.
+	clock     func() time.Time
+	dir       string
+	key       *AuditKey
+	retention time.Duration
+
+	// chain is locked by whoever adds to this server's chain, or reads what follows.
+	chain sync.Mutex
+	// ends are where the chain may end, as this process has written it. None: it has written nothing.
+	ends []end
+	// days have a partition.
+	days map[time.Time]bool
+	// signed is the number of the last checkpoint of this process, and signedAt its time.
+	signed   int64
+	signedAt time.Time
+	// registered: it is known by which key this server signs.
+	registered bool
 
 	written chan struct{}
 	stop    context.CancelFunc
@@ -65,15 +85,20 @@ func OpenAuditLog(dir string, pool *pgxpool.Pool, o AuditOptions) (*AuditLog, er
 	if n := log.TornBytes(); n > 0 {
 		o.Log.Warn("cut an unfinished write off the audit log", "directory", dir, "bytes", n)
 	}
+	clock := o.now
 	if o.now == nil {
 		o.now = time.Now
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	a := &AuditLog{log: log, pool: pool, out: o.Log, now: o.now, written: make(chan struct{}, 1), stop: stop}
+	a := &AuditLog{
+		log: log, pool: pool, out: o.Log, now: o.now, clock: clock, dir: dir, key: o.Key, retention: cmp.Or(o.Retention, DefaultAuditRetention),
+		days: map[time.Time]bool{}, written: make(chan struct{}, 1), stop: stop,
+	}
 	a.counts.all, a.counts.most = map[countKey]*count{}, maxCounts
 	a.signal()
 	a.drained.Go(func() { a.drainInBackground(ctx) })
 	a.drained.Go(func() { a.writeCountsInBackground(ctx) })
+	a.drained.Go(func() { a.keepInBackground(ctx) })
 	return a, nil
 }
 
@@ -218,147 +243,33 @@ func (a *AuditLog) drain(ctx context.Context) error {
 	return a.log.Drain(ctx, a.insert)
 }
 
-// insert puts a batch into Postgres, all of it or none. A record that is there already is left alone.
-func (a *AuditLog) insert(ctx context.Context, records []appendlog.Record) error {
-	rows := make([]payload, len(records))
-	for i, record := range records {
-		rows[i].Record = &Record{}
-		if err := rows[i].decode(record.Payload); err != nil {
-			return fmt.Errorf("audit record %d of %s cannot be read: %w", record.Number, a.log.Writer(), err)
-		}
-		rows[i].Writer, rows[i].Number = a.log.Writer(), record.Number
-	}
-	err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error { return insertAll(ctx, tx, rows) })
-	if err != nil {
-		return fmt.Errorf("insert audit records: %w", err)
-	}
-	return nil
-}
-
-// insertAll inserts what a writer wrote, in its order. COPY takes a fraction of what a statement for each would: where every read is
-// recorded, this is the most of it.
-func insertAll(ctx context.Context, tx pgx.Tx, rows []payload) error {
-	var fresh [][]any
-	var extents, continued []*payload
-	there, err := recorded(ctx, tx, rows[0].Writer, rows[0].Number)
-	if err != nil {
-		return err
-	}
-	for i := range rows {
-		r := &rows[i]
-		if r.Body != nil {
-			extents = append(extents, r)
-		}
-		switch {
-		case r.Continues != 0:
-			continued = append(continued, r)
-		case !there[r.Number]:
-			values, err := r.columns()
-			if err != nil {
-				return err
-			}
-			fresh = append(fresh, values)
-		}
-	}
-	if len(fresh) > 0 {
-		if _, err := tx.CopyFrom(ctx, auditTable, auditColumns, pgx.CopyFromRows(fresh)); err != nil {
-			return err
-		}
-	}
-	batch := &pgx.Batch{}
-	// Servers that insert the same ones at once take them in one order, so that neither waits for the other for ever.
-	slices.SortFunc(extents, func(a, b *payload) int { return strings.Compare(string(a.Body), string(b.Body)) })
-	for _, r := range extents {
-		batch.Queue(insertExtent, []byte(r.Body), r.Time)
-	}
-	for _, r := range continued {
-		batch.Queue(continueRecord, r.Writer, r.Continues, r.Calls, r.Entities, r.LastTime, r.LastReadID, r.RowsReturned)
-	}
-	return tx.SendBatch(ctx, batch).Close()
-}
-
-// recorded are the numbers of a writer's records that are there, of those from a number on.
-func recorded(ctx context.Context, tx pgx.Tx, writer string, from int64) (map[int64]bool, error) {
-	rows, err := tx.Query(ctx, `SELECT number FROM headwater.audit_record WHERE writer = $1 AND number >= $2`, writer, from)
-	if err != nil {
-		return nil, err
-	}
-	there := map[int64]bool{}
-	var number int64
-	_, err = pgx.ForEachRow(rows, []any{&number}, func() error {
-		there[number] = true
-		return nil
-	})
-	return there, err
-}
-
-var (
-	auditTable   = pgx.Identifier{"headwater", "audit_record"}
-	auditColumns = []string{
-		"writer", "number", "time", "principal", "credential", "roles", "method", "action", "resource", "decision", "reason", "purpose",
-		"client_address", "read_id", "calls", "entities", "last_time", "last_read_id", "extent", "rows_returned", "rows_hidden", "entities_hash",
-		"as_of", "dataset",
-	}
-	insertRecord = fmt.Sprintf(`INSERT INTO headwater.audit_record (%s) VALUES (%s) ON CONFLICT (writer, number) DO NOTHING`,
-		strings.Join(auditColumns, ", "), parameters(len(auditColumns)))
-)
-
-func parameters(n int) string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = fmt.Sprintf("$%d", i+1)
-	}
-	return strings.Join(list, ", ")
-}
-
-const insertExtent = `INSERT INTO headwater.audit_extent (digest, body, last_day)
-	VALUES (sha256($1), convert_from($1, 'UTF8')::json, ($2::timestamptz AT TIME ZONE 'UTC')::date)
-	ON CONFLICT (digest) DO UPDATE SET last_day = greatest(audit_extent.last_day, excluded.last_day)`
-
-// continueRecord may come twice, and after a later one.
-const continueRecord = `UPDATE headwater.audit_record SET calls = $3, entities = $4, last_time = $5, last_read_id = $6, rows_returned = $7
-	WHERE writer = $1 AND number = $2 AND calls < $3`
-
-// columns are the values of auditColumns.
-func (p *payload) columns() ([]any, error) {
-	var digest []byte
-	if p.Digest != "" {
-		var err error
-		if digest, err = hex.DecodeString(p.Digest); err != nil {
-			return nil, fmt.Errorf("audit record %d of %s has the extent %q: %w", p.Number, p.Writer, p.Digest, err)
-		}
-	}
-	r := p.Record
-	return []any{
-		r.Writer, r.Number, r.Time, r.Principal, r.Credential, r.Roles, r.Method, string(r.Action), r.Resource, string(r.Decision), r.Reason,
-		r.Purpose, r.ClientAddress, r.ReadID, max(r.Calls, 1), r.Entities, nullTime(r.LastTime), r.LastReadID, digest, r.RowsReturned,
-		r.RowsHidden, r.EntitiesHash, r.AsOf, r.Dataset,
-	}, nil
-}
-
 // WriteTx records what a transaction does, in its commit: no record without the deed, and no deed without the record. The
-// record has a Writer that is no server's, and a Number that is distinct for it.
-func WriteTx(ctx context.Context, tx pgx.Tx, r Record) error {
-	if r.Time.IsZero() {
-		r.Time = time.Now()
+// record has a Writer that is no server's, and a Number that is distinct for it. It is in no chain, for that of a server would be locked until the
+// commit; servers witness it soon after.
+func WriteTx(ctx context.Context, tx pgx.Tx, record Record) error {
+	if record.Time.IsZero() {
+		record.Time = time.Now()
 	}
-	r.clean()
-	p := payload{Record: &r}
+	record.clean()
+	r := &kept{Record: record}
+	if err := tx.QueryRow(ctx, `SELECT (now() AT TIME ZONE 'UTC')::date`).Scan(&r.day); err != nil {
+		return fmt.Errorf("insert an audit record: %w", err)
+	}
+	// Servers have made it the day before, unless all were away.
+	if err := createAuditDayIn(ctx, tx, r.day); err != nil {
+		return fmt.Errorf("insert an audit record: %w", err)
+	}
 	if r.Extent != nil {
-		kept, err := (&keptExtents{}).keep(r.Extent)
+		extent, err := (&keptExtents{}).keep(r.Extent)
 		if err != nil {
 			return err
 		}
-		p.Digest = kept.hex
-		if _, err := tx.Exec(ctx, insertExtent, kept.body, r.Time); err != nil {
+		r.extent = extent.digest()
+		if _, err := tx.Exec(ctx, insertExtent, extent.body, r.day); err != nil {
 			return fmt.Errorf("insert what an audit record extends to: %w", err)
 		}
 	}
-	values, err := p.columns()
-	if err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, insertRecord, values...); err != nil {
+	if _, err := tx.Exec(ctx, insertOutside, r.values()...); err != nil {
 		return fmt.Errorf("insert an audit record: %w", err)
 	}
 	return nil
@@ -380,28 +291,19 @@ func (a *AuditLog) List(ctx context.Context, f AuditFilter) ([]Record, error) {
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
-	rows, err := a.pool.Query(ctx, `SELECT writer, number, time, principal, credential, roles, method, action, resource,
-		decision, reason, purpose, client_address, read_id, calls, entities, last_time, last_read_id, rows_returned, rows_hidden, entities_hash,
-		as_of, dataset, body
-		FROM headwater.audit_record LEFT JOIN headwater.audit_extent ON digest = extent
-		WHERE ($1 = '' OR principal = $1) AND ($2 = '' OR resource = $2) AND ($3::timestamptz IS NULL OR time >= $3::timestamptz - interval '1 minute' AND coalesce(last_time, time) >= $3)
-		ORDER BY time DESC, writer DESC, number DESC
-		LIMIT $4`, f.Principal, f.Resource, nullTime(f.Since), f.Limit)
+	rows, err := a.pool.Query(ctx, listRecords, f.Principal, f.Resource, nullTime(f.Since), f.Limit)
 	if err != nil {
 		return nil, database.Fault(fmt.Errorf("list audit records: %w", err))
 	}
-	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Record, err error) {
-		var last *time.Time
+	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Record, error) {
+		r := &kept{}
 		var body []byte
-		err = row.Scan(&r.Writer, &r.Number, &r.Time, &r.Principal, &r.Credential, &r.Roles, &r.Method, &r.Action, &r.Resource, &r.Decision,
-			&r.Reason, &r.Purpose, &r.ClientAddress, &r.ReadID, &r.Calls, &r.Entities, &last, &r.LastReadID, &r.RowsReturned, &r.RowsHidden,
-			&r.EntitiesHash, &r.AsOf, &r.Dataset, &body)
-		r.Time, r.LastTime = r.Time.UTC(), timeOf(last)
+		err := r.scan(row, &body)
 		if err == nil && body != nil {
 			r.Extent = &Extent{}
 			err = json.Unmarshal(body, r.Extent)
 		}
-		return r, err
+		return r.Record, err
 	})
 	if err != nil {
 		return nil, database.Fault(fmt.Errorf("list audit records: %w", err))
@@ -409,6 +311,26 @@ func (a *AuditLog) List(ctx context.Context, f AuditFilter) ([]Record, error) {
 	slices.Reverse(records)
 	return records, nil
 }
+
+// listRecords finds records r with what became of them: t is the newest record that continues one, or the count of a minute that goes on. A record
+// came here on the day of its time or later, as far as the clocks of servers agree, and those that continue it after it.
+var listRecords = `
+	SELECT ` + foldedRecord + `, e.body
+	FROM headwater.audit_record r
+	LEFT JOIN headwater.audit_extent e ON e.digest = r.extent
+	LEFT JOIN LATERAL (
+		SELECT c.* FROM headwater.audit_record c
+		WHERE c.writer = r.writer AND c.continues = r.logged AND c.continues > 0 AND c.day >= r.day
+		UNION ALL
+		SELECT (jsonb_populate_record(NULL::headwater.audit_record, c.record)).* FROM headwater.audit_count c
+		WHERE c.writer = r.writer AND c.continues = r.logged
+		ORDER BY calls DESC LIMIT 1
+	) t ON r.last_time IS NOT NULL
+	WHERE ($1 = '' OR r.principal = $1) AND ($2 = '' OR r.resource = $2) AND r.continues = 0 AND r.witnessed IS NULL
+		AND ($3::timestamptz IS NULL OR r.day >= ($3 AT TIME ZONE 'UTC')::date - 1 AND r.time >= $3::timestamptz - interval '1 minute'
+			AND coalesce(t.last_time, r.last_time, r.time) >= $3)
+	ORDER BY r.time DESC, r.writer DESC, r.number DESC
+	LIMIT $4`
 
 // Close drains once more, as long as a few seconds allow, and closes the append log. What is left is drained after the
 // next OpenAuditLog.
@@ -423,8 +345,11 @@ func (a *AuditLog) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if err := a.drain(ctx); err != nil {
+	err := a.drain(ctx)
+	if err != nil {
 		a.out.Warn("audit records are left for the next start", "pending", a.log.Pending(), "error", err)
+	} else if err = a.keepAll(ctx); err != nil {
+		a.out.Warn("the chain of audit records is not signed to its end", "error", err)
 	}
 	return a.log.Close()
 }

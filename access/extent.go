@@ -62,6 +62,11 @@ type keptExtent struct {
 	day atomic.Int64
 }
 
+func (k *keptExtent) digest() []byte {
+	digest := sha256.Sum256(k.body)
+	return digest[:]
+}
+
 // dayOf is the day of a time, since 1970, in UTC.
 func dayOf(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
 

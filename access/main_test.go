@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"testing"
 
@@ -13,7 +14,12 @@ import (
 	"github.com/headwaterhq/headwater/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashDirectory); dir != "" {
+		auditUntilKilled(dir)
+	}
+	testenv.Main(m)
+}
 
 // outage is a network between a pool and its Postgres that can go away.
 type outage struct {

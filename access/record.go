@@ -18,7 +18,7 @@ const (
 // Record is one decision, or the online reads of one minute that were decided on alike, as the audit log keeps it: a row of
 // headwater.audit_record.
 type Record struct {
-	// Writer and Number name the record for ever. They are given by the log.
+	// Writer and Number name the record for ever. They are given when the record is chained.
 	Writer string `json:"-"`
 	Number int64  `json:"-"`
 	// Time is in UTC, in microseconds. Zero: set when it is written.
@@ -47,9 +47,11 @@ type Record struct {
 	// ClientAddress has no port. Else LastTime is zero.
 	LastTime   time.Time `json:"last_time,omitzero"`
 	LastReadID string    `json:"last_read_id,omitempty"`
-	// Continues is set in the append log alone: the number of the record whose Calls, Entities, RowsReturned, LastTime and LastReadID
-	// have become these. The rest is empty.
+	// Continues is the number, in the append log, of the record whose Calls, Entities, RowsReturned, LastTime and LastReadID have become
+	// these. The rest is empty. List shows what records have become, and none with Continues.
 	Continues int64 `json:"continues,omitempty"`
+	// Witnessed are records that the chain of this one's writer vouches for. List shows no record with any.
+	Witnessed []Witness `json:"witnessed,omitempty"`
 
 	// Extent is by which rules it was decided, and what was read. nil: nothing was decided.
 	Extent *Extent `json:"-"`

@@ -33,7 +33,7 @@ type beginner interface {
 	Begin(context.Context) (pgx.Tx, error)
 }
 
-// createDay makes the partition of a day where there is none. It is looked for first: to make one waits for all that reads the table.
+// createDay makes the partition of a day where there is none.
 func createDay(ctx context.Context, pool beginner, d time.Time) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		p := table

@@ -9,6 +9,7 @@ import (
 
 	"github.com/headwaterhq/headwater/access"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/registry"
 )
 
@@ -109,6 +110,53 @@ func (s *AccessService) ListAuditRecords(ctx context.Context, r *headwaterv1.Lis
 	response := &headwaterv1.ListAuditRecordsResponse{}
 	for i := range records {
 		response.Records = append(response.Records, auditRecordOf(&records[i]))
+	}
+	return response, nil
+}
+
+// VerifyAudit looks for what does not hold of the audit records in Postgres, those of this server up to the one on this call.
+func (s *AccessService) VerifyAudit(r *headwaterv1.VerifyAuditRequest, stream headwaterv1.AccessService_VerifyAuditServer) error {
+	v := access.AuditVerification{Writer: r.GetWriter()}
+	if r.GetSince() != nil {
+		if !r.GetSince().IsValid() {
+			return errNoTime("since")
+		}
+		v.Since = r.GetSince().AsTime()
+	}
+	if r.GetPublicKeys() != "" {
+		var err error
+		if v.Keys, err = access.ParseAuditPublicKeys([]byte(r.GetPublicKeys())); err != nil {
+			return fault.New(fault.InvalidArgument, "public_keys: %v", err).Violating(fault.Violation{Field: "public_keys", Description: err.Error()})
+		}
+	}
+	v.Problem = func(p access.AuditProblem) error {
+		return stream.Send(&headwaterv1.VerifyAuditResponse{Event: &headwaterv1.VerifyAuditResponse_Problem{Problem: &headwaterv1.AuditProblem{
+			Writer: p.Writer, Number: p.Number, Kind: p.Kind, Found: p.Found, Expected: p.Expected,
+		}}})
+	}
+	v.Chain = func(c access.AuditChain) error {
+		return stream.Send(&headwaterv1.VerifyAuditResponse{Event: &headwaterv1.VerifyAuditResponse_Chain{Chain: &headwaterv1.AuditChain{
+			Writer: c.Writer, First: c.First, Last: c.Last, Records: c.Records, Checkpoints: c.Checkpoints, Problems: c.Problems,
+			SignedTo: c.SignedTo, SignedAt: protoTime(c.SignedAt), KeyId: c.KeyID,
+		}}})
+	}
+	v.Progress = func(done, total int64) error {
+		return stream.Send(&headwaterv1.VerifyAuditResponse{Event: &headwaterv1.VerifyAuditResponse_Progress{
+			Progress: &headwaterv1.AuditProgress{Records: done, Total: total},
+		}})
+	}
+	return s.audit.Verify(stream.Context(), v)
+}
+
+// ListAuditKeys lists the public keys that servers have signed with.
+func (s *AccessService) ListAuditKeys(ctx context.Context, _ *headwaterv1.ListAuditKeysRequest) (*headwaterv1.ListAuditKeysResponse, error) {
+	keys, err := access.ListAuditKeys(ctx, s.pool)
+	if err != nil {
+		return nil, err
+	}
+	response := &headwaterv1.ListAuditKeysResponse{}
+	for _, k := range keys {
+		response.Keys = append(response.Keys, &headwaterv1.AuditKey{Id: k.ID, PublicKey: k.PEM(), CreatedAt: timestamppb.New(k.Since)})
 	}
 	return response, nil
 }

@@ -46,6 +46,7 @@ var matrix = map[string]matrixRow{
 	"AccessService/ListAuditRecords": {&headwaterv1.ListAuditRecordsRequest{}, access.ActionReadAudit, "system:*", "auditor"},
 	"AccessService/GetAccessMatrix":  {&headwaterv1.GetAccessMatrixRequest{}, access.ActionAdminister, "system:*", ""},
 	"AccessService/VerifyAudit":      {&headwaterv1.VerifyAuditRequest{}, access.ActionReadAudit, "system:*", "auditor"},
+	"AccessService/ListAuditKeys":    {&headwaterv1.ListAuditKeysRequest{}, access.ActionReadAudit, "system:*", "auditor"},
 	"AccessService/BindCertificate": {
 		&headwaterv1.BindCertificateRequest{Certificate: "dns:x", Roles: []string{"model"}}, access.ActionAdminister, "system:*", "",
 	},

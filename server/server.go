@@ -50,6 +50,12 @@ type Config struct {
 	SourceDatabases map[string]string
 	// AuditDir is a folder of this process's own, where audit records are kept until they are in Postgres.
 	AuditDir string
+	// AuditDurable makes each decision wait for the disk that it is recorded on.
+	AuditDurable bool
+	// AuditKey signs checkpoints of the audit. nil: nobody does.
+	AuditKey *access.AuditKey
+	// AuditRetention is how long audit records are kept in Postgres. 0: as access.AuditOptions says.
+	AuditRetention time.Duration
 	// ReadLogDir is a folder of this process's own, where online reads that are logged are kept until they are in Postgres. Empty:
 	// AuditDir with `-reads` behind it.
 	ReadLogDir string
@@ -251,7 +257,9 @@ func (s *Server) openAccess(ctx context.Context) (err error) {
 		s.audit = access.NoAuditLog(s.pool)
 		return nil
 	}
-	if s.audit, err = access.OpenAuditLog(s.config.AuditDir, s.pool, access.AuditOptions{Log: s.config.Log}); err != nil {
+	if s.audit, err = access.OpenAuditLog(s.config.AuditDir, s.pool, access.AuditOptions{
+		Durable: s.config.AuditDurable, Key: s.config.AuditKey, Retention: s.config.AuditRetention, Log: s.config.Log,
+	}); err != nil {
 		return err
 	}
 	s.auth = access.NewAuthenticator(s.pool)

@@ -178,5 +178,5 @@ func newAudit(a *app) *cobra.Command {
 	flags.StringVar(&resource, "resource", "", "decisions about this resource only, KIND:NAME")
 	flags.StringVar(&since, "since", "", "decisions from this time on, such as 2001-01-31T10:00:00Z")
 	flags.Int32Var(&limit, "limit", 100, "how many, the newest, at most 10000")
-	return group("audit", "The record of who did what, and who was refused", list)
+	return group("audit", "The record of who did what, and who was refused", list, newAuditVerify(a), newAuditKey(a))
 }

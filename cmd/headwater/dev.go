@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -108,6 +109,9 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	}
 	config.PostgresURL, config.RedisURL, config.AuditDir, config.Log = stores.postgres.URL(), stores.redis.URL(), filepath.Join(dir, "audit"), log
 	config.ReadLogDir = filepath.Join(dir, "reads")
+	if config.AuditKey, err = access.MakeAuditKey(filepath.Join(dir, "audit.key")); err != nil {
+		return err
+	}
 	s, err := server.Open(ctx, config)
 	if err != nil {
 		return err

@@ -134,6 +134,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"HEADWATER_OIDC_ROLES_CLAIM", "HEADWATER_OIDC_ROLES", "HEADWATER_OIDC_ATTRIBUTES", "HEADWATER_OIDC_MAX_AGE",
 		"oidc_issuer", "oidc_audience", "oidc_algorithms", "oidc_jwks_url", "oidc_principal_claim", "oidc_roles_claim", "oidc_roles", "oidc_attributes", "oidc_max_age",
 		"HEADWATER_OTLP_ENDPOINT", "otlp_endpoint", "HEADWATER_TRACE_SHARE", "trace_share",
+		"HEADWATER_AUDIT", "HEADWATER_AUDIT_KEY", "HEADWATER_AUDIT_RETENTION", "audit", "audit_key", "audit_retention",
 		"HEADWATER_READ_LOG_DIR", "HEADWATER_READ_LOG_BYTES", "HEADWATER_READ_LOG_RETENTION", "read_log_dir", "read_log_bytes", "read_log_retention",
 	} {
 		if !strings.Contains(text, "`"+word+"`") {

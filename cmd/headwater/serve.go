@@ -42,6 +42,7 @@ type serveConfig struct {
 	RunChunkWorkers string `yaml:"run_chunk_workers"`
 	viewConfig      `yaml:",inline"`
 	readLogConfig   `yaml:",inline"`
+	auditConfig     `yaml:",inline"`
 	resultsConfig   `yaml:",inline"`
 	callsConfig     `yaml:",inline"`
 	watchConfig     `yaml:",inline"`
@@ -62,7 +63,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"region, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
+				"region, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
 				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
 				"oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age and source_databases", file, err)
 		}
@@ -84,6 +85,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 	}
 	c.viewConfig.readEnvironment()
 	c.readLogConfig.readEnvironment()
+	c.auditConfig.readEnvironment()
 	c.resultsConfig.readEnvironment()
 	c.callsConfig.readEnvironment()
 	c.watchConfig.readEnvironment()
@@ -133,6 +135,9 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_LISTEN        listen        address to answer on (default 127.0.0.1:7411)
   HEADWATER_AUDIT_DIR     audit_dir     folder of this process's own, which outlives it, for audit records on their way to
                                         Postgres (default headwater-audit)
+  HEADWATER_AUDIT           audit            durable: a call waits until its record is on the disk (default: it is a moment later)
+  HEADWATER_AUDIT_KEY       audit_key        file with an Ed25519 key in PEM that signs checkpoints of the audit (default: nobody does)
+  HEADWATER_AUDIT_RETENTION audit_retention  how long audit records are kept in Postgres, in whole days (default 400d)
   HEADWATER_READ_LOG_DIR       read_log_dir        folder of this process's own, which outlives it, for reads of services with a log on
                                         their way to Postgres (default: the audit folder's name with -reads behind it)
   HEADWATER_READ_LOG_BYTES     read_log_bytes      room for them there (default 1GB)
@@ -214,7 +219,7 @@ Without tls_cert calls are not encrypted: let a proxy that speaks TLS stand befo
 			return runServe(cmd.Context(), a, c)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit_dir, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
 		"connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
 		"oidc_principal_claim, oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age, source_databases")
@@ -256,6 +261,9 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	if err := c.readLogConfig.apply(&config); err != nil {
 		return err
 	}
+	if err := c.auditConfig.apply(&config); err != nil {
+		return err
+	}
 	profiles, err := wantsProfiles(c.MetricsProfiles)
 	if err != nil {
 		return err
@@ -291,6 +299,10 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	if address, ok := listener.Addr().(*net.TCPAddr); c.TLSCert == "" && ok && !address.IP.IsLoopback() {
 		log.WarnContext(ctx, "calls are not encrypted, and tokens can be read on their way here from other machines, unless a proxy that speaks TLS stands before "+
 			"this address; give the server a certificate (HEADWATER_TLS_CERT, HEADWATER_TLS_KEY)", "address", address.String())
+	}
+	if config.AuditKey == nil && !config.InsecureNoAuth {
+		log.WarnContext(ctx, "audit records are chained, and nobody signs the chains: whoever may write to Postgres can make a chain anew, and nothing tells; give the "+
+			"server a key (HEADWATER_AUDIT_KEY, audit_key)")
 	}
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "version", version())
 	select {

@@ -91,12 +91,16 @@ type Partition struct {
 // Name is `TABLE_YYYYMMDD`.
 func (p Partition) Name() string { return p.Table + "_" + p.Day.UTC().Format("20060102") }
 
-// CreatePartition makes the partition in tx, where there is none. The partitioned table is local to one node, as its partitions are.
+// CreatePartition makes the partition in tx. There must be none, and one caller at a time. The partitioned table is local to one node, as its
+// partitions are. Neither those who read the table nor those who write to it wait.
 func CreatePartition(ctx context.Context, tx pgx.Tx, p Partition) error {
 	from := p.Day.UTC().Truncate(24 * time.Hour)
-	_, err := tx.Exec(ctx, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM ('%s') TO ('%s')",
-		pgx.Identifier{p.Schema, p.Name()}.Sanitize(), pgx.Identifier{p.Schema, p.Table}.Sanitize(),
-		from.Format(time.DateOnly), from.Add(24*time.Hour).Format(time.DateOnly)))
+	table, name := pgx.Identifier{p.Schema, p.Table}.Sanitize(), pgx.Identifier{p.Schema, p.Name()}.Sanitize()
+	_, err := tx.Exec(ctx, "CREATE TABLE "+name+" (LIKE "+table+" INCLUDING ALL)")
+	if err == nil {
+		_, err = tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')", table, name,
+			from.Format(time.DateOnly), from.Add(24*time.Hour).Format(time.DateOnly)))
+	}
 	if err != nil {
 		return Fault(fmt.Errorf("create partition %s: %w", p.Name(), err))
 	}

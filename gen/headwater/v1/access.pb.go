@@ -2106,8 +2106,10 @@ type VerifyAuditRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: all.
 	Writer string `protobuf:"bytes,1,opt,name=writer,proto3" json:"writer,omitempty"`
-	// Records from then on. Absent: all that are kept.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Records from the last checkpoint before then on. Absent: all that are kept.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Public keys in PEM that are trusted. Empty: those that ListAuditKeys returns, so whoever may write to the database is trusted too.
+	PublicKeys    string `protobuf:"bytes,3,opt,name=public_keys,json=publicKeys,proto3" json:"public_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2156,12 +2158,20 @@ func (x *VerifyAuditRequest) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *VerifyAuditRequest) GetPublicKeys() string {
+	if x != nil {
+		return x.PublicKeys
+	}
+	return ""
+}
+
 type VerifyAuditResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Event:
 	//
 	//	*VerifyAuditResponse_Problem
 	//	*VerifyAuditResponse_Chain
+	//	*VerifyAuditResponse_Progress
 	Event         isVerifyAuditResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2222,6 +2232,15 @@ func (x *VerifyAuditResponse) GetChain() *AuditChain {
 	return nil
 }
 
+func (x *VerifyAuditResponse) GetProgress() *AuditProgress {
+	if x != nil {
+		if x, ok := x.Event.(*VerifyAuditResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
 type isVerifyAuditResponse_Event interface {
 	isVerifyAuditResponse_Event()
 }
@@ -2234,9 +2253,212 @@ type VerifyAuditResponse_Chain struct {
 	Chain *AuditChain `protobuf:"bytes,2,opt,name=chain,proto3,oneof"`
 }
 
+type VerifyAuditResponse_Progress struct {
+	Progress *AuditProgress `protobuf:"bytes,3,opt,name=progress,proto3,oneof"`
+}
+
 func (*VerifyAuditResponse_Problem) isVerifyAuditResponse_Event() {}
 
 func (*VerifyAuditResponse_Chain) isVerifyAuditResponse_Event() {}
+
+func (*VerifyAuditResponse_Progress) isVerifyAuditResponse_Event() {}
+
+// How many records were looked at, of about how many.
+type AuditProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       int64                  `protobuf:"varint,1,opt,name=records,proto3" json:"records,omitempty"`
+	Total         int64                  `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditProgress) Reset() {
+	*x = AuditProgress{}
+	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditProgress) ProtoMessage() {}
+
+func (x *AuditProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditProgress.ProtoReflect.Descriptor instead.
+func (*AuditProgress) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *AuditProgress) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *AuditProgress) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+type ListAuditKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditKeysRequest) Reset() {
+	*x = ListAuditKeysRequest{}
+	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditKeysRequest) ProtoMessage() {}
+
+func (x *ListAuditKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditKeysRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditKeysRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{35}
+}
+
+type ListAuditKeysResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keys          []*AuditKey            `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditKeysResponse) Reset() {
+	*x = ListAuditKeysResponse{}
+	mi := &file_headwater_v1_access_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditKeysResponse) ProtoMessage() {}
+
+func (x *ListAuditKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditKeysResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditKeysResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListAuditKeysResponse) GetKeys() []*AuditKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// A key by which checkpoints of the audit are signed.
+type AuditKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As checkpoints have it.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Ed25519, in PEM.
+	PublicKey string `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// When a server signed with it first.
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditKey) Reset() {
+	*x = AuditKey{}
+	mi := &file_headwater_v1_access_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditKey) ProtoMessage() {}
+
+func (x *AuditKey) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_access_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditKey.ProtoReflect.Descriptor instead.
+func (*AuditKey) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *AuditKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AuditKey) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
+}
+
+func (x *AuditKey) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
 
 // What does not hold.
 type AuditProblem struct {
@@ -2253,7 +2475,7 @@ type AuditProblem struct {
 
 func (x *AuditProblem) Reset() {
 	*x = AuditProblem{}
-	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	mi := &file_headwater_v1_access_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2265,7 +2487,7 @@ func (x *AuditProblem) String() string {
 func (*AuditProblem) ProtoMessage() {}
 
 func (x *AuditProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[34]
+	mi := &file_headwater_v1_access_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2278,7 +2500,7 @@ func (x *AuditProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditProblem.ProtoReflect.Descriptor instead.
 func (*AuditProblem) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AuditProblem) GetWriter() string {
@@ -2316,7 +2538,7 @@ func (x *AuditProblem) GetExpected() string {
 	return ""
 }
 
-// Of one writer, when it has been looked at.
+// Of one writer, when it has been looked at; without a writer, of the records that transactions wrote and servers witnessed.
 type AuditChain struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Writer      string                 `protobuf:"bytes,1,opt,name=writer,proto3" json:"writer,omitempty"`
@@ -2336,7 +2558,7 @@ type AuditChain struct {
 
 func (x *AuditChain) Reset() {
 	*x = AuditChain{}
-	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	mi := &file_headwater_v1_access_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2348,7 +2570,7 @@ func (x *AuditChain) String() string {
 func (*AuditChain) ProtoMessage() {}
 
 func (x *AuditChain) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[35]
+	mi := &file_headwater_v1_access_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2361,7 +2583,7 @@ func (x *AuditChain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditChain.ProtoReflect.Descriptor instead.
 func (*AuditChain) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AuditChain) GetWriter() string {
@@ -2442,7 +2664,7 @@ type ListAuditRecordsRequest struct {
 
 func (x *ListAuditRecordsRequest) Reset() {
 	*x = ListAuditRecordsRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[36]
+	mi := &file_headwater_v1_access_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2676,7 @@ func (x *ListAuditRecordsRequest) String() string {
 func (*ListAuditRecordsRequest) ProtoMessage() {}
 
 func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[36]
+	mi := &file_headwater_v1_access_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2689,7 @@ func (x *ListAuditRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{36}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListAuditRecordsRequest) GetPrincipal() string {
@@ -2507,7 +2729,7 @@ type ListAuditRecordsResponse struct {
 
 func (x *ListAuditRecordsResponse) Reset() {
 	*x = ListAuditRecordsResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[37]
+	mi := &file_headwater_v1_access_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2519,7 +2741,7 @@ func (x *ListAuditRecordsResponse) String() string {
 func (*ListAuditRecordsResponse) ProtoMessage() {}
 
 func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[37]
+	mi := &file_headwater_v1_access_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2532,7 +2754,7 @@ func (x *ListAuditRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRecordsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{37}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListAuditRecordsResponse) GetRecords() []*AuditRecord {
@@ -2562,7 +2784,7 @@ type ExplainAccessRequest struct {
 
 func (x *ExplainAccessRequest) Reset() {
 	*x = ExplainAccessRequest{}
-	mi := &file_headwater_v1_access_proto_msgTypes[38]
+	mi := &file_headwater_v1_access_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2796,7 @@ func (x *ExplainAccessRequest) String() string {
 func (*ExplainAccessRequest) ProtoMessage() {}
 
 func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[38]
+	mi := &file_headwater_v1_access_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2809,7 @@ func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessRequest.ProtoReflect.Descriptor instead.
 func (*ExplainAccessRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{38}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ExplainAccessRequest) GetPrincipal() string {
@@ -2674,7 +2896,7 @@ type ExplainAccessResponse struct {
 
 func (x *ExplainAccessResponse) Reset() {
 	*x = ExplainAccessResponse{}
-	mi := &file_headwater_v1_access_proto_msgTypes[39]
+	mi := &file_headwater_v1_access_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2686,7 +2908,7 @@ func (x *ExplainAccessResponse) String() string {
 func (*ExplainAccessResponse) ProtoMessage() {}
 
 func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[39]
+	mi := &file_headwater_v1_access_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2699,7 +2921,7 @@ func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessResponse.ProtoReflect.Descriptor instead.
 func (*ExplainAccessResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{39}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ExplainAccessResponse) GetPrincipal() string {
@@ -2820,7 +3042,7 @@ type ExplainedView struct {
 
 func (x *ExplainedView) Reset() {
 	*x = ExplainedView{}
-	mi := &file_headwater_v1_access_proto_msgTypes[40]
+	mi := &file_headwater_v1_access_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +3054,7 @@ func (x *ExplainedView) String() string {
 func (*ExplainedView) ProtoMessage() {}
 
 func (x *ExplainedView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[40]
+	mi := &file_headwater_v1_access_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +3067,7 @@ func (x *ExplainedView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedView.ProtoReflect.Descriptor instead.
 func (*ExplainedView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{40}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ExplainedView) GetView() string {
@@ -2894,7 +3116,7 @@ type ExplainedRequirement struct {
 
 func (x *ExplainedRequirement) Reset() {
 	*x = ExplainedRequirement{}
-	mi := &file_headwater_v1_access_proto_msgTypes[41]
+	mi := &file_headwater_v1_access_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2906,7 +3128,7 @@ func (x *ExplainedRequirement) String() string {
 func (*ExplainedRequirement) ProtoMessage() {}
 
 func (x *ExplainedRequirement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[41]
+	mi := &file_headwater_v1_access_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2919,7 +3141,7 @@ func (x *ExplainedRequirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedRequirement.ProtoReflect.Descriptor instead.
 func (*ExplainedRequirement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{41}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExplainedRequirement) GetPolicy() string {
@@ -2977,7 +3199,7 @@ type ExplainedFilter struct {
 
 func (x *ExplainedFilter) Reset() {
 	*x = ExplainedFilter{}
-	mi := &file_headwater_v1_access_proto_msgTypes[42]
+	mi := &file_headwater_v1_access_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3211,7 @@ func (x *ExplainedFilter) String() string {
 func (*ExplainedFilter) ProtoMessage() {}
 
 func (x *ExplainedFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_access_proto_msgTypes[42]
+	mi := &file_headwater_v1_access_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3224,7 @@ func (x *ExplainedFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainedFilter.ProtoReflect.Descriptor instead.
 func (*ExplainedFilter) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_access_proto_rawDescGZIP(), []int{42}
+	return file_headwater_v1_access_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ExplainedFilter) GetPolicy() string {
@@ -3235,14 +3457,29 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\x06action\x18\x03 \x01(\x0e2\x14.headwater.v1.ActionR\x06action\x122\n" +
 	"\bdecision\x18\x04 \x01(\x0e2\x16.headwater.v1.DecisionR\bdecision\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
-	"\bpolicies\x18\x06 \x03(\tR\bpolicies\"h\n" +
+	"\bpolicies\x18\x06 \x03(\tR\bpolicies\"\x94\x01\n" +
 	"\x12VerifyAuditRequest\x12 \n" +
 	"\x06writer\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06writer\x120\n" +
-	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x88\x01\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12*\n" +
+	"\vpublic_keys\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\n" +
+	"publicKeys\"\xc3\x01\n" +
 	"\x13VerifyAuditResponse\x126\n" +
 	"\aproblem\x18\x01 \x01(\v2\x1a.headwater.v1.AuditProblemH\x00R\aproblem\x120\n" +
-	"\x05chain\x18\x02 \x01(\v2\x18.headwater.v1.AuditChainH\x00R\x05chainB\a\n" +
-	"\x05event\"\x84\x01\n" +
+	"\x05chain\x18\x02 \x01(\v2\x18.headwater.v1.AuditChainH\x00R\x05chain\x129\n" +
+	"\bprogress\x18\x03 \x01(\v2\x1b.headwater.v1.AuditProgressH\x00R\bprogressB\a\n" +
+	"\x05event\"?\n" +
+	"\rAuditProgress\x12\x18\n" +
+	"\arecords\x18\x01 \x01(\x03R\arecords\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x03R\x05total\"\x16\n" +
+	"\x14ListAuditKeysRequest\"C\n" +
+	"\x15ListAuditKeysResponse\x12*\n" +
+	"\x04keys\x18\x01 \x03(\v2\x16.headwater.v1.AuditKeyR\x04keys\"t\n" +
+	"\bAuditKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\tR\tpublicKey\x129\n" +
+	"\n" +
+	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\x84\x01\n" +
 	"\fAuditProblem\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x12\n" +
@@ -3331,7 +3568,7 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_ALLOWED\x10\x01\x12\x13\n" +
-	"\x0fDECISION_DENIED\x10\x022\xea\v\n" +
+	"\x0fDECISION_DENIED\x10\x022\xd1\f\n" +
 	"\rAccessService\x12\\\n" +
 	"\vCreateToken\x12 .headwater.v1.CreateTokenRequest\x1a!.headwater.v1.CreateTokenResponse\"\b\x8a\xc9\x18\x04\b\t\x10\t\x12\\\n" +
 	"\n" +
@@ -3347,7 +3584,8 @@ const file_headwater_v1_access_proto_rawDesc = "" +
 	"\fListMaskKeys\x12!.headwater.v1.ListMaskKeysRequest\x1a\".headwater.v1.ListMaskKeysResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12e\n" +
 	"\rExplainAccess\x12\".headwater.v1.ExplainAccessRequest\x1a#.headwater.v1.ExplainAccessResponse\"\v\x8a\xc9\x18\x04\b\t \x01\x90\x02\x01\x12k\n" +
 	"\x0fGetAccessMatrix\x12$.headwater.v1.GetAccessMatrixRequest\x1a%.headwater.v1.GetAccessMatrixResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12^\n" +
-	"\vVerifyAudit\x12 .headwater.v1.VerifyAuditRequest\x1a!.headwater.v1.VerifyAuditResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t0\x01\x12n\n" +
+	"\vVerifyAudit\x12 .headwater.v1.VerifyAuditRequest\x1a!.headwater.v1.VerifyAuditResponse\"\b\x8a\xc9\x18\x04\b\b\x10\t0\x01\x12e\n" +
+	"\rListAuditKeys\x12\".headwater.v1.ListAuditKeysRequest\x1a#.headwater.v1.ListAuditKeysResponse\"\v\x8a\xc9\x18\x04\b\b\x10\t\x90\x02\x01\x12n\n" +
 	"\x10ListAuditRecords\x12%.headwater.v1.ListAuditRecordsRequest\x1a&.headwater.v1.ListAuditRecordsResponse\"\v\x8a\xc9\x18\x04\b\b\x10\t\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -3363,7 +3601,7 @@ func file_headwater_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_headwater_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_headwater_v1_access_proto_goTypes = []any{
 	(Decision)(0),                     // 0: headwater.v1.Decision
 	(*CreateTokenRequest)(nil),        // 1: headwater.v1.CreateTokenRequest
@@ -3400,118 +3638,127 @@ var file_headwater_v1_access_proto_goTypes = []any{
 	(*AccessMatrixCell)(nil),          // 32: headwater.v1.AccessMatrixCell
 	(*VerifyAuditRequest)(nil),        // 33: headwater.v1.VerifyAuditRequest
 	(*VerifyAuditResponse)(nil),       // 34: headwater.v1.VerifyAuditResponse
-	(*AuditProblem)(nil),              // 35: headwater.v1.AuditProblem
-	(*AuditChain)(nil),                // 36: headwater.v1.AuditChain
-	(*ListAuditRecordsRequest)(nil),   // 37: headwater.v1.ListAuditRecordsRequest
-	(*ListAuditRecordsResponse)(nil),  // 38: headwater.v1.ListAuditRecordsResponse
-	(*ExplainAccessRequest)(nil),      // 39: headwater.v1.ExplainAccessRequest
-	(*ExplainAccessResponse)(nil),     // 40: headwater.v1.ExplainAccessResponse
-	(*ExplainedView)(nil),             // 41: headwater.v1.ExplainedView
-	(*ExplainedRequirement)(nil),      // 42: headwater.v1.ExplainedRequirement
-	(*ExplainedFilter)(nil),           // 43: headwater.v1.ExplainedFilter
-	nil,                               // 44: headwater.v1.CreateTokenRequest.AttributesEntry
-	nil,                               // 45: headwater.v1.Token.AttributesEntry
-	nil,                               // 46: headwater.v1.BindCertificateRequest.AttributesEntry
-	nil,                               // 47: headwater.v1.Binding.AttributesEntry
-	nil,                               // 48: headwater.v1.AuditRecord.AttributesEntry
-	nil,                               // 49: headwater.v1.ExplainAccessRequest.AttributesEntry
-	nil,                               // 50: headwater.v1.ExplainAccessResponse.AttributesEntry
-	(*durationpb.Duration)(nil),       // 51: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 52: google.protobuf.Timestamp
-	(Action)(0),                       // 53: headwater.v1.Action
+	(*AuditProgress)(nil),             // 35: headwater.v1.AuditProgress
+	(*ListAuditKeysRequest)(nil),      // 36: headwater.v1.ListAuditKeysRequest
+	(*ListAuditKeysResponse)(nil),     // 37: headwater.v1.ListAuditKeysResponse
+	(*AuditKey)(nil),                  // 38: headwater.v1.AuditKey
+	(*AuditProblem)(nil),              // 39: headwater.v1.AuditProblem
+	(*AuditChain)(nil),                // 40: headwater.v1.AuditChain
+	(*ListAuditRecordsRequest)(nil),   // 41: headwater.v1.ListAuditRecordsRequest
+	(*ListAuditRecordsResponse)(nil),  // 42: headwater.v1.ListAuditRecordsResponse
+	(*ExplainAccessRequest)(nil),      // 43: headwater.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil),     // 44: headwater.v1.ExplainAccessResponse
+	(*ExplainedView)(nil),             // 45: headwater.v1.ExplainedView
+	(*ExplainedRequirement)(nil),      // 46: headwater.v1.ExplainedRequirement
+	(*ExplainedFilter)(nil),           // 47: headwater.v1.ExplainedFilter
+	nil,                               // 48: headwater.v1.CreateTokenRequest.AttributesEntry
+	nil,                               // 49: headwater.v1.Token.AttributesEntry
+	nil,                               // 50: headwater.v1.BindCertificateRequest.AttributesEntry
+	nil,                               // 51: headwater.v1.Binding.AttributesEntry
+	nil,                               // 52: headwater.v1.AuditRecord.AttributesEntry
+	nil,                               // 53: headwater.v1.ExplainAccessRequest.AttributesEntry
+	nil,                               // 54: headwater.v1.ExplainAccessResponse.AttributesEntry
+	(*durationpb.Duration)(nil),       // 55: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 56: google.protobuf.Timestamp
+	(Action)(0),                       // 57: headwater.v1.Action
 }
 var file_headwater_v1_access_proto_depIdxs = []int32{
-	51, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	44, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
+	55, // 0: headwater.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	48, // 1: headwater.v1.CreateTokenRequest.attributes:type_name -> headwater.v1.CreateTokenRequest.AttributesEntry
 	4,  // 2: headwater.v1.CreateTokenResponse.token:type_name -> headwater.v1.Token
-	52, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
-	52, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	52, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
-	45, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
+	56, // 3: headwater.v1.Token.created_at:type_name -> google.protobuf.Timestamp
+	56, // 4: headwater.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	56, // 5: headwater.v1.Token.revoked_at:type_name -> google.protobuf.Timestamp
+	49, // 6: headwater.v1.Token.attributes:type_name -> headwater.v1.Token.AttributesEntry
 	4,  // 7: headwater.v1.ListTokensResponse.tokens:type_name -> headwater.v1.Token
 	4,  // 8: headwater.v1.RevokeTokenResponse.token:type_name -> headwater.v1.Token
-	46, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
+	50, // 9: headwater.v1.BindCertificateRequest.attributes:type_name -> headwater.v1.BindCertificateRequest.AttributesEntry
 	11, // 10: headwater.v1.BindCertificateResponse.binding:type_name -> headwater.v1.Binding
-	47, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
-	52, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
+	51, // 11: headwater.v1.Binding.attributes:type_name -> headwater.v1.Binding.AttributesEntry
+	56, // 12: headwater.v1.Binding.created_at:type_name -> google.protobuf.Timestamp
 	11, // 13: headwater.v1.UnbindCertificateResponse.binding:type_name -> headwater.v1.Binding
 	11, // 14: headwater.v1.ListBindingsResponse.bindings:type_name -> headwater.v1.Binding
-	51, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
+	55, // 15: headwater.v1.ElevateRequest.duration:type_name -> google.protobuf.Duration
 	18, // 16: headwater.v1.ElevateResponse.elevation:type_name -> headwater.v1.Elevation
-	52, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
-	52, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
-	52, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
+	56, // 17: headwater.v1.Elevation.from:type_name -> google.protobuf.Timestamp
+	56, // 18: headwater.v1.Elevation.until:type_name -> google.protobuf.Timestamp
+	56, // 19: headwater.v1.Elevation.ended_at:type_name -> google.protobuf.Timestamp
 	18, // 20: headwater.v1.EndElevationResponse.elevations:type_name -> headwater.v1.Elevation
 	18, // 21: headwater.v1.ListElevationsResponse.elevations:type_name -> headwater.v1.Elevation
-	52, // 22: headwater.v1.MaskKey.created_at:type_name -> google.protobuf.Timestamp
+	56, // 22: headwater.v1.MaskKey.created_at:type_name -> google.protobuf.Timestamp
 	24, // 23: headwater.v1.RotateMaskKeyResponse.key:type_name -> headwater.v1.MaskKey
 	24, // 24: headwater.v1.ListMaskKeysResponse.keys:type_name -> headwater.v1.MaskKey
-	52, // 25: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	53, // 26: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
+	56, // 25: headwater.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	57, // 26: headwater.v1.AuditRecord.action:type_name -> headwater.v1.Action
 	0,  // 27: headwater.v1.AuditRecord.decision:type_name -> headwater.v1.Decision
-	52, // 28: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
-	48, // 29: headwater.v1.AuditRecord.attributes:type_name -> headwater.v1.AuditRecord.AttributesEntry
-	53, // 30: headwater.v1.GetAccessMatrixRequest.actions:type_name -> headwater.v1.Action
+	56, // 28: headwater.v1.AuditRecord.last_time:type_name -> google.protobuf.Timestamp
+	52, // 29: headwater.v1.AuditRecord.attributes:type_name -> headwater.v1.AuditRecord.AttributesEntry
+	57, // 30: headwater.v1.GetAccessMatrixRequest.actions:type_name -> headwater.v1.Action
 	32, // 31: headwater.v1.GetAccessMatrixResponse.cells:type_name -> headwater.v1.AccessMatrixCell
-	53, // 32: headwater.v1.AccessMatrixCell.action:type_name -> headwater.v1.Action
+	57, // 32: headwater.v1.AccessMatrixCell.action:type_name -> headwater.v1.Action
 	0,  // 33: headwater.v1.AccessMatrixCell.decision:type_name -> headwater.v1.Decision
-	52, // 34: headwater.v1.VerifyAuditRequest.since:type_name -> google.protobuf.Timestamp
-	35, // 35: headwater.v1.VerifyAuditResponse.problem:type_name -> headwater.v1.AuditProblem
-	36, // 36: headwater.v1.VerifyAuditResponse.chain:type_name -> headwater.v1.AuditChain
-	52, // 37: headwater.v1.AuditChain.signed_at:type_name -> google.protobuf.Timestamp
-	52, // 38: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
-	29, // 39: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
-	53, // 40: headwater.v1.ExplainAccessRequest.action:type_name -> headwater.v1.Action
-	49, // 41: headwater.v1.ExplainAccessRequest.attributes:type_name -> headwater.v1.ExplainAccessRequest.AttributesEntry
-	50, // 42: headwater.v1.ExplainAccessResponse.attributes:type_name -> headwater.v1.ExplainAccessResponse.AttributesEntry
-	0,  // 43: headwater.v1.ExplainAccessResponse.decision:type_name -> headwater.v1.Decision
-	41, // 44: headwater.v1.ExplainAccessResponse.views:type_name -> headwater.v1.ExplainedView
-	42, // 45: headwater.v1.ExplainAccessResponse.requirements:type_name -> headwater.v1.ExplainedRequirement
-	43, // 46: headwater.v1.ExplainAccessResponse.filters:type_name -> headwater.v1.ExplainedFilter
-	23, // 47: headwater.v1.ExplainAccessResponse.masks:type_name -> headwater.v1.AppliedRule
-	0,  // 48: headwater.v1.ExplainedView.decision:type_name -> headwater.v1.Decision
-	2,  // 49: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 50: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 51: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 52: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 53: headwater.v1.AuditRecord.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 54: headwater.v1.ExplainAccessRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	2,  // 55: headwater.v1.ExplainAccessResponse.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	1,  // 56: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
-	5,  // 57: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
-	7,  // 58: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
-	9,  // 59: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
-	12, // 60: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
-	14, // 61: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
-	16, // 62: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
-	19, // 63: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
-	21, // 64: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
-	25, // 65: headwater.v1.AccessService.RotateMaskKey:input_type -> headwater.v1.RotateMaskKeyRequest
-	27, // 66: headwater.v1.AccessService.ListMaskKeys:input_type -> headwater.v1.ListMaskKeysRequest
-	39, // 67: headwater.v1.AccessService.ExplainAccess:input_type -> headwater.v1.ExplainAccessRequest
-	30, // 68: headwater.v1.AccessService.GetAccessMatrix:input_type -> headwater.v1.GetAccessMatrixRequest
-	33, // 69: headwater.v1.AccessService.VerifyAudit:input_type -> headwater.v1.VerifyAuditRequest
-	37, // 70: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
-	3,  // 71: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
-	6,  // 72: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
-	8,  // 73: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
-	10, // 74: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
-	13, // 75: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
-	15, // 76: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
-	17, // 77: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
-	20, // 78: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
-	22, // 79: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
-	26, // 80: headwater.v1.AccessService.RotateMaskKey:output_type -> headwater.v1.RotateMaskKeyResponse
-	28, // 81: headwater.v1.AccessService.ListMaskKeys:output_type -> headwater.v1.ListMaskKeysResponse
-	40, // 82: headwater.v1.AccessService.ExplainAccess:output_type -> headwater.v1.ExplainAccessResponse
-	31, // 83: headwater.v1.AccessService.GetAccessMatrix:output_type -> headwater.v1.GetAccessMatrixResponse
-	34, // 84: headwater.v1.AccessService.VerifyAudit:output_type -> headwater.v1.VerifyAuditResponse
-	38, // 85: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
-	71, // [71:86] is the sub-list for method output_type
-	56, // [56:71] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	56, // 34: headwater.v1.VerifyAuditRequest.since:type_name -> google.protobuf.Timestamp
+	39, // 35: headwater.v1.VerifyAuditResponse.problem:type_name -> headwater.v1.AuditProblem
+	40, // 36: headwater.v1.VerifyAuditResponse.chain:type_name -> headwater.v1.AuditChain
+	35, // 37: headwater.v1.VerifyAuditResponse.progress:type_name -> headwater.v1.AuditProgress
+	38, // 38: headwater.v1.ListAuditKeysResponse.keys:type_name -> headwater.v1.AuditKey
+	56, // 39: headwater.v1.AuditKey.created_at:type_name -> google.protobuf.Timestamp
+	56, // 40: headwater.v1.AuditChain.signed_at:type_name -> google.protobuf.Timestamp
+	56, // 41: headwater.v1.ListAuditRecordsRequest.since:type_name -> google.protobuf.Timestamp
+	29, // 42: headwater.v1.ListAuditRecordsResponse.records:type_name -> headwater.v1.AuditRecord
+	57, // 43: headwater.v1.ExplainAccessRequest.action:type_name -> headwater.v1.Action
+	53, // 44: headwater.v1.ExplainAccessRequest.attributes:type_name -> headwater.v1.ExplainAccessRequest.AttributesEntry
+	54, // 45: headwater.v1.ExplainAccessResponse.attributes:type_name -> headwater.v1.ExplainAccessResponse.AttributesEntry
+	0,  // 46: headwater.v1.ExplainAccessResponse.decision:type_name -> headwater.v1.Decision
+	45, // 47: headwater.v1.ExplainAccessResponse.views:type_name -> headwater.v1.ExplainedView
+	46, // 48: headwater.v1.ExplainAccessResponse.requirements:type_name -> headwater.v1.ExplainedRequirement
+	47, // 49: headwater.v1.ExplainAccessResponse.filters:type_name -> headwater.v1.ExplainedFilter
+	23, // 50: headwater.v1.ExplainAccessResponse.masks:type_name -> headwater.v1.AppliedRule
+	0,  // 51: headwater.v1.ExplainedView.decision:type_name -> headwater.v1.Decision
+	2,  // 52: headwater.v1.CreateTokenRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 53: headwater.v1.Token.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 54: headwater.v1.BindCertificateRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 55: headwater.v1.Binding.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 56: headwater.v1.AuditRecord.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 57: headwater.v1.ExplainAccessRequest.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	2,  // 58: headwater.v1.ExplainAccessResponse.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	1,  // 59: headwater.v1.AccessService.CreateToken:input_type -> headwater.v1.CreateTokenRequest
+	5,  // 60: headwater.v1.AccessService.ListTokens:input_type -> headwater.v1.ListTokensRequest
+	7,  // 61: headwater.v1.AccessService.RevokeToken:input_type -> headwater.v1.RevokeTokenRequest
+	9,  // 62: headwater.v1.AccessService.BindCertificate:input_type -> headwater.v1.BindCertificateRequest
+	12, // 63: headwater.v1.AccessService.UnbindCertificate:input_type -> headwater.v1.UnbindCertificateRequest
+	14, // 64: headwater.v1.AccessService.ListBindings:input_type -> headwater.v1.ListBindingsRequest
+	16, // 65: headwater.v1.AccessService.Elevate:input_type -> headwater.v1.ElevateRequest
+	19, // 66: headwater.v1.AccessService.EndElevation:input_type -> headwater.v1.EndElevationRequest
+	21, // 67: headwater.v1.AccessService.ListElevations:input_type -> headwater.v1.ListElevationsRequest
+	25, // 68: headwater.v1.AccessService.RotateMaskKey:input_type -> headwater.v1.RotateMaskKeyRequest
+	27, // 69: headwater.v1.AccessService.ListMaskKeys:input_type -> headwater.v1.ListMaskKeysRequest
+	43, // 70: headwater.v1.AccessService.ExplainAccess:input_type -> headwater.v1.ExplainAccessRequest
+	30, // 71: headwater.v1.AccessService.GetAccessMatrix:input_type -> headwater.v1.GetAccessMatrixRequest
+	33, // 72: headwater.v1.AccessService.VerifyAudit:input_type -> headwater.v1.VerifyAuditRequest
+	36, // 73: headwater.v1.AccessService.ListAuditKeys:input_type -> headwater.v1.ListAuditKeysRequest
+	41, // 74: headwater.v1.AccessService.ListAuditRecords:input_type -> headwater.v1.ListAuditRecordsRequest
+	3,  // 75: headwater.v1.AccessService.CreateToken:output_type -> headwater.v1.CreateTokenResponse
+	6,  // 76: headwater.v1.AccessService.ListTokens:output_type -> headwater.v1.ListTokensResponse
+	8,  // 77: headwater.v1.AccessService.RevokeToken:output_type -> headwater.v1.RevokeTokenResponse
+	10, // 78: headwater.v1.AccessService.BindCertificate:output_type -> headwater.v1.BindCertificateResponse
+	13, // 79: headwater.v1.AccessService.UnbindCertificate:output_type -> headwater.v1.UnbindCertificateResponse
+	15, // 80: headwater.v1.AccessService.ListBindings:output_type -> headwater.v1.ListBindingsResponse
+	17, // 81: headwater.v1.AccessService.Elevate:output_type -> headwater.v1.ElevateResponse
+	20, // 82: headwater.v1.AccessService.EndElevation:output_type -> headwater.v1.EndElevationResponse
+	22, // 83: headwater.v1.AccessService.ListElevations:output_type -> headwater.v1.ListElevationsResponse
+	26, // 84: headwater.v1.AccessService.RotateMaskKey:output_type -> headwater.v1.RotateMaskKeyResponse
+	28, // 85: headwater.v1.AccessService.ListMaskKeys:output_type -> headwater.v1.ListMaskKeysResponse
+	44, // 86: headwater.v1.AccessService.ExplainAccess:output_type -> headwater.v1.ExplainAccessResponse
+	31, // 87: headwater.v1.AccessService.GetAccessMatrix:output_type -> headwater.v1.GetAccessMatrixResponse
+	34, // 88: headwater.v1.AccessService.VerifyAudit:output_type -> headwater.v1.VerifyAuditResponse
+	37, // 89: headwater.v1.AccessService.ListAuditKeys:output_type -> headwater.v1.ListAuditKeysResponse
+	42, // 90: headwater.v1.AccessService.ListAuditRecords:output_type -> headwater.v1.ListAuditRecordsResponse
+	75, // [75:91] is the sub-list for method output_type
+	59, // [59:75] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_access_proto_init() }
@@ -3523,6 +3770,7 @@ func file_headwater_v1_access_proto_init() {
 	file_headwater_v1_access_proto_msgTypes[33].OneofWrappers = []any{
 		(*VerifyAuditResponse_Problem)(nil),
 		(*VerifyAuditResponse_Chain)(nil),
+		(*VerifyAuditResponse_Progress)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3530,7 +3778,7 @@ func file_headwater_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_access_proto_rawDesc), len(file_headwater_v1_access_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   50,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

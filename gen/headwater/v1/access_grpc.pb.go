@@ -33,6 +33,7 @@ const (
 	AccessService_ExplainAccess_FullMethodName     = "/headwater.v1.AccessService/ExplainAccess"
 	AccessService_GetAccessMatrix_FullMethodName   = "/headwater.v1.AccessService/GetAccessMatrix"
 	AccessService_VerifyAudit_FullMethodName       = "/headwater.v1.AccessService/VerifyAudit"
+	AccessService_ListAuditKeys_FullMethodName     = "/headwater.v1.AccessService/ListAuditKeys"
 	AccessService_ListAuditRecords_FullMethodName  = "/headwater.v1.AccessService/ListAuditRecords"
 )
 
@@ -68,6 +69,8 @@ type AccessServiceClient interface {
 	GetAccessMatrix(ctx context.Context, in *GetAccessMatrixRequest, opts ...grpc.CallOption) (*GetAccessMatrixResponse, error)
 	// Looks for records that were changed, removed, put in or put in another order since they were written.
 	VerifyAudit(ctx context.Context, in *VerifyAuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyAuditResponse], error)
+	// The public keys that servers have signed with, the oldest first.
+	ListAuditKeys(ctx context.Context, in *ListAuditKeysRequest, opts ...grpc.CallOption) (*ListAuditKeysResponse, error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error)
 }
@@ -229,6 +232,16 @@ func (c *accessServiceClient) VerifyAudit(ctx context.Context, in *VerifyAuditRe
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AccessService_VerifyAuditClient = grpc.ServerStreamingClient[VerifyAuditResponse]
 
+func (c *accessServiceClient) ListAuditKeys(ctx context.Context, in *ListAuditKeysRequest, opts ...grpc.CallOption) (*ListAuditKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuditKeysResponse)
+	err := c.cc.Invoke(ctx, AccessService_ListAuditKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessServiceClient) ListAuditRecords(ctx context.Context, in *ListAuditRecordsRequest, opts ...grpc.CallOption) (*ListAuditRecordsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditRecordsResponse)
@@ -271,6 +284,8 @@ type AccessServiceServer interface {
 	GetAccessMatrix(context.Context, *GetAccessMatrixRequest) (*GetAccessMatrixResponse, error)
 	// Looks for records that were changed, removed, put in or put in another order since they were written.
 	VerifyAudit(*VerifyAuditRequest, grpc.ServerStreamingServer[VerifyAuditResponse]) error
+	// The public keys that servers have signed with, the oldest first.
+	ListAuditKeys(context.Context, *ListAuditKeysRequest) (*ListAuditKeysResponse, error)
 	// Decisions, newest last. Reading them is recorded too.
 	ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
@@ -324,6 +339,9 @@ func (UnimplementedAccessServiceServer) GetAccessMatrix(context.Context, *GetAcc
 }
 func (UnimplementedAccessServiceServer) VerifyAudit(*VerifyAuditRequest, grpc.ServerStreamingServer[VerifyAuditResponse]) error {
 	return status.Error(codes.Unimplemented, "method VerifyAudit not implemented")
+}
+func (UnimplementedAccessServiceServer) ListAuditKeys(context.Context, *ListAuditKeysRequest) (*ListAuditKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAuditKeys not implemented")
 }
 func (UnimplementedAccessServiceServer) ListAuditRecords(context.Context, *ListAuditRecordsRequest) (*ListAuditRecordsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditRecords not implemented")
@@ -594,6 +612,24 @@ func _AccessService_VerifyAudit_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AccessService_VerifyAuditServer = grpc.ServerStreamingServer[VerifyAuditResponse]
 
+func _AccessService_ListAuditKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuditKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ListAuditKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ListAuditKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ListAuditKeys(ctx, req.(*ListAuditKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_ListAuditRecords_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditRecordsRequest)
 	if err := dec(in); err != nil {
@@ -670,6 +706,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAccessMatrix",
 			Handler:    _AccessService_GetAccessMatrix_Handler,
+		},
+		{
+			MethodName: "ListAuditKeys",
+			Handler:    _AccessService_ListAuditKeys_Handler,
 		},
 		{
 			MethodName: "ListAuditRecords",

@@ -390,20 +390,52 @@ class AccessMatrixCell(_message.Message):
     def __init__(self, role: _Optional[str] = ..., resource: _Optional[str] = ..., action: _Optional[_Union[_options_pb2.Action, str]] = ..., decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., policies: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class VerifyAuditRequest(_message.Message):
-    __slots__ = ("writer", "since")
+    __slots__ = ("writer", "since", "public_keys")
     WRITER_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEYS_FIELD_NUMBER: _ClassVar[int]
     writer: str
     since: _timestamp_pb2.Timestamp
-    def __init__(self, writer: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    public_keys: str
+    def __init__(self, writer: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., public_keys: _Optional[str] = ...) -> None: ...
 
 class VerifyAuditResponse(_message.Message):
-    __slots__ = ("problem", "chain")
+    __slots__ = ("problem", "chain", "progress")
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     CHAIN_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     problem: AuditProblem
     chain: AuditChain
-    def __init__(self, problem: _Optional[_Union[AuditProblem, _Mapping]] = ..., chain: _Optional[_Union[AuditChain, _Mapping]] = ...) -> None: ...
+    progress: AuditProgress
+    def __init__(self, problem: _Optional[_Union[AuditProblem, _Mapping]] = ..., chain: _Optional[_Union[AuditChain, _Mapping]] = ..., progress: _Optional[_Union[AuditProgress, _Mapping]] = ...) -> None: ...
+
+class AuditProgress(_message.Message):
+    __slots__ = ("records", "total")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    records: int
+    total: int
+    def __init__(self, records: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
+
+class ListAuditKeysRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListAuditKeysResponse(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedCompositeFieldContainer[AuditKey]
+    def __init__(self, keys: _Optional[_Iterable[_Union[AuditKey, _Mapping]]] = ...) -> None: ...
+
+class AuditKey(_message.Message):
+    __slots__ = ("id", "public_key", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    public_key: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., public_key: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class AuditProblem(_message.Message):
     __slots__ = ("writer", "number", "kind", "found", "expected")

@@ -104,6 +104,11 @@ class AccessServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_access__pb2.VerifyAuditRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_access__pb2.VerifyAuditResponse.FromString,
                 _registered_method=True)
+        self.ListAuditKeys = channel.unary_unary(
+                '/headwater.v1.AccessService/ListAuditKeys',
+                request_serializer=headwater_dot_v1_dot_access__pb2.ListAuditKeysRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_access__pb2.ListAuditKeysResponse.FromString,
+                _registered_method=True)
         self.ListAuditRecords = channel.unary_unary(
                 '/headwater.v1.AccessService/ListAuditRecords',
                 request_serializer=headwater_dot_v1_dot_access__pb2.ListAuditRecordsRequest.SerializeToString,
@@ -198,6 +203,12 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditKeys(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditRecords(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -276,6 +287,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.VerifyAudit,
                     request_deserializer=headwater_dot_v1_dot_access__pb2.VerifyAuditRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_access__pb2.VerifyAuditResponse.SerializeToString,
+            ),
+            'ListAuditKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditKeys,
+                    request_deserializer=headwater_dot_v1_dot_access__pb2.ListAuditKeysRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_access__pb2.ListAuditKeysResponse.SerializeToString,
             ),
             'ListAuditRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditRecords,
@@ -661,6 +677,33 @@ class AccessService(object):
             '/headwater.v1.AccessService/VerifyAudit',
             headwater_dot_v1_dot_access__pb2.VerifyAuditRequest.SerializeToString,
             headwater_dot_v1_dot_access__pb2.VerifyAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccessService/ListAuditKeys',
+            headwater_dot_v1_dot_access__pb2.ListAuditKeysRequest.SerializeToString,
+            headwater_dot_v1_dot_access__pb2.ListAuditKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

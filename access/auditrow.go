@@ -1,0 +1,185 @@
+package access
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
+)
+
+// kept is a row of headwater.audit_record.
+type kept struct {
+	Record
+	// day is the day on which the record came to Postgres, in UTC.
+	day time.Time
+	// logged is the record's number in the append log of its writer, 0 for none.
+	logged int64
+	// hash is nil for what is in no chain.
+	hash []byte
+	// extent is the digest of Extent, nil for none; Extent itself is elsewhere.
+	extent []byte
+	// body is what extent is the digest of, where it comes with the record.
+	body []byte
+}
+
+// column is a column of headwater.audit_record and the place of its value, which is both read and scanned into.
+type column struct {
+	name string
+	at   any
+}
+
+// columns are all there are: what is in a Record and in none of these would not be kept.
+func (r *kept) columns() []column {
+	return []column{
+		{"writer", &r.Writer},
+		{"number", &r.Number},
+		{"day", &r.day},
+		{"logged", &r.logged},
+		{"hash", &r.hash},
+		{"time", &r.Time},
+		{"principal", &r.Principal},
+		{"credential", &r.Credential},
+		{"roles", &r.Roles},
+		{"method", &r.Method},
+		{"action", &r.Action},
+		{"resource", &r.Resource},
+		{"decision", &r.Decision},
+		{"reason", &r.Reason},
+		{"purpose", &r.Purpose},
+		{"client_address", &r.ClientAddress},
+		{"read_id", &r.ReadID},
+		{"calls", &r.Calls},
+		{"entities", &r.Entities},
+		{"last_time", (*zeronull.Timestamptz)(&r.LastTime)},
+		{"last_read_id", &r.LastReadID},
+		{"extent", &r.extent},
+		{"rows_returned", &r.RowsReturned},
+		{"rows_hidden", &r.RowsHidden},
+		{"entities_hash", &r.EntitiesHash},
+		{"as_of", &r.AsOf},
+		{"dataset", &r.Dataset},
+		{"continues", &r.Continues},
+		{"witnessed", &r.Witnessed},
+	}
+}
+
+// growing are the columns that a record which continues another has anew.
+var growing = []string{"calls", "entities", "last_time", "last_read_id", "rows_returned"}
+
+var (
+	columnNames  = (&kept{}).names()
+	selectRecord = "r." + strings.Join(columnNames, ", r.")
+	foldedRecord = folded()
+	insertRecord = fmt.Sprintf(`INSERT INTO headwater.audit_record (%s) VALUES (%s)`, strings.Join(columnNames, ", "), parameters(len(columnNames)))
+
+	insertOutside = `WITH i AS (` + insertRecord + ` ON CONFLICT (writer, number, day) DO NOTHING RETURNING writer, number, day)
+		INSERT INTO headwater.audit_waiting (writer, number, day) SELECT writer, number, day FROM i`
+)
+
+const insertExtent = `INSERT INTO headwater.audit_extent (digest, body, last_day) VALUES (sha256($1), convert_from($1, 'UTF8')::json, $2)
+	ON CONFLICT (digest) DO UPDATE SET last_day = excluded.last_day WHERE audit_extent.last_day < excluded.last_day`
+
+// folded is the columns of a record r with what has become of them in t.
+func folded() string {
+	all := slices.Clone(columnNames)
+	for i, c := range all {
+		all[i] = "r." + c
+		if slices.Contains(growing, c) {
+			all[i] = "coalesce(t." + c + ", r." + c + ")"
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func parameters(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("$%d", i+1)
+	}
+	return strings.Join(list, ", ")
+}
+
+func (r *kept) names() (all []string) {
+	for _, c := range r.columns() {
+		all = append(all, c.name)
+	}
+	return all
+}
+
+func (r *kept) places() (all []any) {
+	for _, c := range r.columns() {
+		all = append(all, c.at)
+	}
+	return all
+}
+
+// values are what the columns are to have: NULL in place of an empty list of what is witnessed.
+func (r *kept) values() []any {
+	values := r.places()
+	for i, v := range values {
+		if witnessed, ok := v.(*[]Witness); ok && len(*witnessed) == 0 {
+			values[i] = nil
+		}
+	}
+	return values
+}
+
+// scan reads columnNames, and what stands behind them.
+func (r *kept) scan(row pgx.CollectableRow, more ...any) error {
+	err := row.Scan(append(r.places(), more...)...)
+	r.Time, r.LastTime = r.Time.UTC(), r.LastTime.UTC()
+	return err
+}
+
+func scanKept(row pgx.CollectableRow) (*kept, error) {
+	r := &kept{}
+	return r, r.scan(row)
+}
+
+// read is a record as the append log has it.
+func (r *kept) read(encoded []byte) error {
+	p := payload{Record: &r.Record}
+	err := p.decode(encoded)
+	if err == nil && p.Digest != "" {
+		r.extent, err = hex.DecodeString(p.Digest)
+	}
+	r.body = p.Body
+	return err
+}
+
+// sameAs reports whether two records say the same.
+func (r *kept) sameAs(other *kept) bool {
+	return slices.Equal(appendCanonical(nil, reflect.ValueOf(r.Record)), appendCanonical(nil, reflect.ValueOf(other.Record))) && slices.Equal(r.extent, other.extent)
+}
+
+// wantSame returns an error unless the records that are to be written again are those that are there. One whose day was dropped is not.
+func (a *AuditLog) wantSame(ctx context.Context, tx pgx.Tx, again map[int64]*kept) error {
+	if len(again) == 0 {
+		return nil
+	}
+	numbers := make([]int64, 0, len(again))
+	for n := range again {
+		numbers = append(numbers, n)
+	}
+	rows, err := tx.Query(ctx, `SELECT `+selectRecord+` FROM headwater.audit_record r WHERE r.writer = $1 AND r.logged = ANY ($2)`, a.log.Writer(), numbers)
+	if err != nil {
+		return err
+	}
+	there, err := pgx.CollectRows(rows, scanKept)
+	if err != nil {
+		return err
+	}
+	for _, r := range there {
+		if !r.sameAs(again[r.logged]) {
+			return fmt.Errorf("record %d of the append log in %s is another one in Postgres, so two logs have the id %s: its folder was copied; "+
+				"keep the folder of the server that ran first, and move the other aside", r.logged, a.dir, a.log.Writer())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package access
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/internal/appendlog"
+)
+
+// methodMoved is the method of a record that says that somebody else changed the end of the chain.
+const methodMoved = "audit-moved"
+
+// end is where a chain ends.
+type end struct {
+	// number is that of the last record, and hash its hash; before the first, what a chain begins with.
+	number int64
+	hash   Hash
+}
+
+// link is the end of this server's chain, while a transaction adds to it.
+type link struct {
+	end
+	writer string
+	logged int64
+	day    time.Time
+	// rows are the records to be added, with all their columns; extents are what they extend to, by digest, nil where that is there already.
+	rows    [][]any
+	extents map[string][]byte
+	batch   pgx.Batch
+}
+
+// add has a record as the chain's next.
+func (l *link) add(r *kept) {
+	l.number++
+	r.Writer, r.Number, r.day = l.writer, l.number, l.day
+	l.hash = r.hashAfter(l.hash)
+	r.hash = slices.Clone(l.hash[:])
+	l.rows = append(l.rows, r.values())
+	if r.extent != nil && l.extents[string(r.extent)] == nil {
+		l.extents[string(r.extent)] = r.body
+	}
+}
+
+// write puts all into Postgres. COPY takes a fraction of what a statement for each would: where every read is recorded, this is the most of it.
+func (l *link) write(ctx context.Context, tx pgx.Tx) error {
+	if len(l.rows) == 0 && l.batch.Len() == 0 {
+		return nil
+	}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"headwater", "audit_record"}, columnNames, pgx.CopyFromRows(l.rows)); err != nil {
+		return err
+	}
+	// Servers that insert the same ones at once take them in one order, so that neither waits for the other for ever.
+	for _, digest := range slices.Sorted(maps.Keys(l.extents)) {
+		if body := l.extents[digest]; body != nil {
+			l.batch.Queue(insertExtent, body, l.day)
+		} else {
+			l.batch.Queue(`UPDATE headwater.audit_extent SET last_day = $2 WHERE digest = $1 AND last_day < $2`, []byte(digest), l.day)
+		}
+	}
+	l.batch.Queue(`UPDATE headwater.audit_writer SET number = $2, logged = $3, hash = $4, day = $5 WHERE writer = $1`,
+		l.writer, l.number, l.logged, l.hash[:], l.day)
+	return tx.SendBatch(ctx, &l.batch).Close()
+}
+
+// errNoDay says that the partition of a day may not be there.
+type errNoDay struct{ day time.Time }
+
+func (e errNoDay) Error() string {
+	return "headwater.audit_record has no partition of " + e.day.Format(time.DateOnly)
+}
+
+// extend adds to this server's chain what add makes, all of it or nothing. The chain's row is locked meanwhile, and no other one is.
+func (a *AuditLog) extend(ctx context.Context, add func(pgx.Tx, *link) error) error {
+	a.chain.Lock()
+	defer a.chain.Unlock()
+	for {
+		err := a.tryExtend(ctx, add)
+		var missing errNoDay
+		if !errors.As(err, &missing) {
+			return err
+		}
+		if err := createAuditDay(ctx, a.pool, missing.day); err != nil {
+			return err
+		}
+		a.days[missing.day] = true
+	}
+}
+
+func (a *AuditLog) tryExtend(ctx context.Context, add func(pgx.Tx, *link) error) error {
+	var before, after end
+	err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+		l, err := a.lockEnd(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if !a.days[l.day] {
+			return errNoDay{l.day}
+		}
+		before = l.end
+		if len(a.ends) > 0 && !slices.Contains(a.ends, l.end) {
+			last := a.ends[len(a.ends)-1]
+			a.out.Error("THE AUDIT RECORDS OF THIS SERVER WERE CHANGED IN POSTGRES, or an older copy of the database was taken; see `headwater audit verify`",
+				"writer", l.writer, "number", l.number, "expected", last.number)
+			l.add(&kept{Record: Record{
+				Time: a.now().UTC().Truncate(time.Microsecond), Roles: []string{}, Method: methodMoved, Resource: "system:*", Decision: Denied, Calls: 1,
+				Reason: fmt.Sprintf("the chain ended at record %d with %s when the server had written up to record %d with %s",
+					l.number, hex.EncodeToString(l.hash[:8]), last.number, hex.EncodeToString(last.hash[:8])),
+			}})
+		}
+		if err := add(tx, l); err != nil {
+			return err
+		}
+		after = l.end
+		return l.write(ctx, tx)
+	})
+	switch {
+	case err == nil:
+		a.ends = []end{after}
+	case after.number > before.number:
+		// Whether it was committed is not known.
+		a.ends = append(a.ends, before, after)
+	}
+	return err
+}
+
+// lockEnd locks the end of this server's chain, which begins now where there was none.
+func (a *AuditLog) lockEnd(ctx context.Context, tx pgx.Tx) (*link, error) {
+	l := &link{writer: a.log.Writer(), extents: map[string][]byte{}}
+	lock := func() error {
+		var hash []byte
+		var now time.Time
+		err := tx.QueryRow(ctx, `SELECT number, logged, hash, day, clock_timestamp() FROM headwater.audit_writer WHERE writer = $1 FOR UPDATE`, l.writer).
+			Scan(&l.number, &l.logged, &hash, &l.day, &now)
+		if err == nil {
+			copy(l.hash[:], hash)
+			if today := a.dayOf(now); today.After(l.day) {
+				l.day = today
+			}
+		}
+		return err
+	}
+	err := lock()
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return l, err
+	}
+	// Records from before there were chains have lower numbers.
+	var before int64
+	var now time.Time
+	err = tx.QueryRow(ctx, `SELECT coalesce(max(number), 0), clock_timestamp() FROM headwater.audit_record WHERE writer = $1`, l.writer).Scan(&before, &now)
+	if err != nil {
+		return nil, err
+	}
+	begins := beginning(l.writer, before)
+	_, err = tx.Exec(ctx, `INSERT INTO headwater.audit_writer (writer, began_after, number, logged, hash, day) VALUES ($1, $2, $2, $2, $3, $4)
+		ON CONFLICT (writer) DO NOTHING`, l.writer, before, begins[:], a.dayOf(now))
+	if err != nil {
+		return nil, err
+	}
+	return l, lock()
+}
+
+// dayOf is the day in UTC, by the clock of Postgres, which servers share, or by that of a test.
+func (a *AuditLog) dayOf(now time.Time) time.Time {
+	if a.clock != nil {
+		now = a.clock()
+	}
+	return now.UTC().Truncate(24 * time.Hour)
+}
+
+// insert puts a batch of the append log into Postgres, all of it or none. What is there already is left alone.
+func (a *AuditLog) insert(ctx context.Context, logged []appendlog.Record) error {
+	records := make([]*kept, len(logged))
+	for i, l := range logged {
+		records[i] = &kept{logged: l.Number}
+		if err := records[i].read(l.Payload); err != nil {
+			return fmt.Errorf("audit record %d of %s cannot be read: %w", l.Number, a.log.Writer(), err)
+		}
+	}
+	err := a.extend(ctx, func(tx pgx.Tx, l *link) error {
+		again, counts := map[int64]*kept{}, map[int64]*kept{}
+		for _, r := range records {
+			switch {
+			case r.logged <= l.logged && r.Continues == 0:
+				again[r.logged] = r
+			case r.logged <= l.logged:
+			case r.Continues != 0:
+				counts[r.Continues] = r
+			default:
+				l.add(r)
+			}
+			l.logged = max(l.logged, r.logged)
+		}
+		for _, of := range slices.Sorted(maps.Keys(counts)) {
+			r := counts[of]
+			l.batch.Queue(`INSERT INTO headwater.audit_count AS c (writer, continues, logged, calls, last_time, record) VALUES ($1, $2, $3, $4, $5, $6)
+				ON CONFLICT (writer, continues) DO UPDATE SET logged = excluded.logged, calls = excluded.calls, last_time = excluded.last_time, record = excluded.record
+				WHERE c.calls < excluded.calls`, l.writer, of, r.logged, r.Calls, r.LastTime, &r.Record)
+		}
+		return a.wantSame(ctx, tx, again)
+	})
+	if err != nil {
+		return fmt.Errorf("insert audit records: %w", err)
+	}
+	return nil
+}
+
+// endCounts makes records of the counts that nothing was added to since a time: those of minutes that are over, and those that a server left that was killed.
+func (a *AuditLog) endCounts(ctx context.Context, since time.Time) error {
+	err := a.extend(ctx, func(tx pgx.Tx, l *link) error {
+		rows, err := tx.Query(ctx, `DELETE FROM headwater.audit_count WHERE writer = $1 AND last_time < $2 RETURNING logged, record`, l.writer, since)
+		if err != nil {
+			return err
+		}
+		ended, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*kept, error) {
+			r := &kept{}
+			return r, row.Scan(&r.logged, &r.Record)
+		})
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(ended, func(a, b *kept) int { return int(a.logged - b.logged) })
+		for _, r := range ended {
+			r.clean()
+			r.Decision = Allowed
+			l.add(r)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("end the counts of a minute: %w", err)
+	}
+	return nil
+}
