@@ -231,22 +231,33 @@ func TestFewSeeTheirOwn(t *testing.T) {
 	}
 	// Of a graph, what others may see is left out with its edges.
 	for _, direction := range []headwaterv1.LineageDirection{headwaterv1.LineageDirection_LINEAGE_DIRECTION_UP, headwaterv1.LineageDirection_LINEAGE_DIRECTION_DOWN} {
-		g, err := p.lineage.GetLineage(ctx, &headwaterv1.GetLineageRequest{Node: "view:delays", Direction: direction})
-		if err != nil || len(g.GetNodes()) < 2 {
-			t.Fatalf("found %v, %v", g, err)
-		}
-		there := map[string]bool{}
-		for _, n := range g.GetNodes() {
-			there[n.GetId()] = true
-			for _, word := range []string{"pay", "salar", "wage", "model"} {
-				if strings.Contains(n.String(), word) {
-					t.Errorf("found %v", n)
+		for _, req := range []*headwaterv1.GetLineageRequest{{}, {PageSize: 1}, {Columns: true}, {Columns: true, PageSize: 2}, {PageSize: 3, AsOf: "2100-01-01T00:00:00Z"}} {
+			req.Node, req.Direction = "view:delays", direction
+			there := map[string]bool{}
+			for {
+				g, err := p.lineage.GetLineage(ctx, req)
+				if err != nil {
+					t.Fatalf("%v: %v", req, err)
+				}
+				for _, n := range g.GetNodes() {
+					there[n.GetId()] = true
+					for _, word := range []string{"pay", "salar", "wage", "model"} {
+						if strings.Contains(n.String(), word) {
+							t.Errorf("found %v", n)
+						}
+					}
+				}
+				for _, e := range g.GetEdges() {
+					if !there[e.GetFrom()] || !there[e.GetTo()] {
+						t.Errorf("found an edge %v to what is not shown", e)
+					}
+				}
+				if req.PageToken = g.GetNextPageToken(); req.PageToken == "" {
+					break
 				}
 			}
-		}
-		for _, e := range g.GetEdges() {
-			if !there[e.GetFrom()] || !there[e.GetTo()] {
-				t.Errorf("found an edge %v to what is not shown", e)
+			if len(there) < 2 {
+				t.Errorf("%v: found %v", req, there)
 			}
 		}
 	}

@@ -132,6 +132,13 @@ verdict__bad true/PRESENT false/NULL false/NULL
 	if err != nil {
 		t.Fatal(err)
 	}
+	columns, err := p.lineage.GetLineage(p.admin, &headwaterv1.GetLineageRequest{
+		Node: "feature:mix.share", Direction: headwaterv1.LineageDirection_LINEAGE_DIRECTION_UP, Columns: true, Depth: 1,
+	})
+	if err != nil || columns.GetRoot() != "view:mix@1#share" || len(columns.GetEdges()) == 0 ||
+		columns.GetEdges()[0].GetKind() != headwaterv1.LineageEdgeKind_LINEAGE_EDGE_KIND_VALUE || !strings.HasPrefix(columns.GetEdges()[0].GetFrom(), "view:delays@1#") {
+		t.Errorf("found %v, %v", columns, err)
+	}
 	var nodes []string
 	for _, n := range node.GetNodes() {
 		nodes = append(nodes, n.GetId())
