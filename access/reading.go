@@ -15,6 +15,9 @@ import (
 func (s *Session) reading(use string) Reading {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if use == feature.UseTraining && s.use != "" {
+		use = s.use
+	}
 	return Reading{Principal: s.principal, Purpose: s.purpose, Use: use}
 }
 
@@ -106,6 +109,30 @@ func RequireRows(ctx context.Context, kind Kind, name string) error {
 	return nil
 }
 
+// RequireMaterial is RequireRows for a view or a source that the caller's SQL or aggregation makes rows of: whoever sees what is made may
+// learn what is hidden.
+func RequireMaterial(ctx context.Context, kind Kind, name string) error {
+	s, err := session(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.Require(ActionReadOffline, kind, name); err != nil {
+		return err
+	}
+	v := s.policy.hiding(s.principal, kind, bare(name))
+	if v == nil {
+		return nil
+	}
+	who := "somebody for whom it does not hold"
+	if len(v.ExceptRoles) > 0 {
+		who += " (it excepts the roles " + strings.Join(v.ExceptRoles, ", ") + ")"
+	}
+	return s.settle(ActionReadOffline, resource(kind, name), Verdict{
+		Reason: fmt.Sprintf("policy %s hides some of %s from you, and what is made of its rows would show that", ref(v), resource(kind, name)),
+		remedy: "let the change be applied by " + who + ", or have a role of yours excepted: " + remedyOf(v), rules: []string{ref(v)},
+	})
+}
+
 // RequireInput is Require of read_offline for a view that on-demand features, VIEW.NAME, are computed of. Where a mask hides some of it
 // from the caller and leaves one of them out, that is a denial: it would be computed of what is hidden.
 func RequireInput(ctx context.Context, view string, computed []string) error {
@@ -193,13 +220,21 @@ func (s *Session) hidden(kind Kind, name string) *Verdict {
 }
 
 func (p *Policy) hides(principal *Principal, kind Kind, name string) *Verdict {
+	v := p.hiding(principal, kind, name)
+	if v == nil {
+		return nil
+	}
+	return &Verdict{Reason: fmt.Sprintf("policy %s hides some of %s, which is shown whole or not at all here", ref(v), resource(kind, name)), remedy: remedyOf(v), rules: []string{ref(v)}}
+}
+
+// hiding is the first policy that hides rows or values of a view or a source from a principal, nil for none.
+func (p *Policy) hiding(principal *Principal, kind Kind, name string) *feature.PolicyVersion {
 	if !p.Restricts() {
 		return nil
 	}
 	for _, v := range p.rules.Policies {
 		if v.Require == nil && v.HoldsFor(principal.Roles) && p.hidesOf(v, kind, name) {
-			return &Verdict{Reason: fmt.Sprintf("policy %s hides some of %s, which is shown whole or not at all here",
-				ref(v), resource(kind, name)), remedy: remedyOf(v), rules: []string{ref(v)}}
+			return v
 		}
 	}
 	return nil
@@ -214,6 +249,9 @@ func (p *Policy) hidesOf(v *feature.PolicyVersion, kind Kind, name string) bool 
 				return true
 			}
 			if v.Mask != nil && slices.ContainsFunc(slices.Concat(view.Features, view.Attributes), func(c feature.Column) bool { return p.valuesAbout(v, view, c.Name) }) {
+				return true
+			}
+			if v.Mask != nil && (p.tagAbout(v, view, "event_time") || p.tagAbout(v, view, "available_at")) {
 				return true
 			}
 		}

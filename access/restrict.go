@@ -160,13 +160,16 @@ func (p *Policy) restrict(r Reading, s *feature.ServiceVersion) (*Restriction, *
 		if refused := b.mask(view); refused != nil {
 			return nil, refused
 		}
+		if view.OnDemand == nil {
+			b.maskTimes(view)
+		}
 	}
 	if len(b.asked) == 0 {
 		return nil, nil
 	}
 	restriction := &Restriction{Attributes: b.attributes()}
-	if len(b.filters)+len(b.masks) > 0 {
-		restriction.Restrictions = &read.Restrictions{Filters: b.filters, Masks: b.masks}
+	if len(b.filters)+len(b.masks)+len(b.times) > 0 {
+		restriction.Restrictions = &read.Restrictions{Filters: b.filters, Masks: b.masks, Times: b.times}
 	}
 	for _, v := range p.rules.Policies {
 		if b.asked[v.Name] {
@@ -188,6 +191,7 @@ type restricting struct {
 	asked   map[string]bool
 	filters map[string]*read.Filter
 	masks   map[string]*read.Mask
+	times   map[string]*read.Times
 	// looked are the attributes that row filters name.
 	looked []string
 }
@@ -354,6 +358,33 @@ func (b *restricting) mask(view *feature.ViewVersion) *Verdict {
 	return nil
 }
 
+// maskTimes adds the masks of the times of a view's rows: those of their tags. Of a time without a truncation or a constant of its own type
+// nothing is shown.
+func (b *restricting) maskTimes(view *feature.ViewVersion) {
+	p := b.policy
+	maskOf := func(column string) *read.Mask {
+		var about []*feature.PolicyVersion
+		var all []*feature.Mask
+		for _, v := range p.rules.Policies {
+			if v.Mask != nil && v.HoldsFor(b.reading.Principal.Roles) && p.tagAbout(v, view, column) {
+				b.asked[v.Name] = true
+				about, all = append(about, v), append(all, v.Mask)
+			}
+		}
+		if len(all) == 0 {
+			return nil
+		}
+		strictest := about[slices.Index(all, Strictest(all, feature.TypeTimestamp))]
+		return compiledMask(strictest, view.Ref()+"."+column, feature.TypeTimestamp, MaskSecret{}, b.reading.Purpose, nil)
+	}
+	if times := (read.Times{EventTime: maskOf("event_time"), AvailableAt: maskOf("available_at")}); times != (read.Times{}) {
+		if b.times == nil {
+			b.times = map[string]*read.Times{}
+		}
+		b.times[view.Ref()] = &times
+	}
+}
+
 // leftOut are the on-demand features of what is read, VIEW.NAME, that each of the masks leaves out.
 func (b *restricting) leftOut(masks []*feature.Mask) []string {
 	var names []string
@@ -413,10 +444,15 @@ func (p *Policy) valuesAbout(v *feature.PolicyVersion, view *feature.ViewVersion
 			return feature.MatchesPattern(r.Name, view.Name)
 		case "feature":
 			return feature.MatchesPattern(r.Name, view.Name+"."+name)
-		case "tag":
-			return slices.ContainsFunc(p.rules.Tags.Column(view, name), func(t feature.ColumnTag) bool { return feature.MatchesPattern(r.Name, t.Tag) })
 		}
 		return false
+	}) || p.tagAbout(v, view, name)
+}
+
+// tagAbout reports whether a policy is about a tag that a column of a view has.
+func (p *Policy) tagAbout(v *feature.PolicyVersion, view *feature.ViewVersion, column string) bool {
+	return slices.ContainsFunc(v.Resources, func(r feature.ResourcePattern) bool {
+		return r.Kind == "tag" && slices.ContainsFunc(p.rules.Tags.Column(view, column), func(t feature.ColumnTag) bool { return feature.MatchesPattern(r.Name, t.Tag) })
 	})
 }
 

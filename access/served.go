@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -260,7 +261,7 @@ func (s *Session) Read(r *Read) error {
 	if r.Restriction.Governed() {
 		reason = "under " + r.Restriction.text()
 	}
-	extent := s.policy.extentOf(r.Plan, r.Restriction, s.rules, feature.UseTraining)
+	extent := s.policy.extentOf(r.Plan, r.Restriction, s.rules, cmp.Or(s.use, feature.UseTraining))
 	record := s.recordOf(&decision{action: ActionReadOffline, resource: extent.ResourceVersion, allowed: true, reason: reason})
 	record.Extent, record.RowsReturned, record.RowsHidden = extent, r.Rows, r.Hidden
 	record.EntitiesHash, record.AsOf, record.Dataset, record.ReadID = r.EntitiesHash, r.AsOf, r.Dataset, r.ReadID

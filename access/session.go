@@ -25,6 +25,7 @@ type Session struct {
 
 	mu       sync.Mutex
 	purpose  string
+	use      string
 	entities int
 	// last is the decision recorded last, and recorded all of them where there are several.
 	last     decision
@@ -87,6 +88,13 @@ func (s *Session) SetPurpose(purpose string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.purpose = purpose
+}
+
+// SetUse says what the caller uses a dataset for, one of feature.Uses, where that is not training.
+func (s *Session) SetUse(use string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.use = use
 }
 
 // SetEntities says how many entities an online read asks for; it is counted with that.

@@ -90,6 +90,8 @@ type Request struct {
 	// LeaveOut are the rules by which rows are left out: the first that matches a row is the one that counts it.
 	LeaveOut  []LeaveOut
 	Principal string
+	// Use is one of feature.Uses, empty for training.
+	Use string
 	// Roles and Attributes are the principal's, for the manifest.
 	Roles      []string
 	Attributes map[string][]string
@@ -118,7 +120,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 func (b *Builder) build(ctx context.Context, req Request, spine io.Reader, out io.Writer, t *telling) (*Manifest, error) {
 	m := &Manifest{
 		ID: "ds_" + strings.ToLower(rand.Text()), Name: req.Name, State: Released,
-		TimestampColumn: req.TimestampColumn, KeyMapping: req.KeyMapping, Joins: req.Joins, Features: req.Features, Purpose: req.Plan.Purpose,
+		TimestampColumn: req.TimestampColumn, KeyMapping: req.KeyMapping, Joins: req.Joins, Features: req.Features, Purpose: req.Plan.Purpose, Use: req.Use,
 		Knowledge: req.Knowledge, MayLeak: req.Knowledge == KnowledgeEvent,
 		ArrowWriter: ArrowWriter, Principal: req.Principal, ServerVersion: b.version, Roles: req.Roles, WithStatuses: req.WithStatuses,
 	}

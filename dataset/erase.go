@@ -223,9 +223,9 @@ func (s *spool) keep(rows iter.Seq2[[]feature.Value, error], is func([]feature.V
 const PlaceSpine = "spine"
 
 // Erase takes an entity out of a dataset: its rows of the spine go, what is left is computed, and the manifest holds the digests before
-// and after. It follows the erasure of the histories. A dataset in which the entity is not is left as it is. done is called before the
+// and after. lost says why it cannot be computed, whatever else is known of it; nil: nothing does. It follows the erasure of the histories. A dataset in which the entity is not is left as it is. done is called before the
 // commit.
-func (b *Builder) Erase(ctx context.Context, m *Manifest, plan *read.Plan, t *retention.Trace, e *retention.Erasure, done func() error) error {
+func (b *Builder) Erase(ctx context.Context, m *Manifest, plan *read.Plan, lost error, t *retention.Trace, e *retention.Erasure, done func() error) error {
 	lists := keyColumns(t, m, plan)
 	if len(lists) == 0 && !changes(t, plan) {
 		return nil
@@ -247,7 +247,7 @@ func (b *Builder) Erase(ctx context.Context, m *Manifest, plan *read.Plan, t *re
 	if gone == 0 && !changes(t, plan) {
 		return nil
 	}
-	res, note, err := b.assembleLeft(ctx, m, plan, left)
+	res, note, err := b.assembleLeft(ctx, m, plan, lost, left)
 	if err != nil {
 		return err
 	}
@@ -273,8 +273,11 @@ func (b *Builder) Erase(ctx context.Context, m *Manifest, plan *read.Plan, t *re
 }
 
 // assembleLeft computes what is left of a dataset. Where that cannot be computed the note says why, and there is no result.
-func (b *Builder) assembleLeft(ctx context.Context, m *Manifest, plan *read.Plan, spine *spool) (*result, string, error) {
+func (b *Builder) assembleLeft(ctx context.Context, m *Manifest, plan *read.Plan, lost error, spine *spool) (*result, string, error) {
 	a, differences, err := assemblyOf(m, plan)
+	if lost != nil {
+		err = lost
+	}
 	if err == nil && len(differences) == 0 {
 		a.spine = spine
 		var res *result

@@ -68,6 +68,8 @@ type Manifest struct {
 	// Partial is the rows of the spine of times that no run covered, which were allowed.
 	Partial []PartialCoverage `json:"partial,omitempty"`
 	Purpose string            `json:"purpose,omitempty"`
+	// Use is what the builder said that it is used for, empty for training.
+	Use string `json:"use,omitempty"`
 
 	// SpineOrigin is nil for a spine that was sent.
 	SpineOrigin *SpineOrigin `json:"spine_origin,omitempty"`

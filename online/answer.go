@@ -227,9 +227,12 @@ func (p *packer) appendTexts(dst []byte, field protowire.Number) []byte {
 }
 
 // AppendProvenance appends the fields event_times to ages of a ViewProvenance of a view: of each row when its values were true
-// and available, by which run, and how old they are at now, in microseconds.
-func (l *Lookup) AppendProvenance(dst []byte, v int, now feature.Time) []byte {
+// and available, by which run, and how old they are at now, in microseconds. whole shows what policies hide of that too.
+func (l *Lookup) AppendProvenance(dst []byte, v int, now feature.Time, whole bool) []byte {
 	rows, judged := l.rows[v], l.judged[v]
+	if times := l.plan.views[v].Times; times != nil && !whole {
+		judged = shownTimes(judged, times)
+	}
 	for field := protowire.Number(3); field <= 4; field++ {
 		dst = protowire.AppendVarint(protowire.AppendTag(dst, field, protowire.BytesType), uint64(8*len(rows)))
 		for _, k := range rows {
@@ -247,10 +250,31 @@ func (l *Lookup) AppendProvenance(dst []byte, v int, now feature.Time) []byte {
 			n := judged[k].runSeq
 			if field == 6 && judged[k].row != "" {
 				n = int64(now - judged[k].eventTime)
+			} else if field == 6 {
+				n = 0
 			}
 			dst = protowire.AppendVarint(dst, uint64(n))
 		}
 		dst = wire.CloseField(dst, at)
 	}
 	return dst
+}
+
+// shownTimes are rows with their times as a reader sees them. The run is not shown: when it ran would tell of
+// them.
+func shownTimes(rows []judged, times *read.Times) []judged {
+	shown := slices.Clone(rows)
+	for k := range shown {
+		j := &shown[k]
+		if j.row == "" {
+			continue
+		}
+		var hasEvent bool
+		j.eventTime, j.availableAt, hasEvent = times.Shown(j.eventTime, j.availableAt)
+		j.runSeq = 0
+		if !hasEvent {
+			j.row = ""
+		}
+	}
+	return shown
 }

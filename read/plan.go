@@ -49,6 +49,8 @@ type View struct {
 	TTL time.Duration
 	// Filter decides on the winning row's own columns whether the caller may see it. nil: it may.
 	Filter *Filter
+	// Times says what is shown of a row's times. nil: they are.
+	Times *Times
 }
 
 // Column is one output column.
@@ -150,6 +152,7 @@ func NewRestrictedPlan(r *Restrictions, s *feature.ServiceVersion, keyMapping ma
 			}
 		}
 	}
+	b.plan.hideTimes(b.restrictions)
 	return b.plan, nil
 }
 

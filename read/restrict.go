@@ -13,6 +13,60 @@ type Restrictions struct {
 	Filters map[string]*Filter
 	// Masks are by feature, NAME@VERSION.FEATURE, on-demand features included.
 	Masks map[string]*Mask
+	// Times are what is shown of a row's times beside its values, by view, NAME@VERSION: no feature is one.
+	Times map[string]*Times
+}
+
+// Times are the masks of a row's times. nil: one is shown as it is.
+type Times struct{ EventTime, AvailableAt *Mask }
+
+// Shown are the times of a row as the reader sees them, zero for one that is not shown. hasEvent is false where that is the event time.
+func (t *Times) Shown(eventTime, availableAt feature.Time) (shownEvent, shownAvailable feature.Time, hasEvent bool) {
+	show := func(m *Mask, at feature.Time) (feature.Time, bool) {
+		if m == nil {
+			return at, true
+		}
+		v := m.Apply(feature.Timestamp(at))
+		if v.IsNull() {
+			return 0, false
+		}
+		return v.Timestamp(), true
+	}
+	shownEvent, hasEvent = show(t.EventTime, eventTime)
+	shownAvailable, _ = show(t.AvailableAt, availableAt)
+	return shownEvent, shownAvailable, hasEvent
+}
+
+// unseen are the times of a row of which the reader sees no value.
+var unseen = func() *Times {
+	m := &Mask{Apply: func(feature.Value) feature.Value { return feature.Null() }}
+	return &Times{EventTime: m, AvailableAt: m}
+}()
+
+// hideTimes gives each view what is shown of its rows' times: as the restrictions say, or nothing where each value of it that is read is
+// redacted.
+func (p *Plan) hideTimes(r *Restrictions) {
+	if r == nil {
+		return
+	}
+	for i := range p.Views {
+		v := &p.Views[i]
+		v.Times = r.Times[v.Version.Ref()]
+		values, redacted := 0, 0
+		for _, columns := range [][]Column{p.Columns, p.reads} {
+			for k := range columns {
+				if c := &columns[k]; c.View == i {
+					values++
+					if c.Mask != nil && c.Mask.Rule.Does == feature.MaskRedact.String() {
+						redacted++
+					}
+				}
+			}
+		}
+		if values > 0 && values == redacted {
+			v.Times = unseen
+		}
+	}
 }
 
 // Rule is a policy as it holds for one reader.

@@ -25,6 +25,8 @@ type answer struct {
 	late []int64
 	// winners are by view, nil for those that nobody needed unpacked yet.
 	winners [][]read.Winner
+	// whole shows the times of rows as they are, for the log, which a verification of the read is held to.
+	whole bool
 }
 
 // unpacked is the winners of a view.
@@ -137,7 +139,7 @@ func (a *answer) append(dst []byte, withProvenance bool, encoding headwaterv1.Fe
 			dst, at = wire.OpenField(dst, fieldProvenance, 24*a.n+32)
 			dst = wire.AppendString(dst, fieldProvenanceView, view.Version.Name)
 			dst = wire.AppendVarint(dst, fieldProvenanceVersion, int64(view.Version.Version))
-			dst = a.lookup.AppendProvenance(dst, v, a.now)
+			dst = a.lookup.AppendProvenance(dst, v, a.now, a.whole)
 			if view.Prefix != "" {
 				dst = wire.AppendString(dst, fieldProvenancePrefix, view.Prefix)
 			}

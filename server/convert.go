@@ -156,7 +156,7 @@ func manifestOf(ctx context.Context, m *dataset.Manifest) *headwaterv1.Manifest 
 	out := &headwaterv1.Manifest{
 		Id: m.ID, Name: m.Name, Version: int32(m.Version), State: headwaterv1.DatasetState_DATASET_STATE_BUILT,
 		Service: m.Service, ServiceVersion: int32(m.ServiceVersion), ServiceFingerprint: m.ServiceFingerprint,
-		Position: m.Position, TimestampColumn: m.TimestampColumn, KeyMapping: m.KeyMapping, Purpose: m.Purpose, Rows: m.Rows,
+		Position: m.Position, TimestampColumn: m.TimestampColumn, KeyMapping: m.KeyMapping, Purpose: m.Purpose, Use: m.Use, Rows: m.Rows,
 		SpineDigest: m.SpineDigest, ContentDigest: m.ContentDigest, ArrowSha256: m.ArrowSHA256, ArrowWriter: m.ArrowWriter,
 		Principal: m.Principal, CreatedAt: timestamppb.New(m.CreatedAt), ServerVersion: m.ServerVersion,
 	}

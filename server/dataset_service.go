@@ -78,6 +78,9 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		Give:  func(m *dataset.Manifest) error { return s.given(ctx, m, newest, restriction, header.GetAsOf()) },
 		Roles: access.PrincipalFrom(ctx).Roles, Attributes: access.SessionFrom(ctx).Attributes(), WithStatuses: header.GetWithStatuses(), LeaveOut: leaveOutOf(header.GetLeaveOut()),
 	}
+	if header.GetUse() != feature.UseTraining {
+		request.Use = header.GetUse()
+	}
 	if header.GetKnowledge() == headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT {
 		request.Knowledge = dataset.KnowledgeEvent
 	}

@@ -224,7 +224,7 @@ func (f *forgetting) count(ctx context.Context) ([]retention.Erased, error) {
 		return nil, err
 	}
 	all = append(all, texts...)
-	err = f.eachDataset(ctx, func(m *dataset.Manifest, plan *read.Plan) error {
+	err = f.eachDataset(ctx, func(m *dataset.Manifest, plan *read.Plan, _ error) error {
 		rows, err := f.datasets.builder.CountErased(ctx, m, plan, f.trace)
 		if err == nil && rows > 0 {
 			all = append(all, retention.Erased{Place: dataset.PlaceSpine, Name: m.ID, Rows: rows})
@@ -256,8 +256,9 @@ func (f *forgetting) count(ctx context.Context) ([]retention.Erased, error) {
 	return merged, err
 }
 
-// eachDataset calls do with each dataset that reads what is traced.
-func (f *forgetting) eachDataset(ctx context.Context, do func(*dataset.Manifest, *read.Plan) error) error {
+// eachDataset calls do with each dataset that reads what is traced, and with why its policies cannot be followed any more, if they cannot:
+// the plan is without them then.
+func (f *forgetting) eachDataset(ctx context.Context, do func(m *dataset.Manifest, plan *read.Plan, lost error) error) error {
 	list, err := dataset.List(ctx, f.pool, "")
 	if err != nil {
 		return err
@@ -267,34 +268,38 @@ func (f *forgetting) eachDataset(ctx context.Context, do func(*dataset.Manifest,
 		if m.State == dataset.Deleted {
 			continue
 		}
-		plan, err := f.datasets.planOf(m)
+		plan, lost, err := f.datasets.planOf(m)
 		if err != nil {
 			return err
 		}
 		if !dataset.ReadsTraced(f.trace, m, plan) {
 			continue
 		}
-		if err := do(m, plan); err != nil {
+		if err := do(m, plan, lost); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// planOf is the plan that a dataset was built by, whoever may read it.
-func (s *datasetService) planOf(m *dataset.Manifest) (*read.Plan, error) {
+// planOf is the plan that a dataset was built by, whoever may read it. Where its policies cannot be followed any more, lost says why, and the
+// plan is without them: good for where rows are, and not for what they are.
+func (s *datasetService) planOf(m *dataset.Manifest) (plan *read.Plan, lost, err error) {
 	catalog := s.registry.Catalog()
 	var service *feature.ServiceVersion
-	var err error
 	if len(m.Features) > 0 {
 		service, _, err = referenced(m.Features, headerFeatures, catalog.PastView)
 	} else if service, err = catalog.PastService(fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion)); err == nil {
 		service, err = s.followed(service, m)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return planAsBuilt(catalog, s.policies(), service, m)
+	if plan, lost = planAsBuilt(catalog, s.policies(), service, m); lost == nil {
+		return plan, nil, nil
+	}
+	plan, err = dataset.NewPlan(nil, service, m.KeyMapping, m.Joins, m.Purpose)
+	return plan, lost, err
 }
 
 // Steps of an erasure, beside those of package materialize, before which a process may die.
@@ -409,8 +414,8 @@ func (f *forgetting) eraseDatasets(ctx context.Context, e *retention.Erasure) er
 		return err
 	}
 	erasing := func() error { return f.step.reached(stepErasingDataset) }
-	err := f.eachDataset(ctx, func(m *dataset.Manifest, plan *read.Plan) error {
-		return f.datasets.builder.Erase(ctx, m, plan, f.trace, e, erasing)
+	err := f.eachDataset(ctx, func(m *dataset.Manifest, plan *read.Plan, lost error) error {
+		return f.datasets.builder.Erase(ctx, m, plan, lost, f.trace, e, erasing)
 	})
 	if err != nil {
 		return err
@@ -421,7 +426,7 @@ func (f *forgetting) eraseDatasets(ctx context.Context, e *retention.Erasure) er
 
 // mayHaveRead reports whether a dataset of which only the manifest is left may have had rows of the entity: also where what it read is gone.
 func (f *forgetting) mayHaveRead(m *dataset.Manifest) bool {
-	plan, err := f.datasets.planOf(m)
+	plan, _, err := f.datasets.planOf(m)
 	return err != nil || dataset.ReadsTraced(f.trace, m, plan)
 }
 

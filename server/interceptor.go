@@ -217,6 +217,9 @@ func (g *Guard) admit(session *access.Session, rule *methodRule, message any, fi
 	if purpose := purposeOf(message); purpose != "" {
 		session.SetPurpose(purpose)
 	}
+	if use := useOf(message); use != "" {
+		session.SetUse(use)
+	}
 	if read, ok := message.(*headwaterv1.GetFeaturesRequest); ok {
 		session.SetEntities(entitiesOf(read))
 	}
@@ -277,6 +280,17 @@ func purposeOf(message any) string {
 		return m.GetPurpose()
 	case *headwaterv1.BuildDatasetRequest:
 		return m.GetHeader().GetPurpose()
+	}
+	return ""
+}
+
+// useOf is what a request says that a dataset is used for.
+func useOf(message any) string {
+	switch m := message.(type) {
+	case *headwaterv1.FetchDatasetRequest:
+		return m.GetUse()
+	case *headwaterv1.BuildDatasetRequest:
+		return m.GetHeader().GetUse()
 	}
 	return ""
 }

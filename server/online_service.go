@@ -154,7 +154,11 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	}
 	err = o.logRead(ctx, &answeredRead{
 		session: access.SessionFrom(ctx), plan: plan.read, request: req, keys: a.keys, n: n, now: a.now.Time(), position: a.position,
-		response: func() (*headwaterv1.GetFeaturesResponse, error) { return a.response(true, 0) },
+		response: func() (*headwaterv1.GetFeaturesResponse, error) {
+			logged := *a
+			logged.whole = true
+			return logged.response(true, 0)
+		},
 	})
 	if err != nil {
 		return err

@@ -162,7 +162,7 @@ func (s *registryService) requireInputs(ctx context.Context, v *headwaterv1.Feat
 		return nil
 	}
 	for _, ref := range v.GetSql().GetViews() {
-		if err := access.RequireRows(ctx, access.KindView, nameOf(ref)); err != nil {
+		if err := access.RequireMaterial(ctx, access.KindView, nameOf(ref)); err != nil {
 			return err
 		}
 	}
@@ -170,7 +170,7 @@ func (s *registryService) requireInputs(ctx context.Context, v *headwaterv1.Feat
 		if ref == "" {
 			continue
 		}
-		if err := access.RequireRows(ctx, access.KindSource, nameOf(ref)); err != nil {
+		if err := access.RequireMaterial(ctx, access.KindSource, nameOf(ref)); err != nil {
 			return err
 		}
 	}

@@ -92,6 +92,7 @@ Rows are left out only where rules ask for it, and the manifest counts by which:
 	flags.StringVar(&header.Name, "name", "", "name of the dataset (default: the service's; required with --feature)")
 	flags.StringVar(&header.AsOf, "as-of", "", "state of the data: pos:17, run:VIEW@2/5 or a time (default: the newest)")
 	flags.StringVar(&header.Purpose, "purpose", "", "why, kept with the dataset")
+	addUseFlag(cmd, &header.Use)
 	flags.StringVar(&header.TimestampColumn, "timestamp", "timestamp", "the spine's column that says for when; with --spine-events that source's event time, if not given")
 	flags.StringVar(&knowledge, "knowledge", "arrival", "what a row may know: arrival, what was available at its time; or event, what was true by then, "+
 		"whenever it arrived: values may leak from the future")
@@ -215,7 +216,7 @@ func badStream(err error) error {
 }
 
 func newDatasetFetch(a *app) *cobra.Command {
-	var out, purpose string
+	var out, purpose, use string
 	var acceptErased bool
 	cmd := &cobra.Command{
 		Use: "fetch ID --out FILE", Short: "Get a dataset again, by its id or NAME@VERSION: the same rows, whatever changed since", Args: takes(1, 1, "ID --out FILE"),
@@ -232,7 +233,7 @@ func newDatasetFetch(a *app) *cobra.Command {
 			}
 			defer output.Abort()
 			dataset, err := c.FetchDataset(cmd.Context(), &headwaterv1.FetchDatasetRequest{
-				Dataset: datasetID(args[0]), AcceptErased: acceptErased, Purpose: purpose,
+				Dataset: datasetID(args[0]), AcceptErased: acceptErased, Purpose: purpose, Use: use,
 			})
 			if err != nil {
 				return err
@@ -249,7 +250,13 @@ func newDatasetFetch(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&out, "out", "", "file to write: .parquet, .csv, .ndjson, .arrow or .arrows")
 	cmd.Flags().BoolVar(&acceptErased, "accept-erased", false, "of a dataset that an erasure touched, take what is left of it")
 	addPurposeFlag(cmd, &purpose)
+	addUseFlag(cmd, &use)
 	return cmd
+}
+
+// addUseFlag adds the flag of what a dataset is used for.
+func addUseFlag(cmd *cobra.Command, use *string) {
+	cmd.Flags().StringVar(use, "use", "training", "what it is used for, which licences may ask: training, or export where it goes to others")
 }
 
 func datasetID(s string) string { return strings.TrimPrefix(s, "dataset:") }
@@ -400,6 +407,9 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 	}
 	if m.GetPurpose() != "" {
 		facts.add("purpose", m.Purpose)
+	}
+	if m.GetUse() != "" {
+		facts.add("use", m.Use)
 	}
 	facts.add("spine digest", m.GetSpineDigest())
 	facts.add("content digest", m.GetContentDigest())

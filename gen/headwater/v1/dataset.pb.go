@@ -274,7 +274,10 @@ type BuildDatasetHeader struct {
 	// A column NAME__status of type string behind each feature: PRESENT, NULL, NO_ROW and so on.
 	WithStatuses bool `protobuf:"varint,12,opt,name=with_statuses,json=withStatuses,proto3" json:"with_statuses,omitempty"`
 	// Rows are left out by these rules only, the first that matches is counted in the manifest. None: no row is.
-	LeaveOut      []*LeaveOutRule `protobuf:"bytes,13,rep,name=leave_out,json=leaveOut,proto3" json:"leave_out,omitempty"`
+	LeaveOut []*LeaveOutRule `protobuf:"bytes,13,rep,name=leave_out,json=leaveOut,proto3" json:"leave_out,omitempty"`
+	// What it is used for, which licences may ask: `training`, or `export` where it goes to others or out of the organisation. Empty:
+	// `training`. Kept in the manifest.
+	Use           string `protobuf:"bytes,14,opt,name=use,proto3" json:"use,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -409,6 +412,13 @@ func (x *BuildDatasetHeader) GetLeaveOut() []*LeaveOutRule {
 		return x.LeaveOut
 	}
 	return nil
+}
+
+func (x *BuildDatasetHeader) GetUse() string {
+	if x != nil {
+		return x.Use
+	}
+	return ""
 }
 
 type isBuildDatasetHeader_Spine interface {
@@ -904,9 +914,11 @@ type Manifest struct {
 	// Under what policy the builder read.
 	Policy *AppliedPolicy `protobuf:"bytes,34,opt,name=policy,proto3" json:"policy,omitempty"`
 	// Erasures that touched it, the oldest first. The digests above are those of the dataset as it was built.
-	Erasures      []*Erasure             `protobuf:"bytes,35,rep,name=erasures,proto3" json:"erasures,omitempty"`
-	DeletedAt     *timestamppb.Timestamp `protobuf:"bytes,36,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
-	DeletedBy     string                 `protobuf:"bytes,37,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
+	Erasures  []*Erasure             `protobuf:"bytes,35,rep,name=erasures,proto3" json:"erasures,omitempty"`
+	DeletedAt *timestamppb.Timestamp `protobuf:"bytes,36,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
+	DeletedBy string                 `protobuf:"bytes,37,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
+	// What the builder said that it is used for, where that is not training: `export`.
+	Use           string `protobuf:"bytes,38,opt,name=use,proto3" json:"use,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1196,6 +1208,13 @@ func (x *Manifest) GetDeletedAt() *timestamppb.Timestamp {
 func (x *Manifest) GetDeletedBy() string {
 	if x != nil {
 		return x.DeletedBy
+	}
+	return ""
+}
+
+func (x *Manifest) GetUse() string {
+	if x != nil {
+		return x.Use
 	}
 	return ""
 }
@@ -2136,7 +2155,9 @@ type FetchDatasetRequest struct {
 	// Of a dataset that an erasure touched: what is left of it. Else such a dataset is refused.
 	AcceptErased bool `protobuf:"varint,2,opt,name=accept_erased,json=acceptErased,proto3" json:"accept_erased,omitempty"`
 	// What the caller wants it for, now: recorded, and what policies ask for. That of the build is in the manifest.
-	Purpose       string `protobuf:"bytes,3,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Purpose string `protobuf:"bytes,3,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// What it is used for, now; as in BuildDatasetHeader.
+	Use           string `protobuf:"bytes,4,opt,name=use,proto3" json:"use,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2188,6 +2209,13 @@ func (x *FetchDatasetRequest) GetAcceptErased() bool {
 func (x *FetchDatasetRequest) GetPurpose() string {
 	if x != nil {
 		return x.Purpose
+	}
+	return ""
+}
+
+func (x *FetchDatasetRequest) GetUse() string {
+	if x != nil {
+		return x.Use
 	}
 	return ""
 }
@@ -3204,7 +3232,7 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x13BuildDatasetRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x128\n" +
 	"\x06header\x18\x02 \x01(\v2 .headwater.v1.BuildDatasetHeaderR\x06header\x12\x14\n" +
-	"\x05arrow\x18\x03 \x01(\fR\x05arrow\"\xd7\x05\n" +
+	"\x05arrow\x18\x03 \x01(\fR\x05arrow\"\x84\x06\n" +
 	"\x12BuildDatasetHeader\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x1802\x14^([a-z][a-z0-9_]*)?$R\x04name\x12)\n" +
 	"\x10timestamp_column\x18\x02 \x01(\tR\x0ftimestampColumn\x12\x13\n" +
@@ -3220,7 +3248,8 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	" \x01(\x0e2\x1b.headwater.v1.KnowledgeModeR\tknowledge\x12#\n" +
 	"\rallow_partial\x18\v \x01(\bR\fallowPartial\x12#\n" +
 	"\rwith_statuses\x18\f \x01(\bR\fwithStatuses\x12A\n" +
-	"\tleave_out\x18\r \x03(\v2\x1a.headwater.v1.LeaveOutRuleB\b\xbaH\x05\x92\x01\x02\x10\x14R\bleaveOut\x1a=\n" +
+	"\tleave_out\x18\r \x03(\v2\x1a.headwater.v1.LeaveOutRuleB\b\xbaH\x05\x92\x01\x02\x10\x14R\bleaveOut\x12+\n" +
+	"\x03use\x18\x0e \x01(\tB\x19\xbaH\x16r\x14R\x00R\btrainingR\x06exportR\x03use\x1a=\n" +
 	"\x0fKeyMappingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\a\n" +
@@ -3255,7 +3284,7 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x14BuildDatasetResponse\x12\x16\n" +
 	"\x05arrow\x18\x01 \x01(\fH\x00R\x05arrow\x124\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x16.headwater.v1.ManifestH\x00R\bmanifestB\x06\n" +
-	"\x04part\"\xab\r\n" +
+	"\x04part\"\xbd\r\n" +
 	"\bManifest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -3299,7 +3328,8 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\n" +
 	"deleted_at\x18$ \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x12\x1d\n" +
 	"\n" +
-	"deleted_by\x18% \x01(\tR\tdeletedBy\x1a=\n" +
+	"deleted_by\x18% \x01(\tR\tdeletedBy\x12\x10\n" +
+	"\x03use\x18& \x01(\tR\x03use\x1a=\n" +
 	"\x0fKeyMappingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
@@ -3385,11 +3415,12 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x05_mean\"T\n" +
 	"\vStatusCount\x121\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x19.headwater.v1.ValueStatusR\x06status\x12\x12\n" +
-	"\x04rows\x18\x02 \x01(\x03R\x04rows\"\x81\x01\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\"\xae\x01\n" +
 	"\x13FetchDatasetRequest\x12!\n" +
 	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\x12#\n" +
 	"\raccept_erased\x18\x02 \x01(\bR\facceptErased\x12\"\n" +
-	"\apurpose\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\"l\n" +
+	"\apurpose\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\x12+\n" +
+	"\x03use\x18\x04 \x01(\tB\x19\xbaH\x16r\x14R\x00R\btrainingR\x06exportR\x03use\"l\n" +
 	"\x14FetchDatasetResponse\x12\x16\n" +
 	"\x05arrow\x18\x01 \x01(\fH\x00R\x05arrow\x124\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x16.headwater.v1.ManifestH\x00R\bmanifestB\x06\n" +

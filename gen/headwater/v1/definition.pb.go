@@ -4320,8 +4320,8 @@ type Requirement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The caller says for what it reads, and it is one of these.
 	Purposes []string `protobuf:"bytes,1,rep,name=purposes,proto3" json:"purposes,omitempty"`
-	// The uses that a licence allows: `serving` (online reads) and `training` (datasets, in whatever format). Nothing is read for `export`
-	// yet.
+	// The uses that a licence allows: `serving` (online reads) and `training` (datasets, in whatever format). `export`
+	// is what the caller of a dataset says it is for, where it goes to others.
 	Uses []string `protobuf:"bytes,2,rep,name=uses,proto3" json:"uses,omitempty"`
 	// The regions in which a server may serve it, as servers are told in HEADWATER_REGION.
 	Regions []string `protobuf:"bytes,3,rep,name=regions,proto3" json:"regions,omitempty"`

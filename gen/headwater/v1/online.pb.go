@@ -765,7 +765,8 @@ type ViewProvenance struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
 	ViewVersion int32                  `protobuf:"varint,2,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
-	// Microseconds since 1970-01-01T00:00:00Z.
+	// Microseconds since 1970-01-01T00:00:00Z. Where a policy masks the tag of one of the two times they are as it shows them, 0 for one that it
+	// does not show; run_seqs are 0 then, and ages of what is shown. So they are where every value of the view is redacted.
 	EventTimes   []int64 `protobuf:"fixed64,3,rep,packed,name=event_times,json=eventTimes,proto3" json:"event_times,omitempty"`
 	AvailableAts []int64 `protobuf:"fixed64,4,rep,packed,name=available_ats,json=availableAts,proto3" json:"available_ats,omitempty"`
 	// The sequence of the run that wrote the row.

@@ -251,6 +251,7 @@ class Client:
         with_statuses: bool = False,
         leave_out: Sequence[LeaveOut] = (),
         purpose: str = "",
+        use: Literal["training", "export"] = "training",
         progress: bool | None = None,
     ) -> Dataset:
         """Builds a training dataset: each row of the spine with the features as they were known at its time.
@@ -279,6 +280,7 @@ class Client:
             with_statuses: A column `NAME__status` behind each feature, which says why a value is missing.
             leave_out: Rules by which rows are left out. Without any there is a row for each of the spine.
             purpose: What for; kept with the dataset.
+            use: What it is used for, which licences may ask: `"export"` where it goes to others; kept with the dataset.
             progress: Whether to show how far it is; None: as the client was told.
 
         Returns:
@@ -309,7 +311,13 @@ class Client:
             )
         if isinstance(features, str):
             raise InvalidArgumentError(f"features: found the text {features!r}, expected a list of references")
-        for what, text in (("service", service), ("name", name), ("timestamp_column", timestamp_column), ("purpose", purpose)):
+        for what, text in (
+            ("service", service),
+            ("name", name),
+            ("timestamp_column", timestamp_column),
+            ("purpose", purpose),
+            ("use", use),
+        ):
             _check_text(what, text)
         for ref in features:
             _check_text("features", ref)
@@ -322,6 +330,7 @@ class Client:
             timestamp_column=timestamp_column or "",
             as_of=_as_of(as_of),
             purpose=purpose,
+            use=use,
             key_mapping=dict(key_mapping or {}),
             features=list(features),
             joins=[
@@ -395,13 +404,22 @@ class Client:
                     raise failed[0] from None
                 raise
 
-    def fetch(self, dataset: str, *, accept_erased: bool = False, purpose: str = "", progress: bool | None = None) -> Dataset:
+    def fetch(
+        self,
+        dataset: str,
+        *,
+        accept_erased: bool = False,
+        purpose: str = "",
+        use: Literal["training", "export"] = "training",
+        progress: bool | None = None,
+    ) -> Dataset:
         """Gets a dataset again: the same rows, whatever changed since it was built.
 
         Args:
             dataset: Its id, or `NAME@VERSION`.
             accept_erased: Of a dataset that an erasure touched, take what is left of it; else that is refused.
             purpose: What it is wanted for now, where a policy asks.
+            use: What it is used for now, which licences may ask: `"export"` where it goes to others.
             progress: Whether to show how far it is; None: as the client was told.
 
         Raises:
@@ -410,7 +428,7 @@ class Client:
         >>> client.fetch(train.id).to_arrow().equals(train.to_arrow())
         True
         """
-        request = dataset_pb2.FetchDatasetRequest(dataset=_id(dataset), accept_erased=accept_erased, purpose=purpose)
+        request = dataset_pb2.FetchDatasetRequest(dataset=_id(dataset), accept_erased=accept_erased, purpose=purpose, use=use)
         with Progress("dataset", self._progress if progress is None else progress) as bar:
             bar.show("asked for")
             return self._receive(self._connection.stream(self._fetch_dataset, request), bar)

@@ -188,6 +188,11 @@ class Manifest:
         return self.message.purpose
 
     @property
+    def use(self) -> str:
+        """What its builder said that it is used for: `training` or `export`."""
+        return self.message.use or "training"
+
+    @property
     def created_at(self) -> datetime.datetime:
         """When, in UTC."""
         t = self.message.created_at

@@ -55,7 +55,7 @@ class BuildDatasetRequest(_message.Message):
     def __init__(self, service: _Optional[str] = ..., header: _Optional[_Union[BuildDatasetHeader, _Mapping]] = ..., arrow: _Optional[bytes] = ...) -> None: ...
 
 class BuildDatasetHeader(_message.Message):
-    __slots__ = ("name", "timestamp_column", "as_of", "purpose", "key_mapping", "features", "joins", "query", "events", "knowledge", "allow_partial", "with_statuses", "leave_out")
+    __slots__ = ("name", "timestamp_column", "as_of", "purpose", "key_mapping", "features", "joins", "query", "events", "knowledge", "allow_partial", "with_statuses", "leave_out", "use")
     class KeyMappingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class BuildDatasetHeader(_message.Message):
     ALLOW_PARTIAL_FIELD_NUMBER: _ClassVar[int]
     WITH_STATUSES_FIELD_NUMBER: _ClassVar[int]
     LEAVE_OUT_FIELD_NUMBER: _ClassVar[int]
+    USE_FIELD_NUMBER: _ClassVar[int]
     name: str
     timestamp_column: str
     as_of: str
@@ -89,7 +90,8 @@ class BuildDatasetHeader(_message.Message):
     allow_partial: bool
     with_statuses: bool
     leave_out: _containers.RepeatedCompositeFieldContainer[LeaveOutRule]
-    def __init__(self, name: _Optional[str] = ..., timestamp_column: _Optional[str] = ..., as_of: _Optional[str] = ..., purpose: _Optional[str] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Iterable[str]] = ..., joins: _Optional[_Iterable[_Union[DatasetJoin, _Mapping]]] = ..., query: _Optional[_Union[SpineQuery, _Mapping]] = ..., events: _Optional[_Union[SpineEvents, _Mapping]] = ..., knowledge: _Optional[_Union[KnowledgeMode, str]] = ..., allow_partial: bool = ..., with_statuses: bool = ..., leave_out: _Optional[_Iterable[_Union[LeaveOutRule, _Mapping]]] = ...) -> None: ...
+    use: str
+    def __init__(self, name: _Optional[str] = ..., timestamp_column: _Optional[str] = ..., as_of: _Optional[str] = ..., purpose: _Optional[str] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., features: _Optional[_Iterable[str]] = ..., joins: _Optional[_Iterable[_Union[DatasetJoin, _Mapping]]] = ..., query: _Optional[_Union[SpineQuery, _Mapping]] = ..., events: _Optional[_Union[SpineEvents, _Mapping]] = ..., knowledge: _Optional[_Union[KnowledgeMode, str]] = ..., allow_partial: bool = ..., with_statuses: bool = ..., leave_out: _Optional[_Iterable[_Union[LeaveOutRule, _Mapping]]] = ..., use: _Optional[str] = ...) -> None: ...
 
 class DatasetJoin(_message.Message):
     __slots__ = ("prefix", "key_mapping", "views")
@@ -152,7 +154,7 @@ class BuildDatasetResponse(_message.Message):
     def __init__(self, arrow: _Optional[bytes] = ..., manifest: _Optional[_Union[Manifest, _Mapping]] = ...) -> None: ...
 
 class Manifest(_message.Message):
-    __slots__ = ("id", "name", "version", "state", "service", "service_version", "service_fingerprint", "views", "position", "timestamp_column", "key_mapping", "purpose", "rows", "columns", "spine_digest", "content_digest", "arrow_sha256", "arrow_writer", "principal", "created_at", "server_version", "on_demand", "followed", "features", "joins", "knowledge", "may_leak", "with_statuses", "spine_rows", "left_out", "partial", "spine_origin", "versions", "policy", "erasures", "deleted_at", "deleted_by")
+    __slots__ = ("id", "name", "version", "state", "service", "service_version", "service_fingerprint", "views", "position", "timestamp_column", "key_mapping", "purpose", "rows", "columns", "spine_digest", "content_digest", "arrow_sha256", "arrow_writer", "principal", "created_at", "server_version", "on_demand", "followed", "features", "joins", "knowledge", "may_leak", "with_statuses", "spine_rows", "left_out", "partial", "spine_origin", "versions", "policy", "erasures", "deleted_at", "deleted_by", "use")
     class KeyMappingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -204,6 +206,7 @@ class Manifest(_message.Message):
     ERASURES_FIELD_NUMBER: _ClassVar[int]
     DELETED_AT_FIELD_NUMBER: _ClassVar[int]
     DELETED_BY_FIELD_NUMBER: _ClassVar[int]
+    USE_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     version: int
@@ -241,7 +244,8 @@ class Manifest(_message.Message):
     erasures: _containers.RepeatedCompositeFieldContainer[Erasure]
     deleted_at: _timestamp_pb2.Timestamp
     deleted_by: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[DatasetState, str]] = ..., service: _Optional[str] = ..., service_version: _Optional[int] = ..., service_fingerprint: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ManifestView, _Mapping]]] = ..., position: _Optional[int] = ..., timestamp_column: _Optional[str] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., purpose: _Optional[str] = ..., rows: _Optional[int] = ..., columns: _Optional[_Iterable[_Union[ManifestColumn, _Mapping]]] = ..., spine_digest: _Optional[str] = ..., content_digest: _Optional[str] = ..., arrow_sha256: _Optional[str] = ..., arrow_writer: _Optional[str] = ..., principal: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., server_version: _Optional[str] = ..., on_demand: _Optional[_Iterable[_Union[ManifestView, _Mapping]]] = ..., followed: _Optional[_Mapping[str, int]] = ..., features: _Optional[_Iterable[str]] = ..., joins: _Optional[_Iterable[_Union[DatasetJoin, _Mapping]]] = ..., knowledge: _Optional[_Union[KnowledgeMode, str]] = ..., may_leak: bool = ..., with_statuses: bool = ..., spine_rows: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., partial: _Optional[_Iterable[_Union[PartialCoverage, _Mapping]]] = ..., spine_origin: _Optional[_Union[SpineOrigin, _Mapping]] = ..., versions: _Optional[_Union[SoftwareVersions, _Mapping]] = ..., policy: _Optional[_Union[AppliedPolicy, _Mapping]] = ..., erasures: _Optional[_Iterable[_Union[Erasure, _Mapping]]] = ..., deleted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deleted_by: _Optional[str] = ...) -> None: ...
+    use: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[DatasetState, str]] = ..., service: _Optional[str] = ..., service_version: _Optional[int] = ..., service_fingerprint: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ManifestView, _Mapping]]] = ..., position: _Optional[int] = ..., timestamp_column: _Optional[str] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., purpose: _Optional[str] = ..., rows: _Optional[int] = ..., columns: _Optional[_Iterable[_Union[ManifestColumn, _Mapping]]] = ..., spine_digest: _Optional[str] = ..., content_digest: _Optional[str] = ..., arrow_sha256: _Optional[str] = ..., arrow_writer: _Optional[str] = ..., principal: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., server_version: _Optional[str] = ..., on_demand: _Optional[_Iterable[_Union[ManifestView, _Mapping]]] = ..., followed: _Optional[_Mapping[str, int]] = ..., features: _Optional[_Iterable[str]] = ..., joins: _Optional[_Iterable[_Union[DatasetJoin, _Mapping]]] = ..., knowledge: _Optional[_Union[KnowledgeMode, str]] = ..., may_leak: bool = ..., with_statuses: bool = ..., spine_rows: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., partial: _Optional[_Iterable[_Union[PartialCoverage, _Mapping]]] = ..., spine_origin: _Optional[_Union[SpineOrigin, _Mapping]] = ..., versions: _Optional[_Union[SoftwareVersions, _Mapping]] = ..., policy: _Optional[_Union[AppliedPolicy, _Mapping]] = ..., erasures: _Optional[_Iterable[_Union[Erasure, _Mapping]]] = ..., deleted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deleted_by: _Optional[str] = ..., use: _Optional[str] = ...) -> None: ...
 
 class LeftOut(_message.Message):
     __slots__ = ("rule", "rows")
@@ -415,14 +419,16 @@ class StatusCount(_message.Message):
     def __init__(self, status: _Optional[_Union[_value_pb2.ValueStatus, str]] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class FetchDatasetRequest(_message.Message):
-    __slots__ = ("dataset", "accept_erased", "purpose")
+    __slots__ = ("dataset", "accept_erased", "purpose", "use")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     ACCEPT_ERASED_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    USE_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     accept_erased: bool
     purpose: str
-    def __init__(self, dataset: _Optional[str] = ..., accept_erased: bool = ..., purpose: _Optional[str] = ...) -> None: ...
+    use: str
+    def __init__(self, dataset: _Optional[str] = ..., accept_erased: bool = ..., purpose: _Optional[str] = ..., use: _Optional[str] = ...) -> None: ...
 
 class FetchDatasetResponse(_message.Message):
     __slots__ = ("arrow", "manifest")
