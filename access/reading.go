@@ -44,15 +44,30 @@ func (s *Session) Restrict(action Action, use string, service *feature.ServiceVe
 
 // MayHave reports, without a record, whether the caller's own policies allow all that a dataset of a service was built with under rules.
 func (s *Session) MayHave(service *feature.ServiceVersion, built []read.Rule) bool {
+	beyond, refused := s.Beyond(service, built)
+	return refused == "" && len(beyond) == 0
+}
+
+// Beyond are, without a record, the rules of the caller's own policies that hide what something of a service was read with under rules.
+// refused is why the caller may not read the service at all, or empty.
+func (s *Session) Beyond(service *feature.ServiceVersion, built []read.Rule) (beyond []read.Rule, refused string) {
 	if !s.policy.Restricts() {
-		return true
+		return nil, ""
 	}
-	restriction, refused := s.policy.Restrict(s.reading(feature.UseTraining), service)
-	if refused != nil {
-		return false
+	restriction, verdict := s.policy.Restrict(s.reading(feature.UseTraining), service)
+	if verdict != nil {
+		return nil, verdict.Reason
 	}
 	plan, err := read.NewRestrictedPlan(restriction.Reads(), service, nil, "")
-	return err == nil && Beyond(plan.Rules(), built) == nil
+	if err != nil {
+		return nil, "this version of Headwater cannot read it"
+	}
+	for _, rule := range plan.Rules() {
+		if Beyond([]read.Rule{rule}, built) != nil {
+			beyond = append(beyond, rule)
+		}
+	}
+	return beyond, ""
 }
 
 // Deny records that something is denied, for a reason that policies give, and returns the fault with what to do about it.

@@ -346,6 +346,15 @@ func GetLoad(ctx context.Context, q database.Querier, id int64) (*Load, error) {
 	return load, err
 }
 
+// LoadsByID reads loads, by id. Those that are not there are left out.
+func LoadsByID(ctx context.Context, q database.Querier, ids []int64) ([]*Load, error) {
+	rows, err := q.Query(ctx, selectLoad+` WHERE l.id = ANY ($1) ORDER BY l.id`, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanLoad)
+}
+
 // ListLoads reads the loads and retractions of a source, by number.
 func ListLoads(ctx context.Context, q database.Querier, source string) ([]*Load, error) {
 	rows, err := q.Query(ctx, selectLoad+` WHERE l.source = $1 ORDER BY l.number`, source)

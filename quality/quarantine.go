@@ -349,19 +349,32 @@ func Subjects(ctx context.Context, q database.Querier, run int64) (map[string]in
 	return subjects, err
 }
 
+// quarantinedAt are the rows of subjects, $2, that a run, $1, set aside.
+const quarantinedAt = `
+	SELECT q.id, q.run_id, q.subject, q.reasons, q.load_id, q.row_number, q.event_time, q.row::json, q.quarantined_at
+	FROM headwater.quarantine_run r JOIN headwater.run run ON run.id = r.run_id JOIN headwater.quarantined_row q ON ` + atRun + `
+	WHERE r.run_id = $1 AND run.state IN ('published', 'failed') AND r.subject = ANY ($2)
+	UNION ALL
+	SELECT a.id, r.run_id, r.subject, ARRAY[a.reason], a.load_id, a.row, NULL, a.body, l.committed_at
+	FROM headwater.quarantine_run r JOIN headwater.run run ON run.id = r.run_id JOIN headwater.load_set_aside a ON a.load_id = ANY (r.loads)
+		JOIN headwater.load l ON l.id = a.load_id
+	WHERE r.run_id = $1 AND run.state IN ('published', 'failed') AND r.subject = ANY ($2)`
+
 // QuarantinedRows reads rows that a run set aside, of some subjects, by id: those with an id above after, at most limit, and with one
 // reason or, with "", with any.
 func QuarantinedRows(ctx context.Context, q database.Querier, run int64, subjects []string, reason string, after int64, limit int) ([]QuarantinedRow, error) {
-	rows, err := q.Query(ctx, `
-		SELECT q.id, q.run_id, q.subject, q.reasons, q.load_id, q.row_number, q.event_time, q.row::json, q.quarantined_at
-		FROM headwater.quarantine_run r JOIN headwater.run run ON run.id = r.run_id JOIN headwater.quarantined_row q ON `+atRun+`
-		WHERE r.run_id = $1 AND run.state IN ('published', 'failed') AND r.subject = ANY ($2) AND ($3 = '' OR $3 = ANY (q.reasons)) AND q.id > $4
-		UNION ALL
-		SELECT a.id, r.run_id, r.subject, ARRAY[a.reason], a.load_id, a.row, NULL, a.body, l.committed_at
-		FROM headwater.quarantine_run r JOIN headwater.run run ON run.id = r.run_id JOIN headwater.load_set_aside a ON a.load_id = ANY (r.loads)
-			JOIN headwater.load l ON l.id = a.load_id
-		WHERE r.run_id = $1 AND run.state IN ('published', 'failed') AND r.subject = ANY ($2) AND ($3 = '' OR $3 = a.reason) AND a.id > $4
-		ORDER BY 1 LIMIT $5`, run, subjects, reason, after, limit)
+	return quarantinedRows(ctx, q, `SELECT * FROM (`+quarantinedAt+`) AS q WHERE ($3 = '' OR $3 = ANY (q.reasons)) AND q.id > $4 ORDER BY 1 LIMIT $5`,
+		run, subjects, reason, after, limit)
+}
+
+// QuarantinedOf reads rows that a run set aside of a subject and that match, by id, at most limit.
+func QuarantinedOf(ctx context.Context, q database.Querier, run int64, subject string, m Matching, limit int) ([]QuarantinedRow, error) {
+	return quarantinedRows(ctx, q, fmt.Sprintf(`SELECT * FROM (`+quarantinedAt+`) AS q WHERE %s ORDER BY 1 LIMIT %d`, m.Condition, limit),
+		append([]any{run, []string{subject}}, m.Args...)...)
+}
+
+func quarantinedRows(ctx context.Context, q database.Querier, query string, args ...any) ([]QuarantinedRow, error) {
+	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

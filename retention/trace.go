@@ -170,7 +170,7 @@ const maxKeys = 64
 func (t *tracer) follow(v *feature.ViewVersion) {
 	copies := t.copies[v.ID]
 	for _, key := range t.views[v.ID] {
-		for relation, keys := range origins(copies, key) {
+		for relation, keys := range Origins(copies, key) {
 			for _, k := range keys {
 				if input := inputView(v, relation); input != nil {
 					t.addView(input, k)
@@ -205,8 +205,8 @@ func (t *tracer) up(v *feature.ViewVersion, relation string, keys [][]string) {
 	}
 }
 
-// origins are, by what a view reads, the columns that all columns of a key are copied from there.
-func origins(copies map[string]feature.CopiedColumn, key []string) map[string][][]string {
+// Origins are, by what a view reads, lists of the columns that all columns of a key are copied from there, in the key's order.
+func Origins(copies map[string]feature.CopiedColumn, key []string) map[string][][]string {
 	relations := map[string]bool{}
 	for _, column := range key {
 		for _, f := range copies[column].From {
@@ -276,7 +276,7 @@ func (t *tracer) noteLost(v *feature.ViewVersion, keys [][]string) {
 		case len(computed) > 0:
 			t.note("landing", reads, fmt.Sprintf("view %s computes %s: rows from which it comes cannot be found by the value; look through %s by hand, send the loads "+
 				"again without them (headwater ingest SOURCE FILE --replaces LOAD), and forget what is replaced", v.Ref(), strings.Join(computed, ", "), reads))
-		case len(origins(copies, key)) == 0 && len(key) > 1:
+		case len(Origins(copies, key)) == 0 && len(key) > 1:
 			t.note("landing", reads, fmt.Sprintf("view %s puts %s together of several inputs, none of which has all: rows with a part of them are of other entities "+
 				"too, and are not erased; look through %s by hand", v.Ref(), strings.Join(key, ", "), reads))
 		}

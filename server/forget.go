@@ -160,18 +160,21 @@ func (f *forgetting) traceOf(ctx context.Context, entity *feature.EntityVersion,
 				}
 				return nil
 			},
-			Copies: func(v *feature.ViewVersion) (map[string]feature.CopiedColumn, error) {
-				found, err := offline.Copies(ctx, tx, v)
-				if f := fault.As(database.Fault(err)); err != nil && ctx.Err() == nil && f != nil && f.Reason == fault.InvalidSQL {
-					// Postgres makes nothing of it any more: what was kept of it says less.
-					return keptCopies(v), nil
-				}
-				return found, err
-			},
+			Copies: func(v *feature.ViewVersion) (map[string]feature.CopiedColumn, error) { return copiesOf(ctx, tx, v) },
 		})
 		return err
 	})
 	return trace, err
+}
+
+// copiesOf is what the columns of a view are copied from.
+func copiesOf(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (map[string]feature.CopiedColumn, error) {
+	found, err := offline.Copies(ctx, tx, v)
+	if f := fault.As(database.Fault(err)); err != nil && ctx.Err() == nil && f != nil && f.Reason == fault.InvalidSQL {
+		// Postgres makes nothing of it any more: what was kept of it says less.
+		return keptCopies(v), nil
+	}
+	return found, err
 }
 
 // keptCopies is what the kept analysis of a view says of what its columns are made of, computed or not.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -11,12 +12,18 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/lineage"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/registry"
 )
 
 // lineageService answers where things come from and what they reach.
 type lineageService struct {
 	headwaterv1.UnimplementedLineageServiceServer
-	pool *pgxpool.Pool
+	registry *registry.Registry
+	pool     *pgxpool.Pool
+	// reads is for traces.
+	reads *readLogService
+	// copies are what view versions, by id, copy their columns from, once it was asked for.
+	copies sync.Map
 }
 
 var directions = map[headwaterv1.LineageDirection]lineage.Direction{

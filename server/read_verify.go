@@ -76,11 +76,16 @@ type readCheck struct {
 	plan *read.Plan
 	n    int
 	at   feature.Time
+	// rows are those that are looked at, ascending.
+	rows []int
+	// unlogged: nobody kept what was served, so it is what the position has.
+	unlogged bool
 	// keys are by view and row.
 	keys   [][]online.Key
 	inputs [][]feature.Value
-	// views are what was found, by view.
+	// views are what was found, by view, and found the rows that are made of it.
 	views []recomputed
+	found map[int]*read.Row
 	// unknown says why rows or, by view, all of them cannot be computed; inputsUnknown says it of on-demand features.
 	erased        map[int]bool
 	hashed        []bool
@@ -124,6 +129,9 @@ func (s *readLogService) newReadCheck(policy *access.Policy, service *feature.Se
 		read: r, plan: plan, n: int(r.GetEntities()), at: feature.TimeOf(r.GetServedAt().AsTime()), erased: map[int]bool{},
 		views: make([]recomputed, len(plan.Views)), keys: make([][]online.Key, len(plan.Views)), hashed: make([]bool, len(plan.Views)),
 	}
+	for row := range v.n {
+		v.rows = append(v.rows, row)
+	}
 	if len(plan.Views) != len(r.GetProvenance()) || len(plan.Columns) != len(r.GetFeatures()) {
 		return nil, fault.New(fault.FailedPrecondition, "read %s cannot be computed again: found a plan of %d views and %d features, expected %d and %d, "+
 			"as when it was answered", r.GetReadId(), len(plan.Views), len(plan.Columns), len(r.GetProvenance()), len(r.GetFeatures()))
@@ -166,7 +174,7 @@ func (v *readCheck) takeKeys(columns map[string]*headwaterv1.KeyColumn, reads *r
 	return nil
 }
 
-// givenKeys takes the keys of one view from the caller.
+// givenKeys takes the keys of one view from the caller, one for each row that is looked at.
 func (v *readCheck) givenKeys(i int, k *headwaterv1.LoggedKeys, columns map[string]*headwaterv1.KeyColumn, reads *readlog.Log) error {
 	only := &read.Plan{Service: v.plan.Service, Views: v.plan.Views[i : i+1]}
 	given := map[string]*headwaterv1.KeyColumn{}
@@ -178,11 +186,12 @@ func (v *readCheck) givenKeys(i int, k *headwaterv1.LoggedKeys, columns map[stri
 			given[name] = c
 		}
 	}
-	keys, err := encodeKeys(only, given, v.n)
+	keys, err := encodeKeys(only, given, len(v.rows))
 	if err != nil {
 		return err
 	}
-	for row, key := range keys[0] {
+	for n, key := range keys[0] {
+		row := v.rows[n]
 		if v.erased[row] {
 			continue
 		}
@@ -238,9 +247,9 @@ type candidate struct {
 func (v *readCheck) candidates(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) ([]candidate, error) {
 	served := v.read.GetServedAt().AsTime()
 	rows, err := conn.Query(ctx, `
-		(SELECT seq, position FROM headwater.publish_log WHERE view_id = $1 AND position > $2 AND published_at <= $3 ORDER BY seq LIMIT $4)
+		(SELECT seq, position FROM headwater.publish_log WHERE view_id = $1 AND position > $2 AND published_at <= $3 ORDER BY position LIMIT $4)
 		UNION ALL
-		(SELECT seq, position FROM headwater.publish_log WHERE view_id = $1 AND position <= $2 ORDER BY seq DESC LIMIT $4 + 1)
+		(SELECT seq, position FROM headwater.publish_log WHERE view_id = $1 AND position <= $2 ORDER BY position DESC LIMIT $4 + 1)
 		ORDER BY seq`, view.ID, v.read.GetPosition(), served.Add(headLag), lagPublications)
 	if err != nil {
 		return nil, err
@@ -286,6 +295,9 @@ func (v *readCheck) recompute(ctx context.Context, conn *pgx.Conn, i int) error 
 	if err != nil {
 		return err
 	}
+	if v.unlogged {
+		candidates = candidates[:1]
+	}
 	horizon, err := offline.Horizon(ctx, conn, view.Version.ID)
 	if err != nil {
 		return err
@@ -294,8 +306,8 @@ func (v *readCheck) recompute(ctx context.Context, conn *pgx.Conn, i int) error 
 		found.unknown = fmt.Sprintf("the history of %s before its run %d was collected", view.Version.Ref(), horizon)
 		return nil
 	}
-	left := make([]int, 0, v.n)
-	for row := range v.n {
+	left := make([]int, 0, len(v.rows))
+	for _, row := range v.rows {
 		if !v.erased[row] {
 			left = append(left, row)
 		}
@@ -316,7 +328,7 @@ func (v *readCheck) recompute(ctx context.Context, conn *pgx.Conn, i int) error 
 			if c == 0 || v.explains(i, row, &winners[k]) {
 				found.winners[row], found.lag[row] = winners[k], candidate.lag
 			}
-			if !v.explains(i, row, &winners[k]) {
+			if !v.unlogged && !v.explains(i, row, &winners[k]) {
 				still = append(still, row)
 			}
 		}
@@ -386,69 +398,84 @@ func (v *readCheck) winnersAt(ctx context.Context, conn *pgx.Conn, i int, c cand
 // compare holds what was served to what was found.
 func (v *readCheck) compare(reads *readlog.Log) (*headwaterv1.VerifyReadResponse, error) {
 	resp := &headwaterv1.VerifyReadResponse{ReadId: v.read.GetReadId()}
-	rows := make([]*read.Row, v.n)
-	for row := range rows {
-		rows[row] = v.plan.NewRow()
+	err := v.hold(reads, func(c, row int, d *headwaterv1.ReadDifference) { v.tell(resp, &v.plan.Columns[c], row, d) })
+	return resp, err
+}
+
+// compose makes rows of what was found.
+func (v *readCheck) compose() {
+	v.found = map[int]*read.Row{}
+	for _, row := range v.rows {
+		found := v.plan.NewRow()
+		v.found[row] = found
 		for i := range v.plan.Views {
-			*rows[row].Winner(i) = v.views[i].winners[row]
+			*found.Winner(i) = v.views[i].winners[row]
 		}
 		if v.plan.Computes() && v.unknown(&read.Column{View: read.Computed}, row) == "" {
 			var given []feature.Value
 			if v.inputs != nil {
 				given = v.inputs[row]
 			}
-			rows[row].Compute(given, v.at)
+			found.Compute(given, v.at)
 		}
 	}
+}
+
+// hold holds what was served to what was found, and tells of each value, by column, then row, what became of it.
+func (v *readCheck) hold(reads *readlog.Log, tell func(c, row int, d *headwaterv1.ReadDifference)) error {
+	v.compose()
 	for c := range v.plan.Columns {
 		column, logged := &v.plan.Columns[c], v.read.GetFeatures()[c]
 		if len(logged.GetDigest()) > 0 {
-			if err := v.compareDigest(reads, resp, c, rows); err != nil {
-				return nil, err
+			d, err := v.holdDigest(reads, c)
+			if err != nil {
+				return err
+			}
+			for _, row := range v.rows {
+				tell(c, row, &headwaterv1.ReadDifference{Verdict: d.Verdict, Why: d.Why})
 			}
 			continue
 		}
-		for row := range rows {
-			why := v.unknown(column, row)
-			if why != "" {
-				v.tell(resp, column, row, headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED, &headwaterv1.ReadDifference{Why: why})
+		for _, row := range v.rows {
+			if why := v.unknown(column, row); why != "" {
+				tell(c, row, &headwaterv1.ReadDifference{Verdict: headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED, Why: why})
 				continue
 			}
 			served, err := wire.FromVector(logged.GetValues(), row)
 			if err != nil {
-				return nil, fmt.Errorf("feature %s of read %s: %w", logged.GetName(), v.read.GetReadId(), err)
+				return fmt.Errorf("feature %s of read %s: %w", logged.GetName(), v.read.GetReadId(), err)
 			}
 			status := read.Status(logged.GetValues().GetStatus()[row])
-			found, foundStatus := rows[row].Value(column)
-			v.judge(resp, column, row, served, status, found, foundStatus)
+			found, foundStatus := v.found[row].Value(column)
+			tell(c, row, v.judge(column, row, served, status, found, foundStatus))
 		}
 	}
-	return resp, nil
+	return nil
 }
 
 // judge holds one value.
-func (v *readCheck) judge(resp *headwaterv1.VerifyReadResponse, column *read.Column, row int, served feature.Value, status read.Status, found feature.Value, foundStatus read.Status) {
+func (v *readCheck) judge(column *read.Column, row int, served feature.Value, status read.Status, found feature.Value, foundStatus read.Status) *headwaterv1.ReadDifference {
 	// Whether a window was computed in time is not kept, and what was unavailable is known by now.
 	same := foundStatus == status || status == read.Stale && (foundStatus == read.Present || foundStatus == read.Null)
 	same = same && slices.Equal(served.AppendCanonical(nil), found.AppendCanonical(nil))
 	lag := v.lagOf(column, row)
-	d := &headwaterv1.ReadDifference{Served: valueText(served, status), Recomputed: valueText(found, foundStatus)}
+	d := &headwaterv1.ReadDifference{
+		Verdict: headwaterv1.ReadVerdict_READ_VERDICT_MATCH, Served: valueText(served, status), Recomputed: valueText(found, foundStatus),
+	}
 	if column.View != read.Computed {
 		d.ServedRun, d.RecomputedRun = v.read.GetProvenance()[column.View].GetRunSeqs()[row], v.views[column.View].winners[row].RunSeq
 	}
 	switch {
 	case status == read.Unavailable:
-		d.Why = "a part of the online store did not answer"
-		v.tell(resp, column, row, headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED, d)
+		d.Verdict, d.Why = headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED, "a part of the online store did not answer"
 	case same && lag == "":
-		resp.Matching++
 	case same:
-		d.Why = lag
-		v.tell(resp, column, row, headwaterv1.ReadVerdict_READ_VERDICT_LAG, d)
+		d.Verdict, d.Why = headwaterv1.ReadVerdict_READ_VERDICT_LAG, lag
 	default:
+		d.Verdict = headwaterv1.ReadVerdict_READ_VERDICT_MISMATCH
 		d.Why = "the history has another value at the position and time of the read, and at none near to them this one"
-		v.tell(resp, column, row, headwaterv1.ReadVerdict_READ_VERDICT_MISMATCH, d)
 	}
+	return d
 }
 
 func valueText(v feature.Value, s read.Status) string {
@@ -458,20 +485,25 @@ func valueText(v feature.Value, s read.Status) string {
 	return v.Text() + " " + s.String()
 }
 
-// compareDigest holds a column whose values are not kept.
-func (v *readCheck) compareDigest(reads *readlog.Log, resp *headwaterv1.VerifyReadResponse, c int, rows []*read.Row) error {
+// holdDigest holds a column whose values are not kept.
+func (v *readCheck) holdDigest(reads *readlog.Log, c int) (*headwaterv1.ReadDifference, error) {
 	column, logged := &v.plan.Columns[c], v.read.GetFeatures()[c]
-	verdict, d := headwaterv1.ReadVerdict_READ_VERDICT_MATCH, headwaterv1.ReadDifference{}
+	d := &headwaterv1.ReadDifference{Verdict: headwaterv1.ReadVerdict_READ_VERDICT_MATCH}
+	if len(v.rows) < v.n {
+		d.Verdict = headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED
+		d.Why = fmt.Sprintf("of its values of %d entities together a digest is kept; `headwater reads verify` holds them all to it", v.n)
+		return d, nil
+	}
 	vector := wire.NewVector(column.Type, v.n)
-	for row := range rows {
+	for _, row := range v.rows {
 		why, lag := v.unknown(column, row), v.lagOf(column, row)
 		switch {
 		case why != "":
-			verdict, d.Why = headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED, "of its values a digest is kept, and one is not known: "+why
-		case lag != "" && verdict == headwaterv1.ReadVerdict_READ_VERDICT_MATCH:
-			verdict, d.Why = headwaterv1.ReadVerdict_READ_VERDICT_LAG, lag
+			d.Verdict, d.Why = headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED, "of its values a digest is kept, and one is not known: "+why
+		case lag != "" && d.Verdict == headwaterv1.ReadVerdict_READ_VERDICT_MATCH:
+			d.Verdict, d.Why = headwaterv1.ReadVerdict_READ_VERDICT_LAG, lag
 		}
-		value, status := rows[row].Value(column)
+		value, status := v.found[row].Value(column)
 		// The status as it was, where the value is the same by either: see judge.
 		if served := read.Status(logged.GetValues().GetStatus()[row]); served == read.Stale && (status == read.Present || status == read.Null) {
 			status = served
@@ -479,23 +511,14 @@ func (v *readCheck) compareDigest(reads *readlog.Log, resp *headwaterv1.VerifyRe
 		vector.Status[row] = headwaterv1.ValueStatus(status)
 		wire.SetVector(vector, row, value)
 	}
-	if verdict != headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED {
-		digest, err := reads.Digest(v.read.GetHashVersion(), vector, v.n)
-		if err != nil {
-			return err
-		}
-		if !slices.Equal(digest, logged.GetDigest()) {
-			verdict, d.Why = headwaterv1.ReadVerdict_READ_VERDICT_MISMATCH, "of its values a digest is kept, and at least one of them differs"
-		}
+	if d.Verdict == headwaterv1.ReadVerdict_READ_VERDICT_NOT_CHECKED {
+		return d, nil
 	}
-	for row := range rows {
-		if verdict == headwaterv1.ReadVerdict_READ_VERDICT_MATCH {
-			resp.Matching++
-			continue
-		}
-		v.tell(resp, column, row, verdict, &headwaterv1.ReadDifference{Why: d.Why})
+	digest, err := reads.Digest(v.read.GetHashVersion(), vector, v.n)
+	if err == nil && !slices.Equal(digest, logged.GetDigest()) {
+		d.Verdict, d.Why = headwaterv1.ReadVerdict_READ_VERDICT_MISMATCH, "of its values a digest is kept, and at least one of them differs"
 	}
-	return nil
+	return d, err
 }
 
 // unknown is why a value cannot be computed again, empty where it can.
@@ -527,9 +550,12 @@ func (v *readCheck) lagOf(c *read.Column, row int) string {
 	return ""
 }
 
-// tell counts a value that does not match.
-func (v *readCheck) tell(resp *headwaterv1.VerifyReadResponse, c *read.Column, row int, verdict headwaterv1.ReadVerdict, d *headwaterv1.ReadDifference) {
-	switch verdict {
+// tell counts a value, and has the answer show one that does not match.
+func (v *readCheck) tell(resp *headwaterv1.VerifyReadResponse, c *read.Column, row int, d *headwaterv1.ReadDifference) {
+	switch d.Verdict {
+	case headwaterv1.ReadVerdict_READ_VERDICT_MATCH:
+		resp.Matching++
+		return
 	case headwaterv1.ReadVerdict_READ_VERDICT_LAG:
 		resp.Lagging++
 	case headwaterv1.ReadVerdict_READ_VERDICT_MISMATCH:
@@ -538,7 +564,7 @@ func (v *readCheck) tell(resp *headwaterv1.VerifyReadResponse, c *read.Column, r
 		resp.NotChecked++
 	}
 	if len(resp.Differences) < maxReadDifferences {
-		d.Feature, d.Row, d.Verdict = c.Name, int32(row), verdict
+		d.Feature, d.Row = c.Name, int32(row)
 		resp.Differences = append(resp.Differences, d)
 	}
 }

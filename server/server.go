@@ -458,8 +458,9 @@ func (s *Server) serve() error {
 		registry: s.registry, pool: s.pool, materializer: s.materializer, datasets: datasets, reads: s.reads, historyRetention: s.config.HistoryRetention,
 		step: s.config.Reached,
 	})
-	headwaterv1.RegisterReadLogServiceServer(s.grpc, &readLogService{registry: s.registry, pool: s.pool, reads: s.reads})
-	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{pool: s.pool})
+	readLog := &readLogService{registry: s.registry, pool: s.pool, reads: s.reads}
+	headwaterv1.RegisterReadLogServiceServer(s.grpc, readLog)
+	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{registry: s.registry, pool: s.pool, reads: readLog})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets, s.registry, s.served))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)
 	healthv1.RegisterHealthServer(s.grpc, s.health.server)

@@ -478,18 +478,19 @@ type TraceReadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A logged read. Empty: the read is said by service, entity and time, and is computed.
 	ReadId string `protobuf:"bytes,1,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
-	// `NAME` or `NAME@VERSION`.
+	// `NAME` or `NAME@VERSION`. Not with a read id.
 	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
-	// Its join keys by the caller's columns.
-	Entity map[string]*Value      `protobuf:"bytes,3,rep,name=entity,proto3" json:"entity,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	At     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
-	// Of a read whose keys are hashed: columns as in the request that was answered.
-	Keys map[string]*KeyColumn `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Which row of a read of several entities, from 0.
+	// Its join keys by the caller's columns. With a read id it tells which row is meant, and gives keys that are kept as hashes.
+	Entity map[string]*Value `protobuf:"bytes,3,rep,name=entity,proto3" json:"entity,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When it was read. Not with a read id.
+	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// Request inputs by name, of a read that is computed. Without one of them, what is computed of it is not.
+	Inputs map[string]*Value `protobuf:"bytes,5,rep,name=inputs,proto3" json:"inputs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Which row of a logged read of several entities, from 0. With an entity: the first of that entity from here on.
 	Row int32 `protobuf:"varint,6,opt,name=row,proto3" json:"row,omitempty"`
 	// Features to trace, as the answer named them. Empty: all.
 	Features []string `protobuf:"bytes,7,rep,name=features,proto3" json:"features,omitempty"`
-	// How many rows of a source, quarantined or not, to show of the entity at most. 0: 20.
+	// How many rows of the entity to show of a source, of a view, and of what was set aside, at most. 0: 20.
 	SourceRows    int32  `protobuf:"varint,8,opt,name=source_rows,json=sourceRows,proto3" json:"source_rows,omitempty"`
 	Purpose       string `protobuf:"bytes,9,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -554,9 +555,9 @@ func (x *TraceReadRequest) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *TraceReadRequest) GetKeys() map[string]*KeyColumn {
+func (x *TraceReadRequest) GetInputs() map[string]*Value {
 	if x != nil {
-		return x.Keys
+		return x.Inputs
 	}
 	return nil
 }
@@ -595,20 +596,25 @@ type TraceReadResponse struct {
 	ReadId   string                 `protobuf:"bytes,1,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
 	ServedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=served_at,json=servedAt,proto3" json:"served_at,omitempty"`
 	// `NAME@VERSION`.
-	Service      string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	Service string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	// Who read it, for what, and under which id of their own. Empty where it was not logged.
 	Principal    string `protobuf:"bytes,4,opt,name=principal,proto3" json:"principal,omitempty"`
 	Purpose      string `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	PredictionId string `protobuf:"bytes,6,opt,name=prediction_id,json=predictionId,proto3" json:"prediction_id,omitempty"`
 	Position     int64  `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
-	Row          int32  `protobuf:"varint,8,opt,name=row,proto3" json:"row,omitempty"`
-	// The entity, by the caller's columns. Empty where the caller may not see it.
-	Entity map[string]*Value `protobuf:"bytes,9,rep,name=entity,proto3" json:"entity,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// From 0, of how many.
+	Row  int32 `protobuf:"varint,8,opt,name=row,proto3" json:"row,omitempty"`
+	Rows int32 `protobuf:"varint,9,opt,name=rows,proto3" json:"rows,omitempty"`
+	// The entity, by the caller's columns. Empty where the caller may not see it, or where it is kept as a hash and was not given.
+	Entity map[string]*Value `protobuf:"bytes,10,rep,name=entity,proto3" json:"entity,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the reader was held to, as policies: one line each.
+	Policies []string `protobuf:"bytes,11,rep,name=policies,proto3" json:"policies,omitempty"`
 	// In the order of the answer.
-	Features []*TracedFeature `protobuf:"bytes,10,rep,name=features,proto3" json:"features,omitempty"`
-	// The runs behind them, by name.
-	Runs []*TracedRun `protobuf:"bytes,11,rep,name=runs,proto3" json:"runs,omitempty"`
-	// What is not shown, and why: one line each.
-	LeftOut       []string `protobuf:"bytes,12,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	Features []*TracedFeature `protobuf:"bytes,12,rep,name=features,proto3" json:"features,omitempty"`
+	// The runs behind them, each behind those that read what it wrote.
+	Runs []*TracedRun `protobuf:"bytes,13,rep,name=runs,proto3" json:"runs,omitempty"`
+	// What is not shown, and why: one line each. It depends on what the caller may see, and not on what there is.
+	LeftOut       []string `protobuf:"bytes,14,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -699,9 +705,23 @@ func (x *TraceReadResponse) GetRow() int32 {
 	return 0
 }
 
+func (x *TraceReadResponse) GetRows() int32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
 func (x *TraceReadResponse) GetEntity() map[string]*Value {
 	if x != nil {
 		return x.Entity
+	}
+	return nil
+}
+
+func (x *TraceReadResponse) GetPolicies() []string {
+	if x != nil {
+		return x.Policies
 	}
 	return nil
 }
@@ -732,21 +752,24 @@ type TracedFeature struct {
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// `VIEW@VERSION.FEATURE`.
 	Feature string `protobuf:"bytes,2,opt,name=feature,proto3" json:"feature,omitempty"`
-	// As served, as text. Absent: it may not be shown.
-	Served    *string                `protobuf:"bytes,3,opt,name=served,proto3,oneof" json:"served,omitempty"`
+	// As served, as text, empty for none: its status says why. Absent: it is not shown, it is not kept, or the read was not logged.
+	Served *string `protobuf:"bytes,3,opt,name=served,proto3,oneof" json:"served,omitempty"`
+	// Of the value served or, of a read that was not logged, of the one that is computed.
 	Status    string                 `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
-	// Of TracedRun, `VIEW@VERSION/SEQ`. Empty: no row is behind it.
+	// Of TracedRun, `VIEW@VERSION/SEQ`. Empty: no row is behind it, it is computed of others, or it is not shown.
 	Run string `protobuf:"bytes,6,opt,name=run,proto3" json:"run,omitempty"`
 	// What offline says now, by the rule of the read, as text with its status. Absent: not computed, see why.
 	Recomputed *string `protobuf:"bytes,7,opt,name=recomputed,proto3,oneof" json:"recomputed,omitempty"`
 	// `match`, `lag`, `mismatch` or `not_checked`.
 	Verdict string `protobuf:"bytes,8,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	Why     string `protobuf:"bytes,9,opt,name=why,proto3" json:"why,omitempty"`
-	// The columns of sources that it is computed from, `source:NAME#COLUMN`, and in what way.
-	Columns       []*LineageEdge `protobuf:"bytes,10,rep,name=columns,proto3" json:"columns,omitempty"`
-	Description   string         `protobuf:"bytes,11,opt,name=description,proto3" json:"description,omitempty"`
-	Owner         string         `protobuf:"bytes,12,opt,name=owner,proto3" json:"owner,omitempty"`
+	// The columns that it is computed from, up to those of sources, and in what way.
+	Columns     []*LineageEdge `protobuf:"bytes,10,rep,name=columns,proto3" json:"columns,omitempty"`
+	Description string         `protobuf:"bytes,11,opt,name=description,proto3" json:"description,omitempty"`
+	Owner       string         `protobuf:"bytes,12,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Of a feature that is computed when it is read: what it is computed of, in the order in which that is met.
+	Arguments     []*TracedArgument `protobuf:"bytes,13,rep,name=arguments,proto3" json:"arguments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -865,6 +888,83 @@ func (x *TracedFeature) GetOwner() string {
 	return ""
 }
 
+func (x *TracedFeature) GetArguments() []*TracedArgument {
+	if x != nil {
+		return x.Arguments
+	}
+	return nil
+}
+
+type TracedArgument struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `VIEW@VERSION.FEATURE`, or `input:NAME` of the request.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// As it was served or given, as text. Absent: it is not shown, or not kept.
+	Value         *string                `protobuf:"bytes,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	Run           string                 `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`
+	EventTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TracedArgument) Reset() {
+	*x = TracedArgument{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TracedArgument) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TracedArgument) ProtoMessage() {}
+
+func (x *TracedArgument) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TracedArgument.ProtoReflect.Descriptor instead.
+func (*TracedArgument) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TracedArgument) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *TracedArgument) GetValue() string {
+	if x != nil && x.Value != nil {
+		return *x.Value
+	}
+	return ""
+}
+
+func (x *TracedArgument) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *TracedArgument) GetEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EventTime
+	}
+	return nil
+}
+
 type TracedRun struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `VIEW@VERSION/SEQ`.
@@ -877,20 +977,28 @@ type TracedRun struct {
 	// Of the view version, hex, and its SQL or what it has in its place, as applied.
 	Fingerprint string `protobuf:"bytes,7,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	Definition  string `protobuf:"bytes,8,opt,name=definition,proto3" json:"definition,omitempty"`
-	// `SOURCE FILE:LINE` of it, where known.
-	Origin string         `protobuf:"bytes,9,opt,name=origin,proto3" json:"origin,omitempty"`
-	Digest string         `protobuf:"bytes,10,opt,name=digest,proto3" json:"digest,omitempty"`
-	Inputs []*TracedInput `protobuf:"bytes,11,rep,name=inputs,proto3" json:"inputs,omitempty"`
-	Checks []*TracedCheck `protobuf:"bytes,12,rep,name=checks,proto3" json:"checks,omitempty"`
-	// Rows of the entity that were set aside, as text, and of its sources.
-	Quarantined   []*TracedRow `protobuf:"bytes,13,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// Where the definition came from, as its apply said.
+	Origin    string                 `protobuf:"bytes,9,opt,name=origin,proto3" json:"origin,omitempty"`
+	AppliedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=applied_at,json=appliedAt,proto3" json:"applied_at,omitempty"`
+	AppliedBy string                 `protobuf:"bytes,11,opt,name=applied_by,json=appliedBy,proto3" json:"applied_by,omitempty"`
+	// Of the run's output.
+	Digest string `protobuf:"bytes,12,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The event times, within the interval and the look-back, that rows which the traced values are made of can have: `rows` are of these.
+	RowsFrom *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=rows_from,json=rowsFrom,proto3" json:"rows_from,omitempty"`
+	RowsTo   *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=rows_to,json=rowsTo,proto3" json:"rows_to,omitempty"`
+	Inputs   []*TracedInput         `protobuf:"bytes,15,rep,name=inputs,proto3" json:"inputs,omitempty"`
+	Checks   []*TracedCheck         `protobuf:"bytes,16,rep,name=checks,proto3" json:"checks,omitempty"`
+	// Rows of the entity that the run set aside, of its sources and of its output.
+	Quarantined []*TracedRow `protobuf:"bytes,17,rep,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// What became of the run since: it was erased from, or what it wrote may be collected.
+	Notes         []string `protobuf:"bytes,18,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TracedRun) Reset() {
 	*x = TracedRun{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[7]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1010,7 @@ func (x *TracedRun) String() string {
 func (*TracedRun) ProtoMessage() {}
 
 func (x *TracedRun) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[7]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1023,7 @@ func (x *TracedRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracedRun.ProtoReflect.Descriptor instead.
 func (*TracedRun) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TracedRun) GetRun() string {
@@ -981,11 +1089,39 @@ func (x *TracedRun) GetOrigin() string {
 	return ""
 }
 
+func (x *TracedRun) GetAppliedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AppliedAt
+	}
+	return nil
+}
+
+func (x *TracedRun) GetAppliedBy() string {
+	if x != nil {
+		return x.AppliedBy
+	}
+	return ""
+}
+
 func (x *TracedRun) GetDigest() string {
 	if x != nil {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *TracedRun) GetRowsFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RowsFrom
+	}
+	return nil
+}
+
+func (x *TracedRun) GetRowsTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RowsTo
+	}
+	return nil
 }
 
 func (x *TracedRun) GetInputs() []*TracedInput {
@@ -1009,23 +1145,31 @@ func (x *TracedRun) GetQuarantined() []*TracedRow {
 	return nil
 }
 
+func (x *TracedRun) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
 type TracedInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `load:ID`, `source:NAME`, or `run:VIEW@VERSION/SEQ` of a view that was read.
 	Node  string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	// What is known of it: file, digest, rows read, snapshot, interval.
+	// What is known of it: file, digest, rows read, snapshot.
 	Properties map[string]string `protobuf:"bytes,3,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Rows of the entity in the run's interval. Empty with `rows_left_out` set: the caller may not see them.
-	Rows          []*TracedRow `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
-	RowsLeftOut   string       `protobuf:"bytes,5,opt,name=rows_left_out,json=rowsLeftOut,proto3" json:"rows_left_out,omitempty"`
+	// Rows of the entity.
+	Rows []*TracedRow `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Why rows are not shown, or not all of them.
+	RowsLeftOut   string `protobuf:"bytes,5,opt,name=rows_left_out,json=rowsLeftOut,proto3" json:"rows_left_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TracedInput) Reset() {
 	*x = TracedInput{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[8]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1181,7 @@ func (x *TracedInput) String() string {
 func (*TracedInput) ProtoMessage() {}
 
 func (x *TracedInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[8]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1194,7 @@ func (x *TracedInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracedInput.ProtoReflect.Descriptor instead.
 func (*TracedInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TracedInput) GetNode() string {
@@ -1089,17 +1233,21 @@ func (x *TracedInput) GetRowsLeftOut() string {
 }
 
 type TracedCheck struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Outcome       string                 `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	Found         string                 `protobuf:"bytes,3,opt,name=found,proto3" json:"found,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// `source:NAME` or `output`.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// `passed`, `warned`, `failed`, `errored` …
+	Outcome       string `protobuf:"bytes,3,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Expected      string `protobuf:"bytes,4,opt,name=expected,proto3" json:"expected,omitempty"`
+	Found         string `protobuf:"bytes,5,opt,name=found,proto3" json:"found,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TracedCheck) Reset() {
 	*x = TracedCheck{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[9]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1259,7 @@ func (x *TracedCheck) String() string {
 func (*TracedCheck) ProtoMessage() {}
 
 func (x *TracedCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[9]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1272,7 @@ func (x *TracedCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracedCheck.ProtoReflect.Descriptor instead.
 func (*TracedCheck) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TracedCheck) GetName() string {
@@ -1134,9 +1282,23 @@ func (x *TracedCheck) GetName() string {
 	return ""
 }
 
+func (x *TracedCheck) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
 func (x *TracedCheck) GetOutcome() string {
 	if x != nil {
 		return x.Outcome
+	}
+	return ""
+}
+
+func (x *TracedCheck) GetExpected() string {
+	if x != nil {
+		return x.Expected
 	}
 	return ""
 }
@@ -1150,17 +1312,22 @@ func (x *TracedCheck) GetFound() string {
 
 type TracedRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// `source:NAME`, `view:NAME@VERSION` or `output`.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Where it stands in its load, from 1. 0: it is of none.
+	Load int64 `protobuf:"varint,2,opt,name=load,proto3" json:"load,omitempty"`
+	Row  int64 `protobuf:"varint,3,opt,name=row,proto3" json:"row,omitempty"`
 	// By column, as text. A NULL is not there.
-	Columns map[string]string `protobuf:"bytes,1,rep,name=columns,proto3" json:"columns,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Why it was set aside. Empty: it was not.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Columns map[string]string `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Why it was set aside or left out. Empty: it was not.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TracedRow) Reset() {
 	*x = TracedRow{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[10]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1172,7 +1339,7 @@ func (x *TracedRow) String() string {
 func (*TracedRow) ProtoMessage() {}
 
 func (x *TracedRow) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[10]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,7 +1352,28 @@ func (x *TracedRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracedRow.ProtoReflect.Descriptor instead.
 func (*TracedRow) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TracedRow) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *TracedRow) GetLoad() int64 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+func (x *TracedRow) GetRow() int64 {
+	if x != nil {
+		return x.Row
+	}
+	return 0
 }
 
 func (x *TracedRow) GetColumns() map[string]string {
@@ -1220,7 +1408,7 @@ type GetImpactRequest struct {
 
 func (x *GetImpactRequest) Reset() {
 	*x = GetImpactRequest{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[11]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1420,7 @@ func (x *GetImpactRequest) String() string {
 func (*GetImpactRequest) ProtoMessage() {}
 
 func (x *GetImpactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[11]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1433,7 @@ func (x *GetImpactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetImpactRequest.ProtoReflect.Descriptor instead.
 func (*GetImpactRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetImpactRequest) GetSource() string {
@@ -1317,7 +1505,7 @@ type GetImpactResponse struct {
 
 func (x *GetImpactResponse) Reset() {
 	*x = GetImpactResponse{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[12]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1517,7 @@ func (x *GetImpactResponse) String() string {
 func (*GetImpactResponse) ProtoMessage() {}
 
 func (x *GetImpactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[12]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1530,7 @@ func (x *GetImpactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetImpactResponse.ProtoReflect.Descriptor instead.
 func (*GetImpactResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetImpactResponse) GetNodes() []*ImpactedNode {
@@ -1409,7 +1597,7 @@ type ImpactedNode struct {
 
 func (x *ImpactedNode) Reset() {
 	*x = ImpactedNode{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[13]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1609,7 @@ func (x *ImpactedNode) String() string {
 func (*ImpactedNode) ProtoMessage() {}
 
 func (x *ImpactedNode) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[13]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1622,7 @@ func (x *ImpactedNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactedNode.ProtoReflect.Descriptor instead.
 func (*ImpactedNode) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ImpactedNode) GetId() string {
@@ -1492,7 +1680,7 @@ type RepairStep struct {
 
 func (x *RepairStep) Reset() {
 	*x = RepairStep{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[14]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1692,7 @@ func (x *RepairStep) String() string {
 func (*RepairStep) ProtoMessage() {}
 
 func (x *RepairStep) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[14]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1705,7 @@ func (x *RepairStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairStep.ProtoReflect.Descriptor instead.
 func (*RepairStep) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RepairStep) GetCommand() string {
@@ -1552,7 +1740,7 @@ type DiffRunsRequest struct {
 
 func (x *DiffRunsRequest) Reset() {
 	*x = DiffRunsRequest{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[15]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1752,7 @@ func (x *DiffRunsRequest) String() string {
 func (*DiffRunsRequest) ProtoMessage() {}
 
 func (x *DiffRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[15]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1765,7 @@ func (x *DiffRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRunsRequest.ProtoReflect.Descriptor instead.
 func (*DiffRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DiffRunsRequest) GetA() string {
@@ -1605,7 +1793,7 @@ type DiffRunsResponse struct {
 
 func (x *DiffRunsResponse) Reset() {
 	*x = DiffRunsResponse{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[16]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1805,7 @@ func (x *DiffRunsResponse) String() string {
 func (*DiffRunsResponse) ProtoMessage() {}
 
 func (x *DiffRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[16]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1818,7 @@ func (x *DiffRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRunsResponse.ProtoReflect.Descriptor instead.
 func (*DiffRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DiffRunsResponse) GetA() string {
@@ -1667,7 +1855,7 @@ type RunChange struct {
 
 func (x *RunChange) Reset() {
 	*x = RunChange{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[17]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +1867,7 @@ func (x *RunChange) String() string {
 func (*RunChange) ProtoMessage() {}
 
 func (x *RunChange) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[17]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +1880,7 @@ func (x *RunChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunChange.ProtoReflect.Descriptor instead.
 func (*RunChange) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RunChange) GetAbout() string {
@@ -1733,7 +1921,7 @@ type CheckLineageRequest struct {
 
 func (x *CheckLineageRequest) Reset() {
 	*x = CheckLineageRequest{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[18]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1933,7 @@ func (x *CheckLineageRequest) String() string {
 func (*CheckLineageRequest) ProtoMessage() {}
 
 func (x *CheckLineageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[18]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1946,7 @@ func (x *CheckLineageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckLineageRequest.ProtoReflect.Descriptor instead.
 func (*CheckLineageRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CheckLineageRequest) GetViews() []string {
@@ -1781,7 +1969,7 @@ type CheckLineageResponse struct {
 
 func (x *CheckLineageResponse) Reset() {
 	*x = CheckLineageResponse{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[19]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1981,7 @@ func (x *CheckLineageResponse) String() string {
 func (*CheckLineageResponse) ProtoMessage() {}
 
 func (x *CheckLineageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[19]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1994,7 @@ func (x *CheckLineageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckLineageResponse.ProtoReflect.Descriptor instead.
 func (*CheckLineageResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CheckLineageResponse) GetEvent() isCheckLineageResponse_Event {
@@ -1862,7 +2050,7 @@ type LineageOrphan struct {
 
 func (x *LineageOrphan) Reset() {
 	*x = LineageOrphan{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[20]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +2062,7 @@ func (x *LineageOrphan) String() string {
 func (*LineageOrphan) ProtoMessage() {}
 
 func (x *LineageOrphan) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[20]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +2075,7 @@ func (x *LineageOrphan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineageOrphan.ProtoReflect.Descriptor instead.
 func (*LineageOrphan) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LineageOrphan) GetNode() string {
@@ -1924,7 +2112,7 @@ type LineageChecked struct {
 
 func (x *LineageChecked) Reset() {
 	*x = LineageChecked{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[21]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2124,7 @@ func (x *LineageChecked) String() string {
 func (*LineageChecked) ProtoMessage() {}
 
 func (x *LineageChecked) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[21]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2137,7 @@ func (x *LineageChecked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineageChecked.ProtoReflect.Descriptor instead.
 func (*LineageChecked) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LineageChecked) GetNode() string {
@@ -1993,7 +2181,7 @@ type ListUsesRequest struct {
 
 func (x *ListUsesRequest) Reset() {
 	*x = ListUsesRequest{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[22]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2193,7 @@ func (x *ListUsesRequest) String() string {
 func (*ListUsesRequest) ProtoMessage() {}
 
 func (x *ListUsesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[22]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2206,7 @@ func (x *ListUsesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsesRequest.ProtoReflect.Descriptor instead.
 func (*ListUsesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListUsesRequest) GetNode() string {
@@ -2059,7 +2247,7 @@ type ListUsesResponse struct {
 
 func (x *ListUsesResponse) Reset() {
 	*x = ListUsesResponse{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[23]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2259,7 @@ func (x *ListUsesResponse) String() string {
 func (*ListUsesResponse) ProtoMessage() {}
 
 func (x *ListUsesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[23]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2272,7 @@ func (x *ListUsesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsesResponse.ProtoReflect.Descriptor instead.
 func (*ListUsesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListUsesResponse) GetUses() []*Use {
@@ -2120,7 +2308,7 @@ type Use struct {
 
 func (x *Use) Reset() {
 	*x = Use{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[24]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2320,7 @@ func (x *Use) String() string {
 func (*Use) ProtoMessage() {}
 
 func (x *Use) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[24]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2333,7 @@ func (x *Use) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Use.ProtoReflect.Descriptor instead.
 func (*Use) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Use) GetTime() *timestamppb.Timestamp {
@@ -2231,7 +2419,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[25]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2431,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[25]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2444,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Model) GetName() string {
@@ -2338,7 +2526,7 @@ type RegisterModelRequest struct {
 
 func (x *RegisterModelRequest) Reset() {
 	*x = RegisterModelRequest{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[26]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2538,7 @@ func (x *RegisterModelRequest) String() string {
 func (*RegisterModelRequest) ProtoMessage() {}
 
 func (x *RegisterModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[26]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2551,7 @@ func (x *RegisterModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterModelRequest.ProtoReflect.Descriptor instead.
 func (*RegisterModelRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RegisterModelRequest) GetName() string {
@@ -2419,7 +2607,7 @@ type RegisterModelResponse struct {
 
 func (x *RegisterModelResponse) Reset() {
 	*x = RegisterModelResponse{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[27]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2431,7 +2619,7 @@ func (x *RegisterModelResponse) String() string {
 func (*RegisterModelResponse) ProtoMessage() {}
 
 func (x *RegisterModelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[27]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2444,7 +2632,7 @@ func (x *RegisterModelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterModelResponse.ProtoReflect.Descriptor instead.
 func (*RegisterModelResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RegisterModelResponse) GetModel() *Model {
@@ -2471,7 +2659,7 @@ type GetModelRequest struct {
 
 func (x *GetModelRequest) Reset() {
 	*x = GetModelRequest{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[28]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2483,7 +2671,7 @@ func (x *GetModelRequest) String() string {
 func (*GetModelRequest) ProtoMessage() {}
 
 func (x *GetModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[28]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2496,7 +2684,7 @@ func (x *GetModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetModelRequest.ProtoReflect.Descriptor instead.
 func (*GetModelRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetModelRequest) GetModel() string {
@@ -2517,7 +2705,7 @@ type GetModelResponse struct {
 
 func (x *GetModelResponse) Reset() {
 	*x = GetModelResponse{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[29]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2529,7 +2717,7 @@ func (x *GetModelResponse) String() string {
 func (*GetModelResponse) ProtoMessage() {}
 
 func (x *GetModelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[29]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2542,7 +2730,7 @@ func (x *GetModelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetModelResponse.ProtoReflect.Descriptor instead.
 func (*GetModelResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetModelResponse) GetModel() *Model {
@@ -2567,7 +2755,7 @@ type ListModelsRequest struct {
 
 func (x *ListModelsRequest) Reset() {
 	*x = ListModelsRequest{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[30]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +2767,7 @@ func (x *ListModelsRequest) String() string {
 func (*ListModelsRequest) ProtoMessage() {}
 
 func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[30]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +2780,7 @@ func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListModelsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{31}
 }
 
 type ListModelsResponse struct {
@@ -2604,7 +2792,7 @@ type ListModelsResponse struct {
 
 func (x *ListModelsResponse) Reset() {
 	*x = ListModelsResponse{}
-	mi := &file_headwater_v1_lineage_proto_msgTypes[31]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2616,7 +2804,7 @@ func (x *ListModelsResponse) String() string {
 func (*ListModelsResponse) ProtoMessage() {}
 
 func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lineage_proto_msgTypes[31]
+	mi := &file_headwater_v1_lineage_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2629,7 +2817,7 @@ func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListModelsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListModelsResponse) GetModels() []*Model {
@@ -2676,13 +2864,13 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\x0e2\x1d.headwater.v1.LineageEdgeKindR\x04kind\x12\x1d\n" +
 	"\n" +
 	"valid_from\x18\x04 \x01(\x03R\tvalidFrom\x12\x19\n" +
-	"\bvalid_to\x18\x05 \x01(\x03R\avalidTo\"\xb1\x04\n" +
+	"\bvalid_to\x18\x05 \x01(\x03R\avalidTo\"\xd3\x04\n" +
 	"\x10TraceReadRequest\x12 \n" +
-	"\aread_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06readId\x12\x18\n" +
-	"\aservice\x18\x02 \x01(\tR\aservice\x12B\n" +
-	"\x06entity\x18\x03 \x03(\v2*.headwater.v1.TraceReadRequest.EntityEntryR\x06entity\x12*\n" +
-	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12<\n" +
-	"\x04keys\x18\x05 \x03(\v2(.headwater.v1.TraceReadRequest.KeysEntryR\x04keys\x12\x19\n" +
+	"\aread_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06readId\x12\"\n" +
+	"\aservice\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\aservice\x12L\n" +
+	"\x06entity\x18\x03 \x03(\v2*.headwater.v1.TraceReadRequest.EntityEntryB\b\xbaH\x05\x9a\x01\x02\x10dR\x06entity\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12L\n" +
+	"\x06inputs\x18\x05 \x03(\v2*.headwater.v1.TraceReadRequest.InputsEntryB\b\xbaH\x05\x9a\x01\x02\x10dR\x06inputs\x12\x19\n" +
 	"\x03row\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x03row\x12%\n" +
 	"\bfeatures\x18\a \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bfeatures\x12+\n" +
 	"\vsource_rows\x18\b \x01(\x05B\n" +
@@ -2691,10 +2879,10 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\apurpose\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\x1aN\n" +
 	"\vEntityEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12)\n" +
-	"\x05value\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x05value:\x028\x01\x1aP\n" +
-	"\tKeysEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
-	"\x05value\x18\x02 \x01(\v2\x17.headwater.v1.KeyColumnR\x05value:\x028\x01\"\xa0\x04\n" +
+	"\x05value\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x05value:\x028\x01\x1aN\n" +
+	"\vInputsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12)\n" +
+	"\x05value\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x05value:\x028\x01\"\xd0\x04\n" +
 	"\x11TraceReadResponse\x12\x17\n" +
 	"\aread_id\x18\x01 \x01(\tR\x06readId\x127\n" +
 	"\tserved_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bservedAt\x12\x18\n" +
@@ -2703,15 +2891,17 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\apurpose\x18\x05 \x01(\tR\apurpose\x12#\n" +
 	"\rprediction_id\x18\x06 \x01(\tR\fpredictionId\x12\x1a\n" +
 	"\bposition\x18\a \x01(\x03R\bposition\x12\x10\n" +
-	"\x03row\x18\b \x01(\x05R\x03row\x12C\n" +
-	"\x06entity\x18\t \x03(\v2+.headwater.v1.TraceReadResponse.EntityEntryR\x06entity\x127\n" +
-	"\bfeatures\x18\n" +
-	" \x03(\v2\x1b.headwater.v1.TracedFeatureR\bfeatures\x12+\n" +
-	"\x04runs\x18\v \x03(\v2\x17.headwater.v1.TracedRunR\x04runs\x12\x19\n" +
-	"\bleft_out\x18\f \x03(\tR\aleftOut\x1aN\n" +
+	"\x03row\x18\b \x01(\x05R\x03row\x12\x12\n" +
+	"\x04rows\x18\t \x01(\x05R\x04rows\x12C\n" +
+	"\x06entity\x18\n" +
+	" \x03(\v2+.headwater.v1.TraceReadResponse.EntityEntryR\x06entity\x12\x1a\n" +
+	"\bpolicies\x18\v \x03(\tR\bpolicies\x127\n" +
+	"\bfeatures\x18\f \x03(\v2\x1b.headwater.v1.TracedFeatureR\bfeatures\x12+\n" +
+	"\x04runs\x18\r \x03(\v2\x17.headwater.v1.TracedRunR\x04runs\x12\x19\n" +
+	"\bleft_out\x18\x0e \x03(\tR\aleftOut\x1aN\n" +
 	"\vEntityEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12)\n" +
-	"\x05value\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x05value:\x028\x01\"\x97\x03\n" +
+	"\x05value\x18\x02 \x01(\v2\x13.headwater.v1.ValueR\x05value:\x028\x01\"\xd3\x03\n" +
 	"\rTracedFeature\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\afeature\x18\x02 \x01(\tR\afeature\x12\x1b\n" +
@@ -2728,9 +2918,17 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\acolumns\x18\n" +
 	" \x03(\v2\x19.headwater.v1.LineageEdgeR\acolumns\x12 \n" +
 	"\vdescription\x18\v \x01(\tR\vdescription\x12\x14\n" +
-	"\x05owner\x18\f \x01(\tR\x05ownerB\t\n" +
+	"\x05owner\x18\f \x01(\tR\x05owner\x12:\n" +
+	"\targuments\x18\r \x03(\v2\x1c.headwater.v1.TracedArgumentR\targumentsB\t\n" +
 	"\a_servedB\r\n" +
-	"\v_recomputed\"\xac\x04\n" +
+	"\v_recomputed\"\x96\x01\n" +
+	"\x0eTracedArgument\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\tH\x00R\x05value\x88\x01\x01\x12\x10\n" +
+	"\x03run\x18\x03 \x01(\tR\x03run\x129\n" +
+	"\n" +
+	"event_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\teventTimeB\b\n" +
+	"\x06_value\"\x8a\x06\n" +
 	"\tTracedRun\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\x03R\bposition\x12=\n" +
@@ -2743,12 +2941,19 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\n" +
 	"definition\x18\b \x01(\tR\n" +
 	"definition\x12\x16\n" +
-	"\x06origin\x18\t \x01(\tR\x06origin\x12\x16\n" +
-	"\x06digest\x18\n" +
-	" \x01(\tR\x06digest\x121\n" +
-	"\x06inputs\x18\v \x03(\v2\x19.headwater.v1.TracedInputR\x06inputs\x121\n" +
-	"\x06checks\x18\f \x03(\v2\x19.headwater.v1.TracedCheckR\x06checks\x129\n" +
-	"\vquarantined\x18\r \x03(\v2\x17.headwater.v1.TracedRowR\vquarantined\"\x92\x02\n" +
+	"\x06origin\x18\t \x01(\tR\x06origin\x129\n" +
+	"\n" +
+	"applied_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tappliedAt\x12\x1d\n" +
+	"\n" +
+	"applied_by\x18\v \x01(\tR\tappliedBy\x12\x16\n" +
+	"\x06digest\x18\f \x01(\tR\x06digest\x127\n" +
+	"\trows_from\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\browsFrom\x123\n" +
+	"\arows_to\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x06rowsTo\x121\n" +
+	"\x06inputs\x18\x0f \x03(\v2\x19.headwater.v1.TracedInputR\x06inputs\x121\n" +
+	"\x06checks\x18\x10 \x03(\v2\x19.headwater.v1.TracedCheckR\x06checks\x129\n" +
+	"\vquarantined\x18\x11 \x03(\v2\x17.headwater.v1.TracedRowR\vquarantined\x12\x14\n" +
+	"\x05notes\x18\x12 \x03(\tR\x05notes\"\x92\x02\n" +
 	"\vTracedInput\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12I\n" +
@@ -2759,14 +2964,19 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\rrows_left_out\x18\x05 \x01(\tR\vrowsLeftOut\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Q\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x87\x01\n" +
 	"\vTracedCheck\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x14\n" +
-	"\x05found\x18\x03 \x01(\tR\x05found\"\x9f\x01\n" +
-	"\tTracedRow\x12>\n" +
-	"\acolumns\x18\x01 \x03(\v2$.headwater.v1.TracedRow.ColumnsEntryR\acolumns\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\x1a:\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x18\n" +
+	"\aoutcome\x18\x03 \x01(\tR\aoutcome\x12\x1a\n" +
+	"\bexpected\x18\x04 \x01(\tR\bexpected\x12\x14\n" +
+	"\x05found\x18\x05 \x01(\tR\x05found\"\xdf\x01\n" +
+	"\tTracedRow\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
+	"\x04load\x18\x02 \x01(\x03R\x04load\x12\x10\n" +
+	"\x03row\x18\x03 \x01(\x03R\x03row\x12>\n" +
+	"\acolumns\x18\x04 \x03(\v2$.headwater.v1.TracedRow.ColumnsEntryR\acolumns\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x1a:\n" +
 	"\fColumnsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x02\n" +
@@ -2921,7 +3131,7 @@ func file_headwater_v1_lineage_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lineage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_headwater_v1_lineage_proto_goTypes = []any{
 	(LineageDirection)(0),         // 0: headwater.v1.LineageDirection
 	(LineageEdgeKind)(0),          // 1: headwater.v1.LineageEdgeKind
@@ -2932,106 +3142,111 @@ var file_headwater_v1_lineage_proto_goTypes = []any{
 	(*TraceReadRequest)(nil),      // 6: headwater.v1.TraceReadRequest
 	(*TraceReadResponse)(nil),     // 7: headwater.v1.TraceReadResponse
 	(*TracedFeature)(nil),         // 8: headwater.v1.TracedFeature
-	(*TracedRun)(nil),             // 9: headwater.v1.TracedRun
-	(*TracedInput)(nil),           // 10: headwater.v1.TracedInput
-	(*TracedCheck)(nil),           // 11: headwater.v1.TracedCheck
-	(*TracedRow)(nil),             // 12: headwater.v1.TracedRow
-	(*GetImpactRequest)(nil),      // 13: headwater.v1.GetImpactRequest
-	(*GetImpactResponse)(nil),     // 14: headwater.v1.GetImpactResponse
-	(*ImpactedNode)(nil),          // 15: headwater.v1.ImpactedNode
-	(*RepairStep)(nil),            // 16: headwater.v1.RepairStep
-	(*DiffRunsRequest)(nil),       // 17: headwater.v1.DiffRunsRequest
-	(*DiffRunsResponse)(nil),      // 18: headwater.v1.DiffRunsResponse
-	(*RunChange)(nil),             // 19: headwater.v1.RunChange
-	(*CheckLineageRequest)(nil),   // 20: headwater.v1.CheckLineageRequest
-	(*CheckLineageResponse)(nil),  // 21: headwater.v1.CheckLineageResponse
-	(*LineageOrphan)(nil),         // 22: headwater.v1.LineageOrphan
-	(*LineageChecked)(nil),        // 23: headwater.v1.LineageChecked
-	(*ListUsesRequest)(nil),       // 24: headwater.v1.ListUsesRequest
-	(*ListUsesResponse)(nil),      // 25: headwater.v1.ListUsesResponse
-	(*Use)(nil),                   // 26: headwater.v1.Use
-	(*Model)(nil),                 // 27: headwater.v1.Model
-	(*RegisterModelRequest)(nil),  // 28: headwater.v1.RegisterModelRequest
-	(*RegisterModelResponse)(nil), // 29: headwater.v1.RegisterModelResponse
-	(*GetModelRequest)(nil),       // 30: headwater.v1.GetModelRequest
-	(*GetModelResponse)(nil),      // 31: headwater.v1.GetModelResponse
-	(*ListModelsRequest)(nil),     // 32: headwater.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),    // 33: headwater.v1.ListModelsResponse
-	nil,                           // 34: headwater.v1.LineageNode.PropertiesEntry
-	nil,                           // 35: headwater.v1.TraceReadRequest.EntityEntry
-	nil,                           // 36: headwater.v1.TraceReadRequest.KeysEntry
-	nil,                           // 37: headwater.v1.TraceReadResponse.EntityEntry
-	nil,                           // 38: headwater.v1.TracedInput.PropertiesEntry
-	nil,                           // 39: headwater.v1.TracedRow.ColumnsEntry
-	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
-	(*Value)(nil),                 // 41: headwater.v1.Value
-	(*KeyColumn)(nil),             // 42: headwater.v1.KeyColumn
+	(*TracedArgument)(nil),        // 9: headwater.v1.TracedArgument
+	(*TracedRun)(nil),             // 10: headwater.v1.TracedRun
+	(*TracedInput)(nil),           // 11: headwater.v1.TracedInput
+	(*TracedCheck)(nil),           // 12: headwater.v1.TracedCheck
+	(*TracedRow)(nil),             // 13: headwater.v1.TracedRow
+	(*GetImpactRequest)(nil),      // 14: headwater.v1.GetImpactRequest
+	(*GetImpactResponse)(nil),     // 15: headwater.v1.GetImpactResponse
+	(*ImpactedNode)(nil),          // 16: headwater.v1.ImpactedNode
+	(*RepairStep)(nil),            // 17: headwater.v1.RepairStep
+	(*DiffRunsRequest)(nil),       // 18: headwater.v1.DiffRunsRequest
+	(*DiffRunsResponse)(nil),      // 19: headwater.v1.DiffRunsResponse
+	(*RunChange)(nil),             // 20: headwater.v1.RunChange
+	(*CheckLineageRequest)(nil),   // 21: headwater.v1.CheckLineageRequest
+	(*CheckLineageResponse)(nil),  // 22: headwater.v1.CheckLineageResponse
+	(*LineageOrphan)(nil),         // 23: headwater.v1.LineageOrphan
+	(*LineageChecked)(nil),        // 24: headwater.v1.LineageChecked
+	(*ListUsesRequest)(nil),       // 25: headwater.v1.ListUsesRequest
+	(*ListUsesResponse)(nil),      // 26: headwater.v1.ListUsesResponse
+	(*Use)(nil),                   // 27: headwater.v1.Use
+	(*Model)(nil),                 // 28: headwater.v1.Model
+	(*RegisterModelRequest)(nil),  // 29: headwater.v1.RegisterModelRequest
+	(*RegisterModelResponse)(nil), // 30: headwater.v1.RegisterModelResponse
+	(*GetModelRequest)(nil),       // 31: headwater.v1.GetModelRequest
+	(*GetModelResponse)(nil),      // 32: headwater.v1.GetModelResponse
+	(*ListModelsRequest)(nil),     // 33: headwater.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),    // 34: headwater.v1.ListModelsResponse
+	nil,                           // 35: headwater.v1.LineageNode.PropertiesEntry
+	nil,                           // 36: headwater.v1.TraceReadRequest.EntityEntry
+	nil,                           // 37: headwater.v1.TraceReadRequest.InputsEntry
+	nil,                           // 38: headwater.v1.TraceReadResponse.EntityEntry
+	nil,                           // 39: headwater.v1.TracedInput.PropertiesEntry
+	nil,                           // 40: headwater.v1.TracedRow.ColumnsEntry
+	(*timestamppb.Timestamp)(nil), // 41: google.protobuf.Timestamp
+	(*Value)(nil),                 // 42: headwater.v1.Value
 }
 var file_headwater_v1_lineage_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.GetLineageRequest.direction:type_name -> headwater.v1.LineageDirection
 	4,  // 1: headwater.v1.GetLineageResponse.nodes:type_name -> headwater.v1.LineageNode
 	5,  // 2: headwater.v1.GetLineageResponse.edges:type_name -> headwater.v1.LineageEdge
-	34, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
+	35, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
 	1,  // 4: headwater.v1.LineageEdge.kind:type_name -> headwater.v1.LineageEdgeKind
-	35, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
-	40, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
-	36, // 7: headwater.v1.TraceReadRequest.keys:type_name -> headwater.v1.TraceReadRequest.KeysEntry
-	40, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
-	37, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
+	36, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
+	41, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
+	37, // 7: headwater.v1.TraceReadRequest.inputs:type_name -> headwater.v1.TraceReadRequest.InputsEntry
+	41, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
+	38, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
 	8,  // 10: headwater.v1.TraceReadResponse.features:type_name -> headwater.v1.TracedFeature
-	9,  // 11: headwater.v1.TraceReadResponse.runs:type_name -> headwater.v1.TracedRun
-	40, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
+	10, // 11: headwater.v1.TraceReadResponse.runs:type_name -> headwater.v1.TracedRun
+	41, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
 	5,  // 13: headwater.v1.TracedFeature.columns:type_name -> headwater.v1.LineageEdge
-	40, // 14: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
-	40, // 15: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
-	40, // 16: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
-	10, // 17: headwater.v1.TracedRun.inputs:type_name -> headwater.v1.TracedInput
-	11, // 18: headwater.v1.TracedRun.checks:type_name -> headwater.v1.TracedCheck
-	12, // 19: headwater.v1.TracedRun.quarantined:type_name -> headwater.v1.TracedRow
-	38, // 20: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
-	12, // 21: headwater.v1.TracedInput.rows:type_name -> headwater.v1.TracedRow
-	39, // 22: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
-	40, // 23: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
-	40, // 24: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
-	15, // 25: headwater.v1.GetImpactResponse.nodes:type_name -> headwater.v1.ImpactedNode
-	16, // 26: headwater.v1.GetImpactResponse.repairs:type_name -> headwater.v1.RepairStep
-	19, // 27: headwater.v1.DiffRunsResponse.changes:type_name -> headwater.v1.RunChange
-	22, // 28: headwater.v1.CheckLineageResponse.orphan:type_name -> headwater.v1.LineageOrphan
-	23, // 29: headwater.v1.CheckLineageResponse.checked:type_name -> headwater.v1.LineageChecked
-	40, // 30: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
-	26, // 31: headwater.v1.ListUsesResponse.uses:type_name -> headwater.v1.Use
-	40, // 32: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
-	40, // 33: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
-	27, // 34: headwater.v1.RegisterModelResponse.model:type_name -> headwater.v1.Model
-	27, // 35: headwater.v1.GetModelResponse.model:type_name -> headwater.v1.Model
-	27, // 36: headwater.v1.GetModelResponse.versions:type_name -> headwater.v1.Model
-	27, // 37: headwater.v1.ListModelsResponse.models:type_name -> headwater.v1.Model
-	41, // 38: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
-	42, // 39: headwater.v1.TraceReadRequest.KeysEntry.value:type_name -> headwater.v1.KeyColumn
-	41, // 40: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
-	2,  // 41: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
-	6,  // 42: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
-	13, // 43: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
-	17, // 44: headwater.v1.LineageService.DiffRuns:input_type -> headwater.v1.DiffRunsRequest
-	20, // 45: headwater.v1.LineageService.CheckLineage:input_type -> headwater.v1.CheckLineageRequest
-	24, // 46: headwater.v1.LineageService.ListUses:input_type -> headwater.v1.ListUsesRequest
-	28, // 47: headwater.v1.LineageService.RegisterModel:input_type -> headwater.v1.RegisterModelRequest
-	30, // 48: headwater.v1.LineageService.GetModel:input_type -> headwater.v1.GetModelRequest
-	32, // 49: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
-	3,  // 50: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
-	7,  // 51: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
-	14, // 52: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
-	18, // 53: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
-	21, // 54: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
-	25, // 55: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
-	29, // 56: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
-	31, // 57: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
-	33, // 58: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
-	50, // [50:59] is the sub-list for method output_type
-	41, // [41:50] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	9,  // 14: headwater.v1.TracedFeature.arguments:type_name -> headwater.v1.TracedArgument
+	41, // 15: headwater.v1.TracedArgument.event_time:type_name -> google.protobuf.Timestamp
+	41, // 16: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
+	41, // 17: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
+	41, // 18: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
+	41, // 19: headwater.v1.TracedRun.applied_at:type_name -> google.protobuf.Timestamp
+	41, // 20: headwater.v1.TracedRun.rows_from:type_name -> google.protobuf.Timestamp
+	41, // 21: headwater.v1.TracedRun.rows_to:type_name -> google.protobuf.Timestamp
+	11, // 22: headwater.v1.TracedRun.inputs:type_name -> headwater.v1.TracedInput
+	12, // 23: headwater.v1.TracedRun.checks:type_name -> headwater.v1.TracedCheck
+	13, // 24: headwater.v1.TracedRun.quarantined:type_name -> headwater.v1.TracedRow
+	39, // 25: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
+	13, // 26: headwater.v1.TracedInput.rows:type_name -> headwater.v1.TracedRow
+	40, // 27: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
+	41, // 28: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
+	41, // 29: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
+	16, // 30: headwater.v1.GetImpactResponse.nodes:type_name -> headwater.v1.ImpactedNode
+	17, // 31: headwater.v1.GetImpactResponse.repairs:type_name -> headwater.v1.RepairStep
+	20, // 32: headwater.v1.DiffRunsResponse.changes:type_name -> headwater.v1.RunChange
+	23, // 33: headwater.v1.CheckLineageResponse.orphan:type_name -> headwater.v1.LineageOrphan
+	24, // 34: headwater.v1.CheckLineageResponse.checked:type_name -> headwater.v1.LineageChecked
+	41, // 35: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
+	27, // 36: headwater.v1.ListUsesResponse.uses:type_name -> headwater.v1.Use
+	41, // 37: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
+	41, // 38: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
+	28, // 39: headwater.v1.RegisterModelResponse.model:type_name -> headwater.v1.Model
+	28, // 40: headwater.v1.GetModelResponse.model:type_name -> headwater.v1.Model
+	28, // 41: headwater.v1.GetModelResponse.versions:type_name -> headwater.v1.Model
+	28, // 42: headwater.v1.ListModelsResponse.models:type_name -> headwater.v1.Model
+	42, // 43: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
+	42, // 44: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
+	42, // 45: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
+	2,  // 46: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
+	6,  // 47: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
+	14, // 48: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
+	18, // 49: headwater.v1.LineageService.DiffRuns:input_type -> headwater.v1.DiffRunsRequest
+	21, // 50: headwater.v1.LineageService.CheckLineage:input_type -> headwater.v1.CheckLineageRequest
+	25, // 51: headwater.v1.LineageService.ListUses:input_type -> headwater.v1.ListUsesRequest
+	29, // 52: headwater.v1.LineageService.RegisterModel:input_type -> headwater.v1.RegisterModelRequest
+	31, // 53: headwater.v1.LineageService.GetModel:input_type -> headwater.v1.GetModelRequest
+	33, // 54: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
+	3,  // 55: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
+	7,  // 56: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
+	15, // 57: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
+	19, // 58: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
+	22, // 59: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
+	26, // 60: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
+	30, // 61: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
+	32, // 62: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
+	34, // 63: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
+	55, // [55:64] is the sub-list for method output_type
+	46, // [46:55] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lineage_proto_init() }
@@ -3043,7 +3258,8 @@ func file_headwater_v1_lineage_proto_init() {
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
 	file_headwater_v1_lineage_proto_msgTypes[6].OneofWrappers = []any{}
-	file_headwater_v1_lineage_proto_msgTypes[19].OneofWrappers = []any{
+	file_headwater_v1_lineage_proto_msgTypes[7].OneofWrappers = []any{}
+	file_headwater_v1_lineage_proto_msgTypes[20].OneofWrappers = []any{
 		(*CheckLineageResponse_Orphan)(nil),
 		(*CheckLineageResponse_Checked)(nil),
 	}
@@ -3053,7 +3269,7 @@ func file_headwater_v1_lineage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lineage_proto_rawDesc), len(file_headwater_v1_lineage_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

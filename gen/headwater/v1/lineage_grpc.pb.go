@@ -37,8 +37,8 @@ const (
 // Where things come from, and what they reach.
 type LineageServiceClient interface {
 	GetLineage(ctx context.Context, in *GetLineageRequest, opts ...grpc.CallOption) (*GetLineageResponse, error)
-	// A logged read, or one that is computed again, with what is behind each of its values. Needs READ_LINEAGE on the service; what the
-	// caller may not read of it is left out, and told to be.
+	// A logged read, or one that is computed, with what is behind each of its values. Needs READ_LINEAGE on the service, and READ_OFFLINE
+	// on it and its views for values, keys and inputs, and to have a read computed; what the caller may not see is left out, and told to be.
 	TraceRead(ctx context.Context, in *TraceReadRequest, opts ...grpc.CallOption) (*TraceReadResponse, error)
 	// What rows of a source reach: all of them, those of a window of event time, or those of a load.
 	GetImpact(ctx context.Context, in *GetImpactRequest, opts ...grpc.CallOption) (*GetImpactResponse, error)
@@ -171,8 +171,8 @@ func (c *lineageServiceClient) ListModels(ctx context.Context, in *ListModelsReq
 // Where things come from, and what they reach.
 type LineageServiceServer interface {
 	GetLineage(context.Context, *GetLineageRequest) (*GetLineageResponse, error)
-	// A logged read, or one that is computed again, with what is behind each of its values. Needs READ_LINEAGE on the service; what the
-	// caller may not read of it is left out, and told to be.
+	// A logged read, or one that is computed, with what is behind each of its values. Needs READ_LINEAGE on the service, and READ_OFFLINE
+	// on it and its views for values, keys and inputs, and to have a read computed; what the caller may not see is left out, and told to be.
 	TraceRead(context.Context, *TraceReadRequest) (*TraceReadResponse, error)
 	// What rows of a source reach: all of them, those of a window of event time, or those of a load.
 	GetImpact(context.Context, *GetImpactRequest) (*GetImpactResponse, error)

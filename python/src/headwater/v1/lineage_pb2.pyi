@@ -110,7 +110,7 @@ class LineageEdge(_message.Message):
     def __init__(self, to: _Optional[str] = ..., kind: _Optional[_Union[LineageEdgeKind, str]] = ..., valid_from: _Optional[int] = ..., valid_to: _Optional[int] = ..., **kwargs) -> None: ...
 
 class TraceReadRequest(_message.Message):
-    __slots__ = ("read_id", "service", "entity", "at", "keys", "row", "features", "source_rows", "purpose")
+    __slots__ = ("read_id", "service", "entity", "at", "inputs", "row", "features", "source_rows", "purpose")
     class EntityEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -118,18 +118,18 @@ class TraceReadRequest(_message.Message):
         key: str
         value: _value_pb2.Value
         def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ...) -> None: ...
-    class KeysEntry(_message.Message):
+    class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
-        value: _online_pb2.KeyColumn
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_online_pb2.KeyColumn, _Mapping]] = ...) -> None: ...
+        value: _value_pb2.Value
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ...) -> None: ...
     READ_ID_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
-    KEYS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
     ROW_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     SOURCE_ROWS_FIELD_NUMBER: _ClassVar[int]
@@ -138,15 +138,15 @@ class TraceReadRequest(_message.Message):
     service: str
     entity: _containers.MessageMap[str, _value_pb2.Value]
     at: _timestamp_pb2.Timestamp
-    keys: _containers.MessageMap[str, _online_pb2.KeyColumn]
+    inputs: _containers.MessageMap[str, _value_pb2.Value]
     row: int
     features: _containers.RepeatedScalarFieldContainer[str]
     source_rows: int
     purpose: str
-    def __init__(self, read_id: _Optional[str] = ..., service: _Optional[str] = ..., entity: _Optional[_Mapping[str, _value_pb2.Value]] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., keys: _Optional[_Mapping[str, _online_pb2.KeyColumn]] = ..., row: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., source_rows: _Optional[int] = ..., purpose: _Optional[str] = ...) -> None: ...
+    def __init__(self, read_id: _Optional[str] = ..., service: _Optional[str] = ..., entity: _Optional[_Mapping[str, _value_pb2.Value]] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Mapping[str, _value_pb2.Value]] = ..., row: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., source_rows: _Optional[int] = ..., purpose: _Optional[str] = ...) -> None: ...
 
 class TraceReadResponse(_message.Message):
-    __slots__ = ("read_id", "served_at", "service", "principal", "purpose", "prediction_id", "position", "row", "entity", "features", "runs", "left_out")
+    __slots__ = ("read_id", "served_at", "service", "principal", "purpose", "prediction_id", "position", "row", "rows", "entity", "policies", "features", "runs", "left_out")
     class EntityEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -162,7 +162,9 @@ class TraceReadResponse(_message.Message):
     PREDICTION_ID_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ROW_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
@@ -174,14 +176,16 @@ class TraceReadResponse(_message.Message):
     prediction_id: str
     position: int
     row: int
+    rows: int
     entity: _containers.MessageMap[str, _value_pb2.Value]
+    policies: _containers.RepeatedScalarFieldContainer[str]
     features: _containers.RepeatedCompositeFieldContainer[TracedFeature]
     runs: _containers.RepeatedCompositeFieldContainer[TracedRun]
     left_out: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, read_id: _Optional[str] = ..., served_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service: _Optional[str] = ..., principal: _Optional[str] = ..., purpose: _Optional[str] = ..., prediction_id: _Optional[str] = ..., position: _Optional[int] = ..., row: _Optional[int] = ..., entity: _Optional[_Mapping[str, _value_pb2.Value]] = ..., features: _Optional[_Iterable[_Union[TracedFeature, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[TracedRun, _Mapping]]] = ..., left_out: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, read_id: _Optional[str] = ..., served_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., service: _Optional[str] = ..., principal: _Optional[str] = ..., purpose: _Optional[str] = ..., prediction_id: _Optional[str] = ..., position: _Optional[int] = ..., row: _Optional[int] = ..., rows: _Optional[int] = ..., entity: _Optional[_Mapping[str, _value_pb2.Value]] = ..., policies: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[_Union[TracedFeature, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[TracedRun, _Mapping]]] = ..., left_out: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TracedFeature(_message.Message):
-    __slots__ = ("name", "feature", "served", "status", "event_time", "run", "recomputed", "verdict", "why", "columns", "description", "owner")
+    __slots__ = ("name", "feature", "served", "status", "event_time", "run", "recomputed", "verdict", "why", "columns", "description", "owner", "arguments")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FEATURE_FIELD_NUMBER: _ClassVar[int]
     SERVED_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +198,7 @@ class TracedFeature(_message.Message):
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     feature: str
     served: str
@@ -206,10 +211,23 @@ class TracedFeature(_message.Message):
     columns: _containers.RepeatedCompositeFieldContainer[LineageEdge]
     description: str
     owner: str
-    def __init__(self, name: _Optional[str] = ..., feature: _Optional[str] = ..., served: _Optional[str] = ..., status: _Optional[str] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., recomputed: _Optional[str] = ..., verdict: _Optional[str] = ..., why: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[LineageEdge, _Mapping]]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ...) -> None: ...
+    arguments: _containers.RepeatedCompositeFieldContainer[TracedArgument]
+    def __init__(self, name: _Optional[str] = ..., feature: _Optional[str] = ..., served: _Optional[str] = ..., status: _Optional[str] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., run: _Optional[str] = ..., recomputed: _Optional[str] = ..., verdict: _Optional[str] = ..., why: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[LineageEdge, _Mapping]]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., arguments: _Optional[_Iterable[_Union[TracedArgument, _Mapping]]] = ...) -> None: ...
+
+class TracedArgument(_message.Message):
+    __slots__ = ("node", "value", "run", "event_time")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TIME_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    value: str
+    run: str
+    event_time: _timestamp_pb2.Timestamp
+    def __init__(self, node: _Optional[str] = ..., value: _Optional[str] = ..., run: _Optional[str] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class TracedRun(_message.Message):
-    __slots__ = ("run", "position", "published_at", "started_by", "interval_start", "interval_end", "fingerprint", "definition", "origin", "digest", "inputs", "checks", "quarantined")
+    __slots__ = ("run", "position", "published_at", "started_by", "interval_start", "interval_end", "fingerprint", "definition", "origin", "applied_at", "applied_by", "digest", "rows_from", "rows_to", "inputs", "checks", "quarantined", "notes")
     RUN_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -219,10 +237,15 @@ class TracedRun(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_AT_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_BY_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FROM_FIELD_NUMBER: _ClassVar[int]
+    ROWS_TO_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
     QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     run: str
     position: int
     published_at: _timestamp_pb2.Timestamp
@@ -232,11 +255,16 @@ class TracedRun(_message.Message):
     fingerprint: str
     definition: str
     origin: str
+    applied_at: _timestamp_pb2.Timestamp
+    applied_by: str
     digest: str
+    rows_from: _timestamp_pb2.Timestamp
+    rows_to: _timestamp_pb2.Timestamp
     inputs: _containers.RepeatedCompositeFieldContainer[TracedInput]
     checks: _containers.RepeatedCompositeFieldContainer[TracedCheck]
     quarantined: _containers.RepeatedCompositeFieldContainer[TracedRow]
-    def __init__(self, run: _Optional[str] = ..., position: _Optional[int] = ..., published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_by: _Optional[str] = ..., interval_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fingerprint: _Optional[str] = ..., definition: _Optional[str] = ..., origin: _Optional[str] = ..., digest: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TracedInput, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[TracedCheck, _Mapping]]] = ..., quarantined: _Optional[_Iterable[_Union[TracedRow, _Mapping]]] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run: _Optional[str] = ..., position: _Optional[int] = ..., published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_by: _Optional[str] = ..., interval_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fingerprint: _Optional[str] = ..., definition: _Optional[str] = ..., origin: _Optional[str] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied_by: _Optional[str] = ..., digest: _Optional[str] = ..., rows_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rows_to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[TracedInput, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[TracedCheck, _Mapping]]] = ..., quarantined: _Optional[_Iterable[_Union[TracedRow, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TracedInput(_message.Message):
     __slots__ = ("node", "title", "properties", "rows", "rows_left_out")
@@ -260,17 +288,21 @@ class TracedInput(_message.Message):
     def __init__(self, node: _Optional[str] = ..., title: _Optional[str] = ..., properties: _Optional[_Mapping[str, str]] = ..., rows: _Optional[_Iterable[_Union[TracedRow, _Mapping]]] = ..., rows_left_out: _Optional[str] = ...) -> None: ...
 
 class TracedCheck(_message.Message):
-    __slots__ = ("name", "outcome", "found")
+    __slots__ = ("name", "subject", "outcome", "expected", "found")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
     FOUND_FIELD_NUMBER: _ClassVar[int]
     name: str
+    subject: str
     outcome: str
+    expected: str
     found: str
-    def __init__(self, name: _Optional[str] = ..., outcome: _Optional[str] = ..., found: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., subject: _Optional[str] = ..., outcome: _Optional[str] = ..., expected: _Optional[str] = ..., found: _Optional[str] = ...) -> None: ...
 
 class TracedRow(_message.Message):
-    __slots__ = ("columns", "reason")
+    __slots__ = ("subject", "load", "row", "columns", "reason")
     class ColumnsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -278,11 +310,17 @@ class TracedRow(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    load: int
+    row: int
     columns: _containers.ScalarMap[str, str]
     reason: str
-    def __init__(self, columns: _Optional[_Mapping[str, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+    def __init__(self, subject: _Optional[str] = ..., load: _Optional[int] = ..., row: _Optional[int] = ..., columns: _Optional[_Mapping[str, str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class GetImpactRequest(_message.Message):
     __slots__ = ("source", "column", "to", "load", "page_size", "page_token")
