@@ -136,7 +136,9 @@ func ResolveAsOf(ctx context.Context, q database.Querier, asOf string) (int64, e
 		return 0, badAsOf(asOf)
 	}
 	var p int64
-	err = q.QueryRow(ctx, `SELECT coalesce(max(position), 0) FROM headwater.publish_log WHERE published_at <= $1`, t).Scan(&p)
+	// The newest time first, so that one entry of its index is read.
+	err = q.QueryRow(ctx, `
+		SELECT coalesce((SELECT position FROM headwater.publish_log WHERE published_at <= $1 ORDER BY published_at DESC, position DESC LIMIT 1), 0)`, t).Scan(&p)
 	return p, err
 }
 
