@@ -114,7 +114,8 @@ func (s *Session) count(d *decision, extent *keptExtent, rows int64) error {
 func (s *Session) extentOf(d *decision) *Extent {
 	e := &Extent{PolicyVersion: s.policy.revision(), Rules: strings.Fields(d.rules), Use: useOf(d.action)}
 	if strings.Contains(d.resource, "@") {
-		e.ResourceVersion = d.resource
+		// The name may be of a caller's choosing.
+		e.ResourceVersion = cleanText(d.resource)
 	}
 	return e
 }
