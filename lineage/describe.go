@@ -31,6 +31,8 @@ func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node,
 		{[]NodeKind{SourceColumn, ViewColumn}, w.describeColumns},
 		{[]NodeKind{Run}, w.describeRuns},
 		{[]NodeKind{Dataset}, w.describeDatasets},
+		{[]NodeKind{OutsideJob}, w.describeOutsideJobs},
+		{[]NodeKind{OutsideTable}, w.describeOutsideTables},
 	} {
 		var nodes []node
 		for _, kind := range describe.kinds {
@@ -123,6 +125,9 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 			ref.Column = n.name
 		}
 		add(n, ref, v.Name)
+	}
+	if err := w.nameOutside(ctx, met, add); err != nil {
+		return nil, err
 	}
 	if len(list) < len(w.nodes) {
 		return nil, errTakenBack

@@ -72,7 +72,7 @@ const (
 	// from a source, and source → run and source → dataset for a source of whose loads none was read: there was no row, or the rows are in
 	// a table of others.
 	Read
-	// Wrote: run → view.
+	// Wrote: run → view, and of others job → table, job → source and job → load.
 	Wrote
 	// Replaced: old load → the load that replaced or retracted it. No row flows along it, so a walk follows it to other
 	// replacements only, never to what they reach.

@@ -22,9 +22,13 @@ const (
 	// SourceColumn and ViewColumn are single columns. Those of a view are its join keys, event_time, available_at, features and attributes.
 	SourceColumn
 	ViewColumn
+	// OutsideJob and OutsideTable are of others, as their OpenLineage events tell: a job, and a table or a file. Their Name is
+	// `NAMESPACE/NAME`. A walk up meets them; none begins at them.
+	OutsideJob
+	OutsideTable
 )
 
-var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "source", "view"}
+var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "source", "view", "job", "table"}
 
 // String is the kind's name in nodes: `view` in `view:airport_delays@1`.
 func (k NodeKind) String() string { return nodeKindNames[k] }
@@ -103,6 +107,8 @@ var forms = []form{
 	}},
 	{Dataset, "dataset:ID", whole("(ds_[a-z0-9]+)"), func(n *NodeRef, g []string) { n.DatasetID = g[0] }},
 	{Dataset, "dataset:NAME@VERSION", whole(anyName + "@" + anyVersion), fillVersioned},
+	{OutsideJob, "job:NAMESPACE/NAME", whole("(.+/.+)"), func(n *NodeRef, g []string) { n.Name = g[0] }},
+	{OutsideTable, "table:NAMESPACE/NAME", whole("(.+/.+)"), func(n *NodeRef, g []string) { n.Name = g[0] }},
 }
 
 func whole(pattern string) *regexp.Regexp { return regexp.MustCompile("^" + pattern + "$") }
@@ -143,7 +149,10 @@ func Parse(s string) (NodeRef, error) {
 	}
 	if expected == nil {
 		for _, f := range forms {
-			expected = append(expected, "`"+f.written+"`")
+			// Of what is of others none can be asked for.
+			if f.kind != OutsideJob && f.kind != OutsideTable {
+				expected = append(expected, "`"+f.written+"`")
+			}
 		}
 	}
 	return NodeRef{}, fault.New(fault.InvalidArgument,

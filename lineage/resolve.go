@@ -27,6 +27,8 @@ func NotFound(ref NodeRef) *fault.Fault {
 		look = "`headwater loads list SOURCE` shows those of a source"
 	case Run:
 		look = fmt.Sprintf("`headwater runs list --view %s` shows those of the view", ref.Name)
+	case OutsideJob, OutsideTable:
+		look = "`headwater lineage show source:NAME --up` shows what a source comes from"
 	case Dataset:
 		look = "`headwater dataset list` shows those there are, by id and by NAME@VERSION"
 	}

@@ -7,6 +7,9 @@ import (
 )
 
 func (w *walker) loadsUp(ctx context.Context, loads []node) error {
+	if err := w.filesUp(ctx, loads); err != nil {
+		return err
+	}
 	type row struct {
 		ID          int64
 		Source      string

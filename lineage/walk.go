@@ -55,6 +55,10 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 	if err != nil {
 		return nil, err
 	}
+	if ref.Kind == OutsideJob || ref.Kind == OutsideTable {
+		return nil, fault.New(fault.Unimplemented, "node: found %q, which is not Headwater's, and which no walk begins at; ask for a source that comes from it, with "+
+			"--up", query.Node)
+	}
 	query.Columns = query.Columns || ref.Column != ""
 	if query.Columns && (ref.Kind == Load || ref.Kind == Run) {
 		return nil, fault.New(fault.InvalidArgument, "columns: found them asked of %s, expected a source, view, feature, service or dataset: "+
@@ -66,7 +70,7 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 	}
 	w := &walker{
 		q: q, Query: query, limits: limits, nodes: map[node]bool{}, edges: map[edge]fact{},
-		definitions: map[int64]*definition{}, asOf: map[int64]int64{},
+		definitions: map[int64]*definition{}, asOf: map[int64]int64{}, outside: map[node]string{},
 	}
 	if w.at = query.At; page.at != (Instant{}) {
 		w.at = page.at
@@ -142,6 +146,8 @@ type walker struct {
 	definitions map[int64]*definition
 	// asOf is the sequence at which a view version is asked for its runs, where it is not the newest published.
 	asOf map[int64]int64
+	// outside is, for what is of others, the source that it was met by.
+	outside map[node]string
 }
 
 // A follower follows the edges of one level that end, or going down begin, at nodes of one kind: a query per kind of edge,
@@ -154,6 +160,9 @@ type follower struct {
 // followers go by kind, in an order that is the same every time.
 var followers = map[Direction][]follower{
 	Up: {
+		{Source, (*walker).sourcesUp},
+		{OutsideJob, (*walker).outsideJobsUp},
+		{OutsideTable, (*walker).outsideTablesUp},
 		{Load, (*walker).loadsUp},
 		{Run, (*walker).runsUp},
 		{View, (*walker).viewsUp},

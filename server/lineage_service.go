@@ -11,6 +11,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/lineage"
+	"github.com/headwaterhq/headwater/lineage/openlineage"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/registry"
 )
@@ -24,6 +25,8 @@ type lineageService struct {
 	reads *readLogService
 	// copies are what view versions, by id, copy their columns from, once it was asked for.
 	copies sync.Map
+	// names are for events of others.
+	names openlineage.Names
 }
 
 var directions = map[headwaterv1.LineageDirection]lineage.Direction{
@@ -120,7 +123,7 @@ func (s *lineageService) instant(ctx context.Context, asOf string) (lineage.Inst
 
 func resourceKindOf(k lineage.NodeKind) access.Kind {
 	switch k {
-	case lineage.Source, lineage.SourceColumn, lineage.Load:
+	case lineage.Source, lineage.SourceColumn, lineage.Load, lineage.OutsideJob, lineage.OutsideTable:
 		return access.KindSource
 	case lineage.Service:
 		return access.KindService

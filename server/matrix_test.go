@@ -99,6 +99,7 @@ var matrix = map[string]matrixRow{
 		&headwaterv1.RegisterModelRequest{Name: "m", Service: "open_service"}, access.ActionRegister, "model:m", "",
 	},
 	"LineageService/GetModel":   {&headwaterv1.GetModelRequest{Model: "m"}, access.ActionList, "model:m", ""},
+	"LineageService/TakeEvent":  {&headwaterv1.TakeEventRequest{Event: []byte("{}")}, access.ActionIngest, "source:flights", "engineer"},
 	"LineageService/ListModels": {&headwaterv1.ListModelsRequest{}, access.ActionList, "model:*", ""},
 	"MaterializationService/Materialize": {
 		&headwaterv1.MaterializeRequest{Views: []string{"airport_delays"}}, access.ActionMaterialize, "view:airport_delays", "engineer",

@@ -145,6 +145,9 @@ type Server struct {
 	metrics      *metrics
 	tracer       *tracing.Tracer
 	events       *openlineage.Sender
+	lineage      *lineageService
+	// certificates is nil where calls are not encrypted.
+	certificates *certificates
 	// kept is nil where no results are kept; sweeping ends when nobody looks after them any more.
 	kept     *dataset.Kept
 	sweeping sync.WaitGroup
@@ -460,7 +463,12 @@ func (s *Server) serve() error {
 	})
 	readLog := &readLogService{registry: s.registry, pool: s.pool, reads: s.reads}
 	headwaterv1.RegisterReadLogServiceServer(s.grpc, readLog)
-	headwaterv1.RegisterLineageServiceServer(s.grpc, &lineageService{registry: s.registry, pool: s.pool, reads: readLog})
+	names, err := s.openLineageNames()
+	if err != nil {
+		return err
+	}
+	s.lineage = &lineageService{registry: s.registry, pool: s.pool, reads: readLog, names: names}
+	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets, s.registry, s.served))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)
 	healthv1.RegisterHealthServer(s.grpc, s.health.server)

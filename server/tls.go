@@ -62,13 +62,23 @@ func loadCertificates(files TLS, log *slog.Logger) (*certificates, error) {
 
 // transport is what gRPC takes.
 func (c *certificates) transport() credentials.TransportCredentials {
-	return credentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"},
+	return credentials.NewTLS(c.config("h2"))
+}
+
+// config is for connections that speak protocol.
+func (c *certificates) config(protocol string) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{protocol},
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			c.refresh()
-			return c.current.Load(), nil
+			current := c.current.Load()
+			if current.NextProtos[0] != protocol {
+				current = current.Clone()
+				current.NextProtos = []string{protocol}
+			}
+			return current, nil
 		},
-	})
+	}
 }
 
 func (c *certificates) look() (seen [3]fileState) {
@@ -166,5 +176,6 @@ func (s *Server) startTLS() (credentials.TransportCredentials, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read certificates: %w", err)
 	}
+	s.certificates = c
 	return c.transport(), nil
 }

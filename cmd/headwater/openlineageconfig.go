@@ -1,10 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
+	"errors"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/lineage/openlineage"
 	"github.com/headwaterhq/headwater/server"
 )
@@ -21,6 +25,8 @@ type openLineageConfig struct {
 	OpenLineageNamespace string `yaml:"openlineage_namespace"`
 	OpenLineagePostgres  string `yaml:"openlineage_postgres"`
 	OpenLineageKeep      string `yaml:"openlineage_keep"`
+	// OpenLineageListen is the address to take events of others on (HEADWATER_OPENLINEAGE_LISTEN). Empty: none.
+	OpenLineageListen string `yaml:"openlineage_listen"`
 }
 
 func (c *openLineageConfig) readEnvironment() {
@@ -31,6 +37,7 @@ func (c *openLineageConfig) readEnvironment() {
 		"HEADWATER_OPENLINEAGE_NAMESPACE": &c.OpenLineageNamespace,
 		"HEADWATER_OPENLINEAGE_POSTGRES":  &c.OpenLineagePostgres,
 		"HEADWATER_OPENLINEAGE_KEEP":      &c.OpenLineageKeep,
+		"HEADWATER_OPENLINEAGE_LISTEN":    &c.OpenLineageListen,
 	} {
 		if v := os.Getenv(name); v != "" {
 			*field = v
@@ -69,4 +76,34 @@ func (c *openLineageConfig) apply(to *server.Config) error {
 		PostgresHost: c.OpenLineagePostgres, Keep: keep,
 	}
 	return nil
+}
+
+// listenForEvents opens the address that events of others are taken on, or is nil where there is none.
+func (c *openLineageConfig) listenForEvents() (net.Listener, error) {
+	if c.OpenLineageListen == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", c.OpenLineageListen)
+	if err != nil {
+		return nil, fault.New(fault.FailedPrecondition, "cannot listen for OpenLineage events on %s: %v; name another address with HEADWATER_OPENLINEAGE_LISTEN "+
+			"(openlineage_listen), or port 0 for a free one", c.OpenLineageListen, errors.Unwrap(err))
+	}
+	return l, nil
+}
+
+// serveEvents takes events of others on l until the function it returns is called.
+func serveEvents(l net.Listener, s *server.Server) (stop func()) {
+	if config := s.EventsTLS(); config != nil {
+		l = tls.NewListener(l, config)
+	}
+	h := &http.Server{Handler: s.EventsHandler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = h.Serve(l)
+	}()
+	return func() {
+		_ = h.Close()
+		<-ended
+	}
 }

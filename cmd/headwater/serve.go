@@ -64,7 +64,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
 				"region, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
-				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
+				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, openlineage_listen, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
 				"oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age and source_databases", file, err)
 		}
 	}
@@ -179,6 +179,8 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_OPENLINEAGE_NAMESPACE openlineage_namespace  namespace of jobs and of datasets of ours (default headwater)
   HEADWATER_OPENLINEAGE_POSTGRES  openlineage_postgres   HOST:PORT of the server's Postgres as others know it (default: as in its URL)
   HEADWATER_OPENLINEAGE_KEEP      openlineage_keep       how long events are kept that cannot be delivered (default 7d)
+  HEADWATER_OPENLINEAGE_LISTEN    openlineage_listen     address to take OpenLineage's events of others on, at /api/v1/lineage, with the
+                                                 tokens and, where there is one, the certificate of calls (default none)
   HEADWATER_REFLECTION        reflection         off: callers cannot ask what methods there are (default on)
   HEADWATER_INSECURE_NO_AUTH  insecure_no_auth   on: nobody is asked who calls. Everybody may read, change and erase everything, and
                                                  no call is recorded in the audit log (default off)
@@ -221,7 +223,7 @@ Without tls_cert calls are not encrypted: let a proxy that speaks TLS stand befo
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
-		"connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
+		"connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, openlineage_listen, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
 		"oidc_principal_claim, oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age, source_databases")
 	cmd.Flags().BoolVar(&open, "insecure-no-auth", false, "ask nobody who calls: whoever reaches the address may do everything, and no call is recorded")
 	return cmd
@@ -283,6 +285,13 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		}
 		defer scrapes.Close()
 	}
+	events, err := c.listenForEvents()
+	if err != nil {
+		return err
+	}
+	if events != nil {
+		defer events.Close()
+	}
 	config.Log = log
 	s, err := server.Open(ctx, config)
 	if err != nil {
@@ -295,6 +304,10 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	if scrapes != nil {
 		defer serveMetrics(scrapes, s, profiles)()
 		log.InfoContext(ctx, "serving metrics", "address", scrapes.Addr().String())
+	}
+	if events != nil {
+		defer serveEvents(events, s)()
+		log.InfoContext(ctx, "taking OpenLineage events", "address", events.Addr().String())
 	}
 	if address, ok := listener.Addr().(*net.TCPAddr); c.TLSCert == "" && ok && !address.IP.IsLoopback() {
 		log.WarnContext(ctx, "calls are not encrypted, and tokens can be read on their way here from other machines, unless a proxy that speaks TLS stands before "+

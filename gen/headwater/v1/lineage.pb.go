@@ -2827,6 +2827,96 @@ func (x *ListModelsResponse) GetModels() []*Model {
 	return nil
 }
 
+type TakeEventRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A RunEvent, JobEvent or DatasetEvent as JSON.
+	Event         []byte `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeEventRequest) Reset() {
+	*x = TakeEventRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeEventRequest) ProtoMessage() {}
+
+func (x *TakeEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeEventRequest.ProtoReflect.Descriptor instead.
+func (*TakeEventRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *TakeEventRequest) GetEvent() []byte {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+type TakeEventResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sources that it says were written, by name.
+	Sources       []string `protobuf:"bytes,1,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeEventResponse) Reset() {
+	*x = TakeEventResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeEventResponse) ProtoMessage() {}
+
+func (x *TakeEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeEventResponse.ProtoReflect.Descriptor instead.
+func (*TakeEventResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *TakeEventResponse) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
 var File_headwater_v1_lineage_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lineage_proto_rawDesc = "" +
@@ -3086,7 +3176,11 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\bversions\x18\x02 \x03(\v2\x13.headwater.v1.ModelR\bversions\"\x13\n" +
 	"\x11ListModelsRequest\"A\n" +
 	"\x12ListModelsResponse\x12+\n" +
-	"\x06models\x18\x01 \x03(\v2\x13.headwater.v1.ModelR\x06models*k\n" +
+	"\x06models\x18\x01 \x03(\v2\x13.headwater.v1.ModelR\x06models\"1\n" +
+	"\x10TakeEventRequest\x12\x1d\n" +
+	"\x05event\x18\x01 \x01(\fB\a\xbaH\x04z\x02\x10\x01R\x05event\"-\n" +
+	"\x11TakeEventResponse\x12\x18\n" +
+	"\asources\x18\x01 \x03(\tR\asources*k\n" +
 	"\x10LineageDirection\x12!\n" +
 	"\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LINEAGE_DIRECTION_UP\x10\x01\x12\x1a\n" +
@@ -3103,7 +3197,7 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x17LINEAGE_EDGE_KIND_GROUP\x10\b\x12\x1b\n" +
 	"\x17LINEAGE_EDGE_KIND_ORDER\x10\t\x12\x1f\n" +
 	"\x1bLINEAGE_EDGE_KIND_CORRECTED\x10\n" +
-	"2\xd9\x06\n" +
+	"2\xb1\a\n" +
 	"\x0eLineageService\x12\\\n" +
 	"\n" +
 	"GetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\v\x8a\xc9\x18\x04\b\a \x01\x90\x02\x01\x12V\n" +
@@ -3116,7 +3210,8 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\b\x04\x10\r\x1a\x04name\x12V\n" +
 	"\bGetModel\x12\x1d.headwater.v1.GetModelRequest\x1a\x1e.headwater.v1.GetModelResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
 	"\n" +
-	"ListModels\x12\x1f.headwater.v1.ListModelsRequest\x1a .headwater.v1.ListModelsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"ListModels\x12\x1f.headwater.v1.ListModelsRequest\x1a .headwater.v1.ListModelsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12V\n" +
+	"\tTakeEvent\x12\x1e.headwater.v1.TakeEventRequest\x1a\x1f.headwater.v1.TakeEventResponse\"\b\x8a\xc9\x18\x04\b\x06 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_lineage_proto_rawDescOnce sync.Once
@@ -3131,7 +3226,7 @@ func file_headwater_v1_lineage_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lineage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_headwater_v1_lineage_proto_goTypes = []any{
 	(LineageDirection)(0),         // 0: headwater.v1.LineageDirection
 	(LineageEdgeKind)(0),          // 1: headwater.v1.LineageEdgeKind
@@ -3168,62 +3263,64 @@ var file_headwater_v1_lineage_proto_goTypes = []any{
 	(*GetModelResponse)(nil),      // 32: headwater.v1.GetModelResponse
 	(*ListModelsRequest)(nil),     // 33: headwater.v1.ListModelsRequest
 	(*ListModelsResponse)(nil),    // 34: headwater.v1.ListModelsResponse
-	nil,                           // 35: headwater.v1.LineageNode.PropertiesEntry
-	nil,                           // 36: headwater.v1.TraceReadRequest.EntityEntry
-	nil,                           // 37: headwater.v1.TraceReadRequest.InputsEntry
-	nil,                           // 38: headwater.v1.TraceReadResponse.EntityEntry
-	nil,                           // 39: headwater.v1.TracedInput.PropertiesEntry
-	nil,                           // 40: headwater.v1.TracedRow.ColumnsEntry
-	(*timestamppb.Timestamp)(nil), // 41: google.protobuf.Timestamp
-	(*Value)(nil),                 // 42: headwater.v1.Value
+	(*TakeEventRequest)(nil),      // 35: headwater.v1.TakeEventRequest
+	(*TakeEventResponse)(nil),     // 36: headwater.v1.TakeEventResponse
+	nil,                           // 37: headwater.v1.LineageNode.PropertiesEntry
+	nil,                           // 38: headwater.v1.TraceReadRequest.EntityEntry
+	nil,                           // 39: headwater.v1.TraceReadRequest.InputsEntry
+	nil,                           // 40: headwater.v1.TraceReadResponse.EntityEntry
+	nil,                           // 41: headwater.v1.TracedInput.PropertiesEntry
+	nil,                           // 42: headwater.v1.TracedRow.ColumnsEntry
+	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
+	(*Value)(nil),                 // 44: headwater.v1.Value
 }
 var file_headwater_v1_lineage_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.GetLineageRequest.direction:type_name -> headwater.v1.LineageDirection
 	4,  // 1: headwater.v1.GetLineageResponse.nodes:type_name -> headwater.v1.LineageNode
 	5,  // 2: headwater.v1.GetLineageResponse.edges:type_name -> headwater.v1.LineageEdge
-	35, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
+	37, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
 	1,  // 4: headwater.v1.LineageEdge.kind:type_name -> headwater.v1.LineageEdgeKind
-	36, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
-	41, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
-	37, // 7: headwater.v1.TraceReadRequest.inputs:type_name -> headwater.v1.TraceReadRequest.InputsEntry
-	41, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
-	38, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
+	38, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
+	43, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
+	39, // 7: headwater.v1.TraceReadRequest.inputs:type_name -> headwater.v1.TraceReadRequest.InputsEntry
+	43, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
+	40, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
 	8,  // 10: headwater.v1.TraceReadResponse.features:type_name -> headwater.v1.TracedFeature
 	10, // 11: headwater.v1.TraceReadResponse.runs:type_name -> headwater.v1.TracedRun
-	41, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
+	43, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
 	5,  // 13: headwater.v1.TracedFeature.columns:type_name -> headwater.v1.LineageEdge
 	9,  // 14: headwater.v1.TracedFeature.arguments:type_name -> headwater.v1.TracedArgument
-	41, // 15: headwater.v1.TracedArgument.event_time:type_name -> google.protobuf.Timestamp
-	41, // 16: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
-	41, // 17: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
-	41, // 18: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
-	41, // 19: headwater.v1.TracedRun.applied_at:type_name -> google.protobuf.Timestamp
-	41, // 20: headwater.v1.TracedRun.rows_from:type_name -> google.protobuf.Timestamp
-	41, // 21: headwater.v1.TracedRun.rows_to:type_name -> google.protobuf.Timestamp
+	43, // 15: headwater.v1.TracedArgument.event_time:type_name -> google.protobuf.Timestamp
+	43, // 16: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
+	43, // 17: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
+	43, // 18: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
+	43, // 19: headwater.v1.TracedRun.applied_at:type_name -> google.protobuf.Timestamp
+	43, // 20: headwater.v1.TracedRun.rows_from:type_name -> google.protobuf.Timestamp
+	43, // 21: headwater.v1.TracedRun.rows_to:type_name -> google.protobuf.Timestamp
 	11, // 22: headwater.v1.TracedRun.inputs:type_name -> headwater.v1.TracedInput
 	12, // 23: headwater.v1.TracedRun.checks:type_name -> headwater.v1.TracedCheck
 	13, // 24: headwater.v1.TracedRun.quarantined:type_name -> headwater.v1.TracedRow
-	39, // 25: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
+	41, // 25: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
 	13, // 26: headwater.v1.TracedInput.rows:type_name -> headwater.v1.TracedRow
-	40, // 27: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
-	41, // 28: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
-	41, // 29: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
+	42, // 27: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
+	43, // 28: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
+	43, // 29: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
 	16, // 30: headwater.v1.GetImpactResponse.nodes:type_name -> headwater.v1.ImpactedNode
 	17, // 31: headwater.v1.GetImpactResponse.repairs:type_name -> headwater.v1.RepairStep
 	20, // 32: headwater.v1.DiffRunsResponse.changes:type_name -> headwater.v1.RunChange
 	23, // 33: headwater.v1.CheckLineageResponse.orphan:type_name -> headwater.v1.LineageOrphan
 	24, // 34: headwater.v1.CheckLineageResponse.checked:type_name -> headwater.v1.LineageChecked
-	41, // 35: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
+	43, // 35: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
 	27, // 36: headwater.v1.ListUsesResponse.uses:type_name -> headwater.v1.Use
-	41, // 37: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
-	41, // 38: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
+	43, // 37: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
+	43, // 38: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
 	28, // 39: headwater.v1.RegisterModelResponse.model:type_name -> headwater.v1.Model
 	28, // 40: headwater.v1.GetModelResponse.model:type_name -> headwater.v1.Model
 	28, // 41: headwater.v1.GetModelResponse.versions:type_name -> headwater.v1.Model
 	28, // 42: headwater.v1.ListModelsResponse.models:type_name -> headwater.v1.Model
-	42, // 43: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
-	42, // 44: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
-	42, // 45: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
+	44, // 43: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
+	44, // 44: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
+	44, // 45: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
 	2,  // 46: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
 	6,  // 47: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
 	14, // 48: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
@@ -3233,17 +3330,19 @@ var file_headwater_v1_lineage_proto_depIdxs = []int32{
 	29, // 52: headwater.v1.LineageService.RegisterModel:input_type -> headwater.v1.RegisterModelRequest
 	31, // 53: headwater.v1.LineageService.GetModel:input_type -> headwater.v1.GetModelRequest
 	33, // 54: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
-	3,  // 55: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
-	7,  // 56: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
-	15, // 57: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
-	19, // 58: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
-	22, // 59: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
-	26, // 60: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
-	30, // 61: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
-	32, // 62: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
-	34, // 63: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
-	55, // [55:64] is the sub-list for method output_type
-	46, // [46:55] is the sub-list for method input_type
+	35, // 55: headwater.v1.LineageService.TakeEvent:input_type -> headwater.v1.TakeEventRequest
+	3,  // 56: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
+	7,  // 57: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
+	15, // 58: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
+	19, // 59: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
+	22, // 60: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
+	26, // 61: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
+	30, // 62: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
+	32, // 63: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
+	34, // 64: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
+	36, // 65: headwater.v1.LineageService.TakeEvent:output_type -> headwater.v1.TakeEventResponse
+	56, // [56:66] is the sub-list for method output_type
+	46, // [46:56] is the sub-list for method input_type
 	46, // [46:46] is the sub-list for extension type_name
 	46, // [46:46] is the sub-list for extension extendee
 	0,  // [0:46] is the sub-list for field type_name
@@ -3269,7 +3368,7 @@ func file_headwater_v1_lineage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lineage_proto_rawDesc), len(file_headwater_v1_lineage_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

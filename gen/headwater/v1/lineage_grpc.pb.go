@@ -28,6 +28,7 @@ const (
 	LineageService_RegisterModel_FullMethodName = "/headwater.v1.LineageService/RegisterModel"
 	LineageService_GetModel_FullMethodName      = "/headwater.v1.LineageService/GetModel"
 	LineageService_ListModels_FullMethodName    = "/headwater.v1.LineageService/ListModels"
+	LineageService_TakeEvent_FullMethodName     = "/headwater.v1.LineageService/TakeEvent"
 )
 
 // LineageServiceClient is the client API for LineageService service.
@@ -55,6 +56,9 @@ type LineageServiceClient interface {
 	GetModel(ctx context.Context, in *GetModelRequest, opts ...grpc.CallOption) (*GetModelResponse, error)
 	// The newest version of each that the caller may list, by name.
 	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error)
+	// Takes an OpenLineage event of another system, which says what made the tables and files that sources are. Needs INGEST on a source, and
+	// on each source that the event says was written.
+	TakeEvent(ctx context.Context, in *TakeEventRequest, opts ...grpc.CallOption) (*TakeEventResponse, error)
 }
 
 type lineageServiceClient struct {
@@ -164,6 +168,16 @@ func (c *lineageServiceClient) ListModels(ctx context.Context, in *ListModelsReq
 	return out, nil
 }
 
+func (c *lineageServiceClient) TakeEvent(ctx context.Context, in *TakeEventRequest, opts ...grpc.CallOption) (*TakeEventResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TakeEventResponse)
+	err := c.cc.Invoke(ctx, LineageService_TakeEvent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LineageServiceServer is the server API for LineageService service.
 // All implementations must embed UnimplementedLineageServiceServer
 // for forward compatibility.
@@ -189,6 +203,9 @@ type LineageServiceServer interface {
 	GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error)
 	// The newest version of each that the caller may list, by name.
 	ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error)
+	// Takes an OpenLineage event of another system, which says what made the tables and files that sources are. Needs INGEST on a source, and
+	// on each source that the event says was written.
+	TakeEvent(context.Context, *TakeEventRequest) (*TakeEventResponse, error)
 	mustEmbedUnimplementedLineageServiceServer()
 }
 
@@ -225,6 +242,9 @@ func (UnimplementedLineageServiceServer) GetModel(context.Context, *GetModelRequ
 }
 func (UnimplementedLineageServiceServer) ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListModels not implemented")
+}
+func (UnimplementedLineageServiceServer) TakeEvent(context.Context, *TakeEventRequest) (*TakeEventResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TakeEvent not implemented")
 }
 func (UnimplementedLineageServiceServer) mustEmbedUnimplementedLineageServiceServer() {}
 func (UnimplementedLineageServiceServer) testEmbeddedByValue()                        {}
@@ -402,6 +422,24 @@ func _LineageService_ListModels_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LineageService_TakeEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TakeEventRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).TakeEvent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_TakeEvent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).TakeEvent(ctx, req.(*TakeEventRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LineageService_ServiceDesc is the grpc.ServiceDesc for LineageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -440,6 +478,10 @@ var LineageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListModels",
 			Handler:    _LineageService_ListModels_Handler,
+		},
+		{
+			MethodName: "TakeEvent",
+			Handler:    _LineageService_TakeEvent_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

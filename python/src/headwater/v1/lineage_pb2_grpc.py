@@ -79,6 +79,11 @@ class LineageServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_lineage__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_lineage__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.TakeEvent = channel.unary_unary(
+                '/headwater.v1.LineageService/TakeEvent',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.TakeEventRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.TakeEventResponse.FromString,
+                _registered_method=True)
 
 
 class LineageServiceServicer(object):
@@ -138,6 +143,12 @@ class LineageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeEvent(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LineageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -185,6 +196,11 @@ def add_LineageServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=headwater_dot_v1_dot_lineage__pb2.ListModelsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_lineage__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'TakeEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeEvent,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.TakeEventRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.TakeEventResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -430,6 +446,33 @@ class LineageService(object):
             '/headwater.v1.LineageService/ListModels',
             headwater_dot_v1_dot_lineage__pb2.ListModelsRequest.SerializeToString,
             headwater_dot_v1_dot_lineage__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/TakeEvent',
+            headwater_dot_v1_dot_lineage__pb2.TakeEventRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.TakeEventResponse.FromString,
             options,
             channel_credentials,
             insecure,
