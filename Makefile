@@ -68,7 +68,7 @@ bench-windows: deps ## How fast windowed aggregations are computed, on a Postgre
 	@.cache/bin/withservers .cache/bin/bench-windows
 
 .PHONY: bench-lineage
-bench-lineage: deps ## How fast lineage is answered over 10,000 views and a million runs, on a Postgres of its own (BENCH_SCALE=small: a tenth)
+bench-lineage: deps build ## How fast lineage is answered over 10,000 views and a million runs, on a Postgres of its own (BENCH_SCALE=small: a tenth)
 	@mkdir -p .cache/bin
 	@go build -o .cache/bin/withservers ./internal/testenv/cmd/withservers
 	@go build -o .cache/bin/bench-lineage ./bench/lineage
