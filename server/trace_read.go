@@ -590,10 +590,10 @@ func (t *tracer) servedOf(f *headwaterv1.TracedFeature, c int, d *headwaterv1.Re
 		return nil
 	}
 	column, logged := &t.check.plan.Columns[c], t.check.read.GetFeatures()[c]
-	f.Status = read.Status(logged.GetValues().GetStatus()[t.row]).String()
 	if t.check.erased[t.row] {
 		return nil
 	}
+	f.Status = read.Status(logged.GetValues().GetStatus()[t.row]).String()
 	var value feature.Value
 	var err error
 	switch {

@@ -210,7 +210,7 @@ func (t *tracer) describeRun(ctx context.Context, run *headwaterv1.TracedRun, r 
 		run.IntervalStart, run.IntervalEnd = microTime(r.Interval.Start), microTime(r.Interval.End)
 	}
 	for _, e := range r.Erasures {
-		run.Notes = append(run.Notes, fmt.Sprintf("%d rows that it produced were erased at %s by %s: %s", e.Rows, feature.TimeOf(e.Time), e.Principal, e.Reason))
+		run.Notes = append(run.Notes, fmt.Sprintf("at %s %s erased %s that it produced: %s", feature.TimeOf(e.Time), e.Principal, rowsText(e.Rows), e.Reason))
 	}
 	if w.seq < horizon {
 		run.Notes = append(run.Notes, fmt.Sprintf("the history of %s before its run %d was collected: of what this run wrote, what had ended by then is gone", w.view.Ref(), horizon))
