@@ -296,6 +296,8 @@ func TestAServerSeesThatItsChainWasMoved(t *testing.T) {
 func TestDaysAreDroppedAndChainsGoOn(t *testing.T) {
 	ctx, pool, dir := context.Background(), testenv.Postgres(t), t.TempDir()
 	key := testKey(t)
+	// Of a day that the clock of those below has long behind it.
+	writeTx(t, pool, 1)
 	var clock atomic.Pointer[time.Time]
 	start := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 	clock.Store(&start)
@@ -306,7 +308,6 @@ func TestDaysAreDroppedAndChainsGoOn(t *testing.T) {
 	})
 	gone := openAudit(t, t.TempDir(), pool, AuditOptions{Key: key, Retention: 3 * day, now: now})
 	writeMany(t, gone, 2)
-	writeTx(t, pool, 1)
 	for d := range 6 {
 		today := start.AddDate(0, 0, d)
 		clock.Store(&today)
