@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headwaterhq/headwater/expr"
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/read"
 )
@@ -91,13 +92,7 @@ func (p *Policy) Explain(q Question) (*Explanation, error) {
 	}
 	if q.Service == nil {
 		if q.Kind == KindSource && q.Action == ActionReadOffline {
-			refused := p.hides(q.Principal, q.Kind, bare(q.Name))
-			if refused == nil && p.Restricts() {
-				refused = p.terms(q.Reading, bare(q.Name))
-			}
-			if refused != nil {
-				e.Verdict = *refused
-			}
+			p.explainSource(q, e)
 		}
 		return e, nil
 	}
@@ -122,10 +117,11 @@ func (p *Policy) explainGrants(q Question, e *Explanation) {
 				v.Reason = resource(KindService, s.Name) + " serves as the grant of its views"
 			}
 		} else {
-			// A view that is named in a reference is decided on before what is taken of it.
+			v = p.decideUseFor(q.Principal, q.Action, &list[i])
 			named := slices.ContainsFunc(s.Pins, func(pin feature.ServicePin) bool { return pin.View == list[i].view })
-			if v = p.decideFor(q.Principal, q.Action, KindView, list[i].view.Name); !named || v.Allowed {
-				v = p.decideUseFor(q.Principal, q.Action, &list[i])
+			if named && !v.Allowed && v.missing != "" {
+				// As decideReference says it.
+				v = p.allowed(roles, q.Action, KindView, list[i].view.Name, func() []string { return nil })
 			}
 			if i == 0 || e.Allowed && !v.Allowed {
 				e.Verdict = v
@@ -133,6 +129,39 @@ func (p *Policy) explainGrants(q Question, e *Explanation) {
 		}
 		e.Views = append(e.Views, ExplainedView{list[i].view, v})
 	}
+}
+
+// explainSource explains a reading of a source's own rows, as a spine that the server reads has them.
+func (p *Policy) explainSource(q Question, e *Explanation) {
+	source := p.sourceOf(q.Name)
+	if source == nil || !p.Restricts() {
+		return
+	}
+	r, refused := p.restrictSource(q.Reading, source)
+	if refused == nil {
+		refused = p.terms(q.Reading, source.Name)
+	}
+	if refused != nil {
+		e.Verdict = *refused
+		return
+	}
+	if r == nil {
+		return
+	}
+	e.Policies = r.Policies
+	// The rules of filters come first, in their order.
+	for i, f := range r.Filters {
+		e.Filters = append(e.Filters, explainedFilter(f.Bound, f.Columns, r.Rules[i].Policy, r.Rules[i].About))
+	}
+	e.Masks = r.Rules[len(r.Filters):]
+}
+
+// sourceOf is the newest version of a source, or nil.
+func (p *Policy) sourceOf(name string) *feature.SourceVersion {
+	if p.rules.Source == nil {
+		return nil
+	}
+	return p.rules.Source(bare(name))
 }
 
 func (p *Policy) explainPolicies(q Question, e *Explanation) error {
@@ -192,16 +221,19 @@ func (p *Policy) explainFilter(v *feature.PolicyVersion, view *feature.ViewVersi
 	if err != nil {
 		return ExplainedFilter{}, err
 	}
-	bound := filter.Bind(p.reader(principal))
-	one := ExplainedFilter{Policy: ref(v), About: view.Ref(), Words: bound.Words()}
+	return explainedFilter(filter.Bind(p.reader(principal)), filter.Columns, ref(v), view.Ref()), nil
+}
+
+func explainedFilter(bound *expr.Bound, columns []string, policy, about string) ExplainedFilter {
+	one := ExplainedFilter{Policy: policy, About: about, Words: bound.Words()}
 	holds, constant := bound.Constant()
 	one.HidesNothing = constant && holds
-	sql, args := bound.SQL(func(i int) string { return "r." + filter.Columns[i] }, 1)
+	sql, args := bound.SQL(func(i int) string { return "r." + columns[i] }, 1)
 	one.SQL = sql
 	for _, arg := range args {
 		one.Parameters = append(one.Parameters, parameterText(arg))
 	}
-	return one, nil
+	return one
 }
 
 // parameterText is a parameter of SQL for people.

@@ -45,7 +45,7 @@ func RestrictSource(ctx context.Context, source *feature.SourceVersion) (*Source
 	if err := s.Require(ActionReadOffline, KindSource, source.Name); err != nil {
 		return nil, err
 	}
-	r, refused := s.restrictSource(source)
+	r, refused := s.policy.restrictSource(s.reading(feature.UseTraining), source)
 	if refused != nil {
 		return nil, s.settle(ActionReadOffline, resource(KindSource, sourceRef(source)), *refused)
 	}
@@ -61,7 +61,7 @@ func MayHaveSource(ctx context.Context, source *feature.SourceVersion, kept []re
 	if s == nil || !s.Allows(ActionReadOffline, KindSource, source.Name) {
 		return false
 	}
-	r, refused := s.restrictSource(source)
+	r, refused := s.policy.restrictSource(s.reading(feature.UseTraining), source)
 	return refused == nil && (r == nil || Beyond(r.Rules, kept) == nil)
 }
 
@@ -80,8 +80,7 @@ func RequireSource(ctx context.Context, source *feature.SourceVersion, kept []re
 
 func sourceRef(s *feature.SourceVersion) string { return fmt.Sprintf("%s@%d", s.Name, s.Version) }
 
-func (s *Session) restrictSource(source *feature.SourceVersion) (*SourceRestriction, *Verdict) {
-	p := s.policy
+func (p *Policy) restrictSource(reading Reading, source *feature.SourceVersion) (*SourceRestriction, *Verdict) {
 	if !p.Restricts() {
 		return nil, nil
 	}
@@ -94,7 +93,7 @@ func (s *Session) restrictSource(source *feature.SourceVersion) (*SourceRestrict
 	}
 	about := resource(KindSource, sourceRef(source))
 	for _, v := range p.rules.Policies {
-		if v.RowFilter == "" || !v.HoldsFor(s.principal.Roles) || !p.ownRows(v, source) {
+		if v.RowFilter == "" || !v.HoldsFor(reading.Principal.Roles) || !p.ownRows(v, source) {
 			continue
 		}
 		r.Policies = append(r.Policies, ref(v))
@@ -103,7 +102,7 @@ func (s *Session) restrictSource(source *feature.SourceVersion) (*SourceRestrict
 			return nil, &Verdict{Reason: fmt.Sprintf("policy %s decides on rows of %s, and cannot: %s; what it looks at must be a column of the source", ref(v), about, problems[0].Message),
 				remedy: remedyOf(v), rules: []string{ref(v)}}
 		}
-		bound := filter.Bind(p.reader(s.principal))
+		bound := filter.Bind(p.reader(reading.Principal))
 		if holds, constant := bound.Constant(); constant && holds {
 			continue
 		}
@@ -115,7 +114,7 @@ func (s *Session) restrictSource(source *feature.SourceVersion) (*SourceRestrict
 		var masking []*feature.PolicyVersion
 		var masks []*feature.Mask
 		for _, v := range p.rules.Policies {
-			if v.Mask != nil && v.HoldsFor(s.principal.Roles) && p.ownValues(v, source, c.Name) {
+			if v.Mask != nil && v.HoldsFor(reading.Principal.Roles) && p.ownValues(v, source, c.Name) {
 				masking, masks = append(masking, v), append(masks, v.Mask)
 			}
 		}
@@ -127,7 +126,7 @@ func (s *Session) restrictSource(source *feature.SourceVersion) (*SourceRestrict
 		if err != nil {
 			return nil, &Verdict{Reason: fmt.Sprintf("policy %s masks %s.%s, and cannot: %v", ref(strictest), about, c.Name, err), remedy: remedyOf(strictest)}
 		}
-		mask := compiledMask(strictest, about+"."+c.Name, c.Type, secret, s.reading(feature.UseTraining).Purpose, nil)
+		mask := compiledMask(strictest, about+"."+c.Name, c.Type, secret, reading.Purpose, nil)
 		r.Masks[c.Name] = &SourceMask{Mask: strictest.Mask, Apply: mask.Apply, Policy: ref(strictest)}
 		r.Rules = append(r.Rules, mask.Rule)
 		for _, v := range masking {

@@ -172,7 +172,8 @@ func TestWhoMayReadSpines(t *testing.T) {
 	if _, _, err := p.build(p.as("rob", "small", "rows"), "small", header, nil); err != nil {
 		t.Error(err)
 	}
-	if got, want := decisions("rob"), "READ_OFFLINE service:small@1 ALLOWED\nREAD_OFFLINE source:flights ALLOWED"; got != want {
+	if got, want := decisions("rob"), "READ_OFFLINE service:small@1 ALLOWED\nREAD_OFFLINE source:flights ALLOWED\n"+
+		"READ_OFFLINE service:small@1 ALLOWED\nREAD_OFFLINE source:flights@1 ALLOWED"; got != want {
 		t.Errorf("found\n%s\nexpected\n%s", got, want)
 	}
 	// Sources alone are no service.

@@ -142,7 +142,10 @@ func (a *askedAbout) knownTo(session *access.Session, itself bool) bool {
 		kind = access.KindView
 		name, _ = featureRef(name)
 	}
-	return session.Allows(access.ActionList, kind, name) || itself && a.reads() && session.Allows(a.action, kind, name)
+	if session.Allows(access.ActionList, kind, name) {
+		return true
+	}
+	return itself && a.reads() && (session.Allows(a.action, kind, name) || a.kind == access.KindFeature && session.Allows(a.action, a.kind, a.grantName()))
 }
 
 // resolve finds what is asked about, and what a reading of it takes.

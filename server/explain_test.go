@@ -152,17 +152,19 @@ func TestExplanationsAreWhatReadsDo(t *testing.T) {
 	}
 }
 
-// Rows of a source are read whole or not at all, and under the terms of the source.
+// Rows of a source are read as policies show them, and under the terms of the source.
 func TestExplanationsOfSources(t *testing.T) {
 	p := newProduct(t)
 	licensed := policy("licensed", "source:flights", func(p *feature.Policy) { p.Require = &feature.Requirement{Purposes: []string{"delays"}} })
-	rounded := policy("rounded", "source:flights", roundTo("10"))
-	p.apply(readers(licensed, rounded))
+	own := policy("own", "source:flights", func(p *feature.Policy) {
+		p.RowFilter, p.ExceptRoles = `row.origin == "ORD"`, []string{"whole"}
+	})
+	p.apply(readers(licensed, own))
 	at := time.Now().Add(-3 * time.Hour).Truncate(time.Microsecond)
 	p.ingest(flights(flight("ORD", 7, at, feature.Float64(34))), 0)
 	p.materialize("delays", "recent", "traffic")
 	for _, c := range []struct{ who, purpose, expected string }{
-		{"reader", "delays", "policy rounded@1 hides some of source:flights"},
+		{"reader", "delays", ""},
 		{"reader whole", "", "policy licensed@1 of source:flights asks for a purpose, found none"},
 		{"reader whole", "delays", ""},
 	} {
@@ -175,6 +177,10 @@ func TestExplanationsOfSources(t *testing.T) {
 		if c.expected == "" {
 			if f != nil || e.GetDecision() != headwaterv1.Decision_DECISION_ALLOWED {
 				t.Errorf("%s for %q: found %v, explained %v", c.who, c.purpose, f, e)
+			}
+			whole := strings.Contains(c.who, "whole")
+			if filters := e.GetFilters(); (len(filters) == 0) != whole || !whole && (filters[0].GetAbout() != "source:flights@1" || filters[0].GetPolicy() != "own@1") {
+				t.Errorf("%s: explained the filters %v", c.who, filters)
 			}
 			continue
 		}

@@ -177,7 +177,8 @@ func (w *forgetWorld) forgetPassenger(id, reason string, dry bool) (*headwaterv1
 func (w *forgetWorld) found() (places []string) {
 	w.t.Helper()
 	ctx := context.Background()
-	rows, err := w.pool.Query(ctx, `SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables WHERE schemaname LIKE 'headwater%' ORDER BY 1`)
+	rows, err := w.pool.Query(ctx, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname LIKE 'headwater%' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func TestForgetLeavesNothingAnywhere(t *testing.T) {
 	}
 	w.settle(e)
 	// What a caller said in a purpose or a reason stays in the audit log, and what a run failed on in the log of the server.
-	if left, want := w.found(), []string{"headwater.audit_record 3", "append log", "log"}; !slices.Equal(left, want) {
+	if left, want := w.found(), []string{"headwater.audit_record 5", "append log", "log"}; !slices.Equal(left, want) {
 		t.Errorf("the person is still in %q, expected %q", left, want)
 	}
 	if n := p.count(`SELECT count(*) FROM headwater.audit_record r WHERE position('Mallory' IN (to_jsonb(r) - 'purpose' - 'reason')::text) > 0`); n > 0 {
