@@ -71,12 +71,6 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	fmt.Fprintln(w, "said by the receiver")
 }
 
-func (r *receiver) answers(answer func(event []byte, n int) int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answer = answer
-}
-
 func (r *receiver) taken() [][]byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
