@@ -2921,7 +2921,7 @@ var File_headwater_v1_lineage_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/lineage.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/online.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xa4\x02\n" +
+	"\x1aheadwater/v1/lineage.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xa4\x02\n" +
 	"\x11GetLineageRequest\x12\x1b\n" +
 	"\x04node\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04node\x12H\n" +
 	"\tdirection\x18\x02 \x01(\x0e2\x1e.headwater.v1.LineageDirectionB\n" +
@@ -3353,7 +3353,6 @@ func file_headwater_v1_lineage_proto_init() {
 	if File_headwater_v1_lineage_proto != nil {
 		return
 	}
-	file_headwater_v1_online_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
 	file_headwater_v1_lineage_proto_msgTypes[6].OneofWrappers = []any{}

@@ -1,7 +1,6 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from headwater.v1 import online_pb2 as _online_pb2
 from headwater.v1 import options_pb2 as _options_pb2
 from headwater.v1 import value_pb2 as _value_pb2
 from google.protobuf.internal import containers as _containers
