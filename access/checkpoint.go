@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/internal/database"
 )
 
 const (
@@ -82,6 +84,16 @@ func (a *AuditLog) register(ctx context.Context, db DB) error {
 	_, err := db.Exec(ctx, `INSERT INTO headwater.audit_key (id, public_key, created_at) VALUES ($1, $2, clock_timestamp()) ON CONFLICT (id) DO NOTHING`,
 		public.ID, []byte(public.Public))
 	return err
+}
+
+// Keys are those that checkpoints are signed with: this server's own before it has signed any.
+func (a *AuditLog) Keys(ctx context.Context) ([]AuditPublicKey, error) {
+	if a.key != nil {
+		if err := a.register(ctx, a.pool); err != nil {
+			return nil, database.Fault(fmt.Errorf("register the key of the audit: %w", err))
+		}
+	}
+	return ListAuditKeys(ctx, a.pool)
 }
 
 // checkpoint signs the end of the chain as this process knows it, where something came since the last one.

@@ -150,7 +150,7 @@ func (s *AccessService) VerifyAudit(r *headwaterv1.VerifyAuditRequest, stream he
 
 // ListAuditKeys lists the public keys that servers have signed with.
 func (s *AccessService) ListAuditKeys(ctx context.Context, _ *headwaterv1.ListAuditKeysRequest) (*headwaterv1.ListAuditKeysResponse, error) {
-	keys, err := access.ListAuditKeys(ctx, s.pool)
+	keys, err := s.audit.Keys(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func (a *app) verifyAudit(cmd *cobra.Command, c *client.Client, req *headwaterv1
 	if err := a.printAudit(problems, chains); err != nil || len(problems) == 0 {
 		return err
 	}
-	return fault.New(fault.DigestMismatch, "ALARM: the audit does not hold, %d times; look at the lines above, and at who may write to this Postgres", len(problems))
+	return fault.New(fault.DigestMismatch, "ALARM: the audit does not hold (problems: %d); look at the lines above, and at who may write to this Postgres", len(problems))
 }
 
 // printAudit prints a line for each problem, and then for each chain.
