@@ -149,11 +149,11 @@ func newEndpoint(t *testing.T, answer func(w http.ResponseWriter, number, times 
 		e.bodies[n] = body
 		e.asked = append(e.asked, n)
 		e.times[n]++
-		times := e.times[n]
+		times, answer := e.times[n], e.answer
 		e.mu.Unlock()
 		rec := httptest.NewRecorder()
-		if e.answer != nil {
-			e.answer(rec, n, times)
+		if answer != nil {
+			answer(rec, n, times)
 		} else {
 			rec.WriteHeader(http.StatusCreated)
 		}
