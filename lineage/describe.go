@@ -31,6 +31,7 @@ func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node,
 		{[]NodeKind{SourceColumn, ViewColumn}, w.describeColumns},
 		{[]NodeKind{Run}, w.describeRuns},
 		{[]NodeKind{Dataset}, w.describeDatasets},
+		{[]NodeKind{Model}, w.describeModels},
 		{[]NodeKind{OutsideJob}, w.describeOutsideJobs},
 		{[]NodeKind{OutsideTable}, w.describeOutsideTables},
 	} {
@@ -69,6 +70,9 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 	}
 	for _, n := range met[SourceColumn] {
 		add(n, NodeRef{Kind: SourceColumn, Name: n.name, Column: n.column}, n.name)
+	}
+	for _, n := range met[Model] {
+		add(n, NodeRef{Kind: Model, Name: n.name, Version: int(n.id)}, n.name)
 	}
 	type load struct {
 		ID     int64

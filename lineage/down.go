@@ -126,11 +126,18 @@ func (w *walker) featuresDown(ctx context.Context, features []node) error {
 	return w.datasetsOfFeatures(ctx, `(f.view_id, f.feature) `+viewColumns, views, columns)
 }
 
-// servicesDown goes from services to the datasets built with them. From a load or a run a dataset is reached by what it
-// read alone: of a service's datasets, some are older than the rows.
+// servicesDown goes from services to the models that read them and to the datasets built with them. From a load or a run a dataset is
+// reached by what it read alone: of a service's datasets, some are older than the rows.
 func (w *walker) servicesDown(ctx context.Context, services []node) error {
+	if err := w.modelsOf(ctx, Service, `m.service_id = ANY ($3)`, ids(services)); err != nil {
+		return err
+	}
 	if w.root.kind == Load || w.root.kind == Run {
 		return nil
 	}
 	return w.datasetsOfServices(ctx, `s.id = ANY ($3)`, ids(services))
+}
+
+func (w *walker) datasetsDown(ctx context.Context, datasets []node) error {
+	return w.modelsOf(ctx, Dataset, `m.dataset_id = ANY ($3)`, names(datasets))
 }

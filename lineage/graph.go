@@ -65,8 +65,8 @@ type EdgeKind uint8
 
 const (
 	// Definition: what is at the edge's end is defined by, or belongs to, what is at its start. source → view, view →
-	// feature, view → service, feature → service, source → load, service → dataset, feature → dataset of one without a service, and
-	// source → column. From a view that columns were asked of, view → column, and, going up, column → view.
+	// feature, view → service, feature → service, source → load, service → dataset, feature → dataset of one without a service,
+	// dataset → model, service → model, and source → column. From a view that columns were asked of, view → column, and, going up, column → view.
 	Definition EdgeKind = iota + 1
 	// Read: load → run, run → dataset, run → run of a view that reads the first one's, load → dataset of which the server read the spine
 	// from a source, and source → run and source → dataset for a source of whose loads none was read: there was no row, or the rows are in

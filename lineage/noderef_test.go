@@ -26,6 +26,8 @@ func TestParse(t *testing.T) {
 		"dataset:ds_abcdefghijklmnopqrstuvwx2": {Kind: Dataset, DatasetID: "ds_abcdefghijklmnopqrstuvwx2"},
 		"dataset:training@4":                   {Kind: Dataset, Name: "training", Version: 4},
 		"dataset:ds_training@4":                {Kind: Dataset, Name: "ds_training", Version: 4},
+		"model:delay":                          {Kind: Model, Name: "delay"},
+		"model:delay@3":                        {Kind: Model, Name: "delay", Version: 3},
 	} {
 		got, err := Parse(s)
 		if err != nil || got != want {
@@ -40,7 +42,7 @@ func TestParse(t *testing.T) {
 func TestParseFaults(t *testing.T) {
 	const all = "expected `source:NAME`, `load:ID`, `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, " +
 		"`feature:VIEW[@VERSION].NAME`, `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, " +
-		"`dataset:ID` or `dataset:NAME@VERSION`, with names in lower case"
+		"`dataset:ID`, `dataset:NAME@VERSION` or `model:NAME[@VERSION]`, with names in lower case"
 	for _, c := range []struct {
 		node, want string
 		reason     fault.Reason
@@ -75,10 +77,6 @@ func TestParseFaults(t *testing.T) {
 		{
 			"source:flights#", "node: found \"source:flights#\", expected `source:NAME` or `source:NAME#COLUMN`, with names in lower case",
 			fault.InvalidArgument,
-		},
-		{
-			"model:m", "node: found \"model:m\", but models are not available yet; ask for the service that the model reads, " +
-				"as `service:NAME`", fault.Unimplemented,
 		},
 	} {
 		got, err := Parse(c.node)

@@ -27,6 +27,8 @@ func NotFound(ref NodeRef) *fault.Fault {
 		look = "`headwater loads list SOURCE` shows those of a source"
 	case Run:
 		look = fmt.Sprintf("`headwater runs list --view %s` shows those of the view", ref.Name)
+	case Model:
+		look = "`headwater model list` shows those there are"
 	case OutsideJob, OutsideTable:
 		look = "`headwater lineage show source:NAME --up` shows what a source comes from"
 	case Dataset:
@@ -77,6 +79,11 @@ func (w *walker) resolve(ctx context.Context, ref NodeRef) (n node, err error) {
 	case Dataset:
 		err = w.q.QueryRow(ctx, `SELECT id FROM headwater.dataset WHERE (id = $1 OR name = $2 AND version = $3) AND created_at < $4`,
 			ref.DatasetID, ref.Name, ref.Version, w.at.Before).Scan(&n.name)
+	case Model:
+		n.name = ref.Name
+		err = w.q.QueryRow(ctx, `
+			SELECT version FROM headwater.model WHERE name = $1 AND ($2 = 0 OR version = $2) AND registered_at < $3
+			ORDER BY version DESC LIMIT 1`, ref.Name, ref.Version, w.at.Before).Scan(&n.id)
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = NotFoundAsOf(ref, w.AsOf)

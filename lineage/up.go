@@ -140,8 +140,8 @@ func (w *walker) picks(ctx context.Context, where string, args ...any) error {
 }
 
 // datasetsUp goes from datasets to their services, or to the features that were asked for by reference, to the runs behind them, and to
-// what the server read their spines from. Nothing comes from a dataset, so there is one, and it is the root: the views above it are asked
-// at its sequences.
+// what the server read their spines from. There is one: the root, or that of the model which is. The views above a root are asked at its
+// sequences; those above a model also as its service reads them, which is now.
 func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 	if err := w.datasetsOfServices(ctx, `ds.id = ANY ($3)`, names(datasets)); err != nil {
 		return err
@@ -160,18 +160,22 @@ func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 		CreatedAt time.Time
 	}
 	var created time.Time
-	err := each(ctx, w.q, func(v *at) { w.asOf[v.View], created = v.Seq, v.CreatedAt }, `
+	built := map[int64]int64{}
+	err := each(ctx, w.q, func(v *at) { built[v.View], created = v.Seq, v.CreatedAt }, `
 		SELECT dv.view_id, dv.seq, ds.created_at FROM headwater.dataset_view dv JOIN headwater.dataset ds ON ds.id = dv.dataset_id
 		WHERE dv.dataset_id = ANY ($1)`, names(datasets))
 	if err != nil {
 		return err
 	}
-	behind, err := w.runsBehind(ctx, w.asOf)
+	if datasets[0] == w.root {
+		w.asOf = built
+	}
+	behind, err := w.runsBehind(ctx, built)
 	if err != nil {
 		return err
 	}
 	for _, b := range behind {
-		w.follow(node{kind: Run, id: b.Run}, w.root, Read, fact{from: atTime(created)})
+		w.follow(node{kind: Run, id: b.Run}, datasets[0], Read, fact{from: atTime(created)})
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ type Query struct {
 	Direction Direction
 	// Depth is how many edges are followed, 0 for all.
 	Depth int
-	// Columns asks for the graph of columns: from a column, a feature, or all columns of a source, view, service or dataset. A node that
+	// Columns asks for the graph of columns: from a column, a feature, or all columns of a source, view, service, dataset or model. A node that
 	// is a column asks for it by itself.
 	Columns bool
 	// At is when, and AsOf how that was said, for messages. Zero: now.
@@ -33,8 +33,8 @@ type Query struct {
 // Walk follows edges from a node, breadth first, and returns what it met, or a page of it. An edge is in the graph when it was followed,
 // so that two nodes at the last depth show none between them.
 //
-// Faults: INVALID_ARGUMENT for what is no node, has no columns or is a token of another question, UNIMPLEMENTED for a model, NOT_FOUND
-// for a node that did not exist then, RESOURCE_EXHAUSTED for a graph of more than MaxNodes or MaxEdges, or MaxPagedNodes or MaxPagedEdges,
+// Faults: INVALID_ARGUMENT for what is no node, has no columns or is a token of another question, NOT_FOUND for a node
+// that did not exist then, RESOURCE_EXHAUSTED for a graph of more than MaxNodes or MaxEdges, or MaxPagedNodes or MaxPagedEdges,
 // FAILED_PRECONDITION for a token of a graph that has changed since.
 func Walk(ctx context.Context, q database.Querier, query Query) (*Graph, error) {
 	bounds := limits{nodes: MaxNodes, edges: MaxEdges}
@@ -61,7 +61,7 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 	}
 	query.Columns = query.Columns || ref.Column != ""
 	if query.Columns && (ref.Kind == Load || ref.Kind == Run) {
-		return nil, fault.New(fault.InvalidArgument, "columns: found them asked of %s, expected a source, view, feature, service or dataset: "+
+		return nil, fault.New(fault.InvalidArgument, "columns: found them asked of %s, expected a source, view, feature, service, dataset or model: "+
 			"a %s has the columns of its %s", ref, ref.Kind, map[NodeKind]NodeKind{Load: Source, Run: View}[ref.Kind])
 	}
 	page, err := query.page()
@@ -97,8 +97,8 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 }
 
 // node is a node by the key of its record. id is that of the load, the run, or the definition of the view (also of a
-// feature's or a column's) or service; name is that of the source (also of a column's), the feature or the view's column, and the dataset's
-// id; column is that of the source's column.
+// feature's or a column's) or service; name is that of the source (also of a column's), the feature or the view's column, the dataset's
+// id or the model, whose version id is; column is that of the source's column.
 type node struct {
 	kind   NodeKind
 	id     int64
@@ -169,6 +169,7 @@ var followers = map[Direction][]follower{
 		{Feature, (*walker).featuresUp},
 		{Service, (*walker).servicesUp},
 		{Dataset, (*walker).datasetsUp},
+		{Model, (*walker).modelsUp},
 	},
 	Down: {
 		{Source, (*walker).sourcesDown},
@@ -177,6 +178,7 @@ var followers = map[Direction][]follower{
 		{View, (*walker).viewsDown},
 		{Feature, (*walker).featuresDown},
 		{Service, (*walker).servicesDown},
+		{Dataset, (*walker).datasetsDown},
 	},
 }
 
@@ -188,6 +190,7 @@ var columnFollowers = map[Direction][]follower{
 		{View, (*walker).columnsOfViewUp},
 		{Service, (*walker).columnsOfServicesUp},
 		{Dataset, (*walker).columnsOfDatasetsUp},
+		{Model, (*walker).modelsUp},
 	},
 	Down: {
 		{Source, (*walker).columnsOfSourceDown},
@@ -195,6 +198,7 @@ var columnFollowers = map[Direction][]follower{
 		{View, (*walker).columnsOfViewDown},
 		{ViewColumn, (*walker).viewColumnsDown},
 		{Service, (*walker).servicesDown},
+		{Dataset, (*walker).datasetsDown},
 	},
 }
 

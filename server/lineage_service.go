@@ -129,6 +129,8 @@ func resourceKindOf(k lineage.NodeKind) access.Kind {
 		return access.KindService
 	case lineage.Dataset:
 		return access.KindDataset
+	case lineage.Model:
+		return access.KindModel
 	default:
 		return access.KindView
 	}

@@ -29,7 +29,7 @@ const (
 	LineageDirection_LINEAGE_DIRECTION_UNSPECIFIED LineageDirection = 0
 	// Towards the sources.
 	LineageDirection_LINEAGE_DIRECTION_UP LineageDirection = 1
-	// Towards datasets and services.
+	// Towards services, datasets and models.
 	LineageDirection_LINEAGE_DIRECTION_DOWN LineageDirection = 2
 )
 
@@ -2403,9 +2403,9 @@ type Model struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version int32                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Its id.
+	// Its id. Empty: not known, or the caller may not list it.
 	Dataset string `protobuf:"bytes,3,opt,name=dataset,proto3" json:"dataset,omitempty"`
-	// `NAME@VERSION`.
+	// `NAME@VERSION`. Empty: the caller may not list it.
 	Service string `protobuf:"bytes,4,opt,name=service,proto3" json:"service,omitempty"`
 	// Of the training run, wherever that is kept.
 	RunUri        string                 `protobuf:"bytes,5,opt,name=run_uri,json=runUri,proto3" json:"run_uri,omitempty"`
