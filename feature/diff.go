@@ -13,17 +13,24 @@ import (
 type Difference struct {
 	// Lines say it for people, one thing each: what the definition means first, then its words. Empty: nothing differs.
 	Lines []string
+	// Changes are the same, in the same order, as fields where a line is one.
+	Changes []Change
 	// WordsOnly says that the meaning, and so the fingerprint, is the same.
 	WordsOnly bool
 }
 
+// Change is a field that differs, or, without Before and After, a line that says all.
+type Change struct{ Name, Before, After string }
+
 func (d *Difference) line(format string, args ...any) {
-	d.Lines = append(d.Lines, fmt.Sprintf(format, args...))
+	line := fmt.Sprintf(format, args...)
+	d.Lines, d.Changes = append(d.Lines, line), append(d.Changes, Change{Name: line})
 }
 
 func (d *Difference) field(name, before, after string) {
 	switch {
 	case before == after:
+		return
 	case before == "":
 		d.line("%s: set to %s", name, after)
 	case after == "":
@@ -31,6 +38,7 @@ func (d *Difference) field(name, before, after string) {
 	default:
 		d.line("%s: %s -> %s", name, before, after)
 	}
+	d.Changes[len(d.Changes)-1] = Change{name, before, after}
 }
 
 // DiffEntity is what differs from before to after.

@@ -50,6 +50,8 @@ type Config struct {
 	// Audit records a publication, or that a run was cancelled, in the transaction that makes it.
 	Audit func(ctx context.Context, tx pgx.Tx, r *Run) error
 	Log   *slog.Logger
+	// Version is that of the program, for the records of runs.
+	Version string
 	// Workers is how many runs, and how many online loads, this process works on at once. Default 4.
 	Workers int
 	// Now is the clock that the online store is loaded by, and that schedules follow. Default time.Now.
@@ -105,6 +107,7 @@ func New(config Config) (*Materializer, error) {
 		pool: config.Pool, log: config.Log, databases: config.Databases, view: config.View, published: m.published,
 		reached: config.Reached, bounds: config.Bounds, chunkRows: config.ChunkRows, chunkWorkers: config.ChunkWorkers,
 		cancelled: config.Audit, keep: offline.KeepBounds{Rows: offline.MaxKeptRows, Bytes: offline.MaxKeptBytes},
+		engines: &engines{version: config.Version, chunkRows: config.ChunkRows},
 	}
 	m.loader = &loader{
 		pool: config.Pool, writer: config.Writer, view: config.View, now: config.Now, reached: config.Reached,

@@ -41,8 +41,8 @@ func begin(ctx context.Context, tx pgx.Tx, r *Run, attempt int64) error {
 func take(ctx context.Context, tx pgx.Tx, r *Run, attempt int64) error {
 	if r.Seq != 0 {
 		return begun(tx.Exec(ctx, `
-			UPDATE headwater.run SET state = 'running', error = NULL, not_before = NULL, attempt = attempt + 1, open_attempt = $2
-			WHERE id = $1 AND state IN ('queued', 'running') AND cancel_requested_at IS NULL`, r.ID, attempt))
+			UPDATE headwater.run SET state = 'running', error = NULL, not_before = NULL, attempt = attempt + 1, open_attempt = $2, engine = $3
+			WHERE id = $1 AND state IN ('queued', 'running') AND cancel_requested_at IS NULL`, r.ID, attempt, r.Engine))
 	}
 	err := tx.QueryRow(ctx, `UPDATE headwater.view_state SET last_seq = last_seq + 1 WHERE view_id = $1 RETURNING last_seq`,
 		r.ViewID).Scan(&r.Seq)
@@ -51,8 +51,8 @@ func take(ctx context.Context, tx pgx.Tx, r *Run, attempt int64) error {
 	}
 	return begun(tx.Exec(ctx, `
 		UPDATE headwater.run SET state = 'running', seq = $2, started_at = clock_timestamp(), error = NULL, not_before = NULL,
-			attempt = attempt + 1, open_attempt = $3
-		WHERE id = $1 AND state = 'queued' AND cancel_requested_at IS NULL`, r.ID, r.Seq, attempt))
+			attempt = attempt + 1, open_attempt = $3, engine = $4
+		WHERE id = $1 AND state = 'queued' AND cancel_requested_at IS NULL`, r.ID, r.Seq, attempt, r.Engine))
 }
 
 // begun is errCancelled when no run began.

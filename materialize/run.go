@@ -93,6 +93,9 @@ type Run struct {
 	OnlineState                                  OnlineState
 	OnlineWritten, OnlineStale, OnlineTombstones int64
 
+	// Engine is what the last attempt computed it by. nil: none began, or it is from before that was kept.
+	Engine *Engine
+
 	// OpenAttempt is the lease under which the attempt began that nobody has seen the end of. 0: there is none.
 	OpenAttempt int64
 	// lineage is how long the attempt took, as yet, to write what it read and what others are told.
@@ -191,7 +194,7 @@ const selectRun = `
 		coalesce(r.error, ''), r.rows_read, r.accepted, r.quarantined, r.duplicate, r.dropped, r.too_late, r.used, r.filtered,
 		r.unaccounted, r.produced, r.unchanged, r.inserted, r.withdrawn, r.live_before, r.live_after,
 		r.computed, r.output_quarantined, r.output_dropped, r.reasons, r.gates, r.phases, r.warnings,
-		coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones, r.plan, r.spans, coalesce(r.open_attempt, 0)
+		coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones, r.plan, r.spans, coalesce(r.open_attempt, 0), r.engine
 	FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id`
 
 func scanRun(row pgx.CollectableRow) (*Run, error) {
@@ -205,7 +208,7 @@ func scanRun(row pgx.CollectableRow) (*Run, error) {
 		&r.Error, &l.Read, &l.Accepted, &l.Quarantined, &l.Duplicate, &l.Dropped, &l.TooLate, &l.Used, &l.Filtered,
 		&l.Unaccounted, &l.Produced, &l.Unchanged, &l.Inserted, &l.Withdrawn, &l.LiveBefore, &l.LiveAfter,
 		&l.Computed, &l.OutputQuarantined, &l.OutputDropped, &r.Reasons, &r.Gates, &r.Phases, &r.Warnings,
-		&r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones, &r.Plan, &spans, &r.OpenAttempt)
+		&r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones, &r.Plan, &spans, &r.OpenAttempt, &r.Engine)
 	if start != nil && end != nil {
 		r.Interval = offline.Span{Start: feature.TimeOf(*start), End: feature.TimeOf(*end)}
 	}

@@ -33,6 +33,7 @@ type runner struct {
 	// chunkRows is about how many rows a chunk of a run reads, chunkWorkers how many chunks of one run are at work at once.
 	chunkRows    int64
 	chunkWorkers int
+	engines      *engines
 	// keep is how much a run keeps of the rows of a source that asks for it.
 	keep offline.KeepBounds
 	// reached is told of each step of a run before it is taken, so that tests can stop one there.
@@ -265,6 +266,9 @@ func isFinal(err error) bool {
 func (rn *runner) attempt(ctx context.Context, l *lease, r *Run) error {
 	state, err := getViewState(ctx, rn.pool, l.view.ID)
 	if err != nil {
+		return err
+	}
+	if r.Engine, err = rn.engines.of(ctx, l.conn, l.view); err != nil {
 		return err
 	}
 	err = pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {

@@ -83,6 +83,10 @@ func (p *product) named(ctx context.Context) map[string]func(name string) error 
 			_, err := p.materialization.GetRun(ctx, &headwaterv1.GetRunRequest{Run: name})
 			return err
 		},
+		"diff": func(name string) error {
+			_, err := p.lineage.DiffRuns(ctx, &headwaterv1.DiffRunsRequest{A: name, B: name})
+			return err
+		},
 		"watch":       func(name string) error { _, err := p.watch(ctx, id(name)); return err },
 		"run lineage": lineage("run:"),
 		"verify run": func(name string) error {
@@ -154,7 +158,7 @@ func TestWhatIsHiddenLooksMissing(t *testing.T) {
 		"load": {load, "9999"}, "retract": {load, "9999"}, "load lineage": {load, "9999"}, "loads": {"salaries", "salarias"},
 		"ingest": {"salaries", "salarias"}, "source": {"salaries", "salarias"}, "view": {"pay", "pat"}, "service": {"wages", "wagas"},
 		"run": {"pay@1/1", "pat@1/1"}, "verify run": {"pay@1/1", "pat@1/1"}, "run by id": {fmt.Sprint(pay), "9999"}, "watch": {fmt.Sprint(pay), "9999"}, "run lineage": {"pay@1/1", "pat@1/1"},
-		"runs": {"pay", "pat"}, "materialize": {"pay", "pat"}, "quarantine": {"pay@1/1", "pat@1/1"}, "quarantine of": {"pay", "pat"}, "replay": {"pay", "pat"},
+		"diff": {"pay@1/1", "pat@1/1"}, "runs": {"pay", "pat"}, "materialize": {"pay", "pat"}, "quarantine": {"pay@1/1", "pat@1/1"}, "quarantine of": {"pay", "pat"}, "replay": {"pay", "pat"},
 		"checks": {"pay", "pat"}, "dataset": {"wages@1", "wagas@1"},
 		"dataset by id": {datasets["wages"], "ds_" + strings.Repeat("a", 26)}, "fetch": {"wages@1", "wagas@1"}, "verify": {"wages@1", "wagas@1"},
 		"dataset lineage": {"wages@1", "wagas@1"}, "definition": {"pay", "pat"}, "build": {"wages", "wagas"}, "read": {"wages", "wagas"},
@@ -192,7 +196,7 @@ func TestFewSeeTheirOwn(t *testing.T) {
 	ctx := p.as("fay", "few")
 	names := map[string]string{
 		"load": fmt.Sprint(shown.GetId()), "load lineage": fmt.Sprint(shown.GetId()), "loads": "flights", "source": "flights", "view": "delays", "service": "small",
-		"run": "delays@1/1", "run lineage": "delays@1/1", "runs": "delays", "dataset": "small@1", "dataset by id": datasets["small"], "fetch": "small@1",
+		"run": "delays@1/1", "diff": "delays@1/1", "run lineage": "delays@1/1", "runs": "delays", "dataset": "small@1", "dataset by id": datasets["small"], "fetch": "small@1",
 		"verify": "small@1", "dataset lineage": "small@1", "definition": "delays", "read": "small",
 	}
 	calls := p.named(ctx)

@@ -234,7 +234,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Reader: online.NewReader(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
 		Scheduled: func() []*feature.ViewVersion { return s.registry.Catalog().ViewsToRun() },
-		Audit:     auditEnded, Log: config.Log, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, ChunkRows: config.RunChunkRows, Metrics: s.metrics.runs, Tracer: s.tracer, Reached: config.Reached,
+		Audit:     auditEnded, Log: config.Log, Version: config.Version, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, ChunkRows: config.RunChunkRows, Metrics: s.metrics.runs, Tracer: s.tracer, Reached: config.Reached,
 	})
 	if err != nil {
 		return nil, err

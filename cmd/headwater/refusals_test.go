@@ -238,6 +238,7 @@ func (w *shop) refuseNames(t *testing.T) {
 			"loads retract 99 --reason x":          {exitNotFound, "there is no load 99; `headwater loads list SOURCE` shows those there are"},
 			"lineage show view:nope":               {exitNotFound, "there is no view nope; `headwater list views` shows those there are"},
 			"lineage show run:totals@1/99":         {exitNotFound, "there is no run totals@1/99; `headwater runs list --view totals` shows those of the view"},
+			"lineage diff totals@1/1 totals@1/99":  {exitNotFound, "there is no run totals@1/99; `headwater runs list` shows those there are"},
 			"token revoke nope":                    {exitNotFound, "there is no token \"nope\"; `headwater token list` shows the ids"},
 			"token create --principal x --role no": {exitUsage, "a token can only have roles that there are\n  roles[0]: found role \"no\", which is not defined; `headwater list roles` shows those that are, and admin is built in"},
 			"dataset build --service nope --out " + out + " --spine " + spine:                              {exitNotFound, "found no service called \"nope\"; `headwater list service` shows those that there are"},

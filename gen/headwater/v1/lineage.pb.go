@@ -1783,10 +1783,14 @@ func (x *DiffRunsRequest) GetB() string {
 }
 
 type DiffRunsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	A             string                 `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
-	B             string                 `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
-	Changes       []*RunChange           `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The runs, `VIEW@VERSION/SEQ`, or the id of one that has not begun.
+	A string `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B string `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	// By what they are about, in the order of RunChange.about. None: nothing differs.
+	Changes []*RunChange `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	// What is not compared, and why: one line each. It depends on what the caller may see, and not on the runs.
+	LeftOut       []string `protobuf:"bytes,4,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1842,11 +1846,21 @@ func (x *DiffRunsResponse) GetChanges() []*RunChange {
 	return nil
 }
 
+func (x *DiffRunsResponse) GetLeftOut() []string {
+	if x != nil {
+		return x.LeftOut
+	}
+	return nil
+}
+
+// One thing that is not the same of two runs. Who asked for them, when, and how long they took is no difference.
 type RunChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `definition`, `inputs`, `settings`, `rows`, `checks` or `result`.
-	About         string `protobuf:"bytes,1,opt,name=about,proto3" json:"about,omitempty"`
-	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	About string `protobuf:"bytes,1,opt,name=about,proto3" json:"about,omitempty"`
+	// What differs: `sql.query`, `load:17`, `scope`, `filtered`.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// As it is of each run. Empty: it is not there, or the name says all.
 	A             string `protobuf:"bytes,3,opt,name=a,proto3" json:"a,omitempty"`
 	B             string `protobuf:"bytes,4,opt,name=b,proto3" json:"b,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3102,11 +3116,12 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\tR\x04node\"?\n" +
 	"\x0fDiffRunsRequest\x12\x15\n" +
 	"\x01a\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01a\x12\x15\n" +
-	"\x01b\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01b\"a\n" +
+	"\x01b\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x01b\"|\n" +
 	"\x10DiffRunsResponse\x12\f\n" +
 	"\x01a\x18\x01 \x01(\tR\x01a\x12\f\n" +
 	"\x01b\x18\x02 \x01(\tR\x01b\x121\n" +
-	"\achanges\x18\x03 \x03(\v2\x17.headwater.v1.RunChangeR\achanges\"Q\n" +
+	"\achanges\x18\x03 \x03(\v2\x17.headwater.v1.RunChangeR\achanges\x12\x19\n" +
+	"\bleft_out\x18\x04 \x03(\tR\aleftOut\"Q\n" +
 	"\tRunChange\x12\x14\n" +
 	"\x05about\x18\x01 \x01(\tR\x05about\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\f\n" +

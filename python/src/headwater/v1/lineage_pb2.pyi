@@ -391,14 +391,16 @@ class DiffRunsRequest(_message.Message):
     def __init__(self, a: _Optional[str] = ..., b: _Optional[str] = ...) -> None: ...
 
 class DiffRunsResponse(_message.Message):
-    __slots__ = ("a", "b", "changes")
+    __slots__ = ("a", "b", "changes", "left_out")
     A_FIELD_NUMBER: _ClassVar[int]
     B_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     a: str
     b: str
     changes: _containers.RepeatedCompositeFieldContainer[RunChange]
-    def __init__(self, a: _Optional[str] = ..., b: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[RunChange, _Mapping]]] = ...) -> None: ...
+    left_out: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, a: _Optional[str] = ..., b: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[RunChange, _Mapping]]] = ..., left_out: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunChange(_message.Message):
     __slots__ = ("about", "name", "a", "b")
