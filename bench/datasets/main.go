@@ -54,6 +54,10 @@ const (
 	fullHistory = 10_000_000
 	fullSpine   = 1_000_000
 	smallPart   = 10
+
+	// sharedBuffersMB is what one would give to Postgres of a machine with some gigabytes of memory, as its documentation says. It serves
+	// the floors as well.
+	sharedBuffersMB = 2048
 )
 
 func main() {
@@ -106,7 +110,7 @@ type bench struct {
 
 func (b *bench) run(ctx context.Context) (err error) {
 	began := time.Now()
-	b.servers, err = servers.Start(ctx, servers.Config{Program: b.program, Folder: b.folder})
+	b.servers, err = servers.Start(ctx, servers.Config{Program: b.program, Folder: b.folder, SharedBuffersMB: sharedBuffersMB})
 	if err != nil {
 		return err
 	}
@@ -119,7 +123,8 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer b.admin.Close(ctx)
-	fmt.Printf("a spine of %d rows over histories of %d rows with %d features; Postgres durable\n\n", len(b.spine), b.history, floats+integers)
+	fmt.Printf("a spine of %d rows over histories of %d rows with %d features; Postgres durable, shared_buffers=%dMB\n\n",
+		len(b.spine), b.history, floats+integers, sharedBuffersMB)
 	fmt.Printf("%-44s %10s %12s\n", "", "seconds", "rows/s")
 	if err := b.prepare(ctx); err != nil {
 		return err

@@ -41,6 +41,8 @@ type Config struct {
 	Folder string
 	// Environment is added to that of the product's server.
 	Environment []string
+	// SharedBuffersMB is what Postgres keeps of its tables in memory. 0: as much as for `headwater dev`.
+	SharedBuffersMB int
 }
 
 // Start starts them.
@@ -63,7 +65,9 @@ func Start(ctx context.Context, config Config) (_ *Servers, err error) {
 	if err := os.Chmod(s.Folder, 0o711); err != nil {
 		return nil, err
 	}
-	s.Postgres, err = localserver.StartPostgres(ctx, localserver.PostgresConfig{Dir: filepath.Join(s.Folder, "postgres"), Durable: true})
+	s.Postgres, err = localserver.StartPostgres(ctx, localserver.PostgresConfig{
+		Dir: filepath.Join(s.Folder, "postgres"), Durable: true, SharedBuffersMB: config.SharedBuffersMB,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package localserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,8 @@ type PostgresConfig struct {
 	Durable bool
 	// Port is the one to listen on. 0: a free one, another at each start.
 	Port int
+	// SharedBuffersMB is what a durable server keeps of its tables in memory. 0: 256.
+	SharedBuffersMB int
 }
 
 // Postgres is a running server. Its database `headwater` is there and empty at first.
@@ -68,7 +71,7 @@ func StartPostgres(ctx context.Context, config PostgresConfig) (*Postgres, error
 	if err != nil {
 		return nil, err
 	}
-	s := &postgresStart{dir: dir, durable: config.Durable, port: config.Port, owner: owner, lock: l}
+	s := &postgresStart{dir: dir, durable: config.Durable, port: config.Port, buffers: cmp.Or(config.SharedBuffersMB, 256), owner: owner, lock: l}
 	p, err := s.start(ctx)
 	if err != nil {
 		l.release()
@@ -154,6 +157,7 @@ type postgresStart struct {
 	dir      string
 	durable  bool
 	port     int
+	buffers  int
 	owner    *syscall.Credential
 	lock     *lock
 	programs programs
@@ -362,7 +366,7 @@ func (s *postgresStart) settings() []string {
 		"jit=off",
 	}
 	if s.durable {
-		return append(settings, "shared_buffers=256MB", "max_wal_size=4GB", "random_page_cost=1.1")
+		return append(settings, fmt.Sprintf("shared_buffers=%dMB", s.buffers), "max_wal_size=4GB", "random_page_cost=1.1")
 	}
 	return append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=128MB")
 }
