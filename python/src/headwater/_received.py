@@ -101,8 +101,8 @@ class Received:
         self._hash = hashlib.sha256()
         self._error: BaseException | None = None
         self._buffer: pa.Buffer | None = None
-        # Few, so that what comes quicker than it is laid by waits on the other side.
-        self._queue: queue.Queue[Any] = queue.Queue(maxsize=8)
+        # Few, so that what comes quicker than it is laid by waits on the other side, and memory of parts is used again.
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=2)
         self._thread = threading.Thread(target=self._take, name="headwater-dataset", daemon=True)
         self._thread.start()
 
