@@ -171,25 +171,29 @@ func union(a, b reference.Interval) reference.Interval {
 }
 
 // Ask answers by the rule.
-func (m *Model) Ask(a *Ask) ([]read.Winner, error) {
-	v := m.views[a.View]
+func (m *Model) Ask(a *Ask) ([][]read.Winner, error) {
 	position := int64(len(m.log.Publications))
 	if a.Position != nil {
 		position = *a.Position
 	}
-	seq := m.log.SeqAt(a.View, position)
-	winners := make([]read.Winner, len(a.Questions))
-	for i, q := range a.Questions {
-		switch {
-		case !q.OK:
-			winners[i].Status = read.NoKey
-		case a.Online:
-			winners[i] = v.online.Get(q.Key, m.now, v.view.TTL)
-		default:
-			winners[i] = v.history.PointInTime(q.Key, q.At, v.view.TTL, seq)
+	found := make([][]read.Winner, len(a.Of))
+	for n, of := range a.Of {
+		v := m.views[of.View]
+		seq := m.log.SeqAt(of.View, position)
+		winners := make([]read.Winner, len(of.Questions))
+		for i, q := range of.Questions {
+			switch {
+			case !q.OK:
+				winners[i].Status = read.NoKey
+			case a.Online:
+				winners[i] = v.online.Get(q.Key, m.now, v.view.TTL)
+			default:
+				winners[i] = v.history.PointInTime(q.Key, q.At, v.view.TTL, seq)
+			}
 		}
+		found[n] = winners
 	}
-	return winners, nil
+	return found, nil
 }
 
 // function computes a view's output from the rows of its source.

@@ -114,7 +114,7 @@ func cells(text string) ([]Cell, error) {
 
 // The forms of commands. A word in capitals is an argument.
 const forms = "definitions | view VIEW is computed by FUNCTION | load NAME into SOURCE [replacing NAME] | retract NAME | " +
-	"clock TIME | materialize VIEW [from TIME to TIME] [fails \"MESSAGE\"] | spine VIEW [as of POSITION] | online VIEW"
+	"clock TIME | materialize VIEW [from TIME to TIME] [fails \"MESSAGE\"] | spine VIEW… [as of POSITION] | online VIEW"
 
 func (s *Step) parse(command []Cell, block []line) error {
 	words := make([]string, len(command))
@@ -163,19 +163,34 @@ func (s *Step) parse(command []Cell, block []line) error {
 		return noBlock(block)
 	case words[0] == "materialize":
 		return s.parseMaterialize(command, block, unknown)
-	case match("spine", "*"), match("spine", "*", "as", "of", "*"), match("online", "*"):
-		s.Ask = &Ask{View: words[1], Online: words[0] == "online"}
-		if len(words) == 5 {
-			p, err := strconv.ParseInt(words[4], 10, 64)
-			if err != nil || p < 0 {
-				return fmt.Errorf("found the position %q, expected a number", words[4])
-			}
-			s.Ask.Position = &p
-		}
-		s.Ask.Table, err = table(block, !s.Ask.Online)
+	case words[0] == "spine":
+		return s.parseSpine(command, block, unknown)
+	case match("online", "*"):
+		s.Ask = &Ask{Views: words[1:], Online: true}
+		s.Ask.Table, err = table(block, false)
 		return err
 	}
 	return unknown
+}
+
+func (s *Step) parseSpine(command []Cell, block []line, unknown error) (err error) {
+	s.Ask = &Ask{}
+	rest := command[1:]
+	if n := len(rest); n > 3 && rest[n-3].is("as") && rest[n-2].is("of") {
+		p, err := strconv.ParseInt(rest[n-1].Text, 10, 64)
+		if err != nil || p < 0 {
+			return fmt.Errorf("found the position %q, expected a number", rest[n-1].Text)
+		}
+		s.Ask.Position, rest = &p, rest[:n-3]
+	}
+	if len(rest) == 0 {
+		return unknown
+	}
+	for _, view := range rest {
+		s.Ask.Views = append(s.Ask.Views, view.Text)
+	}
+	s.Ask.Table, err = table(block, true)
+	return err
 }
 
 func (s *Step) parseMaterialize(command []Cell, block []line, unknown error) error {

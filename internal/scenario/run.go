@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,23 +91,30 @@ func (r *runner) materialize(s *Step) error {
 }
 
 func (r *runner) ask(a *Ask) error {
-	view, entity, err := viewOf(&r.set.Definitions, a.View)
-	if err != nil {
-		return err
+	var views []*feature.View
+	var entities []*feature.Entity
+	for _, name := range a.Views {
+		view, entity, err := viewOf(&r.set.Definitions, name)
+		if err != nil {
+			return err
+		}
+		views, entities = append(views, view), append(entities, entity)
 	}
-	if err := a.bind(view, entity); err != nil {
+	if err := a.bind(views, entities); err != nil {
 		return err
 	}
 	winners, err := r.engine.Ask(a)
 	if err != nil {
 		return err
 	}
-	if len(winners) != len(a.Questions) {
-		return fmt.Errorf("found %d answers, expected %d", len(winners), len(a.Questions))
-	}
-	for i := range winners {
-		if problem := a.Answers[i].compare(view, &winners[i]); problem != "" {
-			r.report(a.Answers[i].Line, problem)
+	for n, of := range a.Of {
+		if len(winners[n]) != len(of.Questions) {
+			return fmt.Errorf("found %d answers of %s, expected %d", len(winners[n]), of.View, len(of.Questions))
+		}
+		for i := range winners[n] {
+			if problem := of.Answers[i].compare(views[n], &winners[n][i]); problem != "" {
+				r.report(of.Answers[i].Line, problem)
+			}
 		}
 	}
 	return nil
@@ -171,55 +179,92 @@ func (l *Load) bind(d *feature.Definitions) error {
 	return nil
 }
 
-// bind reads what stands before the bar as join keys and time, and what stands behind it as the answer.
-func (a *Ask) bind(view *feature.View, entity *feature.Entity) error {
-	bar := slices.IndexFunc(a.Table.Header, func(c Cell) bool { return c.is("|") })
-	if bar < 0 {
-		return fmt.Errorf("line %d: found no bar, expected the question, `|` and the answer", a.Table.Line)
+// bind reads what stands before the first bar as join keys and time, and what stands behind each as the answer of a view.
+func (a *Ask) bind(views []*feature.View, entities []*feature.Entity) error {
+	header := sections(a.Table.Header)
+	if len(header) != 1+len(views) {
+		return fmt.Errorf("line %d: found %d bars, expected the question and, for each view, `|` and the answer", a.Table.Line, len(header)-1)
 	}
-	asked, answered := a.Table.Header[:bar], a.Table.Header[bar+1:]
-	a.Questions, a.Answers = nil, nil
+	if err := a.checkQuestion(header[0], entities); err != nil {
+		return fmt.Errorf("line %d: %w", a.Table.Line, err)
+	}
+	a.Of = nil
+	for _, v := range views {
+		a.Of = append(a.Of, AskOf{View: v.Name})
+	}
 	for _, row := range a.Table.Rows {
-		if len(row.Cells) <= bar || !row.Cells[bar].is("|") {
-			return fmt.Errorf("line %d: expected %d cells and a bar", row.Line, bar)
+		parts := sections(row.Cells)
+		if len(parts) != len(header) || len(parts[0]) != len(header[0]) {
+			return fmt.Errorf("line %d: expected %d cells and a bar for each view", row.Line, len(header[0]))
 		}
-		q := Question{Keys: make([]feature.Value, len(entity.JoinKeys))}
-		timed := false
-		for i, name := range asked {
-			k := slices.IndexFunc(entity.JoinKeys, func(c feature.Column) bool { return c.Name == name.Text })
-			var err error
-			switch {
-			case k >= 0:
-				q.Keys[k], err = ParseValue(entity.JoinKeys[k].Type, row.Cells[i])
-			case name.is("at") && !a.Online:
-				timed = true
-				q.At, err = ParseTime(row.Cells[i].Text)
-			default:
-				err = fmt.Errorf("found the column %s, expected a join key or at", name.Text)
-			}
+		for n, v := range views {
+			q, err := bindQuestion(entities[n], header[0], parts[0])
 			if err != nil {
 				return fmt.Errorf("line %d: %w", row.Line, err)
 			}
+			answer, err := bindAnswer(v, header[1+n], parts[1+n])
+			if err != nil {
+				return fmt.Errorf("line %d: %w", row.Line, err)
+			}
+			answer.Line = row.Line
+			of := &a.Of[n]
+			of.Questions, of.Answers = append(of.Questions, q), append(of.Answers, answer)
 		}
-		if !timed && !a.Online {
-			return fmt.Errorf("line %d: found no column at", a.Table.Line)
-		}
-		key, ok, err := entity.AppendKey(nil, q.Keys)
-		if err != nil {
-			return fmt.Errorf("line %d: %w", row.Line, err)
-		}
-		q.Key, q.OK = string(key), ok
-		if !ok {
-			q.Key = ""
-		}
-		answer, err := bindAnswer(view, answered, row.Cells[bar+1:])
-		if err != nil {
-			return fmt.Errorf("line %d: %w", row.Line, err)
-		}
-		answer.Line = row.Line
-		a.Questions, a.Answers = append(a.Questions, q), append(a.Answers, answer)
 	}
 	return nil
+}
+
+// sections are the cells between bars.
+func sections(row []Cell) [][]Cell {
+	parts := [][]Cell{nil}
+	for _, c := range row {
+		if c.is("|") {
+			parts = append(parts, nil)
+			continue
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], c)
+	}
+	return parts
+}
+
+// checkQuestion has nothing against columns that are join keys of one of the entities, and the time of a spine.
+func (a *Ask) checkQuestion(asked []Cell, entities []*feature.Entity) error {
+	for _, name := range asked {
+		if name.is("at") && !a.Online {
+			continue
+		}
+		if !slices.ContainsFunc(entities, func(e *feature.Entity) bool { return keyIndex(e, name.Text) >= 0 }) {
+			return fmt.Errorf("found the column %s, expected a join key or at", name.Text)
+		}
+	}
+	if !a.Online && !slices.ContainsFunc(asked, func(c Cell) bool { return c.is("at") }) {
+		return errors.New("found no column at")
+	}
+	return nil
+}
+
+func keyIndex(e *feature.Entity, name string) int {
+	return slices.IndexFunc(e.JoinKeys, func(c feature.Column) bool { return c.Name == name })
+}
+
+func bindQuestion(entity *feature.Entity, header, row []Cell) (Question, error) {
+	q := Question{Keys: make([]feature.Value, len(entity.JoinKeys))}
+	for i, name := range header {
+		var err error
+		if k := keyIndex(entity, name.Text); k >= 0 {
+			q.Keys[k], err = ParseValue(entity.JoinKeys[k].Type, row[i])
+		} else if name.is("at") {
+			q.At, err = ParseTime(row[i].Text)
+		}
+		if err != nil {
+			return q, err
+		}
+	}
+	key, ok, err := entity.AppendKey(nil, q.Keys)
+	if ok {
+		q.Key, q.OK = string(key), true
+	}
+	return q, err
 }
 
 func bindAnswer(view *feature.View, header, row []Cell) (Answer, error) {

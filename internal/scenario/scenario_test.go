@@ -82,6 +82,8 @@ load one into readings
 		{"unknown count", "materialize last\n  lives 1\n", `found the count "lives"`},
 		{"unknown column", "spine last\n  name at | status vlaue\n  a 11:00 | PRESENT 2\n", "found the column vlaue"},
 		{"unknown status", "spine last\n  name at | status\n  a 11:00 | GONE\n", `found the status "GONE"`},
+		{"second view", "materialize last\n  live 1\nspine last last\n  name at | status | status\n  a 11:00 | PRESENT | NO_ROW\n", "line 18: found PRESENT"},
+		{"a bar too few", "spine last last\n  name at | status\n  a 11:00 | NO_ROW\n", "line 15: found 1 bars, expected the question and, for each view, `|` and the answer"},
 		{"unknown view", "spine lost\n  name at | status\n  a 11:00 | NO_ROW\n", "found no view called lost"},
 		{"no time", "spine last\n  name | status\n  a | NO_ROW\n", "found no column at"},
 		{"a cell too few", "load two into readings\n  at name value\n  10:00 a\n", "line 16: found 2 cells, expected 3"},
@@ -119,6 +121,7 @@ func TestParseProblems(t *testing.T) {
 		{"spine last as of now\n  a | b\n  c | d\n", `found the position "now"`},
 		{"online last\n  a | b\n", "found no rows"},
 		{"spine last\n", "found no rows"},
+		{"spine\n  a | b\n  c | d\n", "expected one of"},
 		{"load a into b\n  c\n", "found no rows"},
 		{"retract \"one\n", "found a quote that does not close"},
 	} {

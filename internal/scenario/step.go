@@ -52,12 +52,19 @@ type Materialize struct {
 
 // Ask is a point-in-time read of a spine, or an online read at the clock.
 type Ask struct {
-	View   string
+	// Views are one or more; online it is one.
+	Views  []string
 	Online bool
 	// Position is what the spine is read as of; nil: the newest.
 	Position *int64
 	Table    Table
-	// Questions and Answers are the table's. Filled in when the definitions are known.
+	// Of are what is asked of each view. Filled in when the definitions are known.
+	Of []AskOf
+}
+
+// AskOf is what is asked of one view, and what is expected of it, by the rows of the table.
+type AskOf struct {
+	View      string
 	Questions []Question
 	Answers   []Answer
 }
@@ -99,6 +106,6 @@ type Engine interface {
 	Retract(load string) error
 	SetClock(now feature.Time) error
 	Materialize(m *Materialize) (Outcome, error)
-	// Ask finds one winner per question.
-	Ask(a *Ask) ([]read.Winner, error)
+	// Ask finds one winner per question of each view.
+	Ask(a *Ask) ([][]read.Winner, error)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -162,44 +163,49 @@ func (s *store) Materialize(m *scenario.Materialize) (scenario.Outcome, error) {
 	return scenario.Outcome{}, fmt.Errorf("run %d did not end", runs[0].ID)
 }
 
-func (s *store) Ask(a *scenario.Ask) ([]read.Winner, error) {
-	view, err := s.registry.Catalog().View(a.View)
-	if err != nil {
-		return nil, err
+func (s *store) Ask(a *scenario.Ask) ([][]read.Winner, error) {
+	var views []*feature.ViewVersion
+	for _, name := range a.Views {
+		view, err := s.registry.Catalog().View(name)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, view)
 	}
 	if a.Online {
-		return s.askOnline(view, a)
+		return s.askOnline(views[0], a)
 	}
-	return s.askOffline(view, a)
+	return s.askOffline(views, a)
 }
 
-func (s *store) askOnline(view *feature.ViewVersion, a *scenario.Ask) ([]read.Winner, error) {
-	keys := make([]online.Key, len(a.Questions))
-	for i, q := range a.Questions {
+func (s *store) askOnline(view *feature.ViewVersion, a *scenario.Ask) ([][]read.Winner, error) {
+	questions := a.Of[0].Questions
+	keys := make([]online.Key, len(questions))
+	for i, q := range questions {
 		keys[i] = online.Key{Text: q.Key, OK: q.OK}
 	}
-	winners, err := online.NewReader(s.redis, online.DefaultPrefix).Read(context.Background(),
+	return online.NewReader(s.redis, online.DefaultPrefix).Read(context.Background(),
 		online.NewPlan(planOf(view)), [][]online.Key{keys}, feature.Time(s.now.Load()))
-	if err != nil {
-		return nil, err
-	}
-	return winners[0], nil
 }
 
-// planOf is that of a service with all features of one view.
-func planOf(view *feature.ViewVersion) *read.Plan {
-	pin := feature.ServicePin{View: view}
-	for i := range view.Features {
-		pin.Features = append(pin.Features, i)
+// planOf is that of a service with all features of some views.
+func planOf(views ...*feature.ViewVersion) *read.Plan {
+	service := &feature.ServiceVersion{Service: feature.Service{Name: "all"}, Version: 1}
+	for _, view := range views {
+		pin := feature.ServicePin{View: view}
+		for i := range view.Features {
+			pin.Features = append(pin.Features, i)
+		}
+		service.Pins = append(service.Pins, pin)
 	}
-	plan, err := read.NewPlan(&feature.ServiceVersion{Service: feature.Service{Name: "all"}, Version: 1, Pins: []feature.ServicePin{pin}}, nil, "")
+	plan, err := read.NewPlan(service, nil, "")
 	if err != nil {
 		panic(err)
 	}
 	return plan
 }
 
-func (s *store) askOffline(view *feature.ViewVersion, a *scenario.Ask) ([]read.Winner, error) {
+func (s *store) askOffline(views []*feature.ViewVersion, a *scenario.Ask) ([][]read.Winner, error) {
 	ctx := context.Background()
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig.Copy())
 	if err != nil {
@@ -213,47 +219,71 @@ func (s *store) askOffline(view *feature.ViewVersion, a *scenario.Ask) ([]read.W
 	if a.Position != nil {
 		position = *a.Position
 	}
-	at, err := offline.At(ctx, conn, view.ID, position)
-	if err != nil {
-		return nil, err
-	}
-	winners := make([]read.Winner, len(a.Questions))
-	for i := range winners {
-		winners[i].Status = read.NoKey
-	}
-	spine := func(yield func(offline.SpineRow, error) bool) {
-		for i, q := range a.Questions {
-			if q.OK && !yield(offline.SpineRow{Number: int64(i), Key: []byte(q.Key), At: q.At}, nil) {
-				return
+	found := make([][]read.Winner, len(views))
+	published := true
+	for n, view := range views {
+		at, err := offline.At(ctx, conn, view.ID, position)
+		if err != nil {
+			return nil, err
+		}
+		published = published && at.Seq > 0
+		questions := a.Of[n].Questions
+		winners := make([]read.Winner, len(questions))
+		for i := range winners {
+			winners[i].Status = read.NoKey
+		}
+		spine := func(yield func(offline.SpineRow, error) bool) {
+			for i, q := range questions {
+				if q.OK && !yield(offline.SpineRow{Number: int64(i), Key: []byte(q.Key), At: q.At}, nil) {
+					return
+				}
 			}
 		}
+		asOf := []offline.AsOf{{View: view, Seq: at.Seq, TTL: view.TTL}}
+		err = offline.PointInTime(ctx, conn, "spine", asOf, spine, func(number int64, found []read.Winner) error {
+			winners[number] = found[0]
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		found[n] = winners
 	}
-	views := []offline.AsOf{{View: view, Seq: at.Seq, TTL: view.TTL}}
-	err = offline.PointInTime(ctx, conn, "spine", views, spine, func(number int64, found []read.Winner) error {
-		winners[number] = found[0]
-		return nil
-	})
-	if err != nil || at.Seq == 0 {
-		return winners, err
+	if !published {
+		return found, nil
 	}
-	return winners, s.compareDataset(view, a, position, winners)
+	return found, s.compareDataset(views, a, position, found)
 }
 
 // compareDataset builds a dataset of the spine and expects, row by row, the spine's keys and times and the winners' values.
-func (s *store) compareDataset(view *feature.ViewVersion, a *scenario.Ask, position int64, winners []read.Winner) error {
-	plan := planOf(view)
-	columns := append([]feature.Column(nil), view.EntityVersion.JoinKeys...)
+func (s *store) compareDataset(views []*feature.ViewVersion, a *scenario.Ask, position int64, winners [][]read.Winner) error {
+	plan := planOf(views...)
+	var columns []feature.Column
+	// keys are where the spine's have their values: of which view, and at which of its join keys.
+	type place struct{ view, key int }
+	var keys []place
+	for n, view := range views {
+		for k, c := range view.EntityVersion.JoinKeys {
+			if !slices.ContainsFunc(columns, func(other feature.Column) bool { return other.Name == c.Name }) {
+				columns, keys = append(columns, c), append(keys, place{n, k})
+			}
+		}
+	}
 	columns = append(columns, feature.Column{Name: dataset.DefaultTimestampColumn, Type: feature.TypeTimestamp})
 	var spine, out bytes.Buffer
 	w := tabular.NewStreamWriter(&spine, columns, false)
 	var want [][]feature.Value
-	for i, q := range a.Questions {
-		row := append(append([]feature.Value(nil), q.Keys...), feature.Timestamp(q.At))
+	for i := range a.Of[0].Questions {
+		var row []feature.Value
+		for _, at := range keys {
+			row = append(row, a.Of[at.view].Questions[i].Keys[at.key])
+		}
+		row = append(row, feature.Timestamp(a.Of[0].Questions[i].At))
 		if err := w.Append(row); err != nil {
 			return err
 		}
 		for c := range plan.Columns {
-			value, _ := plan.Columns[c].Value(&winners[i])
+			value, _ := plan.Columns[c].Value(&winners[plan.Columns[c].View][i])
 			row = append(row, value)
 		}
 		want = append(want, row)
