@@ -58,6 +58,8 @@ type AuditLog struct {
 
 	// chain is locked by whoever adds to this server's chain, or reads what follows.
 	chain sync.Mutex
+	// copying is memory for the records that are being added.
+	copying copying
 	// ends are where the chain may end, as this process has written it. None: it has written nothing.
 	ends []end
 	// days have a partition.

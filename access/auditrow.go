@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -146,16 +145,16 @@ func scanKept(row pgx.CollectableRow) (*kept, error) {
 func (r *kept) read(encoded []byte) error {
 	p := payload{Record: &r.Record}
 	err := p.decode(encoded)
+	r.extent, r.body = p.digest, p.Body
 	if err == nil && p.Digest != "" {
 		r.extent, err = hex.DecodeString(p.Digest)
 	}
-	r.body = p.Body
 	return err
 }
 
 // sameAs reports whether two records say the same.
 func (r *kept) sameAs(other *kept) bool {
-	return slices.Equal(appendCanonical(nil, reflect.ValueOf(r.Record)), appendCanonical(nil, reflect.ValueOf(other.Record))) && slices.Equal(r.extent, other.extent)
+	return slices.Equal(r.Record.appendCanonical(nil), other.Record.appendCanonical(nil)) && slices.Equal(r.extent, other.extent)
 }
 
 // wantSame returns an error unless the records that are to be written again are those that are there. One whose day was dropped is not.

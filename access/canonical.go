@@ -29,8 +29,12 @@ func beginning(writer string, after int64) Hash {
 
 // hashAfter is that of a record of a chain, behind the one with another hash.
 func (r *kept) hashAfter(before Hash) Hash {
-	b := append([]byte(chainRecord), before[:]...)
-	return sha256.Sum256(r.appendTo(b))
+	return sha256.Sum256(r.appendAfter(nil, before))
+}
+
+// appendAfter appends what is hashed of a record behind another one.
+func (r *kept) appendAfter(b []byte, before Hash) []byte {
+	return r.appendTo(append(append(b, chainRecord...), before[:]...))
 }
 
 // hashAlone is that of a record that is in no chain, for a witness.
@@ -40,15 +44,73 @@ func (r *kept) hashAlone() Hash { return sha256.Sum256(r.appendTo([]byte(outside
 func (r *kept) appendTo(b []byte) []byte {
 	b = appendString(b, r.Writer)
 	b = binary.AppendVarint(b, r.Number)
-	b = appendString(b, r.day.Format(time.DateOnly))
+	var room [16]byte
+	b = appendString(b, r.day.AppendFormat(room[:0], time.DateOnly))
 	b = binary.AppendVarint(b, r.logged)
-	b = appendString(b, string(r.extent))
-	return appendCanonical(b, reflect.ValueOf(&r.Record).Elem())
+	b = appendString(b, r.extent)
+	return r.appendCanonical(b)
 }
 
-func appendString(b []byte, s string) []byte {
+func appendString[T ~string | []byte](b []byte, s T) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
+}
+
+// appendCanonical appends what the function of that name does of a Record, without looking for its fields: each record that comes is hashed.
+func (r *Record) appendCanonical(b []byte) []byte {
+	b = append(b, 'r')
+	b = appendTextField(b, "action", string(r.Action))
+	b = appendTextField(b, "as_of", r.AsOf)
+	b = appendNumberField(b, "calls", r.Calls)
+	b = appendTextField(b, "client_address", r.ClientAddress)
+	b = appendNumberField(b, "continues", r.Continues)
+	b = appendTextField(b, "credential", r.Credential)
+	b = appendTextField(b, "dataset", r.Dataset)
+	b = appendTextField(b, "decision", string(r.Decision))
+	b = appendNumberField(b, "entities", r.Entities)
+	b = appendTextField(b, "entities_hash", r.EntitiesHash)
+	b = appendTextField(b, "last_read_id", r.LastReadID)
+	b = appendTimeField(b, "last_time", r.LastTime)
+	b = appendTextField(b, "method", r.Method)
+	b = appendTextField(b, "principal", r.Principal)
+	b = appendTextField(b, "purpose", r.Purpose)
+	b = appendTextField(b, "read_id", r.ReadID)
+	b = appendTextField(b, "reason", r.Reason)
+	b = appendTextField(b, "resource", r.Resource)
+	if len(r.Roles) > 0 {
+		b = binary.AppendUvarint(append(appendString(b, "roles"), 'l'), uint64(len(r.Roles)))
+		for _, role := range r.Roles {
+			b = appendString(append(b, 's'), role)
+		}
+	}
+	b = appendNumberField(b, "rows_hidden", r.RowsHidden)
+	b = appendNumberField(b, "rows_returned", r.RowsReturned)
+	b = appendTimeField(b, "time", r.Time)
+	if len(r.Witnessed) > 0 {
+		b = appendCanonical(appendString(b, "witnessed"), reflect.ValueOf(r.Witnessed))
+	}
+	return append(b, 0)
+}
+
+func appendTextField(b []byte, name, text string) []byte {
+	if text == "" {
+		return b
+	}
+	return appendString(append(appendString(b, name), 's'), text)
+}
+
+func appendNumberField(b []byte, name string, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	return binary.AppendVarint(append(appendString(b, name), 'i'), n)
+}
+
+func appendTimeField(b []byte, name string, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	return binary.AppendVarint(append(appendString(b, name), 't'), t.UnixMicro())
 }
 
 // appendCanonical appends a value, so that two values that are not the same append other bytes. The fields of a struct are in the order of

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -30,31 +31,36 @@ type link struct {
 	writer string
 	logged int64
 	day    time.Time
-	// rows are the records to be added, with all their columns; extents are what they extend to, by digest, nil where that is there already.
-	rows    [][]any
+	// rows are the records to be added; extents are what they extend to, by digest, nil where that is there already.
+	rows    *copying
 	extents map[string][]byte
 	batch   pgx.Batch
+	// hashed is memory for what is hashed.
+	hashed []byte
 }
 
 // add has a record as the chain's next.
-func (l *link) add(r *kept) {
+func (l *link) add(r *kept) error {
 	l.number++
 	r.Writer, r.Number, r.day = l.writer, l.number, l.day
-	l.hash = r.hashAfter(l.hash)
+	l.hashed = r.appendAfter(l.hashed[:0], l.hash)
+	l.hash = sha256.Sum256(l.hashed)
 	r.hash = slices.Clone(l.hash[:])
-	l.rows = append(l.rows, r.values())
 	if r.extent != nil && l.extents[string(r.extent)] == nil {
 		l.extents[string(r.extent)] = r.body
 	}
+	return l.rows.add(r)
 }
 
 // write puts all into Postgres. COPY takes a fraction of what a statement for each would: where every read is recorded, this is the most of it.
 func (l *link) write(ctx context.Context, tx pgx.Tx) error {
-	if len(l.rows) == 0 && l.batch.Len() == 0 {
+	if l.rows.empty() && l.batch.Len() == 0 {
 		return nil
 	}
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"headwater", "audit_record"}, columnNames, pgx.CopyFromRows(l.rows)); err != nil {
-		return err
+	if !l.rows.empty() {
+		if err := l.rows.write(ctx, tx); err != nil {
+			return err
+		}
 	}
 	// Servers that insert the same ones at once take them in one order, so that neither waits for the other for ever.
 	for _, digest := range slices.Sorted(maps.Keys(l.extents)) {
@@ -108,11 +114,14 @@ func (a *AuditLog) tryExtend(ctx context.Context, add func(pgx.Tx, *link) error)
 			last := a.ends[len(a.ends)-1]
 			a.out.Error("THE AUDIT RECORDS OF THIS SERVER WERE CHANGED IN POSTGRES, or an older copy of the database was taken; see `headwater audit verify`",
 				"writer", l.writer, "number", l.number, "expected", last.number)
-			l.add(&kept{Record: Record{
+			err := l.add(&kept{Record: Record{
 				Time: a.now().UTC().Truncate(time.Microsecond), Roles: []string{}, Method: methodMoved, Resource: "system:*", Decision: Denied, Calls: 1,
 				Reason: fmt.Sprintf("the chain ended at record %d with %s when the server had written up to record %d with %s",
 					l.number, hex.EncodeToString(l.hash[:8]), last.number, hex.EncodeToString(last.hash[:8])),
 			}})
+			if err != nil {
+				return err
+			}
 		}
 		if err := add(tx, l); err != nil {
 			return err
@@ -132,7 +141,8 @@ func (a *AuditLog) tryExtend(ctx context.Context, add func(pgx.Tx, *link) error)
 
 // lockEnd locks the end of this server's chain, which begins now where there was none.
 func (a *AuditLog) lockEnd(ctx context.Context, tx pgx.Tx) (*link, error) {
-	l := &link{writer: a.log.Writer(), extents: map[string][]byte{}}
+	a.copying.reset()
+	l := &link{writer: a.log.Writer(), extents: map[string][]byte{}, rows: &a.copying}
 	lock := func() error {
 		var hash []byte
 		var now time.Time
@@ -176,16 +186,17 @@ func (a *AuditLog) dayOf(now time.Time) time.Time {
 
 // insert puts a batch of the append log into Postgres, all of it or none. What is there already is left alone.
 func (a *AuditLog) insert(ctx context.Context, logged []appendlog.Record) error {
-	records := make([]*kept, len(logged))
+	records := make([]kept, len(logged))
 	for i, l := range logged {
-		records[i] = &kept{logged: l.Number}
+		records[i].logged = l.Number
 		if err := records[i].read(l.Payload); err != nil {
 			return fmt.Errorf("audit record %d of %s cannot be read: %w", l.Number, a.log.Writer(), err)
 		}
 	}
 	err := a.extend(ctx, func(tx pgx.Tx, l *link) error {
 		again, counts := map[int64]*kept{}, map[int64]*kept{}
-		for _, r := range records {
+		for i := range records {
+			r := &records[i]
 			switch {
 			case r.logged <= l.logged && r.Continues == 0:
 				again[r.logged] = r
@@ -193,7 +204,9 @@ func (a *AuditLog) insert(ctx context.Context, logged []appendlog.Record) error 
 			case r.Continues != 0:
 				counts[r.Continues] = r
 			default:
-				l.add(r)
+				if err := l.add(r); err != nil {
+					return err
+				}
 			}
 			l.logged = max(l.logged, r.logged)
 		}
@@ -229,7 +242,9 @@ func (a *AuditLog) endCounts(ctx context.Context, since time.Time) error {
 		for _, r := range ended {
 			r.clean()
 			r.Decision = Allowed
-			l.add(r)
+			if err := l.add(r); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -5,7 +5,7 @@ import (
 	"math/big"
 	"math/bits"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -46,7 +46,7 @@ func CompileMask(m *feature.Mask, t feature.Type, secret MaskSecret, purpose str
 		case feature.MaskHash:
 			mask = hashMask(m, t, secret, purpose)
 		case feature.MaskPartial:
-			mask = partialMask(m)
+			mask = valueMask(t, partialMask(m))
 		case feature.MaskBucket:
 			mask = bucketMask(m, t)
 		case feature.MaskRound:
@@ -66,14 +66,49 @@ func CompileMask(m *feature.Mask, t feature.Type, secret MaskSecret, purpose str
 	}
 }
 
+// compileTextMask is what CompileMask does to texts, or to bytes, appended. nil: the values are no texts, or the mask may show NULL or a constant.
+func compileTextMask(m *feature.Mask, t feature.Type, secret MaskSecret, purpose string) func(dst []byte, text string) []byte {
+	if t != feature.TypeString && t != feature.TypeBytes || !m.Fits(t) {
+		return nil
+	}
+	switch {
+	case m.Kind == feature.MaskHash && secret.secret != "":
+		return hashTexts(m, t, secret, purpose)
+	case m.Kind == feature.MaskPartial:
+		return partialMask(m)
+	}
+	return nil
+}
+
+// maskedTexts is memory for one masked text at a time.
+var maskedTexts sync.Pool
+
+// valueMask makes a mask of values of one that appends texts.
+func valueMask(t feature.Type, appendTo func(dst []byte, text string) []byte) func(feature.Value) feature.Value {
+	return func(v feature.Value) feature.Value {
+		b, _ := maskedTexts.Get().(*[]byte)
+		if b == nil {
+			b = new([]byte)
+		}
+		*b = appendTo((*b)[:0], v.Str())
+		masked := string(*b)
+		if cap(*b) <= maxKeptBuffer {
+			maskedTexts.Put(b)
+		}
+		if t == feature.TypeBytes {
+			return feature.Bytes(masked)
+		}
+		return feature.String(masked)
+	}
+}
+
 // partialMask hides characters, which are Unicode's code points: a letter and a mark that stands above it may be two.
-func partialMask(m *feature.Mask) func(feature.Value) feature.Value {
+func partialMask(m *feature.Mask) func(dst []byte, text string) []byte {
 	with := m.With
 	if with == "" {
 		with = "*"
 	}
-	return func(v feature.Value) feature.Value {
-		text := v.Str()
+	return func(dst []byte, text string) []byte {
 		n := utf8.RuneCountInString(text)
 		from, to := 0, len(text)
 		hidden := n
@@ -90,14 +125,11 @@ func partialMask(m *feature.Mask) func(feature.Value) feature.Value {
 		} else {
 			to, text = 0, ""
 		}
-		var b strings.Builder
-		b.Grow(from + hidden*len(with) + len(text) - to)
-		b.WriteString(text[:from])
+		dst = append(dst, text[:from]...)
 		for range hidden {
-			b.WriteString(with)
+			dst = append(dst, with...)
 		}
-		b.WriteString(text[to:])
-		return feature.String(b.String())
+		return append(dst, text[to:]...)
 	}
 }
 

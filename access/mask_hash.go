@@ -56,37 +56,61 @@ const maxKeptBuffer = 64 << 10
 type hashing struct {
 	mac    hash.Hash
 	buffer []byte
-	hex    [32]byte
 }
 
-// hashMask is HMAC-SHA-256 over a value's canonical encoding, which begins with its type: of a text the first 16 bytes in base 16,
-// of an int64 the first 8 bytes without the sign, of bytes all 32.
+// hasher makes keyed hashes: HMAC-SHA-256 over a value's canonical encoding, which begins with its type.
+type hasher struct{ states sync.Pool }
+
+func newHasher(m *feature.Mask, secret MaskSecret, purpose string) *hasher {
+	key := secret.hashKey(m.PerPurpose, purpose)
+	return &hasher{sync.Pool{New: func() any { return &hashing{mac: hmac.New(sha256.New, key)} }}}
+}
+
+// begin gives the hash of a value, which holds until end is called with the state.
+func (k *hasher) begin(v feature.Value) *hashing {
+	h := k.states.Get().(*hashing)
+	h.buffer = v.AppendCanonical(h.buffer[:0])
+	h.mac.Reset()
+	h.mac.Write(h.buffer)
+	h.buffer = h.mac.Sum(h.buffer[:0])
+	return h
+}
+
+func (k *hasher) end(h *hashing) {
+	if cap(h.buffer) > maxKeptBuffer {
+		h.buffer = nil
+	}
+	k.states.Put(h)
+}
+
+// hashMask shows of the hash of a text the first 16 bytes in base 16, of that of an int64 the first 8 bytes without the sign, of that of bytes
+// all 32.
 func hashMask(m *feature.Mask, t feature.Type, secret MaskSecret, purpose string) func(feature.Value) feature.Value {
 	if secret.secret == "" {
 		return nil
 	}
-	key := secret.hashKey(m.PerPurpose, purpose)
-	states := &sync.Pool{New: func() any { return &hashing{mac: hmac.New(sha256.New, key)} }}
+	if t != feature.TypeInt64 {
+		return valueMask(t, hashTexts(m, t, secret, purpose))
+	}
+	k := newHasher(m, secret, purpose)
 	return func(v feature.Value) feature.Value {
-		h := states.Get().(*hashing)
-		h.buffer = v.AppendCanonical(h.buffer[:0])
-		h.mac.Reset()
-		h.mac.Write(h.buffer)
-		h.buffer = h.mac.Sum(h.buffer[:0])
-		var masked feature.Value
-		switch t {
-		case feature.TypeInt64:
-			masked = feature.Int64(int64(binary.BigEndian.Uint64(h.buffer) &^ (1 << 63)))
-		case feature.TypeBytes:
-			masked = feature.Bytes(string(h.buffer))
-		default:
-			hex.Encode(h.hex[:], h.buffer[:16])
-			masked = feature.String(string(h.hex[:]))
+		h := k.begin(v)
+		defer k.end(h)
+		return feature.Int64(int64(binary.BigEndian.Uint64(h.buffer) &^ (1 << 63)))
+	}
+}
+
+// hashTexts is hashMask of texts or of bytes.
+func hashTexts(m *feature.Mask, t feature.Type, secret MaskSecret, purpose string) func(dst []byte, text string) []byte {
+	k := newHasher(m, secret, purpose)
+	return func(dst []byte, text string) []byte {
+		if t == feature.TypeBytes {
+			h := k.begin(feature.Bytes(text))
+			defer k.end(h)
+			return append(dst, h.buffer...)
 		}
-		if cap(h.buffer) > maxKeptBuffer {
-			h.buffer = nil
-		}
-		states.Put(h)
-		return masked
+		h := k.begin(feature.String(text))
+		defer k.end(h)
+		return hex.AppendEncode(dst, h.buffer[:16])
 	}
 }

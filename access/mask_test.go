@@ -293,6 +293,13 @@ func TestMasksKeepTypesEqualityAndOrder(t *testing.T) {
 		if !apply(a.Clone()).Equal(x) || a.Equal(b) && !x.Equal(y) {
 			r.Fatalf("%s of %s: found two answers", m, a.Text())
 		}
+		if appendTo := compileTextMask(m, typ, testSecret, "fraud"); appendTo != nil {
+			if got := string(appendTo([]byte("before "), a.Str())); x.IsNull() || got != "before "+x.Str() {
+				r.Fatalf("%s of %q: found %q appended, expected %q", m, a.Str(), got, x.Str())
+			}
+		} else if typ == feature.TypeString && (m.Kind == feature.MaskHash || m.Kind == feature.MaskPartial) {
+			r.Fatalf("%s of texts is not appended", m)
+		}
 		if m.Kind != feature.MaskHash && !apply(x).Equal(x) {
 			r.Fatalf("%s of %s is %s, and of that %s", m, a.Text(), x.Text(), apply(x).Text())
 		}

@@ -16,6 +16,8 @@ type payload struct {
 	*Record
 	// Digest is the extent's, in base 16.
 	Digest string `json:"extent,omitempty"`
+	// digest is that of a record that was decoded, as it is.
+	digest []byte
 	// Body is the extent, in the first record of a day that has it.
 	Body json.RawMessage `json:"extends_to,omitempty"`
 }
@@ -209,7 +211,7 @@ func (p *payload) takeText(field protowire.Number, b []byte, text string) error 
 		if len(b) != 32 {
 			return fmt.Errorf("found the digest of an extent of %d bytes, expected 32", len(b))
 		}
-		p.Digest = hex.EncodeToString(b)
+		p.digest = b
 	case fieldExtendsTo:
 		p.Body = b
 	case fieldEntitiesHash:

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"encoding/hex"
 	"reflect"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 		if err := found.decode(b); err != nil {
 			t.Fatal(err)
 		}
+		found.Digest, found.digest = hex.EncodeToString(found.digest), nil
 		if !reflect.DeepEqual(found, written) {
 			t.Fatalf("found %+v, %+v\nexpected %+v, %+v", *found.Record, found, r, written)
 		}

@@ -420,7 +420,9 @@ func compiledMask(v *feature.PolicyVersion, about string, t feature.Type, secret
 	if !m.Fits(t) {
 		rule.Does, rule.KeyVersion = feature.MaskRedact.String(), 0
 	}
-	return &read.Mask{Apply: CompileMask(m, t, secret, purpose), Rule: rule, Redacts: m.Kind == feature.MaskRedact || !m.Fits(t)}
+	return &read.Mask{
+		Apply: CompileMask(m, t, secret, purpose), AppendText: compileTextMask(m, t, secret, purpose), Rule: rule, Redacts: m.Kind == feature.MaskRedact || !m.Fits(t),
+	}
 }
 
 // rowsAbout reports whether a row filter is about the rows of a view. One about a source is about those of spines that are read from it.

@@ -55,9 +55,8 @@ func (a *AuditLog) witness(ctx context.Context) (more bool, err error) {
 		for _, r := range seen {
 			by.Witnessed = append(by.Witnessed, r.witness())
 		}
-		l.add(by)
 		more = len(seen) == maxWitnessed
-		return nil
+		return l.add(by)
 	})
 	if err != nil {
 		return false, fmt.Errorf("witness audit records: %w", err)

@@ -39,6 +39,10 @@ type Lookup struct {
 	// filtered is what a row filter is given.
 	filtered []feature.Value
 	key      []byte
+	// masked, spans and texts are memory for masked values.
+	masked []maskedValue
+	spans  []span
+	texts  []byte
 	// partial is what AllowPartial says, and away then why something did not answer, nil where all did.
 	partial bool
 	away    error
@@ -102,6 +106,10 @@ func (l *Lookup) Close() {
 	clear(l.sent)
 	clear(l.missing)
 	clear(l.commands)
+	clear(l.masked)
+	if cap(l.texts) > maxTexts {
+		l.texts = nil
+	}
 	l.reader, l.plan = nil, nil
 	// Without a signal it was left while something was under way that will give one.
 	if l.signal != nil {

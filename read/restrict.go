@@ -124,7 +124,9 @@ func (f *Filter) AppendValues(dst []feature.Value, eventTime, availableAt featur
 type Mask struct {
 	// Apply is given values that are not NULL, and gives values of the same type or NULL.
 	Apply func(feature.Value) feature.Value
-	Rule  Rule
+	// AppendText appends what Apply makes of a text or bytes, where it is never NULL. nil: Apply is to be asked.
+	AppendText func(dst []byte, text string) []byte
+	Rule       Rule
 	// Redacts says that Apply gives NULL, whatever it is given.
 	Redacts bool
 }

@@ -20,6 +20,18 @@ import (
 	"github.com/headwaterhq/headwater/read"
 )
 
+// twice is a mask that shows texts and bytes twice, and all else as it is.
+func twice(t feature.Type) *read.Mask {
+	double := func(dst []byte, text string) []byte { return append(append(dst, text...), text...) }
+	switch t {
+	case feature.TypeString:
+		return &read.Mask{Apply: func(v feature.Value) feature.Value { return feature.String(string(double(nil, v.Str()))) }, AppendText: double}
+	case feature.TypeBytes:
+		return &read.Mask{Apply: func(v feature.Value) feature.Value { return feature.Bytes(string(double(nil, v.Str()))) }, AppendText: double}
+	}
+	return &read.Mask{Apply: func(v feature.Value) feature.Value { return v }}
+}
+
 // An answer is written straight from packed rows. Byte by byte it is what the generated code writes of the message that package
 // read makes of the unpacked winners: of any types, statuses, defaults, masks and filters.
 func TestAnswersAreWrittenAsMessagesAre(t *testing.T) {
@@ -88,7 +100,7 @@ func TestAnswersAreWrittenAsMessagesAre(t *testing.T) {
 		}
 		for i := range p.Columns {
 			c := &p.Columns[i]
-			switch rapid.SampledFrom([]string{"", "", "default", "mask", "both"}).Draw(t, "policy") {
+			switch rapid.SampledFrom([]string{"", "", "default", "mask", "both", "twice"}).Draw(t, "policy") {
 			case "default":
 				d := anyvalue.Of(c.Type).Draw(t, "default")
 				c.Default = &d
@@ -98,6 +110,8 @@ func TestAnswersAreWrittenAsMessagesAre(t *testing.T) {
 			case "both":
 				m := anyvalue.Of(c.Type).Draw(t, "masked default")
 				c.Default, c.Mask = &m, &read.Mask{Apply: func(v feature.Value) feature.Value { return v }}
+			case "twice":
+				c.Mask = twice(c.Type)
 			}
 		}
 		for v := range p.Views {

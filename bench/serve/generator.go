@@ -23,8 +23,8 @@ type target struct {
 	name string
 	// ask makes what one caller asks with, for requests of so many entities. Callers are numbered.
 	ask func(caller, entities int) asker
-	// server and redis are the processes whose time counts, 0 for none.
-	server, redis int
+	// server, redis and postgres are the processes whose time counts, 0 for none; of Postgres with those of its sessions.
+	server, redis, postgres int
 }
 
 // asker sends one request at a time.
@@ -57,6 +57,8 @@ type sample struct {
 	serverTime time.Duration
 	redisTime  time.Duration
 	clientTime time.Duration
+	// postgresTime is of the targets that say which it is.
+	postgresTime time.Duration
 }
 
 func (s *sample) rate() float64         { return float64(s.requests) / s.took.Seconds() }
@@ -69,7 +71,7 @@ func (s *sample) each(t time.Duration) float64 {
 
 // allowed is the requests/s for which the processors would suffice, if nobody else had any of them and none ever waited.
 func (s *sample) allowed() float64 {
-	each := s.each(s.serverTime + s.redisTime + s.clientTime)
+	each := s.each(s.serverTime + s.redisTime + s.clientTime + s.postgresTime)
 	return float64(runtime.NumCPU()) * 1e6 / max(each, 0.001)
 }
 
@@ -246,14 +248,18 @@ func (l load) open(ctx context.Context, t *target, callers []*caller, s *sample)
 // times notes what of their processors the processes took while something is done.
 func (t *target) times(s *sample, do func() error) error {
 	processes := []struct {
-		pid  int
-		time *time.Duration
-	}{{t.server, &s.serverTime}, {t.redis, &s.redisTime}, {os.Getpid(), &s.clientTime}}
+		pid    int
+		time   *time.Duration
+		timeOf func(pid int) (time.Duration, error)
+	}{
+		{t.server, &s.serverTime, ownTime}, {t.redis, &s.redisTime, ownTime}, {os.Getpid(), &s.clientTime, ownTime},
+		{t.postgres, &s.postgresTime, servers.FamilyTime},
+	}
 	for _, p := range processes {
 		if p.pid == 0 {
 			continue
 		}
-		before, err := servers.ProcessTime(p.pid, false)
+		before, err := p.timeOf(p.pid)
 		if err != nil {
 			return err
 		}
@@ -266,7 +272,7 @@ func (t *target) times(s *sample, do func() error) error {
 		if p.pid == 0 {
 			continue
 		}
-		after, err := servers.ProcessTime(p.pid, false)
+		after, err := p.timeOf(p.pid)
 		if err != nil {
 			return err
 		}
@@ -274,6 +280,8 @@ func (t *target) times(s *sample, do func() error) error {
 	}
 	return nil
 }
+
+func ownTime(pid int) (time.Duration, error) { return servers.ProcessTime(pid, false) }
 
 func wait(ctx context.Context, d time.Duration) error {
 	select {

@@ -185,8 +185,10 @@ func (b *bench) run(ctx context.Context) (err error) {
 		}
 		return b.profile(ctx, scrapes)
 	}
-	if err := b.startOthers(ctx); err != nil {
-		return err
+	if b.only != "access" {
+		if err := b.startOthers(ctx); err != nil {
+			return err
+		}
 	}
 	only := b.only
 	if only == "" {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -88,21 +89,51 @@ func ProcessTime(pid int, children bool) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("processor time is read where there is a /proc: %w", err)
 	}
+	_, own, ended, err := parseStat(text)
+	if children {
+		own += ended
+	}
+	return own, err
+}
+
+// parseStat reads what Linux says of a process: its parent, its own time, and that of its children that have ended.
+func parseStat(text []byte) (parent int, own, ended time.Duration, err error) {
 	// The name of the program, in brackets, may hold anything.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	const userTime, kinds = 11, 4
+	const parentAt, userTime, kinds = 1, 11, 4
 	if len(fields) < userTime+kinds {
-		return 0, fmt.Errorf("found %d fields in the status of process %d, expected more", len(fields), pid)
+		return 0, 0, 0, fmt.Errorf("found %d fields in the status of a process, expected more", len(fields))
 	}
-	var ticks int64
-	for i, field := range fields[userTime : userTime+kinds] {
-		n, err := strconv.ParseInt(field, 10, 64)
+	var ticks [kinds]int64
+	for i := range ticks {
+		if ticks[i], err = strconv.ParseInt(fields[userTime+i], 10, 64); err != nil {
+			return 0, 0, 0, err
+		}
+	}
+	const tick = 10 * time.Millisecond
+	parent, err = strconv.Atoi(fields[parentAt])
+	return parent, time.Duration(ticks[0]+ticks[1]) * tick, time.Duration(ticks[2]+ticks[3]) * tick, err
+}
+
+// FamilyTime is a process's time in user and kernel mode, with that of its children, also of those that have ended.
+func FamilyTime(pid int) (time.Duration, error) {
+	all, err := ProcessTime(pid, true)
+	if err != nil {
+		return 0, err
+	}
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range files {
+		// Processes end meanwhile.
+		text, err := os.ReadFile(file)
 		if err != nil {
-			return 0, err
+			continue
 		}
-		if i < 2 || children {
-			ticks += n
+		if parent, own, ended, err := parseStat(text); err == nil && parent == pid {
+			all += own + ended
 		}
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
+	return all, nil
 }

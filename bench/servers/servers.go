@@ -163,18 +163,23 @@ func (s *Servers) CPU() (server, postgres time.Duration, err error) {
 	if server, err = ProcessTime(s.server.PID(), false); err != nil {
 		return 0, 0, err
 	}
-	// The first line of the file is the process's number.
-	text, err := os.ReadFile(filepath.Join(s.Folder, "postgres", "data", "postmaster.pid"))
-	if err != nil {
-		return 0, 0, err
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	pid, err := s.PostgresPID()
 	if err != nil {
 		return 0, 0, err
 	}
 	postgres, err = ProcessTime(pid, true)
 	return server, postgres, err
+}
+
+// PostgresPID is the number of Postgres among processes: of the one that the others are children of.
+func (s *Servers) PostgresPID() (int, error) {
+	// The first line of the file is the process's number.
+	text, err := os.ReadFile(filepath.Join(s.Folder, "postgres", "data", "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strconv.Atoi(strings.TrimSpace(line))
 }
 
 // Stop ends all of them, and removes what they kept unless the folder was given.

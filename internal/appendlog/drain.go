@@ -103,12 +103,14 @@ func (l *Log) readBatch(end int64) ([]Record, cursor, error) {
 func (l *Log) Trim() error {
 	l.draining <- struct{}{}
 	defer func() { <-l.draining }()
+	l.turn.Lock()
 	l.mu.Lock()
 	err := l.usable()
 	if err == nil && l.drained.number == l.next && l.active().size > segmentHeaderSize {
 		err = l.rotate()
 	}
 	l.mu.Unlock()
+	l.turn.Unlock()
 	if err != nil {
 		return err
 	}

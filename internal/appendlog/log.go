@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,12 +82,19 @@ type Log struct {
 	segments []segment
 	file     *os.File
 	next     int64
-	buffer   []byte
+	// waiting are records that whoever came first of them is about to write, nil for none. They are numbered as if the group that is
+	// written now, of writing records, came to be in the log. spare is memory for the next.
+	waiting *group
+	writing int64
+	spare   []byte
 	// broken is why no record can be appended any more, once a write could not be undone or a sync failed.
 	broken error
 	closed bool
 	// delivered is the number of the first record that was not delivered.
 	delivered int64
+
+	// turn is held by whoever writes, begins a segment or closes the log; it is taken before mu.
+	turn sync.Mutex
 
 	syncing sync.Mutex
 	// synced is the first number that may not be on the disk; guarded by syncing.
@@ -320,34 +328,105 @@ func (l *Log) Append(payload []byte) (int64, error) {
 	return number, nil
 }
 
+// group are records that are written at once.
+type group struct {
+	records int64
+	buffer  []byte
+	// done is closed when err says what became of them; nil where nobody waits but who writes them.
+	done chan struct{}
+	err  error
+}
+
+// write has a record written with those that come at the same time: one write for all of them.
 func (l *Log) write(payload []byte) (int64, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if err := l.usable(); err != nil {
+		l.mu.Unlock()
 		return 0, err
 	}
-	size := int64(recordHeaderSize + len(payload))
+	g, first := l.waiting, l.waiting == nil
+	switch {
+	case first:
+		g = &group{buffer: l.spare[:0]}
+		l.waiting, l.spare = g, nil
+	case g.done == nil:
+		g.done = make(chan struct{})
+	}
+	number := l.next + l.writing + g.records
+	g.buffer = appendRecord(g.buffer, number, payload)
+	g.records++
+	l.mu.Unlock()
+	if !first {
+		<-g.done
+		return number, g.err
+	}
+	// Those who are about to append do so now.
+	runtime.Gosched()
+	return number, l.writeGroup(g)
+}
+
+// writeGroup writes a group that its caller is the first of.
+func (l *Log) writeGroup(g *group) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.mu.Lock()
+	err := g.err
+	if err == nil {
+		l.waiting = nil
+		err = l.prepare(int64(len(g.buffer)))
+	}
+	if err == nil {
+		file := l.file
+		l.writing = g.records
+		l.mu.Unlock()
+		_, err = file.Write(g.buffer)
+		l.mu.Lock()
+		if err != nil {
+			err = l.undo(err)
+		} else {
+			l.next += g.records
+			l.active().size += int64(len(g.buffer))
+		}
+		l.writing = 0
+	}
+	if err != nil && g.err == nil {
+		g.err = err
+		if later := l.waiting; later != nil && later != g {
+			// They have numbers behind those that are not there.
+			later.err, l.waiting = err, nil
+		}
+	}
+	if cap(g.buffer) <= maxSpare {
+		l.spare = g.buffer
+	}
+	l.mu.Unlock()
+	if g.done != nil {
+		close(g.done)
+	}
+	return g.err
+}
+
+// maxSpare is up to how many bytes the memory of a group is kept for the next.
+const maxSpare = 64 << 10
+
+// prepare begins a segment where so many bytes do not go into the one that is written to.
+func (l *Log) prepare(size int64) error {
+	if err := l.usable(); err != nil {
+		return err
+	}
 	if a := l.active(); a.size > segmentHeaderSize && a.size+size > l.options.SegmentBytes {
-		if err := l.rotate(); err != nil {
-			return 0, err
-		}
+		return l.rotate()
 	}
-	l.buffer = appendRecord(l.buffer[:0], l.next, payload)
-	_, err := l.file.Write(l.buffer)
-	if cap(l.buffer) > 64<<10 {
-		l.buffer = nil
+	return nil
+}
+
+// undo takes back a write that failed, and is what is said of it.
+func (l *Log) undo(err error) error {
+	err = fmt.Errorf("append to %s: %w", l.active().path, err)
+	if undo := l.file.Truncate(l.active().size); undo != nil {
+		l.broken = fmt.Errorf("the append log takes no more records, for a write was left half done: %w", errors.Join(err, undo))
 	}
-	if err != nil {
-		err = fmt.Errorf("append to %s: %w", l.active().path, err)
-		if undo := l.file.Truncate(l.active().size); undo != nil {
-			l.broken = fmt.Errorf("the append log takes no more records, for a write was left half done: %w", errors.Join(err, undo))
-		}
-		return 0, err
-	}
-	number := l.next
-	l.next++
-	l.active().size += size
-	return number, nil
+	return err
 }
 
 func (l *Log) usable() error {
@@ -359,7 +438,7 @@ func (l *Log) usable() error {
 
 func (l *Log) active() *segment { return &l.segments[len(l.segments)-1] }
 
-// rotate begins the next segment. The one before is on the disk first, so that only a last segment can have a torn tail.
+// rotate begins the next segment. It is called with both turn and mu held. The one before is on the disk first, so that only a last segment can have a torn tail.
 func (l *Log) rotate() error {
 	old := l.file
 	if err := old.Sync(); err != nil {
@@ -467,13 +546,16 @@ func (l *Log) Bytes() (size int64) {
 func (l *Log) Close() error {
 	l.draining <- struct{}{}
 	defer func() { <-l.draining }()
+	l.turn.Lock()
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
+		l.turn.Unlock()
 		return nil
 	}
 	l.closed = true
 	l.mu.Unlock()
+	l.turn.Unlock()
 	close(l.stop)
 	<-l.syncDone
 	return errors.Join(l.Sync(), l.file.Close(), l.lock.Close())
