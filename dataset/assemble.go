@@ -14,12 +14,14 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality/profile"
 	"github.com/headwaterhq/headwater/read"
 )
 
@@ -35,6 +37,7 @@ type result struct {
 	found, hidden int64
 	leftOut       []LeftOut
 	columns       []ManifestColumn
+	profile       *profile.Profile
 	// runs are the sequences of the winners of each view version, ascending.
 	runs        map[string][]int64
 	content     feature.Digest
@@ -259,7 +262,11 @@ func (a *assembly) inputs() (inputs []int, at int) {
 // zip writes one row per spine row that no rule leaves out: the spine's columns, then the plan's.
 func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*result, error) {
 	columns := a.layout.columns
-	res, tally := &result{}, newTally(a.layout)
+	res := &result{}
+	tally, err := newTally(a.layout, a.timestamp)
+	if err != nil {
+		return nil, err
+	}
 	bytesHash := sha256.New()
 	writer := tabular.NewStreamWriter(io.MultiWriter(out, bytesHash), columns, false)
 	content := newContentHash(columns)
@@ -311,8 +318,7 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 			continue
 		}
 		res.found, res.hidden = res.found+found, res.hidden+hidden
-		tally.add(row, statuses, answers)
-		content.add(row)
+		tally.add(row, xxh3.Hash(content.add(row)), statuses, answers)
 		if err := writer.Append(row); err != nil {
 			return nil, err
 		}

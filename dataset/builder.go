@@ -18,6 +18,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tracing"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality"
 	"github.com/headwaterhq/headwater/read"
 	"github.com/headwaterhq/headwater/retention"
 )
@@ -36,6 +37,8 @@ type Builder struct {
 	joiner *offline.Joiner
 	// kept has results that need not be computed again; nil: none.
 	kept *Kept
+	// noProfiles has datasets be built without a profile that is kept.
+	noProfiles bool
 	// diffPart is how large a part of a dataset may be that is in memory while it is compared, in bytes on disk.
 	diffPart int64
 }
@@ -60,6 +63,9 @@ func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
 
 // Keep makes builds leave their results in kept, and fetches take them from there. It is called before the Builder is used.
 func (b *Builder) Keep(kept *Kept) { b.kept = kept }
+
+// WithoutProfiles has datasets be built without a profile that is kept. It is called before the Builder is used.
+func (b *Builder) WithoutProfiles() { b.noProfiles = true }
 
 // Request is a dataset to build.
 type Request struct {
@@ -232,6 +238,11 @@ func (b *Builder) build(ctx context.Context, req Request, spine io.Reader, out i
 		}
 		if err := insert(ctx, tx, m, a.views, a.spine); err != nil {
 			return err
+		}
+		if !b.noProfiles {
+			if err := quality.KeepDatasetProfile(ctx, tx, m.ID, res.profile); err != nil {
+				return err
+			}
 		}
 		return t.built(ctx, tx)
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
+	"github.com/headwaterhq/headwater/quality"
 	"github.com/headwaterhq/headwater/read"
 	"github.com/headwaterhq/headwater/retention"
 )
@@ -262,6 +263,9 @@ func (b *Builder) Erase(ctx context.Context, m *Manifest, plan *read.Plan, lost 
 		of.Rows += gone
 		of.NewDigest, of.NewSpineDigest = digest, left.digest.String()
 		m.takeLeft(res)
+		if err := b.profileLeft(ctx, tx, m.ID, res); err != nil {
+			return err
+		}
 		if gone == 0 {
 			return nil
 		}
@@ -303,9 +307,24 @@ func (b *Builder) eraseDamaged(ctx context.Context, m *Manifest, e *retention.Er
 	return b.change(ctx, m.ID, e, note, done, func(tx pgx.Tx, m *Manifest, of *Erasure) error {
 		of.NewDigest, of.NewSpineDigest = "", ""
 		m.takeLeft(nil)
+		if err := b.profileLeft(ctx, tx, m.ID, nil); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `DELETE FROM headwater.dataset_spine WHERE dataset_id = $1`, m.ID)
 		return err
 	}, 0)
+}
+
+// profileLeft keeps the profile of what is left, where there is one of the dataset; of nothing it takes it away.
+func (b *Builder) profileLeft(ctx context.Context, tx pgx.Tx, id string, res *result) error {
+	if res == nil {
+		return quality.EraseDatasetProfile(ctx, tx, id)
+	}
+	known, err := quality.DatasetProfile(ctx, tx, id)
+	if err != nil || known == nil {
+		return err
+	}
+	return quality.KeepDatasetProfile(ctx, tx, id, res.profile)
 }
 
 // takeLeft takes what is known of what is left, and leaves the digests. nil: nothing is, and no value of a row stays in the manifest.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/quality"
 	"github.com/headwaterhq/headwater/retention"
 )
 
@@ -56,6 +57,9 @@ func (b *Builder) EraseManifests(ctx context.Context, erasure string, t *retenti
 			now.redact(t)
 			if deleted {
 				now.dropBounds()
+				if err := quality.EraseDatasetProfile(ctx, tx, m.ID); err != nil {
+					return err
+				}
 			}
 			if _, err := tx.Exec(ctx, `UPDATE headwater.dataset SET manifest = $2 WHERE id = $1`, m.ID, &now); err != nil {
 				return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/quality/profile"
 	"github.com/headwaterhq/headwater/read"
 )
 
@@ -306,13 +306,14 @@ func TestSummaries(t *testing.T) {
 		"lists":    {feature.ListType(feature.TypeString), []feature.Value{list("a", "bc"), list("ab", "c"), list(), list("a", "bc")}, "least none, greatest none, mean none, 0 NaN, 3 distinct"},
 		"vectors":  {feature.VectorType(2), []feature.Value{vector(1, 2), vector(2, 1), vector(1, 2)}, "least none, greatest none, mean none, 0 NaN, 2 distinct"},
 	} {
-		s := newSummarizer(c.typ)
-		for _, v := range c.values {
-			if !v.IsNull() {
-				s.add(v)
-			}
+		p, err := profile.New([]profile.Spec{{Name: "column", Type: c.typ}})
+		if err != nil {
+			t.Fatal(err)
 		}
-		found := s.summary()
+		for i, v := range c.values {
+			p.Add(0, uint64(i), []feature.Value{v})
+		}
+		found := summaryOf(p.Columns()[0])
 		if found.String() != c.want {
 			t.Errorf("%s: found %s, expected %s", name, found, c.want)
 		}
@@ -328,68 +329,20 @@ func TestSummaries(t *testing.T) {
 	}
 }
 
-// Up to the limit distinct values are counted, and beyond it the estimate is near, whatever the order and the repetitions.
-func TestDistinctValues(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for _, typ := range []feature.Type{feature.TypeInt64, feature.TypeString, feature.TypeFloat64} {
-		for _, n := range []int{1, 15, 16, 17, 1000, maxExact, maxExact + 1, 5000, 20_000, 200_000} {
-			values := make([]feature.Value, n)
-			for i := range values {
-				switch typ {
-				case feature.TypeInt64:
-					values[i] = feature.Int64(int64(i) * 1000)
-				case feature.TypeString:
-					values[i] = feature.String(fmt.Sprint("value ", i))
-				default:
-					values[i] = feature.Float64(float64(i) / 8)
-				}
-			}
-			var counts []int64
-			for round := range 3 {
-				s := newSummarizer(typ)
-				for _, v := range values {
-					s.add(v)
-					if round == 2 {
-						s.add(values[r.IntN(n)])
-					}
-				}
-				counts = append(counts, s.summary().Distinct)
-				r.Shuffle(n, func(i, j int) { values[i], values[j] = values[j], values[i] })
-			}
-			if counts[0] != counts[1] || counts[0] != counts[2] {
-				t.Errorf("%s, %d: found %v in other orders, expected the same", typ, n, counts)
-			}
-			if off := math.Abs(float64(counts[0])-float64(n)) / float64(n); n <= maxExact && off != 0 || off > 0.025 {
-				t.Errorf("%s: found %d, expected %d", typ, counts[0], n)
-			}
-		}
-	}
-	// The hash 0 is one like any other.
-	for _, n := range []int{10, 5000} {
-		var with, first, without distinct
-		first.add(0)
-		for i := range n {
-			with.add(mix(uint64(i)))
-			first.add(mix(uint64(i)))
-			without.add(mix(uint64(i)))
-		}
-		with.add(0)
-		with.add(0)
-		if with.count() != first.count() || n == 10 && with.count() != without.count()+1 {
-			t.Errorf("found %d and %d, and %d without", with.count(), first.count(), without.count())
-		}
-	}
-}
-
 // The cost of what a manifest says of each row: a million rows of ten columns are 1e6 iterations.
 func BenchmarkTally(b *testing.B) {
 	l, row, statuses := benchLayout()
 	answers := l.plan.NewRow()
-	tally := newTally(l)
+	tally, err := newTally(l, "t")
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.ReportAllocs()
 	for i := range b.N {
 		for c := range row {
 			switch l.columns[c].Type {
+			case feature.TypeTimestamp:
+				row[c] = feature.Timestamp(feature.Time(i) * 1_000_000)
 			case feature.TypeInt64:
 				row[c] = feature.Int64(int64(mix(uint64(i)) % 100_000))
 			case feature.TypeFloat64:
@@ -398,8 +351,16 @@ func BenchmarkTally(b *testing.B) {
 				row[c] = benchTexts[mix(uint64(i))%uint64(len(benchTexts))]
 			}
 		}
-		tally.add(row, statuses, answers)
+		tally.add(row, mix(uint64(i)), statuses, answers)
 	}
+}
+
+// mix spreads the bits of a number (the finalizer of SplitMix64).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // The same rows without a tally, to take away from it.
@@ -408,6 +369,8 @@ func BenchmarkNoTally(b *testing.B) {
 	for i := range b.N {
 		for c := range row {
 			switch l.columns[c].Type {
+			case feature.TypeTimestamp:
+				row[c] = feature.Timestamp(feature.Time(i) * 1_000_000)
 			case feature.TypeInt64:
 				row[c] = feature.Int64(int64(mix(uint64(i)) % 100_000))
 			case feature.TypeFloat64:
@@ -435,7 +398,7 @@ func benchLayout() (*layout, []feature.Value, []read.Status) {
 		view.Features = append(view.Features, feature.Column{Name: fmt.Sprint("f", i), Type: typ})
 		plan.Columns = append(plan.Columns, read.Column{Name: fmt.Sprint("f", i), Version: view, Feature: i, Type: typ})
 	}
-	l, err := newLayout(nil, plan, false)
+	l, err := newLayout([]feature.Column{{Name: "t", Type: feature.TypeTimestamp}}, plan, false)
 	if err != nil {
 		panic(err)
 	}
@@ -443,5 +406,5 @@ func benchLayout() (*layout, []feature.Value, []read.Status) {
 	for i := range statuses {
 		statuses[i] = read.Present
 	}
-	return l, make([]feature.Value, 10), statuses
+	return l, make([]feature.Value, 11), statuses
 }

@@ -88,13 +88,15 @@ func newContentHash(columns []feature.Column) *contentHash {
 	return c
 }
 
-func (c *contentHash) add(row []feature.Value) {
+// add returns the row's encoding, which is valid until the next one.
+func (c *contentHash) add(row []feature.Value) []byte {
 	c.buf = c.buf[:0]
 	for _, v := range row {
 		c.buf = v.AppendCanonical(c.buf)
 	}
 	c.h.Write(c.buf)
 	c.rows++
+	return c.buf
 }
 
 func (c *contentHash) digest() (d feature.Digest) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/headwaterhq/headwater/feature"
+	"github.com/headwaterhq/headwater/quality/profile"
 	"github.com/headwaterhq/headwater/read"
 )
 
@@ -14,39 +15,70 @@ import (
 type tally struct {
 	layout  *layout
 	columns []ManifestColumn
-	// statuses are by feature of the plan, summaries by column: nil of statuses, which are counted.
-	statuses  [][read.Unavailable + 1]int64
-	summaries []*summarizer
+	// statuses are by feature of the plan.
+	statuses [][read.Unavailable + 1]int64
+	// profile is of the columns at described: all but those of statuses, which are counted.
+	profile   *profile.Profile
+	described []int
+	values    []feature.Value
+	// at is the column with the row's time.
+	at int
 	// runs are by view of the plan.
 	runs []sequences
 }
 
-func newTally(l *layout) *tally {
+func newTally(l *layout, timestamp string) (*tally, error) {
 	t := &tally{
 		layout: l, columns: l.describe(), statuses: make([][read.Unavailable + 1]int64, len(l.plan.Columns)),
-		summaries: make([]*summarizer, len(l.columns)), runs: make([]sequences, len(l.plan.Views)),
+		runs: make([]sequences, len(l.plan.Views)),
 	}
-	for i := range l.columns {
-		if !l.isStatus(i) {
-			t.summaries[i] = newSummarizer(l.columns[i].Type)
+	var specs []profile.Spec
+	grouped := 0
+	for i, c := range l.columns {
+		if l.isStatus(i) {
+			continue
 		}
+		spec := profile.Spec{Name: c.Name, Type: c.Type}
+		// What is of the spine and is no key: labels, and what else tells rows apart.
+		if l.isLabel(i) && profile.CanGroup(c.Type) && grouped < profile.MaxGroupColumns {
+			spec.Group = true
+			grouped++
+		}
+		if c.Name == timestamp {
+			t.at = i
+		}
+		specs, t.described = append(specs, spec), append(t.described, i)
 	}
-	return t
+	t.values = make([]feature.Value, len(specs))
+	var err error
+	t.profile, err = profile.New(specs)
+	return t, err
 }
 
-// add takes a row of the result, with the statuses of its features and what it was made of.
-func (t *tally) add(row []feature.Value, statuses []read.Status, answers *read.Row) {
+// isLabel reports whether the column at a position is of the spine, and neither a key nor an input.
+func (l *layout) isLabel(i int) bool {
+	if i >= len(l.spine) {
+		return false
+	}
+	name := l.spine[i].Name
+	return !slices.ContainsFunc(l.plan.Views, func(v read.View) bool { return slices.Contains(v.KeyColumns, name) }) &&
+		!slices.ContainsFunc(l.plan.Inputs, func(in feature.Column) bool { return in.Name == name })
+}
+
+// add takes a row of the result and a hash of it, with the statuses of its features and what it was made of.
+func (t *tally) add(row []feature.Value, hash uint64, statuses []read.Status, answers *read.Row) {
 	for i, s := range statuses {
 		t.statuses[i][s]++
 	}
-	for i, s := range t.summaries {
-		switch {
-		case row[i].IsNull():
+	for i, v := range row {
+		if v.IsNull() {
 			t.columns[i].Nulls++
-		case s != nil:
-			s.add(row[i])
 		}
 	}
+	for i, column := range t.described {
+		t.values[i] = row[column]
+	}
+	t.profile.Add(row[t.at].Timestamp(), hash, t.values)
 	for i := range t.runs {
 		if w := answers.Winner(i); w.Status == read.Present || w.Status == read.Stale {
 			t.runs[i].add(w.RunSeq)
@@ -65,12 +97,10 @@ func (t *tally) finish(res *result) {
 		}
 		t.columns[t.layout.at(i)].Statuses = counts
 	}
-	for i, s := range t.summaries {
-		if s != nil {
-			t.columns[i].Summary = s.summary()
-		}
+	for i, c := range t.profile.Columns() {
+		t.columns[t.described[i]].Summary = summaryOf(c)
 	}
-	res.columns = t.columns
+	res.columns, res.profile = t.columns, t.profile
 	res.runs = map[string][]int64{}
 	for i := range t.layout.plan.Views {
 		ref := t.layout.plan.Views[i].Version.Ref()

@@ -34,7 +34,7 @@ type chunk struct {
 // loadChunks reads the chunks of a run, in their order. None: it is not cut.
 func loadChunks(ctx context.Context, q database.Querier, run int64) ([]*chunk, error) {
 	rows, err := q.Query(ctx, `
-		SELECT chunk, spans::text, done_at IS NOT NULL, produced, inserted, withdrawn, live_change, digest, transform_micros, write_micros, screened, corrected
+		SELECT chunk, spans::text, done_at IS NOT NULL, produced, inserted, withdrawn, live_change, digest, transform_micros, write_micros, screened, corrected, profile
 		FROM headwater.run_chunk WHERE run_id = $1 ORDER BY chunk`, run)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func loadChunks(ctx context.Context, q database.Querier, run int64) ([]*chunk, e
 		var done bool
 		var digest []byte
 		var transform, write int64
-		err := row.Scan(&c.number, &spans, &done, &w.Produced, &w.Inserted, &w.Withdrawn, &w.LiveChange, &digest, &transform, &write, &w.Screened, &w.Corrected)
+		err := row.Scan(&c.number, &spans, &done, &w.Produced, &w.Inserted, &w.Withdrawn, &w.LiveChange, &digest, &transform, &write, &w.Screened, &w.Corrected, &w.Observed)
 		if err != nil || !done {
 			return c, err
 		}
@@ -131,6 +131,13 @@ func (rn *runner) writeChunks(ctx context.Context, l *lease, r *Run, t *offline.
 	}
 	timer.add("transform", transform)
 	timer.add("write", took-transform)
+	parts := make([][]byte, len(chunks))
+	for i, c := range chunks {
+		parts[i] = c.written.Observed
+	}
+	if err := r.observed(l.view, parts...); err != nil {
+		return nil, err
+	}
 	if err := rn.reached(stepChunksDone); err != nil {
 		return nil, err
 	}
@@ -239,9 +246,9 @@ func (rn *runner) chunkWorker(ctx context.Context, l *lease, r *Run, fork func(*
 func chunkDone(ctx context.Context, tx pgx.Tx, run int64, number int, w *offline.Written) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE headwater.run_chunk SET done_at = clock_timestamp(), produced = $3, inserted = $4, withdrawn = $5, live_change = $6,
-			digest = $7, transform_micros = $8, write_micros = $9, screened = $10, corrected = $11
+			digest = $7, transform_micros = $8, write_micros = $9, screened = $10, corrected = $11, profile = $12
 		WHERE run_id = $1 AND chunk = $2`,
-		run, number, w.Produced, w.Inserted, w.Withdrawn, w.LiveChange, w.Digest[:], w.Transform.Microseconds(), w.Write.Microseconds(), w.Screened, orNone(w.Corrected))
+		run, number, w.Produced, w.Inserted, w.Withdrawn, w.LiveChange, w.Digest[:], w.Transform.Microseconds(), w.Write.Microseconds(), w.Screened, orNone(w.Corrected), w.Observed)
 	return err
 }
 

@@ -335,6 +335,12 @@ func (m *Materializer) eraseHistory(ctx context.Context, tx pgx.Tx, erasure stri
 		return nil, err
 	}
 	for _, r := range runs {
+		// Values that profiles keep may be the entity's.
+		if r.rows > 0 || r.seq < horizon {
+			if err := quality.EraseRunProfile(ctx, tx, r.id); err != nil {
+				return nil, err
+			}
+		}
 		if r.rows == 0 {
 			continue
 		}

@@ -62,6 +62,8 @@ type Config struct {
 	// of one run this process works on at once, each with two connections to Postgres. Default 1,000,000 and 2.
 	ChunkRows    int64
 	ChunkWorkers int
+	// NoProfiles has runs end without a profile of what they made.
+	NoProfiles bool
 	// Metrics counts what runs do. nil: nothing does.
 	Metrics *Metrics
 	// Tracer has a trace of each run that ended. nil: none.
@@ -106,7 +108,7 @@ func New(config Config) (*Materializer, error) {
 	m.runner = &runner{
 		pool: config.Pool, log: config.Log, databases: config.Databases, view: config.View, published: m.published,
 		reached: config.Reached, bounds: config.Bounds, chunkRows: config.ChunkRows, chunkWorkers: config.ChunkWorkers,
-		cancelled: config.Audit, keep: offline.KeepBounds{Rows: offline.MaxKeptRows, Bytes: offline.MaxKeptBytes},
+		noProfiles: config.NoProfiles, cancelled: config.Audit, keep: offline.KeepBounds{Rows: offline.MaxKeptRows, Bytes: offline.MaxKeptBytes},
 		engines: &engines{version: config.Version, chunkRows: config.ChunkRows},
 	}
 	m.loader = &loader{

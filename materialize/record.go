@@ -103,6 +103,9 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if err := quality.Record(ctx, tx, r.ID, r.ViewID, r.reach(), r.Checks); err != nil {
 		return err
 	}
+	if err := r.keepProfile(ctx, tx); err != nil {
+		return err
+	}
 	if err := quality.Finish(ctx, tx, r.ID, r.ViewID, r.Seq, r.cameAside); err != nil {
 		return err
 	}

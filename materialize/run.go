@@ -15,6 +15,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/quality/profile"
 	"github.com/headwaterhq/headwater/retention"
 )
 
@@ -98,6 +99,8 @@ type Run struct {
 
 	// OpenAttempt is the lease under which the attempt began that nobody has seen the end of. 0: there is none.
 	OpenAttempt int64
+	// profile is what its output is like. nil: nobody wants to know.
+	profile *profile.Profile
 	// lineage is how long the attempt took, as yet, to write what it read and what others are told.
 	lineage time.Duration
 

@@ -40,7 +40,9 @@ type runner struct {
 	reached func(step string) error
 	// cancelled is called in the transaction that ends a run as cancelled.
 	cancelled func(ctx context.Context, tx pgx.Tx, r *Run) error
-	working   working
+	// noProfiles has runs end without a profile of what they made.
+	noProfiles bool
+	working    working
 }
 
 // The steps of a run before which a process may die, in their order.
@@ -339,6 +341,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if scope.Screen, err = r.screening(l.view, func() feature.Time { return t.Plan.Now }); err != nil {
 		return err
 	}
+	if scope.Observe, err = rn.observing(l.view); err != nil {
+		return err
+	}
 	t, err = offline.BeginTransform(ctx, reader, scope)
 	if err != nil {
 		return err
@@ -467,7 +472,7 @@ func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Tr
 	}
 	timer.add("transform", w.Transform)
 	timer.add("write", w.Write)
-	return w, nil
+	return w, r.observed(l.view, w.Observed)
 }
 
 func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.Input) ([]Input, error) {

@@ -143,7 +143,7 @@ func (t *Transform) Fork(ctx context.Context, conn *pgx.Conn) (*Transform, error
 		return nil, err
 	}
 	f := &Transform{View: t.View, Plan: t.Plan, Inputs: t.Inputs, ViewInputs: t.ViewInputs, tx: tx, conn: conn, bounds: t.bounds,
-		vectorBytes: t.vectorBytes, Count: t.Count, Known: t.Known, screening: t.screening}
+		vectorBytes: t.vectorBytes, Count: t.Count, Known: t.Known, screening: t.screening, observe: t.observe}
 	err = func() error {
 		if _, err := tx.Exec(ctx, "SET TRANSACTION SNAPSHOT '"+snapshot+"'; "+patient); err != nil {
 			return err

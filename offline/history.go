@@ -32,6 +32,8 @@ type Written struct {
 	Transform, Write time.Duration
 	// Screened is what was found in the output that was not written, or written all the same.
 	Screened Screened
+	// Observed is what the observer of a part found. It is not added up.
+	Observed []byte
 }
 
 // Add adds what another chunk of the same run did.
@@ -194,9 +196,16 @@ func (p *part) copyTo(ctx context.Context, tx pgx.Tx, table string, seq int64, w
 	var digest feature.SetDigest
 	var encoding []byte
 	columns := historyColumns(p.t.View)
+	var observer *Observer
+	if p.t.observe != nil {
+		observer = p.t.observe()
+	}
 	added := func(r *feature.Row) {
 		encoding = r.AppendCanonical(encoding[:0])
 		digest.Add(encoding)
+		if observer != nil {
+			observer.Row(r, encoding)
+		}
 		w.Produced++
 	}
 	var err error
@@ -223,6 +232,9 @@ func (p *part) copyTo(ctx context.Context, tx pgx.Tx, table string, seq int64, w
 		})
 	}
 	w.Digest = digest.Digest()
+	if err == nil && observer != nil {
+		w.Observed, err = observer.End()
+	}
 	return err
 }
 

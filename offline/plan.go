@@ -95,6 +95,8 @@ type Scope struct {
 	Validate Validate
 	// Screen makes the screen of a part of the output. nil: every row is written.
 	Screen func() *Screen
+	// Observe makes the observer of a part of the output. nil: nobody looks at it.
+	Observe func() *Observer
 }
 
 func (s *Scope) kind() ScopeKind {

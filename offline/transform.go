@@ -51,6 +51,8 @@ type Transform struct {
 	// screening makes the screen of a part of the output, and screen is that of the part at work. nil: every row is written.
 	screening func() *Screen
 	screen    *Screen
+	// observe makes the observer of a part of the output. nil: nobody looks at it.
+	observe func() *Observer
 	// databases are those that sources may name, remotes the snapshots of those that the run has looked into.
 	databases *Databases
 	remotes   map[string]remoteSnapshot
@@ -69,7 +71,7 @@ func BeginTransform(ctx context.Context, conn *pgx.Conn, scope Scope) (*Transfor
 		return nil, err
 	}
 	t := &Transform{View: scope.View, tx: tx, conn: conn, databases: scope.Databases, remotes: map[string]remoteSnapshot{},
-		bounds: scope.Bounds.orDefault(), validate: scope.Validate, screening: scope.Screen, consumed: scope.Consumed, kept: scope.Kept,
+		bounds: scope.Bounds.orDefault(), validate: scope.Validate, screening: scope.Screen, observe: scope.Observe, consumed: scope.Consumed, kept: scope.Kept,
 		vectorBytes: scope.View.VectorBytes()}
 	if a := t.View.Aggregation; a != nil {
 		t.windows = window.NewPlan(&t.View.View, &t.View.SourceVersions[0].Source)

@@ -22,6 +22,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 // forgotten is the key that is planted everywhere, forgottenText what else only the person has.
@@ -196,6 +197,24 @@ func (w *forgetWorld) found() (places []string) {
 	tells := func(text string) bool {
 		return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(text, t) })
 	}
+	// Profiles are packed.
+	rows, err = w.pool.Query(ctx, `SELECT profile FROM headwater.profile WHERE profile IS NOT NULL UNION ALL SELECT profile FROM headwater.run_chunk WHERE profile IS NOT NULL`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	profiles, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, packed := range profiles {
+		p, err := quality.UnpackProfile(packed)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if tells(string(p.AppendCanonical(nil))) {
+			places = append(places, "profile")
+		}
+	}
 	for _, key := range w.redisKeys() {
 		values, err := w.server.redis.HGetAll(ctx, key).Result()
 		if err != nil {
@@ -323,7 +342,7 @@ func TestForget(t *testing.T) {
 		}
 	}
 	before := w.found()
-	if len(before) < 8 {
+	if len(before) < 8 || !slices.Contains(before, "profile") {
 		t.Fatalf("found the key only in %q", before)
 	}
 	dry, err := w.forget(true)

@@ -68,6 +68,8 @@ type Config struct {
 	RunChunkWorkers int
 	// RunChunkRows is about how many rows a chunk of a run reads. 0: as materialize.Config says.
 	RunChunkRows int64
+	// NoProfiles has it not be kept what columns of runs and datasets are like.
+	NoProfiles bool
 	// ResultsDir is a folder for results of datasets, so that they need not be computed again. Empty: they are.
 	ResultsDir string
 	// ResultsBytes bounds what is kept there, ResultsAge for how long. 0: as dataset.KeptConfig says.
@@ -234,7 +236,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	s.materializer, err = materialize.New(materialize.Config{
 		Pool: s.pool, Writer: online.NewWriter(s.redis, config.RedisPrefix), Reader: online.NewReader(s.redis, config.RedisPrefix), Databases: s.databases, View: s.view,
 		Scheduled: func() []*feature.ViewVersion { return s.registry.Catalog().ViewsToRun() },
-		Audit:     auditEnded, Log: config.Log, Version: config.Version, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, ChunkRows: config.RunChunkRows, Metrics: s.metrics.runs, Tracer: s.tracer, Reached: config.Reached,
+		Audit:     auditEnded, Log: config.Log, Version: config.Version, Bounds: config.ViewBounds, ChunkWorkers: config.RunChunkWorkers, ChunkRows: config.RunChunkRows, NoProfiles: config.NoProfiles, Metrics: s.metrics.runs, Tracer: s.tracer, Reached: config.Reached,
 	})
 	if err != nil {
 		return nil, err
@@ -451,6 +453,9 @@ func (s *Server) serve() error {
 		served: s.served, log: &readLogger{reads: s.reads, registry: s.registry}, guard: s.guard, closing: s.closing,
 	})
 	builder := dataset.NewBuilder(s.pool, s.config.Version)
+	if s.config.NoProfiles {
+		builder.WithoutProfiles()
+	}
 	builder.Keep(s.kept)
 	datasets := &datasetService{
 		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds, policies: policies,

@@ -40,14 +40,16 @@ type serveConfig struct {
 	MetricsProfiles string `yaml:"metrics_profiles"`
 	// RunChunkWorkers is how many chunks of one run are worked on at once (HEADWATER_RUN_CHUNK_WORKERS). Empty: two.
 	RunChunkWorkers string `yaml:"run_chunk_workers"`
-	viewConfig      `yaml:",inline"`
-	readLogConfig   `yaml:",inline"`
-	auditConfig     `yaml:",inline"`
-	resultsConfig   `yaml:",inline"`
-	callsConfig     `yaml:",inline"`
-	watchConfig     `yaml:",inline"`
-	callerConfig    `yaml:",inline"`
-	sourceConfig    `yaml:",inline"`
+	// Profiles is off where runs and datasets are to have none (HEADWATER_PROFILES). Empty: on.
+	Profiles      string `yaml:"profiles"`
+	viewConfig    `yaml:",inline"`
+	readLogConfig `yaml:",inline"`
+	auditConfig   `yaml:",inline"`
+	resultsConfig `yaml:",inline"`
+	callsConfig   `yaml:",inline"`
+	watchConfig   `yaml:",inline"`
+	callerConfig  `yaml:",inline"`
+	sourceConfig  `yaml:",inline"`
 
 	openLineageConfig `yaml:",inline"`
 }
@@ -63,7 +65,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		d.KnownFields(true)
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
-				"region, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
+				"region, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, profiles, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
 				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, openlineage_listen, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
 				"oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age and source_databases", file, err)
 		}
@@ -76,6 +78,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		"HEADWATER_LISTEN":            &c.Listen,
 		"HEADWATER_AUDIT_DIR":         &c.AuditDir,
 		"HEADWATER_RUN_CHUNK_WORKERS": &c.RunChunkWorkers,
+		"HEADWATER_PROFILES":          &c.Profiles,
 		metricsListenVariable:         &c.MetricsListen,
 		metricsProfilesVariable:       &c.MetricsProfiles,
 	} {
@@ -108,6 +111,17 @@ func (c serveConfig) chunkWorkers() (int, error) {
 		return 0, usagef("HEADWATER_RUN_CHUNK_WORKERS (run_chunk_workers): found %q, expected a number from 1 to %d", c.RunChunkWorkers, maxChunkWorkers)
 	}
 	return n, nil
+}
+
+// withoutProfiles reads profiles, or is a usage fault.
+func (c serveConfig) withoutProfiles() (bool, error) {
+	switch c.Profiles {
+	case "", "on":
+		return false, nil
+	case "off":
+		return true, nil
+	}
+	return false, usagef("HEADWATER_PROFILES (profiles): found %q, expected on or off", c.Profiles)
 }
 
 // requirePostgres is for what cannot do without it.
@@ -147,6 +161,7 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_METRICS_PROFILES metrics_profiles  on: profiles of the process, for Go's tools, there too, at /debug/pprof/ (default off)
   HEADWATER_RUN_CHUNK_WORKERS run_chunk_workers  how many parts of one run are worked on at once, each with two connections to
                                         Postgres (default 2)
+  HEADWATER_PROFILES         profiles         off: it is not kept what columns of runs and datasets are like (default on)
   HEADWATER_VIEW_TIMEOUT     view_timeout     how long the SQL of a view may run, each time (default 1h)
   HEADWATER_VIEW_WORK_MEM    view_work_mem    memory of each of its sorts and hashes, before they go to disk (default 64MB)
   HEADWATER_VIEW_TEMP_FILES  view_temp_files  room on disk for them (default: as Postgres is configured)
@@ -221,7 +236,7 @@ Without tls_cert calls are not encrypted: let a proxy that speaks TLS stand befo
 			return runServe(cmd.Context(), a, c)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, view_timeout, "+
+	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, profiles, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
 		"connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, openlineage_listen, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
 		"oidc_principal_claim, oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age, source_databases")
@@ -250,9 +265,13 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	noProfiles, err := c.withoutProfiles()
+	if err != nil {
+		return err
+	}
 	config := server.Config{
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, Region: c.Region, AuditDir: c.AuditDir, Version: version(),
-		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
+		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, NoProfiles: noProfiles, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	}
 	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config), c.watchConfig.apply(&config), c.openLineageConfig.apply(&config)); err != nil {
 		return err
