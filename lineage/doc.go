@@ -1,6 +1,8 @@
 // Package lineage answers where things come from and what they reach: a graph of sources, loads, runs, views, features,
 // services, datasets and models, and one of the columns of sources and views, walked up or down from one of its nodes, as it is or as it was.
 //
+// Check holds all that is stored to the records that it should lead to.
+//
 // It may import feature, the generated messages and internal packages. It decides nothing about who may read. The graph is computed from
 // the records that applying, ingesting, materializing and building datasets commit; what of them only it needs is in tables of its own,
 // which are written in those commits: run_span and run_correction by RecordRun, model by RegisterModel, definition_column, definition_input and

@@ -78,6 +78,26 @@ func (r *Reader) Stored(ctx context.Context, entity string, viewID int64, keys [
 	return rows, nil
 }
 
+// All reads all packed rows of keys as they are, by field, which is the id of a view version, in their order. One round trip.
+func (r *Reader) All(ctx context.Context, entity string, keys []string) ([]map[string]string, error) {
+	pipe := r.client.Pipeline()
+	replies := make([]*redis.MapStringStringCmd, len(keys))
+	for i, key := range keys {
+		replies[i] = pipe.HGetAll(ctx, string(appendKey(nil, r.prefix, entity, key)))
+	}
+	// The error is that of the first failed reply; each is looked at below.
+	_, _ = pipe.Exec(ctx)
+	rows := make([]map[string]string, len(keys))
+	for i, reply := range replies {
+		row, err := reply.Result()
+		if err != nil {
+			return nil, failed(ctx, r.client, err)
+		}
+		rows[i] = row
+	}
+	return rows, nil
+}
+
 // scanCount is how many keys of all that it has Redis looks at for one answer.
 const scanCount = 1000
 

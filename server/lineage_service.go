@@ -21,12 +21,16 @@ type lineageService struct {
 	headwaterv1.UnimplementedLineageServiceServer
 	registry *registry.Registry
 	pool     *pgxpool.Pool
+	// onlineRows lists what the online store has of an entity.
+	onlineRows func(ctx context.Context, entity string, list func([]lineage.OnlineRow) error) error
 	// reads is for traces.
 	reads *readLogService
 	// copies are what view versions, by id, copy their columns from, once it was asked for.
 	copies sync.Map
 	// names are for events of others.
 	names openlineage.Names
+	// closing is closed when the server stops.
+	closing <-chan struct{}
 }
 
 var directions = map[headwaterv1.LineageDirection]lineage.Direction{

@@ -1927,7 +1927,7 @@ func (x *RunChange) GetB() string {
 
 type CheckLineageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Empty: all.
+	// `NAME` for all versions of a view, or `NAME@VERSION`. Empty: all there is.
 	Views         []string `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2054,10 +2054,12 @@ func (*CheckLineageResponse_Checked) isCheckLineageResponse_Event() {}
 
 // What does not lead to where it came from.
 type LineageOrphan struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Found         string                 `protobuf:"bytes,2,opt,name=found,proto3" json:"found,omitempty"`
-	Expected      string                 `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node that it is of, or what is no node: `table headwater_history.NAME`, `run id 17`.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// They hold nothing of rows.
+	Found         string `protobuf:"bytes,2,opt,name=found,proto3" json:"found,omitempty"`
+	Expected      string `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2115,11 +2117,18 @@ func (x *LineageOrphan) GetExpected() string {
 
 // Of one thing that was looked at; the last one, without a node, counts all.
 type LineageChecked struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Rows          int64                  `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
-	Online        int64                  `protobuf:"varint,3,opt,name=online,proto3" json:"online,omitempty"`
-	Orphans       int64                  `protobuf:"varint,4,opt,name=orphans,proto3" json:"orphans,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `view:NAME@VERSION`, `dataset:ID`, or `system` for what is of neither.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Rows of histories, and values online.
+	Rows   int64 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	Online int64 `protobuf:"varint,3,opt,name=online,proto3" json:"online,omitempty"`
+	// How many LineageOrphan there were of it.
+	Orphans  int64 `protobuf:"varint,4,opt,name=orphans,proto3" json:"orphans,omitempty"`
+	Runs     int64 `protobuf:"varint,5,opt,name=runs,proto3" json:"runs,omitempty"`
+	Datasets int64 `protobuf:"varint,6,opt,name=datasets,proto3" json:"datasets,omitempty"`
+	// How many things are looked at, of each of which there is one message.
+	Total         int64 `protobuf:"varint,7,opt,name=total,proto3" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2178,6 +2187,27 @@ func (x *LineageChecked) GetOnline() int64 {
 func (x *LineageChecked) GetOrphans() int64 {
 	if x != nil {
 		return x.Orphans
+	}
+	return 0
+}
+
+func (x *LineageChecked) GetRuns() int64 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+func (x *LineageChecked) GetDatasets() int64 {
+	if x != nil {
+		return x.Datasets
+	}
+	return 0
+}
+
+func (x *LineageChecked) GetTotal() int64 {
+	if x != nil {
+		return x.Total
 	}
 	return 0
 }
@@ -3136,12 +3166,15 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\rLineageOrphan\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05found\x18\x02 \x01(\tR\x05found\x12\x1a\n" +
-	"\bexpected\x18\x03 \x01(\tR\bexpected\"j\n" +
+	"\bexpected\x18\x03 \x01(\tR\bexpected\"\xb0\x01\n" +
 	"\x0eLineageChecked\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x16\n" +
 	"\x06online\x18\x03 \x01(\x03R\x06online\x12\x18\n" +
-	"\aorphans\x18\x04 \x01(\x03R\aorphans\"\xb2\x01\n" +
+	"\aorphans\x18\x04 \x01(\x03R\aorphans\x12\x12\n" +
+	"\x04runs\x18\x05 \x01(\x03R\x04runs\x12\x1a\n" +
+	"\bdatasets\x18\x06 \x01(\x03R\bdatasets\x12\x14\n" +
+	"\x05total\x18\a \x01(\x03R\x05total\"\xb2\x01\n" +
 	"\x0fListUsesRequest\x12\x1b\n" +
 	"\x04node\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04node\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12'\n" +

@@ -439,16 +439,22 @@ class LineageOrphan(_message.Message):
     def __init__(self, node: _Optional[str] = ..., found: _Optional[str] = ..., expected: _Optional[str] = ...) -> None: ...
 
 class LineageChecked(_message.Message):
-    __slots__ = ("node", "rows", "online", "orphans")
+    __slots__ = ("node", "rows", "online", "orphans", "runs", "datasets", "total")
     NODE_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     ONLINE_FIELD_NUMBER: _ClassVar[int]
     ORPHANS_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     node: str
     rows: int
     online: int
     orphans: int
-    def __init__(self, node: _Optional[str] = ..., rows: _Optional[int] = ..., online: _Optional[int] = ..., orphans: _Optional[int] = ...) -> None: ...
+    runs: int
+    datasets: int
+    total: int
+    def __init__(self, node: _Optional[str] = ..., rows: _Optional[int] = ..., online: _Optional[int] = ..., orphans: _Optional[int] = ..., runs: _Optional[int] = ..., datasets: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
 
 class ListUsesRequest(_message.Message):
     __slots__ = ("node", "since", "page_size", "page_token")
