@@ -57,7 +57,7 @@ type assembly struct {
 	rules  []*leaveOut
 	joiner *offline.Joiner
 	// tap is told of each row of the result; nil: nothing is.
-	tap *tap
+	tap rowTap
 }
 
 // prepare makes ready for a spine of these columns.

@@ -429,7 +429,7 @@ func (b *Builder) Verify(ctx context.Context, m *Manifest, plan *read.Plan) (*Ve
 
 // again computes the result from the kept spine and the history at the manifest's sequences, and says how it differs from
 // the manifest. When that is in what it would be computed from, the result is empty.
-func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer, tap *tap) (*result, []string, error) {
+func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer, tap rowTap) (*result, []string, error) {
 	a, differences, err := assemblyOf(m, plan)
 	if err != nil {
 		return nil, nil, err
@@ -452,7 +452,7 @@ func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out i
 		return nil, nil, err
 	}
 	if tap != nil {
-		tap.spineRows = spine.rows
+		tap.spine(spine.rows)
 	}
 	res, err := b.assemble(ctx, a, out)
 	if err != nil {

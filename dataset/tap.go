@@ -23,6 +23,14 @@ const (
 	dealtBatch = 256 << 10
 )
 
+// rowTap is told of a result while it is put together: how many rows its spine has, its columns, each row, and its end.
+type rowTap interface {
+	spine(rows int64)
+	begin(l *layout) error
+	add(row []feature.Value, answers *read.Row) error
+	end() error
+}
+
 // tap takes what a result is made of aside, row by row: its values, the number of each row, the run of each of the plan's views,
 // and the status of each of its columns.
 type tap struct {
@@ -47,6 +55,8 @@ func newTap(plan *read.Plan, keys []string, n int) *tap {
 }
 
 func (t *tap) close() { t.dealt.close() }
+
+func (t *tap) spine(rows int64) { t.spineRows = rows }
 
 func (t *tap) begin(l *layout) error {
 	t.columns = l.columns

@@ -72,6 +72,12 @@ func NewestModels(ctx context.Context, q database.Querier) ([]*ModelVersion, err
 		WHERE m.version = (SELECT max(n.version) FROM headwater.model n WHERE n.name = m.name) ORDER BY m.name`)
 }
 
+// ModelsOf is the models that were trained on one of the datasets, by id, or read one of the services, `NAME@VERSION`.
+func ModelsOf(ctx context.Context, q database.Querier, datasets, services []string) ([]*ModelVersion, error) {
+	return modelVersions(ctx, q, selectModels+`
+		WHERE m.dataset_id = ANY ($1) OR s.name || '@' || s.version = ANY ($2) ORDER BY m.name, m.version`, datasets, services)
+}
+
 func modelVersions(ctx context.Context, q database.Querier, sql string, args ...any) (list []*ModelVersion, err error) {
 	err = each(ctx, q, func(m *ModelVersion) { list = append(list, m) }, sql, args...)
 	return list, err

@@ -28,23 +28,32 @@ func Copies(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (map[string]
 }
 
 func copiesOf(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (map[string]feature.CopiedColumn, error) {
-	if err := pinSession(ctx, tx); err != nil {
-		return nil, err
-	}
-	if err := limitAnalysis(ctx, tx); err != nil {
-		return nil, err
-	}
-	if err := createEmptyInputs(ctx, tx, v); err != nil {
-		return nil, err
-	}
-	statement, err := outputStatement(v, Span{Start: 0, End: 1})
+	in, err := emptyOutput(ctx, tx, v)
 	if err != nil {
 		return nil, err
 	}
-	if err := createOutputView(ctx, tx, v, Span{Start: 0, End: 1}); err != nil {
-		return nil, err
+	return analysis.Copies(ctx, tx, in)
+}
+
+// emptyOutput makes a view of the SQL over empty inputs, to be analysed.
+func emptyOutput(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (in analysis.Input, err error) {
+	if err := pinSession(ctx, tx); err != nil {
+		return in, err
 	}
-	return analysis.Copies(ctx, tx, analysis.Input{Statement: *statement, Relations: inputRelations(v)})
+	if err := limitAnalysis(ctx, tx); err != nil {
+		return in, err
+	}
+	if err := createEmptyInputs(ctx, tx, v); err != nil {
+		return in, err
+	}
+	statement, err := outputStatement(v, Span{Start: 0, End: 1})
+	if err != nil {
+		return in, err
+	}
+	if err := createOutputView(ctx, tx, v, Span{Start: 0, End: 1}); err != nil {
+		return in, err
+	}
+	return analysis.Input{Statement: *statement, Relations: inputRelations(v)}, nil
 }
 
 // aggregationCopies is what Copies says of declared aggregations: those that give back one of the values of a window copy it.

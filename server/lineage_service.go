@@ -27,6 +27,10 @@ type lineageService struct {
 	reads *readLogService
 	// copies are what view versions, by id, copy their columns from, once it was asked for.
 	copies sync.Map
+	// datasets and apart are for impact, as copies; so many are told at a time as impacts has room for.
+	datasets *datasetService
+	apart    sync.Map
+	impacts  chan struct{}
 	// names are for events of others.
 	names openlineage.Names
 	// closing is closed when the server stops.

@@ -472,7 +472,10 @@ func (s *Server) serve() error {
 	if err != nil {
 		return err
 	}
-	s.lineage = &lineageService{registry: s.registry, pool: s.pool, onlineRows: s.materializer.OnlineRows, reads: readLog, names: names, closing: s.closing}
+	s.lineage = &lineageService{
+		registry: s.registry, pool: s.pool, onlineRows: s.materializer.OnlineRows, reads: readLog, datasets: datasets,
+		impacts: make(chan struct{}, maxImpacts), names: names, closing: s.closing,
+	}
 	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets, s.registry, s.served))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)

@@ -135,6 +135,25 @@ func TestTrace(t *testing.T) {
 		t.Errorf("found %v", &traced)
 	}
 
+	// What the file of that row reaches has the read, and what would mend it.
+	impact := strings.Join(spaced(w.must(t, "impact", "sales", "--load", "1", "--repair")), "\n")
+	for _, want := range []string{
+		"Impact of load 1 of source sales\n", " now what was computed of it, and 1 logged read gave it out.\n", "\nshop_model@1 1 no serves features of ",
+		"\ntotals@1.amount value, filter",
+	} {
+		if !strings.Contains(impact, want) {
+			t.Errorf("found\n%s\nexpected in it\n%s", impact, want)
+		}
+	}
+	if first := strings.Index(impact, "\nheadwater loads retract 1 --reason REASON # load:1: "); first < 0 || strings.Index(impact, "\nheadwater materialize totals@1 --wait # view:totals@1: ") < first {
+		t.Errorf("found\n%s", impact)
+	}
+	var reached headwaterv1.GetImpactResponse
+	w.ask(t, &reached, "impact", "sales", "--load", "1", "--column", "amount")
+	if reached.GetPredictions() != 1 || len(reached.GetRepairs()) == 0 {
+		t.Errorf("found %v", &reached)
+	}
+
 	folder := t.TempDir()
 	w.run("trace", id, "-o", "html", "--out", filepath.Join(folder, "t.html")).expect(t, 0, "", "wrote "+filepath.Join(folder, "t.html")+"\n")
 	html, err := os.ReadFile(filepath.Join(folder, "t.html"))

@@ -17,18 +17,11 @@ import (
 // Columns that a condition has equal are taken to be each other's, in outer joins too: a row of one with the value had a part in the
 // output of that value.
 func Copies(ctx context.Context, tx pgx.Tx, in Input) (map[string]feature.CopiedColumn, error) {
-	a := &analyser{Input: in, statement: &in.Statement, tx: tx, functions: map[uint32]*allowance{}, read: map[string]bool{},
-		subqueries: map[*Node]*relation{}, scopes: map[*Node]*scope{}}
-	tree, err := a.readTree(ctx, tx, viewName(in.Statement.Name))
+	a, err := evaluated(ctx, tx, in)
 	if err != nil {
 		return nil, err
 	}
-	a.tree = tree
-	if a.catalog, err = readCatalog(ctx, tx, referencesOf(Value{Node: tree})); err != nil {
-		return nil, err
-	}
-	a.demand = demandsOf(tree)
-	a.evaluate(tree, nil, false)
+	tree := a.tree
 	c := &copies{analyser: a, seen: map[outputOf]bool{}}
 	equal := c.equalities()
 	found := map[string]feature.CopiedColumn{}
@@ -44,6 +37,23 @@ func Copies(ctx context.Context, tx pgx.Tx, in Input) (map[string]feature.Copied
 		found[t.text("resname")] = column
 	}
 	return found, nil
+}
+
+// evaluated is a statement with its queries judged, each in a scope that is kept.
+func evaluated(ctx context.Context, tx pgx.Tx, in Input) (*analyser, error) {
+	a := &analyser{Input: in, statement: &in.Statement, tx: tx, functions: map[uint32]*allowance{}, read: map[string]bool{},
+		subqueries: map[*Node]*relation{}, scopes: map[*Node]*scope{}}
+	tree, err := a.readTree(ctx, tx, viewName(in.Statement.Name))
+	if err != nil {
+		return nil, err
+	}
+	a.tree = tree
+	if a.catalog, err = readCatalog(ctx, tx, referencesOf(Value{Node: tree})); err != nil {
+		return nil, err
+	}
+	a.demand = demandsOf(tree)
+	a.evaluate(tree, nil, false)
+	return a, nil
 }
 
 // copied are the columns that values are taken from.

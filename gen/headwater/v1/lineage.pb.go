@@ -1395,12 +1395,14 @@ type GetImpactRequest struct {
 	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// Only what is computed from this column.
 	Column string `protobuf:"bytes,2,opt,name=column,proto3" json:"column,omitempty"`
-	// Rows of these event times. Absent: all.
+	// Rows of these event times: from, and before. Absent: all. Not with a load.
 	From *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
 	To   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
 	// Rows of this load. 0: of all.
-	Load          int64  `protobuf:"varint,5,opt,name=load,proto3" json:"load,omitempty"`
-	PageSize      int32  `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	Load int64 `protobuf:"varint,5,opt,name=load,proto3" json:"load,omitempty"`
+	// How many nodes at most. 0: all, up to 10,000.
+	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the answer before, with all else as it was. Each page is of its own moment.
 	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1487,18 +1489,20 @@ func (x *GetImpactRequest) GetPageToken() string {
 
 type GetImpactResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// By kind, then id. Those that the caller may not read the lineage of are counted in `hidden`.
+	// Views, then features, services, datasets and models, each by id. Those that the caller may not read the lineage of are counted in `hidden`.
 	Nodes  []*ImpactedNode `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	Hidden int64           `protobuf:"varint,2,opt,name=hidden,proto3" json:"hidden,omitempty"`
-	// Keys of views that hold what was computed from those rows.
+	// Keys of views that hold now what was computed from those rows, of the views whose rows are counted.
 	Entities int64 `protobuf:"varint,3,opt,name=entities,proto3" json:"entities,omitempty"`
 	// Logged reads that gave such a value out.
 	Predictions int64 `protobuf:"varint,4,opt,name=predictions,proto3" json:"predictions,omitempty"`
 	// Services, `NAME`, that keep no log of all reads: theirs are not in `predictions`.
 	Unlogged []string `protobuf:"bytes,5,rep,name=unlogged,proto3" json:"unlogged,omitempty"`
-	// What would mend it, in the order to do it in.
+	// What would mend it, in the order to do it in. With the first page.
 	Repairs       []*RepairStep `protobuf:"bytes,6,rep,name=repairs,proto3" json:"repairs,omitempty"`
 	NextPageToken string        `protobuf:"bytes,7,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What was not told apart, and so counts: one line each. It depends on what the caller may see.
+	Notes         []string `protobuf:"bytes,8,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1582,15 +1586,32 @@ func (x *GetImpactResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *GetImpactResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
 type ImpactedNode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Title string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	Owner string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
-	// Keys, rows or reads that are affected, by the kind of the node.
-	Entities      int64 `protobuf:"varint,4,opt,name=entities,proto3" json:"entities,omitempty"`
-	Rows          int64 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
-	Predictions   int64 `protobuf:"varint,6,opt,name=predictions,proto3" json:"predictions,omitempty"`
+	// `view:NAME@VERSION`, `feature:VIEW@VERSION.NAME`, `service:NAME@VERSION`, `dataset:ID`, `model:NAME@VERSION`.
+	Id    string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Of a view: keys whose rows now hold what was computed from those rows.
+	Entities int64 `protobuf:"varint,4,opt,name=entities,proto3" json:"entities,omitempty"`
+	// Of a view: rows of its history, now or once. Of a dataset: rows of it.
+	Rows int64 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Of a service: logged reads.
+	Predictions int64 `protobuf:"varint,6,opt,name=predictions,proto3" json:"predictions,omitempty"`
+	// Of a view: those of `rows` that are visible now. 0: it is mended.
+	LiveRows int64 `protobuf:"varint,7,opt,name=live_rows,json=liveRows,proto3" json:"live_rows,omitempty"`
+	// Whether what is counted was told row by row. Else it may be that nothing of it is made of those rows, and `why` says why that is not told.
+	Exact bool   `protobuf:"varint,8,opt,name=exact,proto3" json:"exact,omitempty"`
+	Why   string `protobuf:"bytes,9,opt,name=why,proto3" json:"why,omitempty"`
+	// Of a feature: in which ways it is computed from the source or the column, as `value` or `filter, join`.
+	How           string `protobuf:"bytes,10,opt,name=how,proto3" json:"how,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1665,6 +1686,34 @@ func (x *ImpactedNode) GetPredictions() int64 {
 		return x.Predictions
 	}
 	return 0
+}
+
+func (x *ImpactedNode) GetLiveRows() int64 {
+	if x != nil {
+		return x.LiveRows
+	}
+	return 0
+}
+
+func (x *ImpactedNode) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+func (x *ImpactedNode) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *ImpactedNode) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
 }
 
 type RepairStep struct {
@@ -3123,7 +3172,7 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\tpage_size\x18\x06 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x93\x02\n" +
+	"page_token\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xa9\x02\n" +
 	"\x11GetImpactResponse\x120\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1a.headwater.v1.ImpactedNodeR\x05nodes\x12\x16\n" +
 	"\x06hidden\x18\x02 \x01(\x03R\x06hidden\x12\x1a\n" +
@@ -3131,14 +3180,20 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\vpredictions\x18\x04 \x01(\x03R\vpredictions\x12\x1a\n" +
 	"\bunlogged\x18\x05 \x03(\tR\bunlogged\x122\n" +
 	"\arepairs\x18\x06 \x03(\v2\x18.headwater.v1.RepairStepR\arepairs\x12&\n" +
-	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"\x9c\x01\n" +
+	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\x12\x14\n" +
+	"\x05notes\x18\b \x03(\tR\x05notes\"\xf3\x01\n" +
 	"\fImpactedNode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n" +
 	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x1a\n" +
 	"\bentities\x18\x04 \x01(\x03R\bentities\x12\x12\n" +
 	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12 \n" +
-	"\vpredictions\x18\x06 \x01(\x03R\vpredictions\"L\n" +
+	"\vpredictions\x18\x06 \x01(\x03R\vpredictions\x12\x1b\n" +
+	"\tlive_rows\x18\a \x01(\x03R\bliveRows\x12\x14\n" +
+	"\x05exact\x18\b \x01(\bR\x05exact\x12\x10\n" +
+	"\x03why\x18\t \x01(\tR\x03why\x12\x10\n" +
+	"\x03how\x18\n" +
+	" \x01(\tR\x03how\"L\n" +
 	"\n" +
 	"RepairStep\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\tR\acommand\x12\x10\n" +

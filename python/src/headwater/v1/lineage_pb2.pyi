@@ -339,7 +339,7 @@ class GetImpactRequest(_message.Message):
     def __init__(self, source: _Optional[str] = ..., column: _Optional[str] = ..., to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., load: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., **kwargs) -> None: ...
 
 class GetImpactResponse(_message.Message):
-    __slots__ = ("nodes", "hidden", "entities", "predictions", "unlogged", "repairs", "next_page_token")
+    __slots__ = ("nodes", "hidden", "entities", "predictions", "unlogged", "repairs", "next_page_token", "notes")
     NODES_FIELD_NUMBER: _ClassVar[int]
     HIDDEN_FIELD_NUMBER: _ClassVar[int]
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
@@ -347,6 +347,7 @@ class GetImpactResponse(_message.Message):
     UNLOGGED_FIELD_NUMBER: _ClassVar[int]
     REPAIRS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     nodes: _containers.RepeatedCompositeFieldContainer[ImpactedNode]
     hidden: int
     entities: int
@@ -354,23 +355,32 @@ class GetImpactResponse(_message.Message):
     unlogged: _containers.RepeatedScalarFieldContainer[str]
     repairs: _containers.RepeatedCompositeFieldContainer[RepairStep]
     next_page_token: str
-    def __init__(self, nodes: _Optional[_Iterable[_Union[ImpactedNode, _Mapping]]] = ..., hidden: _Optional[int] = ..., entities: _Optional[int] = ..., predictions: _Optional[int] = ..., unlogged: _Optional[_Iterable[str]] = ..., repairs: _Optional[_Iterable[_Union[RepairStep, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[ImpactedNode, _Mapping]]] = ..., hidden: _Optional[int] = ..., entities: _Optional[int] = ..., predictions: _Optional[int] = ..., unlogged: _Optional[_Iterable[str]] = ..., repairs: _Optional[_Iterable[_Union[RepairStep, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ImpactedNode(_message.Message):
-    __slots__ = ("id", "title", "owner", "entities", "rows", "predictions")
+    __slots__ = ("id", "title", "owner", "entities", "rows", "predictions", "live_rows", "exact", "why", "how")
     ID_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_ROWS_FIELD_NUMBER: _ClassVar[int]
+    EXACT_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
     id: str
     title: str
     owner: str
     entities: int
     rows: int
     predictions: int
-    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., owner: _Optional[str] = ..., entities: _Optional[int] = ..., rows: _Optional[int] = ..., predictions: _Optional[int] = ...) -> None: ...
+    live_rows: int
+    exact: bool
+    why: str
+    how: str
+    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., owner: _Optional[str] = ..., entities: _Optional[int] = ..., rows: _Optional[int] = ..., predictions: _Optional[int] = ..., live_rows: _Optional[int] = ..., exact: bool = ..., why: _Optional[str] = ..., how: _Optional[str] = ...) -> None: ...
 
 class RepairStep(_message.Message):
     __slots__ = ("command", "why", "node")
