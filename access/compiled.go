@@ -30,7 +30,7 @@ type compiledKey struct {
 	service *feature.ServiceVersion
 }
 
-// maxCompiled bounds what a policy keeps of what it compiled: beyond, it decides anew each time.
+// maxCompiled bounds what a policy keeps of what it compiled, of each kind. Of more, one goes of the principal for whom most was compiled.
 const maxCompiled = 2000
 
 // compiledService is the decision of DecideService, where it is to allow; else nil. It is computed once for each policy
@@ -51,8 +51,6 @@ func (p *Policy) compiledService(principal *Principal, action Action, s *feature
 		return nil
 	}
 	d := decisionOf(action, resource(KindService, s.Ref()), &v)
-	if p.compiled.len() < maxCompiled {
-		p.compiled.add(key, d)
-	}
+	p.compiled.add(key, d, principal.Name, maxCompiled)
 	return d
 }

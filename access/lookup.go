@@ -56,6 +56,46 @@ func (l *lookup[K, V]) put(key K, value V, most int, over func(V) bool) {
 	})
 }
 
+// keptBy is a lookup of what was made for principals, which bounds it without letting any of them push out what was made for others.
+type keptBy[K, V comparable] struct{ lookup[K, madeFor[V]] }
+
+type madeFor[V comparable] struct {
+	value V
+	// by is the name of the principal.
+	by string
+}
+
+func (k *keptBy[K, V]) get(key K) (value V, ok bool) {
+	made, ok := k.lookup.get(key)
+	return made.value, ok
+}
+
+// add puts in what is not there. Where there would be more than most, one goes of the principal for whom most was made: so whoever asks in
+// ever new ways pushes out its own.
+func (k *keptBy[K, V]) add(key K, value V, by string, most int) {
+	k.change(func(m map[K]madeFor[V]) {
+		if _, there := m[key]; there {
+			return
+		}
+		m[key] = madeFor[V]{value, by}
+		if len(m) <= most {
+			return
+		}
+		of, worst := map[string]int{}, by
+		for _, made := range m {
+			if of[made.by]++; of[made.by] > of[worst] {
+				worst = made.by
+			}
+		}
+		for other, made := range m {
+			if made.by == worst && other != key {
+				delete(m, other)
+				return
+			}
+		}
+	})
+}
+
 // remove takes a value out, unless another has taken its place.
 func (l *lookup[K, V]) remove(key K, value V) {
 	l.change(func(m map[K]V) {

@@ -13,7 +13,7 @@ import (
 type Policy struct {
 	roles map[string]*role
 	// compiled are decisions that allow, as they were asked for.
-	compiled lookup[compiledKey, *decision]
+	compiled keptBy[compiledKey, *decision]
 	// tagged is nil where nobody said what tags there are.
 	tagged *Tagged
 
@@ -26,7 +26,7 @@ type Policy struct {
 	// byName says that a policy may look at the name of who reads, which is no part of Principal.key.
 	byName bool
 	// restrictions are what readings of services were held to, as they were asked for.
-	restrictions lookup[restrictedKey, *Restriction]
+	restrictions keptBy[restrictedKey, *Restriction]
 }
 
 // role holds a role's rules by what they are about.

@@ -345,10 +345,13 @@ func (p *Policy) AsBuilt(rules []read.Rule, reader *expr.Principal, purpose stri
 }
 
 // Beyond is the first of a reader's rules that is not among those that something was read by: what it hides may be seen there. nil: there
-// is none, and whoever has these rules may see it.
+// is none, and whoever has these rules may see it. A hash by another version of its key hides as much.
 func Beyond(rules, kept []read.Rule) *read.Rule {
 	for i := range rules {
-		if !slices.ContainsFunc(kept, func(k read.Rule) bool { return k.Same(&rules[i]) }) {
+		if !slices.ContainsFunc(kept, func(k read.Rule) bool {
+			k.KeyVersion = rules[i].KeyVersion
+			return k.Same(&rules[i])
+		}) {
 			return &rules[i]
 		}
 	}

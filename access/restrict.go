@@ -129,8 +129,8 @@ func (p *Policy) Restrict(r Reading, s *feature.ServiceVersion) (*Restriction, *
 	restriction, refused := p.restrict(r, s)
 	// A service without a name is another one in each request. What is refused is decided anew: callers choose purposes as they like, and a
 	// secret that was not to be had may be the next time.
-	if s.Name != "" && refused == nil && p.restrictions.len() < maxCompiled {
-		p.restrictions.add(key, restriction)
+	if s.Name != "" && refused == nil {
+		p.restrictions.add(key, restriction, r.Principal.Name, maxCompiled)
 	}
 	return restriction, refused
 }

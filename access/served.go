@@ -337,7 +337,8 @@ type Shown struct {
 	Features, SourceColumns []string
 	// Applied are the rules of policies that they are shown under.
 	Applied []read.Rule
-	Rows    int64
+	// Rows are those that are shown, Hidden those that a row filter hides.
+	Rows, Hidden int64
 	// Dataset and ReadID are those of what they are of. Empty: of neither.
 	Dataset, ReadID string
 }
@@ -369,6 +370,6 @@ func (s *Session) Show(r *Shown) error {
 			record.Extent.Masked = append(record.Extent.Masked, r.Ref+"."+column)
 		}
 	}
-	record.RowsReturned, record.Dataset, record.ReadID = r.Rows, r.Dataset, r.ReadID
+	record.RowsReturned, record.RowsHidden, record.Dataset, record.ReadID = r.Rows, r.Hidden, r.Dataset, r.ReadID
 	return s.audit.Write(record)
 }

@@ -46,8 +46,11 @@ type SpineSource struct {
 	// RowsRead is how many rows lay in what was read, and LeftOut those of them that did not count.
 	RowsRead int64           `json:"rows_read,omitempty"`
 	LeftOut  []SourceLeftOut `json:"left_out,omitempty"`
-	// Rules are what the builder was held to in the source's own rows. Rows that a filter hid are in no number, and LeftOut is empty then.
+	// Rules are what the builder was held to in the source's own rows. Rows that a filter hid are in no number but RowsHidden, and LeftOut is empty
+	// then.
 	Rules []read.Rule `json:"rules,omitempty"`
+	// RowsHidden are those rows. They are for the audit: no reader is told.
+	RowsHidden int64 `json:"rows_hidden,omitempty"`
 
 	// loads are whose rows those are, of a landing source.
 	loads []offline.InputLoad
@@ -201,7 +204,7 @@ func originOf(scope *offline.SpineScope, inputs []*offline.Input) *SpineOrigin {
 		}
 		o.Sources = append(o.Sources, SpineSource{
 			Rules: rules, Source: in.Source.Name, Version: in.Source.Version, Fingerprint: in.Source.Fingerprint.String(), LoadNumber: in.LoadNumber,
-			RowsRead: in.Rows, LeftOut: leftOutOf(in), loads: in.Loads,
+			RowsRead: in.Rows, RowsHidden: in.Hidden, LeftOut: leftOutOf(in), loads: in.Loads,
 		})
 	}
 	if scope.SQL == "" {

@@ -74,6 +74,8 @@ type Input struct {
 	Quarantined, LeftOutAtLoad []Reason
 	// LeftOut is what else was left out of Rows. nil: nothing was looked for.
 	LeftOut *LeftOut
+	// Hidden are the rows that whoever reads a spine does not see, beside Rows. They are for the audit.
+	Hidden int64
 	// RowsDigest is that of the rows read from a table of others, in any order. nil for a landing source.
 	RowsDigest *feature.Digest
 	// Schema is the columns with their types: of a table of others as they are there, all of them.

@@ -167,7 +167,7 @@ func (f *SeenFilter) sql(src *feature.SourceVersion, p *parameters) string {
 	})
 }
 
-// see leaves the rows out that are hidden, and counts again, so that they are in no number.
+// see leaves the rows out that are hidden, and counts again, so that they are in no number but Hidden.
 func (in *Input) see(ctx context.Context, t *Transform, seen *Seen, read Spans, p *parameters) error {
 	if seen == nil || len(seen.Filters) == 0 {
 		return nil
@@ -179,28 +179,31 @@ func (in *Input) see(ctx context.Context, t *Transform, seen *Seen, read Spans, 
 	if err := p.store(ctx, t.tx); err != nil {
 		return err
 	}
+	considered, isSeen := in.Considered(read), strings.Join(conditions, " AND ")
 	in.counts = append(in.counts, conditions...)
 	in.Exact, in.Conflicting, in.TooLate, in.Deleted, in.LeftOut, in.Quarantined, in.LeftOutAtLoad = 0, 0, nil, nil, nil, nil, nil
-	in.Rows, in.Loads = 0, nil
+	in.Rows, in.Hidden, in.Loads = 0, 0, nil
 	load := "_load"
 	if in.foreign != nil {
 		load = "0::bigint"
 	}
-	rows, err := t.tx.Query(ctx, fmt.Sprintf(`SELECT %s, count(*) FROM %s AS %s WHERE %s GROUP BY 1 ORDER BY 1`, load, in.table, quote(in.Source.Name), in.Considered(read)))
+	// A condition is never NULL.
+	rows, err := t.tx.Query(ctx, fmt.Sprintf(`SELECT %s, count(*) FILTER (WHERE %s), count(*) FILTER (WHERE NOT (%[2]s)) FROM %s AS %s WHERE %s GROUP BY 1 ORDER BY 1`,
+		load, isSeen, in.table, quote(in.Source.Name), considered))
 	if err != nil {
 		return err
 	}
-	loads, err := pgx.CollectRows(rows, pgx.RowToStructByPos[InputLoad])
-	if err != nil {
-		return err
-	}
-	for _, l := range loads {
+	var l InputLoad
+	var hidden int64
+	_, err = pgx.ForEachRow(rows, []any{&l.ID, &l.Rows, &hidden}, func() error {
 		in.Rows += l.Rows
-		if in.foreign == nil {
+		in.Hidden += hidden
+		if in.foreign == nil && l.Rows > 0 {
 			in.Loads = append(in.Loads, l)
 		}
-	}
-	return nil
+		return nil
+	})
+	return err
 }
 
 // ofAll is an error about rows of a source, told to whoever sees all of them.

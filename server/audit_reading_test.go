@@ -133,7 +133,7 @@ func TestAuditSaysWhatWasRead(t *testing.T) {
 			return h
 		}(), nil), []string{
 			"BuildDataset x1 service:scored@1 returned 1 hidden 0" + held + "training a dataset of entities",
-			"BuildDataset x1 source:flights@1 returned 1 hidden 0; columns flights.date flights.origin; rules reader#1 own_flights@1; training a dataset",
+			"BuildDataset x1 source:flights@1 returned 1 hidden 1; columns flights.date flights.origin; rules reader#1 own_flights@1; training a dataset",
 		}},
 		{"what is denied gives nothing", "west", func(ctx context.Context) error {
 			if err := get("scored", "ORD")(ctx); err == nil {

@@ -178,7 +178,7 @@ func (s *datasetService) given(ctx context.Context, m *dataset.Manifest, plan *r
 		return err
 	}
 	for _, of := range m.SpineOrigin.Sources {
-		shown := access.Shown{Kind: access.KindSource, Ref: fmt.Sprintf("%s@%d", of.Source, of.Version), Rows: of.RowsRead, Applied: of.Rules, Dataset: m.ID}
+		shown := access.Shown{Kind: access.KindSource, Ref: fmt.Sprintf("%s@%d", of.Source, of.Version), Rows: of.RowsRead, Hidden: of.RowsHidden, Applied: of.Rules, Dataset: m.ID}
 		if source, err := s.registry.Catalog().PastSource(shown.Ref); err == nil {
 			shown.SourceColumns = columnsOf(source, m.SpineOrigin)
 		}

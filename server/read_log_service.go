@@ -54,6 +54,12 @@ func (s *readLogService) GetRead(ctx context.Context, req *headwaterv1.GetReadRe
 		for _, f := range r.Features {
 			f.Values, f.Digest = &headwaterv1.ValueVector{Type: f.Values.GetType(), TypeName: f.Values.GetTypeName()}, nil
 		}
+		// As a trace tells of them.
+		for _, p := range r.Provenance {
+			if access.Hides(ctx, access.KindView, p.GetView()) || !access.Allows(ctx, access.ActionReadLineage, access.KindView, p.GetView()) {
+				p.EventTimes, p.AvailableAts, p.RunSeqs = nil, nil, nil
+			}
+		}
 	}
 	r.Policy = appliedFor(ctx, r.GetPrincipal(), r.GetPolicy())
 	return &headwaterv1.GetReadResponse{Read: r, Shown: shown}, nil

@@ -77,6 +77,11 @@ func migrationNames() []string {
 // others wait and then find nothing to do. Each migration is one transaction, so an interrupted Migrate is resumed by the
 // next. A schema that is newer than the program is refused, as a SCHEMA_VERSION fault, and left alone.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err error) {
+	return MigrateTo(ctx, pool, KnownVersion())
+}
+
+// MigrateTo is Migrate up to a version of the schema, for tests of what later ones make of what is there.
+func MigrateTo(ctx context.Context, pool *pgxpool.Pool, version int64) (from, to int64, err error) {
 	// A connection of its own, so that a pool of one connection is enough.
 	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
 	if err != nil {
@@ -100,7 +105,7 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err error
 	if err := makeViewRole(ctx, conn); err != nil {
 		return found.schema, found.schema, err
 	}
-	if to, err = migrateSchema(ctx, pool); err != nil {
+	if to, err = migrateSchema(ctx, pool, version); err != nil {
 		return found.schema, 0, err
 	}
 	jobs, err := jobMigrator(pool)
@@ -123,7 +128,7 @@ func schemasNotMade(config *pgx.ConnConfig, err error) error {
 	return Fault(fmt.Errorf("create the schemas: %w", err))
 }
 
-func migrateSchema(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
+func migrateSchema(ctx context.Context, pool *pgxpool.Pool, to int64) (int64, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return 0, err
@@ -135,7 +140,7 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	if _, err := provider.UpTo(ctx, to); err != nil {
 		return 0, Fault(fmt.Errorf("migrate the schema: %w", err))
 	}
 	version, err := provider.GetDBVersion(ctx)

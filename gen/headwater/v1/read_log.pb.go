@@ -109,7 +109,8 @@ type LoggedRead struct {
 	Inputs map[string]*KeyColumn `protobuf:"bytes,14,rep,name=inputs,proto3" json:"inputs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// In the order of the answer.
 	Features []*LoggedFeature `protobuf:"bytes,15,rep,name=features,proto3" json:"features,omitempty"`
-	// As in the answer, without ages.
+	// As in the answer, without ages. Where the values are not shown, without times and runs of views of which a policy hides something from the
+	// caller, or whose lineage the caller may not read.
 	Provenance []*ViewProvenance `protobuf:"bytes,16,rep,name=provenance,proto3" json:"provenance,omitempty"`
 	// Of the secret by which keys and values are hashed.
 	HashVersion int32 `protobuf:"varint,17,opt,name=hash_version,json=hashVersion,proto3" json:"hash_version,omitempty"`
