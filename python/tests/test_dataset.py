@@ -15,7 +15,13 @@ import pytest
 
 import headwater
 from headwater import _dataset, _received
-from headwater.errors import InvalidArgumentError, InvalidSpineError, NotFoundError, NotMaterializedError
+from headwater.errors import (
+    InvalidArgumentError,
+    InvalidSpineError,
+    NotFoundError,
+    NotMaterializedError,
+    PermissionDeniedError,
+)
 
 SERVICE = "delay_model_v1"
 NOON = dt.datetime(2001, 1, 5, 12, tzinfo=dt.timezone.utc)
@@ -254,6 +260,25 @@ def test_joins(client: headwater.Client, flights: list[dict[str, Any]]) -> None:
     plain = client.dataset(features=["airport_delays.departures"], spine=back, name="joins")
     assert table["to_airport_delays__departures"].equals(plain.to_arrow()["airport_delays__departures"])
     assert [j["prefix"] for j in found.manifest.to_dict()["joins"]] == ["from_", "to_"]
+
+
+def test_a_licence_asks_for_the_use(server: Any, built: headwater.Dataset, spine: pa.Table, tmp_path: Any) -> None:
+    terms = tmp_path / "terms.yaml"
+    terms.write_text(
+        "roles: [{name: licensed}]\n"
+        "policies:\n"
+        "  - {name: terms, roles: [licensed], resources: ['source:flights'], require: {uses: [training], licence: no resale}}\n"
+    )
+    server.run("apply", terms)
+    token = server.run("token", "create", "--principal", "licensee", "--role", "admin", "--role", "licensed").strip()
+    said = "policy terms@1 of source:flights allows the use for training, found export; its terms: no resale"
+    with headwater.Client(server.address, token) as licensee:
+        with pytest.raises(PermissionDeniedError, match=said):
+            licensee.dataset("delay_model_v1", spine=spine, use="export")
+        with pytest.raises(PermissionDeniedError, match=said):
+            licensee.fetch(built.id, use="export")
+        assert licensee.fetch(built.id, use="training").num_rows == built.num_rows
+        assert licensee.dataset("delay_model_v1", spine=spine).num_rows == spine.num_rows
 
 
 def test_times_that_no_run_covers(client: headwater.Client, flights: list[dict[str, Any]]) -> None:
