@@ -20,6 +20,31 @@ func TestReadsThatWereAnsweredAreLogged(t *testing.T) {
 	}
 	w := openCrashing(t)
 	w.must(t, "apply", file(t, "crash.yaml", strings.Replace(crashDefinitions, "  - name: crash_model\n", "  - name: crash_model\n    log: all\n", 1)))
+	answered := answeredUnderKills(t, w)
+	// Listing brings what is on the disk to Postgres first.
+	w.must(t, "reads", "list", "--service", "crash_model")
+	wantEachOnce(t, w, answered, `SELECT read_id FROM headwater.read_log`)
+}
+
+// Each read that policies were asked about, and that a server answered before it was killed, has its own record in a chain that holds.
+func TestGovernedReadsThatWereAnsweredAreRecorded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills servers")
+	}
+	w := openCrashing(t)
+	w.must(t, "apply", file(t, "crash.yaml", crashDefinitions), file(t, "policies.yaml", `policies:
+  - {name: terms, resources: ["service:crash_model"], require: {uses: [serving, training]}}
+`))
+	answered := answeredUnderKills(t, w)
+	// Listing brings what is on the disk to Postgres first.
+	w.must(t, "audit", "list")
+	wantEachOnce(t, w, answered, `SELECT read_id FROM headwater.audit_record WHERE reason LIKE '%under policies terms@1%'`)
+	w.must(t, "audit", "verify")
+}
+
+// answeredUnderKills are the ids of reads that were answered by a server which is killed under load again and again.
+func answeredUnderKills(t *testing.T, w *crashing) map[string]bool {
+	t.Helper()
 	const rounds, readers, each = 3, 4, 60
 	var mu sync.Mutex
 	answered := map[string]bool{}
@@ -63,14 +88,21 @@ func TestReadsThatWereAnsweredAreLogged(t *testing.T) {
 		_ = c.Close()
 		w.serverProcess = w.startServer(t, w.token)
 	}
-	// Listing brings what is on the disk to Postgres first.
-	w.must(t, "reads", "list", "--service", "crash_model")
+	if len(answered) < rounds*each {
+		t.Errorf("found %d answers, expected %d or more", len(answered), rounds*each)
+	}
+	return answered
+}
+
+// wantEachOnce holds the ids that a query gives to those of reads that were answered: each is there once, and none twice.
+func wantEachOnce(t *testing.T, w *crashing, answered map[string]bool, query string) {
+	t.Helper()
 	conn, err := pgx.Connect(context.Background(), w.twin.postgres)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	rows, err := conn.Query(context.Background(), `SELECT read_id FROM headwater.read_log`)
+	rows, err := conn.Query(context.Background(), query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,17 +114,14 @@ func TestReadsThatWereAnsweredAreLogged(t *testing.T) {
 	for _, id := range ids {
 		there[id]++
 	}
-	if len(answered) < rounds*each {
-		t.Errorf("found %d answers, expected %d or more", len(answered), rounds*each)
-	}
 	for id := range answered {
 		if there[id] != 1 {
-			t.Errorf("read %s was answered, and is logged %d times", id, there[id])
+			t.Errorf("read %s was answered, and is there %d times", id, there[id])
 		}
 	}
 	for id, n := range there {
 		if n != 1 {
-			t.Errorf("read %s is logged %d times", id, n)
+			t.Errorf("read %s is there %d times", id, n)
 		}
 	}
 }
