@@ -190,7 +190,10 @@ func (a *Affected) Find(ctx context.Context, v *feature.ViewVersion, byRow bool,
 }
 
 // collected reports whether rows that its runs wrote may be gone.
-func (f *AffectedView) collected() bool { return f.Runs[0] < f.horizon }
+func (f *AffectedView) collected() bool { return f.Collected(f.Runs[0]) }
+
+// Collected reports whether rows that a run wrote may be gone from the history.
+func (f *AffectedView) Collected(seq int64) bool { return seq < f.horizon }
 
 // savepoint does something that may fail, or take too long, without an end of the transaction.
 func (a *Affected) savepoint(ctx context.Context, do func() error) error {
@@ -347,9 +350,19 @@ func (a *Affected) findRows(ctx context.Context, f *AffectedView, apart map[stri
 			wide = append(wide, "view "+a.views[of].View.Ref())
 		}
 	}
-	if len(wide) > 0 {
-		f.Why = fmt.Sprintf("a row of %s may have a part in rows of any key, so all keys of its times count", strings.Join(wide, " or "))
+	var why []string
+	for _, of := range inputs {
+		if below := a.views[of]; below.Why != "" {
+			why = append(why, "of view "+below.View.Ref()+", "+below.Why)
+		}
 	}
+	if len(wide) > 0 {
+		why = append(why, fmt.Sprintf("a row of %s may have a part in rows of any key, so all keys of its times count", strings.Join(wide, " or ")))
+	}
+	if f.collected() {
+		why = append(why, fmt.Sprintf("its history before run %d was collected, so what its runs wrote by then counts where it was given out", f.horizon))
+	}
+	f.Why = strings.Join(why, "; ")
 	if _, err := a.tx.Exec(ctx, `ANALYZE affected_row`); err != nil {
 		return err
 	}

@@ -332,6 +332,13 @@ func (i *impact) tellViews() error {
 				i.note("view %s: %s", v.Ref(), n.Why)
 			}
 		}
+		for _, name := range sortedKeys(v.of) {
+			for _, of := range v.of[name] {
+				if n.Exact && (!of.rows.ByRow || of.rows.Why != "") {
+					n.Exact, n.Why = false, "of view "+of.Ref()+", "+of.rows.Why
+				}
+			}
+		}
 		i.add(lineage.View, v.visible, n)
 		for _, name := range sortedKeys(v.features) {
 			i.add(lineage.Feature, v.visible, &headwaterv1.ImpactedNode{

@@ -211,7 +211,8 @@ func (r *dayReader) take(lookup *winnerLookup, read *headwaterv1.LoggedRead, of 
 					return err
 				}
 				key, is := known[string(keys.GetHashes()[row])]
-				if known == nil {
+				// Of a key whose row was collected, nothing tells the hash.
+				if known == nil || !is && v.rows.Collected(seq) {
 					lookup.any(of)
 					continue
 				}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -468,4 +469,124 @@ func TestImpactRefuses(t *testing.T) {
 	if _, err := p.lineage.GetImpact(p.as("n", "none"), &headwaterv1.GetImpactRequest{Source: "flights"}); err == nil {
 		t.Error("who may not read the lineage of the source is told of its impact")
 	}
+}
+
+// Keys that reads keep as hashes are found, also after the history that was served is collected.
+func TestImpactOnHashedKeysAndCollectedHistory(t *testing.T) {
+	w := newImpactWorld(t, func(d *feature.Definitions) { d.Entities[0].JoinKeys[0].Tags = []string{"pii"} })
+	if keys := w.loggedRead(w.affected.GetReadId()).GetRead().GetKeys(); len(keys) != 1 || len(keys[0].GetHashes()) != 2 {
+		t.Fatalf("found %v, expected hashes", keys)
+	}
+	byLoad := &headwaterv1.GetImpactRequest{Source: "flights", Load: w.bad.GetId()}
+	if r := w.impact(w.admin, byLoad); r.GetPredictions() != 3 || r.GetEntities() != 1 {
+		t.Errorf("found\n%s", impactText(r))
+	}
+	if _, err := w.loads.RetractLoad(w.admin, &headwaterv1.RetractLoadRequest{Id: w.bad.GetId(), Reason: "wrong"}); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	for name, id := range w.datasets {
+		if name != "ord" {
+			if _, err := w.product.datasets.DeleteDataset(w.admin, &headwaterv1.DeleteDatasetRequest{Dataset: id, Reason: "a test"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := w.retention.CollectHistory(w.admin, &headwaterv1.CollectHistoryRequest{OlderThan: durationpb.New(0)}); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.count(`SELECT count(*) FROM headwater_history.numbers_v1 WHERE seq_to < 100`); n != 0 {
+		t.Fatalf("found %d rows that ended, expected them collected", n)
+	}
+	r := w.impact(w.admin, byLoad)
+	text := impactText(r)
+	if r.GetPredictions() < 3 || r.GetEntities() != 0 || !strings.Contains(text, "feature:numbers@1.number") || !strings.Contains(text, "service:counting@1") {
+		t.Errorf("found\n%s", text)
+	}
+}
+
+// A row that takes the place of another, views with grains over views, tables of others, joins, and services that follow views.
+func TestImpactThroughGroupsAndUniqueKeys(t *testing.T) {
+	p := newProduct(t)
+	d := impactDefinitions()
+	d.Sources[0].UniqueKey, d.Sources[0].Conflicting = []string{"number"}, feature.KeepNewest
+	delay := []feature.Column{{Name: "delay", Type: feature.TypeFloat64}}
+	hourly := &feature.SQLTransform{Sources: []string{"flights"}, Query: `SELECT origin, date_trunc('hour', event_time) + interval '1 hour' AS event_time, max(available_at) AS available_at, max(delay) AS delay
+		FROM flights WHERE event_time >= {{interval.start}} AND event_time < {{interval.end}} GROUP BY origin, date_trunc('hour', event_time)`}
+	daily := &feature.SQLTransform{Views: []feature.ViewRef{{Name: "hourly"}}, Query: `SELECT origin, date_trunc('day', event_time - interval '1 hour') + interval '1 day' AS event_time, max(available_at) AS available_at, max(delay) AS delay
+		FROM hourly GROUP BY origin, date_trunc('day', event_time - interval '1 hour')`}
+	among := &feature.SQLTransform{Sources: []string{"flights"}, Query: `SELECT f.origin, f.event_time, f.available_at, f.delay - (SELECT min(o.delay) FROM flights o WHERE o.event_time = f.event_time AND o.available_at <= f.available_at) AS delay
+		FROM flights f WHERE f.event_time >= {{interval.start}} AND f.event_time < {{interval.end}}`}
+	d.Views = append(d.Views, feature.View{Name: "hourly", Entity: "airport", Grain: time.Hour, Features: delay, SQL: hourly},
+		feature.View{Name: "daily", Entity: "airport", Grain: 24 * time.Hour, Features: delay, SQL: daily}, feature.View{Name: "among", Entity: "airport", Features: delay, SQL: among})
+	d.Services = append(d.Services, feature.Service{Name: "followed", Log: "all", Views: []feature.ServiceView{{View: "daily", Published: true}}},
+		feature.Service{Name: "joined", Log: "all", Views: []feature.ServiceView{{View: "hourly"}}})
+	p.apply(d)
+	day := time.Now().UTC().Truncate(24 * time.Hour).Add(-10 * 24 * time.Hour)
+	p.ingest(flights(flight("ORD", 1, day.Add(time.Hour), feature.Float64(1)), flight("JFK", 2, day.Add(time.Hour), feature.Float64(2)), flight("LAX", 3, day.Add(30*time.Hour), feature.Float64(3)),
+		flight("JFK", 4, day.Add(90*time.Minute), feature.Float64(1))), 0)
+	p.materialize("hourly", "daily", "among", "delays")
+	// Flight 2 is said to be of ORD, an hour later: JFK loses it, and its hour has another worst delay.
+	bad := p.ingest(flights(flight("ORD", 2, day.Add(2*time.Hour), feature.Float64(9))), 0)
+	p.materialize("hourly", "daily", "among", "delays")
+	for _, origin := range []string{"ORD", "JFK", "LAX"} {
+		p.read("followed", "origin", origin)
+	}
+	for _, pair := range [][2]string{{"ORD", "LAX"}, {"LAX", "JFK"}, {"LAX", "LAX"}} {
+		p.readModel(&headwaterv1.GetFeaturesRequest{Service: "joined", Joins: []*headwaterv1.FeatureJoin{
+			{Prefix: "home_", KeyMapping: map[string]string{"origin": "home"}}, {Prefix: "away_", KeyMapping: map[string]string{"origin": "away"}},
+		}, Keys: map[string]*headwaterv1.KeyColumn{"home": texts(pair[0]), "away": texts(pair[1])}})
+	}
+	expectImpact(t, p.impact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights", Load: bad.GetId(), Column: "delay"}), `
+view:among@1 entities=1 rows=1 live=1 not exact
+view:daily@1 entities=2 rows=2 live=2
+view:delays@1 entities=1 rows=1 live=1
+view:hourly@1 entities=2 rows=2 live=2
+view:twice@1
+feature:among@1.delay by value not exact
+feature:daily@1.delay by value
+feature:delays@1.delay by value
+feature:hourly@1.delay by value
+feature:twice@1.delay by value
+service:followed@1 predictions=2
+service:joined@1 predictions=2
+service:scoring@1
+entities 2, predictions 4, hidden 0, unlogged []
+note: view among@1: a row of source flights may have a part in rows of any key, so all keys of its times count
+`)
+}
+
+// Of a table of others the rows that were read are not there to look at: the window tells.
+func TestImpactOfATableOfOthers(t *testing.T) {
+	p := newProduct(t)
+	d := impactDefinitions()
+	if _, err := p.pool.Exec(p.admin, `CREATE SCHEMA crm; CREATE TABLE crm.flights (date timestamptz, known timestamptz, origin text, number bigint, delay float8, words text)`); err != nil {
+		t.Fatal(err)
+	}
+	d.Sources[0].Postgres = &feature.PostgresOrigin{Schema: "crm", Table: "flights"}
+	p.apply(d)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-100 * time.Hour)
+	for i, origin := range []string{"ORD", "JFK", "LAX"} {
+		at := start.Add(time.Duration(i) * 10 * time.Hour)
+		if _, err := p.pool.Exec(p.admin, `INSERT INTO crm.flights VALUES ($1, $1, $2, 7, 1, '')`, at, origin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.materialize("delays", "late")
+	r := p.impact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights", From: timestamppb.New(start.Add(10 * time.Hour)), To: timestamppb.New(start.Add(11 * time.Hour)), Column: "delay"})
+	expectImpact(t, r, `
+view:delays@1 entities=1 rows=1 live=1 not exact
+view:late@1 entities=1 rows=1 live=1 not exact
+view:twice@1 not exact
+feature:delays@1.delay by value not exact
+feature:late@1.late by value not exact
+feature:twice@1.delay by value not exact
+service:quiet@1 not exact
+service:scoring@1 not exact
+entities 1, predictions 0, hidden 0, unlogged [quiet]
+note: view delays@1: a row of source flights may have a part in rows of any key, so all keys of its times count
+note: view late@1: of view delays@1, a row of source flights may have a part in rows of any key, so all keys of its times count
+note: service quiet@1: of view late@1, of view delays@1, a row of source flights may have a part in rows of any key, so all keys of its times count
+note: service scoring@1: of view delays@1, a row of source flights may have a part in rows of any key, so all keys of its times count
+`)
 }
