@@ -74,6 +74,12 @@ bench-lineage: deps build ## How fast lineage is answered over 10,000 views and 
 	@go build -o .cache/bin/bench-lineage ./bench/lineage
 	@.cache/bin/withservers .cache/bin/bench-lineage
 
+.PHONY: bench-quality
+bench-quality: deps build ## What profiles take of runs, on two servers of its own (BENCH_SCALE=small: a tenth, in a minute)
+	@mkdir -p .cache/bin
+	@go build -o .cache/bin/bench-quality ./bench/quality
+	@.cache/bin/bench-quality --headwater bin/headwater
+
 .PHONY: bench-runs
 bench-runs: deps build ## What a run takes beside plain COPY and HSET, on servers of its own (BENCH_SCALE=small: a tenth, in minutes)
 	@mkdir -p .cache/bin

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -155,6 +156,12 @@ func (p *Policy) decideUse(roles []string, action Action, use *viewUse, granted 
 		return by
 	}
 	return whole
+}
+
+// AllowsWholeView reports, without a record, whether all features of a view are allowed the caller: by the view or by themselves, and none denied.
+func AllowsWholeView(ctx context.Context, action Action, view *feature.ViewVersion) bool {
+	s := SessionFrom(ctx)
+	return s != nil && s.decideReference(action, view.Name, "", view).Allowed
 }
 
 // decideReference decides on a feature of a view by its name, or on all of them, before it is told whether there is such a view.

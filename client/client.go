@@ -32,6 +32,7 @@ type Client struct {
 	Loads           headwaterv1.IngestServiceClient
 	Materialization headwaterv1.MaterializationServiceClient
 	Quarantine      headwaterv1.QuarantineServiceClient
+	Quality         headwaterv1.QualityServiceClient
 	Online          headwaterv1.OnlineServiceClient
 	Datasets        headwaterv1.DatasetServiceClient
 	Retention       headwaterv1.RetentionServiceClient
@@ -60,6 +61,7 @@ func Dial(server, token string, options Options) (*Client, error) {
 	c.Loads = headwaterv1.NewIngestServiceClient(connection)
 	c.Materialization = headwaterv1.NewMaterializationServiceClient(connection)
 	c.Quarantine = headwaterv1.NewQuarantineServiceClient(connection)
+	c.Quality = headwaterv1.NewQualityServiceClient(connection)
 	c.Online = headwaterv1.NewOnlineServiceClient(connection)
 	c.Datasets = headwaterv1.NewDatasetServiceClient(connection)
 	c.Retention = headwaterv1.NewRetentionServiceClient(connection)

@@ -148,3 +148,27 @@ func parseAfter(after string) (time.Time, string, error) {
 	}
 	return time.UnixMicro(micros), id, nil
 }
+
+// EachOf reads those of a service on a day in UTC, of all its versions or of one, unless that is 0, in no order. What this server has on its disk is brought
+// to Postgres first.
+func (l *Log) EachOf(ctx context.Context, service string, version int32, on time.Time, each func(*headwaterv1.LoggedRead) error) error {
+	if err := l.Flush(ctx); err != nil {
+		return database.Fault(err)
+	}
+	on = on.UTC().Truncate(day)
+	rows, err := l.pool.Query(ctx, `SELECT record FROM headwater.read_log
+		WHERE day = $1 AND service = $2 AND ($3::int = 0 OR service_version = $3::int)`, on, service, version)
+	if err != nil {
+		return database.Fault(fmt.Errorf("read logged reads of a day: %w", err))
+	}
+	var record []byte
+	r := &headwaterv1.LoggedRead{}
+	_, err = pgx.ForEachRow(rows, []any{&record}, func() error {
+		proto.Reset(r)
+		if err := proto.Unmarshal(record, r); err != nil {
+			return fmt.Errorf("a logged read of service %s cannot be decoded: %w", service, err)
+		}
+		return each(r)
+	})
+	return database.Fault(err)
+}

@@ -122,7 +122,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"HEADWATER_POSTGRES_URL", "HEADWATER_REDIS_URL", "HEADWATER_REDIS_PREFIX", "HEADWATER_LISTEN", "HEADWATER_AUDIT_DIR",
 		"postgres_url", "redis_url", "redis_prefix", "listen", "audit_dir",
 		"HEADWATER_VIEW_TIMEOUT", "HEADWATER_VIEW_WORK_MEM", "HEADWATER_VIEW_TEMP_FILES", "view_timeout", "view_work_mem", "view_temp_files",
-		"HEADWATER_SOURCE_NAME_URL", "source_databases", "HEADWATER_RUN_CHUNK_WORKERS", "run_chunk_workers",
+		"HEADWATER_SOURCE_NAME_URL", "source_databases", "HEADWATER_RUN_CHUNK_WORKERS", "run_chunk_workers", "HEADWATER_PROFILES",
 		"HEADWATER_RESULTS_DIR", "HEADWATER_RESULTS_BYTES", "HEADWATER_RESULTS_DAYS", "results_dir", "results_bytes", "results_days",
 		"HEADWATER_HISTORY_RETENTION", "history_retention",
 		"HEADWATER_MAX_READS", "HEADWATER_MAX_WAITING_READS", "HEADWATER_READ_WAIT", "HEADWATER_MAX_REQUEST", "HEADWATER_MAX_ANSWER",

@@ -1,0 +1,166 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from headwater.v1 import options_pb2 as _options_pb2
+from headwater.v1 import value_pb2 as _value_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetProfileRequest(_message.Message):
+    __slots__ = ("node", "against")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    AGAINST_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    against: str
+    def __init__(self, node: _Optional[str] = ..., against: _Optional[str] = ...) -> None: ...
+
+class GetProfileResponse(_message.Message):
+    __slots__ = ("profile", "against")
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    AGAINST_FIELD_NUMBER: _ClassVar[int]
+    profile: Profile
+    against: Profile
+    def __init__(self, profile: _Optional[_Union[Profile, _Mapping]] = ..., against: _Optional[_Union[Profile, _Mapping]] = ...) -> None: ...
+
+class Profile(_message.Message):
+    __slots__ = ("node", "rows", "digest", "columns", "time_step", "by_time", "by_group", "withheld")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    TIME_STEP_FIELD_NUMBER: _ClassVar[int]
+    BY_TIME_FIELD_NUMBER: _ClassVar[int]
+    BY_GROUP_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    rows: int
+    digest: str
+    columns: _containers.RepeatedCompositeFieldContainer[ColumnProfile]
+    time_step: str
+    by_time: _containers.RepeatedCompositeFieldContainer[TimeCompleteness]
+    by_group: _containers.RepeatedCompositeFieldContainer[GroupedCompleteness]
+    withheld: str
+    def __init__(self, node: _Optional[str] = ..., rows: _Optional[int] = ..., digest: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[ColumnProfile, _Mapping]]] = ..., time_step: _Optional[str] = ..., by_time: _Optional[_Iterable[_Union[TimeCompleteness, _Mapping]]] = ..., by_group: _Optional[_Iterable[_Union[GroupedCompleteness, _Mapping]]] = ..., withheld: _Optional[str] = ...) -> None: ...
+
+class ColumnProfile(_message.Message):
+    __slots__ = ("name", "type_name", "key", "nulls", "nans", "positive_infinities", "negative_infinities", "empty", "distinct", "distinct_exact", "values")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_NAME_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    NULLS_FIELD_NUMBER: _ClassVar[int]
+    NANS_FIELD_NUMBER: _ClassVar[int]
+    POSITIVE_INFINITIES_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_INFINITIES_FIELD_NUMBER: _ClassVar[int]
+    EMPTY_FIELD_NUMBER: _ClassVar[int]
+    DISTINCT_FIELD_NUMBER: _ClassVar[int]
+    DISTINCT_EXACT_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type_name: str
+    key: bool
+    nulls: int
+    nans: int
+    positive_infinities: int
+    negative_infinities: int
+    empty: int
+    distinct: int
+    distinct_exact: bool
+    values: ValueProfile
+    def __init__(self, name: _Optional[str] = ..., type_name: _Optional[str] = ..., key: bool = ..., nulls: _Optional[int] = ..., nans: _Optional[int] = ..., positive_infinities: _Optional[int] = ..., negative_infinities: _Optional[int] = ..., empty: _Optional[int] = ..., distinct: _Optional[int] = ..., distinct_exact: bool = ..., values: _Optional[_Union[ValueProfile, _Mapping]] = ...) -> None: ...
+
+class ValueProfile(_message.Message):
+    __slots__ = ("min", "max", "mean", "standard_deviation", "quantiles", "quantile_error", "histogram", "top", "top_exact", "lengths", "true_share")
+    MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    STANDARD_DEVIATION_FIELD_NUMBER: _ClassVar[int]
+    QUANTILES_FIELD_NUMBER: _ClassVar[int]
+    QUANTILE_ERROR_FIELD_NUMBER: _ClassVar[int]
+    HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    TOP_EXACT_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    TRUE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    min: _value_pb2.Value
+    max: _value_pb2.Value
+    mean: float
+    standard_deviation: float
+    quantiles: _containers.RepeatedCompositeFieldContainer[QuantileValue]
+    quantile_error: float
+    histogram: _containers.RepeatedCompositeFieldContainer[HistogramBin]
+    top: _containers.RepeatedCompositeFieldContainer[FrequentValue]
+    top_exact: bool
+    lengths: Lengths
+    true_share: float
+    def __init__(self, min: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., max: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., mean: _Optional[float] = ..., standard_deviation: _Optional[float] = ..., quantiles: _Optional[_Iterable[_Union[QuantileValue, _Mapping]]] = ..., quantile_error: _Optional[float] = ..., histogram: _Optional[_Iterable[_Union[HistogramBin, _Mapping]]] = ..., top: _Optional[_Iterable[_Union[FrequentValue, _Mapping]]] = ..., top_exact: bool = ..., lengths: _Optional[_Union[Lengths, _Mapping]] = ..., true_share: _Optional[float] = ...) -> None: ...
+
+class QuantileValue(_message.Message):
+    __slots__ = ("q", "value")
+    Q_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    q: float
+    value: float
+    def __init__(self, q: _Optional[float] = ..., value: _Optional[float] = ...) -> None: ...
+
+class HistogramBin(_message.Message):
+    __slots__ = ("to", "rows")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    to: _value_pb2.Value
+    rows: int
+    def __init__(self, to: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., rows: _Optional[int] = ..., **kwargs) -> None: ...
+
+class FrequentValue(_message.Message):
+    __slots__ = ("value", "rows")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    value: _value_pb2.Value
+    rows: int
+    def __init__(self, value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., rows: _Optional[int] = ...) -> None: ...
+
+class Lengths(_message.Message):
+    __slots__ = ("min", "max", "mean")
+    MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    min: int
+    max: int
+    mean: float
+    def __init__(self, min: _Optional[int] = ..., max: _Optional[int] = ..., mean: _Optional[float] = ...) -> None: ...
+
+class TimeCompleteness(_message.Message):
+    __slots__ = ("to", "rows", "present")
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
+    to: _timestamp_pb2.Timestamp
+    rows: int
+    present: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rows: _Optional[int] = ..., present: _Optional[_Iterable[int]] = ..., **kwargs) -> None: ...
+
+class GroupedCompleteness(_message.Message):
+    __slots__ = ("column", "too_many", "groups")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    TOO_MANY_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    too_many: bool
+    groups: _containers.RepeatedCompositeFieldContainer[GroupCompleteness]
+    def __init__(self, column: _Optional[str] = ..., too_many: bool = ..., groups: _Optional[_Iterable[_Union[GroupCompleteness, _Mapping]]] = ...) -> None: ...
+
+class GroupCompleteness(_message.Message):
+    __slots__ = ("value", "rows", "present")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
+    value: _value_pb2.Value
+    rows: int
+    present: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., rows: _Optional[int] = ..., present: _Optional[_Iterable[int]] = ...) -> None: ...
