@@ -245,7 +245,17 @@ func (l *list) has(v *feature.Value) bool {
 		_, ok := l.texts[v.Str()]
 		return ok
 	case l.typ == feature.TypeString:
-		return slices.Contains(l.scan, v.Str())
+		// Most texts differ in their length or where they begin.
+		text := v.Str()
+		if text == "" {
+			return slices.Contains(l.scan, "")
+		}
+		for _, s := range l.scan {
+			if len(s) == len(text) && s[0] == text[0] && s == text {
+				return true
+			}
+		}
+		return false
 	}
 	low, high := 0, len(l.values)
 	for low < high {

@@ -135,7 +135,7 @@ func (b *bench) hold(ctx context.Context) error {
 // worse measures two targets in turns. The figure is the worse ratio of their requests/s, of those at 1 and at 100 entities. What one has left to be
 // written to Postgres, audit has written before the other's turn.
 func (b *bench) worse(ctx context.Context, figure string, of, to *target, audit *client.Client) error {
-	for round := range 2 * b.rounds {
+	for round := range 3 * b.rounds {
 		for _, batch := range []int{1, 100} {
 			pair := []*target{of, to}
 			if round%2 == 1 {
@@ -182,7 +182,7 @@ var benchmarkLine = regexp.MustCompile(`(?m)^Benchmark\S+\s+\d+\s+([0-9.]+) ns/o
 
 // nanoseconds is the median of a package's own benchmark, run several times.
 func nanoseconds(ctx context.Context, pkg, name string) (float64, error) {
-	command := exec.CommandContext(ctx, "go", "test", pkg, "-run", "^$", "-bench", "^Benchmark"+name+"$", "-count", "5", "-benchtime", "200ms")
+	command := exec.CommandContext(ctx, "go", "test", pkg, "-run", "^$", "-bench", "^Benchmark"+name+"$", "-count", "9", "-benchtime", "100ms")
 	out, err := command.CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("the benchmark %s of %s: %w\n%s", name, pkg, err, out)
