@@ -9,9 +9,10 @@
 //
 //   - walk5_ms: the slowest of these medians but the last one, which is told beside them: everything that a source with all of its
 //     loads and runs ever reached.
-//   - trace_ms: a trace of a logged read. null: it is not measured yet.
-//   - run_overhead: the share of the time of runs of 20,000 rows each, on a server of their own, in which they write their lineage and what
-//     others are told of them: the phase "lineage" of their records.
+//   - run_overhead: the share of the time of runs of 20,000 rows each, on a durable server of their own, in which they write their lineage
+//     and what others are told of them: the phase "lineage" of their records.
+//   - trace_ms: a trace of a logged read, on that server, of the values of a view and of one over it, with the rows of 20 files behind them,
+//     from the call to the answer. A million other reads are in the log, and there are a million other runs.
 package main
 
 import (
@@ -26,6 +27,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/bench/report"
+	"github.com/headwaterhq/headwater/bench/servers"
+	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/testenv"
 	"github.com/headwaterhq/headwater/lineage"
@@ -39,11 +42,11 @@ const (
 	smallPart  = 10
 )
 
-// result is the last line. What is nil is not measured.
+// result is the last line.
 type result struct {
-	Walk5MS     float64  `json:"walk5_ms"`
-	TraceMS     *float64 `json:"trace_ms"`
-	RunOverhead *float64 `json:"run_overhead"`
+	Walk5MS     float64 `json:"walk5_ms"`
+	TraceMS     float64 `json:"trace_ms"`
+	RunOverhead float64 `json:"run_overhead"`
 }
 
 func main() {
@@ -99,12 +102,17 @@ func (g *graph) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	share, err := overhead(ctx, g.program)
+	err = served(ctx, g.program, func(s *servers.Servers, c *client.Client) (err error) {
+		if r.RunOverhead, err = overhead(ctx, s, c); err != nil {
+			return err
+		}
+		r.TraceMS, err = trace(ctx, s, c, g.roots)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	r.RunOverhead = &share
-	// A trace is measured here once there is such a part: r.TraceMS.
+	r.Walk5MS, r.TraceMS, r.RunOverhead = report.Round(r.Walk5MS), report.Round(r.TraceMS), report.Round(r.RunOverhead)
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err

@@ -43,42 +43,66 @@ const (
 	overheadRows  = 20_000
 )
 
-// overhead is the share of the time of runs, on a server of its own, in which they write their lineage and what others are told. Each
-// takes one load.
-func overhead(ctx context.Context, program string) (share float64, err error) {
+// served starts a server, with a Postgres and a Redis of its own, and calls do with a client of it.
+func served(ctx context.Context, program string, do func(s *servers.Servers, c *client.Client) error) (err error) {
 	s, err := servers.Start(ctx, servers.Config{Program: program})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	c, err := client.Dial(s.Address, s.Token, client.Options{})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer c.Close()
-	file := s.Folder + "/overhead.yaml"
-	if err := os.WriteFile(file, []byte(overheadDefinitions), 0o600); err != nil {
-		return 0, err
+	return do(s, c)
+}
+
+// apply applies definitions, which lie in the servers' folder then.
+func apply(ctx context.Context, s *servers.Servers, c *client.Client, yaml string) error {
+	file := s.Folder + "/definitions.yaml"
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		return err
 	}
 	set, err := definition.Load([]string{file})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if _, err := c.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files}); err != nil {
+	_, err = c.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files})
+	return err
+}
+
+// ingest sends one file.
+func ingest(ctx context.Context, c *client.Client, source, name string, rows client.Rows) error {
+	sum := sha256.Sum256([]byte(name))
+	_, err := c.Ingest(ctx, source, &headwaterv1.IngestHeader{FileName: name, FileSha256: hex.EncodeToString(sum[:])}, rows)
+	return err
+}
+
+// materialize runs a view, and returns the run when it has ended, its rows online.
+func materialize(ctx context.Context, c *client.Client, view string) (*headwaterv1.Run, error) {
+	begun, err := c.Materialization.Materialize(ctx, &headwaterv1.MaterializeRequest{Views: []string{view}})
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.WatchRun(ctx, begun.GetRuns()[0].GetId(), nil)
+	if err == nil && r.GetState() != headwaterv1.RunState_RUN_STATE_PUBLISHED {
+		err = fmt.Errorf("run %d of %s is %s: %s", r.GetId(), view, r.GetState(), r.GetError())
+	}
+	return r, err
+}
+
+// overhead is the share of the time of runs in which they write their lineage and what others are told. Each takes one load.
+func overhead(ctx context.Context, s *servers.Servers, c *client.Client) (share float64, err error) {
+	if err := apply(ctx, s, c, overheadDefinitions); err != nil {
 		return 0, err
 	}
 	var whole, lineage time.Duration
 	for n := range overheadLoads {
-		name := fmt.Sprintf("readings%d", n)
-		sum := sha256.Sum256([]byte(name))
-		if _, err := c.Ingest(ctx, "readings", &headwaterv1.IngestHeader{FileName: name, FileSha256: hex.EncodeToString(sum[:])}, readings(n)); err != nil {
+		if err := ingest(ctx, c, "readings", fmt.Sprintf("readings%d", n), readings(n)); err != nil {
 			return 0, err
 		}
-		begun, err := c.Materialization.Materialize(ctx, &headwaterv1.MaterializeRequest{Views: []string{"latest"}})
-		if err != nil {
-			return 0, err
-		}
-		r, err := c.WatchRun(ctx, begun.GetRuns()[0].GetId(), nil)
+		r, err := materialize(ctx, c, "latest")
 		if err != nil {
 			return 0, err
 		}
@@ -99,18 +123,30 @@ func overhead(ctx context.Context, program string) (share float64, err error) {
 
 // readings are the rows of one load.
 func readings(load int) client.Rows {
-	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "sensor", Type: arrow.PrimitiveTypes.Int64}, {Name: "at", Type: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}},
-		{Name: "value", Type: arrow.PrimitiveTypes.Float64},
+	schema := schemaOf("sensor", "value")
+	at := time.Date(2001, 1, 1, load, 0, 0, 0, time.UTC).UnixMicro()
+	return rowsOf(schema, overheadRows, func(b *array.RecordBuilder, i int64) {
+		b.Field(0).(*array.TimestampBuilder).Append(arrow.Timestamp(at + i))
+		b.Field(1).(*array.Int64Builder).Append(i)
+		b.Field(2).(*array.Float64Builder).Append(float64(i) / 2)
+	})
+}
+
+// schemaOf is that of rows of a time, a key and a value.
+func schemaOf(key, value string) *arrow.Schema {
+	return arrow.NewSchema([]arrow.Field{
+		{Name: "at", Type: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}}, {Name: key, Type: arrow.PrimitiveTypes.Int64},
+		{Name: value, Type: arrow.PrimitiveTypes.Float64},
 	}, nil)
+}
+
+// rowsOf are so many rows, each of which row appends, in one batch.
+func rowsOf(schema *arrow.Schema, rows int, row func(b *array.RecordBuilder, i int64)) client.Rows {
 	return client.Rows{Schema: schema, Batches: func(yield func(arrow.RecordBatch, error) bool) {
 		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 		defer b.Release()
-		at := time.Date(2001, 1, 1, load, 0, 0, 0, time.UTC).UnixMicro()
-		for i := range int64(overheadRows) {
-			b.Field(0).(*array.Int64Builder).Append(i)
-			b.Field(1).(*array.TimestampBuilder).Append(arrow.Timestamp(at + i))
-			b.Field(2).(*array.Float64Builder).Append(float64(i) / 2)
+		for i := range int64(rows) {
+			row(b, i)
 		}
 		batch := b.NewRecordBatch()
 		defer batch.Release()
