@@ -339,20 +339,57 @@ func (p *Profile) ByGroup(column string) (list []Completeness, ok bool) {
 	return nil, false
 }
 
-// Edges are up to n-1 numbers that cut the finite values of the column into n parts of about as many rows. Each is the bound of a bucket, so that
-// what lies between two is counted without error in this profile, and in any other whose sketch is as fine.
-func (c *Column) Edges(n int) (edges []float64) {
+// Numeric reports whether the column is of numbers, so that it has edges, counts between them, and a mean.
+func (c *Column) Numeric() bool { return c.moments != nil }
+
+// InfinitiesBySign are how many values are infinite.
+func (c *Column) InfinitiesBySign() (positive, negative int64) { return c.positive, c.negative }
+
+// EachNumber gives the finite values, ascending, each with the rows that have about it: off by no more than the description's quantiles are.
+func (c *Column) EachNumber(each func(value float64, rows int64)) {
+	if c.sketch == nil {
+		return
+	}
+	for _, b := range c.sketch.buckets() {
+		each(c.sketch.middle(b, c.whole()), b.rows)
+	}
+}
+
+// Edges are numbers that cut the finite values of the column into n parts of about as many rows, as far as values that are there often allow: each of these is
+// a part of its own. Each edge is the bound of a bucket of this column and of the others, so that what lies between two is counted without error in all of them.
+func (c *Column) Edges(n int, others ...*Column) (edges []float64) {
 	if c.sketch == nil || c.sketch.n == 0 {
 		return nil
 	}
-	list := c.sketch.buckets()
+	s := c.sketch
+	for _, o := range others {
+		if o.sketch != nil && o.sketch.level > s.level {
+			// A sketch as coarse, and the same otherwise.
+			coarse := &sketch{level: o.sketch.level}
+			coarse.merge(s)
+			s = coarse
+		}
+	}
+	add := func(edge float64) {
+		if len(edges) == 0 || edges[len(edges)-1] < edge {
+			edges = append(edges, edge)
+		}
+	}
 	var seen int64
 	part := 1
+	list := s.buckets()
 	for i, b := range list {
+		if often := float64(b.rows) >= float64(s.n)/float64(n); often {
+			add(b.low)
+			if b.low == b.high {
+				b.high = math.SmallestNonzeroFloat64
+			}
+			add(b.high)
+		}
 		// An edge is before the bucket with which a part is full, where that is nearer.
-		for part < n && float64(seen)+float64(b.rows)/2 >= float64(c.sketch.n)*float64(part)/float64(n) {
-			if i > 0 && (len(edges) == 0 || edges[len(edges)-1] < b.low) {
-				edges = append(edges, b.low)
+		for part < n && float64(seen)+float64(b.rows)/2 >= float64(s.n)*float64(part)/float64(n) {
+			if i > 0 {
+				add(b.low)
 			}
 			part++
 		}
