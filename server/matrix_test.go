@@ -131,6 +131,9 @@ var matrix = map[string]matrixRow{
 		&headwaterv1.ReplayQuarantineRequest{View: "v"}, access.ActionMaterialize, "view:v", "engineer",
 	},
 	"QualityService/GetProfile": {&headwaterv1.GetProfileRequest{Node: "run:v@1/1"}, access.ActionList, "view:v", "engineer scientist"},
+	"QualityService/CompareProfiles": {
+		&headwaterv1.CompareProfilesRequest{Baseline: "run:v@1/1", Current: "run:v@1/2"}, access.ActionList, "view:v", "engineer scientist",
+	},
 	"OnlineService/GetFeatures": {features("delay_model_v1"), access.ActionReadOnline, "service:delay_model_v1", "model"},
 	"OnlineService/StreamFeatures": {
 		&headwaterv1.StreamFeaturesRequest{Id: 1, Request: features("delay_model_v1")}, access.ActionReadOnline, "service:delay_model_v1", "model",

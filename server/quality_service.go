@@ -25,6 +25,7 @@ import (
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/quality/drift"
 	"github.com/headwaterhq/headwater/quality/profile"
 	"github.com/headwaterhq/headwater/readlog"
 	"github.com/headwaterhq/headwater/registry"
@@ -67,6 +68,73 @@ func (s *qualityService) GetProfile(ctx context.Context, req *headwaterv1.GetPro
 	}
 	resp.Against = profileMessage(d)
 	return resp, nil
+}
+
+// CompareProfiles tells of values, so that both profiles must be for the caller whole.
+func (s *qualityService) CompareProfiles(ctx context.Context, req *headwaterv1.CompareProfilesRequest) (*headwaterv1.CompareProfilesResponse, error) {
+	thresholds := drift.DefaultThresholds
+	if req.GetWarn() > 0 {
+		thresholds.Warn = req.GetWarn()
+	}
+	if req.GetFail() > 0 {
+		thresholds.Fail = req.GetFail()
+	}
+	if thresholds.Warn > thresholds.Fail {
+		return nil, fault.New(fault.InvalidArgument, "warn: found %v, expected no more than fail, which is %v", thresholds.Warn, thresholds.Fail).
+			Violating(fault.Violation{Field: "warn", Description: "expected no more than fail"})
+	}
+	baseline, err := s.wholeProfile(ctx, req.GetBaseline())
+	if err != nil {
+		return nil, err
+	}
+	current, err := s.wholeProfile(ctx, req.GetCurrent())
+	if err != nil {
+		return nil, err
+	}
+	resp := &headwaterv1.CompareProfilesResponse{Baseline: baseline.node, Current: current.node}
+	for _, c := range current.profile.Columns() {
+		if !c.Key {
+			resp.Columns = append(resp.Columns, driftMessage(c.Name, drift.Compare(columnIn(baseline.profile, c.Name), c, thresholds)))
+		}
+	}
+	for _, c := range baseline.profile.Columns() {
+		if !c.Key && columnIn(current.profile, c.Name) == nil {
+			resp.Columns = append(resp.Columns, driftMessage(c.Name, drift.Compare(c, nil, thresholds)))
+		}
+	}
+	return resp, nil
+}
+
+// wholeProfile is one of which nothing is withheld, or a denial.
+func (s *qualityService) wholeProfile(ctx context.Context, node string) (*described, error) {
+	d, err := s.profileOf(ctx, node)
+	if err == nil && d.withheld != "" {
+		err = fault.New(fault.PermissionDenied, "%s: its profile is not compared for you: %s; `headwater profile %s` shows its counts", d.node, d.withheld, d.node)
+	}
+	return d, err
+}
+
+func columnIn(p *profile.Profile, name string) *profile.Column {
+	for _, c := range p.Columns() {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func driftMessage(name string, r *drift.Report) *headwaterv1.ColumnDrift {
+	out := &headwaterv1.ColumnDrift{
+		Name: name, Verdict: headwaterv1.DriftVerdict(headwaterv1.DriftVerdict_value["DRIFT_VERDICT_"+string(r.Verdict)]), Reason: r.Reason,
+		BaselineRows: r.Baseline, CurrentRows: r.Current, Psi: r.PSI, PsiFloor: r.Floor, JensenShannonDistanceNats: r.JSDistanceNats,
+		JensenShannonDivergenceBits: r.JSDivergenceBits, LInfinity: r.LInfinity, ChiSquare: r.ChiSquare, ChiSquareFreedom: int32(r.ChiSquareFreedom),
+		ChiSquareP: r.ChiSquareP, KolmogorovSmirnov: r.KS, KolmogorovSmirnovFloor: r.KSFloor, Wasserstein: r.Wasserstein, Unseen: r.Unseen,
+		CompletenessChange: r.Completeness,
+	}
+	for _, b := range r.Buckets {
+		out.Buckets = append(out.Buckets, &headwaterv1.DriftBucket{Label: b.Label, Baseline: b.Baseline, Current: b.Current})
+	}
+	return out
 }
 
 func (s *qualityService) profileOf(ctx context.Context, node string) (*described, error) {

@@ -115,6 +115,35 @@ func TestProfiles(t *testing.T) {
 	if err != nil || r.GetAgainst().GetNode() != "view:delays@1" {
 		t.Errorf("found %v against, %v", r.GetAgainst().GetNode(), err)
 	}
+	compare := func(ctx context.Context, baseline, current string) string {
+		r, err := service.CompareProfiles(ctx, &headwaterv1.CompareProfilesRequest{Baseline: baseline, Current: current})
+		if err != nil {
+			return fault.FromError(err).Message
+		}
+		var list []string
+		for _, d := range r.GetColumns() {
+			list = append(list, d.GetName()+" "+strings.TrimPrefix(d.GetVerdict().String(), "DRIFT_VERDICT_"))
+		}
+		return strings.Join(list, ", ")
+	}
+	for _, c := range []struct {
+		who                     context.Context
+		baseline, current, want string
+	}{
+		{whole, "run:recent@1/1", "view:recent", "delay NOT_ENOUGH_DATA"},
+		{whole, "run:recent@1/1", "run:delays@1/1", "delay NOT_ENOUGH_DATA, words NO_BASELINE, late NO_BASELINE, left_at NO_BASELINE, number NO_BASELINE"},
+		{whole, "run:recent@1/1", "run:recent@1/9", "there is no run recent@1/9; `headwater runs list` shows those there are"},
+		{reader, "run:recent@1/1", "run:delays@1/1", "run:delays@1/1: its profile is not compared for you: what tells of values is for who may read view delays offline, with " +
+			"nothing of it hidden; `headwater profile run:delays@1/1` shows its counts"},
+	} {
+		if got := compare(c.who, c.baseline, c.current); got != c.want {
+			t.Errorf("%s against %s: found %s, expected %s", c.current, c.baseline, got, c.want)
+		}
+	}
+	_, err = service.CompareProfiles(whole, &headwaterv1.CompareProfilesRequest{Baseline: "run:recent@1/1", Current: "view:recent", Warn: 0.5})
+	if err == nil || fault.FromError(err).Message != "warn: found 0.5, expected no more than fail, which is 0.25" {
+		t.Errorf("found %v of thresholds the wrong way round", err)
+	}
 	// What an erasure took is told to be gone.
 	found, err := materialize.Find(t.Context(), p.pool, "recent@1/1")
 	if err != nil {

@@ -23,6 +23,455 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type DriftVerdict int32
+
+const (
+	DriftVerdict_DRIFT_VERDICT_UNSPECIFIED DriftVerdict = 0
+	DriftVerdict_DRIFT_VERDICT_OK          DriftVerdict = 1
+	DriftVerdict_DRIFT_VERDICT_WARN        DriftVerdict = 2
+	DriftVerdict_DRIFT_VERDICT_FAIL        DriftVerdict = 3
+	// Samples of these sizes could differ by more than the threshold on their own, or their values cannot be compared.
+	DriftVerdict_DRIFT_VERDICT_NOT_ENOUGH_DATA DriftVerdict = 4
+	// There is no such column to compare with.
+	DriftVerdict_DRIFT_VERDICT_NO_BASELINE DriftVerdict = 5
+)
+
+// Enum value maps for DriftVerdict.
+var (
+	DriftVerdict_name = map[int32]string{
+		0: "DRIFT_VERDICT_UNSPECIFIED",
+		1: "DRIFT_VERDICT_OK",
+		2: "DRIFT_VERDICT_WARN",
+		3: "DRIFT_VERDICT_FAIL",
+		4: "DRIFT_VERDICT_NOT_ENOUGH_DATA",
+		5: "DRIFT_VERDICT_NO_BASELINE",
+	}
+	DriftVerdict_value = map[string]int32{
+		"DRIFT_VERDICT_UNSPECIFIED":     0,
+		"DRIFT_VERDICT_OK":              1,
+		"DRIFT_VERDICT_WARN":            2,
+		"DRIFT_VERDICT_FAIL":            3,
+		"DRIFT_VERDICT_NOT_ENOUGH_DATA": 4,
+		"DRIFT_VERDICT_NO_BASELINE":     5,
+	}
+)
+
+func (x DriftVerdict) Enum() *DriftVerdict {
+	p := new(DriftVerdict)
+	*p = x
+	return p
+}
+
+func (x DriftVerdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DriftVerdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_quality_proto_enumTypes[0].Descriptor()
+}
+
+func (DriftVerdict) Type() protoreflect.EnumType {
+	return &file_headwater_v1_quality_proto_enumTypes[0]
+}
+
+func (x DriftVerdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DriftVerdict.Descriptor instead.
+func (DriftVerdict) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+}
+
+type CompareProfilesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As GetProfile has it: what is compared with, and what is compared.
+	Baseline string `protobuf:"bytes,1,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	Current  string `protobuf:"bytes,2,opt,name=current,proto3" json:"current,omitempty"`
+	// From which PSI on it is a warning, and a failure. 0: 0.1 and 0.25.
+	Warn          float64 `protobuf:"fixed64,3,opt,name=warn,proto3" json:"warn,omitempty"`
+	Fail          float64 `protobuf:"fixed64,4,opt,name=fail,proto3" json:"fail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareProfilesRequest) Reset() {
+	*x = CompareProfilesRequest{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareProfilesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareProfilesRequest) ProtoMessage() {}
+
+func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareProfilesRequest.ProtoReflect.Descriptor instead.
+func (*CompareProfilesRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CompareProfilesRequest) GetBaseline() string {
+	if x != nil {
+		return x.Baseline
+	}
+	return ""
+}
+
+func (x *CompareProfilesRequest) GetCurrent() string {
+	if x != nil {
+		return x.Current
+	}
+	return ""
+}
+
+func (x *CompareProfilesRequest) GetWarn() float64 {
+	if x != nil {
+		return x.Warn
+	}
+	return 0
+}
+
+func (x *CompareProfilesRequest) GetFail() float64 {
+	if x != nil {
+		return x.Fail
+	}
+	return 0
+}
+
+type CompareProfilesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With the version.
+	Baseline string `protobuf:"bytes,1,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	Current  string `protobuf:"bytes,2,opt,name=current,proto3" json:"current,omitempty"`
+	// In the order of `current`, then those that only `baseline` has. Keys are not compared.
+	Columns       []*ColumnDrift `protobuf:"bytes,3,rep,name=columns,proto3" json:"columns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareProfilesResponse) Reset() {
+	*x = CompareProfilesResponse{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareProfilesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareProfilesResponse) ProtoMessage() {}
+
+func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareProfilesResponse.ProtoReflect.Descriptor instead.
+func (*CompareProfilesResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CompareProfilesResponse) GetBaseline() string {
+	if x != nil {
+		return x.Baseline
+	}
+	return ""
+}
+
+func (x *CompareProfilesResponse) GetCurrent() string {
+	if x != nil {
+		return x.Current
+	}
+	return ""
+}
+
+func (x *CompareProfilesResponse) GetColumns() []*ColumnDrift {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+type ColumnDrift struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Name         string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Verdict      DriftVerdict           `protobuf:"varint,2,opt,name=verdict,proto3,enum=headwater.v1.DriftVerdict" json:"verdict,omitempty"`
+	Reason       string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	BaselineRows int64                  `protobuf:"varint,4,opt,name=baseline_rows,json=baselineRows,proto3" json:"baseline_rows,omitempty"`
+	CurrentRows  int64                  `protobuf:"varint,5,opt,name=current_rows,json=currentRows,proto3" json:"current_rows,omitempty"`
+	Buckets      []*DriftBucket         `protobuf:"bytes,6,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	// Population stability index over the buckets, in nats, and what it is below by chance, but for one pair of samples in a thousand.
+	Psi      float64 `protobuf:"fixed64,7,opt,name=psi,proto3" json:"psi,omitempty"`
+	PsiFloor float64 `protobuf:"fixed64,8,opt,name=psi_floor,json=psiFloor,proto3" json:"psi_floor,omitempty"`
+	// The square root of the divergence in nats.
+	JensenShannonDistanceNats   float64 `protobuf:"fixed64,9,opt,name=jensen_shannon_distance_nats,json=jensenShannonDistanceNats,proto3" json:"jensen_shannon_distance_nats,omitempty"`
+	JensenShannonDivergenceBits float64 `protobuf:"fixed64,10,opt,name=jensen_shannon_divergence_bits,json=jensenShannonDivergenceBits,proto3" json:"jensen_shannon_divergence_bits,omitempty"`
+	// Greatest difference of the shares of a bucket.
+	LInfinity        float64 `protobuf:"fixed64,11,opt,name=l_infinity,json=lInfinity,proto3" json:"l_infinity,omitempty"`
+	ChiSquare        float64 `protobuf:"fixed64,12,opt,name=chi_square,json=chiSquare,proto3" json:"chi_square,omitempty"`
+	ChiSquareFreedom int32   `protobuf:"varint,13,opt,name=chi_square_freedom,json=chiSquareFreedom,proto3" json:"chi_square_freedom,omitempty"`
+	// Chance of a statistic as great where nothing has changed.
+	ChiSquareP float64 `protobuf:"fixed64,14,opt,name=chi_square_p,json=chiSquareP,proto3" json:"chi_square_p,omitempty"`
+	// Of finite numbers. Absent where either has none.
+	KolmogorovSmirnov      *float64 `protobuf:"fixed64,15,opt,name=kolmogorov_smirnov,json=kolmogorovSmirnov,proto3,oneof" json:"kolmogorov_smirnov,omitempty"`
+	KolmogorovSmirnovFloor *float64 `protobuf:"fixed64,16,opt,name=kolmogorov_smirnov_floor,json=kolmogorovSmirnovFloor,proto3,oneof" json:"kolmogorov_smirnov_floor,omitempty"`
+	// In the unit of the column.
+	Wasserstein *float64 `protobuf:"fixed64,17,opt,name=wasserstein,proto3,oneof" json:"wasserstein,omitempty"`
+	// Share of the current values that the baseline has none of. Absent where not all values of both are counted.
+	Unseen *float64 `protobuf:"fixed64,18,opt,name=unseen,proto3,oneof" json:"unseen,omitempty"`
+	// By how much the share of rows in which the value is there has grown.
+	CompletenessChange float64 `protobuf:"fixed64,19,opt,name=completeness_change,json=completenessChange,proto3" json:"completeness_change,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *ColumnDrift) Reset() {
+	*x = ColumnDrift{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ColumnDrift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ColumnDrift) ProtoMessage() {}
+
+func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ColumnDrift.ProtoReflect.Descriptor instead.
+func (*ColumnDrift) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ColumnDrift) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ColumnDrift) GetVerdict() DriftVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return DriftVerdict_DRIFT_VERDICT_UNSPECIFIED
+}
+
+func (x *ColumnDrift) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ColumnDrift) GetBaselineRows() int64 {
+	if x != nil {
+		return x.BaselineRows
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetCurrentRows() int64 {
+	if x != nil {
+		return x.CurrentRows
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetBuckets() []*DriftBucket {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+func (x *ColumnDrift) GetPsi() float64 {
+	if x != nil {
+		return x.Psi
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetPsiFloor() float64 {
+	if x != nil {
+		return x.PsiFloor
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetJensenShannonDistanceNats() float64 {
+	if x != nil {
+		return x.JensenShannonDistanceNats
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetJensenShannonDivergenceBits() float64 {
+	if x != nil {
+		return x.JensenShannonDivergenceBits
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetLInfinity() float64 {
+	if x != nil {
+		return x.LInfinity
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetChiSquare() float64 {
+	if x != nil {
+		return x.ChiSquare
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetChiSquareFreedom() int32 {
+	if x != nil {
+		return x.ChiSquareFreedom
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetChiSquareP() float64 {
+	if x != nil {
+		return x.ChiSquareP
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetKolmogorovSmirnov() float64 {
+	if x != nil && x.KolmogorovSmirnov != nil {
+		return *x.KolmogorovSmirnov
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetKolmogorovSmirnovFloor() float64 {
+	if x != nil && x.KolmogorovSmirnovFloor != nil {
+		return *x.KolmogorovSmirnovFloor
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetWasserstein() float64 {
+	if x != nil && x.Wasserstein != nil {
+		return *x.Wasserstein
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetUnseen() float64 {
+	if x != nil && x.Unseen != nil {
+		return *x.Unseen
+	}
+	return 0
+}
+
+func (x *ColumnDrift) GetCompletenessChange() float64 {
+	if x != nil {
+		return x.CompletenessChange
+	}
+	return 0
+}
+
+type DriftBucket struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NULL`, `NaN`, `-Infinity`, `Infinity`, `below X`, `X to Y`, `from X`, `any number`, `value`, or `other` where values are not told apart.
+	Label         string `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"`
+	Baseline      int64  `protobuf:"varint,2,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	Current       int64  `protobuf:"varint,3,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DriftBucket) Reset() {
+	*x = DriftBucket{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DriftBucket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DriftBucket) ProtoMessage() {}
+
+func (x *DriftBucket) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DriftBucket.ProtoReflect.Descriptor instead.
+func (*DriftBucket) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DriftBucket) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *DriftBucket) GetBaseline() int64 {
+	if x != nil {
+		return x.Baseline
+	}
+	return 0
+}
+
+func (x *DriftBucket) GetCurrent() int64 {
+	if x != nil {
+		return x.Current
+	}
+	return 0
+}
+
 type GetProfileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `dataset:ID`, `dataset:NAME@VERSION` or `reads:SERVICE@VERSION/YYYY-MM-DD`.
@@ -35,7 +484,7 @@ type GetProfileRequest struct {
 
 func (x *GetProfileRequest) Reset() {
 	*x = GetProfileRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -47,7 +496,7 @@ func (x *GetProfileRequest) String() string {
 func (*GetProfileRequest) ProtoMessage() {}
 
 func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -60,7 +509,7 @@ func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
 func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetProfileRequest) GetNode() string {
@@ -88,7 +537,7 @@ type GetProfileResponse struct {
 
 func (x *GetProfileResponse) Reset() {
 	*x = GetProfileResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -100,7 +549,7 @@ func (x *GetProfileResponse) String() string {
 func (*GetProfileResponse) ProtoMessage() {}
 
 func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -113,7 +562,7 @@ func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileResponse.ProtoReflect.Descriptor instead.
 func (*GetProfileResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetProfileResponse) GetProfile() *Profile {
@@ -152,7 +601,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -164,7 +613,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -177,7 +626,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Profile) GetNode() string {
@@ -261,7 +710,7 @@ type ColumnProfile struct {
 
 func (x *ColumnProfile) Reset() {
 	*x = ColumnProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -273,7 +722,7 @@ func (x *ColumnProfile) String() string {
 func (*ColumnProfile) ProtoMessage() {}
 
 func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -286,7 +735,7 @@ func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnProfile.ProtoReflect.Descriptor instead.
 func (*ColumnProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ColumnProfile) GetName() string {
@@ -393,7 +842,7 @@ type ValueProfile struct {
 
 func (x *ValueProfile) Reset() {
 	*x = ValueProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +854,7 @@ func (x *ValueProfile) String() string {
 func (*ValueProfile) ProtoMessage() {}
 
 func (x *ValueProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +867,7 @@ func (x *ValueProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueProfile.ProtoReflect.Descriptor instead.
 func (*ValueProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ValueProfile) GetMin() *Value {
@@ -509,7 +958,7 @@ type QuantileValue struct {
 
 func (x *QuantileValue) Reset() {
 	*x = QuantileValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +970,7 @@ func (x *QuantileValue) String() string {
 func (*QuantileValue) ProtoMessage() {}
 
 func (x *QuantileValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +983,7 @@ func (x *QuantileValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuantileValue.ProtoReflect.Descriptor instead.
 func (*QuantileValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *QuantileValue) GetQ() float64 {
@@ -563,7 +1012,7 @@ type HistogramBin struct {
 
 func (x *HistogramBin) Reset() {
 	*x = HistogramBin{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +1024,7 @@ func (x *HistogramBin) String() string {
 func (*HistogramBin) ProtoMessage() {}
 
 func (x *HistogramBin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +1037,7 @@ func (x *HistogramBin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistogramBin.ProtoReflect.Descriptor instead.
 func (*HistogramBin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HistogramBin) GetFrom() *Value {
@@ -623,7 +1072,7 @@ type FrequentValue struct {
 
 func (x *FrequentValue) Reset() {
 	*x = FrequentValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +1084,7 @@ func (x *FrequentValue) String() string {
 func (*FrequentValue) ProtoMessage() {}
 
 func (x *FrequentValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +1097,7 @@ func (x *FrequentValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequentValue.ProtoReflect.Descriptor instead.
 func (*FrequentValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FrequentValue) GetValue() *Value {
@@ -676,7 +1125,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +1137,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +1150,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Lengths) GetMin() int64 {
@@ -738,7 +1187,7 @@ type TimeCompleteness struct {
 
 func (x *TimeCompleteness) Reset() {
 	*x = TimeCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +1199,7 @@ func (x *TimeCompleteness) String() string {
 func (*TimeCompleteness) ProtoMessage() {}
 
 func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +1212,7 @@ func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeCompleteness.ProtoReflect.Descriptor instead.
 func (*TimeCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TimeCompleteness) GetFrom() *timestamppb.Timestamp {
@@ -807,7 +1256,7 @@ type GroupedCompleteness struct {
 
 func (x *GroupedCompleteness) Reset() {
 	*x = GroupedCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +1268,7 @@ func (x *GroupedCompleteness) String() string {
 func (*GroupedCompleteness) ProtoMessage() {}
 
 func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +1281,7 @@ func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupedCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupedCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GroupedCompleteness) GetColumn() string {
@@ -869,7 +1318,7 @@ type GroupCompleteness struct {
 
 func (x *GroupCompleteness) Reset() {
 	*x = GroupCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -881,7 +1330,7 @@ func (x *GroupCompleteness) String() string {
 func (*GroupCompleteness) ProtoMessage() {}
 
 func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -894,7 +1343,7 @@ func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GroupCompleteness) GetValue() *Value {
@@ -922,7 +1371,50 @@ var File_headwater_v1_quality_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"W\n" +
+	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xb2\x01\n" +
+	"\x16CompareProfilesRequest\x12&\n" +
+	"\bbaseline\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\bbaseline\x12$\n" +
+	"\acurrent\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\acurrent\x12$\n" +
+	"\x04warn\x18\x03 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x04warn\x12$\n" +
+	"\x04fail\x18\x04 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x04fail\"\x84\x01\n" +
+	"\x17CompareProfilesResponse\x12\x1a\n" +
+	"\bbaseline\x18\x01 \x01(\tR\bbaseline\x12\x18\n" +
+	"\acurrent\x18\x02 \x01(\tR\acurrent\x123\n" +
+	"\acolumns\x18\x03 \x03(\v2\x19.headwater.v1.ColumnDriftR\acolumns\"\xe6\x06\n" +
+	"\vColumnDrift\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
+	"\averdict\x18\x02 \x01(\x0e2\x1a.headwater.v1.DriftVerdictR\averdict\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n" +
+	"\rbaseline_rows\x18\x04 \x01(\x03R\fbaselineRows\x12!\n" +
+	"\fcurrent_rows\x18\x05 \x01(\x03R\vcurrentRows\x123\n" +
+	"\abuckets\x18\x06 \x03(\v2\x19.headwater.v1.DriftBucketR\abuckets\x12\x10\n" +
+	"\x03psi\x18\a \x01(\x01R\x03psi\x12\x1b\n" +
+	"\tpsi_floor\x18\b \x01(\x01R\bpsiFloor\x12?\n" +
+	"\x1cjensen_shannon_distance_nats\x18\t \x01(\x01R\x19jensenShannonDistanceNats\x12C\n" +
+	"\x1ejensen_shannon_divergence_bits\x18\n" +
+	" \x01(\x01R\x1bjensenShannonDivergenceBits\x12\x1d\n" +
+	"\n" +
+	"l_infinity\x18\v \x01(\x01R\tlInfinity\x12\x1d\n" +
+	"\n" +
+	"chi_square\x18\f \x01(\x01R\tchiSquare\x12,\n" +
+	"\x12chi_square_freedom\x18\r \x01(\x05R\x10chiSquareFreedom\x12 \n" +
+	"\fchi_square_p\x18\x0e \x01(\x01R\n" +
+	"chiSquareP\x122\n" +
+	"\x12kolmogorov_smirnov\x18\x0f \x01(\x01H\x00R\x11kolmogorovSmirnov\x88\x01\x01\x12=\n" +
+	"\x18kolmogorov_smirnov_floor\x18\x10 \x01(\x01H\x01R\x16kolmogorovSmirnovFloor\x88\x01\x01\x12%\n" +
+	"\vwasserstein\x18\x11 \x01(\x01H\x02R\vwasserstein\x88\x01\x01\x12\x1b\n" +
+	"\x06unseen\x18\x12 \x01(\x01H\x03R\x06unseen\x88\x01\x01\x12/\n" +
+	"\x13completeness_change\x18\x13 \x01(\x01R\x12completenessChangeB\x15\n" +
+	"\x13_kolmogorov_smirnovB\x1b\n" +
+	"\x19_kolmogorov_smirnov_floorB\x0e\n" +
+	"\f_wassersteinB\t\n" +
+	"\a_unseen\"Y\n" +
+	"\vDriftBucket\x12\x14\n" +
+	"\x05label\x18\x01 \x01(\tR\x05label\x12\x1a\n" +
+	"\bbaseline\x18\x02 \x01(\x03R\bbaseline\x12\x18\n" +
+	"\acurrent\x18\x03 \x01(\x03R\acurrent\"W\n" +
 	"\x11GetProfileRequest\x12\x1e\n" +
 	"\x04node\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x04node\x12\"\n" +
@@ -995,10 +1487,18 @@ const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\x11GroupCompleteness\x12)\n" +
 	"\x05value\x18\x01 \x01(\v2\x13.headwater.v1.ValueR\x05value\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
-	"\apresent\x18\x03 \x03(\x03R\apresent2n\n" +
+	"\apresent\x18\x03 \x03(\x03R\apresent*\xb5\x01\n" +
+	"\fDriftVerdict\x12\x1d\n" +
+	"\x19DRIFT_VERDICT_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10DRIFT_VERDICT_OK\x10\x01\x12\x16\n" +
+	"\x12DRIFT_VERDICT_WARN\x10\x02\x12\x16\n" +
+	"\x12DRIFT_VERDICT_FAIL\x10\x03\x12!\n" +
+	"\x1dDRIFT_VERDICT_NOT_ENOUGH_DATA\x10\x04\x12\x1d\n" +
+	"\x19DRIFT_VERDICT_NO_BASELINE\x10\x052\xdb\x01\n" +
 	"\x0eQualityService\x12\\\n" +
 	"\n" +
-	"GetProfile\x12\x1f.headwater.v1.GetProfileRequest\x1a .headwater.v1.GetProfileResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"GetProfile\x12\x1f.headwater.v1.GetProfileRequest\x1a .headwater.v1.GetProfileResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12k\n" +
+	"\x0fCompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_quality_proto_rawDescOnce sync.Once
@@ -1012,50 +1512,61 @@ func file_headwater_v1_quality_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_quality_proto_rawDescData
 }
 
-var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_headwater_v1_quality_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_headwater_v1_quality_proto_goTypes = []any{
-	(*GetProfileRequest)(nil),     // 0: headwater.v1.GetProfileRequest
-	(*GetProfileResponse)(nil),    // 1: headwater.v1.GetProfileResponse
-	(*Profile)(nil),               // 2: headwater.v1.Profile
-	(*ColumnProfile)(nil),         // 3: headwater.v1.ColumnProfile
-	(*ValueProfile)(nil),          // 4: headwater.v1.ValueProfile
-	(*QuantileValue)(nil),         // 5: headwater.v1.QuantileValue
-	(*HistogramBin)(nil),          // 6: headwater.v1.HistogramBin
-	(*FrequentValue)(nil),         // 7: headwater.v1.FrequentValue
-	(*Lengths)(nil),               // 8: headwater.v1.Lengths
-	(*TimeCompleteness)(nil),      // 9: headwater.v1.TimeCompleteness
-	(*GroupedCompleteness)(nil),   // 10: headwater.v1.GroupedCompleteness
-	(*GroupCompleteness)(nil),     // 11: headwater.v1.GroupCompleteness
-	(*Value)(nil),                 // 12: headwater.v1.Value
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(DriftVerdict)(0),               // 0: headwater.v1.DriftVerdict
+	(*CompareProfilesRequest)(nil),  // 1: headwater.v1.CompareProfilesRequest
+	(*CompareProfilesResponse)(nil), // 2: headwater.v1.CompareProfilesResponse
+	(*ColumnDrift)(nil),             // 3: headwater.v1.ColumnDrift
+	(*DriftBucket)(nil),             // 4: headwater.v1.DriftBucket
+	(*GetProfileRequest)(nil),       // 5: headwater.v1.GetProfileRequest
+	(*GetProfileResponse)(nil),      // 6: headwater.v1.GetProfileResponse
+	(*Profile)(nil),                 // 7: headwater.v1.Profile
+	(*ColumnProfile)(nil),           // 8: headwater.v1.ColumnProfile
+	(*ValueProfile)(nil),            // 9: headwater.v1.ValueProfile
+	(*QuantileValue)(nil),           // 10: headwater.v1.QuantileValue
+	(*HistogramBin)(nil),            // 11: headwater.v1.HistogramBin
+	(*FrequentValue)(nil),           // 12: headwater.v1.FrequentValue
+	(*Lengths)(nil),                 // 13: headwater.v1.Lengths
+	(*TimeCompleteness)(nil),        // 14: headwater.v1.TimeCompleteness
+	(*GroupedCompleteness)(nil),     // 15: headwater.v1.GroupedCompleteness
+	(*GroupCompleteness)(nil),       // 16: headwater.v1.GroupCompleteness
+	(*Value)(nil),                   // 17: headwater.v1.Value
+	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
 }
 var file_headwater_v1_quality_proto_depIdxs = []int32{
-	2,  // 0: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
-	2,  // 1: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
-	3,  // 2: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
-	9,  // 3: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
-	10, // 4: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
-	4,  // 5: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
-	12, // 6: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
-	12, // 7: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
-	5,  // 8: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
-	6,  // 9: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
-	7,  // 10: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
-	8,  // 11: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
-	12, // 12: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
-	12, // 13: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
-	12, // 14: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
-	13, // 15: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
-	13, // 16: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
-	11, // 17: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
-	12, // 18: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
-	0,  // 19: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
-	1,  // 20: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
-	20, // [20:21] is the sub-list for method output_type
-	19, // [19:20] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	3,  // 0: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
+	0,  // 1: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
+	4,  // 2: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
+	7,  // 3: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
+	7,  // 4: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
+	8,  // 5: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
+	14, // 6: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
+	15, // 7: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
+	9,  // 8: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
+	17, // 9: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
+	17, // 10: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
+	10, // 11: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
+	11, // 12: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
+	12, // 13: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
+	13, // 14: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
+	17, // 15: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
+	17, // 16: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
+	17, // 17: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
+	18, // 18: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
+	18, // 19: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
+	16, // 20: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
+	17, // 21: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
+	5,  // 22: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
+	1,  // 23: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
+	6,  // 24: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
+	2,  // 25: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
+	24, // [24:26] is the sub-list for method output_type
+	22, // [22:24] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_quality_proto_init() }
@@ -1065,19 +1576,21 @@ func file_headwater_v1_quality_proto_init() {
 	}
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
-	file_headwater_v1_quality_proto_msgTypes[4].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[2].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_quality_proto_rawDesc), len(file_headwater_v1_quality_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   12,
+			NumEnums:      1,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_headwater_v1_quality_proto_goTypes,
 		DependencyIndexes: file_headwater_v1_quality_proto_depIdxs,
+		EnumInfos:         file_headwater_v1_quality_proto_enumTypes,
 		MessageInfos:      file_headwater_v1_quality_proto_msgTypes,
 	}.Build()
 	File_headwater_v1_quality_proto = out.File

@@ -19,7 +19,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	QualityService_GetProfile_FullMethodName = "/headwater.v1.QualityService/GetProfile"
+	QualityService_GetProfile_FullMethodName      = "/headwater.v1.QualityService/GetProfile"
+	QualityService_CompareProfiles_FullMethodName = "/headwater.v1.QualityService/CompareProfiles"
 )
 
 // QualityServiceClient is the client API for QualityService service.
@@ -32,6 +33,8 @@ type QualityServiceClient interface {
 	// READ_OFFLINE on a view that is read for it, and READ_LINEAGE on the service of reads. What is of values is for who may read the rows with nothing of them
 	// hidden; from others it is withheld.
 	GetProfile(ctx context.Context, in *GetProfileRequest, opts ...grpc.CallOption) (*GetProfileResponse, error)
+	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
+	CompareProfiles(ctx context.Context, in *CompareProfilesRequest, opts ...grpc.CallOption) (*CompareProfilesResponse, error)
 }
 
 type qualityServiceClient struct {
@@ -52,6 +55,16 @@ func (c *qualityServiceClient) GetProfile(ctx context.Context, in *GetProfileReq
 	return out, nil
 }
 
+func (c *qualityServiceClient) CompareProfiles(ctx context.Context, in *CompareProfilesRequest, opts ...grpc.CallOption) (*CompareProfilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CompareProfilesResponse)
+	err := c.cc.Invoke(ctx, QualityService_CompareProfiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QualityServiceServer is the server API for QualityService service.
 // All implementations must embed UnimplementedQualityServiceServer
 // for forward compatibility.
@@ -62,6 +75,8 @@ type QualityServiceServer interface {
 	// READ_OFFLINE on a view that is read for it, and READ_LINEAGE on the service of reads. What is of values is for who may read the rows with nothing of them
 	// hidden; from others it is withheld.
 	GetProfile(context.Context, *GetProfileRequest) (*GetProfileResponse, error)
+	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
+	CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error)
 	mustEmbedUnimplementedQualityServiceServer()
 }
 
@@ -74,6 +89,9 @@ type UnimplementedQualityServiceServer struct{}
 
 func (UnimplementedQualityServiceServer) GetProfile(context.Context, *GetProfileRequest) (*GetProfileResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetProfile not implemented")
+}
+func (UnimplementedQualityServiceServer) CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CompareProfiles not implemented")
 }
 func (UnimplementedQualityServiceServer) mustEmbedUnimplementedQualityServiceServer() {}
 func (UnimplementedQualityServiceServer) testEmbeddedByValue()                        {}
@@ -114,6 +132,24 @@ func _QualityService_GetProfile_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _QualityService_CompareProfiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CompareProfilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QualityServiceServer).CompareProfiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QualityService_CompareProfiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QualityServiceServer).CompareProfiles(ctx, req.(*CompareProfilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // QualityService_ServiceDesc is the grpc.ServiceDesc for QualityService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,6 +160,10 @@ var QualityService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetProfile",
 			Handler:    _QualityService_GetProfile_Handler,
+		},
+		{
+			MethodName: "CompareProfiles",
+			Handler:    _QualityService_CompareProfiles_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

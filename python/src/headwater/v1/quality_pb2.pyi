@@ -4,12 +4,102 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from headwater.v1 import options_pb2 as _options_pb2
 from headwater.v1 import value_pb2 as _value_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class DriftVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRIFT_VERDICT_UNSPECIFIED: _ClassVar[DriftVerdict]
+    DRIFT_VERDICT_OK: _ClassVar[DriftVerdict]
+    DRIFT_VERDICT_WARN: _ClassVar[DriftVerdict]
+    DRIFT_VERDICT_FAIL: _ClassVar[DriftVerdict]
+    DRIFT_VERDICT_NOT_ENOUGH_DATA: _ClassVar[DriftVerdict]
+    DRIFT_VERDICT_NO_BASELINE: _ClassVar[DriftVerdict]
+DRIFT_VERDICT_UNSPECIFIED: DriftVerdict
+DRIFT_VERDICT_OK: DriftVerdict
+DRIFT_VERDICT_WARN: DriftVerdict
+DRIFT_VERDICT_FAIL: DriftVerdict
+DRIFT_VERDICT_NOT_ENOUGH_DATA: DriftVerdict
+DRIFT_VERDICT_NO_BASELINE: DriftVerdict
+
+class CompareProfilesRequest(_message.Message):
+    __slots__ = ("baseline", "current", "warn", "fail")
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    WARN_FIELD_NUMBER: _ClassVar[int]
+    FAIL_FIELD_NUMBER: _ClassVar[int]
+    baseline: str
+    current: str
+    warn: float
+    fail: float
+    def __init__(self, baseline: _Optional[str] = ..., current: _Optional[str] = ..., warn: _Optional[float] = ..., fail: _Optional[float] = ...) -> None: ...
+
+class CompareProfilesResponse(_message.Message):
+    __slots__ = ("baseline", "current", "columns")
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    baseline: str
+    current: str
+    columns: _containers.RepeatedCompositeFieldContainer[ColumnDrift]
+    def __init__(self, baseline: _Optional[str] = ..., current: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[ColumnDrift, _Mapping]]] = ...) -> None: ...
+
+class ColumnDrift(_message.Message):
+    __slots__ = ("name", "verdict", "reason", "baseline_rows", "current_rows", "buckets", "psi", "psi_floor", "jensen_shannon_distance_nats", "jensen_shannon_divergence_bits", "l_infinity", "chi_square", "chi_square_freedom", "chi_square_p", "kolmogorov_smirnov", "kolmogorov_smirnov_floor", "wasserstein", "unseen", "completeness_change")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_ROWS_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_ROWS_FIELD_NUMBER: _ClassVar[int]
+    BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    PSI_FIELD_NUMBER: _ClassVar[int]
+    PSI_FLOOR_FIELD_NUMBER: _ClassVar[int]
+    JENSEN_SHANNON_DISTANCE_NATS_FIELD_NUMBER: _ClassVar[int]
+    JENSEN_SHANNON_DIVERGENCE_BITS_FIELD_NUMBER: _ClassVar[int]
+    L_INFINITY_FIELD_NUMBER: _ClassVar[int]
+    CHI_SQUARE_FIELD_NUMBER: _ClassVar[int]
+    CHI_SQUARE_FREEDOM_FIELD_NUMBER: _ClassVar[int]
+    CHI_SQUARE_P_FIELD_NUMBER: _ClassVar[int]
+    KOLMOGOROV_SMIRNOV_FIELD_NUMBER: _ClassVar[int]
+    KOLMOGOROV_SMIRNOV_FLOOR_FIELD_NUMBER: _ClassVar[int]
+    WASSERSTEIN_FIELD_NUMBER: _ClassVar[int]
+    UNSEEN_FIELD_NUMBER: _ClassVar[int]
+    COMPLETENESS_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    verdict: DriftVerdict
+    reason: str
+    baseline_rows: int
+    current_rows: int
+    buckets: _containers.RepeatedCompositeFieldContainer[DriftBucket]
+    psi: float
+    psi_floor: float
+    jensen_shannon_distance_nats: float
+    jensen_shannon_divergence_bits: float
+    l_infinity: float
+    chi_square: float
+    chi_square_freedom: int
+    chi_square_p: float
+    kolmogorov_smirnov: float
+    kolmogorov_smirnov_floor: float
+    wasserstein: float
+    unseen: float
+    completeness_change: float
+    def __init__(self, name: _Optional[str] = ..., verdict: _Optional[_Union[DriftVerdict, str]] = ..., reason: _Optional[str] = ..., baseline_rows: _Optional[int] = ..., current_rows: _Optional[int] = ..., buckets: _Optional[_Iterable[_Union[DriftBucket, _Mapping]]] = ..., psi: _Optional[float] = ..., psi_floor: _Optional[float] = ..., jensen_shannon_distance_nats: _Optional[float] = ..., jensen_shannon_divergence_bits: _Optional[float] = ..., l_infinity: _Optional[float] = ..., chi_square: _Optional[float] = ..., chi_square_freedom: _Optional[int] = ..., chi_square_p: _Optional[float] = ..., kolmogorov_smirnov: _Optional[float] = ..., kolmogorov_smirnov_floor: _Optional[float] = ..., wasserstein: _Optional[float] = ..., unseen: _Optional[float] = ..., completeness_change: _Optional[float] = ...) -> None: ...
+
+class DriftBucket(_message.Message):
+    __slots__ = ("label", "baseline", "current")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    baseline: int
+    current: int
+    def __init__(self, label: _Optional[str] = ..., baseline: _Optional[int] = ..., current: _Optional[int] = ...) -> None: ...
 
 class GetProfileRequest(_message.Message):
     __slots__ = ("node", "against")

@@ -39,12 +39,23 @@ class QualityServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_quality__pb2.GetProfileRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_quality__pb2.GetProfileResponse.FromString,
                 _registered_method=True)
+        self.CompareProfiles = channel.unary_unary(
+                '/headwater.v1.QualityService/CompareProfiles',
+                request_serializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def GetProfile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareProfiles(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -57,6 +68,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.GetProfile,
                     request_deserializer=headwater_dot_v1_dot_quality__pb2.GetProfileRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_quality__pb2.GetProfileResponse.SerializeToString,
+            ),
+            'CompareProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareProfiles,
+                    request_deserializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +102,33 @@ class QualityService(object):
             '/headwater.v1.QualityService/GetProfile',
             headwater_dot_v1_dot_quality__pb2.GetProfileRequest.SerializeToString,
             headwater_dot_v1_dot_quality__pb2.GetProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.QualityService/CompareProfiles',
+            headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.SerializeToString,
+            headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headwaterhq/headwater/client"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+)
+
+func newDrift(a *app) *cobra.Command {
+	req := &headwaterv1.CompareProfilesRequest{}
+	cmd := &cobra.Command{
+		Use: "drift BASELINE NODE", Short: "Tell how far the columns of two runs, views, datasets or days of reads lie apart", Args: takes(2, 2, "BASELINE NODE"),
+		Long: `Compares the profiles of two things, column by column: NODE with BASELINE. Both are written as for headwater profile, and must be such that
+all their values are for the caller. What is missing is a value like any other. A threshold counts only above what samples of these sizes differ by on their
+own; where that is too much to tell, the verdict is NOT_ENOUGH_DATA.
+
+Exit status 5 when a column failed.`,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			if req.Warn < 0 || req.Fail < 0 {
+				return usagef("found --warn %v and --fail %v, expected 0 or more", req.Warn, req.Fail)
+			}
+			req.Baseline, req.Current = args[0], args[1]
+			r, err := c.Quality.CompareProfiles(cmd.Context(), req)
+			if err != nil {
+				return err
+			}
+			if err := a.print(r, driftTable(r)); err != nil {
+				return err
+			}
+			for _, d := range r.GetColumns() {
+				if d.GetVerdict() == headwaterv1.DriftVerdict_DRIFT_VERDICT_FAIL {
+					return outcome(exitNotHeld)
+				}
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().Float64Var(&req.Warn, "warn", 0, "PSI from which on a column is warned of (default 0.1)")
+	cmd.Flags().Float64Var(&req.Fail, "fail", 0, "PSI from which on a column fails (default 0.25)")
+	return cmd
+}
+
+// verdictName is written as documents have it.
+func verdictName(v headwaterv1.DriftVerdict) string {
+	return strings.TrimPrefix(v.String(), "DRIFT_VERDICT_")
+}
+
+func driftTable(r *headwaterv1.CompareProfilesResponse) table {
+	t := table{header: []string{"COLUMN", "VERDICT", "PSI#", "BY CHANCE#", "JS BITS#", "KS#", "WASSERSTEIN#", "UNSEEN#", "COMPLETENESS#", "ROWS", "REASON"}}
+	distance := func(f float64) string { return fmt.Sprintf("%.4f", f) }
+	optional := func(f *float64, text func(float64) string) string {
+		if f == nil {
+			return ""
+		}
+		return text(*f)
+	}
+	share := func(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) }
+	for _, d := range r.GetColumns() {
+		if d.GetBaselineRows() == 0 || d.GetCurrentRows() == 0 {
+			t.add(d.GetName(), verdictName(d.GetVerdict()), "", "", "", "", "", "", "", "", d.GetReason())
+			continue
+		}
+		change := ""
+		if d.GetCompletenessChange() != 0 {
+			change = fmt.Sprintf("%+.1f %%", 100*d.GetCompletenessChange())
+		}
+		t.add(d.GetName(), verdictName(d.GetVerdict()), distance(d.GetPsi()), distance(d.GetPsiFloor()), distance(d.GetJensenShannonDivergenceBits()),
+			optional(d.KolmogorovSmirnov, distance), optional(d.Wasserstein, shortNumber), optional(d.Unseen, share), change,
+			fmt.Sprintf("%d to %d", d.GetBaselineRows(), d.GetCurrentRows()), d.GetReason())
+	}
+	return t
+}
