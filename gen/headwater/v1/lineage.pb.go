@@ -2263,11 +2263,13 @@ func (x *LineageChecked) GetTotal() int64 {
 
 type ListUsesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `source:NAME`, `source:NAME#COLUMN`, or `view:NAME` for which sources were read to make it.
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
-	PageSize      int32                  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// `source:NAME`, `source:NAME#COLUMN`, or `view:NAME[@VERSION]` for which sources were read to make it, and the views that it reads.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Readings of then and later. Unset: all that the audit has kept.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// How many readings. 0: 100. A run that read several sources is one.
+	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2383,13 +2385,15 @@ func (x *ListUsesResponse) GetNextPageToken() string {
 }
 
 type Use struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was, of several calls the first.
 	Time      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	Principal string                 `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
-	Action    string                 `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
-	// `KIND:NAME` that was read.
+	// `read_online`, `read_offline`, or `materialize` of a run that was published.
+	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	// `KIND:NAME[@VERSION]` that was read; of a run that read a source `run:VIEW@VERSION/SEQ`. Of a view: the source.
 	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
-	// How it comes from the node, from the node on.
+	// A way from the node to the resource, as nodes: the shortest to a feature that was given out.
 	Path          []string `protobuf:"bytes,5,rep,name=path,proto3" json:"path,omitempty"`
 	Purpose       string   `protobuf:"bytes,6,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	Calls         int64    `protobuf:"varint,7,opt,name=calls,proto3" json:"calls,omitempty"`
