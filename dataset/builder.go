@@ -116,6 +116,7 @@ func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out i
 		req.Name = req.Plan.Service.Name
 	}
 	t := &telling{began: time.Now()}
+	defer t.end()
 	m, err := b.build(ctx, req, spine, out, t)
 	if err != nil {
 		b.tellFailed(ctx, t, err)
@@ -197,7 +198,9 @@ func (b *Builder) build(ctx context.Context, req Request, spine io.Reader, out i
 		return nil, err
 	}
 	defer a.spine.close()
-	t.manifest = m
+	if err := t.begin(ctx, b, m); err != nil {
+		return nil, err
+	}
 	if err := covered.look(a.spine, req.Plan, req.TimestampColumn); err != nil {
 		return nil, err
 	}

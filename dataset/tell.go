@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,45 +15,68 @@ import (
 	"github.com/headwaterhq/headwater/internal/outbox"
 )
 
-// telling is what others are told of a build: that it began and how it ended, in one, so that nothing is told of a build that ends with its
-// server, of which there is nothing.
+// telling is what others are told of a build: that it began, once its spine is there, for what ends before that was refused; and how it
+// ended, which another server tells where this one dies.
 type telling struct {
 	began time.Time
-	// manifest is nil until the spine is there: what ends before that was refused, and did not begin.
-	manifest *Manifest
+	// about is nil before it is told that the build began.
+	about *outbox.Dataset
+	stop  context.CancelFunc
+	done  sync.WaitGroup
 }
 
 // tellTimeout bounds how long the caller of a build that failed waits for it to be told.
 const tellTimeout = 5 * time.Second
 
-func (t *telling) built(ctx context.Context, tx pgx.Tx) error {
-	return t.tell(ctx, tx, outbox.DatasetBuilt, outbox.Dataset{})
-}
-
-func (t *telling) tell(ctx context.Context, tx pgx.Tx, ended outbox.Topic, about outbox.Dataset) error {
-	m := t.manifest
-	about.ID, about.Name = m.ID, m.Name
+// begin tells that the build of a dataset began, and says until end that it is under way.
+func (t *telling) begin(ctx context.Context, b *Builder, m *Manifest) error {
+	about := outbox.Dataset{ID: m.ID, Name: m.Name}
 	if m.Service != "" {
 		about.Service = fmt.Sprintf("%s@%d", m.Service, m.ServiceVersion)
 	}
-	subject := outbox.DatasetSubject(m.ID)
-	began := outbox.Dataset{ID: about.ID, Name: about.Name, Service: about.Service}
-	return outbox.Add(ctx, tx,
-		outbox.Message{Topic: outbox.DatasetStarted, Subject: subject, Payload: began, At: t.began},
-		outbox.Message{Topic: ended, Subject: subject, Payload: about})
+	err := pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { return outbox.BeginDataset(ctx, tx, about, t.began) })
+	if err != nil {
+		return err
+	}
+	t.about = &about
+	ctx, t.stop = context.WithCancel(context.WithoutCancel(ctx))
+	t.done.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(outbox.SeenEvery):
+			}
+			// What fails is tried again in time.
+			_ = outbox.SeenDataset(ctx, b.pool, about.ID)
+		}
+	})
+	return nil
 }
 
-// tellFailed is tell for a build that failed. One that cannot be told is not: the caller has the error.
+func (t *telling) end() {
+	if t.stop != nil {
+		t.stop()
+		t.done.Wait()
+	}
+}
+
+func (t *telling) built(ctx context.Context, tx pgx.Tx) error {
+	return outbox.EndDataset(ctx, tx, outbox.DatasetBuilt, *t.about)
+}
+
+// tellFailed tells of a build that failed. One that cannot be told is told as ended with its server, later.
 func (b *Builder) tellFailed(ctx context.Context, t *telling, cause error) {
-	if t.manifest == nil {
+	if t.about == nil {
 		return
 	}
-	about := outbox.Dataset{Stopped: ctx.Err() != nil || errors.Is(cause, context.Canceled), Error: "the build failed"}
+	about := *t.about
+	about.Stopped, about.Error = ctx.Err() != nil || errors.Is(cause, context.Canceled), "the build failed"
 	if f := fault.As(database.Fault(cause)); f != nil {
 		// What it says may be of the spine, which is the caller's.
-		about.Error += fmt.Sprintf(" with %s", f.Reason)
+		about.Error += " with " + strings.TrimPrefix(f.Reason.String(), "ERROR_REASON_")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
 	defer cancel()
-	_ = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { return t.tell(ctx, tx, outbox.DatasetFailed, about) })
+	_ = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { return outbox.EndDataset(ctx, tx, outbox.DatasetFailed, about) })
 }

@@ -41,8 +41,8 @@ const (
 	// sendEvery is how often the sender looks for messages, and lockEvery how often the other servers look whether there is one.
 	sendEvery = 500 * time.Millisecond
 	lockEvery = 2 * time.Second
-	// sweepEvery is how often is looked for messages that are too old.
-	sweepEvery = 10 * time.Minute
+	// sweepEvery is how often is looked for messages that are too old, and for builds that ended with their servers.
+	sweepEvery = time.Minute
 	// batch is how many messages are read at once.
 	batch = 200
 	// minBackoff, doubled after each attempt up to maxBackoff, is how long a message waits that was not taken.
@@ -276,9 +276,13 @@ func backoff(attempts int) time.Duration {
 	return wait*3/4 + rand.N(wait/2)
 }
 
-// sweepOld deletes messages that are older than they are kept: every server does, also one that sends nothing.
+// sweepOld deletes messages that are older than they are kept, and notes which builds of datasets ended with their servers: every server does, also
+// one that sends nothing.
 func (s *Sender) sweepOld(ctx context.Context) {
 	for {
+		if err := outbox.AbandonDatasets(ctx, s.Pool); err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "OpenLineage: that builds of datasets ended with their servers cannot be noted; it is tried again", "error", err)
+		}
 		tag, err := s.Pool.Exec(ctx, `DELETE FROM headwater.outbox WHERE created_at < clock_timestamp() - $1 * interval '1 microsecond'`, s.Keep.Microseconds())
 		switch {
 		case err != nil && ctx.Err() == nil:
