@@ -425,6 +425,13 @@ func (a *Affected) takeSource(ctx context.Context, f *AffectedView, apart map[st
 			WHERE h.seq_from IN (SELECT seq FROM affected_run WHERE direct) AND %s GROUP BY 2, 3, 4`, cleanedAt(v), historyTable(v), within), v.ID)
 		return false, err
 	}
+	if a.rows.Load == 0 && a.rows.From == nil && a.rows.To == nil && v.Aggregation == nil && len(v.SourceVersions) == 1 && len(v.ViewVersions) == 0 {
+		// There is nothing else that a row could be made of.
+		_, err := a.tx.Exec(ctx, fmt.Sprintf(`
+			INSERT INTO affected_row SELECT $1, h.entity_key, h.event_time, h.seq_from, max(h.seq_to), %s FROM %s AS h
+			WHERE h.seq_from IN (SELECT seq FROM affected_run WHERE direct) GROUP BY 2, 3, 4`, cleanedAt(v), historyTable(v)), v.ID)
+		return true, err
+	}
 	key, keys := "'{}'::text[]", "'{}'::text[]"
 	columns, told := apart[src.Name]
 	for _, k := range v.EntityVersion.JoinKeys {
@@ -461,12 +468,15 @@ func (a *Affected) takeSource(ctx context.Context, f *AffectedView, apart map[st
 	if _, err := a.tx.Exec(ctx, `ANALYZE affected_input`); err != nil {
 		return false, err
 	}
+	read := ""
+	if a.rows.Load == 0 {
+		read = "AND EXISTS (SELECT FROM headwater.run_load l WHERE l.run_id = r.run_id AND l.load_id = i.load)"
+	}
 	_, err = a.tx.Exec(ctx, fmt.Sprintf(`
 		INSERT INTO affected_row SELECT $1, h.entity_key, h.event_time, h.seq_from, max(h.seq_to), %s
 		FROM %s AS h JOIN affected_run r ON r.direct AND r.seq = h.seq_from
-		WHERE EXISTS (SELECT FROM affected_input i WHERE i.key = %s AND i.at >= %s AND i.at < %s
-			AND EXISTS (SELECT FROM headwater.run_load l WHERE l.run_id = r.run_id AND l.load_id = i.load))
-		GROUP BY 2, 3, 4`, cleanedAt(v), historyTable(v), keys, from, to), v.ID)
+		WHERE EXISTS (SELECT FROM affected_input i WHERE i.key = %s AND i.at >= %s AND i.at < %s %s)
+		GROUP BY 2, 3, 4`, cleanedAt(v), historyTable(v), keys, from, to, read), v.ID)
 	return told, err
 }
 

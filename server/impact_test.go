@@ -274,6 +274,17 @@ model:wrong@1
 entities 1, predictions 1, hidden 0, unlogged []
 `)
 
+	// All rows of the source reach all that there is.
+	whole := w.impact(w.admin, &headwaterv1.GetImpactRequest{Source: "flights"})
+	for _, want := range []string{
+		"view:delays@1 entities=3 rows=17 live=17\n", "view:late@1 entities=3 rows=17 live=17\n", "service:scoring@1 predictions=4\n", "service:counting@1 predictions=2\n",
+		"dataset before@1 rows=2\ndataset early@1 rows=1\ndataset jfk@1 rows=3\ndataset numbers@1 rows=1\ndataset ord@1 rows=2\n", "entities 3, predictions 6,",
+	} {
+		if !strings.Contains(impactText(whole), want) {
+			t.Errorf("found\n%s\nexpected in it\n%s", impactText(whole), want)
+		}
+	}
+
 	// A trace of an affected prediction names the file, one of another does not.
 	if text := traceText(w.trace(w.admin, &headwaterv1.TraceReadRequest{ReadId: w.affected.GetReadId(), Row: 1})); !strings.Contains(text, fmt.Sprintf("load:%d bad.csv", w.bad.GetId())) {
 		t.Errorf("found\n%s", text)
