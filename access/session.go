@@ -22,6 +22,7 @@ type Session struct {
 	address   Address
 	began     time.Time
 	readID    string
+	owner     func(kind Kind, name string) string
 
 	mu       sync.Mutex
 	purpose  string
@@ -53,6 +54,8 @@ type Call struct {
 	// Began is when it came. ReadID is that of an online read, else empty.
 	Began  time.Time
 	ReadID string
+	// Owner is who owns what has a name, or empty. It is asked where the caller may know of it. nil: nobody is named.
+	Owner func(kind Kind, name string) string
 }
 
 // sessionContext is a call's context with its session, in one piece of memory.
@@ -76,7 +79,7 @@ func Begin(ctx context.Context, c Call) (context.Context, *Session) {
 	with := &sessionContext{Context: ctx}
 	s := &with.session
 	s.audit, s.principal, s.policy, s.method, s.address, s.readID = c.Audit, c.Principal, c.Policy, c.Method, c.Address, c.ReadID
-	s.began = c.Began
+	s.began, s.owner = c.Began, c.Owner
 	return with, s
 }
 
@@ -125,7 +128,7 @@ func (s *Session) Decided() bool {
 }
 
 // Require decides and records. nil: allowed. Else a PERMISSION_DENIED fault that names the permission and why it is
-// missing, the same whether or not there is such a resource, or AUDIT_UNAVAILABLE.
+// missing, the same whether or not there is such a resource, but to callers who may list it, who are told its owner; or AUDIT_UNAVAILABLE.
 func (s *Session) Require(action Action, kind Kind, name string) error {
 	return s.settle(action, resource(kind, name), s.decide(action, kind, name))
 }
@@ -191,7 +194,21 @@ func (s *Session) settle(action Action, resource string, v Verdict) error {
 		return err
 	}
 	return fault.New(fault.PermissionDenied, "%s may not %s %s: %s; %s",
-		s.principal.Name, action, withoutSecrets(resource), withoutSecrets(v.Reason), cmp.Or(v.remedy, rolesRemedy)).With("action", string(action)).With("resource", withoutSecrets(resource))
+		s.principal.Name, action, withoutSecrets(resource), withoutSecrets(v.Reason), cmp.Or(v.remedy, s.ownerRemedy(resource), rolesRemedy)).With("action", string(action)).With("resource", withoutSecrets(resource))
+}
+
+// ownerRemedy names who owns a resource, KIND:NAME, to a caller who may know of it. Empty: nobody is named.
+func (s *Session) ownerRemedy(resource string) string {
+	kind, name, _ := strings.Cut(resource, ":")
+	name = bare(name)
+	if s.owner == nil || name == Whole || !s.Allows(ActionList, Kind(kind), name) {
+		return ""
+	}
+	owner := s.owner(Kind(kind), name)
+	if owner == "" {
+		return ""
+	}
+	return "ask " + owner + ", who owns it; " + rolesRemedy
 }
 
 // record records a decision, once per call.

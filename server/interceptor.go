@@ -30,6 +30,8 @@ type GuardConfig struct {
 	// Service finds an applied service by NAME or NAME@VERSION, or returns nil. It is asked once per read of a service, so
 	// it must be fast.
 	Service func(ref string) *feature.ServiceVersion
+	// Owner is who owns what has a name, or empty. nil: denials name nobody.
+	Owner func(kind access.Kind, name string) string
 	// Reads bounds online reads. nil: nothing does.
 	Reads *admission
 	// Calls counts and measures calls. nil: nothing does.
@@ -155,7 +157,7 @@ func (g *Guard) authenticate(ctx context.Context, method string, rule *methodRul
 	if rule == nil {
 		return nil, nil, fmt.Errorf("method %s has no permission option", method)
 	}
-	call := access.Call{Audit: g.Audit, Policy: g.Policies(), Method: method, Began: time.Now()}
+	call := access.Call{Audit: g.Audit, Policy: g.Policies(), Method: method, Began: time.Now(), Owner: g.Owner}
 	if p, ok := peer.FromContext(ctx); ok {
 		call.Address = access.AddressOf(p.Addr)
 	}

@@ -347,6 +347,26 @@ func (s *Server) service(ref string) *feature.ServiceVersion {
 	return v
 }
 
+// owner is who owns the newest version of a service, a view or a source.
+func (s *Server) owner(kind access.Kind, name string) string {
+	catalog := s.registry.Catalog()
+	switch kind {
+	case access.KindService:
+		if v, err := catalog.Service(name); err == nil {
+			return v.Owner
+		}
+	case access.KindView:
+		if v := catalog.NewestView(name); v != nil {
+			return v.Owner
+		}
+	case access.KindSource:
+		if v := catalog.NewestSource(name); v != nil {
+			return v.Owner
+		}
+	}
+	return ""
+}
+
 // publishWriter is the writer of the audit records that publications are; they are numbered by position. cancelWriter is that
 // of runs that were cancelled, by their id.
 const (
@@ -417,7 +437,7 @@ func (s *Server) serve() error {
 	reads := limits.admission()
 	var err error
 	s.guard, err = NewGuard(GuardConfig{
-		Authenticator: s.auth, Elevations: s.elevations, Policies: policies, Audit: s.audit, Service: s.service, Reads: reads, Closing: s.closing, Log: s.config.Log,
+		Authenticator: s.auth, Elevations: s.elevations, Policies: policies, Audit: s.audit, Service: s.service, Owner: s.owner, Reads: reads, Closing: s.closing, Log: s.config.Log,
 	})
 	if err != nil {
 		return err
