@@ -22,6 +22,7 @@ type model struct {
 	loads    []*modelLoad
 	runs     []*modelRun
 	datasets []*modelDataset
+	models   []*modelModel
 }
 
 type modelView struct {
@@ -76,6 +77,14 @@ type modelDataset struct {
 	loads   []*modelLoad
 }
 
+// modelModel is a version of a model that is registered. dataset may be nil.
+type modelModel struct {
+	version int
+	dataset *modelDataset
+	service *modelService
+}
+
+func (r *modelModel) node() string   { return fmt.Sprintf("model:m@%d", r.version) }
 func (v *modelView) ref() string     { return fmt.Sprintf("%s@%d", v.name, v.version) }
 func (r *modelRun) node() string     { return fmt.Sprintf("run:%s/%d", r.view.ref(), r.seq) }
 func (s *modelService) node() string { return fmt.Sprintf("service:%s@%d", s.name, s.version) }
@@ -174,6 +183,12 @@ func (m *model) edges(seqOf func(*modelView) int64) []Edge {
 			}
 		}
 	}
+	for _, r := range m.models {
+		add(r.service.node(), r.node(), Definition)
+		if r.dataset != nil {
+			add("dataset:"+r.dataset.id, r.node(), Definition)
+		}
+	}
 	return list
 }
 
@@ -263,13 +278,15 @@ func drawModel(t *rapid.T, tx pgx.Tx, moment func(*model)) *model {
 		if moment != nil && rapid.IntRange(0, 9).Draw(t, "a moment") == 0 {
 			moment(m)
 		}
-		switch rapid.IntRange(0, 4).Draw(t, "event") {
+		switch rapid.IntRange(0, 5).Draw(t, "event") {
 		case 0:
 			m.drawLoad(t, sources)
 		case 1, 2, 3:
 			m.drawRun(t)
 		case 4:
 			m.drawDataset(t)
+		case 5:
+			m.drawRegistered(t)
 		}
 	}
 	m.seed.spans()
@@ -387,6 +404,21 @@ func (m *model) drawDataset(t *rapid.T) {
 	m.seed.spine(d.id, read, d.sources...)
 }
 
+// drawRegistered registers a version of the model.
+func (m *model) drawRegistered(t *rapid.T) {
+	r := &modelModel{version: len(m.models) + 1, service: rapid.SampledFrom(m.services).Draw(t, "service")}
+	var dataset *string
+	if len(m.datasets) > 0 && rapid.Bool().Draw(t, "trained on a dataset") {
+		r.dataset = rapid.SampledFrom(m.datasets).Draw(t, "dataset")
+		dataset = &r.dataset.id
+	}
+	m.seed.exec(`
+		INSERT INTO headwater.model (name, version, dataset_id, service_id, run_uri, description, owner, registered_at, registered_by)
+		SELECT 'm', $1, $2, id, '', '', '', $5, 'ada' FROM headwater.definition WHERE kind = 'service' AND name = $3 AND version = $4`,
+		r.version, dataset, r.service.name, r.service.version, m.seed.now())
+	m.models = append(m.models, r)
+}
+
 // roots is every node there is.
 func (m *model) roots() []string {
 	list := []string{"source:a", "source:b"}
@@ -407,6 +439,9 @@ func (m *model) roots() []string {
 	}
 	for _, d := range m.datasets {
 		list = append(list, "dataset:"+d.id)
+	}
+	for _, r := range m.models {
+		list = append(list, r.node())
 	}
 	return list
 }
@@ -488,7 +523,7 @@ func TestWalkAsOf(t *testing.T) {
 				t.Fatalf("from %s as of %+v:\nfound    %v %v\nexpected %v %v", g.Root, s.query.At, nodeIDs(g), g.Edges, nodeIDs(s.graph), s.graph.Edges)
 			}
 			// A dataset has views at the sequences that it read, which may have ended before that moment.
-			dataset := strings.HasPrefix(g.Root, "dataset:")
+			dataset := strings.HasPrefix(g.Root, "dataset:") || strings.HasPrefix(g.Root, "model:")
 			for i, e := range g.Edges {
 				ended := e.ValidTo != 0 && e.ValidTo <= s.query.At.Position
 				if e.ValidFrom != s.graph.Edges[i].ValidFrom || e.ValidFrom > s.query.At.Position || ended && !dataset {
