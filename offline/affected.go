@@ -49,6 +49,9 @@ func (r *SourceRows) condition(prefix string) string {
 
 // Affected finds those rows in one transaction.
 type Affected struct {
+	// Name is what a view is called in Why. nil: `view NAME@VERSION`.
+	Name func(*feature.ViewVersion) string
+
 	tx    pgx.Tx
 	rows  SourceRows
 	views map[int64]*AffectedView
@@ -91,6 +94,13 @@ func NewAffected(ctx context.Context, tx pgx.Tx, rows SourceRows) (*Affected, er
 		return nil, err
 	}
 	return &Affected{tx: tx, rows: rows, views: map[int64]*AffectedView{}}, nil
+}
+
+func (a *Affected) name(v *feature.ViewVersion) string {
+	if a.Name != nil {
+		return a.Name(v)
+	}
+	return "view " + v.Ref()
 }
 
 // Readers are the ids of the view versions of which published runs read the source, or a view that is read so, each behind what it reads.
@@ -264,7 +274,7 @@ func (a *Affected) findRuns(ctx context.Context, f *AffectedView) error {
 			return err
 		}
 		if tag.RowsAffected() > 0 && !found.ByRow && f.ByRow {
-			f.ByRow, f.Why = false, fmt.Sprintf("which rows of view %s are is not told", found.View.Ref())
+			f.ByRow, f.Why = false, fmt.Sprintf("which rows of %s are is not told", a.name(found.View))
 		}
 	}
 	rows, err := a.tx.Query(ctx, `SELECT DISTINCT seq FROM affected_run ORDER BY seq`)
@@ -347,13 +357,13 @@ func (a *Affected) findRows(ctx context.Context, f *AffectedView, apart map[stri
 			return err
 		}
 		if !told {
-			wide = append(wide, "view "+a.views[of].View.Ref())
+			wide = append(wide, a.name(a.views[of].View))
 		}
 	}
 	var why []string
 	for _, of := range inputs {
 		if below := a.views[of]; below.Why != "" {
-			why = append(why, "of view "+below.View.Ref()+", "+below.Why)
+			why = append(why, "of "+a.name(below.View)+", "+below.Why)
 		}
 	}
 	if len(wide) > 0 {

@@ -115,6 +115,7 @@ func (s *lineageService) GetImpact(ctx context.Context, req *headwaterv1.GetImpa
 		if i.affected, err = offline.NewAffected(ctx, tx, rows); err != nil {
 			return err
 		}
+		i.affected.Name = i.viewName
 		for _, find := range []func() error{i.findViews, i.findOnDemand, i.tellViews, i.findDatasets, i.findServices, i.findModels} {
 			if err := find(); err != nil {
 				return err
@@ -186,6 +187,19 @@ func (i *impact) allows(kind access.Kind, name string) bool {
 	return access.Allows(i.ctx, access.ActionReadLineage, kind, name)
 }
 
+// viewName is what a view is called beside what is told of others.
+func (i *impact) viewName(v *feature.ViewVersion) string {
+	if i.allows(access.KindView, v.Name) {
+		return "view " + v.Ref()
+	}
+	return "a view that you may not see"
+}
+
+// because is why what is made of a view is not told row by row.
+func (i *impact) because(v *impactedView) string {
+	return "of " + i.viewName(v.ViewVersion) + ", " + v.rows.Why
+}
+
 func (i *impact) note(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	if !i.noted[line] {
@@ -238,7 +252,8 @@ func (i *impact) findViews() error {
 				features[f.Name] = 0
 			}
 		}
-		if len(features) == 0 {
+		// What is computed from an attribute alone is of views over this one.
+		if len(features) == 0 && !i.reach.attributes(v) {
 			continue
 		}
 		byRow, why := true, ""
@@ -246,7 +261,11 @@ func (i *impact) findViews() error {
 		case !readable:
 			byRow, why = false, fmt.Sprintf("you may not read_offline source:%s as a whole, so all counts that runs wrote which read those rows", source)
 		case !access.AllowsRows(i.ctx, access.KindView, v.Name):
-			byRow, why = false, fmt.Sprintf("you may not read_offline view:%s as a whole, so all counts that its runs wrote which read those rows", v.Name)
+			what := "it"
+			if i.allows(access.KindView, v.Name) {
+				what = "view:" + v.Name
+			}
+			byRow, why = false, fmt.Sprintf("you may not read_offline %s as a whole, so all counts that its runs wrote which read those rows", what)
 		}
 		var apart map[string]map[string]string
 		if byRow {
@@ -263,7 +282,9 @@ func (i *impact) findViews() error {
 		if unknown {
 			rows.Why = strings.TrimPrefix(rows.Why+"; it is not kept what its features are computed from, so all count", "; ")
 		}
-		i.views, i.byID[id] = append(i.views, found), found
+		if len(features) > 0 {
+			i.views, i.byID[id] = append(i.views, found), found
+		}
 	}
 	return nil
 }
@@ -335,7 +356,7 @@ func (i *impact) tellViews() error {
 		for _, name := range sortedKeys(v.of) {
 			for _, of := range v.of[name] {
 				if n.Exact && (!of.rows.ByRow || of.rows.Why != "") {
-					n.Exact, n.Why = false, "of view "+of.Ref()+", "+of.rows.Why
+					n.Exact, n.Why = false, i.because(of)
 				}
 			}
 		}

@@ -68,6 +68,12 @@ func (r *reach) means(s *feature.SourceVersion, column string) bool {
 	return err == nil && named
 }
 
+// attributes reports whether an attribute of a view version is computed from it.
+func (r *reach) attributes(v *feature.ViewVersion) bool {
+	columns := r.columns(v)
+	return slices.ContainsFunc(v.Attributes, func(c feature.Column) bool { return columns[c.Name] != 0 })
+}
+
 // features are those of a view version that are computed from it, or that rows have which are found, or chosen, by what is. unknown: it
 // is not known what they are computed from.
 func (r *reach) features(v *feature.ViewVersion) (found map[string]ways, unknown bool) {

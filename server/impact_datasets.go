@@ -171,7 +171,7 @@ func (i *impact) tellDataset(d *impactedDataset, room *int64) (given bool, err e
 	d.exact = err == nil
 	for _, v := range d.views {
 		if d.exact = d.exact && v.rows.ByRow && v.rows.Why == ""; !d.exact && d.why == "" {
-			d.why = "of view " + v.Ref() + ", " + v.rows.Why
+			d.why = i.because(v)
 		}
 	}
 	return d.rows > 0, err

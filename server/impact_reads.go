@@ -44,7 +44,7 @@ func (i *impact) findServices() error {
 			}
 			s.views, s.live = append(s.views, v), s.live || v.rows.Live > 0 || !v.rows.ByRow
 			if s.why == "" && (!v.rows.ByRow || v.rows.Why != "") {
-				s.exact, s.why = false, "of view "+v.Ref()+", "+v.rows.Why
+				s.exact, s.why = false, i.because(v)
 			}
 		}
 		if len(s.views) == 0 {
@@ -60,7 +60,7 @@ func (i *impact) findServices() error {
 		}
 		i.services = append(i.services, s)
 		n := &headwaterv1.ImpactedNode{Id: "service:" + service.Ref(), Owner: service.Owner, Predictions: s.predictions, Exact: s.exact, Why: s.why}
-		n.Title = "serves features of " + strings.Join(refsOf(s.views), ", ")
+		n.Title = "serves features of " + shownRefs(s.views)
 		switch {
 		case service.Log == "":
 			n.Title += "; it keeps no log of reads"
@@ -84,12 +84,19 @@ func (i *impact) findServices() error {
 	return nil
 }
 
-func refsOf(views []*impactedView) []string {
+// shownRefs are those views that the caller may know of, and that there are others.
+func shownRefs(views []*impactedView) string {
 	var refs []string
+	hidden := false
 	for _, v := range views {
-		refs = append(refs, v.Ref())
+		if hidden = hidden || !v.visible; v.visible {
+			refs = append(refs, v.Ref())
+		}
 	}
-	return refs
+	if hidden {
+		refs = append(refs, "views that you may not see")
+	}
+	return strings.Join(refs, ", ")
 }
 
 // tellReads counts the logged reads of a service version that gave affected values out: one by one where the caller may read what it serves,

@@ -49,12 +49,19 @@ func (i *impact) repair() {
 			continue
 		}
 		built[d.ID] = true
-		what, spine := "--service "+d.Service, "--spine SPINE"
+		// The service and the source of a spine may be others' than those that are told of.
+		named := func(kind access.Kind, name, hidden string) string {
+			if i.allows(kind, name) {
+				return name
+			}
+			return hidden
+		}
+		what, spine := "--service "+named(access.KindService, d.Service, "SERVICE"), "--spine SPINE"
 		if len(d.Features) > 0 {
 			what = "--feature FEATURES"
 		}
 		if o := d.SpineOrigin; o != nil && o.Events != nil {
-			spine = "--spine-events " + nameOf(o.Events.Source)
+			spine = "--spine-events " + named(access.KindSource, nameOf(o.Events.Source), "SOURCE")
 		} else if o != nil {
 			spine = "--spine-sql-file SQL --spine-source " + nameOf(name)
 		}

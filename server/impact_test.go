@@ -440,11 +440,37 @@ func TestImpactDependsOnNoRowThatIsHidden(t *testing.T) {
 		few.GetHidden() == 0 || strings.Contains(found, "scoring") || strings.Contains(found, "numbers") {
 		t.Errorf("found\n%s", found)
 	}
+	// Nor are views that may not be seen named by what is told of others.
+	for _, name := range []string{"late@", ":late", "busy", "numbers", "counting", "scoring"} {
+		if strings.Contains(few.String(), name) {
+			t.Errorf("found %s in\n%s", name, few)
+		}
+	}
 	for _, step := range few.GetRepairs() {
 		if strings.Contains(step.GetCommand(), "numbers") || strings.Contains(step.GetCommand(), "dataset") {
 			t.Errorf("found %v", step)
 		}
 	}
+}
+
+// A column of which a view makes an attribute alone reaches the views over it that make a feature of that.
+func TestImpactGoesThroughAttributes(t *testing.T) {
+	p := newProduct(t)
+	d := impactDefinitions()
+	words := []feature.Column{{Name: "words", Type: feature.TypeString}}
+	d.Views = append(d.Views,
+		feature.View{Name: "kept", Entity: "airport", Features: []feature.Column{{Name: "number", Type: feature.TypeInt64}}, Attributes: words, SQL: &feature.SQLTransform{Sources: []string{"flights"},
+			Query: "SELECT origin, number, words, event_time, available_at FROM flights WHERE event_time >= {{interval.start}} AND event_time < {{interval.end}}"}},
+		feature.View{Name: "said", Entity: "airport", Features: words, SQL: &feature.SQLTransform{Views: []feature.ViewRef{{Name: "kept"}},
+			Query: "SELECT origin, words, event_time, available_at FROM kept WHERE event_time >= {{interval.start}} AND event_time < {{interval.end}}"}})
+	p.apply(d)
+	load := p.ingestFile("a.csv", flights(flight("JFK", 7, time.Now().UTC().Add(-time.Hour), feature.Float64(5))))
+	p.materialize("kept", "said")
+	expectImpact(t, p.impact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights", Load: load.GetId(), Column: "words"}), `
+view:said@1 entities=1 rows=1 live=1
+feature:said@1.words by value
+entities 1, predictions 0, hidden 0, unlogged []
+`)
 }
 
 func TestImpactRefuses(t *testing.T) {
