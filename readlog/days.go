@@ -80,8 +80,13 @@ func (l *Log) tend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return l.dropBefore(ctx, l.KeptFrom())
+}
+
+// KeptFrom is the first day of which reads are kept.
+func (l *Log) KeptFrom() time.Time {
 	keep := max(1, int((l.options.Retention+day-1)/day))
-	return l.dropBefore(ctx, today.AddDate(0, 0, 1-keep))
+	return l.options.Now().UTC().Truncate(day).AddDate(0, 0, 1-keep)
 }
 
 // dropBefore drops the partitions and counts of the days before one.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/feature"
@@ -28,14 +29,28 @@ type impactedService struct {
 	predictions int64
 	exact       bool
 	why         string
-	// live says that it serves some of them now.
-	live bool
+	// live says that it serves some of them now, and past that it may have given them out in reads that are kept no longer.
+	live, past bool
 }
 
 // findServices finds the services that read affected features, with the logged reads that gave affected values out.
 func (i *impact) findServices() error {
 	unlogged := map[string]bool{}
 	room := int64(maxImpactReads)
+	kept := i.reads.reads.KeptFrom()
+	past := map[*impactedView]bool{}
+	for _, v := range i.views {
+		if v.rows == nil {
+			continue
+		}
+		var before bool
+		err := i.tx.QueryRow(i.ctx, `SELECT coalesce(min(published_at) < $3, false) FROM headwater.publish_log WHERE view_id = $1 AND seq = ANY ($2)`,
+			v.ID, v.rows.Runs, kept).Scan(&before)
+		if err != nil {
+			return err
+		}
+		past[v] = before
+	}
 	for _, service := range i.catalog.ServiceVersions() {
 		s := &impactedService{ServiceVersion: service, exact: true}
 		for _, v := range i.views {
@@ -43,6 +58,7 @@ func (i *impact) findServices() error {
 				continue
 			}
 			s.views, s.live = append(s.views, v), s.live || v.rows.Live > 0 || !v.rows.ByRow
+			s.past = s.past || past[v] && service.Log != ""
 			if s.why == "" && (!v.rows.ByRow || v.rows.Why != "") {
 				s.exact, s.why = false, i.because(v)
 			}
@@ -55,7 +71,10 @@ func (i *impact) findServices() error {
 			return err
 		}
 		// A service that is read no longer as it was, and whose reads are all kept, gave nothing out.
-		if s.predictions == 0 && service.Log.All() && !s.live {
+		if s.past {
+			s.exact, s.why = false, strings.TrimPrefix(fmt.Sprintf("%s; reads of before %s are kept no longer, and not counted", s.why, kept.Format(time.DateOnly)), "; ")
+		}
+		if s.predictions == 0 && service.Log.All() && !s.live && !s.past {
 			continue
 		}
 		i.services = append(i.services, s)
@@ -339,7 +358,7 @@ func (i *impact) findModels() error {
 		exact[d.ID] = d.exact || d.spine && i.load != nil
 	}
 	for _, s := range i.services {
-		if s.predictions > 0 || !s.Log.All() {
+		if s.predictions > 0 || !s.Log.All() || s.past {
 			services = append(services, s.Ref())
 			exact[s.Ref()] = s.predictions > 0 && s.exact
 		}

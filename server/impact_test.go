@@ -349,6 +349,15 @@ headwater dataset build --service counting --name numbers --spine SPINE --out FI
 headwater dataset build --service scoring --name jfk --spine SPINE --out FILE
 headwater model register wrong --dataset DATASET --service counting
 `)
+
+	// Reads of so long ago that none is kept are told of, and so is the service that may have answered them.
+	if _, err := w.pool.Exec(w.admin, `UPDATE headwater.publish_log SET published_at = published_at - interval '100 days'`); err != nil {
+		t.Fatal(err)
+	}
+	if text := impactText(w.impact(w.admin, byLoad)); !strings.Contains(text, "service:idle@1 not exact\n") || !strings.Contains(text, "model:right@1 not exact\n") ||
+		!strings.Contains(text, "note: service idle@1: reads of before ") {
+		t.Errorf("found\n%s", text)
+	}
 }
 
 func expectRepairs(t *testing.T, r *headwaterv1.GetImpactResponse, want string) {
