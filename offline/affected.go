@@ -227,6 +227,10 @@ func (a *Affected) savepoint(ctx context.Context, do func() error) error {
 	return sp.Commit(ctx)
 }
 
+// spansOfRows is w, the sequences at which affected rows of the view $1 are visible: there are as many as runs that ended any, and not as
+// rows, each of which would be looked through for each reader.
+const spansOfRows = `WITH w AS MATERIALIZED (SELECT DISTINCT seq_from, least(seq_to, cleaned) AS seq_to FROM affected_row WHERE view_id = $1)`
+
 // findRuns fills affected_run and f.Runs, by the records of runs and by what is found of the views that they read.
 func (a *Affected) findRuns(ctx context.Context, f *AffectedView) error {
 	if _, err := a.tx.Exec(ctx, `TRUNCATE affected_run`); err != nil {
@@ -258,15 +262,16 @@ func (a *Affected) findRuns(ctx context.Context, f *AffectedView) error {
 	}
 	for of, found := range a.views {
 		// A run that was published last, or rows of which were visible, at the sequence that was read.
+		with := ""
 		visible := `EXISTS (SELECT FROM headwater.run_span s WHERE s.view_id = i.view_id AND s.seq = ANY ($3) AND s.seq <= i.seq AND s.ended > i.seq)`
 		if found.ByRow {
-			visible = `EXISTS (SELECT FROM affected_row w WHERE w.view_id = i.view_id AND w.seq_from <= i.seq AND least(w.seq_to, w.cleaned) > i.seq AND $3::bigint[] IS NOT NULL)`
+			with, visible = spansOfRows, `EXISTS (SELECT FROM w WHERE w.seq_from <= i.seq AND w.seq_to > i.seq AND $3::bigint[] IS NOT NULL)`
 			if found.collected() {
 				visible = "(" + visible + fmt.Sprintf(` OR i.seq < %d AND EXISTS (SELECT FROM headwater.run_span s
 					WHERE s.view_id = i.view_id AND s.seq = ANY ($3) AND s.seq <= i.seq AND s.ended > i.seq))`, found.horizon)
 			}
 		}
-		tag, err := a.tx.Exec(ctx, `
+		tag, err := a.tx.Exec(ctx, with+`
 			INSERT INTO affected_run SELECT p.seq, p.run_id, false, i.view_id, i.seq
 			FROM headwater.run_view_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
 			WHERE i.view_id = $1 AND p.view_id = $2 AND `+visible, of, id, found.Runs)
@@ -633,14 +638,14 @@ func (a *Affected) Seen(ctx context.Context, v *feature.ViewVersion) ([]string, 
 		return nil, nil
 	}
 	runs := `EXISTS (SELECT FROM headwater.run_span s WHERE s.view_id = d.view_id AND s.seq = ANY ($2) AND s.seq <= d.seq AND s.ended > d.seq)`
-	query := runs
+	with, query := "", runs
 	if f.ByRow {
-		query = `$2::bigint[] IS NOT NULL AND EXISTS (SELECT FROM affected_row r WHERE r.view_id = d.view_id AND r.seq_from <= d.seq AND least(r.seq_to, r.cleaned) > d.seq)`
+		with, query = spansOfRows, `$2::bigint[] IS NOT NULL AND EXISTS (SELECT FROM w WHERE w.seq_from <= d.seq AND w.seq_to > d.seq)`
 		if f.collected() {
 			query = fmt.Sprintf("(%s) OR d.seq < %d AND %s", query, f.horizon, runs)
 		}
 	}
-	rows, err := a.tx.Query(ctx, `SELECT d.dataset_id FROM headwater.dataset_view d WHERE d.view_id = $1 AND (`+query+`)`, v.ID, f.Runs)
+	rows, err := a.tx.Query(ctx, with+` SELECT d.dataset_id FROM headwater.dataset_view d WHERE d.view_id = $1 AND (`+query+`)`, v.ID, f.Runs)
 	if err != nil {
 		return nil, err
 	}
