@@ -5,10 +5,10 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 
+	"github.com/headwaterhq/headwater/expr"
 	"github.com/headwaterhq/headwater/internal/database"
 )
 
@@ -22,23 +22,10 @@ type Versions struct {
 }
 
 func versionsNow(ctx context.Context, q database.Querier) (*Versions, error) {
-	v := &Versions{CEL: celVersion(), TZData: tzdataVersion()}
+	v := &Versions{CEL: expr.Version(), TZData: tzdataVersion()}
 	err := q.QueryRow(ctx, `SELECT current_setting('server_version')`).Scan(&v.Postgres)
 	return v, err
 }
-
-var celVersion = sync.OnceValue(func() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, dep := range info.Deps {
-		if dep.Path == "cel.dev/cel-go" {
-			return dep.Version
-		}
-	}
-	return ""
-})
 
 var tzdataVersion = sync.OnceValue(func() string {
 	// Where package time looks, in its order.

@@ -3,13 +3,13 @@ package materialize
 import (
 	"context"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/expr"
 	"github.com/headwaterhq/headwater/feature"
 )
 
@@ -41,7 +41,7 @@ const zonesKept = 10 * time.Minute
 
 func (e *engines) of(ctx context.Context, conn *pgx.Conn, view *feature.ViewVersion) (*Engine, error) {
 	postgres, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), " ")
-	engine := &Engine{Headwater: e.version, Postgres: postgres, CEL: celVersion(), ChunkRows: e.chunkRows}
+	engine := &Engine{Headwater: e.version, Postgres: postgres, CEL: expr.Version(), ChunkRows: e.chunkRows}
 	if !namesZones(view) {
 		return engine, nil
 	}
@@ -68,17 +68,3 @@ func namesZones(view *feature.ViewVersion) bool {
 }
 
 var zoneNamed = regexp.MustCompile(`(?i)zone|'[a-z_]+/[a-z_/+-]+'`)
-
-// celVersion is that of the module that evaluates expressions, "" where the program does not say.
-var celVersion = sync.OnceValue(func() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, m := range info.Deps {
-		if m.Path == "cel.dev/cel-go" {
-			return m.Version
-		}
-	}
-	return ""
-})

@@ -38,6 +38,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,8 +46,6 @@ import (
 	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/definition"
-	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
 // The sizes of a full run. BENCH_SCALE=small is a tenth.
@@ -149,16 +148,8 @@ func (b *bench) run(ctx context.Context) (err error) {
 
 // prepare registers the definitions, has them published, and makes the histories and the floors' spine.
 func (b *bench) prepare(ctx context.Context) error {
-	file := b.servers.Folder + "/bench.yaml"
-	_, seeded := os.Stat(file)
-	if err := os.WriteFile(file, []byte(definitions()), 0o600); err != nil {
-		return err
-	}
-	set, err := definition.Load([]string{file})
-	if err != nil {
-		return err
-	}
-	if _, err := b.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files}); err != nil {
+	_, seeded := os.Stat(filepath.Join(b.servers.Folder, servers.Definitions))
+	if err := b.servers.Apply(ctx, b.client, definitions()); err != nil {
 		return err
 	}
 	if seeded != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -58,20 +56,6 @@ func served(ctx context.Context, program string, do func(s *servers.Servers, c *
 	return do(s, c)
 }
 
-// apply applies definitions, which lie in the servers' folder then.
-func apply(ctx context.Context, s *servers.Servers, c *client.Client, yaml string) error {
-	file := s.Folder + "/definitions.yaml"
-	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
-		return err
-	}
-	set, err := definition.Load([]string{file})
-	if err != nil {
-		return err
-	}
-	_, err = c.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files})
-	return err
-}
-
 // ingest sends one file.
 func ingest(ctx context.Context, c *client.Client, source, name string, rows client.Rows) error {
 	sum := sha256.Sum256([]byte(name))
@@ -94,7 +78,7 @@ func materialize(ctx context.Context, c *client.Client, view string) (*headwater
 
 // overhead is the share of the time of runs in which they write their lineage and what others are told. Each takes one load.
 func overhead(ctx context.Context, s *servers.Servers, c *client.Client) (share float64, err error) {
-	if err := apply(ctx, s, c, overheadDefinitions); err != nil {
+	if err := s.Apply(ctx, c, overheadDefinitions); err != nil {
 		return 0, err
 	}
 	var whole, lineage time.Duration

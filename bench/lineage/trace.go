@@ -105,7 +105,7 @@ func trace(ctx context.Context, s *servers.Servers, c *client.Client, traces int
 
 // serveTraced makes what is traced, and returns the ids of reads of it.
 func serveTraced(ctx context.Context, s *servers.Servers, c *client.Client, reads int) (ids []string, err error) {
-	if err := apply(ctx, s, c, tracing); err != nil {
+	if err := s.Apply(ctx, c, tracing); err != nil {
 		return nil, err
 	}
 	begin := time.Now().UTC().Truncate(time.Hour).Add(-31 * 24 * time.Hour).UnixMicro()

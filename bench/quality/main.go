@@ -16,7 +16,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"time"
 
@@ -27,7 +26,6 @@ import (
 	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -101,14 +99,7 @@ func start(ctx context.Context, program, name string, environment ...string) (*s
 	if err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	file := s.Folder + "/bench.yaml"
-	if err = os.WriteFile(file, []byte(definitions), 0o600); err == nil {
-		var set *definition.Set
-		if set, err = definition.Load([]string{file}); err == nil {
-			_, err = c.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files})
-		}
-	}
-	if err != nil {
+	if err := s.Apply(ctx, c, definitions); err != nil {
 		return nil, errors.Join(err, c.Close(), s.Stop())
 	}
 	return &side{name: name, servers: s, client: c}, nil

@@ -46,7 +46,6 @@ import (
 	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -137,16 +136,7 @@ func (b *bench) row(name string, took time.Duration, rows int) {
 
 // apply registers the definitions.
 func (b *bench) apply(ctx context.Context) error {
-	file := b.servers.Folder + "/bench.yaml"
-	if err := os.WriteFile(file, []byte(definitions), 0o600); err != nil {
-		return err
-	}
-	set, err := definition.Load([]string{file})
-	if err != nil {
-		return err
-	}
-	_, err = b.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files})
-	return err
+	return b.servers.Apply(ctx, b.client, definitions)
 }
 
 // checkpoint has Postgres write what it holds back, so that a figure does not pay for what was before it.

@@ -5,16 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 
 	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -163,15 +160,7 @@ func (b *bench) worse(ctx context.Context, figure string, of, to *target, audit 
 
 // applyPolicies applies them, and makes a token of whom they hold for.
 func (b *bench) applyPolicies(ctx context.Context) (string, error) {
-	file := filepath.Join(b.servers.Folder, "policies.yaml")
-	if err := os.WriteFile(file, []byte(policies()), 0o600); err != nil {
-		return "", err
-	}
-	set, err := definition.Load([]string{file})
-	if err != nil {
-		return "", err
-	}
-	if _, err := b.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files}); err != nil {
+	if err := b.servers.Apply(ctx, b.client, policies()); err != nil {
 		return "", err
 	}
 	reply, err := b.client.Access.CreateToken(ctx, &headwaterv1.CreateTokenRequest{Principal: "held", Roles: []string{readerRole, maskedRole}})

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"os"
 	"strings"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/definition"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
@@ -192,15 +190,7 @@ func appendTo(b array.Builder, v feature.Value) {
 
 // apply registers the definitions, and makes a token that may read the services and nothing else.
 func (b *bench) apply(ctx context.Context) error {
-	file := b.servers.Folder + "/bench.yaml"
-	if err := os.WriteFile(file, []byte(definitions()), 0o600); err != nil {
-		return err
-	}
-	set, err := definition.Load([]string{file})
-	if err != nil {
-		return err
-	}
-	if _, err := b.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files}); err != nil {
+	if err := b.servers.Apply(ctx, b.client, definitions()); err != nil {
 		return err
 	}
 	reply, err := b.client.Access.CreateToken(ctx, &headwaterv1.CreateTokenRequest{Principal: "model", Roles: []string{readerRole}})

@@ -26,7 +26,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,7 +40,6 @@ import (
 	"github.com/headwaterhq/headwater/bench/report"
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
-	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -156,16 +154,7 @@ func (s *soak) run(ctx context.Context) (err error) {
 }
 
 func (s *soak) apply(ctx context.Context) error {
-	file := filepath.Join(s.servers.Folder, "soak.yaml")
-	if err := os.WriteFile(file, []byte(definitions), 0o600); err != nil {
-		return err
-	}
-	set, err := definition.Load([]string{file})
-	if err != nil {
-		return err
-	}
-	_, err = s.client.Registry.Apply(ctx, &headwaterv1.ApplyRequest{Files: set.Files})
-	return err
+	return s.servers.Apply(ctx, s.client, definitions)
 }
 
 // rows are the next generation of customers from first up to end.

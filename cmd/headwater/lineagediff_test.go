@@ -56,5 +56,5 @@ func TestLineageDiff(t *testing.T) {
 	if r := do("lineage", "diff", "delays@1/2", "delays@2/1", "-o", "json"); !strings.Contains(r.out, `"about": "definition"`) || !strings.Contains(r.out, `"left_out": [`) {
 		t.Errorf("found %s", r.out)
 	}
-	do("lineage", "diff", "delays@1/2").expect(t, exitUsage, "", "headwater: found 1 arguments, expected `headwater lineage diff RUN RUN`\n")
+	do("lineage", "diff", "delays@1/2").expect(t, exitUsage, "", "headwater: found 1 argument, expected `headwater lineage diff RUN RUN`\n")
 }

@@ -112,9 +112,9 @@ func takes(least, most int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return usagef("found %d arguments, expected `%s %s`", len(args), cmd.CommandPath(), names)
+			return usagef("found %s, expected `%s %s`", counted(len(args), "argument"), cmd.CommandPath(), names)
 		case most > 0 && len(args) > most:
-			return usagef("found %d arguments, of which %q is one too many; expected `%s %s`", len(args), args[most], cmd.CommandPath(), names)
+			return usagef("found %s, of which %q is one too many; expected `%s %s`", counted(len(args), "argument"), args[most], cmd.CommandPath(), names)
 		}
 		return nil
 	}
