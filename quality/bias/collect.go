@@ -1,0 +1,243 @@
+package bias
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/headwaterhq/headwater/feature"
+)
+
+const (
+	// MaxAttributes is how many attributes a report is by.
+	MaxAttributes = 4
+	// MaxGroups is how many values an attribute may have, MaxStrata how many what is stratified by.
+	MaxGroups = 64
+	MaxStrata = 1024
+	// maxCells is how many groups of all attributes together there may be in all strata.
+	maxCells = 1 << 16
+)
+
+// Question is what a report answers.
+type Question struct {
+	// Attributes are those whose values make the groups, by name.
+	Attributes []string
+	// Intersections asks for the groups of each set of attributes besides those of each.
+	Intersections bool
+	// References name, by attribute, the value that the others are compared with. Where one is not named, it is the group that is favoured most.
+	References map[string]string
+	// Label is the column of outcomes, and Favourable the value that is good for whom it is about.
+	Label, Favourable string
+	// Prediction is the column of predictions, empty for none. With a threshold it is of scores, which are favourable from there on.
+	Prediction string
+	Threshold  *float64
+	// Stratum is the column within whose values groups are compared as well, empty for none.
+	Stratum string
+	// Columns are what may stand in for attributes, and be missing.
+	Columns []feature.Column
+}
+
+// Row is one of those that a report is of. Values are valid only during the call that takes it.
+type Row struct {
+	Attributes []feature.Value
+	Label      feature.Value
+	Prediction feature.Value
+	Stratum    feature.Value
+	Columns    []feature.Value
+}
+
+// TooMany is a column with more values than there may be groups.
+type TooMany struct {
+	Column string
+	Most   int
+}
+
+func (e *TooMany) Error() string {
+	return fmt.Sprintf("column %s: found more than %d values, expected one of few", e.Column, e.Most)
+}
+
+// outcome is what is known of a row.
+type outcome int
+
+const (
+	unfavourable outcome = iota
+	favourable
+	missing
+	outcomes
+)
+
+// tuple is the group of a row: for each attribute, which of its values it has.
+type tuple [MaxAttributes]int32
+
+type cellKey struct{ group, stratum int32 }
+
+// cell counts rows by the outcomes of label and prediction.
+type cell [outcomes][outcomes]int64
+
+// values are the different ones of a column, in the order in which they came.
+type values struct {
+	column string
+	most   int
+	index  map[string]int32
+	list   []Value
+	buf    []byte
+}
+
+func newValues(column string, most int) *values {
+	return &values{column: column, most: most, index: map[string]int32{}}
+}
+
+func (vs *values) of(v feature.Value) (int32, error) {
+	vs.buf = v.AppendCanonical(vs.buf[:0])
+	if i, ok := vs.index[string(vs.buf)]; ok {
+		return i, nil
+	}
+	if len(vs.list) == vs.most {
+		return 0, &TooMany{Column: vs.column, Most: vs.most}
+	}
+	i := int32(len(vs.list))
+	vs.index[string(vs.buf)] = i
+	shown := Value{Null: v.IsNull()}
+	if !shown.Null {
+		shown.Text = strings.Clone(v.Text())
+	}
+	vs.list = append(vs.list, shown)
+	return i, nil
+}
+
+// Collector takes rows in. It is for one goroutine.
+type Collector struct {
+	q          Question
+	isGood     [2]func(feature.Value) outcome
+	attributes []*values
+	strata     *values
+	tuples     map[tuple]int32
+	groups     []tuple
+	cells      map[cellKey]*cell
+	leftOut    map[int32]int64
+	setAside   map[int32]int64
+	// quarantine is whether rows that were set aside were looked for.
+	quarantine bool
+	scores     *grid
+	columns    []*column
+	rows       int64
+}
+
+// CanGroup reports whether the values of a type can be groups.
+func CanGroup(t feature.Type) bool {
+	return t == feature.TypeBool || t == feature.TypeInt64 || t == feature.TypeString
+}
+
+// New is the collector of no rows. favourable is the value that q.Favourable stands for.
+func New(q Question, favourableValue feature.Value) (*Collector, error) {
+	if len(q.Attributes) == 0 || len(q.Attributes) > MaxAttributes {
+		return nil, fmt.Errorf("found %d attributes, expected 1 to %d", len(q.Attributes), MaxAttributes)
+	}
+	c := &Collector{
+		q: q, strata: newValues(q.Stratum, MaxStrata), tuples: map[tuple]int32{}, cells: map[cellKey]*cell{}, leftOut: map[int32]int64{}, setAside: map[int32]int64{},
+	}
+	isGood := func(v feature.Value) outcome {
+		switch {
+		case v.IsNull():
+			return missing
+		case v.Equal(favourableValue):
+			return favourable
+		}
+		return unfavourable
+	}
+	c.isGood = [2]func(feature.Value) outcome{isGood, isGood}
+	if q.Threshold != nil {
+		c.scores = newGrid(1 << 16)
+		c.isGood[1] = func(v feature.Value) outcome {
+			switch score, ok := number(v); {
+			case !ok:
+				return missing
+			case score >= *q.Threshold:
+				return favourable
+			}
+			return unfavourable
+		}
+	}
+	for _, name := range q.Attributes {
+		c.attributes = append(c.attributes, newValues(name, MaxGroups))
+	}
+	for _, of := range q.Columns {
+		c.columns = append(c.columns, newColumn(of))
+	}
+	return c, nil
+}
+
+// group is that of a row's attributes.
+func (c *Collector) group(attributes []feature.Value) (int32, error) {
+	var t tuple
+	for i, vs := range c.attributes {
+		var err error
+		if t[i], err = vs.of(attributes[i]); err != nil {
+			return 0, err
+		}
+	}
+	g, ok := c.tuples[t]
+	if !ok {
+		g = int32(len(c.groups))
+		c.tuples[t], c.groups = g, append(c.groups, t)
+	}
+	return g, nil
+}
+
+// Add takes a row.
+func (c *Collector) Add(r *Row) error {
+	g, err := c.group(r.Attributes)
+	if err != nil {
+		return err
+	}
+	key := cellKey{group: g}
+	if c.q.Stratum != "" {
+		if key.stratum, err = c.strata.of(r.Stratum); err != nil {
+			return err
+		}
+	}
+	at := c.cells[key]
+	if at == nil {
+		if len(c.cells) == maxCells {
+			return &TooMany{Column: strings.Join(append(slices.Clone(c.q.Attributes), c.q.Stratum), " with "), Most: maxCells}
+		}
+		at = &cell{}
+		c.cells[key] = at
+	}
+	c.rows++
+	label, prediction := c.isGood[0](r.Label), missing
+	if c.q.Prediction != "" {
+		prediction = c.isGood[1](r.Prediction)
+	}
+	at[label][prediction]++
+	if c.scores != nil && label != missing && prediction != missing {
+		score, _ := number(r.Prediction)
+		c.scores.add(score, 2*g+int32(label))
+	}
+	for i, of := range c.columns {
+		of.add(r.Columns[i], g)
+	}
+	return nil
+}
+
+// AddLeftOut takes a row that a rule left out.
+func (c *Collector) AddLeftOut(attributes []feature.Value) error {
+	g, err := c.group(attributes)
+	if err == nil {
+		c.leftOut[g]++
+	}
+	return err
+}
+
+// AddSetAside takes a row that was set aside before any of these was made. Attributes that it does not have are NULL.
+func (c *Collector) AddSetAside(attributes []feature.Value) error {
+	g, err := c.group(attributes)
+	if err == nil {
+		c.quarantine = true
+		c.setAside[g]++
+	}
+	return err
+}
+
+// LookedForSetAside says that rows which were set aside were looked for, so that none is told to be none.
+func (c *Collector) LookedForSetAside() { c.quarantine = true }
