@@ -104,6 +104,9 @@ func (c *fromProto) convert(f *headwaterv1.DefinitionFile) {
 	for i, p := range f.GetPolicies() {
 		d.Policies = append(d.Policies, c.policy(feature.KindPolicy.Path(i), p))
 	}
+	for i, p := range f.GetConsumers() {
+		d.Consumers = append(d.Consumers, c.consumer(feature.KindConsumer.Path(i), p))
+	}
 }
 
 func (c *fromProto) typ(field, name string) feature.Type {

@@ -13,6 +13,7 @@ import (
 // kinds are the kinds of definitions, in the order in which files and changes list them.
 var kinds = []feature.Kind{
 	feature.KindEntity, feature.KindSource, feature.KindView, feature.KindService, feature.KindRole, feature.KindPolicy,
+	feature.KindConsumer,
 }
 
 // testList is the list of tests in a file.
@@ -44,6 +45,7 @@ func originsOf(files []*headwaterv1.DefinitionSource) *Origins {
 		total[feature.KindService.List()] += len(f.GetFile().GetFeatureServices())
 		total[feature.KindRole.List()] += len(f.GetFile().GetRoles())
 		total[feature.KindPolicy.List()] += len(f.GetFile().GetPolicies())
+		total[feature.KindConsumer.List()] += len(f.GetFile().GetConsumers())
 		total[testList] += len(f.GetFile().GetTests())
 	}
 	return o

@@ -103,7 +103,7 @@ func nothing(paths []string) []fault.Violation {
 
 func (s *Set) empty() bool {
 	d := &s.Definitions
-	return len(d.Entities)+len(d.Sources)+len(d.Views)+len(d.Services)+len(d.Roles)+len(d.Policies) == 0
+	return len(d.Entities)+len(d.Sources)+len(d.Views)+len(d.Services)+len(d.Roles)+len(d.Policies)+len(d.Consumers) == 0
 }
 
 // Locate is the line and column of a field of a file, such as `feature_views[0].features[2].type`, or of what is nearest

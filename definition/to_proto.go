@@ -32,6 +32,9 @@ func ToProto(d *feature.Definitions) *headwaterv1.DefinitionFile {
 	for i := range d.Policies {
 		f.Policies = append(f.Policies, policyToProto(&d.Policies[i]))
 	}
+	for i := range d.Consumers {
+		f.Consumers = append(f.Consumers, consumerToProto(&d.Consumers[i]))
+	}
 	return f
 }
 

@@ -18,9 +18,10 @@ const (
 	KindService
 	KindRole
 	KindPolicy
+	KindConsumer
 )
 
-var kindNames = [...]string{"invalid", "entity", "source", "view", "service", "role", "policy"}
+var kindNames = [...]string{"invalid", "entity", "source", "view", "service", "role", "policy", "consumer"}
 
 // String is the kind's name in nodes and grants: `view` in `view:airport_delays`.
 func (k Kind) String() string { return kindNames[k] }
@@ -33,12 +34,13 @@ func ParseKind(s string) (Kind, bool) {
 
 // Definitions is what the files of one repository declare, before names are resolved.
 type Definitions struct {
-	Entities []Entity
-	Sources  []Source
-	Views    []View
-	Services []Service
-	Roles    []Role
-	Policies []Policy
+	Entities  []Entity
+	Sources   []Source
+	Views     []View
+	Services  []Service
+	Roles     []Role
+	Policies  []Policy
+	Consumers []Consumer
 }
 
 // View finds a view by name, or nil.

@@ -26,14 +26,14 @@ type Problem struct {
 type Known struct {
 	Entities map[string]*Entity
 	Sources  map[string]*Source
-	// Views holds the names that exist.
-	Views map[string]bool
+	// Views and Services hold the names that exist.
+	Views, Services map[string]bool
 }
 
 // lists are the names of Definitions' lists in files.
 var lists = [...]string{
 	KindEntity: "entities", KindSource: "sources", KindView: "feature_views", KindService: "feature_services", KindRole: "roles",
-	KindPolicy: "policies",
+	KindPolicy: "policies", KindConsumer: "consumers",
 }
 
 // List is the name of the list that definitions of the kind stand in: `feature_views`.
@@ -98,6 +98,10 @@ func (v *validation) run() {
 	for i := 0; i < len(d.Policies) && !v.enough(); i++ {
 		v.begin(KindPolicy, i, d.Policies[i].Name)
 		v.policy(&d.Policies[i])
+	}
+	for i := 0; i < len(d.Consumers) && !v.enough(); i++ {
+		v.begin(KindConsumer, i, d.Consumers[i].Name)
+		v.consumer(&d.Consumers[i])
 	}
 }
 
@@ -314,13 +318,7 @@ func (sv *ServiceView) features(view *View, ref string) ([]int, []Problem) {
 			positions = append(positions, position)
 			continue
 		}
-		p := Problem{Field: fmt.Sprintf("features[%d]", i)}
-		if findColumn(view.Attributes, name) != nil {
-			p.Message = fmt.Sprintf("found %s, which is an attribute of view %s, expected a feature: attributes are never served", name, ref)
-		} else {
-			p.Message = fmt.Sprintf("found no feature called %s in view %s%s", name, ref, didYouMean(name, columnNames(view.Features)))
-		}
-		problems = append(problems, p)
+		problems = append(problems, Problem{Field: fmt.Sprintf("features[%d]", i), Message: view.MissingFeature(name, ref)})
 	}
 	return positions, problems
 }

@@ -74,6 +74,16 @@ type PolicyVersion struct {
 	Policy
 }
 
+// ConsumerVersion is an applied consumer.
+type ConsumerVersion struct {
+	Version     int
+	Fingerprint Digest
+	Consumer
+}
+
+// Ref is `NAME@VERSION`.
+func (c *ConsumerVersion) Ref() string { return c.Name + "@" + strconv.Itoa(c.Version) }
+
 // RoleVersion is an applied role.
 type RoleVersion struct {
 	Version     int

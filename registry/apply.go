@@ -234,6 +234,9 @@ func (r *Registry) writeOne(ctx context.Context, tx pgx.Tx, c *proposed, revisio
 		return c.note(ctx, tx, id)
 	}
 	if !c.fresh {
+		if c.change.DefinitionKind == feature.KindConsumer {
+			return c.noteConsumer(ctx, tx)
+		}
 		return nil
 	}
 	id, err := c.insert(ctx, tx, revision, request.Principal, request.Origin)

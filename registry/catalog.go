@@ -14,15 +14,16 @@ import (
 // Catalog is all applied definitions at one revision, resolved and linked. It is immutable, and so are the definitions it
 // hands out.
 type Catalog struct {
-	revision int64
-	entities history[feature.EntityVersion]
-	sources  history[feature.SourceVersion]
-	views    history[feature.ViewVersion]
-	services history[feature.ServiceVersion]
-	roles    history[feature.RoleVersion]
-	policies history[feature.PolicyVersion]
-	viewByID map[int64]*feature.ViewVersion
-	tags     *feature.Tags
+	revision  int64
+	entities  history[feature.EntityVersion]
+	sources   history[feature.SourceVersion]
+	views     history[feature.ViewVersion]
+	services  history[feature.ServiceVersion]
+	roles     history[feature.RoleVersion]
+	policies  history[feature.PolicyVersion]
+	consumers history[feature.ConsumerVersion]
+	viewByID  map[int64]*feature.ViewVersion
+	tags      *feature.Tags
 	// ids and applied are by kind, then name, then version - 1.
 	entries map[feature.Kind]map[string][]entry
 	// ends holds the names that are removed or retired.
@@ -40,16 +41,17 @@ type history[V any] map[string][]*V
 
 func newCatalog(revision int64) *Catalog {
 	c := &Catalog{
-		revision: revision,
-		entities: history[feature.EntityVersion]{},
-		sources:  history[feature.SourceVersion]{},
-		views:    history[feature.ViewVersion]{},
-		services: history[feature.ServiceVersion]{},
-		roles:    history[feature.RoleVersion]{},
-		policies: history[feature.PolicyVersion]{},
-		viewByID: map[int64]*feature.ViewVersion{},
-		entries:  map[feature.Kind]map[string][]entry{},
-		ends:     map[nameOf]*End{},
+		revision:  revision,
+		entities:  history[feature.EntityVersion]{},
+		sources:   history[feature.SourceVersion]{},
+		views:     history[feature.ViewVersion]{},
+		services:  history[feature.ServiceVersion]{},
+		roles:     history[feature.RoleVersion]{},
+		policies:  history[feature.PolicyVersion]{},
+		consumers: history[feature.ConsumerVersion]{},
+		viewByID:  map[int64]*feature.ViewVersion{},
+		entries:   map[feature.Kind]map[string][]entry{},
+		ends:      map[nameOf]*End{},
 	}
 	c.tags = feature.NewTags(c.entities.last, c.sources.last, c.views.last)
 	return c
@@ -157,6 +159,11 @@ func (c *Catalog) Services() []*feature.ServiceVersion {
 // Roles are the newest versions, as Entities are: the ones in effect.
 func (c *Catalog) Roles() []*feature.RoleVersion { return inUse(c, c.roles, feature.KindRole) }
 
+// Consumers are the newest versions, as Entities are.
+func (c *Catalog) Consumers() []*feature.ConsumerVersion {
+	return inUse(c, c.consumers, feature.KindConsumer)
+}
+
 // Tags are the tags of the catalog's columns.
 func (c *Catalog) Tags() *feature.Tags { return c.tags }
 
@@ -186,6 +193,10 @@ func (c *Catalog) OwnTags(kind feature.Kind, name string) []string {
 		}
 	case feature.KindPolicy:
 		if v := c.policies.last(name); v != nil {
+			return v.Docs.Tags
+		}
+	case feature.KindConsumer:
+		if v := c.consumers.last(name); v != nil {
 			return v.Docs.Tags
 		}
 	}

@@ -14,7 +14,7 @@ type Definition struct {
 	// Definitions holds it alone.
 	Definitions feature.Definitions
 	// Inputs are the nodes it reads from, Dependents those that read from it: `view:NAME@VERSION`, `service:NAME`,
-	// `source:NAME`, `entity:NAME`.
+	// `source:NAME`, `entity:NAME`, `consumer:NAME`; of a consumer the inputs are as it names them.
 	Inputs, Dependents []string
 	// ColumnInputs are what each output column of a view is made of; Relation is a node. nil for all else, and for versions
 	// from before it was kept.
@@ -76,8 +76,14 @@ func (c *Catalog) Definition(kind feature.Kind, ref string) (*Definition, error)
 			return nil, err
 		}
 		d.Name, version, d.Definitions.Policies = p.Name, p.Version, []feature.Policy{p.Policy}
+	case feature.KindConsumer:
+		o, err := findPast(c.consumers, kind, ref)
+		if err != nil {
+			return nil, err
+		}
+		d.Name, version, d.Definitions.Consumers = o.Name, o.Version, []feature.Consumer{o.Consumer}
 	default:
-		return nil, fault.New(fault.InvalidArgument, "found no kind of definitions, expected entity, source, view, service, role or policy")
+		return nil, fault.New(fault.InvalidArgument, "found no kind of definitions, expected entity, source, view, service, role, policy or consumer")
 	}
 	d.Summary = c.summary(c.entries[kind][d.Name][version-1])
 	d.Inputs = c.inputs(kind, d.Name, version)
@@ -113,6 +119,8 @@ func (c *Catalog) Diff(kind feature.Kind, before, after string) (a, b *Definitio
 		d = feature.DiffRole(c.roles.at(a.Name, a.Version), c.roles.at(b.Name, b.Version))
 	case feature.KindPolicy:
 		d = feature.DiffPolicy(c.policies.at(a.Name, a.Version), c.policies.at(b.Name, b.Version))
+	case feature.KindConsumer:
+		d = feature.DiffConsumer(c.consumers.at(a.Name, a.Version), c.consumers.at(b.Name, b.Version))
 	}
 	if a.Name != b.Name {
 		d.WordsOnly = false
@@ -171,12 +179,16 @@ func (c *Catalog) inputs(kind feature.Kind, name string, version int) []string {
 		for _, p := range c.services.at(name, version).Pins {
 			nodes = append(nodes, node(feature.KindView, p.View.Ref()))
 		}
+	case feature.KindConsumer:
+		for _, r := range c.consumers.at(name, version).Reads {
+			nodes = append(nodes, r.String())
+		}
 	}
 	return nodes
 }
 
-// Dependents are the nodes that read from a version of a definition, by what they are now: versions of views, and services
-// whose newest version is pinned to it. What was removed is left out. Views go on reading the version of a source or entity
+// Dependents are the nodes that read from a version of a definition, by what they are now: versions of views, services
+// whose newest version is pinned to it, and consumers. What was removed is left out. Views go on reading the version of a source or entity
 // that they were made with while nothing that they use changes: they count as reading the newest.
 func (c *Catalog) Dependents(kind feature.Kind, name string, version int) []string {
 	var nodes []string
@@ -194,7 +206,7 @@ func (c *Catalog) Dependents(kind feature.Kind, name string, version int) []stri
 			}
 		}
 	}
-	return nodes
+	return append(nodes, c.consumersReading(kind, name, version)...)
 }
 
 func (c *Catalog) reads(v *feature.ViewVersion, kind feature.Kind, name string, version int) bool {

@@ -39,6 +39,12 @@ func (r *Registry) explain(ctx context.Context, tx pgx.Tx, p *proposal, request 
 		}
 		c.change.Dependents = visible(c.users, request.Shows)
 		p.warn(c, request.Shows)
+		p.warnOfReaders(c, request.Shows)
+		if c.change.DefinitionKind == feature.KindConsumer && c.change.Kind != Remove {
+			if err := r.warnOfReads(ctx, tx, p, c, datasets, request.Shows); err != nil {
+				return err
+			}
+		}
 		if c.view == nil || !c.fresh || !c.view.Materialized() {
 			continue
 		}
@@ -193,12 +199,15 @@ func firstNodes(nodes []string) []string {
 	return append(slices.Clone(nodes[:maxNodes]), fmt.Sprintf("and %d more", len(nodes)-maxNodes))
 }
 
-// deprecatedUses are the deprecated things that a view or service uses after the changes.
+// deprecatedUses are the deprecated things that a view, a service or a consumer uses after the changes.
 func (p *proposal) deprecatedUses(n nameOf) []string {
 	var list []string
 	whole := func(kind feature.Kind, name string) {
 		if d := p.docs(nameOf{kind, name}); d != nil && d.Deprecated != nil {
-			list = append(list, feature.DeprecatedUse(fmt.Sprintf("%s %s", kind, name), d.Deprecated))
+			// A consumer may read several features of one view.
+			if use := feature.DeprecatedUse(fmt.Sprintf("%s %s", kind, name), d.Deprecated); !slices.Contains(list, use) {
+				list = append(list, use)
+			}
 		}
 	}
 	columns := func(what, of string, columns []feature.Column, used func(string) bool) {
@@ -221,6 +230,18 @@ func (p *proposal) deprecatedUses(n nameOf) []string {
 		for _, w := range v.ViewVersions {
 			whole(feature.KindView, w.Name)
 			columns("feature", "view "+w.Name, p.viewNow(w.Name).Stored(), func(c string) bool { return v.UsesColumn(w.Name, c) })
+		}
+	case feature.KindConsumer:
+		for _, r := range p.consumers[n.name].Reads {
+			switch r.Kind {
+			case feature.ReadsService:
+				whole(feature.KindService, r.Name)
+			case feature.ReadsView, feature.ReadsFeature:
+				whole(feature.KindView, r.Name)
+				if w := p.viewNow(r.Name); w != nil && r.Kind == feature.ReadsFeature {
+					columns("feature", "view "+r.Name, w.Features, func(c string) bool { return c == r.Feature })
+				}
+			}
 		}
 	case feature.KindService:
 		for _, pin := range p.services[n.name].Pins {

@@ -122,5 +122,8 @@ func writtenTags(d *feature.Definitions) map[string][]string {
 	for i := range d.Services {
 		tags[""] = d.Services[i].Tags
 	}
+	for i := range d.Consumers {
+		tags[""] = d.Consumers[i].Tags
+	}
 	return tags
 }

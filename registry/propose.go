@@ -21,10 +21,11 @@ type proposal struct {
 	// changes are in order: what a definition reads comes before it, and what ends comes last.
 	changes []*proposed
 	// The newest version of each name of the files after the changes.
-	entities map[string]*feature.EntityVersion
-	sources  map[string]*feature.SourceVersion
-	views    map[string]*feature.ViewVersion
-	services map[string]*feature.ServiceVersion
+	entities  map[string]*feature.EntityVersion
+	sources   map[string]*feature.SourceVersion
+	views     map[string]*feature.ViewVersion
+	services  map[string]*feature.ServiceVersion
+	consumers map[string]*feature.ConsumerVersion
 	// uses are the references of what is new, or becomes so.
 	uses     []use
 	problems []feature.Problem
@@ -66,22 +67,24 @@ type proposed struct {
 	// view is set for views that are fresh or moved, without an ID when fresh; source and oldSource for fresh sources.
 	view              *feature.ViewVersion
 	source, oldSource *feature.SourceVersion
-	// users are what reads from it.
-	users []dependent
+	// users are what reads from it, and readers, of what ends, the consumers among them.
+	users   []dependent
+	readers []*feature.ConsumerVersion
 }
 
 // propose resolves the definitions against each other and the catalog, has what is new checked, and compares them with the
 // newest versions there. What is wrong is in problems and violations, and then there are no changes to speak of.
 func propose(base *Catalog, d *feature.Definitions, c checks) *proposal {
 	p := &proposal{
-		base:     base,
-		given:    map[nameOf]string{},
-		entities: map[string]*feature.EntityVersion{},
-		sources:  map[string]*feature.SourceVersion{},
-		views:    map[string]*feature.ViewVersion{},
-		services: map[string]*feature.ServiceVersion{},
-		broken:   map[string]bool{},
-		checks:   c,
+		base:      base,
+		given:     map[nameOf]string{},
+		entities:  map[string]*feature.EntityVersion{},
+		sources:   map[string]*feature.SourceVersion{},
+		views:     map[string]*feature.ViewVersion{},
+		services:  map[string]*feature.ServiceVersion{},
+		consumers: map[string]*feature.ConsumerVersion{},
+		broken:    map[string]bool{},
+		checks:    c,
 	}
 	if p.problems = d.Validate(base.known()); len(p.problems) > 0 {
 		return p
@@ -138,6 +141,9 @@ func (p *proposal) resolve(d *feature.Definitions) {
 	for i := range d.Policies {
 		p.policy(p.give(feature.KindPolicy, d.Policies[i].Name, i), &d.Policies[i])
 	}
+	for i := range d.Consumers {
+		p.consumer(p.give(feature.KindConsumer, d.Consumers[i].Name, i), &d.Consumers[i])
+	}
 	p.refuseRetired()
 }
 
@@ -148,7 +154,9 @@ func (p *proposal) give(kind feature.Kind, name string, i int) (field string) {
 
 // known is what definitions may refer to.
 func (c *Catalog) known() *feature.Known {
-	k := &feature.Known{Entities: map[string]*feature.Entity{}, Sources: map[string]*feature.Source{}, Views: map[string]bool{}}
+	k := &feature.Known{
+		Entities: map[string]*feature.Entity{}, Sources: map[string]*feature.Source{}, Views: map[string]bool{}, Services: map[string]bool{},
+	}
 	for _, e := range c.Entities() {
 		k.Entities[e.Name] = &e.Entity
 	}
@@ -157,6 +165,9 @@ func (c *Catalog) known() *feature.Known {
 	}
 	for _, v := range c.Views() {
 		k.Views[v.Name] = true
+	}
+	for _, s := range c.Services() {
+		k.Services[s.Name] = true
 	}
 	return k
 }
@@ -462,6 +473,10 @@ func (p *proposal) docs(n nameOf) *feature.Docs {
 		}
 	case feature.KindService:
 		if v := p.serviceNow(n.name); v != nil {
+			return &v.Docs
+		}
+	case feature.KindConsumer:
+		if v := p.consumers[n.name]; v != nil {
 			return &v.Docs
 		}
 	}

@@ -58,10 +58,10 @@ func (p *proposal) prune(datasets []Dataset, request Request) error {
 		}
 		switch users := kept[n]; {
 		case removed[n]:
-			ends = append(ends, p.end(Remove, n, nil))
+			ends = append(ends, p.end(Remove, n, nil, removed))
 		case request.Retire:
 			p.refuseUseOfRetiring(n)
-			ends = append(ends, p.end(Retire, n, users))
+			ends = append(ends, p.end(Retire, n, users, removed))
 		default:
 			refused = append(refused, fault.Violation{Field: n.node(), Description: fmt.Sprintf("found it used by %s, and not in the files; "+
 				"put it back into them, or end what uses it, or add --retire: then it goes on serving that, and nothing new may use it",
@@ -82,7 +82,7 @@ func (p *proposal) prune(datasets []Dataset, request Request) error {
 // absent is what is in use or retired and not in the files: what reads comes before what it reads.
 func (p *proposal) absent() []nameOf {
 	var list []nameOf
-	for _, kind := range []feature.Kind{feature.KindPolicy, feature.KindRole, feature.KindService, feature.KindView, feature.KindSource, feature.KindEntity} {
+	for _, kind := range []feature.Kind{feature.KindConsumer, feature.KindPolicy, feature.KindRole, feature.KindService, feature.KindView, feature.KindSource, feature.KindEntity} {
 		for _, versions := range sortedEntries(p.base.entries[kind]) {
 			n := nameOf{kind, versions[0].summary.Name}
 			if _, given := p.given[n]; !given && p.base.removed(n.kind, n.name) == nil {
@@ -93,14 +93,15 @@ func (p *proposal) absent() []nameOf {
 	return list
 }
 
-// end is the change that removes or retires a name.
-func (p *proposal) end(kind ChangeKind, n nameOf, users []dependent) *proposed {
+// end is the change that removes or retires a name. removed are those that the changes remove.
+func (p *proposal) end(kind ChangeKind, n nameOf, users []dependent, removed map[nameOf]bool) *proposed {
 	versions := p.base.entries[n.kind][n.name]
 	newest := versions[len(versions)-1].summary
 	c := &proposed{change: Change{
 		Kind: kind, DefinitionKind: n.kind, Name: n.name, Version: newest.Version, Fingerprint: newest.Fingerprint,
 	}}
-	c.users = users
+	c.readers = p.consumersOf(n, removed)
+	c.users = append(users, consumerDependents(c.readers)...)
 	if n.kind == feature.KindPolicy {
 		c.change.Warnings = append(c.change.Warnings, "what it hides is seen at once by whoever may read it")
 	}

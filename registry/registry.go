@@ -53,6 +53,8 @@ type Config struct {
 
 	// Reach is what there is to read for a view that may be new. nil: tables of others that it reads were not counted.
 	Reach func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*Reach, error)
+	// Models lists the names of those that were registered.
+	Models func(ctx context.Context, tx pgx.Tx) ([]string, error)
 	// Datasets lists those that were built, by id.
 	Datasets func(ctx context.Context, tx pgx.Tx) ([]Dataset, error)
 }

@@ -123,6 +123,8 @@ func (c *Catalog) add(r *stored) error {
 		return c.addRole(&feature.RoleVersion{Version: r.version, Fingerprint: fingerprint, Role: d.Roles[0]}, e)
 	case r.kind == "policy" && len(d.Policies) == 1:
 		return c.addPolicy(&feature.PolicyVersion{Version: r.version, Fingerprint: fingerprint, Policy: d.Policies[0]}, e)
+	case r.kind == "consumer" && len(d.Consumers) == 1:
+		return c.addConsumer(&feature.ConsumerVersion{Version: r.version, Fingerprint: fingerprint, Consumer: d.Consumers[0]}, e)
 	}
 	return fmt.Errorf("the body does not hold one %s", r.kind)
 }
@@ -187,6 +189,11 @@ func (c *Catalog) addRole(v *feature.RoleVersion, e entry) error {
 func (c *Catalog) addPolicy(v *feature.PolicyVersion, e entry) error {
 	c.policies[v.Name] = append(c.policies[v.Name], v)
 	return c.enter(feature.KindPolicy, v.Name, &v.Docs, e)
+}
+
+func (c *Catalog) addConsumer(v *feature.ConsumerVersion, e entry) error {
+	c.consumers[v.Name] = append(c.consumers[v.Name], v)
+	return c.enter(feature.KindConsumer, v.Name, &v.Docs, e)
 }
 
 // enter keeps what is known of a version beside its definition. Versions come in order, from 1 on.
@@ -270,7 +277,16 @@ func (p *proposed) update(ctx context.Context, tx pgx.Tx, revision int64) (id in
 
 // note writes what the version reads, and what its columns are made of, for who follows that both ways.
 func (p *proposed) note(ctx context.Context, tx pgx.Tx, id int64) error {
+	if p.change.DefinitionKind == feature.KindConsumer {
+		return p.noteConsumer(ctx, tx)
+	}
 	_, err := tx.Exec(ctx, `SELECT headwater.note_definition($1, now())`, id)
+	return err
+}
+
+// noteConsumer writes what a consumer reads now: what its newest version says, and nothing of one that was removed.
+func (p *proposed) noteConsumer(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SELECT headwater.note_consumer($1, now())`, p.change.Name)
 	return err
 }
 

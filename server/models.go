@@ -18,6 +18,16 @@ import (
 // modelWriter begins the writer of the audit records that models are; the model's name is the rest of it, and the number its version.
 const modelWriter = "model-registered:"
 
+// modelNames are those of the models that were registered, for plans.
+func modelNames(ctx context.Context, tx pgx.Tx) ([]string, error) {
+	models, err := lineage.NewestModels(ctx, tx)
+	names := make([]string, len(models))
+	for i, m := range models {
+		names[i] = m.Name
+	}
+	return names, err
+}
+
 // RegisterModel is for who may register the model and list what it names. What may not be listed looks as if it were not there.
 func (s *lineageService) RegisterModel(ctx context.Context, req *headwaterv1.RegisterModelRequest) (*headwaterv1.RegisterModelResponse, error) {
 	m := &lineage.ModelVersion{

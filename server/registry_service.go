@@ -35,12 +35,13 @@ type registryService struct {
 
 // kindResources are the kinds of definitions as grants name them.
 var kindResources = map[feature.Kind]access.Kind{
-	feature.KindEntity:  access.KindEntity,
-	feature.KindSource:  access.KindSource,
-	feature.KindView:    access.KindView,
-	feature.KindService: access.KindService,
-	feature.KindRole:    access.KindRole,
-	feature.KindPolicy:  access.KindPolicy,
+	feature.KindEntity:   access.KindEntity,
+	feature.KindSource:   access.KindSource,
+	feature.KindView:     access.KindView,
+	feature.KindService:  access.KindService,
+	feature.KindRole:     access.KindRole,
+	feature.KindPolicy:   access.KindPolicy,
+	feature.KindConsumer: access.KindConsumer,
 }
 
 func (s *registryService) Plan(ctx context.Context, req *headwaterv1.PlanRequest) (*headwaterv1.PlanResponse, error) {
@@ -299,6 +300,9 @@ func definedNames(f *headwaterv1.DefinitionFile) []definedName {
 	}
 	for _, e := range f.GetPolicies() {
 		names = append(names, definedName{feature.KindPolicy, e.GetName()})
+	}
+	for _, e := range f.GetConsumers() {
+		names = append(names, definedName{feature.KindConsumer, e.GetName()})
 	}
 	return names
 }

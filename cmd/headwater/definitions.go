@@ -30,6 +30,7 @@ only a server can tell (the SQL, names that are defined elsewhere) is for plan.`
 			t.add("service", number(len(d.Services)))
 			t.add("role", number(len(d.Roles)))
 			t.add("policy", number(len(d.Policies)))
+			t.add("consumer", number(len(d.Consumers)))
 			a.notef("%s valid", counted(len(set.Files), "file"))
 			return a.print(&headwaterv1.PlanRequest{Files: set.Files}, t)
 		},

@@ -16,7 +16,7 @@ import (
 
 type protoMessage = proto.Message
 
-const kindList = "entities, sources, views, services, roles"
+const kindList = "entities, sources, views, services, roles, policies, consumers"
 
 var kinds = map[string]headwaterv1.DefinitionKind{
 	"entity": headwaterv1.DefinitionKind_DEFINITION_KIND_ENTITY, "entities": headwaterv1.DefinitionKind_DEFINITION_KIND_ENTITY,
@@ -26,6 +26,7 @@ var kinds = map[string]headwaterv1.DefinitionKind{
 	"service":       headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE, "services": headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE,
 	"feature_services": headwaterv1.DefinitionKind_DEFINITION_KIND_SERVICE,
 	"policy":           headwaterv1.DefinitionKind_DEFINITION_KIND_POLICY, "policies": headwaterv1.DefinitionKind_DEFINITION_KIND_POLICY,
+	"consumer": headwaterv1.DefinitionKind_DEFINITION_KIND_CONSUMER, "consumers": headwaterv1.DefinitionKind_DEFINITION_KIND_CONSUMER,
 	"role": headwaterv1.DefinitionKind_DEFINITION_KIND_ROLE, "roles": headwaterv1.DefinitionKind_DEFINITION_KIND_ROLE,
 }
 

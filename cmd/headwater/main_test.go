@@ -24,7 +24,7 @@ func TestUsageErrors(t *testing.T) {
 		"materialise":                      "found `headwater materialise`, which is not a command; did you mean materialize?",
 		"loads delete":                     "found `headwater loads delete`, which is not a command; expected one of list, retract, show",
 		"list":                             "found 0 arguments, expected `headwater list KIND`",
-		"list things":                      `found kind "things", expected one of entities, sources, views, services, roles`,
+		"list things":                      `found kind "things", expected one of entities, sources, views, services, roles, policies, consumers`,
 		"list views more":                  "found 2 arguments, of which \"more\" is one too many; expected `headwater list KIND`",
 		"list views -o xml":                `found output "xml", expected table, json or csv`,
 		"list views --nope":                "unknown flag: --nope; see `headwater list --help`",
@@ -136,7 +136,7 @@ const entities = "entities:\n  - name: %s\n    join_keys:\n      - {name: origin
 
 func TestValidate(t *testing.T) {
 	path := file(t, "a.yaml", fmt.Sprintf(entities, "airport"))
-	headwater("validate", path).expect(t, exitDone, "KIND     DEFINITIONS\nentity             1\nsource             0\nview               0\nservice            0\nrole               0\npolicy             0\n", "1 file valid\n")
+	headwater("validate", path).expect(t, exitDone, "KIND      DEFINITIONS\nentity              1\nsource              0\nview                0\nservice             0\nrole                0\npolicy              0\nconsumer            0\n", "1 file valid\n")
 	bad := file(t, "a.yaml", "entities:\n  - nam: airport\n")
 	r := headwater("validate", bad)
 	if r.code != exitFailed || !strings.Contains(r.err, bad+":2:5: ") {

@@ -41,7 +41,9 @@ type DefinitionFile struct {
 	// What the definitions do, by example: run by the test command, and not kept by the registry.
 	Tests []*DefinitionTest `protobuf:"bytes,6,rep,name=tests,proto3" json:"tests,omitempty"`
 	// What those see who may read: which rows, which values, for which purpose.
-	Policies      []*Policy `protobuf:"bytes,7,rep,name=policies,proto3" json:"policies,omitempty"`
+	Policies []*Policy `protobuf:"bytes,7,rep,name=policies,proto3" json:"policies,omitempty"`
+	// What reads outside, such as a dashboard or a job, so that lineage and impact reach it.
+	Consumers     []*Consumer `protobuf:"bytes,8,rep,name=consumers,proto3" json:"consumers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -121,6 +123,13 @@ func (x *DefinitionFile) GetTests() []*DefinitionTest {
 func (x *DefinitionFile) GetPolicies() []*Policy {
 	if x != nil {
 		return x.Policies
+	}
+	return nil
+}
+
+func (x *DefinitionFile) GetConsumers() []*Consumer {
+	if x != nil {
+		return x.Consumers
 	}
 	return nil
 }
@@ -4389,6 +4398,198 @@ func (x *Requirement) GetLicence() string {
 	return ""
 }
 
+// Something outside that reads what is kept or served here: a dashboard, a job, an application. Nothing of it is run here, and it is given
+// nothing by being declared: lineage and impact reach it, and plans warn of it.
+type Consumer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique among consumers.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is, in one word: `dashboard`, `job`, `application`, `report`.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What it reads here.
+	Reads *ConsumerReads `protobuf:"bytes,3,opt,name=reads,proto3" json:"reads,omitempty"`
+	// Where people find it.
+	Url string `protobuf:"bytes,4,opt,name=url,proto3" json:"url,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,5,opt,name=description,proto3" json:"description,omitempty"`
+	// Who answers for it: impact and plans say so.
+	Owner string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Words that others sort by.
+	Tags []string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty"`
+	// That it is to be used no longer. Absent: not deprecated.
+	Deprecated    *Deprecation `protobuf:"bytes,8,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Consumer) Reset() {
+	*x = Consumer{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Consumer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Consumer) ProtoMessage() {}
+
+func (x *Consumer) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Consumer.ProtoReflect.Descriptor instead.
+func (*Consumer) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Consumer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Consumer) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Consumer) GetReads() *ConsumerReads {
+	if x != nil {
+		return x.Reads
+	}
+	return nil
+}
+
+func (x *Consumer) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Consumer) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Consumer) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Consumer) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Consumer) GetDeprecated() *Deprecation {
+	if x != nil {
+		return x.Deprecated
+	}
+	return nil
+}
+
+// What a consumer reads, each `NAME`, for whatever version is the newest, or `NAME@VERSION`. At least one of all.
+type ConsumerReads struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Services that it reads online, or builds datasets with.
+	Services []string `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	// Views that it reads as wholes.
+	Views []string `protobuf:"bytes,2,rep,name=views,proto3" json:"views,omitempty"`
+	// Single features, `VIEW.FEATURE` or `VIEW@VERSION.FEATURE`.
+	Features []string `protobuf:"bytes,3,rep,name=features,proto3" json:"features,omitempty"`
+	// Datasets. One that is not built yet is told of, and not refused.
+	Datasets []string `protobuf:"bytes,4,rep,name=datasets,proto3" json:"datasets,omitempty"`
+	// Models whose predictions it reads. One that is not registered yet is told of, and not refused.
+	Models        []string `protobuf:"bytes,5,rep,name=models,proto3" json:"models,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumerReads) Reset() {
+	*x = ConsumerReads{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumerReads) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumerReads) ProtoMessage() {}
+
+func (x *ConsumerReads) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumerReads.ProtoReflect.Descriptor instead.
+func (*ConsumerReads) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ConsumerReads) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *ConsumerReads) GetViews() []string {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+func (x *ConsumerReads) GetFeatures() []string {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+func (x *ConsumerReads) GetDatasets() []string {
+	if x != nil {
+		return x.Datasets
+	}
+	return nil
+}
+
+func (x *ConsumerReads) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
 // That tags of what a column is made of stop at it.
 type Declassification struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4404,7 +4605,7 @@ type Declassification struct {
 
 func (x *Declassification) Reset() {
 	*x = Declassification{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4416,7 +4617,7 @@ func (x *Declassification) String() string {
 func (*Declassification) ProtoMessage() {}
 
 func (x *Declassification) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4429,7 +4630,7 @@ func (x *Declassification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Declassification.ProtoReflect.Descriptor instead.
 func (*Declassification) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Declassification) GetColumn() string {
@@ -4476,7 +4677,7 @@ type DefinitionTest struct {
 
 func (x *DefinitionTest) Reset() {
 	*x = DefinitionTest{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4488,7 +4689,7 @@ func (x *DefinitionTest) String() string {
 func (*DefinitionTest) ProtoMessage() {}
 
 func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4501,7 +4702,7 @@ func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionTest.ProtoReflect.Descriptor instead.
 func (*DefinitionTest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DefinitionTest) GetName() string {
@@ -4572,7 +4773,7 @@ type TestLoad struct {
 
 func (x *TestLoad) Reset() {
 	*x = TestLoad{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[56]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4584,7 +4785,7 @@ func (x *TestLoad) String() string {
 func (*TestLoad) ProtoMessage() {}
 
 func (x *TestLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[56]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4597,7 +4798,7 @@ func (x *TestLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestLoad.ProtoReflect.Descriptor instead.
 func (*TestLoad) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TestLoad) GetSource() string {
@@ -4649,7 +4850,7 @@ type TestView struct {
 
 func (x *TestView) Reset() {
 	*x = TestView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[57]
+	mi := &file_headwater_v1_definition_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4661,7 +4862,7 @@ func (x *TestView) String() string {
 func (*TestView) ProtoMessage() {}
 
 func (x *TestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[57]
+	mi := &file_headwater_v1_definition_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4674,7 +4875,7 @@ func (x *TestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestView.ProtoReflect.Descriptor instead.
 func (*TestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *TestView) GetView() string {
@@ -4710,7 +4911,7 @@ type TestAnswer struct {
 
 func (x *TestAnswer) Reset() {
 	*x = TestAnswer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[58]
+	mi := &file_headwater_v1_definition_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4722,7 +4923,7 @@ func (x *TestAnswer) String() string {
 func (*TestAnswer) ProtoMessage() {}
 
 func (x *TestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[58]
+	mi := &file_headwater_v1_definition_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4735,7 +4936,7 @@ func (x *TestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAnswer.ProtoReflect.Descriptor instead.
 func (*TestAnswer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TestAnswer) GetService() string {
@@ -4777,7 +4978,7 @@ var File_headwater_v1_definition_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/definition.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x03\n" +
+	"\x1dheadwater/v1/definition.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x03\n" +
 	"\x0eDefinitionFile\x120\n" +
 	"\bentities\x18\x01 \x03(\v2\x14.headwater.v1.EntityR\bentities\x12.\n" +
 	"\asources\x18\x02 \x03(\v2\x14.headwater.v1.SourceR\asources\x12>\n" +
@@ -4785,7 +4986,8 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x10feature_services\x18\x04 \x03(\v2\x1c.headwater.v1.FeatureServiceR\x0ffeatureServices\x12(\n" +
 	"\x05roles\x18\x05 \x03(\v2\x12.headwater.v1.RoleR\x05roles\x122\n" +
 	"\x05tests\x18\x06 \x03(\v2\x1c.headwater.v1.DefinitionTestR\x05tests\x120\n" +
-	"\bpolicies\x18\a \x03(\v2\x14.headwater.v1.PolicyR\bpolicies\"r\n" +
+	"\bpolicies\x18\a \x03(\v2\x14.headwater.v1.PolicyR\bpolicies\x124\n" +
+	"\tconsumers\x18\b \x03(\v2\x16.headwater.v1.ConsumerR\tconsumers\"r\n" +
 	"\vDeprecation\x127\n" +
 	"\x04date\x18\x01 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x04date\x12*\n" +
 	"\vreplacement\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\vreplacement\"\xff\x01\n" +
@@ -5139,7 +5341,24 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04uses\x18\x02 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\x10\x03\x18\x01R\x04uses\x12%\n" +
 	"\aregions\x18\x03 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\aregions\x12\"\n" +
-	"\alicence\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\alicence\"y\n" +
+	"\alicence\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\alicence\"\xc8\x02\n" +
+	"\bConsumer\x12.\n" +
+	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12.\n" +
+	"\x04kind\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04kind\x129\n" +
+	"\x05reads\x18\x03 \x01(\v2\x1b.headwater.v1.ConsumerReadsB\x06\xbaH\x03\xc8\x01\x01R\x05reads\x12\x1a\n" +
+	"\x03url\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x03url\x12 \n" +
+	"\vdescription\x18\x05 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05owner\x18\x06 \x01(\tR\x05owner\x12\x12\n" +
+	"\x04tags\x18\a \x03(\tR\x04tags\x129\n" +
+	"\n" +
+	"deprecated\x18\b \x01(\v2\x19.headwater.v1.DeprecationR\n" +
+	"deprecated\"\xa2\x03\n" +
+	"\rConsumerReads\x12M\n" +
+	"\bservices\x18\x01 \x03(\tB1\xbaH.\x92\x01+\x10\x80\x02\x18\x01\"$r\"2 ^[a-z][a-z0-9_]*(@[1-9][0-9]*)?$R\bservices\x12G\n" +
+	"\x05views\x18\x02 \x03(\tB1\xbaH.\x92\x01+\x10\x80\x02\x18\x01\"$r\"2 ^[a-z][a-z0-9_]*(@[1-9][0-9]*)?$R\x05views\x12_\n" +
+	"\bfeatures\x18\x03 \x03(\tBC\xbaH@\x92\x01=\x10\x80\b\x18\x01\"6r422^[a-z][a-z0-9_]*(@[1-9][0-9]*)?[.][a-z][a-z0-9_]*$R\bfeatures\x12M\n" +
+	"\bdatasets\x18\x04 \x03(\tB1\xbaH.\x92\x01+\x10\x80\x02\x18\x01\"$r\"2 ^[a-z][a-z0-9_]*(@[1-9][0-9]*)?$R\bdatasets\x12I\n" +
+	"\x06models\x18\x05 \x03(\tB1\xbaH.\x92\x01+\x10\x80\x02\x18\x01\"$r\"2 ^[a-z][a-z0-9_]*(@[1-9][0-9]*)?$R\x06models\"y\n" +
 	"\x10Declassification\x12\x1f\n" +
 	"\x06column\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06column\x12 \n" +
 	"\x04tags\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10@\x18\x01R\x04tags\x12\"\n" +
@@ -5185,7 +5404,7 @@ func file_headwater_v1_definition_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_definition_proto_rawDescData
 }
 
-var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_headwater_v1_definition_proto_goTypes = []any{
 	(*DefinitionFile)(nil),        // 0: headwater.v1.DefinitionFile
 	(*Deprecation)(nil),           // 1: headwater.v1.Deprecation
@@ -5241,23 +5460,25 @@ var file_headwater_v1_definition_proto_goTypes = []any{
 	(*BucketMask)(nil),            // 51: headwater.v1.BucketMask
 	(*TruncateMask)(nil),          // 52: headwater.v1.TruncateMask
 	(*Requirement)(nil),           // 53: headwater.v1.Requirement
-	(*Declassification)(nil),      // 54: headwater.v1.Declassification
-	(*DefinitionTest)(nil),        // 55: headwater.v1.DefinitionTest
-	(*TestLoad)(nil),              // 56: headwater.v1.TestLoad
-	(*TestView)(nil),              // 57: headwater.v1.TestView
-	(*TestAnswer)(nil),            // 58: headwater.v1.TestAnswer
-	nil,                           // 59: headwater.v1.References.ColumnsEntry
-	nil,                           // 60: headwater.v1.PushTransform.KeysEntry
-	nil,                           // 61: headwater.v1.AggregationTransform.KeysEntry
-	nil,                           // 62: headwater.v1.ServiceView.RenameEntry
-	nil,                           // 63: headwater.v1.ServiceView.DefaultsEntry
-	nil,                           // 64: headwater.v1.Role.AttributesEntry
-	nil,                           // 65: headwater.v1.TestAnswer.StatusesEntry
-	(*durationpb.Duration)(nil),   // 66: google.protobuf.Duration
-	(*structpb.Value)(nil),        // 67: google.protobuf.Value
-	(*timestamppb.Timestamp)(nil), // 68: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 69: google.protobuf.Struct
-	(*structpb.ListValue)(nil),    // 70: google.protobuf.ListValue
+	(*Consumer)(nil),              // 54: headwater.v1.Consumer
+	(*ConsumerReads)(nil),         // 55: headwater.v1.ConsumerReads
+	(*Declassification)(nil),      // 56: headwater.v1.Declassification
+	(*DefinitionTest)(nil),        // 57: headwater.v1.DefinitionTest
+	(*TestLoad)(nil),              // 58: headwater.v1.TestLoad
+	(*TestView)(nil),              // 59: headwater.v1.TestView
+	(*TestAnswer)(nil),            // 60: headwater.v1.TestAnswer
+	nil,                           // 61: headwater.v1.References.ColumnsEntry
+	nil,                           // 62: headwater.v1.PushTransform.KeysEntry
+	nil,                           // 63: headwater.v1.AggregationTransform.KeysEntry
+	nil,                           // 64: headwater.v1.ServiceView.RenameEntry
+	nil,                           // 65: headwater.v1.ServiceView.DefaultsEntry
+	nil,                           // 66: headwater.v1.Role.AttributesEntry
+	nil,                           // 67: headwater.v1.TestAnswer.StatusesEntry
+	(*durationpb.Duration)(nil),   // 68: google.protobuf.Duration
+	(*structpb.Value)(nil),        // 69: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil), // 70: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 71: google.protobuf.Struct
+	(*structpb.ListValue)(nil),    // 72: google.protobuf.ListValue
 }
 var file_headwater_v1_definition_proto_depIdxs = []int32{
 	2,   // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
@@ -5265,110 +5486,113 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	29,  // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
 	41,  // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
 	43,  // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
-	55,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
+	57,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
 	45,  // 6: headwater.v1.DefinitionFile.policies:type_name -> headwater.v1.Policy
-	3,   // 7: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
-	1,   // 8: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
-	28,  // 9: headwater.v1.Source.columns:type_name -> headwater.v1.Column
-	27,  // 10: headwater.v1.Source.arrival_time:type_name -> headwater.v1.ArrivalTime
-	24,  // 11: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
-	25,  // 12: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
-	26,  // 13: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
-	66,  // 14: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
-	1,   // 15: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
-	5,   // 16: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
-	66,  // 17: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
-	7,   // 18: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
-	8,   // 19: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
-	9,   // 20: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
-	10,  // 21: headwater.v1.Expectation.length:type_name -> headwater.v1.LengthRange
-	11,  // 22: headwater.v1.Expectation.plausible:type_name -> headwater.v1.Plausible
-	12,  // 23: headwater.v1.Expectation.references:type_name -> headwater.v1.References
-	13,  // 24: headwater.v1.Expectation.unique:type_name -> headwater.v1.UniqueColumns
-	14,  // 25: headwater.v1.Expectation.row_count:type_name -> headwater.v1.RowCount
-	15,  // 26: headwater.v1.Expectation.row_count_ratio:type_name -> headwater.v1.AgainstEarlier
-	16,  // 27: headwater.v1.Expectation.freshness:type_name -> headwater.v1.Freshness
-	17,  // 28: headwater.v1.Expectation.completeness:type_name -> headwater.v1.Completeness
-	15,  // 29: headwater.v1.Expectation.completeness_change:type_name -> headwater.v1.AgainstEarlier
-	18,  // 30: headwater.v1.Expectation.distinct_ratio:type_name -> headwater.v1.DistinctRatio
-	19,  // 31: headwater.v1.Expectation.mean:type_name -> headwater.v1.Mean
-	20,  // 32: headwater.v1.Expectation.quantile:type_name -> headwater.v1.Quantile
-	21,  // 33: headwater.v1.Expectation.schema_unchanged:type_name -> headwater.v1.SchemaUnchanged
-	22,  // 34: headwater.v1.Expectation.entities_kept:type_name -> headwater.v1.EntitiesKept
-	23,  // 35: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
-	6,   // 36: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
-	6,   // 37: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
-	67,  // 38: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
-	67,  // 39: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
-	67,  // 40: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
-	66,  // 41: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
-	68,  // 42: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
-	59,  // 43: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
-	66,  // 44: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
-	66,  // 45: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
-	66,  // 46: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
-	66,  // 47: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
-	1,   // 48: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
-	33,  // 49: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
-	33,  // 50: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
-	66,  // 51: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
-	66,  // 52: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
-	66,  // 53: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
-	34,  // 54: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
-	36,  // 55: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
-	38,  // 56: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
-	32,  // 57: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
-	1,   // 58: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
-	5,   // 59: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
-	31,  // 60: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
-	30,  // 61: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
-	66,  // 62: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
-	54,  // 63: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
-	66,  // 64: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
-	60,  // 65: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
-	1,   // 66: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
-	35,  // 67: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
-	61,  // 68: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
-	66,  // 69: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
-	37,  // 70: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
-	66,  // 71: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
-	39,  // 72: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
-	40,  // 73: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
-	42,  // 74: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
-	1,   // 75: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
-	62,  // 76: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
-	63,  // 77: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
-	44,  // 78: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
-	1,   // 79: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
-	64,  // 80: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
-	66,  // 81: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
-	46,  // 82: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
-	53,  // 83: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
-	1,   // 84: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
-	47,  // 85: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
-	67,  // 86: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
-	48,  // 87: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
-	49,  // 88: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
-	50,  // 89: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
-	51,  // 90: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
-	52,  // 91: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
-	56,  // 92: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
-	57,  // 93: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
-	58,  // 94: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
-	0,   // 95: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
-	69,  // 96: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
-	69,  // 97: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
-	69,  // 98: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
-	68,  // 99: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
-	69,  // 100: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
-	65,  // 101: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
-	67,  // 102: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
-	70,  // 103: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
-	104, // [104:104] is the sub-list for method output_type
-	104, // [104:104] is the sub-list for method input_type
-	104, // [104:104] is the sub-list for extension type_name
-	104, // [104:104] is the sub-list for extension extendee
-	0,   // [0:104] is the sub-list for field type_name
+	54,  // 7: headwater.v1.DefinitionFile.consumers:type_name -> headwater.v1.Consumer
+	3,   // 8: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
+	1,   // 9: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
+	28,  // 10: headwater.v1.Source.columns:type_name -> headwater.v1.Column
+	27,  // 11: headwater.v1.Source.arrival_time:type_name -> headwater.v1.ArrivalTime
+	24,  // 12: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
+	25,  // 13: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
+	26,  // 14: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
+	68,  // 15: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
+	1,   // 16: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
+	5,   // 17: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
+	68,  // 18: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
+	7,   // 19: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
+	8,   // 20: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
+	9,   // 21: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
+	10,  // 22: headwater.v1.Expectation.length:type_name -> headwater.v1.LengthRange
+	11,  // 23: headwater.v1.Expectation.plausible:type_name -> headwater.v1.Plausible
+	12,  // 24: headwater.v1.Expectation.references:type_name -> headwater.v1.References
+	13,  // 25: headwater.v1.Expectation.unique:type_name -> headwater.v1.UniqueColumns
+	14,  // 26: headwater.v1.Expectation.row_count:type_name -> headwater.v1.RowCount
+	15,  // 27: headwater.v1.Expectation.row_count_ratio:type_name -> headwater.v1.AgainstEarlier
+	16,  // 28: headwater.v1.Expectation.freshness:type_name -> headwater.v1.Freshness
+	17,  // 29: headwater.v1.Expectation.completeness:type_name -> headwater.v1.Completeness
+	15,  // 30: headwater.v1.Expectation.completeness_change:type_name -> headwater.v1.AgainstEarlier
+	18,  // 31: headwater.v1.Expectation.distinct_ratio:type_name -> headwater.v1.DistinctRatio
+	19,  // 32: headwater.v1.Expectation.mean:type_name -> headwater.v1.Mean
+	20,  // 33: headwater.v1.Expectation.quantile:type_name -> headwater.v1.Quantile
+	21,  // 34: headwater.v1.Expectation.schema_unchanged:type_name -> headwater.v1.SchemaUnchanged
+	22,  // 35: headwater.v1.Expectation.entities_kept:type_name -> headwater.v1.EntitiesKept
+	23,  // 36: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
+	6,   // 37: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
+	6,   // 38: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
+	69,  // 39: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
+	69,  // 40: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
+	69,  // 41: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
+	68,  // 42: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
+	70,  // 43: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
+	61,  // 44: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
+	68,  // 45: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
+	68,  // 46: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
+	68,  // 47: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
+	68,  // 48: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
+	1,   // 49: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
+	33,  // 50: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
+	33,  // 51: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
+	68,  // 52: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
+	68,  // 53: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
+	68,  // 54: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
+	34,  // 55: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
+	36,  // 56: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
+	38,  // 57: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
+	32,  // 58: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
+	1,   // 59: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
+	5,   // 60: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
+	31,  // 61: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
+	30,  // 62: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
+	68,  // 63: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
+	56,  // 64: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
+	68,  // 65: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
+	62,  // 66: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
+	1,   // 67: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
+	35,  // 68: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
+	63,  // 69: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
+	68,  // 70: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
+	37,  // 71: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
+	68,  // 72: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
+	39,  // 73: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
+	40,  // 74: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
+	42,  // 75: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
+	1,   // 76: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
+	64,  // 77: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
+	65,  // 78: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
+	44,  // 79: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
+	1,   // 80: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
+	66,  // 81: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
+	68,  // 82: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
+	46,  // 83: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
+	53,  // 84: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
+	1,   // 85: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
+	47,  // 86: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
+	69,  // 87: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
+	48,  // 88: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
+	49,  // 89: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
+	50,  // 90: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
+	51,  // 91: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
+	52,  // 92: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
+	55,  // 93: headwater.v1.Consumer.reads:type_name -> headwater.v1.ConsumerReads
+	1,   // 94: headwater.v1.Consumer.deprecated:type_name -> headwater.v1.Deprecation
+	58,  // 95: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
+	59,  // 96: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
+	60,  // 97: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
+	0,   // 98: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
+	71,  // 99: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
+	71,  // 100: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
+	71,  // 101: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
+	70,  // 102: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
+	71,  // 103: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
+	67,  // 104: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
+	69,  // 105: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
+	72,  // 106: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
+	107, // [107:107] is the sub-list for method output_type
+	107, // [107:107] is the sub-list for method input_type
+	107, // [107:107] is the sub-list for extension type_name
+	107, // [107:107] is the sub-list for extension extendee
+	0,   // [0:107] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_definition_proto_init() }
@@ -5434,7 +5658,7 @@ func file_headwater_v1_definition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_definition_proto_rawDesc), len(file_headwater_v1_definition_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   66,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -34,6 +34,7 @@ const (
 	DefinitionKind_DEFINITION_KIND_SERVICE     DefinitionKind = 4
 	DefinitionKind_DEFINITION_KIND_ROLE        DefinitionKind = 5
 	DefinitionKind_DEFINITION_KIND_POLICY      DefinitionKind = 6
+	DefinitionKind_DEFINITION_KIND_CONSUMER    DefinitionKind = 7
 )
 
 // Enum value maps for DefinitionKind.
@@ -46,6 +47,7 @@ var (
 		4: "DEFINITION_KIND_SERVICE",
 		5: "DEFINITION_KIND_ROLE",
 		6: "DEFINITION_KIND_POLICY",
+		7: "DEFINITION_KIND_CONSUMER",
 	}
 	DefinitionKind_value = map[string]int32{
 		"DEFINITION_KIND_UNSPECIFIED": 0,
@@ -55,6 +57,7 @@ var (
 		"DEFINITION_KIND_SERVICE":     4,
 		"DEFINITION_KIND_ROLE":        5,
 		"DEFINITION_KIND_POLICY":      6,
+		"DEFINITION_KIND_CONSUMER":    7,
 	}
 )
 
@@ -1795,7 +1798,7 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x04late\x18\v \x01(\bR\x04late\x12\x1d\n" +
 	"\n" +
 	"online_seq\x18\f \x01(\x03R\tonlineSeq\x12J\n" +
-	"\x13online_published_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x11onlinePublishedAt*\xd6\x01\n" +
+	"\x13online_published_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x11onlinePublishedAt*\xf4\x01\n" +
 	"\x0eDefinitionKind\x12\x1f\n" +
 	"\x1bDEFINITION_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DEFINITION_KIND_ENTITY\x10\x01\x12\x1a\n" +
@@ -1803,7 +1806,8 @@ const file_headwater_v1_registry_proto_rawDesc = "" +
 	"\x14DEFINITION_KIND_VIEW\x10\x03\x12\x1b\n" +
 	"\x17DEFINITION_KIND_SERVICE\x10\x04\x12\x18\n" +
 	"\x14DEFINITION_KIND_ROLE\x10\x05\x12\x1a\n" +
-	"\x16DEFINITION_KIND_POLICY\x10\x06*\xbb\x01\n" +
+	"\x16DEFINITION_KIND_POLICY\x10\x06\x12\x1c\n" +
+	"\x18DEFINITION_KIND_CONSUMER\x10\a*\xbb\x01\n" +
 	"\n" +
 	"ChangeKind\x12\x1b\n" +
 	"\x17CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +

@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DefinitionFile(_message.Message):
-    __slots__ = ("entities", "sources", "feature_views", "feature_services", "roles", "tests", "policies")
+    __slots__ = ("entities", "sources", "feature_views", "feature_services", "roles", "tests", "policies", "consumers")
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     FEATURE_VIEWS_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class DefinitionFile(_message.Message):
     ROLES_FIELD_NUMBER: _ClassVar[int]
     TESTS_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
+    CONSUMERS_FIELD_NUMBER: _ClassVar[int]
     entities: _containers.RepeatedCompositeFieldContainer[Entity]
     sources: _containers.RepeatedCompositeFieldContainer[Source]
     feature_views: _containers.RepeatedCompositeFieldContainer[FeatureView]
@@ -27,7 +28,8 @@ class DefinitionFile(_message.Message):
     roles: _containers.RepeatedCompositeFieldContainer[Role]
     tests: _containers.RepeatedCompositeFieldContainer[DefinitionTest]
     policies: _containers.RepeatedCompositeFieldContainer[Policy]
-    def __init__(self, entities: _Optional[_Iterable[_Union[Entity, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., feature_views: _Optional[_Iterable[_Union[FeatureView, _Mapping]]] = ..., feature_services: _Optional[_Iterable[_Union[FeatureService, _Mapping]]] = ..., roles: _Optional[_Iterable[_Union[Role, _Mapping]]] = ..., tests: _Optional[_Iterable[_Union[DefinitionTest, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[Policy, _Mapping]]] = ...) -> None: ...
+    consumers: _containers.RepeatedCompositeFieldContainer[Consumer]
+    def __init__(self, entities: _Optional[_Iterable[_Union[Entity, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., feature_views: _Optional[_Iterable[_Union[FeatureView, _Mapping]]] = ..., feature_services: _Optional[_Iterable[_Union[FeatureService, _Mapping]]] = ..., roles: _Optional[_Iterable[_Union[Role, _Mapping]]] = ..., tests: _Optional[_Iterable[_Union[DefinitionTest, _Mapping]]] = ..., policies: _Optional[_Iterable[_Union[Policy, _Mapping]]] = ..., consumers: _Optional[_Iterable[_Union[Consumer, _Mapping]]] = ...) -> None: ...
 
 class Deprecation(_message.Message):
     __slots__ = ("date", "replacement")
@@ -699,6 +701,40 @@ class Requirement(_message.Message):
     regions: _containers.RepeatedScalarFieldContainer[str]
     licence: str
     def __init__(self, purposes: _Optional[_Iterable[str]] = ..., uses: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ...) -> None: ...
+
+class Consumer(_message.Message):
+    __slots__ = ("name", "kind", "reads", "url", "description", "owner", "tags", "deprecated")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    READS_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    DEPRECATED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    reads: ConsumerReads
+    url: str
+    description: str
+    owner: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    deprecated: Deprecation
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., reads: _Optional[_Union[ConsumerReads, _Mapping]] = ..., url: _Optional[str] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ...) -> None: ...
+
+class ConsumerReads(_message.Message):
+    __slots__ = ("services", "views", "features", "datasets", "models")
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    services: _containers.RepeatedScalarFieldContainer[str]
+    views: _containers.RepeatedScalarFieldContainer[str]
+    features: _containers.RepeatedScalarFieldContainer[str]
+    datasets: _containers.RepeatedScalarFieldContainer[str]
+    models: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, services: _Optional[_Iterable[str]] = ..., views: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Declassification(_message.Message):
     __slots__ = ("column", "tags", "reason")

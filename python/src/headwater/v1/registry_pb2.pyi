@@ -22,6 +22,7 @@ class DefinitionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEFINITION_KIND_SERVICE: _ClassVar[DefinitionKind]
     DEFINITION_KIND_ROLE: _ClassVar[DefinitionKind]
     DEFINITION_KIND_POLICY: _ClassVar[DefinitionKind]
+    DEFINITION_KIND_CONSUMER: _ClassVar[DefinitionKind]
 
 class ChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -48,6 +49,7 @@ DEFINITION_KIND_VIEW: DefinitionKind
 DEFINITION_KIND_SERVICE: DefinitionKind
 DEFINITION_KIND_ROLE: DefinitionKind
 DEFINITION_KIND_POLICY: DefinitionKind
+DEFINITION_KIND_CONSUMER: DefinitionKind
 CHANGE_KIND_UNSPECIFIED: ChangeKind
 CHANGE_KIND_ADD: ChangeKind
 CHANGE_KIND_NEW_VERSION: ChangeKind
