@@ -121,6 +121,7 @@ var systemQuestions = []string{
 		SELECT definition_id AS id, 'columns' AS what FROM headwater.definition_column UNION SELECT definition_id, 'what it reads' FROM headwater.definition_input
 		UNION SELECT view_id, 'what reads it' FROM headwater.definition_input WHERE view_id IS NOT NULL
 		UNION SELECT definition_id, 'what its columns are made of' FROM headwater.column_edge
+		UNION SELECT definition_id, 'what it reads outside' FROM headwater.consumer_input
 		UNION SELECT from_view, 'what is made of its columns' FROM headwater.column_edge WHERE from_view IS NOT NULL
 	) o WHERE NOT EXISTS (SELECT FROM headwater.definition d WHERE d.id = o.id) ORDER BY o.id, o.what`,
 	`SELECT 'source:' || s.source, 'loads of it', 'a source of that name'
@@ -128,6 +129,13 @@ var systemQuestions = []string{
 	`SELECT 'run:' || c.view || '@' || c.view_version || '/' || c.run_seq, 'logged reads of service ' || c.service || ' that had rows of it: ' || sum(c.reads), 'a view version of that name'
 	FROM headwater.read_log_count c WHERE NOT EXISTS (SELECT FROM headwater.definition d WHERE d.kind = 'view' AND d.name = c.view AND d.version = c.view_version)
 	GROUP BY c.view, c.view_version, c.run_seq, c.service ORDER BY 1, c.service`,
+	`SELECT 'consumer:' || d.name || '@' || d.version, n.noted || ' edges from what it reads', w.wanted || ', as its definition says'
+	FROM (SELECT DISTINCT ON (name) * FROM headwater.definition WHERE kind = 'consumer' ORDER BY name, version DESC) d
+	CROSS JOIN LATERAL (SELECT count(*) AS noted FROM headwater.consumer_input i WHERE i.definition_id = d.id AND i.valid_to = 'infinity') n
+	CROSS JOIN LATERAL (SELECT count(*) AS wanted FROM jsonb_each(d.body -> 'consumers' -> 0 -> 'reads') AS l (kind, list), jsonb_array_elements(l.list)
+		WHERE NOT coalesce((SELECT c.change = 'remove' FROM headwater.definition_change c WHERE c.kind = 'consumer' AND c.name = d.name
+			AND c.change IN ('remove', 'retire', 'revive') ORDER BY c.id DESC LIMIT 1), false)) w
+	WHERE n.noted <> w.wanted ORDER BY 1`,
 	`SELECT 'model:' || m.name || '@' || m.version, CASE WHEN s.id IS NULL THEN 'a service that is not there' ELSE 'dataset ' || m.dataset_id || ', which is not there' END,
 		'what it was registered with'
 	FROM headwater.model m LEFT JOIN headwater.definition s ON s.id = m.service_id AND s.kind = 'service'

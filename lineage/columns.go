@@ -85,13 +85,16 @@ func (w *walker) viewColumnsUp(ctx context.Context, columns []node) error {
 	return w.columnEdges(ctx, `e.to_source IS NULL AND (e.definition_id, e.to_column) `+viewColumns, views, names)
 }
 
-// viewColumnsDown goes from columns of views to those of other views, to services, and to datasets for which they were asked by reference.
+// viewColumnsDown goes from columns of views to those of other views, to services, to datasets for which they were asked by reference, and to consumers.
 func (w *walker) viewColumnsDown(ctx context.Context, columns []node) error {
 	views, names := viewsAndNames(columns)
 	if err := w.columnEdges(ctx, `e.from_view IS NOT NULL AND (e.from_view, e.from_column) `+viewColumns, views, names); err != nil {
 		return err
 	}
-	return w.datasetsOfFeatures(ctx, `(f.view_id, f.feature) `+viewColumns, views, names)
+	if err := w.datasetsOfFeatures(ctx, `(f.view_id, f.feature) `+viewColumns, views, names); err != nil {
+		return err
+	}
+	return w.definitionsOfConsumers(ctx, `i.kind <> 'service' AND (o.id, c.name) `+viewColumns, views, names)
 }
 
 // columnsOfView is the columns of the view that the walk begins at: it is no node on the way from column to column.

@@ -12,13 +12,14 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
-// definition is a version of a source, a view or a service, as applied.
+// definition is a version of a source, a view, a service or a consumer, as applied.
 type definition struct {
 	definitionRow
-	// The one of the three that the body holds.
-	source  *headwaterv1.Source
-	view    *headwaterv1.FeatureView
-	service *headwaterv1.FeatureService
+	// The one of the four that the body holds.
+	source   *headwaterv1.Source
+	view     *headwaterv1.FeatureView
+	service  *headwaterv1.FeatureService
+	consumer *headwaterv1.Consumer
 }
 
 type definitionRow struct {
@@ -83,6 +84,8 @@ func (d *definition) parse() error {
 		d.view = file.FeatureViews[0]
 	case d.Kind == "service" && len(file.FeatureServices) == 1:
 		d.service = file.FeatureServices[0]
+	case d.Kind == "consumer" && len(file.Consumers) == 1:
+		d.consumer = file.Consumers[0]
 	default:
 		return fmt.Errorf("definition %d, %s %s: the body holds no single %s", d.ID, d.Kind, d.ref(), d.Kind)
 	}

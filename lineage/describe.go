@@ -27,7 +27,7 @@ func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node,
 	}{
 		{[]NodeKind{Source}, w.describeSources},
 		{[]NodeKind{Load}, w.describeLoads},
-		{[]NodeKind{View, Feature, Service}, w.describeDefinitions},
+		{[]NodeKind{View, Feature, Service, Consumer}, w.describeDefinitions},
 		{[]NodeKind{SourceColumn, ViewColumn}, w.describeColumns},
 		{[]NodeKind{Run}, w.describeRuns},
 		{[]NodeKind{Dataset}, w.describeDatasets},
@@ -111,7 +111,7 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 		Version int
 	}
 	versions := map[int64]*version{}
-	of := slices.Concat(met[View], met[Feature], met[Service], met[ViewColumn])
+	of := slices.Concat(met[View], met[Feature], met[Service], met[Consumer], met[ViewColumn])
 	err = each(ctx, w.q, func(v *version) { versions[v.ID] = v }, `SELECT id, name, version FROM headwater.definition WHERE id = ANY ($1)`, ids(of))
 	if err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func loadID(id int64) string {
 	return NodeRef{Kind: Load, LoadID: id}.String()
 }
 
-// describeDefinitions describes views, features and services.
+// describeDefinitions describes views, features, services and consumers.
 func (w *walker) describeDefinitions(ctx context.Context, nodes []node, described map[node]*Node) error {
 	if err := w.needDefinitions(ctx, ids(nodes)); err != nil {
 		return err
@@ -263,6 +263,9 @@ func (w *walker) describeDefinitions(ctx context.Context, nodes []node, describe
 	}
 	for _, n := range kinds[Service] {
 		described[n] = w.definitions[n.id].serviceNode()
+	}
+	for _, n := range kinds[Consumer] {
+		described[n] = w.definitions[n.id].consumerNode()
 	}
 	return w.describeViews(ctx, kinds[View], described)
 }

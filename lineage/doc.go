@@ -1,12 +1,12 @@
 // Package lineage answers where things come from and what they reach: a graph of sources, loads, runs, views, features,
-// services, datasets and models, and one of the columns of sources and views, walked up or down from one of its nodes, as it is or as it was.
+// services, datasets, models and consumers outside, and one of the columns of sources and views, walked up or down from one of its nodes, as it is or as it was.
 //
 // Check holds all that is stored to the records that it should lead to.
 //
 // It may import feature, the generated messages and internal packages. It decides nothing about who may read. The graph is computed from
 // the records that applying, ingesting, materializing and building datasets commit; what of them only it needs is in tables of its own,
 // which are written in those commits: run_span and run_correction by RecordRun, model by RegisterModel, definition_column, definition_input and
-// column_edge by the database's note_definition. What others told of how sources came about is read from the tables of package openlineage. It renders nothing; a graph goes to its caller as nodes and edges.
+// column_edge by the database's note_definition, consumer_input by its note_consumer. What others told of how sources came about is read from the tables of package openlineage. It renders nothing; a graph goes to its caller as nodes and edges.
 //
 // Invariants:
 //   - A run is behind a view version at sequence s when it is the last one published by s, or when rows that it wrote are

@@ -111,12 +111,18 @@ func (w *walker) viewsDown(ctx context.Context, views []node) error {
 	if err != nil {
 		return err
 	}
-	return w.inputs(ctx, `i.view_id = ANY ($3)`, ids(views))
+	if err := w.inputs(ctx, `i.view_id = ANY ($3)`, ids(views)); err != nil {
+		return err
+	}
+	return w.definitionsOfConsumers(ctx, `i.kind = 'view' AND o.id = ANY ($3)`, ids(views))
 }
 
 func (w *walker) featuresDown(ctx context.Context, features []node) error {
 	views, columns := viewsAndNames(features)
 	if err := w.picks(ctx, `e.from_view IS NOT NULL AND (e.from_view, e.from_column) `+viewColumns, views, columns); err != nil {
+		return err
+	}
+	if err := w.definitionsOfConsumers(ctx, `i.kind = 'feature' AND (o.id, c.name) `+viewColumns, views, columns); err != nil {
 		return err
 	}
 	// As servicesDown.
@@ -126,10 +132,13 @@ func (w *walker) featuresDown(ctx context.Context, features []node) error {
 	return w.datasetsOfFeatures(ctx, `(f.view_id, f.feature) `+viewColumns, views, columns)
 }
 
-// servicesDown goes from services to the models that read them and to the datasets built with them. From a load or a run a dataset is
+// servicesDown goes from services to the models and consumers that read them and to the datasets built with them. From a load or a run a dataset is
 // reached by what it read alone: of a service's datasets, some are older than the rows.
 func (w *walker) servicesDown(ctx context.Context, services []node) error {
 	if err := w.modelsOf(ctx, Service, `m.service_id = ANY ($3)`, ids(services)); err != nil {
+		return err
+	}
+	if err := w.definitionsOfConsumers(ctx, `i.kind = 'service' AND o.id = ANY ($3)`, ids(services)); err != nil {
 		return err
 	}
 	if w.root.kind == Load || w.root.kind == Run {
@@ -139,5 +148,8 @@ func (w *walker) servicesDown(ctx context.Context, services []node) error {
 }
 
 func (w *walker) datasetsDown(ctx context.Context, datasets []node) error {
-	return w.modelsOf(ctx, Dataset, `m.dataset_id = ANY ($3)`, names(datasets))
+	if err := w.modelsOf(ctx, Dataset, `m.dataset_id = ANY ($3)`, names(datasets)); err != nil {
+		return err
+	}
+	return w.datasetsOfConsumers(ctx, `o.id = ANY ($3)`, names(datasets))
 }

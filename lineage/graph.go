@@ -66,7 +66,7 @@ type EdgeKind uint8
 const (
 	// Definition: what is at the edge's end is defined by, or belongs to, what is at its start. source → view, view →
 	// feature, view → service, feature → service, source → load, service → dataset, feature → dataset of one without a service,
-	// dataset → model, service → model, and source → column. From a view that columns were asked of, view → column, and, going up, column → view.
+	// dataset → model, service → model, what a consumer reads → consumer, and source → column. From a view that columns were asked of, view → column, and, going up, column → view.
 	Definition EdgeKind = iota + 1
 	// Read: load → run, run → dataset, run → run of a view that reads the first one's, load → dataset of which the server read the spine
 	// from a source, and source → run and source → dataset for a source of whose loads none was read: there was no row, or the rows are in
@@ -79,7 +79,7 @@ const (
 	Replaced
 	// Value, Filter, Join, Group and Order: column → column, as feature.InputKind has them. column → service: the features that it serves
 	// by value, the keys that they are found by as a join, and the times that decide which is the newest as an order; column →
-	// dataset: the features that were asked for by reference.
+	// dataset: the features that were asked for by reference; column → consumer: of features and views that it reads, by value.
 	Value
 	Filter
 	Join
@@ -103,7 +103,7 @@ type Direction uint8
 const (
 	// Up is towards the sources: where does it come from?
 	Up Direction = iota + 1
-	// Down is towards services and datasets: what does it reach?
+	// Down is towards services, datasets, models and consumers: what does it reach?
 	Down
 )
 

@@ -23,6 +23,9 @@ type model struct {
 	runs     []*modelRun
 	datasets []*modelDataset
 	models   []*modelModel
+	// consumers are the versions of the only one; removed says that it is there no more.
+	consumers []*modelConsumer
+	removed   bool
 }
 
 type modelView struct {
@@ -84,11 +87,63 @@ type modelModel struct {
 	service *modelService
 }
 
-func (r *modelModel) node() string   { return fmt.Sprintf("model:m@%d", r.version) }
-func (v *modelView) ref() string     { return fmt.Sprintf("%s@%d", v.name, v.version) }
-func (r *modelRun) node() string     { return fmt.Sprintf("run:%s/%d", r.view.ref(), r.seq) }
-func (s *modelService) node() string { return fmt.Sprintf("service:%s@%d", s.name, s.version) }
-func (l *modelLoad) node() string    { return fmt.Sprintf("load:%d", l.id) }
+// modelConsumer is a version of the consumer, by the nodes that it reads, which may have no version.
+type modelConsumer struct {
+	version int
+	reads   []NodeRef
+}
+
+// read is the node that a read of the consumer stands for, "" for none.
+func (m *model) read(n NodeRef) string {
+	newest := NodeRef{}
+	take := func(of NodeRef, node string) {
+		if of.Name == n.Name && (n.Version == 0 || n.Version == of.Version) && of.Version > newest.Version {
+			newest = of
+			if newest.DatasetID = ""; n.Kind == Dataset {
+				newest.DatasetID = node
+			}
+		}
+	}
+	for _, v := range m.views {
+		if n.Kind == View || n.Kind == Feature {
+			take(NodeRef{Kind: n.Kind, Name: v.name, Version: v.version, Feature: n.Feature}, "")
+		}
+	}
+	for _, s := range m.services {
+		if n.Kind == Service {
+			take(NodeRef{Kind: Service, Name: s.name, Version: s.version}, "")
+		}
+	}
+	for i, d := range m.datasets {
+		if n.Kind == Dataset {
+			take(NodeRef{Kind: Dataset, Name: "d", Version: i + 1}, d.id)
+		}
+	}
+	for _, r := range m.models {
+		if n.Kind == Model {
+			take(NodeRef{Kind: Model, Name: "m", Version: r.version}, "")
+		}
+	}
+	if newest.Version == 0 {
+		return ""
+	}
+	if n.Kind == Feature && !slices.ContainsFunc(m.views, func(v *modelView) bool {
+		return v.name == newest.Name && v.version == newest.Version && slices.Contains(v.features, n.Feature)
+	}) {
+		return ""
+	}
+	if n.Kind == Dataset {
+		return "dataset:" + newest.DatasetID
+	}
+	return newest.String()
+}
+
+func (c *modelConsumer) node() string { return fmt.Sprintf("consumer:c@%d", c.version) }
+func (r *modelModel) node() string    { return fmt.Sprintf("model:m@%d", r.version) }
+func (v *modelView) ref() string      { return fmt.Sprintf("%s@%d", v.name, v.version) }
+func (r *modelRun) node() string      { return fmt.Sprintf("run:%s/%d", r.view.ref(), r.seq) }
+func (s *modelService) node() string  { return fmt.Sprintf("service:%s@%d", s.name, s.version) }
+func (l *modelLoad) node() string     { return fmt.Sprintf("load:%d", l.id) }
 
 // behind asks each row.
 func (r *modelRun) behind(seq int64, runs []*modelRun) bool {
@@ -189,6 +244,13 @@ func (m *model) edges(seqOf func(*modelView) int64) []Edge {
 			add("dataset:"+r.dataset.id, r.node(), Definition)
 		}
 	}
+	if n := len(m.consumers); n > 0 && !m.removed {
+		for _, r := range m.consumers[n-1].reads {
+			if from := m.read(r); from != "" && !slices.Contains(list, Edge{From: from, To: m.consumers[n-1].node(), Kind: Definition}) {
+				add(from, m.consumers[n-1].node(), Definition)
+			}
+		}
+	}
 	return list
 }
 
@@ -278,7 +340,7 @@ func drawModel(t *rapid.T, tx pgx.Tx, moment func(*model)) *model {
 		if moment != nil && rapid.IntRange(0, 9).Draw(t, "a moment") == 0 {
 			moment(m)
 		}
-		switch rapid.IntRange(0, 5).Draw(t, "event") {
+		switch rapid.IntRange(0, 7).Draw(t, "event") {
 		case 0:
 			m.drawLoad(t, sources)
 		case 1, 2, 3:
@@ -287,6 +349,8 @@ func drawModel(t *rapid.T, tx pgx.Tx, moment func(*model)) *model {
 			m.drawDataset(t)
 		case 5:
 			m.drawRegistered(t)
+		case 6, 7:
+			m.drawConsumer(t)
 		}
 	}
 	m.seed.spans()
@@ -419,6 +483,49 @@ func (m *model) drawRegistered(t *rapid.T) {
 	m.models = append(m.models, r)
 }
 
+// drawConsumer removes the consumer, or applies a version of it.
+func (m *model) drawConsumer(t *rapid.T) {
+	if n := len(m.consumers); n > 0 && !m.removed && rapid.IntRange(0, 3).Draw(t, "is removed") == 0 {
+		m.removed = true
+		m.seed.removeConsumer("c", n)
+		return
+	}
+	c := &modelConsumer{version: len(m.consumers) + 1}
+	version := func(of []int) int {
+		return rapid.SampledFrom(append([]int{0}, of...)).Draw(t, "version")
+	}
+	may := func(n NodeRef, of []int) {
+		if rapid.IntRange(0, 2).Draw(t, "reads "+n.String()) == 0 {
+			n.Version = version(of)
+			c.reads = append(c.reads, n)
+		}
+	}
+	byView := map[string][]int{}
+	for _, v := range m.views {
+		byView[v.name] = append(byView[v.name], v.version)
+	}
+	for _, name := range slices.Sorted(maps.Keys(byView)) {
+		may(NodeRef{Kind: View, Name: name}, byView[name])
+		may(NodeRef{Kind: Feature, Name: name, Feature: "x"}, byView[name])
+		may(NodeRef{Kind: Feature, Name: name, Feature: "y"}, byView[name])
+	}
+	var services, datasets, models []int
+	for _, s := range m.services {
+		services = append(services, s.version)
+	}
+	for i := range m.datasets {
+		datasets = append(datasets, i+1)
+	}
+	for _, r := range m.models {
+		models = append(models, r.version)
+	}
+	may(NodeRef{Kind: Service, Name: "s"}, services)
+	may(NodeRef{Kind: Dataset, Name: "d"}, datasets)
+	may(NodeRef{Kind: Model, Name: "m"}, models)
+	m.seed.consumer("c", c.version, c.reads...)
+	m.consumers, m.removed = append(m.consumers, c), false
+}
+
 // roots is every node there is.
 func (m *model) roots() []string {
 	list := []string{"source:a", "source:b"}
@@ -442,6 +549,9 @@ func (m *model) roots() []string {
 	}
 	for _, r := range m.models {
 		list = append(list, r.node())
+	}
+	for _, c := range m.consumers {
+		list = append(list, c.node())
 	}
 	return list
 }
@@ -523,9 +633,13 @@ func TestWalkAsOf(t *testing.T) {
 				t.Fatalf("from %s as of %+v:\nfound    %v %v\nexpected %v %v", g.Root, s.query.At, nodeIDs(g), g.Edges, nodeIDs(s.graph), s.graph.Edges)
 			}
 			// A dataset has views at the sequences that it read, which may have ended before that moment.
-			dataset := strings.HasPrefix(g.Root, "dataset:") || strings.HasPrefix(g.Root, "model:")
+			dataset := strings.HasPrefix(g.Root, "dataset:") || strings.HasPrefix(g.Root, "model:") || strings.HasPrefix(g.Root, "consumer:")
 			for i, e := range g.Edges {
 				ended := e.ValidTo != 0 && e.ValidTo <= s.query.At.Position
+				if strings.HasPrefix(e.To, "consumer:") && e.ValidTo == s.query.At.Position {
+					// It ended after the moment, and before another run was published.
+					ended = false
+				}
 				if e.ValidFrom != s.graph.Edges[i].ValidFrom || e.ValidFrom > s.query.At.Position || ended && !dataset {
 					t.Fatalf("from %s as of %+v: found %+v, which was %+v", g.Root, s.query.At, e, s.graph.Edges[i])
 				}

@@ -85,12 +85,12 @@ func modelVersions(ctx context.Context, q database.Querier, sql string, args ...
 
 // modelsUp goes from models to the datasets that they were trained on and the services that they read.
 func (w *walker) modelsUp(ctx context.Context, models []node) error {
-	// The root, for nothing comes from a model.
-	const root = `m.name = $3 AND m.version = $4`
-	if err := w.modelsOf(ctx, Dataset, root, models[0].name, models[0].id); err != nil {
+	const these = `(m.name, m.version) IN (SELECT * FROM unnest($3::text[], $4::integer[]))`
+	names, versions := modelsAndVersions(models)
+	if err := w.modelsOf(ctx, Dataset, these, names, versions); err != nil {
 		return err
 	}
-	return w.modelsOf(ctx, Service, root, models[0].name, models[0].id)
+	return w.modelsOf(ctx, Service, these, names, versions)
 }
 
 // modelsOf follows the edges from datasets, or from services, to models.

@@ -20,6 +20,8 @@ const (
 	Service
 	Dataset
 	Model
+	// Consumer is what reads outside.
+	Consumer
 	// SourceColumn and ViewColumn are single columns. Those of a view are its join keys, event_time, available_at, features and attributes.
 	SourceColumn
 	ViewColumn
@@ -29,7 +31,7 @@ const (
 	OutsideTable
 )
 
-var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "model", "source", "view", "job", "table"}
+var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "model", "consumer", "source", "view", "job", "table"}
 
 // String is the kind's name in nodes: `view` in `view:airport_delays@1`.
 func (k NodeKind) String() string { return nodeKindNames[k] }
@@ -37,10 +39,10 @@ func (k NodeKind) String() string { return nodeKindNames[k] }
 // NodeRef names a node. Which fields are set goes by its kind; the others are zero.
 type NodeRef struct {
 	Kind NodeKind
-	// Name is that of the source, the view (also of a run or a feature), the service, the model, or the dataset when
+	// Name is that of the source, the view (also of a run or a feature), the service, the model, the consumer, or the dataset when
 	// DatasetID is empty.
 	Name string
-	// Version is that of the view, the service, the model or the dataset. 0: the newest, which a dataset and a run do not have.
+	// Version is that of the view, the service, the model, the consumer or the dataset. 0: the newest, which a dataset and a run do not have.
 	Version int
 	Feature string
 	// Column is that of a source or of a view.
@@ -110,6 +112,7 @@ var forms = []form{
 	{Dataset, "dataset:ID", whole("(ds_[a-z0-9]+)"), func(n *NodeRef, g []string) { n.DatasetID = g[0] }},
 	{Dataset, "dataset:NAME@VERSION", whole(anyName + "@" + anyVersion), fillVersioned},
 	{Model, "model:NAME[@VERSION]", whole(anyName + "(?:@" + anyVersion + ")?"), fillVersioned},
+	{Consumer, "consumer:NAME[@VERSION]", whole(anyName + "(?:@" + anyVersion + ")?"), fillVersioned},
 	{OutsideJob, "job:NAMESPACE/NAME", whole("(.+/.+)"), func(n *NodeRef, g []string) { n.Name = g[0] }},
 	{OutsideTable, "table:NAMESPACE/NAME", whole("(.+/.+)"), func(n *NodeRef, g []string) { n.Name = g[0] }},
 }
@@ -130,7 +133,8 @@ func number(digits string) int64 {
 }
 
 // Parse reads a node: `source:NAME`, `load:ID`, `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `feature:VIEW[@VERSION].NAME`,
-// `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, `dataset:ID`, `dataset:NAME@VERSION` or `model:NAME[@VERSION]`.
+// `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, `dataset:ID`, `dataset:NAME@VERSION`, `model:NAME[@VERSION]` or
+// `consumer:NAME[@VERSION]`.
 // Anything else is an INVALID_ARGUMENT fault.
 func Parse(s string) (NodeRef, error) {
 	kind, rest, _ := strings.Cut(s, ":")

@@ -28,6 +28,8 @@ func TestParse(t *testing.T) {
 		"dataset:ds_training@4":                {Kind: Dataset, Name: "ds_training", Version: 4},
 		"model:delay":                          {Kind: Model, Name: "delay"},
 		"model:delay@3":                        {Kind: Model, Name: "delay", Version: 3},
+		"consumer:sales":                       {Kind: Consumer, Name: "sales"},
+		"consumer:sales@2":                     {Kind: Consumer, Name: "sales", Version: 2},
 	} {
 		got, err := Parse(s)
 		if err != nil || got != want {
@@ -42,7 +44,7 @@ func TestParse(t *testing.T) {
 func TestParseFaults(t *testing.T) {
 	const all = "expected `source:NAME`, `load:ID`, `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, " +
 		"`feature:VIEW[@VERSION].NAME`, `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, " +
-		"`dataset:ID`, `dataset:NAME@VERSION` or `model:NAME[@VERSION]`, with names in lower case"
+		"`dataset:ID`, `dataset:NAME@VERSION`, `model:NAME[@VERSION]` or `consumer:NAME[@VERSION]`, with names in lower case"
 	for _, c := range []struct {
 		node, want string
 		reason     fault.Reason

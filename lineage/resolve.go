@@ -17,7 +17,7 @@ func NotFound(ref NodeRef) *fault.Fault {
 	_, name, _ := strings.Cut(ref.String(), ":")
 	var look string
 	switch ref.Kind {
-	case Source, View, Service:
+	case Source, View, Service, Consumer:
 		look = fmt.Sprintf("`headwater list %ss` shows those there are", ref.Kind)
 	case Feature:
 		look = fmt.Sprintf("`headwater describe view %s` shows those of the view", ref.Name)
@@ -63,7 +63,7 @@ func (w *walker) resolve(ctx context.Context, ref NodeRef) (n node, err error) {
 		err = w.q.QueryRow(ctx, `
 			SELECT FROM headwater.definition d JOIN headwater.definition_column c ON c.definition_id = d.id
 			WHERE d.kind = 'source' AND d.name = $1 AND c.name = $2 AND d.applied_at < $3 LIMIT 1`, ref.Name, ref.Column, w.at.Before).Scan()
-	case View, Service:
+	case View, Service, Consumer:
 		n.id, err = w.resolveDefinition(ctx, ref.Kind.String(), ref)
 	case Feature:
 		n, err = w.resolveColumn(ctx, ref, ref.Feature, "feature")

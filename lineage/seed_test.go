@@ -122,6 +122,42 @@ func (s *seed) service(name string, version int, pins map[string]int, picks map[
 		map[string]any{"views": pins})
 }
 
+// consumer makes a version of a consumer that reads nodes, of datasets by name.
+func (s *seed) consumer(name string, version int, reads ...NodeRef) {
+	s.t.Helper()
+	c := &headwaterv1.Consumer{Name: name, Kind: "dashboard", Owner: "bi@example.com", Url: "https://bi.example.com/" + name, Reads: &headwaterv1.ConsumerReads{}}
+	for _, r := range reads {
+		_, ref, _ := strings.Cut(r.String(), ":")
+		switch r.Kind {
+		case Service:
+			c.Reads.Services = append(c.Reads.Services, ref)
+		case View:
+			c.Reads.Views = append(c.Reads.Views, ref)
+		case Feature:
+			c.Reads.Features = append(c.Reads.Features, ref)
+		case Dataset:
+			c.Reads.Datasets = append(c.Reads.Datasets, ref)
+		case Model:
+			c.Reads.Models = append(c.Reads.Models, ref)
+		}
+	}
+	id := s.definition("consumer", name, version, &headwaterv1.DefinitionFile{Consumers: []*headwaterv1.Consumer{c}}, nil)
+	s.change("consumer", name, version, "revive", s.id(`SELECT extract(epoch FROM applied_at)::bigint FROM headwater.definition WHERE id = $1`, id))
+}
+
+// removeConsumer is what removing one would write.
+func (s *seed) removeConsumer(name string, version int) {
+	s.t.Helper()
+	s.change("consumer", name, version, "remove", s.now().Unix())
+}
+
+func (s *seed) change(kind, name string, version int, change string, at int64) {
+	s.t.Helper()
+	s.exec(`INSERT INTO headwater.definition_change (kind, name, version, change, revision, changed_at, changed_by, origin)
+		VALUES ($1, $2, $3, $4, 1, to_timestamp($5), 'ada', '')`, kind, name, version, change, at)
+	s.exec(`SELECT headwater.note_consumer($1, to_timestamp($2))`, name, at)
+}
+
 func (s *seed) number(source string) int64 {
 	s.t.Helper()
 	return s.id(`UPDATE headwater.landing SET last_number = last_number + 1 WHERE source = $1 RETURNING last_number`, source)

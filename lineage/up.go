@@ -140,8 +140,8 @@ func (w *walker) picks(ctx context.Context, where string, args ...any) error {
 }
 
 // datasetsUp goes from datasets to their services, or to the features that were asked for by reference, to the runs behind them, and to
-// what the server read their spines from. There is one: the root, or that of the model which is. The views above a root are asked at its
-// sequences; those above a model also as its service reads them, which is now.
+// what the server read their spines from. There is one, the root or that of the model which is, or those of a consumer. The views above a root
+// are asked at its sequences; those above a model or a consumer also as services read them, which is now.
 func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 	if err := w.datasetsOfServices(ctx, `ds.id = ANY ($3)`, names(datasets)); err != nil {
 		return err
@@ -155,27 +155,35 @@ func (w *walker) datasetsUp(ctx context.Context, datasets []node) error {
 	if err := w.spinesWithoutLoads(ctx, `s.dataset_id = ANY ($3)`, names(datasets)); err != nil {
 		return err
 	}
-	type at struct {
+	type read struct {
+		Dataset   string
 		View, Seq int64
 		CreatedAt time.Time
 	}
-	var created time.Time
-	built := map[int64]int64{}
-	err := each(ctx, w.q, func(v *at) { built[v.View], created = v.Seq, v.CreatedAt }, `
-		SELECT dv.view_id, dv.seq, ds.created_at FROM headwater.dataset_view dv JOIN headwater.dataset ds ON ds.id = dv.dataset_id
+	created := map[string]time.Time{}
+	built := map[string]map[int64]int64{}
+	err := each(ctx, w.q, func(r *read) {
+		if created[r.Dataset] = r.CreatedAt; built[r.Dataset] == nil {
+			built[r.Dataset] = map[int64]int64{}
+		}
+		built[r.Dataset][r.View] = r.Seq
+	}, `
+		SELECT dv.dataset_id, dv.view_id, dv.seq, ds.created_at FROM headwater.dataset_view dv JOIN headwater.dataset ds ON ds.id = dv.dataset_id
 		WHERE dv.dataset_id = ANY ($1)`, names(datasets))
 	if err != nil {
 		return err
 	}
-	if datasets[0] == w.root {
-		w.asOf = built
-	}
-	behind, err := w.runsBehind(ctx, built)
-	if err != nil {
-		return err
-	}
-	for _, b := range behind {
-		w.follow(node{kind: Run, id: b.Run}, datasets[0], Read, fact{from: atTime(created)})
+	for _, d := range datasets {
+		if d == w.root {
+			w.asOf = built[d.name]
+		}
+		behind, err := w.runsBehind(ctx, built[d.name])
+		if err != nil {
+			return err
+		}
+		for _, b := range behind {
+			w.follow(node{kind: Run, id: b.Run}, d, Read, fact{from: atTime(created[d.name])})
+		}
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ type Query struct {
 	Direction Direction
 	// Depth is how many edges are followed, 0 for all.
 	Depth int
-	// Columns asks for the graph of columns: from a column, a feature, or all columns of a source, view, service, dataset or model. A node that
+	// Columns asks for the graph of columns: from a column, a feature, or all columns of a source, view, service, dataset, model or consumer. A node that
 	// is a column asks for it by itself.
 	Columns bool
 	// At is when, and AsOf how that was said, for messages. Zero: now.
@@ -61,7 +61,7 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 	}
 	query.Columns = query.Columns || ref.Column != ""
 	if query.Columns && (ref.Kind == Load || ref.Kind == Run) {
-		return nil, fault.New(fault.InvalidArgument, "columns: found them asked of %s, expected a source, view, feature, service, dataset or model: "+
+		return nil, fault.New(fault.InvalidArgument, "columns: found them asked of %s, expected a source, view, feature, service, dataset, model or consumer: "+
 			"a %s has the columns of its %s", ref, ref.Kind, map[NodeKind]NodeKind{Load: Source, Run: View}[ref.Kind])
 	}
 	page, err := query.page()
@@ -97,7 +97,7 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 }
 
 // node is a node by the key of its record. id is that of the load, the run, or the definition of the view (also of a
-// feature's or a column's) or service; name is that of the source (also of a column's), the feature or the view's column, the dataset's
+// feature's or a column's), service or consumer; name is that of the source (also of a column's), the feature or the view's column, the dataset's
 // id or the model, whose version id is; column is that of the source's column.
 type node struct {
 	kind   NodeKind
@@ -148,6 +148,8 @@ type walker struct {
 	asOf map[int64]int64
 	// outside is, for what is of others, the source that it was met by.
 	outside map[node]string
+	// consumed is whether any consumer reads anything, once it was asked.
+	consumed *bool
 }
 
 // A follower follows the edges of one level that end, or going down begin, at nodes of one kind: a query per kind of edge,
@@ -170,6 +172,7 @@ var followers = map[Direction][]follower{
 		{Service, (*walker).servicesUp},
 		{Dataset, (*walker).datasetsUp},
 		{Model, (*walker).modelsUp},
+		{Consumer, (*walker).consumersUp},
 	},
 	Down: {
 		{Source, (*walker).sourcesDown},
@@ -179,6 +182,7 @@ var followers = map[Direction][]follower{
 		{Feature, (*walker).featuresDown},
 		{Service, (*walker).servicesDown},
 		{Dataset, (*walker).datasetsDown},
+		{Model, (*walker).modelsDown},
 	},
 }
 
@@ -191,6 +195,7 @@ var columnFollowers = map[Direction][]follower{
 		{Service, (*walker).columnsOfServicesUp},
 		{Dataset, (*walker).columnsOfDatasetsUp},
 		{Model, (*walker).modelsUp},
+		{Consumer, (*walker).consumersUp},
 	},
 	Down: {
 		{Source, (*walker).columnsOfSourceDown},
@@ -199,6 +204,7 @@ var columnFollowers = map[Direction][]follower{
 		{ViewColumn, (*walker).viewColumnsDown},
 		{Service, (*walker).servicesDown},
 		{Dataset, (*walker).datasetsDown},
+		{Model, (*walker).modelsDown},
 	},
 }
 

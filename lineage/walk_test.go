@@ -233,6 +233,7 @@ func TestWalkFaults(t *testing.T) {
 			"feature:airport_delays@1.departures", 0, fault.NotFound, "there is no feature airport_delays@1.departures; " +
 				"`headwater describe view airport_delays` shows those of the view",
 		},
+		{"consumer:x", 0, fault.NotFound, "there is no consumer x; `headwater list consumers` shows those there are"},
 		{"service:x@1", 0, fault.NotFound, "there is no service x@1; `headwater list services` shows those there are"},
 		{"load:99", 0, fault.NotFound, "there is no load 99; `headwater loads list SOURCE` shows those of a source"},
 		{

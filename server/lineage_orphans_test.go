@@ -27,6 +27,7 @@ func TestOrphansAreFound(t *testing.T) {
 		d.Services[i].Log = "all"
 	}
 	d.Roles = []feature.Role{role("some", "read_lineage on view:*,source:*,service:*,dataset:*"), role("all", "read_lineage on catalog:*")}
+	d.Consumers = []feature.Consumer{{Name: "board", Type: "dashboard", Reads: []feature.ConsumerRead{{Kind: feature.ReadsView, Name: "recent"}, {Kind: feature.ReadsService, Name: "small"}}}}
 	p.apply(d)
 	at := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
 	p.ingest(flights(flight("ORD", 7, at, feature.Float64(3)), flight("JFK", 8, at, feature.Float64(4))), 0)
@@ -77,6 +78,8 @@ func TestOrphansAreFound(t *testing.T) {
 			"run:recent@1/1: found no sequences at which it is behind its view, expected some"},
 		{"a view without edges", `DELETE FROM headwater.definition_input WHERE definition_id = $1`, `SELECT headwater.note_definition($1, now())`,
 			"view:recent@1: found no edge from source flights, expected one from each source of the definition"},
+		{"a consumer without edges", `DELETE FROM headwater.consumer_input WHERE kind = 'view'`, `SELECT headwater.note_consumer('board', now())`,
+			"consumer:board@1: found 1 edges from what it reads, expected 2, as its definition says"},
 		{"a column made of none", `UPDATE headwater.column_edge SET from_column = 'gone' WHERE definition_id = $1 AND from_column = 'delay'`, `UPDATE headwater.column_edge SET from_column = 'delay' WHERE from_column = 'gone'`,
 			"view:recent@1#delay: found made of source:flights#gone, expected columns that are there"},
 		{"reads of a run that is gone", `UPDATE headwater.read_log_count SET run_seq = 55`, `UPDATE headwater.read_log_count SET run_seq = 1`,

@@ -141,6 +141,8 @@ func resourceKindOf(k lineage.NodeKind) access.Kind {
 		return access.KindDataset
 	case lineage.Model:
 		return access.KindModel
+	case lineage.Consumer:
+		return access.KindConsumer
 	default:
 		return access.KindView
 	}

@@ -29,7 +29,7 @@ const (
 	LineageDirection_LINEAGE_DIRECTION_UNSPECIFIED LineageDirection = 0
 	// Towards the sources.
 	LineageDirection_LINEAGE_DIRECTION_UP LineageDirection = 1
-	// Towards services, datasets and models.
+	// Towards services, datasets, models and consumers outside.
 	LineageDirection_LINEAGE_DIRECTION_DOWN LineageDirection = 2
 )
 
@@ -1489,7 +1489,7 @@ func (x *GetImpactRequest) GetPageToken() string {
 
 type GetImpactResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Views, then features, services, datasets and models, each by id. Those that the caller may not read the lineage of are counted in `hidden`.
+	// Views, then features, services, datasets, models and consumers outside, each by id. Those that the caller may not read the lineage of are counted in `hidden`.
 	Nodes  []*ImpactedNode `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	Hidden int64           `protobuf:"varint,2,opt,name=hidden,proto3" json:"hidden,omitempty"`
 	// Keys of views that hold now what was computed from those rows, of the views whose rows are counted.
@@ -1595,7 +1595,8 @@ func (x *GetImpactResponse) GetNotes() []string {
 
 type ImpactedNode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `view:NAME@VERSION`, `feature:VIEW@VERSION.NAME`, `service:NAME@VERSION`, `dataset:ID`, `model:NAME@VERSION`.
+	// `view:NAME@VERSION`, `feature:VIEW@VERSION.NAME`, `service:NAME@VERSION`, `dataset:ID`, `model:NAME@VERSION`,
+	// `consumer:NAME@VERSION`.
 	Id    string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
 	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
