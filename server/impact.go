@@ -74,7 +74,7 @@ type impactedNode struct {
 	*headwaterv1.ImpactedNode
 }
 
-var impactOrder = []lineage.NodeKind{lineage.View, lineage.Feature, lineage.Service, lineage.Dataset, lineage.Model}
+var impactOrder = []lineage.NodeKind{lineage.View, lineage.Feature, lineage.Service, lineage.Dataset, lineage.Model, lineage.Consumer}
 
 func compareImpacted(a, b impactedNode) int {
 	return cmp.Or(cmp.Compare(slices.Index(impactOrder, a.kind), slices.Index(impactOrder, b.kind)), cmp.Compare(a.GetId(), b.GetId()))
@@ -121,6 +121,7 @@ func (s *lineageService) GetImpact(ctx context.Context, req *headwaterv1.GetImpa
 				return err
 			}
 		}
+		i.findConsumers()
 		return nil
 	})
 	if err != nil {

@@ -19,8 +19,8 @@ func newImpact(a *app) *cobra.Command {
 	var from, to string
 	var repair bool
 	cmd := &cobra.Command{
-		Use: "impact SOURCE", Short: "Say what rows of a source reach: views, features, services, datasets, models and predictions", Args: takes(1, 1, "SOURCE"),
-		Long: `Says which views, features, services, datasets and models used rows of a source, how many entities hold what was computed of them now, and how
+		Use: "impact SOURCE", Short: "Say what rows of a source reach: views, features, services, datasets, models, predictions and consumers outside", Args: takes(1, 1, "SOURCE"),
+		Long: `Says which views, features, services, datasets, models and consumers outside used rows of a source, how many entities hold what was computed of them now, and how
 many logged predictions gave it out; by default of all its rows, else of a window of event times, or of one load. With --column only
 what is computed from that column is named.
 
@@ -104,6 +104,7 @@ func impactSections(req *headwaterv1.GetImpactRequest, r *headwaterv1.GetImpactR
 	services := table{header: []string{"SERVICE", "OWNER", "LOGGED READS#", "EXACT", "WHAT"}}
 	datasets := table{header: []string{"DATASET", "BY", "ROWS#", "EXACT", "WHAT"}}
 	models := table{header: []string{"MODEL", "OWNER", "EXACT", "WHAT"}}
+	consumers := table{header: []string{"CONSUMER", "OWNER", "WHAT"}}
 	for _, n := range r.GetNodes() {
 		kind, name, _ := strings.Cut(n.GetId(), ":")
 		exact := "no"
@@ -121,6 +122,8 @@ func impactSections(req *headwaterv1.GetImpactRequest, r *headwaterv1.GetImpactR
 			datasets.add(name, n.GetOwner(), number(n.GetRows()), exact, n.GetTitle())
 		case "model":
 			models.add(name, n.GetOwner(), exact, n.GetTitle())
+		case "consumer":
+			consumers.add(name, n.GetOwner(), n.GetTitle())
 		}
 	}
 	var notes, plan table
@@ -137,6 +140,7 @@ func impactSections(req *headwaterv1.GetImpactRequest, r *headwaterv1.GetImpactR
 	}
 	return []section{
 		{table: said}, {"views", views}, {"features", features}, {"services", services}, {"datasets", datasets}, {"models", models},
+		{"consumers", consumers},
 		{"not told apart, so it counts", notes}, {"what would mend it, in order", plan},
 	}
 }

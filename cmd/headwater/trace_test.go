@@ -135,11 +135,24 @@ func TestTrace(t *testing.T) {
 		t.Errorf("found %v", &traced)
 	}
 
+	// A dashboard outside is declared, shown, and reached.
+	w.must(t, "apply", file(t, "board.yaml", "consumers:\n  - name: board\n    kind: dashboard\n    url: https://bi.example.com/board\n    owner: bi\n    reads: {services: [shop_model]}\n"))
+	if described := strings.Join(spaced(w.must(t, "describe", "consumer", "board")), "\n"); !strings.Contains(described, "\nreads service:shop_model\n") ||
+		!strings.Contains(described, "url: https://bi.example.com/board") {
+		t.Errorf("found\n%s", described)
+	}
+	if list := w.must(t, "list", "consumers"); !strings.Contains(list, "board") {
+		t.Errorf("found\n%s", list)
+	}
+	if shown := w.must(t, "lineage", "show", "service:shop_model", "--down"); !strings.Contains(shown, "used by consumer:board@1  dashboard of bi, https://bi.example.com/board\n") {
+		t.Errorf("found\n%s", shown)
+	}
+
 	// What the file of that row reaches has the read, and what would mend it.
 	impact := strings.Join(spaced(w.must(t, "impact", "sales", "--load", "1", "--repair")), "\n")
 	for _, want := range []string{
 		"Impact of load 1 of source sales\n", " now what was computed of it, and 1 logged read gave it out.\n", "\nshop_model@1 1 no serves features of ",
-		"\ntotals@1.amount value, filter",
+		"\ntotals@1.amount value, filter", "\nboard@1 bi dashboard, reads service shop_model\n",
 	} {
 		if !strings.Contains(impact, want) {
 			t.Errorf("found\n%s\nexpected in it\n%s", impact, want)
