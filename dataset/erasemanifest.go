@@ -31,10 +31,15 @@ func (b *Builder) EraseManifests(ctx context.Context, erasure string, t *retenti
 	for _, m := range list {
 		deleted := m.State == Deleted && reads(m)
 		named, bounds := m.redact(t), int64(0)
+		described := false
 		if deleted {
 			bounds = m.dropBounds()
+			var err error
+			if described, err = quality.DescribesDataset(ctx, b.pool, m.ID); err != nil {
+				return nil, err
+			}
 		}
-		if !named && bounds == 0 {
+		if !named && bounds == 0 && !described {
 			continue
 		}
 		one := []retention.Erased{}

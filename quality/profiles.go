@@ -50,7 +50,7 @@ func KeepRunProfile(ctx context.Context, tx pgx.Tx, run int64, p *profile.Profil
 	return keepProfile(ctx, tx, "run_id", run, p)
 }
 
-// KeepDatasetProfile keeps what a dataset is like, in the place of what was known of it.
+// KeepDatasetProfile keeps what a dataset is like, in the place of what was known of it, which baselines that were made of it know too.
 func KeepDatasetProfile(ctx context.Context, tx pgx.Tx, dataset string, p *profile.Profile) error {
 	return keepProfile(ctx, tx, "dataset_id", dataset, p)
 }
@@ -64,22 +64,29 @@ func keepProfile(ctx context.Context, tx pgx.Tx, column string, id any, p *profi
 	_, err = tx.Exec(ctx, `INSERT INTO headwater.profile (`+column+`, rows, digest, profile) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (`+column+`) DO UPDATE SET rows = excluded.rows, digest = excluded.digest, profile = excluded.profile, erased_at = NULL`,
 		id, p.Rows(), digest[:], packed)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE headwater.baseline SET rows = $2, digest = $3, profile = $4, erased_at = NULL WHERE `+column+` = $1`, id, p.Rows(), digest[:], packed)
 	return err
 }
 
-// EraseRunProfile takes away what a run's output is like, of which values may have been an erased entity's.
+// EraseRunProfile takes away what a run's output is like, of which values may have been an erased entity's, from baselines too.
 func EraseRunProfile(ctx context.Context, tx pgx.Tx, run int64) error {
 	return eraseProfile(ctx, tx, "run_id", run)
 }
 
-// EraseDatasetProfile takes away what a dataset is like.
+// EraseDatasetProfile takes away what a dataset is like, from baselines too.
 func EraseDatasetProfile(ctx context.Context, tx pgx.Tx, dataset string) error {
 	return eraseProfile(ctx, tx, "dataset_id", dataset)
 }
 
 func eraseProfile(ctx context.Context, tx pgx.Tx, column string, id any) error {
 	_, err := tx.Exec(ctx, `UPDATE headwater.profile SET profile = NULL, erased_at = clock_timestamp() WHERE `+column+` = $1 AND profile IS NOT NULL`, id)
-	return err
+	if err != nil {
+		return err
+	}
+	return eraseBaselines(ctx, tx, column, id)
 }
 
 // KeptProfile is what is kept of a run or a dataset.

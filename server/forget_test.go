@@ -150,7 +150,20 @@ func forgetWorldOf(p *product, d *feature.Definitions) *forgetWorld {
 	w.without, w.other = build("person", spine("passenger_id", passenger("alice", late), passenger("bob", late)))
 	w.ports, _ = build("port", spine("origin", passenger("ORD", w.at.Add(31*time.Hour)), passenger("JFK", late)))
 	w.airports, _ = build("takers", spine("origin", passenger("ORD", late)))
+	// What somebody named is erased from as what it was made of.
+	for view, r := range map[string]*headwaterv1.Run{"trips": w.runs["trips/1"], "seats": w.runs["seats/2"]} {
+		w.setBaseline(view, fmt.Sprintf("run:%s@%d/%d", r.GetView(), r.GetViewVersion(), r.GetSeq()))
+	}
+	w.setBaseline("person", "dataset:"+w.with.GetId())
+	w.setBaseline("port", "dataset:"+w.ports.GetId())
 	return w
+}
+
+func (w *forgetWorld) setBaseline(name, node string) {
+	w.t.Helper()
+	if _, err := headwaterv1.NewQualityServiceClient(w.conn).SetBaseline(w.admin, &headwaterv1.SetBaselineRequest{Name: name, Node: node}); err != nil {
+		w.t.Fatal(fault.FromError(err))
+	}
 }
 
 func (w *forgetWorld) materializeAll() {
@@ -198,7 +211,8 @@ func (w *forgetWorld) found() (places []string) {
 		return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(text, t) })
 	}
 	// Profiles are packed.
-	rows, err = w.pool.Query(ctx, `SELECT profile FROM headwater.profile WHERE profile IS NOT NULL UNION ALL SELECT profile FROM headwater.run_chunk WHERE profile IS NOT NULL`)
+	rows, err = w.pool.Query(ctx, `SELECT profile FROM headwater.profile WHERE profile IS NOT NULL UNION ALL SELECT profile FROM headwater.run_chunk WHERE profile IS NOT NULL
+		UNION ALL SELECT profile FROM headwater.baseline WHERE profile IS NOT NULL`)
 	if err != nil {
 		w.t.Fatal(err)
 	}

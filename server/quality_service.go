@@ -51,7 +51,8 @@ type described struct {
 // readsNode is the reads of a service on a day.
 var readsNode = regexp.MustCompile(`^reads:([a-z][a-z0-9_]*)@([1-9][0-9]{0,8})/([0-9]{4}-[0-9]{2}-[0-9]{2})$`)
 
-const profiledNodes = "`run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `dataset:ID`, `dataset:NAME@VERSION` or `reads:SERVICE@VERSION/YYYY-MM-DD`"
+const profiledNodes = "`run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `dataset:ID`, `dataset:NAME@VERSION`, `baseline:NAME[@VERSION]` or " +
+	"`reads:SERVICE@VERSION/YYYY-MM-DD`"
 
 // GetProfile shows counts to who may know of what they are of, and what is of values to who may read all of its rows.
 func (s *qualityService) GetProfile(ctx context.Context, req *headwaterv1.GetProfileRequest) (*headwaterv1.GetProfileResponse, error) {
@@ -92,15 +93,8 @@ func (s *qualityService) CompareProfiles(ctx context.Context, req *headwaterv1.C
 		return nil, err
 	}
 	resp := &headwaterv1.CompareProfilesResponse{Baseline: baseline.node, Current: current.node}
-	for _, c := range current.profile.Columns() {
-		if !c.Key {
-			resp.Columns = append(resp.Columns, driftMessage(c.Name, drift.Compare(columnIn(baseline.profile, c.Name), c, thresholds)))
-		}
-	}
-	for _, c := range baseline.profile.Columns() {
-		if !c.Key && columnIn(current.profile, c.Name) == nil {
-			resp.Columns = append(resp.Columns, driftMessage(c.Name, drift.Compare(c, nil, thresholds)))
-		}
+	for _, c := range quality.Compare(baseline.profile, current.profile, func(string) drift.Thresholds { return thresholds }) {
+		resp.Columns = append(resp.Columns, driftMessage(c.Name, c.Report))
 	}
 	return resp, nil
 }
@@ -112,15 +106,6 @@ func (s *qualityService) wholeProfile(ctx context.Context, node string) (*descri
 		err = fault.New(fault.PermissionDenied, "%s: its profile is not compared for you: %s; `headwater profile %s` shows its counts", d.node, d.withheld, d.node)
 	}
 	return d, err
-}
-
-func columnIn(p *profile.Profile, name string) *profile.Column {
-	for _, c := range p.Columns() {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
 }
 
 func driftMessage(name string, r *drift.Report) *headwaterv1.ColumnDrift {
@@ -148,6 +133,9 @@ func (s *qualityService) profileOf(ctx context.Context, node string) (*described
 			return nil, badProfileNode(node)
 		}
 		return s.ofReads(ctx, node, groups[1], groups[2], on)
+	}
+	if strings.HasPrefix(node, "baseline:") {
+		return s.ofBaseline(ctx, node)
 	}
 	ref, err := lineage.Parse(node)
 	if err != nil {
@@ -182,29 +170,35 @@ func taken(what string, k *quality.KeptProfile, again string) (*profile.Profile,
 }
 
 func (s *qualityService) ofRun(ctx context.Context, ref lineage.NodeRef) (*described, error) {
-	name := fmt.Sprintf("%s@%d/%d", ref.Name, ref.Version, ref.Seq)
-	r, err := materialize.Find(ctx, s.pool, name)
-	if err != nil {
-		return nil, missing(ctx, access.ActionList, access.KindView, err)
-	}
-	none := fault.New(fault.NotFound, "there is no run %s; `headwater runs list` shows those there are", name)
-	if err := requireOr(ctx, access.ActionList, access.KindView, r.View, none); err != nil {
-		return nil, err
-	}
-	if r.State != materialize.Published {
-		return nil, fault.New(fault.FailedPrecondition, "run %s: found it %s, expected one that is published: only those have a profile", name, r.State)
-	}
-	kept, err := quality.RunProfile(ctx, s.pool, r.ID)
-	if err != nil {
-		return nil, database.Fault(err)
-	}
-	p, err := taken("run "+name, kept, "`headwater profile view:"+ref.Name+"` makes one of what the view holds now")
+	r, p, err := s.profileOfRun(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	d := &described{node: ref.String(), profile: p}
 	d.withheld, err = s.showView(ctx, r.View, r.ViewVersion, p.Rows())
 	return d, err
+}
+
+// profileOfRun is what is kept of a run, for who may list its view.
+func (s *qualityService) profileOfRun(ctx context.Context, ref lineage.NodeRef) (*materialize.Run, *profile.Profile, error) {
+	name := fmt.Sprintf("%s@%d/%d", ref.Name, ref.Version, ref.Seq)
+	r, err := materialize.Find(ctx, s.pool, name)
+	if err != nil {
+		return nil, nil, missing(ctx, access.ActionList, access.KindView, err)
+	}
+	none := fault.New(fault.NotFound, "there is no run %s; `headwater runs list` shows those there are", name)
+	if err := requireOr(ctx, access.ActionList, access.KindView, r.View, none); err != nil {
+		return nil, nil, err
+	}
+	if r.State != materialize.Published {
+		return nil, nil, fault.New(fault.FailedPrecondition, "run %s: found it %s, expected one that is published: only those have a profile", name, r.State)
+	}
+	kept, err := quality.RunProfile(ctx, s.pool, r.ID)
+	if err != nil {
+		return nil, nil, database.Fault(err)
+	}
+	p, err := taken("run "+name, kept, "`headwater profile view:"+ref.Name+"` makes one of what the view holds now")
+	return r, p, err
 }
 
 // showView decides whether what is of values of a view is shown, and records it where it is.
@@ -261,32 +255,43 @@ func (s *qualityService) ofView(ctx context.Context, ref lineage.NodeRef) (*desc
 }
 
 func (s *qualityService) ofDataset(ctx context.Context, ref lineage.NodeRef) (*described, error) {
+	m, p, err := s.profileOfDataset(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	d := &described{node: "dataset:" + m.ID, profile: p}
+	return d, s.showDataset(ctx, d, m)
+}
+
+// profileOfDataset is what is kept of a dataset, for who may list it.
+func (s *qualityService) profileOfDataset(ctx context.Context, ref lineage.NodeRef) (*dataset.Manifest, *profile.Profile, error) {
 	name := ref.DatasetID
 	if name == "" {
 		name = fmt.Sprintf("%s@%d", ref.Name, ref.Version)
 	}
 	m, err := dataset.Find(ctx, s.pool, name)
 	if err != nil {
-		return nil, missing(ctx, access.ActionList, access.KindDataset, err)
+		return nil, nil, missing(ctx, access.ActionList, access.KindDataset, err)
 	}
 	if err := requireOr(ctx, access.ActionList, access.KindDataset, m.Name, dataset.Missing(name)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	kept, err := quality.DatasetProfile(ctx, s.pool, m.ID)
 	if err != nil {
-		return nil, database.Fault(err)
+		return nil, nil, database.Fault(err)
 	}
 	p, err := taken("dataset "+name, kept, "build it again")
-	if err != nil {
-		return nil, err
-	}
-	d := &described{node: "dataset:" + m.ID, profile: p}
+	return m, p, err
+}
+
+// showDataset decides whether what is of values of a dataset is shown, and records it where it is.
+func (s *qualityService) showDataset(ctx context.Context, d *described, m *dataset.Manifest) error {
 	if !s.datasets.readableTo(ctx, m) {
 		d.withheld = "what tells of values is for who may read the dataset"
-		return d, nil
+		return nil
 	}
-	_, err = s.datasets.builtOf(ctx, m)
-	return d, err
+	_, err := s.datasets.builtOf(ctx, m)
+	return err
 }
 
 // ofReads describes the logged reads of a service on a day in UTC: what was served, a row for each entity. Features whose values are hashed are left out.

@@ -24,6 +24,7 @@ and how complete columns are by time and by group. A NODE is one of
   run:VIEW@VERSION/SEQ            what a run made
   view:NAME[@VERSION]             what a view holds now, read for it
   dataset:ID, dataset:NAME@VERSION
+  baseline:NAME[@VERSION]         what somebody named
   reads:SERVICE@VERSION/YYYY-MM-DD  what was served on a day in UTC, of a service with a log of its reads
 
 With --against each column is shown beside that of another one, its histogram on the same scale. What tells of values is for who may read

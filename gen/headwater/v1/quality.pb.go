@@ -83,6 +83,508 @@ func (DriftVerdict) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
 }
 
+type SetBaselineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// `run:VIEW@VERSION/SEQ`, `dataset:ID` or `dataset:NAME@VERSION`.
+	Node string `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	// What is held to it: `view:NAME[@VERSION]` for a run, `service:NAME[@VERSION]` or `model:NAME[@VERSION]` for a dataset. Without a version the newest.
+	// Empty: the view of the run, or the service that the dataset was built of, at its version.
+	Subject       string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetBaselineRequest) Reset() {
+	*x = SetBaselineRequest{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetBaselineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetBaselineRequest) ProtoMessage() {}
+
+func (x *SetBaselineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetBaselineRequest.ProtoReflect.Descriptor instead.
+func (*SetBaselineRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *SetBaselineRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SetBaselineRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SetBaselineRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *SetBaselineRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type SetBaselineResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Baseline *Baseline              `protobuf:"bytes,1,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	// Those that ended by it: `NAME@VERSION of SUBJECT`.
+	Replaced      []string `protobuf:"bytes,2,rep,name=replaced,proto3" json:"replaced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetBaselineResponse) Reset() {
+	*x = SetBaselineResponse{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetBaselineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetBaselineResponse) ProtoMessage() {}
+
+func (x *SetBaselineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetBaselineResponse.ProtoReflect.Descriptor instead.
+func (*SetBaselineResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SetBaselineResponse) GetBaseline() *Baseline {
+	if x != nil {
+		return x.Baseline
+	}
+	return nil
+}
+
+func (x *SetBaselineResponse) GetReplaced() []string {
+	if x != nil {
+		return x.Replaced
+	}
+	return nil
+}
+
+type ListBaselinesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBaselinesRequest) Reset() {
+	*x = ListBaselinesRequest{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBaselinesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBaselinesRequest) ProtoMessage() {}
+
+func (x *ListBaselinesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBaselinesRequest.ProtoReflect.Descriptor instead.
+func (*ListBaselinesRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
+}
+
+type ListBaselinesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Baselines     []*Baseline            `protobuf:"bytes,1,rep,name=baselines,proto3" json:"baselines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBaselinesResponse) Reset() {
+	*x = ListBaselinesResponse{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBaselinesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBaselinesResponse) ProtoMessage() {}
+
+func (x *ListBaselinesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBaselinesResponse.ProtoReflect.Descriptor instead.
+func (*ListBaselinesResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListBaselinesResponse) GetBaselines() []*Baseline {
+	if x != nil {
+		return x.Baselines
+	}
+	return nil
+}
+
+type GetBaselineRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBaselineRequest) Reset() {
+	*x = GetBaselineRequest{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBaselineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBaselineRequest) ProtoMessage() {}
+
+func (x *GetBaselineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBaselineRequest.ProtoReflect.Descriptor instead.
+func (*GetBaselineRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetBaselineRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type GetBaselineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest first.
+	Versions      []*Baseline `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBaselineResponse) Reset() {
+	*x = GetBaselineResponse{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBaselineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBaselineResponse) ProtoMessage() {}
+
+func (x *GetBaselineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBaselineResponse.ProtoReflect.Descriptor instead.
+func (*GetBaselineResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetBaselineResponse) GetVersions() []*Baseline {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+type RemoveBaselineRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveBaselineRequest) Reset() {
+	*x = RemoveBaselineRequest{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveBaselineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveBaselineRequest) ProtoMessage() {}
+
+func (x *RemoveBaselineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveBaselineRequest.ProtoReflect.Descriptor instead.
+func (*RemoveBaselineRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RemoveBaselineRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type RemoveBaselineResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveBaselineResponse) Reset() {
+	*x = RemoveBaselineResponse{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveBaselineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveBaselineResponse) ProtoMessage() {}
+
+func (x *RemoveBaselineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveBaselineResponse.ProtoReflect.Descriptor instead.
+func (*RemoveBaselineResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
+}
+
+// A profile that somebody named, for what is held to it.
+type Baseline struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version int32                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// What is held to it, with the version.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// What it was made of. Empty where the caller may not list that.
+	Node   string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	Rows   int64                  `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	Reason string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	SetAt  *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=set_at,json=setAt,proto3" json:"set_at,omitempty"`
+	SetBy  string                 `protobuf:"bytes,8,opt,name=set_by,json=setBy,proto3" json:"set_by,omitempty"`
+	// When another was set in its place, or it was removed. Absent: it holds.
+	EndedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	EndedBy string                 `protobuf:"bytes,10,opt,name=ended_by,json=endedBy,proto3" json:"ended_by,omitempty"`
+	// When an erasure took its profile away. Absent: none did.
+	ErasedAt      *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=erased_at,json=erasedAt,proto3" json:"erased_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Baseline) Reset() {
+	*x = Baseline{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Baseline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Baseline) ProtoMessage() {}
+
+func (x *Baseline) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Baseline.ProtoReflect.Descriptor instead.
+func (*Baseline) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Baseline) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Baseline) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Baseline) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Baseline) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Baseline) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *Baseline) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Baseline) GetSetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SetAt
+	}
+	return nil
+}
+
+func (x *Baseline) GetSetBy() string {
+	if x != nil {
+		return x.SetBy
+	}
+	return ""
+}
+
+func (x *Baseline) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+func (x *Baseline) GetEndedBy() string {
+	if x != nil {
+		return x.EndedBy
+	}
+	return ""
+}
+
+func (x *Baseline) GetErasedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ErasedAt
+	}
+	return nil
+}
+
 type CompareProfilesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As GetProfile has it: what is compared with, and what is compared.
@@ -97,7 +599,7 @@ type CompareProfilesRequest struct {
 
 func (x *CompareProfilesRequest) Reset() {
 	*x = CompareProfilesRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -109,7 +611,7 @@ func (x *CompareProfilesRequest) String() string {
 func (*CompareProfilesRequest) ProtoMessage() {}
 
 func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -122,7 +624,7 @@ func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareProfilesRequest.ProtoReflect.Descriptor instead.
 func (*CompareProfilesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CompareProfilesRequest) GetBaseline() string {
@@ -166,7 +668,7 @@ type CompareProfilesResponse struct {
 
 func (x *CompareProfilesResponse) Reset() {
 	*x = CompareProfilesResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -178,7 +680,7 @@ func (x *CompareProfilesResponse) String() string {
 func (*CompareProfilesResponse) ProtoMessage() {}
 
 func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -191,7 +693,7 @@ func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareProfilesResponse.ProtoReflect.Descriptor instead.
 func (*CompareProfilesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CompareProfilesResponse) GetBaseline() string {
@@ -250,7 +752,7 @@ type ColumnDrift struct {
 
 func (x *ColumnDrift) Reset() {
 	*x = ColumnDrift{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -262,7 +764,7 @@ func (x *ColumnDrift) String() string {
 func (*ColumnDrift) ProtoMessage() {}
 
 func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -275,7 +777,7 @@ func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnDrift.ProtoReflect.Descriptor instead.
 func (*ColumnDrift) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ColumnDrift) GetName() string {
@@ -423,7 +925,7 @@ type DriftBucket struct {
 
 func (x *DriftBucket) Reset() {
 	*x = DriftBucket{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +937,7 @@ func (x *DriftBucket) String() string {
 func (*DriftBucket) ProtoMessage() {}
 
 func (x *DriftBucket) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +950,7 @@ func (x *DriftBucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriftBucket.ProtoReflect.Descriptor instead.
 func (*DriftBucket) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DriftBucket) GetLabel() string {
@@ -474,7 +976,7 @@ func (x *DriftBucket) GetCurrent() int64 {
 
 type GetProfileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `dataset:ID`, `dataset:NAME@VERSION` or `reads:SERVICE@VERSION/YYYY-MM-DD`.
+	// `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `dataset:ID`, `dataset:NAME@VERSION`, `baseline:NAME[@VERSION]` or `reads:SERVICE@VERSION/YYYY-MM-DD`.
 	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	// Another one to show beside it. Empty: none.
 	Against       string `protobuf:"bytes,2,opt,name=against,proto3" json:"against,omitempty"`
@@ -484,7 +986,7 @@ type GetProfileRequest struct {
 
 func (x *GetProfileRequest) Reset() {
 	*x = GetProfileRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +998,7 @@ func (x *GetProfileRequest) String() string {
 func (*GetProfileRequest) ProtoMessage() {}
 
 func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +1011,7 @@ func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
 func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetProfileRequest) GetNode() string {
@@ -537,7 +1039,7 @@ type GetProfileResponse struct {
 
 func (x *GetProfileResponse) Reset() {
 	*x = GetProfileResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -549,7 +1051,7 @@ func (x *GetProfileResponse) String() string {
 func (*GetProfileResponse) ProtoMessage() {}
 
 func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -562,7 +1064,7 @@ func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileResponse.ProtoReflect.Descriptor instead.
 func (*GetProfileResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetProfileResponse) GetProfile() *Profile {
@@ -601,7 +1103,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +1115,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,7 +1128,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Profile) GetNode() string {
@@ -710,7 +1212,7 @@ type ColumnProfile struct {
 
 func (x *ColumnProfile) Reset() {
 	*x = ColumnProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +1224,7 @@ func (x *ColumnProfile) String() string {
 func (*ColumnProfile) ProtoMessage() {}
 
 func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +1237,7 @@ func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnProfile.ProtoReflect.Descriptor instead.
 func (*ColumnProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ColumnProfile) GetName() string {
@@ -842,7 +1344,7 @@ type ValueProfile struct {
 
 func (x *ValueProfile) Reset() {
 	*x = ValueProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +1356,7 @@ func (x *ValueProfile) String() string {
 func (*ValueProfile) ProtoMessage() {}
 
 func (x *ValueProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +1369,7 @@ func (x *ValueProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueProfile.ProtoReflect.Descriptor instead.
 func (*ValueProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ValueProfile) GetMin() *Value {
@@ -958,7 +1460,7 @@ type QuantileValue struct {
 
 func (x *QuantileValue) Reset() {
 	*x = QuantileValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1472,7 @@ func (x *QuantileValue) String() string {
 func (*QuantileValue) ProtoMessage() {}
 
 func (x *QuantileValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1485,7 @@ func (x *QuantileValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuantileValue.ProtoReflect.Descriptor instead.
 func (*QuantileValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *QuantileValue) GetQ() float64 {
@@ -1012,7 +1514,7 @@ type HistogramBin struct {
 
 func (x *HistogramBin) Reset() {
 	*x = HistogramBin{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1526,7 @@ func (x *HistogramBin) String() string {
 func (*HistogramBin) ProtoMessage() {}
 
 func (x *HistogramBin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1539,7 @@ func (x *HistogramBin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistogramBin.ProtoReflect.Descriptor instead.
 func (*HistogramBin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HistogramBin) GetFrom() *Value {
@@ -1072,7 +1574,7 @@ type FrequentValue struct {
 
 func (x *FrequentValue) Reset() {
 	*x = FrequentValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1586,7 @@ func (x *FrequentValue) String() string {
 func (*FrequentValue) ProtoMessage() {}
 
 func (x *FrequentValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1599,7 @@ func (x *FrequentValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequentValue.ProtoReflect.Descriptor instead.
 func (*FrequentValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FrequentValue) GetValue() *Value {
@@ -1125,7 +1627,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[12]
+	mi := &file_headwater_v1_quality_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1639,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[12]
+	mi := &file_headwater_v1_quality_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1652,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Lengths) GetMin() int64 {
@@ -1187,7 +1689,7 @@ type TimeCompleteness struct {
 
 func (x *TimeCompleteness) Reset() {
 	*x = TimeCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[13]
+	mi := &file_headwater_v1_quality_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1701,7 @@ func (x *TimeCompleteness) String() string {
 func (*TimeCompleteness) ProtoMessage() {}
 
 func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[13]
+	mi := &file_headwater_v1_quality_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1714,7 @@ func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeCompleteness.ProtoReflect.Descriptor instead.
 func (*TimeCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TimeCompleteness) GetFrom() *timestamppb.Timestamp {
@@ -1256,7 +1758,7 @@ type GroupedCompleteness struct {
 
 func (x *GroupedCompleteness) Reset() {
 	*x = GroupedCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[14]
+	mi := &file_headwater_v1_quality_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1770,7 @@ func (x *GroupedCompleteness) String() string {
 func (*GroupedCompleteness) ProtoMessage() {}
 
 func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[14]
+	mi := &file_headwater_v1_quality_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1783,7 @@ func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupedCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupedCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GroupedCompleteness) GetColumn() string {
@@ -1318,7 +1820,7 @@ type GroupCompleteness struct {
 
 func (x *GroupCompleteness) Reset() {
 	*x = GroupCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[15]
+	mi := &file_headwater_v1_quality_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1832,7 @@ func (x *GroupCompleteness) String() string {
 func (*GroupCompleteness) ProtoMessage() {}
 
 func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[15]
+	mi := &file_headwater_v1_quality_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1845,7 @@ func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GroupCompleteness) GetValue() *Value {
@@ -1371,7 +1873,41 @@ var File_headwater_v1_quality_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xb2\x01\n" +
+	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xad\x01\n" +
+	"\x12SetBaselineRequest\x121\n" +
+	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,62}$R\x04name\x12\x1e\n" +
+	"\x04node\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x04node\x12\"\n" +
+	"\asubject\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\asubject\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"e\n" +
+	"\x13SetBaselineResponse\x122\n" +
+	"\bbaseline\x18\x01 \x01(\v2\x16.headwater.v1.BaselineR\bbaseline\x12\x1a\n" +
+	"\breplaced\x18\x02 \x03(\tR\breplaced\"\x16\n" +
+	"\x14ListBaselinesRequest\"M\n" +
+	"\x15ListBaselinesResponse\x124\n" +
+	"\tbaselines\x18\x01 \x03(\v2\x16.headwater.v1.BaselineR\tbaselines\"4\n" +
+	"\x12GetBaselineRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x04name\"I\n" +
+	"\x13GetBaselineResponse\x122\n" +
+	"\bversions\x18\x01 \x03(\v2\x16.headwater.v1.BaselineR\bversions\"7\n" +
+	"\x15RemoveBaselineRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x04name\"\x18\n" +
+	"\x16RemoveBaselineResponse\"\xe7\x02\n" +
+	"\bBaseline\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12\x12\n" +
+	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x121\n" +
+	"\x06set_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05setAt\x12\x15\n" +
+	"\x06set_by\x18\b \x01(\tR\x05setBy\x125\n" +
+	"\bended_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x19\n" +
+	"\bended_by\x18\n" +
+	" \x01(\tR\aendedBy\x127\n" +
+	"\terased_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\berasedAt\"\xb2\x01\n" +
 	"\x16CompareProfilesRequest\x12&\n" +
 	"\bbaseline\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\bbaseline\x12$\n" +
@@ -1494,11 +2030,15 @@ const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\x12DRIFT_VERDICT_WARN\x10\x02\x12\x16\n" +
 	"\x12DRIFT_VERDICT_FAIL\x10\x03\x12!\n" +
 	"\x1dDRIFT_VERDICT_NOT_ENOUGH_DATA\x10\x04\x12\x1d\n" +
-	"\x19DRIFT_VERDICT_NO_BASELINE\x10\x052\xdb\x01\n" +
+	"\x19DRIFT_VERDICT_NO_BASELINE\x10\x052\xe8\x04\n" +
 	"\x0eQualityService\x12\\\n" +
 	"\n" +
 	"GetProfile\x12\x1f.headwater.v1.GetProfileRequest\x1a .headwater.v1.GetProfileResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12k\n" +
-	"\x0fCompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\x0fCompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
+	"\vSetBaseline\x12 .headwater.v1.SetBaselineRequest\x1a!.headwater.v1.SetBaselineResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12e\n" +
+	"\rListBaselines\x12\".headwater.v1.ListBaselinesRequest\x1a#.headwater.v1.ListBaselinesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12_\n" +
+	"\vGetBaseline\x12 .headwater.v1.GetBaselineRequest\x1a!.headwater.v1.GetBaselineResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12e\n" +
+	"\x0eRemoveBaseline\x12#.headwater.v1.RemoveBaselineRequest\x1a$.headwater.v1.RemoveBaselineResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_quality_proto_rawDescOnce sync.Once
@@ -1513,60 +2053,83 @@ func file_headwater_v1_quality_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_quality_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_headwater_v1_quality_proto_goTypes = []any{
 	(DriftVerdict)(0),               // 0: headwater.v1.DriftVerdict
-	(*CompareProfilesRequest)(nil),  // 1: headwater.v1.CompareProfilesRequest
-	(*CompareProfilesResponse)(nil), // 2: headwater.v1.CompareProfilesResponse
-	(*ColumnDrift)(nil),             // 3: headwater.v1.ColumnDrift
-	(*DriftBucket)(nil),             // 4: headwater.v1.DriftBucket
-	(*GetProfileRequest)(nil),       // 5: headwater.v1.GetProfileRequest
-	(*GetProfileResponse)(nil),      // 6: headwater.v1.GetProfileResponse
-	(*Profile)(nil),                 // 7: headwater.v1.Profile
-	(*ColumnProfile)(nil),           // 8: headwater.v1.ColumnProfile
-	(*ValueProfile)(nil),            // 9: headwater.v1.ValueProfile
-	(*QuantileValue)(nil),           // 10: headwater.v1.QuantileValue
-	(*HistogramBin)(nil),            // 11: headwater.v1.HistogramBin
-	(*FrequentValue)(nil),           // 12: headwater.v1.FrequentValue
-	(*Lengths)(nil),                 // 13: headwater.v1.Lengths
-	(*TimeCompleteness)(nil),        // 14: headwater.v1.TimeCompleteness
-	(*GroupedCompleteness)(nil),     // 15: headwater.v1.GroupedCompleteness
-	(*GroupCompleteness)(nil),       // 16: headwater.v1.GroupCompleteness
-	(*Value)(nil),                   // 17: headwater.v1.Value
-	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
+	(*SetBaselineRequest)(nil),      // 1: headwater.v1.SetBaselineRequest
+	(*SetBaselineResponse)(nil),     // 2: headwater.v1.SetBaselineResponse
+	(*ListBaselinesRequest)(nil),    // 3: headwater.v1.ListBaselinesRequest
+	(*ListBaselinesResponse)(nil),   // 4: headwater.v1.ListBaselinesResponse
+	(*GetBaselineRequest)(nil),      // 5: headwater.v1.GetBaselineRequest
+	(*GetBaselineResponse)(nil),     // 6: headwater.v1.GetBaselineResponse
+	(*RemoveBaselineRequest)(nil),   // 7: headwater.v1.RemoveBaselineRequest
+	(*RemoveBaselineResponse)(nil),  // 8: headwater.v1.RemoveBaselineResponse
+	(*Baseline)(nil),                // 9: headwater.v1.Baseline
+	(*CompareProfilesRequest)(nil),  // 10: headwater.v1.CompareProfilesRequest
+	(*CompareProfilesResponse)(nil), // 11: headwater.v1.CompareProfilesResponse
+	(*ColumnDrift)(nil),             // 12: headwater.v1.ColumnDrift
+	(*DriftBucket)(nil),             // 13: headwater.v1.DriftBucket
+	(*GetProfileRequest)(nil),       // 14: headwater.v1.GetProfileRequest
+	(*GetProfileResponse)(nil),      // 15: headwater.v1.GetProfileResponse
+	(*Profile)(nil),                 // 16: headwater.v1.Profile
+	(*ColumnProfile)(nil),           // 17: headwater.v1.ColumnProfile
+	(*ValueProfile)(nil),            // 18: headwater.v1.ValueProfile
+	(*QuantileValue)(nil),           // 19: headwater.v1.QuantileValue
+	(*HistogramBin)(nil),            // 20: headwater.v1.HistogramBin
+	(*FrequentValue)(nil),           // 21: headwater.v1.FrequentValue
+	(*Lengths)(nil),                 // 22: headwater.v1.Lengths
+	(*TimeCompleteness)(nil),        // 23: headwater.v1.TimeCompleteness
+	(*GroupedCompleteness)(nil),     // 24: headwater.v1.GroupedCompleteness
+	(*GroupCompleteness)(nil),       // 25: headwater.v1.GroupCompleteness
+	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
+	(*Value)(nil),                   // 27: headwater.v1.Value
 }
 var file_headwater_v1_quality_proto_depIdxs = []int32{
-	3,  // 0: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
-	0,  // 1: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
-	4,  // 2: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
-	7,  // 3: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
-	7,  // 4: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
-	8,  // 5: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
-	14, // 6: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
-	15, // 7: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
-	9,  // 8: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
-	17, // 9: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
-	17, // 10: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
-	10, // 11: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
-	11, // 12: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
-	12, // 13: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
-	13, // 14: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
-	17, // 15: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
-	17, // 16: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
-	17, // 17: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
-	18, // 18: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
-	18, // 19: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
-	16, // 20: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
-	17, // 21: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
-	5,  // 22: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
-	1,  // 23: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
-	6,  // 24: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
-	2,  // 25: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
-	24, // [24:26] is the sub-list for method output_type
-	22, // [22:24] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	9,  // 0: headwater.v1.SetBaselineResponse.baseline:type_name -> headwater.v1.Baseline
+	9,  // 1: headwater.v1.ListBaselinesResponse.baselines:type_name -> headwater.v1.Baseline
+	9,  // 2: headwater.v1.GetBaselineResponse.versions:type_name -> headwater.v1.Baseline
+	26, // 3: headwater.v1.Baseline.set_at:type_name -> google.protobuf.Timestamp
+	26, // 4: headwater.v1.Baseline.ended_at:type_name -> google.protobuf.Timestamp
+	26, // 5: headwater.v1.Baseline.erased_at:type_name -> google.protobuf.Timestamp
+	12, // 6: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
+	0,  // 7: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
+	13, // 8: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
+	16, // 9: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
+	16, // 10: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
+	17, // 11: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
+	23, // 12: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
+	24, // 13: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
+	18, // 14: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
+	27, // 15: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
+	27, // 16: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
+	19, // 17: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
+	20, // 18: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
+	21, // 19: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
+	22, // 20: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
+	27, // 21: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
+	27, // 22: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
+	27, // 23: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
+	26, // 24: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
+	26, // 25: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
+	25, // 26: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
+	27, // 27: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
+	14, // 28: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
+	10, // 29: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
+	1,  // 30: headwater.v1.QualityService.SetBaseline:input_type -> headwater.v1.SetBaselineRequest
+	3,  // 31: headwater.v1.QualityService.ListBaselines:input_type -> headwater.v1.ListBaselinesRequest
+	5,  // 32: headwater.v1.QualityService.GetBaseline:input_type -> headwater.v1.GetBaselineRequest
+	7,  // 33: headwater.v1.QualityService.RemoveBaseline:input_type -> headwater.v1.RemoveBaselineRequest
+	15, // 34: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
+	11, // 35: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
+	2,  // 36: headwater.v1.QualityService.SetBaseline:output_type -> headwater.v1.SetBaselineResponse
+	4,  // 37: headwater.v1.QualityService.ListBaselines:output_type -> headwater.v1.ListBaselinesResponse
+	6,  // 38: headwater.v1.QualityService.GetBaseline:output_type -> headwater.v1.GetBaselineResponse
+	8,  // 39: headwater.v1.QualityService.RemoveBaseline:output_type -> headwater.v1.RemoveBaselineResponse
+	34, // [34:40] is the sub-list for method output_type
+	28, // [28:34] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_quality_proto_init() }
@@ -1576,15 +2139,15 @@ func file_headwater_v1_quality_proto_init() {
 	}
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
-	file_headwater_v1_quality_proto_msgTypes[2].OneofWrappers = []any{}
-	file_headwater_v1_quality_proto_msgTypes[8].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[11].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_quality_proto_rawDesc), len(file_headwater_v1_quality_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

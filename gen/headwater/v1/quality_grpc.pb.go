@@ -21,6 +21,10 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	QualityService_GetProfile_FullMethodName      = "/headwater.v1.QualityService/GetProfile"
 	QualityService_CompareProfiles_FullMethodName = "/headwater.v1.QualityService/CompareProfiles"
+	QualityService_SetBaseline_FullMethodName     = "/headwater.v1.QualityService/SetBaseline"
+	QualityService_ListBaselines_FullMethodName   = "/headwater.v1.QualityService/ListBaselines"
+	QualityService_GetBaseline_FullMethodName     = "/headwater.v1.QualityService/GetBaseline"
+	QualityService_RemoveBaseline_FullMethodName  = "/headwater.v1.QualityService/RemoveBaseline"
 )
 
 // QualityServiceClient is the client API for QualityService service.
@@ -29,12 +33,21 @@ const (
 //
 // What rows are like.
 type QualityServiceClient interface {
-	// The profile of a run's output, of a dataset, of what a view holds now, or of the logged reads of a day. Needs LIST on the view or the dataset,
-	// READ_OFFLINE on a view that is read for it, and READ_LINEAGE on the service of reads. What is of values is for who may read the rows with nothing of them
+	// The profile of a run's output, of a dataset, of a baseline, of what a view holds now, or of the logged reads of a day. Needs LIST on the view or the dataset
+	// (of a baseline, on that which it was made of), READ_OFFLINE on a view that is read for it, and READ_LINEAGE on the service of reads. What is of values is for who may read the rows with nothing of them
 	// hidden; from others it is withheld.
 	GetProfile(ctx context.Context, in *GetProfileRequest, opts ...grpc.CallOption) (*GetProfileResponse, error)
 	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
 	CompareProfiles(ctx context.Context, in *CompareProfilesRequest, opts ...grpc.CallOption) (*CompareProfilesResponse, error)
+	// Names the profile of a run or a dataset, so that a version of a view, a service or a model is held to it, in the place of the baseline that it has. Needs
+	// REGISTER on that, and LIST on the view of the run or on the dataset.
+	SetBaseline(ctx context.Context, in *SetBaselineRequest, opts ...grpc.CallOption) (*SetBaselineResponse, error)
+	// The baselines that hold, by name, of what the caller may list.
+	ListBaselines(ctx context.Context, in *ListBaselinesRequest, opts ...grpc.CallOption) (*ListBaselinesResponse, error)
+	// All that had a name. Needs LIST on what is held to it.
+	GetBaseline(ctx context.Context, in *GetBaselineRequest, opts ...grpc.CallOption) (*GetBaselineResponse, error)
+	// Has nothing held to it any longer; what it was stays in its history. Needs REGISTER on what is held to it.
+	RemoveBaseline(ctx context.Context, in *RemoveBaselineRequest, opts ...grpc.CallOption) (*RemoveBaselineResponse, error)
 }
 
 type qualityServiceClient struct {
@@ -65,18 +78,67 @@ func (c *qualityServiceClient) CompareProfiles(ctx context.Context, in *CompareP
 	return out, nil
 }
 
+func (c *qualityServiceClient) SetBaseline(ctx context.Context, in *SetBaselineRequest, opts ...grpc.CallOption) (*SetBaselineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetBaselineResponse)
+	err := c.cc.Invoke(ctx, QualityService_SetBaseline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *qualityServiceClient) ListBaselines(ctx context.Context, in *ListBaselinesRequest, opts ...grpc.CallOption) (*ListBaselinesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBaselinesResponse)
+	err := c.cc.Invoke(ctx, QualityService_ListBaselines_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *qualityServiceClient) GetBaseline(ctx context.Context, in *GetBaselineRequest, opts ...grpc.CallOption) (*GetBaselineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetBaselineResponse)
+	err := c.cc.Invoke(ctx, QualityService_GetBaseline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *qualityServiceClient) RemoveBaseline(ctx context.Context, in *RemoveBaselineRequest, opts ...grpc.CallOption) (*RemoveBaselineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveBaselineResponse)
+	err := c.cc.Invoke(ctx, QualityService_RemoveBaseline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QualityServiceServer is the server API for QualityService service.
 // All implementations must embed UnimplementedQualityServiceServer
 // for forward compatibility.
 //
 // What rows are like.
 type QualityServiceServer interface {
-	// The profile of a run's output, of a dataset, of what a view holds now, or of the logged reads of a day. Needs LIST on the view or the dataset,
-	// READ_OFFLINE on a view that is read for it, and READ_LINEAGE on the service of reads. What is of values is for who may read the rows with nothing of them
+	// The profile of a run's output, of a dataset, of a baseline, of what a view holds now, or of the logged reads of a day. Needs LIST on the view or the dataset
+	// (of a baseline, on that which it was made of), READ_OFFLINE on a view that is read for it, and READ_LINEAGE on the service of reads. What is of values is for who may read the rows with nothing of them
 	// hidden; from others it is withheld.
 	GetProfile(context.Context, *GetProfileRequest) (*GetProfileResponse, error)
 	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
 	CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error)
+	// Names the profile of a run or a dataset, so that a version of a view, a service or a model is held to it, in the place of the baseline that it has. Needs
+	// REGISTER on that, and LIST on the view of the run or on the dataset.
+	SetBaseline(context.Context, *SetBaselineRequest) (*SetBaselineResponse, error)
+	// The baselines that hold, by name, of what the caller may list.
+	ListBaselines(context.Context, *ListBaselinesRequest) (*ListBaselinesResponse, error)
+	// All that had a name. Needs LIST on what is held to it.
+	GetBaseline(context.Context, *GetBaselineRequest) (*GetBaselineResponse, error)
+	// Has nothing held to it any longer; what it was stays in its history. Needs REGISTER on what is held to it.
+	RemoveBaseline(context.Context, *RemoveBaselineRequest) (*RemoveBaselineResponse, error)
 	mustEmbedUnimplementedQualityServiceServer()
 }
 
@@ -92,6 +154,18 @@ func (UnimplementedQualityServiceServer) GetProfile(context.Context, *GetProfile
 }
 func (UnimplementedQualityServiceServer) CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CompareProfiles not implemented")
+}
+func (UnimplementedQualityServiceServer) SetBaseline(context.Context, *SetBaselineRequest) (*SetBaselineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetBaseline not implemented")
+}
+func (UnimplementedQualityServiceServer) ListBaselines(context.Context, *ListBaselinesRequest) (*ListBaselinesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBaselines not implemented")
+}
+func (UnimplementedQualityServiceServer) GetBaseline(context.Context, *GetBaselineRequest) (*GetBaselineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetBaseline not implemented")
+}
+func (UnimplementedQualityServiceServer) RemoveBaseline(context.Context, *RemoveBaselineRequest) (*RemoveBaselineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveBaseline not implemented")
 }
 func (UnimplementedQualityServiceServer) mustEmbedUnimplementedQualityServiceServer() {}
 func (UnimplementedQualityServiceServer) testEmbeddedByValue()                        {}
@@ -150,6 +224,78 @@ func _QualityService_CompareProfiles_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _QualityService_SetBaseline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetBaselineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QualityServiceServer).SetBaseline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QualityService_SetBaseline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QualityServiceServer).SetBaseline(ctx, req.(*SetBaselineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QualityService_ListBaselines_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBaselinesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QualityServiceServer).ListBaselines(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QualityService_ListBaselines_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QualityServiceServer).ListBaselines(ctx, req.(*ListBaselinesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QualityService_GetBaseline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetBaselineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QualityServiceServer).GetBaseline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QualityService_GetBaseline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QualityServiceServer).GetBaseline(ctx, req.(*GetBaselineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QualityService_RemoveBaseline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveBaselineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QualityServiceServer).RemoveBaseline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QualityService_RemoveBaseline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QualityServiceServer).RemoveBaseline(ctx, req.(*RemoveBaselineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // QualityService_ServiceDesc is the grpc.ServiceDesc for QualityService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -164,6 +310,22 @@ var QualityService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CompareProfiles",
 			Handler:    _QualityService_CompareProfiles_Handler,
+		},
+		{
+			MethodName: "SetBaseline",
+			Handler:    _QualityService_SetBaseline_Handler,
+		},
+		{
+			MethodName: "ListBaselines",
+			Handler:    _QualityService_ListBaselines_Handler,
+		},
+		{
+			MethodName: "GetBaseline",
+			Handler:    _QualityService_GetBaseline_Handler,
+		},
+		{
+			MethodName: "RemoveBaseline",
+			Handler:    _QualityService_RemoveBaseline_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -27,7 +27,7 @@ from headwater.v1 import options_pb2 as headwater_dot_v1_dot_options__pb2
 from headwater.v1 import value_pb2 as headwater_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/quality.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"v\n\x16\x43ompareProfilesRequest\x12\x1a\n\x08\x62\x61seline\x18\x01 \x01(\tR\x08\x62\x61seline\x12\x18\n\x07\x63urrent\x18\x02 \x01(\tR\x07\x63urrent\x12\x12\n\x04warn\x18\x03 \x01(\x01R\x04warn\x12\x12\n\x04\x66\x61il\x18\x04 \x01(\x01R\x04\x66\x61il\"\x84\x01\n\x17\x43ompareProfilesResponse\x12\x1a\n\x08\x62\x61seline\x18\x01 \x01(\tR\x08\x62\x61seline\x12\x18\n\x07\x63urrent\x18\x02 \x01(\tR\x07\x63urrent\x12\x33\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x19.headwater.v1.ColumnDriftR\x07\x63olumns\"\xe6\x06\n\x0b\x43olumnDrift\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x34\n\x07verdict\x18\x02 \x01(\x0e\x32\x1a.headwater.v1.DriftVerdictR\x07verdict\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n\rbaseline_rows\x18\x04 \x01(\x03R\x0c\x62\x61selineRows\x12!\n\x0c\x63urrent_rows\x18\x05 \x01(\x03R\x0b\x63urrentRows\x12\x33\n\x07\x62uckets\x18\x06 \x03(\x0b\x32\x19.headwater.v1.DriftBucketR\x07\x62uckets\x12\x10\n\x03psi\x18\x07 \x01(\x01R\x03psi\x12\x1b\n\tpsi_floor\x18\x08 \x01(\x01R\x08psiFloor\x12?\n\x1cjensen_shannon_distance_nats\x18\t \x01(\x01R\x19jensenShannonDistanceNats\x12\x43\n\x1ejensen_shannon_divergence_bits\x18\n \x01(\x01R\x1bjensenShannonDivergenceBits\x12\x1d\n\nl_infinity\x18\x0b \x01(\x01R\tlInfinity\x12\x1d\n\nchi_square\x18\x0c \x01(\x01R\tchiSquare\x12,\n\x12\x63hi_square_freedom\x18\r \x01(\x05R\x10\x63hiSquareFreedom\x12 \n\x0c\x63hi_square_p\x18\x0e \x01(\x01R\nchiSquareP\x12\x32\n\x12kolmogorov_smirnov\x18\x0f \x01(\x01H\x00R\x11kolmogorovSmirnov\x88\x01\x01\x12=\n\x18kolmogorov_smirnov_floor\x18\x10 \x01(\x01H\x01R\x16kolmogorovSmirnovFloor\x88\x01\x01\x12%\n\x0bwasserstein\x18\x11 \x01(\x01H\x02R\x0bwasserstein\x88\x01\x01\x12\x1b\n\x06unseen\x18\x12 \x01(\x01H\x03R\x06unseen\x88\x01\x01\x12/\n\x13\x63ompleteness_change\x18\x13 \x01(\x01R\x12\x63ompletenessChangeB\x15\n\x13_kolmogorov_smirnovB\x1b\n\x19_kolmogorov_smirnov_floorB\x0e\n\x0c_wassersteinB\t\n\x07_unseen\"Y\n\x0b\x44riftBucket\x12\x14\n\x05label\x18\x01 \x01(\tR\x05label\x12\x1a\n\x08\x62\x61seline\x18\x02 \x01(\x03R\x08\x62\x61seline\x12\x18\n\x07\x63urrent\x18\x03 \x01(\x03R\x07\x63urrent\"A\n\x11GetProfileRequest\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61gainst\x18\x02 \x01(\tR\x07\x61gainst\"v\n\x12GetProfileResponse\x12/\n\x07profile\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProfileR\x07profile\x12/\n\x07\x61gainst\x18\x02 \x01(\x0b\x32\x15.headwater.v1.ProfileR\x07\x61gainst\"\xb0\x02\n\x07Profile\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x16\n\x06\x64igest\x18\x03 \x01(\tR\x06\x64igest\x12\x35\n\x07\x63olumns\x18\x04 \x03(\x0b\x32\x1b.headwater.v1.ColumnProfileR\x07\x63olumns\x12\x1b\n\ttime_step\x18\x05 \x01(\tR\x08timeStep\x12\x37\n\x07\x62y_time\x18\x06 \x03(\x0b\x32\x1e.headwater.v1.TimeCompletenessR\x06\x62yTime\x12<\n\x08\x62y_group\x18\x07 \x03(\x0b\x32!.headwater.v1.GroupedCompletenessR\x07\x62yGroup\x12\x1a\n\x08withheld\x18\x08 \x01(\tR\x08withheld\"\xeb\x02\n\rColumnProfile\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n\ttype_name\x18\x02 \x01(\tR\x08typeName\x12\x10\n\x03key\x18\x03 \x01(\x08R\x03key\x12\x14\n\x05nulls\x18\x04 \x01(\x03R\x05nulls\x12\x12\n\x04nans\x18\x05 \x01(\x03R\x04nans\x12/\n\x13positive_infinities\x18\x06 \x01(\x03R\x12positiveInfinities\x12/\n\x13negative_infinities\x18\x07 \x01(\x03R\x12negativeInfinities\x12\x14\n\x05\x65mpty\x18\x08 \x01(\x03R\x05\x65mpty\x12\x1a\n\x08\x64istinct\x18\t \x01(\x03R\x08\x64istinct\x12%\n\x0e\x64istinct_exact\x18\n \x01(\x08R\rdistinctExact\x12\x32\n\x06values\x18\x0b \x01(\x0b\x32\x1a.headwater.v1.ValueProfileR\x06values\"\x95\x04\n\x0cValueProfile\x12%\n\x03min\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ValueR\x03min\x12%\n\x03max\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x03max\x12\x17\n\x04mean\x18\x03 \x01(\x01H\x00R\x04mean\x88\x01\x01\x12\x32\n\x12standard_deviation\x18\x04 \x01(\x01H\x01R\x11standardDeviation\x88\x01\x01\x12\x39\n\tquantiles\x18\x05 \x03(\x0b\x32\x1b.headwater.v1.QuantileValueR\tquantiles\x12%\n\x0equantile_error\x18\x06 \x01(\x01R\rquantileError\x12\x38\n\thistogram\x18\x07 \x03(\x0b\x32\x1a.headwater.v1.HistogramBinR\thistogram\x12-\n\x03top\x18\x08 \x03(\x0b\x32\x1b.headwater.v1.FrequentValueR\x03top\x12\x1b\n\ttop_exact\x18\t \x01(\x08R\x08topExact\x12/\n\x07lengths\x18\n \x01(\x0b\x32\x15.headwater.v1.LengthsR\x07lengths\x12\"\n\ntrue_share\x18\x0b \x01(\x01H\x02R\ttrueShare\x88\x01\x01\x42\x07\n\x05_meanB\x15\n\x13_standard_deviationB\r\n\x0b_true_share\"3\n\rQuantileValue\x12\x0c\n\x01q\x18\x01 \x01(\x01R\x01q\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value\"p\n\x0cHistogramBin\x12\'\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ValueR\x04\x66rom\x12#\n\x02to\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x02to\x12\x12\n\x04rows\x18\x03 \x01(\x03R\x04rows\"N\n\rFrequentValue\x12)\n\x05value\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value\x12\x12\n\x04rows\x18\x02 \x01(\x03R\x04rows\"A\n\x07Lengths\x12\x10\n\x03min\x18\x01 \x01(\x03R\x03min\x12\x10\n\x03max\x18\x02 \x01(\x03R\x03max\x12\x12\n\x04mean\x18\x03 \x01(\x01R\x04mean\"\x9c\x01\n\x10TimeCompleteness\x12.\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x66rom\x12*\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02to\x12\x12\n\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x18\n\x07present\x18\x04 \x03(\x03R\x07present\"\x81\x01\n\x13GroupedCompleteness\x12\x16\n\x06\x63olumn\x18\x01 \x01(\tR\x06\x63olumn\x12\x19\n\x08too_many\x18\x02 \x01(\x08R\x07tooMany\x12\x37\n\x06groups\x18\x03 \x03(\x0b\x32\x1f.headwater.v1.GroupCompletenessR\x06groups\"l\n\x11GroupCompleteness\x12)\n\x05value\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value\x12\x12\n\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n\x07present\x18\x03 \x03(\x03R\x07present*\xb5\x01\n\x0c\x44riftVerdict\x12\x1d\n\x19\x44RIFT_VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44RIFT_VERDICT_OK\x10\x01\x12\x16\n\x12\x44RIFT_VERDICT_WARN\x10\x02\x12\x16\n\x12\x44RIFT_VERDICT_FAIL\x10\x03\x12!\n\x1d\x44RIFT_VERDICT_NOT_ENOUGH_DATA\x10\x04\x12\x1d\n\x19\x44RIFT_VERDICT_NO_BASELINE\x10\x05\x32\xcb\x01\n\x0eQualityService\x12T\n\nGetProfile\x12\x1f.headwater.v1.GetProfileRequest\x1a .headwater.v1.GetProfileResponse\"\x03\x90\x02\x01\x12\x63\n\x0f\x43ompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\x03\x90\x02\x01\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/quality.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"n\n\x12SetBaselineRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n\x07subject\x18\x03 \x01(\tR\x07subject\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\"e\n\x13SetBaselineResponse\x12\x32\n\x08\x62\x61seline\x18\x01 \x01(\x0b\x32\x16.headwater.v1.BaselineR\x08\x62\x61seline\x12\x1a\n\x08replaced\x18\x02 \x03(\tR\x08replaced\"\x16\n\x14ListBaselinesRequest\"M\n\x15ListBaselinesResponse\x12\x34\n\tbaselines\x18\x01 \x03(\x0b\x32\x16.headwater.v1.BaselineR\tbaselines\"(\n\x12GetBaselineRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"I\n\x13GetBaselineResponse\x12\x32\n\x08versions\x18\x01 \x03(\x0b\x32\x16.headwater.v1.BaselineR\x08versions\"+\n\x15RemoveBaselineRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\x18\n\x16RemoveBaselineResponse\"\xe7\x02\n\x08\x42\x61seline\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07version\x18\x02 \x01(\x05R\x07version\x12\x18\n\x07subject\x18\x03 \x01(\tR\x07subject\x12\x12\n\x04node\x18\x04 \x01(\tR\x04node\x12\x12\n\x04rows\x18\x05 \x01(\x03R\x04rows\x12\x16\n\x06reason\x18\x06 \x01(\tR\x06reason\x12\x31\n\x06set_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05setAt\x12\x15\n\x06set_by\x18\x08 \x01(\tR\x05setBy\x12\x35\n\x08\x65nded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndedAt\x12\x19\n\x08\x65nded_by\x18\n \x01(\tR\x07\x65ndedBy\x12\x37\n\terased_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x65rasedAt\"v\n\x16\x43ompareProfilesRequest\x12\x1a\n\x08\x62\x61seline\x18\x01 \x01(\tR\x08\x62\x61seline\x12\x18\n\x07\x63urrent\x18\x02 \x01(\tR\x07\x63urrent\x12\x12\n\x04warn\x18\x03 \x01(\x01R\x04warn\x12\x12\n\x04\x66\x61il\x18\x04 \x01(\x01R\x04\x66\x61il\"\x84\x01\n\x17\x43ompareProfilesResponse\x12\x1a\n\x08\x62\x61seline\x18\x01 \x01(\tR\x08\x62\x61seline\x12\x18\n\x07\x63urrent\x18\x02 \x01(\tR\x07\x63urrent\x12\x33\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x19.headwater.v1.ColumnDriftR\x07\x63olumns\"\xe6\x06\n\x0b\x43olumnDrift\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x34\n\x07verdict\x18\x02 \x01(\x0e\x32\x1a.headwater.v1.DriftVerdictR\x07verdict\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n\rbaseline_rows\x18\x04 \x01(\x03R\x0c\x62\x61selineRows\x12!\n\x0c\x63urrent_rows\x18\x05 \x01(\x03R\x0b\x63urrentRows\x12\x33\n\x07\x62uckets\x18\x06 \x03(\x0b\x32\x19.headwater.v1.DriftBucketR\x07\x62uckets\x12\x10\n\x03psi\x18\x07 \x01(\x01R\x03psi\x12\x1b\n\tpsi_floor\x18\x08 \x01(\x01R\x08psiFloor\x12?\n\x1cjensen_shannon_distance_nats\x18\t \x01(\x01R\x19jensenShannonDistanceNats\x12\x43\n\x1ejensen_shannon_divergence_bits\x18\n \x01(\x01R\x1bjensenShannonDivergenceBits\x12\x1d\n\nl_infinity\x18\x0b \x01(\x01R\tlInfinity\x12\x1d\n\nchi_square\x18\x0c \x01(\x01R\tchiSquare\x12,\n\x12\x63hi_square_freedom\x18\r \x01(\x05R\x10\x63hiSquareFreedom\x12 \n\x0c\x63hi_square_p\x18\x0e \x01(\x01R\nchiSquareP\x12\x32\n\x12kolmogorov_smirnov\x18\x0f \x01(\x01H\x00R\x11kolmogorovSmirnov\x88\x01\x01\x12=\n\x18kolmogorov_smirnov_floor\x18\x10 \x01(\x01H\x01R\x16kolmogorovSmirnovFloor\x88\x01\x01\x12%\n\x0bwasserstein\x18\x11 \x01(\x01H\x02R\x0bwasserstein\x88\x01\x01\x12\x1b\n\x06unseen\x18\x12 \x01(\x01H\x03R\x06unseen\x88\x01\x01\x12/\n\x13\x63ompleteness_change\x18\x13 \x01(\x01R\x12\x63ompletenessChangeB\x15\n\x13_kolmogorov_smirnovB\x1b\n\x19_kolmogorov_smirnov_floorB\x0e\n\x0c_wassersteinB\t\n\x07_unseen\"Y\n\x0b\x44riftBucket\x12\x14\n\x05label\x18\x01 \x01(\tR\x05label\x12\x1a\n\x08\x62\x61seline\x18\x02 \x01(\x03R\x08\x62\x61seline\x12\x18\n\x07\x63urrent\x18\x03 \x01(\x03R\x07\x63urrent\"A\n\x11GetProfileRequest\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n\x07\x61gainst\x18\x02 \x01(\tR\x07\x61gainst\"v\n\x12GetProfileResponse\x12/\n\x07profile\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProfileR\x07profile\x12/\n\x07\x61gainst\x18\x02 \x01(\x0b\x32\x15.headwater.v1.ProfileR\x07\x61gainst\"\xb0\x02\n\x07Profile\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x16\n\x06\x64igest\x18\x03 \x01(\tR\x06\x64igest\x12\x35\n\x07\x63olumns\x18\x04 \x03(\x0b\x32\x1b.headwater.v1.ColumnProfileR\x07\x63olumns\x12\x1b\n\ttime_step\x18\x05 \x01(\tR\x08timeStep\x12\x37\n\x07\x62y_time\x18\x06 \x03(\x0b\x32\x1e.headwater.v1.TimeCompletenessR\x06\x62yTime\x12<\n\x08\x62y_group\x18\x07 \x03(\x0b\x32!.headwater.v1.GroupedCompletenessR\x07\x62yGroup\x12\x1a\n\x08withheld\x18\x08 \x01(\tR\x08withheld\"\xeb\x02\n\rColumnProfile\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n\ttype_name\x18\x02 \x01(\tR\x08typeName\x12\x10\n\x03key\x18\x03 \x01(\x08R\x03key\x12\x14\n\x05nulls\x18\x04 \x01(\x03R\x05nulls\x12\x12\n\x04nans\x18\x05 \x01(\x03R\x04nans\x12/\n\x13positive_infinities\x18\x06 \x01(\x03R\x12positiveInfinities\x12/\n\x13negative_infinities\x18\x07 \x01(\x03R\x12negativeInfinities\x12\x14\n\x05\x65mpty\x18\x08 \x01(\x03R\x05\x65mpty\x12\x1a\n\x08\x64istinct\x18\t \x01(\x03R\x08\x64istinct\x12%\n\x0e\x64istinct_exact\x18\n \x01(\x08R\rdistinctExact\x12\x32\n\x06values\x18\x0b \x01(\x0b\x32\x1a.headwater.v1.ValueProfileR\x06values\"\x95\x04\n\x0cValueProfile\x12%\n\x03min\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ValueR\x03min\x12%\n\x03max\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x03max\x12\x17\n\x04mean\x18\x03 \x01(\x01H\x00R\x04mean\x88\x01\x01\x12\x32\n\x12standard_deviation\x18\x04 \x01(\x01H\x01R\x11standardDeviation\x88\x01\x01\x12\x39\n\tquantiles\x18\x05 \x03(\x0b\x32\x1b.headwater.v1.QuantileValueR\tquantiles\x12%\n\x0equantile_error\x18\x06 \x01(\x01R\rquantileError\x12\x38\n\thistogram\x18\x07 \x03(\x0b\x32\x1a.headwater.v1.HistogramBinR\thistogram\x12-\n\x03top\x18\x08 \x03(\x0b\x32\x1b.headwater.v1.FrequentValueR\x03top\x12\x1b\n\ttop_exact\x18\t \x01(\x08R\x08topExact\x12/\n\x07lengths\x18\n \x01(\x0b\x32\x15.headwater.v1.LengthsR\x07lengths\x12\"\n\ntrue_share\x18\x0b \x01(\x01H\x02R\ttrueShare\x88\x01\x01\x42\x07\n\x05_meanB\x15\n\x13_standard_deviationB\r\n\x0b_true_share\"3\n\rQuantileValue\x12\x0c\n\x01q\x18\x01 \x01(\x01R\x01q\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value\"p\n\x0cHistogramBin\x12\'\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ValueR\x04\x66rom\x12#\n\x02to\x18\x02 \x01(\x0b\x32\x13.headwater.v1.ValueR\x02to\x12\x12\n\x04rows\x18\x03 \x01(\x03R\x04rows\"N\n\rFrequentValue\x12)\n\x05value\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value\x12\x12\n\x04rows\x18\x02 \x01(\x03R\x04rows\"A\n\x07Lengths\x12\x10\n\x03min\x18\x01 \x01(\x03R\x03min\x12\x10\n\x03max\x18\x02 \x01(\x03R\x03max\x12\x12\n\x04mean\x18\x03 \x01(\x01R\x04mean\"\x9c\x01\n\x10TimeCompleteness\x12.\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x66rom\x12*\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x02to\x12\x12\n\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x18\n\x07present\x18\x04 \x03(\x03R\x07present\"\x81\x01\n\x13GroupedCompleteness\x12\x16\n\x06\x63olumn\x18\x01 \x01(\tR\x06\x63olumn\x12\x19\n\x08too_many\x18\x02 \x01(\x08R\x07tooMany\x12\x37\n\x06groups\x18\x03 \x03(\x0b\x32\x1f.headwater.v1.GroupCompletenessR\x06groups\"l\n\x11GroupCompleteness\x12)\n\x05value\x18\x01 \x01(\x0b\x32\x13.headwater.v1.ValueR\x05value\x12\x12\n\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n\x07present\x18\x03 \x03(\x03R\x07present*\xb5\x01\n\x0c\x44riftVerdict\x12\x1d\n\x19\x44RIFT_VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44RIFT_VERDICT_OK\x10\x01\x12\x16\n\x12\x44RIFT_VERDICT_WARN\x10\x02\x12\x16\n\x12\x44RIFT_VERDICT_FAIL\x10\x03\x12!\n\x1d\x44RIFT_VERDICT_NOT_ENOUGH_DATA\x10\x04\x12\x1d\n\x19\x44RIFT_VERDICT_NO_BASELINE\x10\x05\x32\xb4\x04\n\x0eQualityService\x12T\n\nGetProfile\x12\x1f.headwater.v1.GetProfileRequest\x1a .headwater.v1.GetProfileResponse\"\x03\x90\x02\x01\x12\x63\n\x0f\x43ompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\x03\x90\x02\x01\x12R\n\x0bSetBaseline\x12 .headwater.v1.SetBaselineRequest\x1a!.headwater.v1.SetBaselineResponse\x12]\n\rListBaselines\x12\".headwater.v1.ListBaselinesRequest\x1a#.headwater.v1.ListBaselinesResponse\"\x03\x90\x02\x01\x12W\n\x0bGetBaseline\x12 .headwater.v1.GetBaselineRequest\x1a!.headwater.v1.GetBaselineResponse\"\x03\x90\x02\x01\x12[\n\x0eRemoveBaseline\x12#.headwater.v1.RemoveBaselineRequest\x1a$.headwater.v1.RemoveBaselineResponseB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,40 +39,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUALITYSERVICE'].methods_by_name['GetProfile']._serialized_options = b'\220\002\001'
   _globals['_QUALITYSERVICE'].methods_by_name['CompareProfiles']._loaded_options = None
   _globals['_QUALITYSERVICE'].methods_by_name['CompareProfiles']._serialized_options = b'\220\002\001'
-  _globals['_DRIFTVERDICT']._serialized_start=3462
-  _globals['_DRIFTVERDICT']._serialized_end=3643
-  _globals['_COMPAREPROFILESREQUEST']._serialized_start=131
-  _globals['_COMPAREPROFILESREQUEST']._serialized_end=249
-  _globals['_COMPAREPROFILESRESPONSE']._serialized_start=252
-  _globals['_COMPAREPROFILESRESPONSE']._serialized_end=384
-  _globals['_COLUMNDRIFT']._serialized_start=387
-  _globals['_COLUMNDRIFT']._serialized_end=1257
-  _globals['_DRIFTBUCKET']._serialized_start=1259
-  _globals['_DRIFTBUCKET']._serialized_end=1348
-  _globals['_GETPROFILEREQUEST']._serialized_start=1350
-  _globals['_GETPROFILEREQUEST']._serialized_end=1415
-  _globals['_GETPROFILERESPONSE']._serialized_start=1417
-  _globals['_GETPROFILERESPONSE']._serialized_end=1535
-  _globals['_PROFILE']._serialized_start=1538
-  _globals['_PROFILE']._serialized_end=1842
-  _globals['_COLUMNPROFILE']._serialized_start=1845
-  _globals['_COLUMNPROFILE']._serialized_end=2208
-  _globals['_VALUEPROFILE']._serialized_start=2211
-  _globals['_VALUEPROFILE']._serialized_end=2744
-  _globals['_QUANTILEVALUE']._serialized_start=2746
-  _globals['_QUANTILEVALUE']._serialized_end=2797
-  _globals['_HISTOGRAMBIN']._serialized_start=2799
-  _globals['_HISTOGRAMBIN']._serialized_end=2911
-  _globals['_FREQUENTVALUE']._serialized_start=2913
-  _globals['_FREQUENTVALUE']._serialized_end=2991
-  _globals['_LENGTHS']._serialized_start=2993
-  _globals['_LENGTHS']._serialized_end=3058
-  _globals['_TIMECOMPLETENESS']._serialized_start=3061
-  _globals['_TIMECOMPLETENESS']._serialized_end=3217
-  _globals['_GROUPEDCOMPLETENESS']._serialized_start=3220
-  _globals['_GROUPEDCOMPLETENESS']._serialized_end=3349
-  _globals['_GROUPCOMPLETENESS']._serialized_start=3351
-  _globals['_GROUPCOMPLETENESS']._serialized_end=3459
-  _globals['_QUALITYSERVICE']._serialized_start=3646
-  _globals['_QUALITYSERVICE']._serialized_end=3849
+  _globals['_QUALITYSERVICE'].methods_by_name['ListBaselines']._loaded_options = None
+  _globals['_QUALITYSERVICE'].methods_by_name['ListBaselines']._serialized_options = b'\220\002\001'
+  _globals['_QUALITYSERVICE'].methods_by_name['GetBaseline']._loaded_options = None
+  _globals['_QUALITYSERVICE'].methods_by_name['GetBaseline']._serialized_options = b'\220\002\001'
+  _globals['_DRIFTVERDICT']._serialized_start=4330
+  _globals['_DRIFTVERDICT']._serialized_end=4511
+  _globals['_SETBASELINEREQUEST']._serialized_start=131
+  _globals['_SETBASELINEREQUEST']._serialized_end=241
+  _globals['_SETBASELINERESPONSE']._serialized_start=243
+  _globals['_SETBASELINERESPONSE']._serialized_end=344
+  _globals['_LISTBASELINESREQUEST']._serialized_start=346
+  _globals['_LISTBASELINESREQUEST']._serialized_end=368
+  _globals['_LISTBASELINESRESPONSE']._serialized_start=370
+  _globals['_LISTBASELINESRESPONSE']._serialized_end=447
+  _globals['_GETBASELINEREQUEST']._serialized_start=449
+  _globals['_GETBASELINEREQUEST']._serialized_end=489
+  _globals['_GETBASELINERESPONSE']._serialized_start=491
+  _globals['_GETBASELINERESPONSE']._serialized_end=564
+  _globals['_REMOVEBASELINEREQUEST']._serialized_start=566
+  _globals['_REMOVEBASELINEREQUEST']._serialized_end=609
+  _globals['_REMOVEBASELINERESPONSE']._serialized_start=611
+  _globals['_REMOVEBASELINERESPONSE']._serialized_end=635
+  _globals['_BASELINE']._serialized_start=638
+  _globals['_BASELINE']._serialized_end=997
+  _globals['_COMPAREPROFILESREQUEST']._serialized_start=999
+  _globals['_COMPAREPROFILESREQUEST']._serialized_end=1117
+  _globals['_COMPAREPROFILESRESPONSE']._serialized_start=1120
+  _globals['_COMPAREPROFILESRESPONSE']._serialized_end=1252
+  _globals['_COLUMNDRIFT']._serialized_start=1255
+  _globals['_COLUMNDRIFT']._serialized_end=2125
+  _globals['_DRIFTBUCKET']._serialized_start=2127
+  _globals['_DRIFTBUCKET']._serialized_end=2216
+  _globals['_GETPROFILEREQUEST']._serialized_start=2218
+  _globals['_GETPROFILEREQUEST']._serialized_end=2283
+  _globals['_GETPROFILERESPONSE']._serialized_start=2285
+  _globals['_GETPROFILERESPONSE']._serialized_end=2403
+  _globals['_PROFILE']._serialized_start=2406
+  _globals['_PROFILE']._serialized_end=2710
+  _globals['_COLUMNPROFILE']._serialized_start=2713
+  _globals['_COLUMNPROFILE']._serialized_end=3076
+  _globals['_VALUEPROFILE']._serialized_start=3079
+  _globals['_VALUEPROFILE']._serialized_end=3612
+  _globals['_QUANTILEVALUE']._serialized_start=3614
+  _globals['_QUANTILEVALUE']._serialized_end=3665
+  _globals['_HISTOGRAMBIN']._serialized_start=3667
+  _globals['_HISTOGRAMBIN']._serialized_end=3779
+  _globals['_FREQUENTVALUE']._serialized_start=3781
+  _globals['_FREQUENTVALUE']._serialized_end=3859
+  _globals['_LENGTHS']._serialized_start=3861
+  _globals['_LENGTHS']._serialized_end=3926
+  _globals['_TIMECOMPLETENESS']._serialized_start=3929
+  _globals['_TIMECOMPLETENESS']._serialized_end=4085
+  _globals['_GROUPEDCOMPLETENESS']._serialized_start=4088
+  _globals['_GROUPEDCOMPLETENESS']._serialized_end=4217
+  _globals['_GROUPCOMPLETENESS']._serialized_start=4219
+  _globals['_GROUPCOMPLETENESS']._serialized_end=4327
+  _globals['_QUALITYSERVICE']._serialized_start=4514
+  _globals['_QUALITYSERVICE']._serialized_end=5078
 # @@protoc_insertion_point(module_scope)

@@ -27,6 +27,84 @@ DRIFT_VERDICT_FAIL: DriftVerdict
 DRIFT_VERDICT_NOT_ENOUGH_DATA: DriftVerdict
 DRIFT_VERDICT_NO_BASELINE: DriftVerdict
 
+class SetBaselineRequest(_message.Message):
+    __slots__ = ("name", "node", "subject", "reason")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    node: str
+    subject: str
+    reason: str
+    def __init__(self, name: _Optional[str] = ..., node: _Optional[str] = ..., subject: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SetBaselineResponse(_message.Message):
+    __slots__ = ("baseline", "replaced")
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_FIELD_NUMBER: _ClassVar[int]
+    baseline: Baseline
+    replaced: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, baseline: _Optional[_Union[Baseline, _Mapping]] = ..., replaced: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListBaselinesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListBaselinesResponse(_message.Message):
+    __slots__ = ("baselines",)
+    BASELINES_FIELD_NUMBER: _ClassVar[int]
+    baselines: _containers.RepeatedCompositeFieldContainer[Baseline]
+    def __init__(self, baselines: _Optional[_Iterable[_Union[Baseline, _Mapping]]] = ...) -> None: ...
+
+class GetBaselineRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetBaselineResponse(_message.Message):
+    __slots__ = ("versions",)
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    versions: _containers.RepeatedCompositeFieldContainer[Baseline]
+    def __init__(self, versions: _Optional[_Iterable[_Union[Baseline, _Mapping]]] = ...) -> None: ...
+
+class RemoveBaselineRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RemoveBaselineResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Baseline(_message.Message):
+    __slots__ = ("name", "version", "subject", "node", "rows", "reason", "set_at", "set_by", "ended_at", "ended_by", "erased_at")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SET_AT_FIELD_NUMBER: _ClassVar[int]
+    SET_BY_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_BY_FIELD_NUMBER: _ClassVar[int]
+    ERASED_AT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    subject: str
+    node: str
+    rows: int
+    reason: str
+    set_at: _timestamp_pb2.Timestamp
+    set_by: str
+    ended_at: _timestamp_pb2.Timestamp
+    ended_by: str
+    erased_at: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., subject: _Optional[str] = ..., node: _Optional[str] = ..., rows: _Optional[int] = ..., reason: _Optional[str] = ..., set_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., set_by: _Optional[str] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_by: _Optional[str] = ..., erased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class CompareProfilesRequest(_message.Message):
     __slots__ = ("baseline", "current", "warn", "fail")
     BASELINE_FIELD_NUMBER: _ClassVar[int]

@@ -44,6 +44,26 @@ class QualityServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.FromString,
                 _registered_method=True)
+        self.SetBaseline = channel.unary_unary(
+                '/headwater.v1.QualityService/SetBaseline',
+                request_serializer=headwater_dot_v1_dot_quality__pb2.SetBaselineRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_quality__pb2.SetBaselineResponse.FromString,
+                _registered_method=True)
+        self.ListBaselines = channel.unary_unary(
+                '/headwater.v1.QualityService/ListBaselines',
+                request_serializer=headwater_dot_v1_dot_quality__pb2.ListBaselinesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_quality__pb2.ListBaselinesResponse.FromString,
+                _registered_method=True)
+        self.GetBaseline = channel.unary_unary(
+                '/headwater.v1.QualityService/GetBaseline',
+                request_serializer=headwater_dot_v1_dot_quality__pb2.GetBaselineRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_quality__pb2.GetBaselineResponse.FromString,
+                _registered_method=True)
+        self.RemoveBaseline = channel.unary_unary(
+                '/headwater.v1.QualityService/RemoveBaseline',
+                request_serializer=headwater_dot_v1_dot_quality__pb2.RemoveBaselineRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_quality__pb2.RemoveBaselineResponse.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer(object):
@@ -61,6 +81,30 @@ class QualityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetBaseline(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBaselines(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBaseline(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveBaseline(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QualityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -73,6 +117,26 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.CompareProfiles,
                     request_deserializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.SerializeToString,
+            ),
+            'SetBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBaseline,
+                    request_deserializer=headwater_dot_v1_dot_quality__pb2.SetBaselineRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_quality__pb2.SetBaselineResponse.SerializeToString,
+            ),
+            'ListBaselines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBaselines,
+                    request_deserializer=headwater_dot_v1_dot_quality__pb2.ListBaselinesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_quality__pb2.ListBaselinesResponse.SerializeToString,
+            ),
+            'GetBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBaseline,
+                    request_deserializer=headwater_dot_v1_dot_quality__pb2.GetBaselineRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_quality__pb2.GetBaselineResponse.SerializeToString,
+            ),
+            'RemoveBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveBaseline,
+                    request_deserializer=headwater_dot_v1_dot_quality__pb2.RemoveBaselineRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_quality__pb2.RemoveBaselineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -129,6 +193,114 @@ class QualityService(object):
             '/headwater.v1.QualityService/CompareProfiles',
             headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.SerializeToString,
             headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.QualityService/SetBaseline',
+            headwater_dot_v1_dot_quality__pb2.SetBaselineRequest.SerializeToString,
+            headwater_dot_v1_dot_quality__pb2.SetBaselineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBaselines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.QualityService/ListBaselines',
+            headwater_dot_v1_dot_quality__pb2.ListBaselinesRequest.SerializeToString,
+            headwater_dot_v1_dot_quality__pb2.ListBaselinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.QualityService/GetBaseline',
+            headwater_dot_v1_dot_quality__pb2.GetBaselineRequest.SerializeToString,
+            headwater_dot_v1_dot_quality__pb2.GetBaselineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.QualityService/RemoveBaseline',
+            headwater_dot_v1_dot_quality__pb2.RemoveBaselineRequest.SerializeToString,
+            headwater_dot_v1_dot_quality__pb2.RemoveBaselineResponse.FromString,
             options,
             channel_credentials,
             insecure,
