@@ -33,6 +33,8 @@ type lineageService struct {
 	impacts  chan struct{}
 	// names are for events of others.
 	names openlineage.Names
+	// receiver is where events go.
+	receiver string
 	// flush brings what this server has recorded in the audit to Postgres.
 	flush func(context.Context) error
 	// closing is closed when the server stops.

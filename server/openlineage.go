@@ -2,9 +2,16 @@ package server
 
 import (
 	"cmp"
+	"context"
+	"net/url"
+	"strconv"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/lineage/openlineage"
 )
 
@@ -56,4 +63,48 @@ func (s *Server) tellOthers() error {
 		Pool: s.pool, Names: names, Version: s.config.Version, URL: c.URL, APIKey: c.APIKey, File: c.File, Keep: c.Keep, Log: s.config.Log, Metrics: metrics,
 	})
 	return err
+}
+
+// receiver is where events go, without what may be secret of it; empty where nobody is told.
+func (o OpenLineage) receiver() string {
+	if o.File != "" {
+		return "file:" + o.File
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil || o.URL == "" {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
+// defaultOutbox is how many subjects a page has unless it is said.
+const defaultOutbox = 100
+
+// GetOutbox says what waits to be told to others.
+func (s *lineageService) GetOutbox(ctx context.Context, req *headwaterv1.GetOutboxRequest) (*headwaterv1.GetOutboxResponse, error) {
+	after := int64(0)
+	if token := req.GetPageToken(); token != "" {
+		var err error
+		if after, err = strconv.ParseInt(token, 10, 64); err != nil || after < 1 {
+			return nil, fault.New(fault.InvalidArgument, "page_token: found %q, expected the next_page_token of the page before", token)
+		}
+	}
+	limit := cmp.Or(int(req.GetPageSize()), defaultOutbox)
+	w, err := openlineage.ReadWaiting(ctx, s.pool, after, limit+1)
+	if err != nil {
+		return nil, database.Fault(err)
+	}
+	resp := &headwaterv1.GetOutboxResponse{Receiver: s.receiver, Waiting: w.Waiting, Parked: w.Parked, Tried: w.Tried, Oldest: timestampOf(w.Oldest)}
+	for i, subject := range w.Subjects {
+		if i == limit {
+			resp.NextPageToken = strconv.FormatInt(w.Subjects[i-1].First, 10)
+			break
+		}
+		resp.Subjects = append(resp.Subjects, &headwaterv1.OutboxSubject{
+			Subject: subject.Subject, Topic: subject.Topic, Waiting: subject.Waiting, Parked: subject.Parked, Oldest: timestamppb.New(subject.Oldest),
+			Attempts: int32(subject.Attempts), NextTry: timestampOf(subject.NextTry), Error: subject.Error,
+		})
+	}
+	return resp, nil
 }

@@ -495,7 +495,8 @@ func (s *Server) serve() error {
 	}
 	s.lineage = &lineageService{
 		registry: s.registry, pool: s.pool, onlineRows: s.materializer.OnlineRows, reads: readLog, datasets: datasets,
-		impacts: make(chan struct{}, maxImpacts), names: names, flush: s.audit.Flush, closing: s.closing,
+		impacts: make(chan struct{}, maxImpacts), names: names, receiver: s.config.OpenLineage.receiver(),
+		flush: s.audit.Flush, closing: s.closing,
 	}
 	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets, s.registry, s.served))

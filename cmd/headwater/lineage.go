@@ -74,7 +74,7 @@ The result is a tree, or with -o json, csv, dot (Graphviz) or mermaid the graph.
 	flags.BoolVar(&columns, "columns", false, "column by column")
 	flags.Int32Var(&depth, "depth", 0, "how many edges to follow (default: all)")
 	flags.StringVar(&asOf, "as-of", "", "the graph as it was: pos:N, run:VIEW@VERSION/SEQ or a time (default: now)")
-	return group("lineage", "Where things come from, and what they reach", show, newLineageDiff(a), newLineageCheck(a), newLineageUses(a))
+	return group("lineage", "Where things come from, and what they reach", show, newLineageDiff(a), newLineageCheck(a), newLineageUses(a), newLineageOutbox(a))
 }
 
 // lineagePage is how many nodes are asked for at once.

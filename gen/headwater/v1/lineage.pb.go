@@ -3015,6 +3015,264 @@ func (x *TakeEventResponse) GetSources() []string {
 	return nil
 }
 
+type GetOutboxRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many subjects at most. 0: 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the answer before. Each page is of its own moment.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOutboxRequest) Reset() {
+	*x = GetOutboxRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOutboxRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOutboxRequest) ProtoMessage() {}
+
+func (x *GetOutboxRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOutboxRequest.ProtoReflect.Descriptor instead.
+func (*GetOutboxRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GetOutboxRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *GetOutboxRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type GetOutboxResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the server that was asked sends events: an endpoint without its query, or `file:PATH`. Empty: nowhere, and what waits is deleted when it is as
+	// old as events are kept.
+	Receiver string `protobuf:"bytes,1,opt,name=receiver,proto3" json:"receiver,omitempty"`
+	// Events that wait to be sent, and those that their receiver refused, which are not tried again.
+	Waiting int64 `protobuf:"varint,2,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Parked  int64 `protobuf:"varint,3,opt,name=parked,proto3" json:"parked,omitempty"`
+	// Of the oldest that waits.
+	Oldest *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	// Of those that wait, how many were tried and not taken.
+	Tried int64 `protobuf:"varint,5,opt,name=tried,proto3" json:"tried,omitempty"`
+	// By their oldest event, the oldest first.
+	Subjects      []*OutboxSubject `protobuf:"bytes,6,rep,name=subjects,proto3" json:"subjects,omitempty"`
+	NextPageToken string           `protobuf:"bytes,7,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOutboxResponse) Reset() {
+	*x = GetOutboxResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOutboxResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOutboxResponse) ProtoMessage() {}
+
+func (x *GetOutboxResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOutboxResponse.ProtoReflect.Descriptor instead.
+func (*GetOutboxResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GetOutboxResponse) GetReceiver() string {
+	if x != nil {
+		return x.Receiver
+	}
+	return ""
+}
+
+func (x *GetOutboxResponse) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *GetOutboxResponse) GetParked() int64 {
+	if x != nil {
+		return x.Parked
+	}
+	return 0
+}
+
+func (x *GetOutboxResponse) GetOldest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Oldest
+	}
+	return nil
+}
+
+func (x *GetOutboxResponse) GetTried() int64 {
+	if x != nil {
+		return x.Tried
+	}
+	return 0
+}
+
+func (x *GetOutboxResponse) GetSubjects() []*OutboxSubject {
+	if x != nil {
+		return x.Subjects
+	}
+	return nil
+}
+
+func (x *GetOutboxResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Events about one thing, which are sent in their order.
+type OutboxSubject struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `run:VIEW@VERSION/SEQ`, or `run:ID` of one that has not begun; `dataset:ID`, `definition:KIND:NAME`.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// What the oldest of them tells: `run.published`, `dataset.built` …
+	Topic   string                 `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	Waiting int64                  `protobuf:"varint,3,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Parked  int64                  `protobuf:"varint,4,opt,name=parked,proto3" json:"parked,omitempty"`
+	Oldest  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	// Of the one that was tried most often.
+	Attempts int32 `protobuf:"varint,6,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// When the first that waits is tried again. Unset: at once, or none waits.
+	NextTry *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=next_try,json=nextTry,proto3" json:"next_try,omitempty"`
+	// Of the newest event that was tried and not taken: why, as its receiver said.
+	Error         string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutboxSubject) Reset() {
+	*x = OutboxSubject{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutboxSubject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutboxSubject) ProtoMessage() {}
+
+func (x *OutboxSubject) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutboxSubject.ProtoReflect.Descriptor instead.
+func (*OutboxSubject) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *OutboxSubject) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *OutboxSubject) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *OutboxSubject) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *OutboxSubject) GetParked() int64 {
+	if x != nil {
+		return x.Parked
+	}
+	return 0
+}
+
+func (x *OutboxSubject) GetOldest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Oldest
+	}
+	return nil
+}
+
+func (x *OutboxSubject) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *OutboxSubject) GetNextTry() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTry
+	}
+	return nil
+}
+
+func (x *OutboxSubject) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_headwater_v1_lineage_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lineage_proto_rawDesc = "" +
@@ -3288,7 +3546,29 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x10TakeEventRequest\x12\x1d\n" +
 	"\x05event\x18\x01 \x01(\fB\a\xbaH\x04z\x02\x10\x01R\x05event\"-\n" +
 	"\x11TakeEventResponse\x12\x18\n" +
-	"\asources\x18\x01 \x03(\tR\asources*k\n" +
+	"\asources\x18\x01 \x03(\tR\asources\"c\n" +
+	"\x10GetOutboxRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\x12&\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\tpageToken\"\x8c\x02\n" +
+	"\x11GetOutboxResponse\x12\x1a\n" +
+	"\breceiver\x18\x01 \x01(\tR\breceiver\x12\x18\n" +
+	"\awaiting\x18\x02 \x01(\x03R\awaiting\x12\x16\n" +
+	"\x06parked\x18\x03 \x01(\x03R\x06parked\x122\n" +
+	"\x06oldest\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x12\x14\n" +
+	"\x05tried\x18\x05 \x01(\x03R\x05tried\x127\n" +
+	"\bsubjects\x18\x06 \x03(\v2\x1b.headwater.v1.OutboxSubjectR\bsubjects\x12&\n" +
+	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"\x8e\x02\n" +
+	"\rOutboxSubject\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x18\n" +
+	"\awaiting\x18\x03 \x01(\x03R\awaiting\x12\x16\n" +
+	"\x06parked\x18\x04 \x01(\x03R\x06parked\x122\n" +
+	"\x06oldest\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x12\x1a\n" +
+	"\battempts\x18\x06 \x01(\x05R\battempts\x125\n" +
+	"\bnext_try\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\anextTry\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error*k\n" +
 	"\x10LineageDirection\x12!\n" +
 	"\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LINEAGE_DIRECTION_UP\x10\x01\x12\x1a\n" +
@@ -3305,7 +3585,7 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x17LINEAGE_EDGE_KIND_GROUP\x10\b\x12\x1b\n" +
 	"\x17LINEAGE_EDGE_KIND_ORDER\x10\t\x12\x1f\n" +
 	"\x1bLINEAGE_EDGE_KIND_CORRECTED\x10\n" +
-	"2\xb1\a\n" +
+	"2\x8c\b\n" +
 	"\x0eLineageService\x12\\\n" +
 	"\n" +
 	"GetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\v\x8a\xc9\x18\x04\b\a \x01\x90\x02\x01\x12V\n" +
@@ -3319,7 +3599,8 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\bGetModel\x12\x1d.headwater.v1.GetModelRequest\x1a\x1e.headwater.v1.GetModelResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
 	"\n" +
 	"ListModels\x12\x1f.headwater.v1.ListModelsRequest\x1a .headwater.v1.ListModelsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12V\n" +
-	"\tTakeEvent\x12\x1e.headwater.v1.TakeEventRequest\x1a\x1f.headwater.v1.TakeEventResponse\"\b\x8a\xc9\x18\x04\b\x06 \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\tTakeEvent\x12\x1e.headwater.v1.TakeEventRequest\x1a\x1f.headwater.v1.TakeEventResponse\"\b\x8a\xc9\x18\x04\b\x06 \x01\x12Y\n" +
+	"\tGetOutbox\x12\x1e.headwater.v1.GetOutboxRequest\x1a\x1f.headwater.v1.GetOutboxResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_lineage_proto_rawDescOnce sync.Once
@@ -3334,7 +3615,7 @@ func file_headwater_v1_lineage_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lineage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_headwater_v1_lineage_proto_goTypes = []any{
 	(LineageDirection)(0),         // 0: headwater.v1.LineageDirection
 	(LineageEdgeKind)(0),          // 1: headwater.v1.LineageEdgeKind
@@ -3373,87 +3654,96 @@ var file_headwater_v1_lineage_proto_goTypes = []any{
 	(*ListModelsResponse)(nil),    // 34: headwater.v1.ListModelsResponse
 	(*TakeEventRequest)(nil),      // 35: headwater.v1.TakeEventRequest
 	(*TakeEventResponse)(nil),     // 36: headwater.v1.TakeEventResponse
-	nil,                           // 37: headwater.v1.LineageNode.PropertiesEntry
-	nil,                           // 38: headwater.v1.TraceReadRequest.EntityEntry
-	nil,                           // 39: headwater.v1.TraceReadRequest.InputsEntry
-	nil,                           // 40: headwater.v1.TraceReadResponse.EntityEntry
-	nil,                           // 41: headwater.v1.TracedInput.PropertiesEntry
-	nil,                           // 42: headwater.v1.TracedRow.ColumnsEntry
-	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
-	(*Value)(nil),                 // 44: headwater.v1.Value
+	(*GetOutboxRequest)(nil),      // 37: headwater.v1.GetOutboxRequest
+	(*GetOutboxResponse)(nil),     // 38: headwater.v1.GetOutboxResponse
+	(*OutboxSubject)(nil),         // 39: headwater.v1.OutboxSubject
+	nil,                           // 40: headwater.v1.LineageNode.PropertiesEntry
+	nil,                           // 41: headwater.v1.TraceReadRequest.EntityEntry
+	nil,                           // 42: headwater.v1.TraceReadRequest.InputsEntry
+	nil,                           // 43: headwater.v1.TraceReadResponse.EntityEntry
+	nil,                           // 44: headwater.v1.TracedInput.PropertiesEntry
+	nil,                           // 45: headwater.v1.TracedRow.ColumnsEntry
+	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
+	(*Value)(nil),                 // 47: headwater.v1.Value
 }
 var file_headwater_v1_lineage_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.GetLineageRequest.direction:type_name -> headwater.v1.LineageDirection
 	4,  // 1: headwater.v1.GetLineageResponse.nodes:type_name -> headwater.v1.LineageNode
 	5,  // 2: headwater.v1.GetLineageResponse.edges:type_name -> headwater.v1.LineageEdge
-	37, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
+	40, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
 	1,  // 4: headwater.v1.LineageEdge.kind:type_name -> headwater.v1.LineageEdgeKind
-	38, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
-	43, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
-	39, // 7: headwater.v1.TraceReadRequest.inputs:type_name -> headwater.v1.TraceReadRequest.InputsEntry
-	43, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
-	40, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
+	41, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
+	46, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
+	42, // 7: headwater.v1.TraceReadRequest.inputs:type_name -> headwater.v1.TraceReadRequest.InputsEntry
+	46, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
+	43, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
 	8,  // 10: headwater.v1.TraceReadResponse.features:type_name -> headwater.v1.TracedFeature
 	10, // 11: headwater.v1.TraceReadResponse.runs:type_name -> headwater.v1.TracedRun
-	43, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
+	46, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
 	5,  // 13: headwater.v1.TracedFeature.columns:type_name -> headwater.v1.LineageEdge
 	9,  // 14: headwater.v1.TracedFeature.arguments:type_name -> headwater.v1.TracedArgument
-	43, // 15: headwater.v1.TracedArgument.event_time:type_name -> google.protobuf.Timestamp
-	43, // 16: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
-	43, // 17: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
-	43, // 18: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
-	43, // 19: headwater.v1.TracedRun.applied_at:type_name -> google.protobuf.Timestamp
-	43, // 20: headwater.v1.TracedRun.rows_from:type_name -> google.protobuf.Timestamp
-	43, // 21: headwater.v1.TracedRun.rows_to:type_name -> google.protobuf.Timestamp
+	46, // 15: headwater.v1.TracedArgument.event_time:type_name -> google.protobuf.Timestamp
+	46, // 16: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
+	46, // 17: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
+	46, // 18: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
+	46, // 19: headwater.v1.TracedRun.applied_at:type_name -> google.protobuf.Timestamp
+	46, // 20: headwater.v1.TracedRun.rows_from:type_name -> google.protobuf.Timestamp
+	46, // 21: headwater.v1.TracedRun.rows_to:type_name -> google.protobuf.Timestamp
 	11, // 22: headwater.v1.TracedRun.inputs:type_name -> headwater.v1.TracedInput
 	12, // 23: headwater.v1.TracedRun.checks:type_name -> headwater.v1.TracedCheck
 	13, // 24: headwater.v1.TracedRun.quarantined:type_name -> headwater.v1.TracedRow
-	41, // 25: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
+	44, // 25: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
 	13, // 26: headwater.v1.TracedInput.rows:type_name -> headwater.v1.TracedRow
-	42, // 27: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
-	43, // 28: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
-	43, // 29: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
+	45, // 27: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
+	46, // 28: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
+	46, // 29: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
 	16, // 30: headwater.v1.GetImpactResponse.nodes:type_name -> headwater.v1.ImpactedNode
 	17, // 31: headwater.v1.GetImpactResponse.repairs:type_name -> headwater.v1.RepairStep
 	20, // 32: headwater.v1.DiffRunsResponse.changes:type_name -> headwater.v1.RunChange
 	23, // 33: headwater.v1.CheckLineageResponse.orphan:type_name -> headwater.v1.LineageOrphan
 	24, // 34: headwater.v1.CheckLineageResponse.checked:type_name -> headwater.v1.LineageChecked
-	43, // 35: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
+	46, // 35: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
 	27, // 36: headwater.v1.ListUsesResponse.uses:type_name -> headwater.v1.Use
-	43, // 37: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
-	43, // 38: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
+	46, // 37: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
+	46, // 38: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
 	28, // 39: headwater.v1.RegisterModelResponse.model:type_name -> headwater.v1.Model
 	28, // 40: headwater.v1.GetModelResponse.model:type_name -> headwater.v1.Model
 	28, // 41: headwater.v1.GetModelResponse.versions:type_name -> headwater.v1.Model
 	28, // 42: headwater.v1.ListModelsResponse.models:type_name -> headwater.v1.Model
-	44, // 43: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
-	44, // 44: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
-	44, // 45: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
-	2,  // 46: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
-	6,  // 47: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
-	14, // 48: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
-	18, // 49: headwater.v1.LineageService.DiffRuns:input_type -> headwater.v1.DiffRunsRequest
-	21, // 50: headwater.v1.LineageService.CheckLineage:input_type -> headwater.v1.CheckLineageRequest
-	25, // 51: headwater.v1.LineageService.ListUses:input_type -> headwater.v1.ListUsesRequest
-	29, // 52: headwater.v1.LineageService.RegisterModel:input_type -> headwater.v1.RegisterModelRequest
-	31, // 53: headwater.v1.LineageService.GetModel:input_type -> headwater.v1.GetModelRequest
-	33, // 54: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
-	35, // 55: headwater.v1.LineageService.TakeEvent:input_type -> headwater.v1.TakeEventRequest
-	3,  // 56: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
-	7,  // 57: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
-	15, // 58: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
-	19, // 59: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
-	22, // 60: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
-	26, // 61: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
-	30, // 62: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
-	32, // 63: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
-	34, // 64: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
-	36, // 65: headwater.v1.LineageService.TakeEvent:output_type -> headwater.v1.TakeEventResponse
-	56, // [56:66] is the sub-list for method output_type
-	46, // [46:56] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	46, // 43: headwater.v1.GetOutboxResponse.oldest:type_name -> google.protobuf.Timestamp
+	39, // 44: headwater.v1.GetOutboxResponse.subjects:type_name -> headwater.v1.OutboxSubject
+	46, // 45: headwater.v1.OutboxSubject.oldest:type_name -> google.protobuf.Timestamp
+	46, // 46: headwater.v1.OutboxSubject.next_try:type_name -> google.protobuf.Timestamp
+	47, // 47: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
+	47, // 48: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
+	47, // 49: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
+	2,  // 50: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
+	6,  // 51: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
+	14, // 52: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
+	18, // 53: headwater.v1.LineageService.DiffRuns:input_type -> headwater.v1.DiffRunsRequest
+	21, // 54: headwater.v1.LineageService.CheckLineage:input_type -> headwater.v1.CheckLineageRequest
+	25, // 55: headwater.v1.LineageService.ListUses:input_type -> headwater.v1.ListUsesRequest
+	29, // 56: headwater.v1.LineageService.RegisterModel:input_type -> headwater.v1.RegisterModelRequest
+	31, // 57: headwater.v1.LineageService.GetModel:input_type -> headwater.v1.GetModelRequest
+	33, // 58: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
+	35, // 59: headwater.v1.LineageService.TakeEvent:input_type -> headwater.v1.TakeEventRequest
+	37, // 60: headwater.v1.LineageService.GetOutbox:input_type -> headwater.v1.GetOutboxRequest
+	3,  // 61: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
+	7,  // 62: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
+	15, // 63: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
+	19, // 64: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
+	22, // 65: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
+	26, // 66: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
+	30, // 67: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
+	32, // 68: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
+	34, // 69: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
+	36, // 70: headwater.v1.LineageService.TakeEvent:output_type -> headwater.v1.TakeEventResponse
+	38, // 71: headwater.v1.LineageService.GetOutbox:output_type -> headwater.v1.GetOutboxResponse
+	61, // [61:72] is the sub-list for method output_type
+	50, // [50:61] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lineage_proto_init() }
@@ -3475,7 +3765,7 @@ func file_headwater_v1_lineage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lineage_proto_rawDesc), len(file_headwater_v1_lineage_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   41,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	LineageService_GetModel_FullMethodName      = "/headwater.v1.LineageService/GetModel"
 	LineageService_ListModels_FullMethodName    = "/headwater.v1.LineageService/ListModels"
 	LineageService_TakeEvent_FullMethodName     = "/headwater.v1.LineageService/TakeEvent"
+	LineageService_GetOutbox_FullMethodName     = "/headwater.v1.LineageService/GetOutbox"
 )
 
 // LineageServiceClient is the client API for LineageService service.
@@ -59,6 +60,8 @@ type LineageServiceClient interface {
 	// Takes an OpenLineage event of another system, which says what made the tables and files that sources are. Needs INGEST on a source, and
 	// on each source that the event says was written.
 	TakeEvent(ctx context.Context, in *TakeEventRequest, opts ...grpc.CallOption) (*TakeEventResponse, error)
+	// What waits to be told to others in OpenLineage's events, by what it is about, and why it was not taken yet.
+	GetOutbox(ctx context.Context, in *GetOutboxRequest, opts ...grpc.CallOption) (*GetOutboxResponse, error)
 }
 
 type lineageServiceClient struct {
@@ -178,6 +181,16 @@ func (c *lineageServiceClient) TakeEvent(ctx context.Context, in *TakeEventReque
 	return out, nil
 }
 
+func (c *lineageServiceClient) GetOutbox(ctx context.Context, in *GetOutboxRequest, opts ...grpc.CallOption) (*GetOutboxResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetOutboxResponse)
+	err := c.cc.Invoke(ctx, LineageService_GetOutbox_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LineageServiceServer is the server API for LineageService service.
 // All implementations must embed UnimplementedLineageServiceServer
 // for forward compatibility.
@@ -206,6 +219,8 @@ type LineageServiceServer interface {
 	// Takes an OpenLineage event of another system, which says what made the tables and files that sources are. Needs INGEST on a source, and
 	// on each source that the event says was written.
 	TakeEvent(context.Context, *TakeEventRequest) (*TakeEventResponse, error)
+	// What waits to be told to others in OpenLineage's events, by what it is about, and why it was not taken yet.
+	GetOutbox(context.Context, *GetOutboxRequest) (*GetOutboxResponse, error)
 	mustEmbedUnimplementedLineageServiceServer()
 }
 
@@ -245,6 +260,9 @@ func (UnimplementedLineageServiceServer) ListModels(context.Context, *ListModels
 }
 func (UnimplementedLineageServiceServer) TakeEvent(context.Context, *TakeEventRequest) (*TakeEventResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TakeEvent not implemented")
+}
+func (UnimplementedLineageServiceServer) GetOutbox(context.Context, *GetOutboxRequest) (*GetOutboxResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetOutbox not implemented")
 }
 func (UnimplementedLineageServiceServer) mustEmbedUnimplementedLineageServiceServer() {}
 func (UnimplementedLineageServiceServer) testEmbeddedByValue()                        {}
@@ -440,6 +458,24 @@ func _LineageService_TakeEvent_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LineageService_GetOutbox_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetOutboxRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).GetOutbox(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_GetOutbox_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).GetOutbox(ctx, req.(*GetOutboxRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LineageService_ServiceDesc is the grpc.ServiceDesc for LineageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -482,6 +518,10 @@ var LineageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TakeEvent",
 			Handler:    _LineageService_TakeEvent_Handler,
+		},
+		{
+			MethodName: "GetOutbox",
+			Handler:    _LineageService_GetOutbox_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

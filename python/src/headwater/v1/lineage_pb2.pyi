@@ -589,3 +589,49 @@ class TakeEventResponse(_message.Message):
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     sources: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, sources: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetOutboxRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class GetOutboxResponse(_message.Message):
+    __slots__ = ("receiver", "waiting", "parked", "oldest", "tried", "subjects", "next_page_token")
+    RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    TRIED_FIELD_NUMBER: _ClassVar[int]
+    SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    receiver: str
+    waiting: int
+    parked: int
+    oldest: _timestamp_pb2.Timestamp
+    tried: int
+    subjects: _containers.RepeatedCompositeFieldContainer[OutboxSubject]
+    next_page_token: str
+    def __init__(self, receiver: _Optional[str] = ..., waiting: _Optional[int] = ..., parked: _Optional[int] = ..., oldest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tried: _Optional[int] = ..., subjects: _Optional[_Iterable[_Union[OutboxSubject, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class OutboxSubject(_message.Message):
+    __slots__ = ("subject", "topic", "waiting", "parked", "oldest", "attempts", "next_try", "error")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_TRY_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    topic: str
+    waiting: int
+    parked: int
+    oldest: _timestamp_pb2.Timestamp
+    attempts: int
+    next_try: _timestamp_pb2.Timestamp
+    error: str
+    def __init__(self, subject: _Optional[str] = ..., topic: _Optional[str] = ..., waiting: _Optional[int] = ..., parked: _Optional[int] = ..., oldest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., next_try: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[str] = ...) -> None: ...

@@ -84,6 +84,11 @@ class LineageServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_lineage__pb2.TakeEventRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_lineage__pb2.TakeEventResponse.FromString,
                 _registered_method=True)
+        self.GetOutbox = channel.unary_unary(
+                '/headwater.v1.LineageService/GetOutbox',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.GetOutboxRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.GetOutboxResponse.FromString,
+                _registered_method=True)
 
 
 class LineageServiceServicer(object):
@@ -149,6 +154,12 @@ class LineageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOutbox(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LineageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -201,6 +212,11 @@ def add_LineageServiceServicer_to_server(servicer, server):
                     servicer.TakeEvent,
                     request_deserializer=headwater_dot_v1_dot_lineage__pb2.TakeEventRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_lineage__pb2.TakeEventResponse.SerializeToString,
+            ),
+            'GetOutbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOutbox,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.GetOutboxRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.GetOutboxResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -473,6 +489,33 @@ class LineageService(object):
             '/headwater.v1.LineageService/TakeEvent',
             headwater_dot_v1_dot_lineage__pb2.TakeEventRequest.SerializeToString,
             headwater_dot_v1_dot_lineage__pb2.TakeEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOutbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/GetOutbox',
+            headwater_dot_v1_dot_lineage__pb2.GetOutboxRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.GetOutboxResponse.FromString,
             options,
             channel_credentials,
             insecure,
