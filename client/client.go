@@ -33,6 +33,7 @@ type Client struct {
 	Materialization headwaterv1.MaterializationServiceClient
 	Quarantine      headwaterv1.QuarantineServiceClient
 	Quality         headwaterv1.QualityServiceClient
+	Bias            headwaterv1.BiasServiceClient
 	Online          headwaterv1.OnlineServiceClient
 	Datasets        headwaterv1.DatasetServiceClient
 	Retention       headwaterv1.RetentionServiceClient
@@ -62,6 +63,7 @@ func Dial(server, token string, options Options) (*Client, error) {
 	c.Materialization = headwaterv1.NewMaterializationServiceClient(connection)
 	c.Quarantine = headwaterv1.NewQuarantineServiceClient(connection)
 	c.Quality = headwaterv1.NewQualityServiceClient(connection)
+	c.Bias = headwaterv1.NewBiasServiceClient(connection)
 	c.Online = headwaterv1.NewOnlineServiceClient(connection)
 	c.Datasets = headwaterv1.NewDatasetServiceClient(connection)
 	c.Retention = headwaterv1.NewRetentionServiceClient(connection)

@@ -58,6 +58,9 @@ type assembly struct {
 	joiner *offline.Joiner
 	// tap is told of each row of the result; nil: nothing is.
 	tap rowTap
+	// beside are columns that only the tap is told of, and anyArrival how the views that are only read for these are read.
+	beside     []slotOf
+	anyArrival bool
 }
 
 // prepare makes ready for a spine of these columns.
@@ -147,7 +150,7 @@ func (a *assembly) runStage(ctx context.Context, st *stage) error {
 	join := offline.Join{Name: "spine_" + strings.ToLower(rand.Text()), Rows: a.spine.rows}
 	for _, v := range st.views {
 		view := a.views[v]
-		view.Wanted = a.plan.Slots(v)
+		view.Wanted = a.slots(v)
 		join.Views = append(join.Views, view)
 	}
 	var batch []stageRow
@@ -275,7 +278,7 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 	inputs := make([]feature.Value, len(given))
 	row, statuses := make([]feature.Value, len(columns)), make([]read.Status, len(a.plan.Columns))
 	if a.tap != nil {
-		if err := a.tap.begin(a.layout); err != nil {
+		if err := a.tap.begin(a.layout, a.beside); err != nil {
 			return nil, err
 		}
 	}
@@ -315,6 +318,11 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 		}
 		res.spineRows++
 		if left {
+			if a.tap != nil {
+				if err := a.tap.leftOut(row, answers); err != nil {
+					return nil, err
+				}
+			}
 			continue
 		}
 		res.found, res.hidden = res.found+found, res.hidden+hidden

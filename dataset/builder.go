@@ -431,8 +431,8 @@ func (b *Builder) Verify(ctx context.Context, m *Manifest, plan *read.Plan) (*Ve
 }
 
 // again computes the result from the kept spine and the history at the manifest's sequences, and says how it differs from
-// the manifest. When that is in what it would be computed from, the result is empty.
-func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer, tap rowTap) (*result, []string, error) {
+// the manifest. When that is in what it would be computed from, the result is empty. What is read beside it is for the tap alone.
+func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out io.Writer, tap rowTap, beside ...Beside) (*result, []string, error) {
 	a, differences, err := assemblyOf(m, plan)
 	if err != nil {
 		return nil, nil, err
@@ -454,6 +454,9 @@ func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out i
 	if err := a.prepare(spine.columns, m.WithStatuses, m.leaveOutOf()); err != nil {
 		return nil, nil, err
 	}
+	if err := a.readBeside(ctx, b.pool, m.Position, beside); err != nil {
+		return nil, nil, err
+	}
 	if tap != nil {
 		tap.spine(spine.rows)
 	}
@@ -466,7 +469,7 @@ func (b *Builder) again(ctx context.Context, m *Manifest, plan *read.Plan, out i
 
 // assemblyOf is what a manifest's result is computed from, but for the spine, and how it differs from what the manifest says.
 func assemblyOf(m *Manifest, plan *read.Plan) (*assembly, []string, error) {
-	a := &assembly{plan: plan, timestamp: m.TimestampColumn}
+	a := &assembly{plan: plan, timestamp: m.TimestampColumn, anyArrival: m.Knowledge == KnowledgeEvent}
 	var differences []string
 	read := map[string]bool{}
 	for i := range plan.Views {
@@ -480,7 +483,7 @@ func assemblyOf(m *Manifest, plan *read.Plan) (*assembly, []string, error) {
 				v.Version.Ref(), v.Version.Fingerprint, kept.Fingerprint))
 		}
 		read[v.Version.Ref()] = true
-		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: kept.Seq, TTL: v.TTL, AnyArrival: m.Knowledge == KnowledgeEvent})
+		a.views = append(a.views, offline.AsOf{View: v.Version, Seq: kept.Seq, TTL: v.TTL, AnyArrival: a.anyArrival})
 	}
 	if len(read) != len(m.Views) {
 		return nil, nil, fmt.Errorf("dataset %s: the plan reads %d views, the manifest has %d", m.ID, len(read), len(m.Views))

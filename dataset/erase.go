@@ -43,6 +43,12 @@ func (m *Manifest) left() (content, spine string) {
 	return m.ContentDigest, m.SpineDigest
 }
 
+// ContentNow is the digest of the content as it is: after erasures, of what they left. Empty where that is not known.
+func (m *Manifest) ContentNow() string {
+	content, _ := m.left()
+	return content
+}
+
 // refuseErased refuses a dataset that is no longer what it was to who does not ask for what is left.
 func (m *Manifest) refuseErased(accept bool) error {
 	n := len(m.Erasures)
@@ -315,8 +321,12 @@ func (b *Builder) eraseDamaged(ctx context.Context, m *Manifest, e *retention.Er
 	}, 0)
 }
 
-// profileLeft keeps the profile of what is left, where there is one of the dataset; of nothing it takes it away.
+// profileLeft keeps the profile of what is left, where there is one of the dataset; of nothing it takes it away. Reports are not made again.
 func (b *Builder) profileLeft(ctx context.Context, tx pgx.Tx, id string, res *result) error {
+	// What was found of groups was found of the entity's rows too.
+	if err := quality.EraseBiasReports(ctx, tx, id); err != nil {
+		return err
+	}
 	if res == nil {
 		return quality.EraseDatasetProfile(ctx, tx, id)
 	}

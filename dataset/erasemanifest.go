@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -62,7 +63,7 @@ func (b *Builder) EraseManifests(ctx context.Context, erasure string, t *retenti
 			now.redact(t)
 			if deleted {
 				now.dropBounds()
-				if err := quality.EraseDatasetProfile(ctx, tx, m.ID); err != nil {
+				if err := errors.Join(quality.EraseDatasetProfile(ctx, tx, m.ID), quality.EraseBiasReports(ctx, tx, m.ID)); err != nil {
 					return err
 				}
 			}

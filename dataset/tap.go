@@ -23,11 +23,13 @@ const (
 	dealtBatch = 256 << 10
 )
 
-// rowTap is told of a result while it is put together: how many rows its spine has, its columns, each row, and its end.
+// rowTap is told of a result while it is put together: how many rows its spine has, its columns and those that are read beside it, each row, also where a rule leaves it out,
+// and its end.
 type rowTap interface {
 	spine(rows int64)
-	begin(l *layout) error
+	begin(l *layout, beside []slotOf) error
 	add(row []feature.Value, answers *read.Row) error
+	leftOut(row []feature.Value, answers *read.Row) error
 	end() error
 }
 
@@ -58,7 +60,7 @@ func (t *tap) close() { t.dealt.close() }
 
 func (t *tap) spine(rows int64) { t.spineRows = rows }
 
-func (t *tap) begin(l *layout) error {
+func (t *tap) begin(l *layout, _ []slotOf) error {
 	t.columns = l.columns
 	t.features, t.views = make([]int, len(l.columns)), make([][]int, len(l.columns))
 	for i := range l.columns {
@@ -115,6 +117,8 @@ func (t *tap) add(row []feature.Value, answers *read.Row) error {
 	}
 	return t.dealt.add(t.row, t.keyOf(row))
 }
+
+func (t *tap) leftOut([]feature.Value, *read.Row) error { return nil }
 
 func (t *tap) end() error { return t.dealt.end() }
 

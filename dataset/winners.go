@@ -45,7 +45,7 @@ func (b *Builder) Winners(ctx context.Context, of Side, do func(row int64, winne
 	return err
 }
 
-func (t *winnersTap) begin(l *layout) error {
+func (t *winnersTap) begin(l *layout, _ []slotOf) error {
 	for i := range t.plan.Views {
 		var key []int
 		for _, name := range t.plan.Views[i].KeyColumns {
@@ -82,5 +82,8 @@ func (t *winnersTap) add(row []feature.Value, answers *read.Row) error {
 	return t.do(t.rows, t.found)
 }
 
-func (t *winnersTap) end() error       { return nil }
+func (t *winnersTap) leftOut([]feature.Value, *read.Row) error { return nil }
+
+func (t *winnersTap) end() error { return nil }
+
 func (t *winnersTap) spine(rows int64) {}

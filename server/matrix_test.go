@@ -60,6 +60,12 @@ var matrix = map[string]matrixRow{
 	},
 	"AccessService/EndElevation":   {&headwaterv1.EndElevationRequest{}, access.ActionAdminister, "system:*", ""},
 	"AccessService/ListElevations": {&headwaterv1.ListElevationsRequest{}, access.ActionReadAudit, "system:*", "auditor"},
+	"BiasService/ReportBias": {
+		&headwaterv1.ReportBiasRequest{Dataset: "d", Question: &headwaterv1.BiasQuestion{Label: "l", Favourable: "yes", By: []string{"race"}}},
+		access.ActionReadOffline, "service:open_service", "scientist",
+	},
+	"BiasService/GetBiasReport":   {&headwaterv1.GetBiasReportRequest{Id: "r"}, access.ActionReadOffline, "service:open_service", "scientist"},
+	"BiasService/ListBiasReports": {&headwaterv1.ListBiasReportsRequest{}, access.ActionList, "dataset:*", "engineer scientist"},
 	"DatasetService/BuildDataset": {
 		&headwaterv1.BuildDatasetRequest{Service: "open_service"}, access.ActionReadOffline, "service:open_service", "scientist",
 	},

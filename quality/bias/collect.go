@@ -16,6 +16,8 @@ const (
 	MaxStrata = 1024
 	// maxCells is how many groups of all attributes together there may be in all strata.
 	maxCells = 1 << 16
+	// maxOutcomes is how many values of the label are told of.
+	maxOutcomes = 10
 )
 
 // Question is what a report answers.
@@ -116,8 +118,7 @@ type Collector struct {
 	cells      map[cellKey]*cell
 	leftOut    map[int32]int64
 	setAside   map[int32]int64
-	// quarantine is whether rows that were set aside were looked for.
-	quarantine bool
+	labels     *values
 	scores     *grid
 	columns    []*column
 	rows       int64
@@ -134,7 +135,7 @@ func New(q Question, favourableValue feature.Value) (*Collector, error) {
 		return nil, fmt.Errorf("found %d attributes, expected 1 to %d", len(q.Attributes), MaxAttributes)
 	}
 	c := &Collector{
-		q: q, strata: newValues(q.Stratum, MaxStrata), tuples: map[tuple]int32{}, cells: map[cellKey]*cell{}, leftOut: map[int32]int64{}, setAside: map[int32]int64{},
+		q: q, labels: newValues(q.Label, maxOutcomes), strata: newValues(q.Stratum, MaxStrata), tuples: map[tuple]int32{}, cells: map[cellKey]*cell{}, leftOut: map[int32]int64{}, setAside: map[int32]int64{},
 	}
 	isGood := func(v feature.Value) outcome {
 		switch {
@@ -205,6 +206,8 @@ func (c *Collector) Add(r *Row) error {
 		c.cells[key] = at
 	}
 	c.rows++
+	// What is more than the most is not told of.
+	_, _ = c.labels.of(r.Label)
 	label, prediction := c.isGood[0](r.Label), missing
 	if c.q.Prediction != "" {
 		prediction = c.isGood[1](r.Prediction)
@@ -229,15 +232,22 @@ func (c *Collector) AddLeftOut(attributes []feature.Value) error {
 	return err
 }
 
-// AddSetAside takes a row that was set aside before any of these was made. Attributes that it does not have are NULL.
-func (c *Collector) AddSetAside(attributes []feature.Value) error {
+// AddSetAside takes rows that were set aside before any of these was made. Attributes that they do not have are NULL.
+func (c *Collector) AddSetAside(attributes []feature.Value, rows int64) error {
 	g, err := c.group(attributes)
 	if err == nil {
-		c.quarantine = true
-		c.setAside[g]++
+		c.setAside[g] += rows
 	}
 	return err
 }
 
-// LookedForSetAside says that rows which were set aside were looked for, so that none is told to be none.
-func (c *Collector) LookedForSetAside() { c.quarantine = true }
+// Outcomes are the labels' values, as texts: at most maxOutcomes of them, those that came first.
+func (c *Collector) Outcomes() (list []string) {
+	for _, v := range c.labels.list {
+		if !v.Null {
+			list = append(list, v.Text)
+		}
+	}
+	slices.Sort(list)
+	return list
+}

@@ -53,10 +53,9 @@ const (
 // Report is how outcomes differ between groups.
 type Report struct {
 	Rows int64 `json:"rows"`
-	// LeftOut are rows of the spine that a rule left out, SetAside those that were quarantined before any was made. SetAsideKnown: they were looked for.
-	LeftOut       int64 `json:"left_out"`
-	SetAside      int64 `json:"set_aside"`
-	SetAsideKnown bool  `json:"set_aside_known"`
+	// LeftOut are rows of the spine that a rule left out, SetAside those that were quarantined before any was made.
+	LeftOut  int64 `json:"left_out"`
+	SetAside int64 `json:"set_aside"`
 	// Groupings are by each attribute, and by sets of them.
 	Groupings []Grouping `json:"groupings"`
 	// Proxies are by attribute and column, those that go together most first.
@@ -168,7 +167,7 @@ type Proxy struct {
 
 // Report is what the rows come to.
 func (c *Collector) Report() (*Report, error) {
-	r := &Report{Rows: c.rows, SetAsideKnown: c.quarantine}
+	r := &Report{Rows: c.rows}
 	for _, n := range c.leftOut {
 		r.LeftOut += n
 	}
