@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -264,33 +262,51 @@ func (a *assembly) inputs() (inputs []int, at int) {
 
 // zip writes one row per spine row that no rule leaves out: the spine's columns, then the plan's.
 func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*result, error) {
-	columns := a.layout.columns
 	res := &result{}
-	tally, err := newTally(a.layout, a.timestamp)
+	recorder, err := newRecorder(ctx, a.layout, a.timestamp, out)
 	if err != nil {
 		return nil, err
 	}
-	bytesHash := sha256.New()
-	writer := tabular.NewStreamWriter(io.MultiWriter(out, bytesHash), columns, false)
-	content := newContentHash(columns)
+	if err := recorder.end(res, a.record(ctx, stages, res, recorder)); err != nil {
+		return nil, err
+	}
+	// A stage that has more to say than the spine has rows, or that failed after its last one, must not go unseen.
+	for _, st := range stages {
+		if len(st.head) > 0 {
+			return nil, fmt.Errorf("stage of %s: row %d is left over", st.entity.Name, st.head[0].number)
+		}
+		if rows, ok := <-st.rows; ok {
+			return nil, fmt.Errorf("stage of %s: row %d is left over", st.entity.Name, rows[0].number)
+		}
+		if st.err != nil {
+			return nil, st.err
+		}
+	}
+	for _, rule := range a.rules {
+		res.leftOut = append(res.leftOut, LeftOut{LeaveOut: rule.rule, Rows: rule.rows})
+	}
+	return res, nil
+}
+
+// record puts the rows together.
+func (a *assembly) record(ctx context.Context, stages []*stage, res *result, recorder *recorder) error {
 	answers := a.plan.NewRow()
 	given, at := a.inputs()
 	inputs := make([]feature.Value, len(given))
-	row, statuses := make([]feature.Value, len(columns)), make([]read.Status, len(a.plan.Columns))
 	if a.tap != nil {
 		if err := a.tap.begin(a.layout, a.beside); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for spineRow, err := range a.spine.rowsOf() {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var found, hidden int64
 		for _, st := range stages {
 			winners, err := st.next(ctx, res.spineRows)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			for i, v := range st.views {
 				w := answers.Winner(v)
@@ -311,10 +327,14 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 			inputs[i] = spineRow[column]
 		}
 		answers.Compute(inputs, spineRow[at].Timestamp())
+		row, statuses, err := recorder.next()
+		if err != nil {
+			return err
+		}
 		a.layout.fill(row, spineRow, answers, statuses)
 		left, err := leavesOut(a.rules, row, res.spineRows)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		res.spineRows++
 		if left {
@@ -326,42 +346,18 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 			continue
 		}
 		res.found, res.hidden = res.found+found, res.hidden+hidden
-		tally.add(row, xxh3.Hash(content.add(row)), statuses, answers)
-		if err := writer.Append(row); err != nil {
-			return nil, err
-		}
 		if a.tap != nil {
 			if err := a.tap.add(row, answers); err != nil {
-				return nil, err
+				return err
 			}
+		}
+		if err := recorder.add(answers); err != nil {
+			return err
 		}
 		res.rows++
 	}
-	if err := writer.Close(); err != nil {
-		return nil, err
-	}
 	if a.tap != nil {
-		if err := a.tap.end(); err != nil {
-			return nil, err
-		}
+		return a.tap.end()
 	}
-	// A stage that has more to say than the spine has rows, or that failed after its last one, must not go unseen.
-	for _, st := range stages {
-		if len(st.head) > 0 {
-			return nil, fmt.Errorf("stage of %s: row %d is left over", st.entity.Name, st.head[0].number)
-		}
-		if rows, ok := <-st.rows; ok {
-			return nil, fmt.Errorf("stage of %s: row %d is left over", st.entity.Name, rows[0].number)
-		}
-		if st.err != nil {
-			return nil, st.err
-		}
-	}
-	tally.finish(res)
-	for _, rule := range a.rules {
-		res.leftOut = append(res.leftOut, LeftOut{LeaveOut: rule.rule, Rows: rule.rows})
-	}
-	res.content = content.digest()
-	bytesHash.Sum(res.arrowSHA256[:0])
-	return res, nil
+	return nil
 }

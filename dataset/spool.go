@@ -126,10 +126,7 @@ func bounded(rows iter.Seq2[[]feature.Value, error]) iter.Seq2[[]feature.Value, 
 			number++
 			size := 0
 			for _, v := range row {
-				size += v.Size()
-				if t := v.Type(); t.Kind() == feature.TypeVector {
-					size += 4 * t.Dimension()
-				}
+				size += tabular.SizeOf(v)
 			}
 			if err == nil && size > feature.MaxRowText {
 				err = fault.New(fault.InvalidSpine, "spine: row %d: found %d bytes of text, bytes, lists and vectors, expected at most %d; cut it down",

@@ -65,8 +65,9 @@ func (l *layout) isLabel(i int) bool {
 		!slices.ContainsFunc(l.plan.Inputs, func(in feature.Column) bool { return in.Name == name })
 }
 
-// add takes a row of the result and a hash of it, with the statuses of its features and what it was made of.
-func (t *tally) add(row []feature.Value, hash uint64, statuses []read.Status, answers *read.Row) {
+// add takes a row of the result and a hash of it, with the statuses of its features and the runs that the winner of each view is of, zero where
+// there is none.
+func (t *tally) add(row []feature.Value, hash uint64, statuses []read.Status, runs []int64) {
 	for i, s := range statuses {
 		t.statuses[i][s]++
 	}
@@ -79,9 +80,9 @@ func (t *tally) add(row []feature.Value, hash uint64, statuses []read.Status, an
 		t.values[i] = row[column]
 	}
 	t.profile.Add(row[t.at].Timestamp(), hash, t.values)
-	for i := range t.runs {
-		if w := answers.Winner(i); w.Status == read.Present || w.Status == read.Stale {
-			t.runs[i].add(w.RunSeq)
+	for i, seq := range runs {
+		if seq != 0 {
+			t.runs[i].add(seq)
 		}
 	}
 }

@@ -51,7 +51,8 @@ func newStreamReader(from *messages) (s *StreamReader, err error) {
 }
 
 // Rows are the stream's rows, a value per column: text is valid UTF-8 without NUL, and times lie in the years 1 to 9999. A
-// row is used only until the next; what its values hold may be kept no longer either. It can be ranged over once.
+// row is used only until the next. What its values hold lies in memory of its batch, which one of them keeps whole: clone what is to stay. It
+// can be ranged over once.
 func (s *StreamReader) Rows() iter.Seq2[[]feature.Value, error] {
 	return func(yield func([]feature.Value, error) bool) {
 		defer s.r.Release()
@@ -296,15 +297,20 @@ func (s *StreamWriter) EndBatchesAt(bytes int) { s.endBytes = bytes }
 func (s *StreamWriter) Append(row []feature.Value) error {
 	for i, v := range row {
 		Append(s.builder.Field(i), v)
-		s.bytes += 8 + v.Size()
-		if v.Type().Kind() == feature.TypeVector {
-			s.bytes += 4 * v.Type().Dimension()
-		}
+		s.bytes += 8 + SizeOf(v)
 	}
 	if s.rows++; s.rows == StreamBatchRows || s.bytes >= s.endBytes {
 		return s.flush()
 	}
 	return nil
+}
+
+// SizeOf is the bytes of text, bytes, a list or a vector, zero for others.
+func SizeOf(v feature.Value) int {
+	if t := v.Type(); t.Kind() == feature.TypeVector {
+		return 4 * t.Dimension()
+	}
+	return v.Size()
 }
 
 func (s *StreamWriter) flush() error {
