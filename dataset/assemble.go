@@ -267,7 +267,7 @@ func (a *assembly) zip(ctx context.Context, stages []*stage, out io.Writer) (*re
 	if err != nil {
 		return nil, err
 	}
-	if err := recorder.end(res, a.record(ctx, stages, res, recorder)); err != nil {
+	if err := recorder.end(res, protect(func() error { return a.record(ctx, stages, res, recorder) })); err != nil {
 		return nil, err
 	}
 	// A stage that has more to say than the spine has rows, or that failed after its last one, must not go unseen.

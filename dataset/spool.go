@@ -139,7 +139,7 @@ func bounded(rows iter.Seq2[[]feature.Value, error]) iter.Seq2[[]feature.Value, 
 	}
 }
 
-// spoolRows writes a spine to local disk. Every row must have a timestamp. A row is used only until the next.
+// spoolRows writes a spine to local disk. Every row must have a timestamp. A row is used only until the next, what its values hold a little longer.
 func spoolRows(columns []feature.Column, rows iter.Seq2[[]feature.Value, error], timestamp string) (*spool, error) {
 	file, err := newScratch()
 	if err != nil {
@@ -154,10 +154,25 @@ func spoolRows(columns []feature.Column, rows iter.Seq2[[]feature.Value, error],
 }
 
 func (s *spool) fill(rows iter.Seq2[[]feature.Value, error], timestamp string) error {
-	at := slices.IndexFunc(s.columns, func(c feature.Column) bool { return c.Name == timestamp })
 	buffered := bufio.NewWriterSize(s.file, 1<<20)
 	out := tabular.NewStreamWriter(buffered, s.columns, true)
 	content := newContentHash(s.columns)
+	kept := newFanout(context.Background(), rowShape{columns: len(s.columns)}, func(b *rowBatch) error { return b.writeTo(out) }, func(b *rowBatch) error {
+		for n := range b.rows {
+			row, _, _ := b.at(n)
+			content.add(row)
+		}
+		return nil
+	})
+	if err := kept.end(protect(func() error { return s.take(rows, timestamp, kept) })); err != nil {
+		return err
+	}
+	s.digest = content.digest()
+	return errors.Join(out.Close(), buffered.Flush())
+}
+
+func (s *spool) take(rows iter.Seq2[[]feature.Value, error], timestamp string, kept *fanout) error {
+	at := slices.IndexFunc(s.columns, func(c feature.Column) bool { return c.Name == timestamp })
 	for row, err := range rows {
 		if err != nil {
 			return badSpine(err)
@@ -172,13 +187,14 @@ func (s *spool) fill(rows iter.Seq2[[]feature.Value, error], timestamp string) e
 			s.first, s.last = time, time
 		}
 		s.first, s.last = min(s.first, time), max(s.last, time)
-		content.add(row)
-		if err := out.Append(row); err != nil {
+		room, _, _, err := kept.next()
+		if err != nil {
 			return err
 		}
+		copy(room, row)
+		kept.add()
 	}
-	s.digest = content.digest()
-	return errors.Join(out.Close(), buffered.Flush())
+	return nil
 }
 
 // badSpine tells what is wrong with the spine from what its sender's side of the stream failed with.

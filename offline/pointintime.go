@@ -351,6 +351,7 @@ func (p *pass) emit(ctx context.Context, ordered <-chan *segment, free chan<- *s
 // fill reads the spine into segments.
 func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free <-chan *segment, full func(*segment)) error {
 	var s *segment
+	rows := 0
 	for row, err := range spine {
 		if err != nil {
 			return err
@@ -365,9 +366,10 @@ func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free 
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+			rows = p.segmentRows(p.join.Rows - row.Number)
 		}
 		s.add(row)
-		if len(s.numbers) == p.rows || len(s.keys) >= p.memory {
+		if len(s.numbers) == rows || len(s.keys) >= p.memory {
 			full(s)
 			s = nil
 		}
@@ -377,6 +379,18 @@ func (p *pass) fill(ctx context.Context, spine iter.Seq2[SpineRow, error], free 
 	}
 	return ctx.Err()
 }
+
+// segmentRows is how many rows the next segment has, where about left are: half of the last ones, and half of the rest, for while the answers to
+// the last segment are made use of, nothing is looked up.
+func (p *pass) segmentRows(left int64) int {
+	if left > int64(p.rows) || left <= int64(min(p.rows, p.options.SegmentRows/smallestPart)) {
+		return p.rows
+	}
+	return int(left+1) / 2
+}
+
+// smallestPart of the largest segment is what a spine is cut down to.
+const smallestPart = 8
 
 const (
 	// leastRows and leastMemory are what a segment has at least, unless the options say less.
@@ -388,8 +402,7 @@ const (
 // size says how large segments are to be. The more rows they have, the more of them meet the same pages of the history; the
 // fewer, the more is done of one while others are joined.
 func (p *pass) size() {
-	// A spine is cut into pieces, but not into smaller ones than a part of the largest segment.
-	const pieces, part = 4, 8
+	const pieces = 4
 	p.rows, p.memory = min(leastRows, p.options.SegmentRows), p.options.SegmentMemory
 	for _, i := range p.lateral {
 		p.width += winnerBytes(p.join.Views[i])
@@ -399,7 +412,7 @@ func (p *pass) size() {
 	}
 	rows := p.options.SegmentRows
 	if p.join.Rows > 0 {
-		rows = min(rows, max(int(p.join.Rows/pieces), rows/part))
+		rows = min(rows, max(int(p.join.Rows/pieces), rows/smallestPart))
 	}
 	p.rows = max(p.rows, min(rows, p.options.SegmentBytes/p.width))
 	// Guesses of widths may be wrong by a factor.

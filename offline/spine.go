@@ -155,7 +155,7 @@ func ofSpine(err error) error {
 }
 
 // Rows calls emit for each row, with a value per column: of events by event time, and then by unique key, or where there is none by
-// load and position. What emit is given is valid only during the call. After an error only Close may be called.
+// load and position. The slice that emit is given is valid only during the call, what its values hold is theirs. After an error only Close may be called.
 func (s *Spine) Rows(ctx context.Context, emit func([]feature.Value) error) error {
 	query, err := s.events, error(nil)
 	if s.query != nil {
