@@ -340,7 +340,7 @@ func (a *assembly) record(ctx context.Context, stages []*stage, res *result, rec
 		if left {
 			if a.tap != nil {
 				if err := a.tap.leftOut(row, answers); err != nil {
-					return nil, err
+					return err
 				}
 			}
 			continue
