@@ -39,6 +39,7 @@ type Client struct {
 	Retention       headwaterv1.RetentionServiceClient
 	Lineage         headwaterv1.LineageServiceClient
 	Reads           headwaterv1.ReadLogServiceClient
+	Feedback        headwaterv1.FeedbackServiceClient
 	Access          headwaterv1.AccessServiceClient
 
 	connection  *grpc.ClientConn
@@ -69,6 +70,7 @@ func Dial(server, token string, options Options) (*Client, error) {
 	c.Retention = headwaterv1.NewRetentionServiceClient(connection)
 	c.Lineage = headwaterv1.NewLineageServiceClient(connection)
 	c.Reads = headwaterv1.NewReadLogServiceClient(connection)
+	c.Feedback = headwaterv1.NewFeedbackServiceClient(connection)
 	c.Access = headwaterv1.NewAccessServiceClient(connection)
 	return c, nil
 }

@@ -2,10 +2,7 @@ package readlog
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/headwaterhq/headwater/internal/database"
 )
@@ -28,26 +25,11 @@ func (l *Log) ensureDay(ctx context.Context, d time.Time) error {
 	return nil
 }
 
-// beginner is a pool.
-type beginner interface {
-	Begin(context.Context) (pgx.Tx, error)
-}
-
 // createDay makes the partition of a day where there is none.
-func createDay(ctx context.Context, pool beginner, d time.Time) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		p := table
-		p.Day = d
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, 0)`, daysLock); err != nil {
-			return err
-		}
-		var there bool
-		err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, pgx.Identifier{p.Schema, p.Name()}.Sanitize()).Scan(&there)
-		if err != nil || there {
-			return err
-		}
-		return database.CreatePartition(ctx, tx, p)
-	})
+func createDay(ctx context.Context, pool database.Beginner, d time.Time) error {
+	p := table
+	p.Day = d
+	return database.EnsurePartition(ctx, pool, p, daysLock)
 }
 
 func (l *Log) tendInBackground(ctx context.Context) {
@@ -91,39 +73,15 @@ func (l *Log) KeptFrom() time.Time {
 
 // dropBefore drops the partitions and counts of the days before one.
 func (l *Log) dropBefore(ctx context.Context, first time.Time) error {
-	rows, err := l.pool.Query(ctx, `
-		SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-		WHERE i.inhparent = 'headwater.read_log'::regclass ORDER BY c.relname`)
-	if err != nil {
-		return err
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		d, err := time.Parse(table.Table+"_20060102", name)
-		if err != nil || !d.Before(first) {
-			continue
-		}
-		err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-			// Reads of the table that take long are not to hold up others that wait behind this.
-			_, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '3s'`)
-			if err == nil {
-				_, err = tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, 0)`, daysLock)
-			}
-			if err == nil {
-				_, err = tx.Exec(ctx, `DROP TABLE IF EXISTS `+pgx.Identifier{table.Schema, name}.Sanitize())
-			}
-			if err == nil {
-				_, err = tx.Exec(ctx, `DELETE FROM headwater.read_log_count WHERE day = $1`, d)
-			}
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("drop the reads of %s: %w", d.Format(time.DateOnly), err)
-		}
+	p := table
+	p.Day = first
+	dropped, err := database.DropPartitionsBefore(ctx, l.pool, p, daysLock)
+	for _, d := range dropped {
 		l.options.Log.Info("dropped a day of the read log, for it is older than reads are kept", "day", d.Format(time.DateOnly))
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	_, err = l.pool.Exec(ctx, `DELETE FROM headwater.read_log_count WHERE day < $1`, first)
+	return err
 }

@@ -32,6 +32,8 @@ type Erasing struct {
 	Views []string
 	// Record is called in each transaction that erases rows, with how many of a read of which service.
 	Record func(ctx context.Context, tx pgx.Tx, service string, rows int64) error
+	// Read is called in each such transaction too, with the read and its rows: for what others keep of it. nil: nobody does.
+	Read func(ctx context.Context, tx pgx.Tx, readID string, rows []int32) error
 }
 
 // Erase takes an entity out of all reads that are in Postgres, and out of those on any server's disk when they come. Done
@@ -170,6 +172,9 @@ func (l *Log) eraseRead(ctx context.Context, readID string, e Erasing) error {
 		}
 		_, err = tx.Exec(ctx, `UPDATE headwater.read_log SET record = $2, entity_hashes = $3, prediction_id = $4 WHERE read_id = $1`,
 			readID, record, l.entityHashes(r), r.GetPredictionId())
+		if err == nil && e.Read != nil {
+			err = e.Read(ctx, tx, readID, rows)
+		}
 		if err != nil || e.Record == nil {
 			return err
 		}

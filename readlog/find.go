@@ -172,3 +172,35 @@ func (l *Log) EachOf(ctx context.Context, service string, version int32, on time
 	})
 	return database.Fault(err)
 }
+
+// FindAll reads those of some reads that are in Postgres, by their ids.
+func FindAll(ctx context.Context, q database.Querier, readIDs []string) (map[string]*headwaterv1.LoggedRead, error) {
+	rows, err := q.Query(ctx, `SELECT record FROM headwater.read_log WHERE read_id = ANY ($1)`, readIDs)
+	if err != nil {
+		return nil, database.Fault(fmt.Errorf("read logged reads: %w", err))
+	}
+	found := map[string]*headwaterv1.LoggedRead{}
+	var record []byte
+	_, err = pgx.ForEachRow(rows, []any{&record}, func() error {
+		r := &headwaterv1.LoggedRead{}
+		if err := proto.Unmarshal(record, r); err != nil {
+			return fmt.Errorf("a logged read cannot be decoded: %w", err)
+		}
+		found[r.GetReadId()] = r
+		return nil
+	})
+	return found, database.Fault(err)
+}
+
+// HashesOfRow are the keyed hashes of the entities of a row of a read.
+func (l *Log) HashesOfRow(r *headwaterv1.LoggedRead, row int) (hashes [][]byte) {
+	for _, k := range r.GetKeys() {
+		if row >= entriesOf(k) {
+			continue
+		}
+		if h := l.hashOf(r, k, row); h != nil {
+			hashes = append(hashes, h)
+		}
+	}
+	return hashes
+}

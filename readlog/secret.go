@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"hash"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -151,3 +153,11 @@ func Expand(v *headwaterv1.ValueVector, n int) {
 
 // short is what a hash is found by.
 func short(hash []byte) int64 { return int64(binary.BigEndian.Uint64(hash)) }
+
+// Hashes is Hash by all versions of the secret, the newest first.
+func (l *Log) Hashes(entity, key string) (hashes [][]byte) {
+	for _, version := range slices.Backward(slices.Sorted(maps.Keys(l.secrets.keys))) {
+		hashes = append(hashes, l.Hash(version, entity, key))
+	}
+	return hashes
+}

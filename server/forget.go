@@ -242,7 +242,11 @@ func (f *forgetting) count(ctx context.Context) ([]retention.Erased, error) {
 		return nil, err
 	}
 	reads, err := f.countReads(ctx)
-	all = append(append(all, manifests...), reads...)
+	if err != nil {
+		return nil, err
+	}
+	told, err := f.countFeedback(ctx)
+	all = slices.Concat(all, manifests, reads, told)
 	// A place may be known twice: by its rows, and by a note.
 	slices.SortStableFunc(all, func(a, b retention.Erased) int {
 		return cmp.Or(cmp.Compare(a.Place, b.Place), cmp.Compare(a.Name, b.Name))
@@ -362,7 +366,7 @@ func (f *forgetting) erase(ctx context.Context, reason string) (*retention.Erasu
 	// as long as Redis has the entity, reads see it and are logged, and what waits in an append log is to be drained first. Such a place
 	// erases in transactions that each record what they did (retention.Record), changes nothing when it is asked again, and names a step
 	// before its commit, at which tests end it.
-	for _, place := range []func(context.Context, *retention.Erasure) error{f.eraseSources, f.eraseViews, f.eraseTexts, f.eraseDatasets, f.eraseOnline, f.eraseReads} {
+	for _, place := range []func(context.Context, *retention.Erasure) error{f.eraseSources, f.eraseViews, f.eraseTexts, f.eraseDatasets, f.eraseOnline, f.eraseReads, f.eraseFeedback} {
 		if err := place(ctx, e); err != nil {
 			return nil, err
 		}

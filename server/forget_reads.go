@@ -121,6 +121,7 @@ func (f *forgetting) eraseReads(ctx context.Context, e *retention.Erasure) error
 		}
 		return f.step.reached(stepErasingRead)
 	}
+	erasing.Read = f.erasingFeedback(e).EraseRows
 	if err := f.reads.Erase(ctx, erasing); err != nil {
 		return err
 	}

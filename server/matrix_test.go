@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/access"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -146,6 +147,12 @@ var matrix = map[string]matrixRow{
 	"QualityService/GetBaseline":    {&headwaterv1.GetBaselineRequest{Name: "b"}, access.ActionList, "view:v", "engineer scientist"},
 	"QualityService/RemoveBaseline": {&headwaterv1.RemoveBaselineRequest{Name: "b"}, access.ActionRegister, "view:v", ""},
 	"OnlineService/GetFeatures":     {features("delay_model_v1"), access.ActionReadOnline, "service:delay_model_v1", "model"},
+	"FeedbackService/LogPredictions": {
+		&headwaterv1.LogPredictionsRequest{Model: "m", Predictions: []*headwaterv1.Prediction{{Id: "p", Time: timestamppb.Now()}}}, access.ActionIngest, "model:m", "",
+	},
+	"FeedbackService/ReportOutcomes": {
+		&headwaterv1.ReportOutcomesRequest{Model: "m", Outcomes: []*headwaterv1.Outcome{{Id: "p", Actual: &headwaterv1.Value{}}}}, access.ActionIngest, "model:m", "",
+	},
 	"OnlineService/StreamFeatures": {
 		&headwaterv1.StreamFeaturesRequest{Id: 1, Request: features("delay_model_v1")}, access.ActionReadOnline, "service:delay_model_v1", "model",
 	},

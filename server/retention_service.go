@@ -7,6 +7,7 @@ import (
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/materialize"
+	"github.com/headwaterhq/headwater/quality/feedback"
 	"github.com/headwaterhq/headwater/readlog"
 	"github.com/headwaterhq/headwater/registry"
 )
@@ -19,6 +20,7 @@ type retentionService struct {
 	materializer *materialize.Materializer
 	datasets     *datasetService
 	reads        *readlog.Log
+	feedback     *feedback.Store
 	// historyRetention is how long rows that ended are kept where a call does not say it; 0: it must.
 	historyRetention time.Duration
 	step             steps

@@ -33,6 +33,7 @@ import (
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/online"
+	"github.com/headwaterhq/headwater/quality/feedback"
 	"github.com/headwaterhq/headwater/readlog"
 	"github.com/headwaterhq/headwater/registry"
 )
@@ -62,6 +63,8 @@ type Config struct {
 	// ReadLogBytes bounds the room there, ReadLogRetention how long reads are kept in Postgres. 0: as readlog.Options says.
 	ReadLogBytes     int64
 	ReadLogRetention time.Duration
+	// FeedbackRetention is how long predictions and outcomes are kept. 0: as feedback.Options says.
+	FeedbackRetention time.Duration
 	// ViewBounds is what the SQL of a view may take, each time it runs. Zero: its defaults.
 	ViewBounds offline.Bounds
 	// RunChunkWorkers is how many chunks of one run are worked on at once. 0: as materialize.Config says.
@@ -134,6 +137,7 @@ type Server struct {
 	registry     *registry.Registry
 	audit        *access.AuditLog
 	reads        *readlog.Log
+	feedback     *feedback.Store
 	auth         *access.Authenticator
 	elevations   *access.Elevations
 	secrets      *access.Secrets
@@ -220,6 +224,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.feedback = feedback.Open(s.pool, feedback.Options{Retention: config.FeedbackRetention, Log: config.Log})
 	if err := s.keepResults(); err != nil {
 		return nil, err
 	}
@@ -483,9 +488,10 @@ func (s *Server) serve() error {
 	}
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, datasets)
 	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{
-		registry: s.registry, pool: s.pool, materializer: s.materializer, datasets: datasets, reads: s.reads, historyRetention: s.config.HistoryRetention,
+		registry: s.registry, pool: s.pool, materializer: s.materializer, datasets: datasets, reads: s.reads, feedback: s.feedback, historyRetention: s.config.HistoryRetention,
 		step: s.config.Reached,
 	})
+	headwaterv1.RegisterFeedbackServiceServer(s.grpc, &feedbackService{registry: s.registry, pool: s.pool, store: s.feedback, reads: s.reads})
 	readLog := &readLogService{registry: s.registry, pool: s.pool, reads: s.reads}
 	headwaterv1.RegisterReadLogServiceServer(s.grpc, readLog)
 	headwaterv1.RegisterBiasServiceServer(s.grpc, &biasService{registry: s.registry, pool: s.pool, datasets: datasets})
@@ -580,6 +586,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())
+	}
+	if s.feedback != nil {
+		s.feedback.Close()
 	}
 	if s.registry != nil {
 		s.registry.Close()

@@ -136,6 +136,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"HEADWATER_OTLP_ENDPOINT", "otlp_endpoint", "HEADWATER_TRACE_SHARE", "trace_share",
 		"HEADWATER_AUDIT", "HEADWATER_AUDIT_KEY", "HEADWATER_AUDIT_RETENTION", "audit", "audit_key", "audit_retention",
 		"HEADWATER_READ_LOG_DIR", "HEADWATER_READ_LOG_BYTES", "HEADWATER_READ_LOG_RETENTION", "read_log_dir", "read_log_bytes", "read_log_retention",
+		"HEADWATER_FEEDBACK_RETENTION", "feedback_retention",
 	} {
 		if !strings.Contains(text, "`"+word+"`") {
 			t.Errorf("docs/cli.md does not have %s", word)

@@ -7,7 +7,7 @@ import (
 	"github.com/headwaterhq/headwater/server"
 )
 
-// readLogConfig is about the log of online reads.
+// readLogConfig is about the log of online reads, and what is kept beside it of the predictions that were made of them.
 type readLogConfig struct {
 	// ReadLogDir is a folder of this process's own for reads on their way to Postgres (HEADWATER_READ_LOG_DIR). Empty: the audit
 	// folder's name with `-reads` behind it.
@@ -16,6 +16,8 @@ type readLogConfig struct {
 	// (HEADWATER_READ_LOG_RETENTION). Empty: the defaults of package readlog.
 	ReadLogBytes     string `yaml:"read_log_bytes"`
 	ReadLogRetention string `yaml:"read_log_retention"`
+	// FeedbackRetention is a number of days or a duration (HEADWATER_FEEDBACK_RETENTION). Empty: the default of package quality/feedback.
+	FeedbackRetention string `yaml:"feedback_retention"`
 }
 
 func (c *readLogConfig) readEnvironment() {
@@ -23,6 +25,7 @@ func (c *readLogConfig) readEnvironment() {
 		"HEADWATER_READ_LOG_DIR":       &c.ReadLogDir,
 		"HEADWATER_READ_LOG_BYTES":     &c.ReadLogBytes,
 		"HEADWATER_READ_LOG_RETENTION": &c.ReadLogRetention,
+		"HEADWATER_FEEDBACK_RETENTION": &c.FeedbackRetention,
 	} {
 		if v := os.Getenv(name); v != "" {
 			*field = v
@@ -48,6 +51,13 @@ func (c *readLogConfig) apply(to *server.Config) error {
 			return usagef("HEADWATER_READ_LOG_RETENTION (read_log_retention): found %q, expected a day or more, such as 90d", c.ReadLogRetention)
 		}
 		to.ReadLogRetention = d
+	}
+	if c.FeedbackRetention != "" {
+		d, ok := parseAge(c.FeedbackRetention)
+		if !ok || d < 24*time.Hour {
+			return usagef("HEADWATER_FEEDBACK_RETENTION (feedback_retention): found %q, expected a day or more, such as 90d", c.FeedbackRetention)
+		}
+		to.FeedbackRetention = d
 	}
 	return nil
 }

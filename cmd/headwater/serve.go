@@ -156,6 +156,7 @@ the same version. Any number of servers may share both stores. The environment g
                                         their way to Postgres (default: the audit folder's name with -reads behind it)
   HEADWATER_READ_LOG_BYTES     read_log_bytes      room for them there (default 1GB)
   HEADWATER_READ_LOG_RETENTION read_log_retention  how long they are kept in Postgres, in whole days (default 90d)
+  HEADWATER_FEEDBACK_RETENTION feedback_retention  how long predictions and outcomes are kept, in whole days (default 90d)
   HEADWATER_METRICS_LISTEN metrics_listen address to answer Prometheus on, at /metrics; anyone who reaches it may read the names of
                                         views and how their runs fare (default none)
   HEADWATER_METRICS_PROFILES metrics_profiles  on: profiles of the process, for Go's tools, there too, at /debug/pprof/ (default off)

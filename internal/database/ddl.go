@@ -106,3 +106,62 @@ func CreatePartition(ctx context.Context, tx pgx.Tx, p Partition) error {
 	}
 	return nil
 }
+
+// Beginner is a pool or a connection.
+type Beginner interface {
+	Begin(context.Context) (pgx.Tx, error)
+}
+
+// EnsurePartition makes the partition where there is none, under an advisory lock that all who make and drop those of the table take.
+func EnsurePartition(ctx context.Context, pool Beginner, p Partition, lock int32) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, 0)`, lock); err != nil {
+			return err
+		}
+		var there bool
+		err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, pgx.Identifier{p.Schema, p.Name()}.Sanitize()).Scan(&there)
+		if err != nil || there {
+			return err
+		}
+		return CreatePartition(ctx, tx, p)
+	})
+}
+
+// DropPartitionsBefore drops those of the table's partitions that are of days before p.Day, each in a transaction of its own, and returns which.
+func DropPartitionsBefore(ctx context.Context, pool Beginner, p Partition, lock int32) (dropped []time.Time, err error) {
+	var names []string
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1) ORDER BY c.relname`,
+			pgx.Identifier{p.Schema, p.Table}.Sanitize())
+		if err != nil {
+			return err
+		}
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		d, err := time.Parse(p.Table+"_20060102", name)
+		if err != nil || !d.Before(p.Day) {
+			continue
+		}
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			// Reads of the table that take long are not to hold up others that wait behind this.
+			if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '3s'`); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, 0)`, lock); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `DROP TABLE IF EXISTS `+pgx.Identifier{p.Schema, name}.Sanitize())
+			return err
+		})
+		if err != nil {
+			return dropped, fmt.Errorf("drop %s of %s: %w", p.Table, d.Format(time.DateOnly), err)
+		}
+		dropped = append(dropped, d)
+	}
+	return dropped, nil
+}
