@@ -49,10 +49,13 @@ func sourcesAndColumns(nodes []node) (sources, columns []string) {
 	return sources, columns
 }
 
-// sourceColumnsUp goes from columns of sources to those that they stand for, and to their sources.
+// sourceColumnsUp goes from columns of sources to those that they stand for, to those of others that they were written from, and to their sources.
 func (w *walker) sourceColumnsUp(ctx context.Context, columns []node) error {
 	sources, names := sourcesAndColumns(columns)
 	if err := w.columnEdges(ctx, `e.to_source IS NOT NULL AND (e.to_source, e.to_column) `+sourceColumns, sources, names); err != nil {
+		return err
+	}
+	if err := w.sourceColumnsOutside(ctx, columns); err != nil {
 		return err
 	}
 	return w.columnsOfSources(ctx, `(d.name, c.name) `+sourceColumns, sources, names)

@@ -34,6 +34,7 @@ func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node,
 		{[]NodeKind{Model}, w.describeModels},
 		{[]NodeKind{OutsideJob}, w.describeOutsideJobs},
 		{[]NodeKind{OutsideTable}, w.describeOutsideTables},
+		{[]NodeKind{OutsideColumn}, w.describeOutsideColumns},
 	} {
 		var nodes []node
 		for _, kind := range describe.kinds {

@@ -77,7 +77,7 @@ const (
 	// Replaced: old load → the load that replaced or retracted it. No row flows along it, so a walk follows it to other
 	// replacements only, never to what they reach.
 	Replaced
-	// Value, Filter, Join, Group and Order: column → column, as feature.InputKind has them. column → service: the features that it serves
+	// Value, Filter, Join, Group and Order: column → column, as feature.InputKind has them, those of others too. column → service: the features that it serves
 	// by value, the keys that they are found by as a join, and the times that decide which is the newest as an order; column →
 	// dataset: the features that were asked for by reference; column → consumer: of features and views that it reads, by value.
 	Value

@@ -29,9 +29,11 @@ const (
 	// `NAMESPACE/NAME`. A walk up meets them; none begins at them.
 	OutsideJob
 	OutsideTable
+	// OutsideColumn is one of an OutsideTable.
+	OutsideColumn
 )
 
-var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "model", "consumer", "source", "view", "job", "table"}
+var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "model", "consumer", "source", "view", "job", "table", "table"}
 
 // String is the kind's name in nodes: `view` in `view:airport_delays@1`.
 func (k NodeKind) String() string { return nodeKindNames[k] }

@@ -15,11 +15,11 @@ const relationOfSource = `CASE WHEN d.body->'sources'->0->'postgres' IS NULL THE
 		|| coalesce(nullif(d.body->'sources'->0->'postgres'->>'schema', ''), 'public') || '.' || (d.body->'sources'->0->'postgres'->>'table') END`
 
 // meet follows an edge to what is of others, met by a source.
-func (w *walker) meet(from, to node, kind EdgeKind, source string) {
+func (w *walker) meet(from, to node, kind EdgeKind, source string, known fact) {
 	if w.outside[from] == "" {
 		w.outside[from] = source
 	}
-	w.follow(from, to, kind, fact{})
+	w.follow(from, to, kind, known)
 }
 
 // sourcesUp goes from sources to the jobs of others that wrote the tables that they are.
@@ -27,16 +27,17 @@ func (w *walker) sourcesUp(ctx context.Context, sources []node) error {
 	type row struct {
 		Source string
 		Job    int64
+		At     time.Time
 	}
 	return each(ctx, w.q, func(r *row) {
-		w.meet(node{kind: OutsideJob, id: r.Job}, node{kind: Source, name: r.Source}, Wrote, r.Source)
+		w.meet(node{kind: OutsideJob, id: r.Job}, node{kind: Source, name: r.Source}, Wrote, r.Source, fact{from: atTime(r.At)})
 	}, `
-		SELECT s.name, e.job_id FROM (
+		SELECT s.name, e.job_id, min(e.told_at) FROM (
 			SELECT DISTINCT ON (d.name) d.name, `+relationOfSource+` AS relation FROM headwater.definition d
 			WHERE d.kind = 'source' AND d.name = ANY ($1) AND d.applied_at < $2 ORDER BY d.name, d.version DESC) s
 		JOIN headwater.outside_table t ON t.relation = s.relation
 		JOIN headwater.outside_edge e ON e.table_id = t.id AND e.writes AND e.told_at < $2
-		ORDER BY s.name, e.job_id LIMIT $3`, names(sources), w.at.Before, w.room())
+		GROUP BY s.name, e.job_id ORDER BY s.name, e.job_id LIMIT $3`, names(sources), w.at.Before, w.room())
 }
 
 // filesUp goes from loads to the jobs of others that wrote the files that they were.
@@ -45,35 +46,42 @@ func (w *walker) filesUp(ctx context.Context, loads []node) error {
 		Load   int64
 		Source string
 		Job    int64
+		At     time.Time
 	}
 	return each(ctx, w.q, func(r *row) {
-		w.meet(node{kind: OutsideJob, id: r.Job}, node{kind: Load, id: r.Load}, Wrote, r.Source)
+		w.meet(node{kind: OutsideJob, id: r.Job}, node{kind: Load, id: r.Load}, Wrote, r.Source, fact{from: atTime(r.At)})
 	}, `
-		SELECT l.id, l.source, e.job_id FROM headwater.load l
+		SELECT l.id, l.source, e.job_id, min(e.told_at) FROM headwater.load l
 		JOIN headwater.outside_table t ON t.relation = 'file:' || l.file_name
 		JOIN headwater.outside_edge e ON e.table_id = t.id AND e.writes AND e.told_at < $2
-		WHERE l.id = ANY ($1) ORDER BY l.id, e.job_id LIMIT $3`, ids(loads), w.at.Before, w.room())
+		WHERE l.id = ANY ($1) GROUP BY l.id, l.source, e.job_id ORDER BY l.id, e.job_id LIMIT $3`, ids(loads), w.at.Before, w.room())
 }
 
 // outsideJobsUp goes from jobs to the tables that they read.
 func (w *walker) outsideJobsUp(ctx context.Context, jobs []node) error {
-	type row struct{ Job, Table int64 }
+	type row struct {
+		Job, Table int64
+		At         time.Time
+	}
 	return each(ctx, w.q, func(r *row) {
 		job := node{kind: OutsideJob, id: r.Job}
-		w.meet(node{kind: OutsideTable, id: r.Table}, job, Read, w.outside[job])
+		w.meet(node{kind: OutsideTable, id: r.Table}, job, Read, w.outside[job], fact{from: atTime(r.At)})
 	}, `
-		SELECT job_id, table_id FROM headwater.outside_edge WHERE job_id = ANY ($1) AND NOT writes AND told_at < $2
+		SELECT job_id, table_id, told_at FROM headwater.outside_edge WHERE job_id = ANY ($1) AND NOT writes AND told_at < $2
 		ORDER BY job_id, table_id LIMIT $3`, ids(jobs), w.at.Before, w.room())
 }
 
 // outsideTablesUp goes from tables to the jobs that wrote them.
 func (w *walker) outsideTablesUp(ctx context.Context, tables []node) error {
-	type row struct{ Table, Job int64 }
+	type row struct {
+		Table, Job int64
+		At         time.Time
+	}
 	return each(ctx, w.q, func(r *row) {
 		table := node{kind: OutsideTable, id: r.Table}
-		w.meet(node{kind: OutsideJob, id: r.Job}, table, Wrote, w.outside[table])
+		w.meet(node{kind: OutsideJob, id: r.Job}, table, Wrote, w.outside[table], fact{from: atTime(r.At)})
 	}, `
-		SELECT table_id, job_id FROM headwater.outside_edge WHERE table_id = ANY ($1) AND writes AND told_at < $2
+		SELECT table_id, job_id, told_at FROM headwater.outside_edge WHERE table_id = ANY ($1) AND writes AND told_at < $2
 		ORDER BY table_id, job_id LIMIT $3`, ids(tables), w.at.Before, w.room())
 }
 
@@ -94,6 +102,9 @@ func (w *walker) nameOutside(ctx context.Context, met map[NodeKind][]node, add f
 		if err != nil {
 			return err
 		}
+	}
+	if columns := met[OutsideColumn]; len(columns) > 0 {
+		return w.nameOutsideColumns(ctx, columns, add)
 	}
 	return nil
 }

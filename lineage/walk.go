@@ -190,6 +190,7 @@ var followers = map[Direction][]follower{
 var columnFollowers = map[Direction][]follower{
 	Up: {
 		{SourceColumn, (*walker).sourceColumnsUp},
+		{OutsideColumn, (*walker).outsideColumnsUp},
 		{ViewColumn, (*walker).viewColumnsUp},
 		{View, (*walker).columnsOfViewUp},
 		{Service, (*walker).columnsOfServicesUp},

@@ -135,7 +135,7 @@ func (s *lineageService) instant(ctx context.Context, asOf string) (lineage.Inst
 
 func resourceKindOf(k lineage.NodeKind) access.Kind {
 	switch k {
-	case lineage.Source, lineage.SourceColumn, lineage.Load, lineage.OutsideJob, lineage.OutsideTable:
+	case lineage.Source, lineage.SourceColumn, lineage.Load, lineage.OutsideJob, lineage.OutsideTable, lineage.OutsideColumn:
 		return access.KindSource
 	case lineage.Service:
 		return access.KindService

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
@@ -47,11 +49,13 @@ type ToldTable struct {
 	Columns []ToldColumn
 }
 
-// ToldColumn is one dependency of a column.
+// ToldColumn is one dependency of a column; of all columns of the table where Column is empty.
 type ToldColumn struct {
 	Column     string
 	From       Name
 	FromColumn string
+	// Kind is in what way.
+	Kind feature.InputKind
 }
 
 // told is an event of others: what of it is looked at.
@@ -82,13 +86,49 @@ type toldDataset struct {
 		} `json:"symlinks"`
 		ColumnLineage struct {
 			Fields map[string]struct {
-				InputFields []struct {
-					toldName
-					Field string `json:"field"`
-				} `json:"inputFields"`
+				InputFields []toldField `json:"inputFields"`
 			} `json:"fields"`
+			Dataset []toldField `json:"dataset"`
 		} `json:"columnLineage"`
 	} `json:"facets"`
+}
+
+type toldField struct {
+	toldName
+	Field           string `json:"field"`
+	Transformations []struct {
+		Type    string `json:"type"`
+		Subtype string `json:"subtype"`
+	} `json:"transformations"`
+}
+
+// kinds are in what ways a column depends on the field: what is not said to be indirect is a value.
+func (f *toldField) kinds() []feature.InputKind {
+	var kinds []feature.InputKind
+	for _, t := range f.Transformations {
+		kind := feature.InputValue
+		if strings.EqualFold(t.Type, "INDIRECT") {
+			switch strings.ToUpper(t.Subtype) {
+			case "JOIN":
+				kind = feature.InputJoin
+			case "GROUP_BY", "WINDOW":
+				kind = feature.InputGroup
+			case "SORT":
+				kind = feature.InputOrder
+			case "CONDITIONAL":
+				// As a condition of a CASE is of ours: it decides on the value, and not on rows.
+			default:
+				kind = feature.InputFilter
+			}
+		}
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	if kinds == nil {
+		kinds = []feature.InputKind{feature.InputValue}
+	}
+	return kinds
 }
 
 var toldTypes = map[string]bool{"START": true, "RUNNING": true, "COMPLETE": true, "ABORT": true, "FAIL": true, "OTHER": true, "": true}
@@ -226,18 +266,33 @@ func readTable(field string, d *toldDataset) (t ToldTable, err error) {
 		}
 		t.Aliases = append(t.Aliases, alias)
 	}
+	lineage := field + ".facets.columnLineage"
+	add := func(column string, in *toldField) error {
+		from, err := readName(lineage, in.toldName)
+		if err != nil {
+			return err
+		}
+		if err := checkName(lineage, in.Field); err != nil {
+			return err
+		}
+		for _, kind := range in.kinds() {
+			t.Columns = append(t.Columns, ToldColumn{column, from, in.Field, kind})
+		}
+		return nil
+	}
 	for column, of := range d.Facets.ColumnLineage.Fields {
-		for _, in := range of.InputFields {
-			from, err := readName(field+".facets.columnLineage", in.toldName)
-			if err != nil {
+		if err := checkName(lineage, column); err != nil {
+			return t, err
+		}
+		for i := range of.InputFields {
+			if err := add(column, &of.InputFields[i]); err != nil {
 				return t, err
 			}
-			for _, name := range []string{column, in.Field} {
-				if err := checkName(field+".facets.columnLineage", name); err != nil {
-					return t, err
-				}
-			}
-			t.Columns = append(t.Columns, ToldColumn{column, from, in.Field})
+		}
+	}
+	for i := range d.Facets.ColumnLineage.Dataset {
+		if err := add("", &d.Facets.ColumnLineage.Dataset[i]); err != nil {
+			return t, err
 		}
 	}
 	return t, nil

@@ -27,8 +27,50 @@ func TestReadTold(t *testing.T) {
 	if got, want := fmt.Sprintf("%+v", *told), "{Time:2026-01-31 10:05:00.25 +0000 UTC Type:COMPLETE RunID:a420a447-8fcc-50d9-a99d-a468dca35fe5 "+
 		"Job:{Namespace:dbt Name:flights} Inputs:[{Name:{Namespace:postgres://db:5432 Name:hw.raw.flights} Aliases:[] Columns:[]}] "+
 		"Outputs:[{Name:{Namespace:postgres://db:5432 Name:hw.public.flights} Aliases:[{Namespace:spark Name:flights}] "+
-		"Columns:[{Column:delay From:{Namespace:postgres://db:5432 Name:hw.raw.flights} FromColumn:late}]}]}"; got != want {
+		"Columns:[{Column:delay From:{Namespace:postgres://db:5432 Name:hw.raw.flights} FromColumn:late Kind:value}]}]}"; got != want {
 		t.Errorf("found\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// In what way a column is made of another is told by what the specification calls its transformations.
+func TestToldColumnsHaveAKind(t *testing.T) {
+	for transformations, want := range map[string]string{
+		``:   "value",
+		`[]`: "value",
+		`[{"type": "DIRECT", "subtype": "IDENTITY"}]`:                                              "value",
+		`[{"type": "DIRECT", "subtype": "AGGREGATION", "masking": false}]`:                         "value",
+		`[{"type": "INDIRECT", "subtype": "JOIN"}, {"type": "INDIRECT", "subtype": "FILTER"}]`:     "join filter",
+		`[{"type": "INDIRECT", "subtype": "GROUP_BY"}]`:                                            "group",
+		`[{"type": "INDIRECT", "subtype": "WINDOW"}, {"type": "INDIRECT", "subtype": "GROUP_BY"}]`: "group",
+		`[{"type": "INDIRECT", "subtype": "SORT"}]`:                                                "order",
+		`[{"type": "INDIRECT", "subtype": "CONDITIONAL"}]`:                                         "value",
+		`[{"type": "INDIRECT"}]`:                                                                   "filter",
+		`[{"type": "DIRECT"}, {"type": "INDIRECT", "subtype": "SORT"}]`:                            "value order",
+	} {
+		field := `"field": "late"`
+		if transformations != "" {
+			field += `, "transformations": ` + transformations
+		}
+		told, err := ReadTold(event(`"field": "late"`, field))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kinds []string
+		for _, c := range told.Outputs[0].Columns {
+			kinds = append(kinds, c.Kind.String())
+		}
+		if got := strings.Join(kinds, " "); got != want {
+			t.Errorf("%s: found %s, expected %s", transformations, got, want)
+		}
+	}
+	// What all columns depend on is of none by name.
+	told, err := ReadTold(event(`"columnLineage": {`, `"columnLineage": {"dataset": [{"namespace": "s3://b", "name": "raw", "field": "day",
+		"transformations": [{"type": "INDIRECT", "subtype": "FILTER"}]}], `))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprintf("%+v", told.Outputs[0].Columns[1]), "{Column: From:{Namespace:s3://b Name:raw} FromColumn:day Kind:filter}"; got != want {
+		t.Errorf("found %s, expected %s", got, want)
 	}
 }
 

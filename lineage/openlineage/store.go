@@ -45,7 +45,7 @@ func Keep(ctx context.Context, tx pgx.Tx, names Names, t *Told, principal string
 		writes bool
 	}{{t.Inputs, false}, {t.Outputs, true}} {
 		for i := range side.tables {
-			if err := k.edge(ctx, job, &side.tables[i], side.writes); err != nil {
+			if err := k.edge(ctx, job, t, &side.tables[i], side.writes); err != nil {
 				return err
 			}
 		}
@@ -58,32 +58,61 @@ type keeper struct {
 	names Names
 }
 
-func (k *keeper) edge(ctx context.Context, job int64, t *ToldTable, writes bool) error {
+func (k *keeper) edge(ctx context.Context, job int64, event *Told, t *ToldTable, writes bool) error {
 	id, err := k.table(ctx, t)
 	if err != nil {
 		return err
 	}
 	_, err = k.tx.Exec(ctx, `
 		INSERT INTO headwater.outside_edge (job_id, table_id, writes, told_at) VALUES ($1, $2, $3, clock_timestamp())
-		ON CONFLICT (job_id, table_id, writes) DO UPDATE SET told_at = excluded.told_at`, job, id, writes)
-	if err != nil || !writes {
+		ON CONFLICT (job_id, table_id, writes) DO NOTHING`, job, id, writes)
+	if err != nil || !writes || len(t.Columns) == 0 {
+		return err
+	}
+	return k.columns(ctx, job, id, event, t)
+}
+
+// columns keeps what the columns of a table are made of that a job writes. The end of a run, and what is told of no run, says all of it: what is not in it
+// ends. Else it adds to what is known. An event that is older than the newest that said all is not looked at.
+func (k *keeper) columns(ctx context.Context, job, id int64, event *Told, t *ToldTable) error {
+	var old bool
+	err := k.tx.QueryRow(ctx, `SELECT coalesce(columns_at > $3, false) FROM headwater.outside_edge WHERE job_id = $1 AND table_id = $2 AND writes`, job, id, event.Time).
+		Scan(&old)
+	if err != nil || old {
 		return err
 	}
 	from := map[Name]int64{}
+	var tables []int64
+	var columns, fromColumns []string
+	var kinds []int16
 	for _, c := range t.Columns {
 		if from[c.From] == 0 {
 			if from[c.From], err = k.table(ctx, &ToldTable{Name: c.From}); err != nil {
 				return err
 			}
 		}
-		_, err := k.tx.Exec(ctx, `
-			INSERT INTO headwater.outside_column (job_id, table_id, column_name, from_id, from_column, told_at) VALUES ($1, $2, $3, $4, $5, clock_timestamp())
-			ON CONFLICT (table_id, column_name, from_id, from_column, job_id) DO UPDATE SET told_at = excluded.told_at`, job, id, c.Column, from[c.From], c.FromColumn)
+		columns, tables, fromColumns = append(columns, c.Column), append(tables, from[c.From]), append(fromColumns, c.FromColumn)
+		kinds = append(kinds, int16(c.Kind))
+	}
+	const told = `told AS (SELECT DISTINCT * FROM unnest($3::text[], $4::bigint[], $5::text[], $6::smallint[]) AS t (column_name, from_id, from_column, kind))`
+	args := []any{job, id, columns, tables, fromColumns, kinds}
+	if event.Type == "COMPLETE" || event.RunID == "" {
+		_, err = k.tx.Exec(ctx, `WITH `+told+` UPDATE headwater.outside_column c SET valid_to = clock_timestamp()
+			WHERE job_id = $1 AND table_id = $2 AND valid_to = 'infinity' AND NOT EXISTS (SELECT FROM told t WHERE t.column_name = c.column_name
+				AND t.from_id = c.from_id AND t.from_column = c.from_column AND t.kind = c.kind)`, args...)
+		if err != nil {
+			return err
+		}
+		_, err = k.tx.Exec(ctx, `UPDATE headwater.outside_edge SET columns_at = $3 WHERE job_id = $1 AND table_id = $2 AND writes`, job, id, event.Time)
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err = k.tx.Exec(ctx, `WITH `+told+` INSERT INTO headwater.outside_column (job_id, table_id, column_name, from_id, from_column, kind, told_at)
+		SELECT $1, $2, t.column_name, t.from_id, t.from_column, t.kind, clock_timestamp() FROM told t WHERE NOT EXISTS (SELECT FROM headwater.outside_column c
+			WHERE c.job_id = $1 AND c.table_id = $2 AND c.valid_to = 'infinity' AND c.column_name = t.column_name AND c.from_id = t.from_id
+				AND c.from_column = t.from_column AND c.kind = t.kind)`, args...)
+	return err
 }
 
 // table is the id of a table by any of its names, which are kept.
