@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headwaterhq/headwater/client"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -70,7 +72,7 @@ not what offline says.`,
 			if err != nil {
 				return err
 			}
-			if err := a.writeTrace(r, out); err != nil {
+			if err := a.writePage(r, newTracePage(r), out); err != nil {
 				return err
 			}
 			for _, f := range r.GetFeatures() {
@@ -124,15 +126,22 @@ func singleValues(columns map[string]*headwaterv1.KeyColumn) map[string]*headwat
 	return values
 }
 
-// writeTrace writes the trace in the form that was asked for, to a file where one is named: whole, or not at all.
-func (a *app) writeTrace(r *headwaterv1.TraceReadResponse, file string) error {
+// written is a page in the forms that it is shown in.
+type written interface {
+	text(w io.Writer) error
+	markdown(w io.Writer)
+	html(w io.Writer) error
+}
+
+// writePage writes a response in the form that was asked for, to a file where one is named: whole, or not at all.
+func (a *app) writePage(m proto.Message, page written, file string) error {
 	var b bytes.Buffer
 	to := *a
 	to.out = &b
 	var err error
-	switch page := newTracePage(r); a.output {
+	switch a.output {
 	case "json":
-		err = to.printJSON(r)
+		err = to.printJSON(m)
 	case "md":
 		page.markdown(&b)
 	case "html":

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
-	"html/template"
 	"io"
 	"maps"
 	"slices"
@@ -399,25 +397,7 @@ func (p *tracePage) markdown(w io.Writer) {
 		}
 		out("")
 	}
-	rows := func(title string, g *grid) {
-		if len(g.Rows) == 0 {
-			return
-		}
-		out("%s\n", title)
-		line := func(cells []string) {
-			escaped := make([]string, len(cells))
-			for i, cell := range cells {
-				escaped[i] = markdownText(cell)
-			}
-			out("| %s |", strings.Join(escaped, " | "))
-		}
-		line(g.Header)
-		out("|%s", strings.Repeat("---|", len(g.Header)))
-		for _, cells := range g.Rows {
-			line(cells)
-		}
-		out("")
-	}
+	rows := func(title string, g *grid) { markdownGrid(w, title, g) }
 	out("# %s\n", markdownText(p.Title))
 	for _, line := range p.Summary {
 		out("%s\n", markdownText(line))
@@ -501,15 +481,7 @@ func printableLines(s string) string {
 //go:embed tracepage.html
 var traceHTML string
 
-// traceTemplate escapes all that it is given.
-var traceTemplate = template.Must(template.New("trace").Funcs(template.FuncMap{"line": oneLine, "lines": printableLines}).Parse(traceHTML))
+var traceTemplate = pageTemplate(traceHTML)
 
 // html is the page as one file.
-func (p *tracePage) html(w io.Writer) error {
-	var b bytes.Buffer
-	if err := traceTemplate.Execute(&b, p); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
-	return err
-}
+func (p *tracePage) html(w io.Writer) error { return writeHTML(w, traceTemplate, p) }
