@@ -64,7 +64,7 @@ func (l ReadLog) Share() (float64, error) {
 }
 
 // sensitiveTags are the tags of join keys, features and request inputs whose values the read log holds as keyed hashes only.
-var sensitiveTags = []string{"pii", "sensitive"}
+var sensitiveTags = []string{"pii", "sensitive", ProtectedTag}
 
 // Sensitive reports whether a column has, as it is written, a tag that keeps its values out of the read log; see Tags.Sensitive.
 func (c *Column) Sensitive() bool {

@@ -20,6 +20,10 @@ type Tags struct {
 	known sync.Map
 }
 
+// ProtectedTag is the tag of what people must not be told apart by, such as race or sex. Columns with it are for the analysis of outcomes by group: labels, columns of spines and
+// attributes of views may have it, and no feature may, unless its view declassifies it.
+const ProtectedTag = "protected"
+
 // ColumnTag is a tag of a column.
 type ColumnTag struct {
 	Tag string

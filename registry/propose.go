@@ -145,6 +145,7 @@ func (p *proposal) resolve(d *feature.Definitions) {
 		p.consumer(p.give(feature.KindConsumer, d.Consumers[i].Name, i), &d.Consumers[i])
 	}
 	p.refuseRetired()
+	p.refuseProtected()
 }
 
 func (p *proposal) give(kind feature.Kind, name string, i int) (field string) {

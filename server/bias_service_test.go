@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/headwaterhq/headwater/definition"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -218,5 +220,65 @@ func TestBiasReports(t *testing.T) {
 	r, err = service.ReportBias(p.admin, &headwaterv1.ReportBiasRequest{Dataset: whole.GetId(), Question: by("people.race")})
 	if err != nil || r.GetReport().GetFindings().GetRows() != 299 || r.GetReport().GetContentDigest() == report.GetContentDigest() {
 		t.Errorf("found %v, %v, expected a report on what is left", r, err)
+	}
+}
+
+// What is protected is an attribute, and becomes no feature by SQL, by a view over it, or by a tag that comes later, unless a view declares it.
+func TestProtectedValuesAreNoFeatures(t *testing.T) {
+	p := newProduct(t)
+	refused := func(d *feature.Definitions, field, message string) {
+		t.Helper()
+		_, err := p.registry.Apply(p.admin, &headwaterv1.ApplyRequest{Files: []*headwaterv1.DefinitionSource{{Path: "all.yaml", File: definition.ToProto(d)}}})
+		f := fault.FromError(err)
+		if f == nil || f.Reason != fault.InvalidDefinition || len(f.Violations) != 1 || !strings.HasSuffix(f.Violations[0].Field, field) || f.Violations[0].Description != message {
+			t.Errorf("found %v with %v\nexpected at %s: %s", err, f.Violations, field, message)
+		}
+	}
+	tagged := func() *feature.Definitions {
+		d := applicants()
+		d.Sources[0].Column("race").Tags = []string{feature.ProtectedTag}
+		return d
+	}
+	// Attributes may have it, and reports are by them: see above.
+	p.apply(tagged())
+
+	const of = "found the tag protected on feature %s of view %s, from source:applications.race, expected none on what can be served; make it an attribute, which can be looked at in bias reports"
+	const declare = ", or declare why it is served: declassify: [{column: %s, tags: [protected], reason: ...}], which takes administer on tag:protected"
+	d := tagged()
+	d.Views = append(d.Views, feature.View{
+		Name: "coded", Entity: "applicant", Features: []feature.Column{{Name: "code", Type: feature.TypeString}, {Name: "club", Type: feature.TypeString}}, SQL: &feature.SQLTransform{
+			Views: []feature.ViewRef{{Name: "people"}, {Name: "scores"}}, Query: "SELECT p.applicant, upper(p.race) AS code, s.club, p.event_time, greatest(p.available_at, s.available_at) AS available_at " +
+				"FROM people p JOIN scores s ON s.applicant = p.applicant AND s.event_time = p.event_time WHERE p.event_time >= {{interval.start}} AND p.event_time < {{interval.end}}",
+		},
+	})
+	refused(d, "feature_views[2].features[0]", fmt.Sprintf(of+declare, "code", "coded@1", "code"))
+
+	// Whoever declares it may administer the tag.
+	d.Views[2].Declassify = []feature.Declassification{{Column: "code", Tags: []string{feature.ProtectedTag}, Reason: "the law asks for it"}}
+	d.Roles = append(d.Roles, role("engineer", "register on catalog:*", "list,read_offline,register on source:*,view:*,service:*", "list on entity:*,role:*"))
+	p.apply(tagged())
+	_, err := p.registry.Apply(p.admin, &headwaterv1.ApplyRequest{Files: []*headwaterv1.DefinitionSource{{Path: "roles.yaml", File: definition.ToProto(&feature.Definitions{
+		Roles: d.Roles[len(d.Roles)-1:],
+	})}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []*headwaterv1.DefinitionSource{{Path: "all.yaml", File: definition.ToProto(d)}}
+	if _, err := p.registry.Apply(p.as("eng", "engineer"), &headwaterv1.ApplyRequest{Files: files}); fault.FromError(err).Reason != fault.PermissionDenied {
+		t.Errorf("found %v, expected a denial", err)
+	}
+	p.apply(d)
+
+	// A tag of a feature itself, and one that comes to a source of what is served already.
+	d = tagged()
+	d.Views[0].Features[0].Tags = []string{feature.ProtectedTag}
+	refused(d, "feature_views[0].features[0]", "found the tag protected on feature score of view scores@1, from view:scores.score, expected none on what can be served; make it an attribute, "+
+		"which can be looked at in bias reports, or take the tag off the feature")
+	late := &feature.Definitions{Sources: tagged().Sources}
+	late.Sources[0].Column("club").Tags = []string{feature.ProtectedTag}
+	_, err = p.registry.Apply(p.admin, &headwaterv1.ApplyRequest{Files: []*headwaterv1.DefinitionSource{{Path: "late.yaml", File: definition.ToProto(late)}}})
+	f := fault.FromError(err)
+	if f == nil || len(f.Violations) != 2 || !strings.HasSuffix(f.Violations[0].Field, "sources[0].columns[3]") || !strings.Contains(f.Violations[0].Description, "feature club of view ") {
+		t.Errorf("found %v with %v", err, f)
 	}
 }
