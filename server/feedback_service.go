@@ -34,6 +34,7 @@ type feedbackService struct {
 	pool     *pgxpool.Pool
 	store    *feedback.Store
 	reads    *readlog.Log
+	lineage  *lineageService
 }
 
 // model finds a model that the caller may act on, as the guard decided.

@@ -142,11 +142,15 @@ var matrix = map[string]matrixRow{
 	"QualityService/CompareProfiles": {
 		&headwaterv1.CompareProfilesRequest{Baseline: "run:v@1/1", Current: "run:v@1/2"}, access.ActionList, "view:v", "engineer scientist",
 	},
-	"QualityService/SetBaseline":    {&headwaterv1.SetBaselineRequest{Name: "b", Node: "run:v@1/1"}, access.ActionRegister, "view:v", ""},
-	"QualityService/ListBaselines":  {&headwaterv1.ListBaselinesRequest{}, access.ActionList, "view:*", "engineer scientist"},
-	"QualityService/GetBaseline":    {&headwaterv1.GetBaselineRequest{Name: "b"}, access.ActionList, "view:v", "engineer scientist"},
-	"QualityService/RemoveBaseline": {&headwaterv1.RemoveBaselineRequest{Name: "b"}, access.ActionRegister, "view:v", ""},
-	"OnlineService/GetFeatures":     {features("delay_model_v1"), access.ActionReadOnline, "service:delay_model_v1", "model"},
+	"QualityService/SetBaseline":     {&headwaterv1.SetBaselineRequest{Name: "b", Node: "run:v@1/1"}, access.ActionRegister, "view:v", ""},
+	"QualityService/ListBaselines":   {&headwaterv1.ListBaselinesRequest{}, access.ActionList, "view:*", "engineer scientist"},
+	"QualityService/GetBaseline":     {&headwaterv1.GetBaselineRequest{Name: "b"}, access.ActionList, "view:v", "engineer scientist"},
+	"QualityService/RemoveBaseline":  {&headwaterv1.RemoveBaselineRequest{Name: "b"}, access.ActionRegister, "view:v", ""},
+	"OnlineService/GetFeatures":      {features("delay_model_v1"), access.ActionReadOnline, "service:delay_model_v1", "model"},
+	"FeedbackService/GetPerformance": {&headwaterv1.GetPerformanceRequest{Model: "m"}, access.ActionReadLineage, "model:m", ""},
+	"FeedbackService/AttributeLoss": {
+		&headwaterv1.AttributeLossRequest{Model: "m", Since: timestamppb.Now()}, access.ActionReadLineage, "model:m", "",
+	},
 	"FeedbackService/LogPredictions": {
 		&headwaterv1.LogPredictionsRequest{Model: "m", Predictions: []*headwaterv1.Prediction{{Id: "p", Time: timestamppb.Now()}}}, access.ActionIngest, "model:m", "",
 	},

@@ -491,7 +491,6 @@ func (s *Server) serve() error {
 		registry: s.registry, pool: s.pool, materializer: s.materializer, datasets: datasets, reads: s.reads, feedback: s.feedback, historyRetention: s.config.HistoryRetention,
 		step: s.config.Reached,
 	})
-	headwaterv1.RegisterFeedbackServiceServer(s.grpc, &feedbackService{registry: s.registry, pool: s.pool, store: s.feedback, reads: s.reads})
 	readLog := &readLogService{registry: s.registry, pool: s.pool, reads: s.reads}
 	headwaterv1.RegisterReadLogServiceServer(s.grpc, readLog)
 	headwaterv1.RegisterBiasServiceServer(s.grpc, &biasService{registry: s.registry, pool: s.pool, datasets: datasets})
@@ -506,6 +505,7 @@ func (s *Server) serve() error {
 		flush: s.audit.Flush, closing: s.closing,
 	}
 	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
+	headwaterv1.RegisterFeedbackServiceServer(s.grpc, &feedbackService{registry: s.registry, pool: s.pool, store: s.feedback, reads: s.reads, lineage: s.lineage})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets, s.registry, s.served))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)
 	healthv1.RegisterHealthServer(s.grpc, s.health.server)

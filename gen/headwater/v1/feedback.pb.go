@@ -23,6 +23,1174 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What predictions are cut by.
+type PerformanceBy int32
+
+const (
+	// Not at all.
+	PerformanceBy_PERFORMANCE_BY_UNSPECIFIED PerformanceBy = 0
+	// The runs that wrote what was read.
+	PerformanceBy_PERFORMANCE_BY_RUN PerformanceBy = 1
+	// The loads that what was read was made of.
+	PerformanceBy_PERFORMANCE_BY_LOAD   PerformanceBy = 2
+	PerformanceBy_PERFORMANCE_BY_SOURCE PerformanceBy = 3
+	// Which features had no value.
+	PerformanceBy_PERFORMANCE_BY_NULL_PATTERN PerformanceBy = 4
+	// Parts of each feature's values.
+	PerformanceBy_PERFORMANCE_BY_FEATURE_BUCKET PerformanceBy = 5
+	// Values, or parts of them, of one feature.
+	PerformanceBy_PERFORMANCE_BY_COLUMN PerformanceBy = 6
+)
+
+// Enum value maps for PerformanceBy.
+var (
+	PerformanceBy_name = map[int32]string{
+		0: "PERFORMANCE_BY_UNSPECIFIED",
+		1: "PERFORMANCE_BY_RUN",
+		2: "PERFORMANCE_BY_LOAD",
+		3: "PERFORMANCE_BY_SOURCE",
+		4: "PERFORMANCE_BY_NULL_PATTERN",
+		5: "PERFORMANCE_BY_FEATURE_BUCKET",
+		6: "PERFORMANCE_BY_COLUMN",
+	}
+	PerformanceBy_value = map[string]int32{
+		"PERFORMANCE_BY_UNSPECIFIED":    0,
+		"PERFORMANCE_BY_RUN":            1,
+		"PERFORMANCE_BY_LOAD":           2,
+		"PERFORMANCE_BY_SOURCE":         3,
+		"PERFORMANCE_BY_NULL_PATTERN":   4,
+		"PERFORMANCE_BY_FEATURE_BUCKET": 5,
+		"PERFORMANCE_BY_COLUMN":         6,
+	}
+)
+
+func (x PerformanceBy) Enum() *PerformanceBy {
+	p := new(PerformanceBy)
+	*p = x
+	return p
+}
+
+func (x PerformanceBy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PerformanceBy) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_feedback_proto_enumTypes[0].Descriptor()
+}
+
+func (PerformanceBy) Type() protoreflect.EnumType {
+	return &file_headwater_v1_feedback_proto_enumTypes[0]
+}
+
+func (x PerformanceBy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PerformanceBy.Descriptor instead.
+func (PerformanceBy) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{0}
+}
+
+type ModelTask int32
+
+const (
+	// By what was logged: a regression where a prediction or an outcome is a float or a decimal.
+	ModelTask_MODEL_TASK_UNSPECIFIED    ModelTask = 0
+	ModelTask_MODEL_TASK_CLASSIFICATION ModelTask = 1
+	ModelTask_MODEL_TASK_REGRESSION     ModelTask = 2
+)
+
+// Enum value maps for ModelTask.
+var (
+	ModelTask_name = map[int32]string{
+		0: "MODEL_TASK_UNSPECIFIED",
+		1: "MODEL_TASK_CLASSIFICATION",
+		2: "MODEL_TASK_REGRESSION",
+	}
+	ModelTask_value = map[string]int32{
+		"MODEL_TASK_UNSPECIFIED":    0,
+		"MODEL_TASK_CLASSIFICATION": 1,
+		"MODEL_TASK_REGRESSION":     2,
+	}
+)
+
+func (x ModelTask) Enum() *ModelTask {
+	p := new(ModelTask)
+	*p = x
+	return p
+}
+
+func (x ModelTask) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ModelTask) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_feedback_proto_enumTypes[1].Descriptor()
+}
+
+func (ModelTask) Type() protoreflect.EnumType {
+	return &file_headwater_v1_feedback_proto_enumTypes[1]
+}
+
+func (x ModelTask) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ModelTask.Descriptor instead.
+func (ModelTask) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{1}
+}
+
+// What a model's loss comes from.
+type LossVerdict int32
+
+const (
+	LossVerdict_LOSS_VERDICT_UNSPECIFIED LossVerdict = 0
+	// What was made of a load, by a run or of a source was worse than the rest at the same time.
+	LossVerdict_LOSS_VERDICT_UPSTREAM_SUSPECT LossVerdict = 1
+	// All became worse alike.
+	LossVerdict_LOSS_VERDICT_UNIFORM_DECAY LossVerdict = 2
+	// What was predicted is as it was, and outcomes are not.
+	LossVerdict_LOSS_VERDICT_LABEL_ISSUE LossVerdict = 3
+	// Too few outcomes are known.
+	LossVerdict_LOSS_VERDICT_INSUFFICIENT_LABELS LossVerdict = 4
+	// Nothing became worse by more than chance.
+	LossVerdict_LOSS_VERDICT_NO_DECAY LossVerdict = 5
+)
+
+// Enum value maps for LossVerdict.
+var (
+	LossVerdict_name = map[int32]string{
+		0: "LOSS_VERDICT_UNSPECIFIED",
+		1: "LOSS_VERDICT_UPSTREAM_SUSPECT",
+		2: "LOSS_VERDICT_UNIFORM_DECAY",
+		3: "LOSS_VERDICT_LABEL_ISSUE",
+		4: "LOSS_VERDICT_INSUFFICIENT_LABELS",
+		5: "LOSS_VERDICT_NO_DECAY",
+	}
+	LossVerdict_value = map[string]int32{
+		"LOSS_VERDICT_UNSPECIFIED":         0,
+		"LOSS_VERDICT_UPSTREAM_SUSPECT":    1,
+		"LOSS_VERDICT_UNIFORM_DECAY":       2,
+		"LOSS_VERDICT_LABEL_ISSUE":         3,
+		"LOSS_VERDICT_INSUFFICIENT_LABELS": 4,
+		"LOSS_VERDICT_NO_DECAY":            5,
+	}
+)
+
+func (x LossVerdict) Enum() *LossVerdict {
+	p := new(LossVerdict)
+	*p = x
+	return p
+}
+
+func (x LossVerdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LossVerdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_feedback_proto_enumTypes[2].Descriptor()
+}
+
+func (LossVerdict) Type() protoreflect.EnumType {
+	return &file_headwater_v1_feedback_proto_enumTypes[2]
+}
+
+func (x LossVerdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LossVerdict.Descriptor instead.
+func (LossVerdict) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{2}
+}
+
+type GetPerformanceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` for all versions, or `NAME@VERSION`.
+	Model string        `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	By    PerformanceBy `protobuf:"varint,2,opt,name=by,proto3,enum=headwater.v1.PerformanceBy" json:"by,omitempty"`
+	// With PERFORMANCE_BY_COLUMN: the feature, as the service names it.
+	Column string `protobuf:"bytes,3,opt,name=column,proto3" json:"column,omitempty"`
+	// Predictions made since, and before. Absent: all that are kept.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	Task  ModelTask              `protobuf:"varint,6,opt,name=task,proto3,enum=headwater.v1.ModelTask" json:"task,omitempty"`
+	// The class that scores are of. Empty: `true` or `1`, where that is one of two classes.
+	Positive      string `protobuf:"bytes,7,opt,name=positive,proto3" json:"positive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPerformanceRequest) Reset() {
+	*x = GetPerformanceRequest{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPerformanceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPerformanceRequest) ProtoMessage() {}
+
+func (x *GetPerformanceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPerformanceRequest.ProtoReflect.Descriptor instead.
+func (*GetPerformanceRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *GetPerformanceRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *GetPerformanceRequest) GetBy() PerformanceBy {
+	if x != nil {
+		return x.By
+	}
+	return PerformanceBy_PERFORMANCE_BY_UNSPECIFIED
+}
+
+func (x *GetPerformanceRequest) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *GetPerformanceRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *GetPerformanceRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *GetPerformanceRequest) GetTask() ModelTask {
+	if x != nil {
+		return x.Task
+	}
+	return ModelTask_MODEL_TASK_UNSPECIFIED
+}
+
+func (x *GetPerformanceRequest) GetPositive() string {
+	if x != nil {
+		return x.Positive
+	}
+	return ""
+}
+
+type GetPerformanceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Model string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Task  ModelTask              `protobuf:"varint,2,opt,name=task,proto3,enum=headwater.v1.ModelTask" json:"task,omitempty"`
+	// Empty: it is not known.
+	Positive string            `protobuf:"bytes,3,opt,name=positive,proto3" json:"positive,omitempty"`
+	Overall  *PerformanceSlice `protobuf:"bytes,4,opt,name=overall,proto3" json:"overall,omitempty"`
+	// The worst first, by their loss.
+	Slices []*PerformanceSlice `protobuf:"bytes,5,rep,name=slices,proto3" json:"slices,omitempty"`
+	// Slices of what the caller may not know of.
+	Hidden int64 `protobuf:"varint,6,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	// Predictions of which no read is in the log: in no slice but the whole.
+	WithoutRead int64 `protobuf:"varint,7,opt,name=without_read,json=withoutRead,proto3" json:"without_read,omitempty"`
+	// Outcomes of the model that wait for their predictions.
+	Parked        int64    `protobuf:"varint,8,opt,name=parked,proto3" json:"parked,omitempty"`
+	Notes         []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPerformanceResponse) Reset() {
+	*x = GetPerformanceResponse{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPerformanceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPerformanceResponse) ProtoMessage() {}
+
+func (x *GetPerformanceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPerformanceResponse.ProtoReflect.Descriptor instead.
+func (*GetPerformanceResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetPerformanceResponse) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *GetPerformanceResponse) GetTask() ModelTask {
+	if x != nil {
+		return x.Task
+	}
+	return ModelTask_MODEL_TASK_UNSPECIFIED
+}
+
+func (x *GetPerformanceResponse) GetPositive() string {
+	if x != nil {
+		return x.Positive
+	}
+	return ""
+}
+
+func (x *GetPerformanceResponse) GetOverall() *PerformanceSlice {
+	if x != nil {
+		return x.Overall
+	}
+	return nil
+}
+
+func (x *GetPerformanceResponse) GetSlices() []*PerformanceSlice {
+	if x != nil {
+		return x.Slices
+	}
+	return nil
+}
+
+func (x *GetPerformanceResponse) GetHidden() int64 {
+	if x != nil {
+		return x.Hidden
+	}
+	return 0
+}
+
+func (x *GetPerformanceResponse) GetWithoutRead() int64 {
+	if x != nil {
+		return x.WithoutRead
+	}
+	return 0
+}
+
+func (x *GetPerformanceResponse) GetParked() int64 {
+	if x != nil {
+		return x.Parked
+	}
+	return 0
+}
+
+func (x *GetPerformanceResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// A measure with its interval of 95%.
+type Estimate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Value float64                `protobuf:"fixed64,1,opt,name=value,proto3" json:"value,omitempty"`
+	// Absent: too few to tell.
+	Low  *float64 `protobuf:"fixed64,2,opt,name=low,proto3,oneof" json:"low,omitempty"`
+	High *float64 `protobuf:"fixed64,3,opt,name=high,proto3,oneof" json:"high,omitempty"`
+	// Of how many.
+	N             int64 `protobuf:"varint,4,opt,name=n,proto3" json:"n,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Estimate) Reset() {
+	*x = Estimate{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Estimate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Estimate) ProtoMessage() {}
+
+func (x *Estimate) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
+func (*Estimate) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Estimate) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Estimate) GetLow() float64 {
+	if x != nil && x.Low != nil {
+		return *x.Low
+	}
+	return 0
+}
+
+func (x *Estimate) GetHigh() float64 {
+	if x != nil && x.High != nil {
+		return *x.High
+	}
+	return 0
+}
+
+func (x *Estimate) GetN() int64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+// Some predictions. What cannot be told of them is absent.
+type PerformanceSlice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `run:VIEW@VERSION/SEQ`, `load:ID`, `source:NAME`, or what it is of features.
+	Slice string `protobuf:"bytes,1,opt,name=slice,proto3" json:"slice,omitempty"`
+	// More about it: the file of a load.
+	Title       string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Predictions int64  `protobuf:"varint,3,opt,name=predictions,proto3" json:"predictions,omitempty"`
+	// Those of which the outcome is known.
+	Labelled int64 `protobuf:"varint,4,opt,name=labelled,proto3" json:"labelled,omitempty"`
+	// False: it may hold predictions that were not made of it; see why.
+	Exact    bool      `protobuf:"varint,5,opt,name=exact,proto3" json:"exact,omitempty"`
+	Why      string    `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
+	Coverage *Estimate `protobuf:"bytes,7,opt,name=coverage,proto3" json:"coverage,omitempty"`
+	// The mean of how wrong each was: the Brier score where all have scores, else 0 or 1, and the distance of a regression.
+	Loss     *Estimate `protobuf:"bytes,8,opt,name=loss,proto3" json:"loss,omitempty"`
+	Accuracy *Estimate `protobuf:"bytes,9,opt,name=accuracy,proto3" json:"accuracy,omitempty"`
+	// Of the positive class, as what follows.
+	Precision *Estimate `protobuf:"bytes,10,opt,name=precision,proto3" json:"precision,omitempty"`
+	Recall    *Estimate `protobuf:"bytes,11,opt,name=recall,proto3" json:"recall,omitempty"`
+	Auc       *Estimate `protobuf:"bytes,12,opt,name=auc,proto3" json:"auc,omitempty"`
+	LogLoss   *Estimate `protobuf:"bytes,13,opt,name=log_loss,json=logLoss,proto3" json:"log_loss,omitempty"`
+	Brier     *Estimate `protobuf:"bytes,14,opt,name=brier,proto3" json:"brier,omitempty"`
+	Mae       *Estimate `protobuf:"bytes,15,opt,name=mae,proto3" json:"mae,omitempty"`
+	Rmse      *Estimate `protobuf:"bytes,16,opt,name=rmse,proto3" json:"rmse,omitempty"`
+	// What was predicted less what was found, on average.
+	Bias          *Estimate `protobuf:"bytes,17,opt,name=bias,proto3" json:"bias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PerformanceSlice) Reset() {
+	*x = PerformanceSlice{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PerformanceSlice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PerformanceSlice) ProtoMessage() {}
+
+func (x *PerformanceSlice) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PerformanceSlice.ProtoReflect.Descriptor instead.
+func (*PerformanceSlice) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PerformanceSlice) GetSlice() string {
+	if x != nil {
+		return x.Slice
+	}
+	return ""
+}
+
+func (x *PerformanceSlice) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *PerformanceSlice) GetPredictions() int64 {
+	if x != nil {
+		return x.Predictions
+	}
+	return 0
+}
+
+func (x *PerformanceSlice) GetLabelled() int64 {
+	if x != nil {
+		return x.Labelled
+	}
+	return 0
+}
+
+func (x *PerformanceSlice) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+func (x *PerformanceSlice) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *PerformanceSlice) GetCoverage() *Estimate {
+	if x != nil {
+		return x.Coverage
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetLoss() *Estimate {
+	if x != nil {
+		return x.Loss
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetAccuracy() *Estimate {
+	if x != nil {
+		return x.Accuracy
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetPrecision() *Estimate {
+	if x != nil {
+		return x.Precision
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetRecall() *Estimate {
+	if x != nil {
+		return x.Recall
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetAuc() *Estimate {
+	if x != nil {
+		return x.Auc
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetLogLoss() *Estimate {
+	if x != nil {
+		return x.LogLoss
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetBrier() *Estimate {
+	if x != nil {
+		return x.Brier
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetMae() *Estimate {
+	if x != nil {
+		return x.Mae
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetRmse() *Estimate {
+	if x != nil {
+		return x.Rmse
+	}
+	return nil
+}
+
+func (x *PerformanceSlice) GetBias() *Estimate {
+	if x != nil {
+		return x.Bias
+	}
+	return nil
+}
+
+type AttributeLossRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` for all versions, or `NAME@VERSION`.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Since when it is thought to be worse. What was predicted before is compared with.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	Task          ModelTask              `protobuf:"varint,4,opt,name=task,proto3,enum=headwater.v1.ModelTask" json:"task,omitempty"`
+	Positive      string                 `protobuf:"bytes,5,opt,name=positive,proto3" json:"positive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeLossRequest) Reset() {
+	*x = AttributeLossRequest{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeLossRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeLossRequest) ProtoMessage() {}
+
+func (x *AttributeLossRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeLossRequest.ProtoReflect.Descriptor instead.
+func (*AttributeLossRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AttributeLossRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *AttributeLossRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *AttributeLossRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *AttributeLossRequest) GetTask() ModelTask {
+	if x != nil {
+		return x.Task
+	}
+	return ModelTask_MODEL_TASK_UNSPECIFIED
+}
+
+func (x *AttributeLossRequest) GetPositive() string {
+	if x != nil {
+		return x.Positive
+	}
+	return ""
+}
+
+type AttributeLossResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Model   string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Verdict LossVerdict            `protobuf:"varint,2,opt,name=verdict,proto3,enum=headwater.v1.LossVerdict" json:"verdict,omitempty"`
+	Reason  string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// With UPSTREAM_SUSPECT.
+	Suspect *LossSuspect `protobuf:"bytes,4,opt,name=suspect,proto3" json:"suspect,omitempty"`
+	// Mean losses.
+	Before *Estimate `protobuf:"bytes,5,opt,name=before,proto3" json:"before,omitempty"`
+	Since  *Estimate `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// Stability indices of outcomes and of predictions, since against before. Absent: there is too little to compare.
+	LabelsMoved      *float64 `protobuf:"fixed64,7,opt,name=labels_moved,json=labelsMoved,proto3,oneof" json:"labels_moved,omitempty"`
+	PredictionsMoved *float64 `protobuf:"fixed64,8,opt,name=predictions_moved,json=predictionsMoved,proto3,oneof" json:"predictions_moved,omitempty"`
+	// Those that stand out most first, up to 100.
+	Slices []*AttributedSlice `protobuf:"bytes,9,rep,name=slices,proto3" json:"slices,omitempty"`
+	// How many slices had enough to be tested.
+	Tested        int64     `protobuf:"varint,10,opt,name=tested,proto3" json:"tested,omitempty"`
+	Hidden        int64     `protobuf:"varint,11,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	WithoutRead   int64     `protobuf:"varint,12,opt,name=without_read,json=withoutRead,proto3" json:"without_read,omitempty"`
+	Notes         []string  `protobuf:"bytes,13,rep,name=notes,proto3" json:"notes,omitempty"`
+	Task          ModelTask `protobuf:"varint,14,opt,name=task,proto3,enum=headwater.v1.ModelTask" json:"task,omitempty"`
+	Positive      string    `protobuf:"bytes,15,opt,name=positive,proto3" json:"positive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeLossResponse) Reset() {
+	*x = AttributeLossResponse{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeLossResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeLossResponse) ProtoMessage() {}
+
+func (x *AttributeLossResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeLossResponse.ProtoReflect.Descriptor instead.
+func (*AttributeLossResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AttributeLossResponse) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *AttributeLossResponse) GetVerdict() LossVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return LossVerdict_LOSS_VERDICT_UNSPECIFIED
+}
+
+func (x *AttributeLossResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AttributeLossResponse) GetSuspect() *LossSuspect {
+	if x != nil {
+		return x.Suspect
+	}
+	return nil
+}
+
+func (x *AttributeLossResponse) GetBefore() *Estimate {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AttributeLossResponse) GetSince() *Estimate {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *AttributeLossResponse) GetLabelsMoved() float64 {
+	if x != nil && x.LabelsMoved != nil {
+		return *x.LabelsMoved
+	}
+	return 0
+}
+
+func (x *AttributeLossResponse) GetPredictionsMoved() float64 {
+	if x != nil && x.PredictionsMoved != nil {
+		return *x.PredictionsMoved
+	}
+	return 0
+}
+
+func (x *AttributeLossResponse) GetSlices() []*AttributedSlice {
+	if x != nil {
+		return x.Slices
+	}
+	return nil
+}
+
+func (x *AttributeLossResponse) GetTested() int64 {
+	if x != nil {
+		return x.Tested
+	}
+	return 0
+}
+
+func (x *AttributeLossResponse) GetHidden() int64 {
+	if x != nil {
+		return x.Hidden
+	}
+	return 0
+}
+
+func (x *AttributeLossResponse) GetWithoutRead() int64 {
+	if x != nil {
+		return x.WithoutRead
+	}
+	return 0
+}
+
+func (x *AttributeLossResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *AttributeLossResponse) GetTask() ModelTask {
+	if x != nil {
+		return x.Task
+	}
+	return ModelTask_MODEL_TASK_UNSPECIFIED
+}
+
+func (x *AttributeLossResponse) GetPositive() string {
+	if x != nil {
+		return x.Positive
+	}
+	return ""
+}
+
+type LossSuspect struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Slice  string                 `protobuf:"bytes,1,opt,name=slice,proto3" json:"slice,omitempty"`
+	Source string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// 0: not one load.
+	Load int64  `protobuf:"varint,3,opt,name=load,proto3" json:"load,omitempty"`
+	File string `protobuf:"bytes,4,opt,name=file,proto3" json:"file,omitempty"`
+	// `VIEW@VERSION/SEQ`: the run that most of the predictions had its rows of.
+	Run string `protobuf:"bytes,5,opt,name=run,proto3" json:"run,omitempty"`
+	// What shows what it reached, and what would mend it, in order. Nothing was executed.
+	Commands      []string `protobuf:"bytes,6,rep,name=commands,proto3" json:"commands,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LossSuspect) Reset() {
+	*x = LossSuspect{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LossSuspect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LossSuspect) ProtoMessage() {}
+
+func (x *LossSuspect) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LossSuspect.ProtoReflect.Descriptor instead.
+func (*LossSuspect) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LossSuspect) GetSlice() string {
+	if x != nil {
+		return x.Slice
+	}
+	return ""
+}
+
+func (x *LossSuspect) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *LossSuspect) GetLoad() int64 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+func (x *LossSuspect) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *LossSuspect) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *LossSuspect) GetCommands() []string {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+type AttributedSlice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Slice string                 `protobuf:"bytes,1,opt,name=slice,proto3" json:"slice,omitempty"`
+	Title string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Of predictions with known outcomes, at times at which there are others.
+	Labelled int64 `protobuf:"varint,3,opt,name=labelled,proto3" json:"labelled,omitempty"`
+	// By how much their loss exceeds that of the rest at the same time, beyond what was usual before, with the interval of 95%.
+	Excess *Estimate `protobuf:"bytes,4,opt,name=excess,proto3" json:"excess,omitempty"`
+	Usual  float64   `protobuf:"fixed64,5,opt,name=usual,proto3" json:"usual,omitempty"`
+	// The chance of such an excess by itself, and that corrected for all slices that were tested (Benjamini and Hochberg).
+	P         float64 `protobuf:"fixed64,6,opt,name=p,proto3" json:"p,omitempty"`
+	Q         float64 `protobuf:"fixed64,7,opt,name=q,proto3" json:"q,omitempty"`
+	StandsOut bool    `protobuf:"varint,8,opt,name=stands_out,json=standsOut,proto3" json:"stands_out,omitempty"`
+	// False: there were too few in it, or beside it, to tell.
+	Tested bool   `protobuf:"varint,9,opt,name=tested,proto3" json:"tested,omitempty"`
+	Exact  bool   `protobuf:"varint,10,opt,name=exact,proto3" json:"exact,omitempty"`
+	Why    string `protobuf:"bytes,11,opt,name=why,proto3" json:"why,omitempty"`
+	// Of the first that stand out: what checks and drift of the runs behind them say.
+	Evidence      []*RunEvidence `protobuf:"bytes,12,rep,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributedSlice) Reset() {
+	*x = AttributedSlice{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributedSlice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributedSlice) ProtoMessage() {}
+
+func (x *AttributedSlice) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributedSlice.ProtoReflect.Descriptor instead.
+func (*AttributedSlice) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AttributedSlice) GetSlice() string {
+	if x != nil {
+		return x.Slice
+	}
+	return ""
+}
+
+func (x *AttributedSlice) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *AttributedSlice) GetLabelled() int64 {
+	if x != nil {
+		return x.Labelled
+	}
+	return 0
+}
+
+func (x *AttributedSlice) GetExcess() *Estimate {
+	if x != nil {
+		return x.Excess
+	}
+	return nil
+}
+
+func (x *AttributedSlice) GetUsual() float64 {
+	if x != nil {
+		return x.Usual
+	}
+	return 0
+}
+
+func (x *AttributedSlice) GetP() float64 {
+	if x != nil {
+		return x.P
+	}
+	return 0
+}
+
+func (x *AttributedSlice) GetQ() float64 {
+	if x != nil {
+		return x.Q
+	}
+	return 0
+}
+
+func (x *AttributedSlice) GetStandsOut() bool {
+	if x != nil {
+		return x.StandsOut
+	}
+	return false
+}
+
+func (x *AttributedSlice) GetTested() bool {
+	if x != nil {
+		return x.Tested
+	}
+	return false
+}
+
+func (x *AttributedSlice) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+func (x *AttributedSlice) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *AttributedSlice) GetEvidence() []*RunEvidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+type RunEvidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `VIEW@VERSION/SEQ`.
+	Run string `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// Checks that failed or warned, a line each.
+	Checks []string `protobuf:"bytes,2,rep,name=checks,proto3" json:"checks,omitempty"`
+	// Columns of which the run's output drifted from that of the run before, a line each.
+	Drift         []string `protobuf:"bytes,3,rep,name=drift,proto3" json:"drift,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunEvidence) Reset() {
+	*x = RunEvidence{}
+	mi := &file_headwater_v1_feedback_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunEvidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunEvidence) ProtoMessage() {}
+
+func (x *RunEvidence) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_feedback_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunEvidence.ProtoReflect.Descriptor instead.
+func (*RunEvidence) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RunEvidence) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *RunEvidence) GetChecks() []string {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+func (x *RunEvidence) GetDrift() []string {
+	if x != nil {
+		return x.Drift
+	}
+	return nil
+}
+
 type LogPredictionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `NAME` for the newest version of a registered model, or `NAME@VERSION`.
@@ -34,7 +1202,7 @@ type LogPredictionsRequest struct {
 
 func (x *LogPredictionsRequest) Reset() {
 	*x = LogPredictionsRequest{}
-	mi := &file_headwater_v1_feedback_proto_msgTypes[0]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -46,7 +1214,7 @@ func (x *LogPredictionsRequest) String() string {
 func (*LogPredictionsRequest) ProtoMessage() {}
 
 func (x *LogPredictionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_feedback_proto_msgTypes[0]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -59,7 +1227,7 @@ func (x *LogPredictionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogPredictionsRequest.ProtoReflect.Descriptor instead.
 func (*LogPredictionsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{0}
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LogPredictionsRequest) GetModel() string {
@@ -98,7 +1266,7 @@ type Prediction struct {
 
 func (x *Prediction) Reset() {
 	*x = Prediction{}
-	mi := &file_headwater_v1_feedback_proto_msgTypes[1]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -110,7 +1278,7 @@ func (x *Prediction) String() string {
 func (*Prediction) ProtoMessage() {}
 
 func (x *Prediction) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_feedback_proto_msgTypes[1]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -123,7 +1291,7 @@ func (x *Prediction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Prediction.ProtoReflect.Descriptor instead.
 func (*Prediction) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Prediction) GetId() string {
@@ -200,7 +1368,7 @@ type LogPredictionsResponse struct {
 
 func (x *LogPredictionsResponse) Reset() {
 	*x = LogPredictionsResponse{}
-	mi := &file_headwater_v1_feedback_proto_msgTypes[2]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -212,7 +1380,7 @@ func (x *LogPredictionsResponse) String() string {
 func (*LogPredictionsResponse) ProtoMessage() {}
 
 func (x *LogPredictionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_feedback_proto_msgTypes[2]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -225,7 +1393,7 @@ func (x *LogPredictionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogPredictionsResponse.ProtoReflect.Descriptor instead.
 func (*LogPredictionsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LogPredictionsResponse) GetLogged() int64 {
@@ -274,7 +1442,7 @@ type ReportOutcomesRequest struct {
 
 func (x *ReportOutcomesRequest) Reset() {
 	*x = ReportOutcomesRequest{}
-	mi := &file_headwater_v1_feedback_proto_msgTypes[3]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +1454,7 @@ func (x *ReportOutcomesRequest) String() string {
 func (*ReportOutcomesRequest) ProtoMessage() {}
 
 func (x *ReportOutcomesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_feedback_proto_msgTypes[3]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +1467,7 @@ func (x *ReportOutcomesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportOutcomesRequest.ProtoReflect.Descriptor instead.
 func (*ReportOutcomesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReportOutcomesRequest) GetModel() string {
@@ -330,7 +1498,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_headwater_v1_feedback_proto_msgTypes[4]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +1510,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_feedback_proto_msgTypes[4]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +1523,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Outcome) GetId() string {
@@ -399,7 +1567,7 @@ type ReportOutcomesResponse struct {
 
 func (x *ReportOutcomesResponse) Reset() {
 	*x = ReportOutcomesResponse{}
-	mi := &file_headwater_v1_feedback_proto_msgTypes[5]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -411,7 +1579,7 @@ func (x *ReportOutcomesResponse) String() string {
 func (*ReportOutcomesResponse) ProtoMessage() {}
 
 func (x *ReportOutcomesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_feedback_proto_msgTypes[5]
+	mi := &file_headwater_v1_feedback_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -424,7 +1592,7 @@ func (x *ReportOutcomesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportOutcomesResponse.ProtoReflect.Descriptor instead.
 func (*ReportOutcomesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_feedback_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReportOutcomesResponse) GetRecorded() int64 {
@@ -473,7 +1641,102 @@ var File_headwater_v1_feedback_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_feedback_proto_rawDesc = "" +
 	"\n" +
-	"\x1bheadwater/v1/feedback.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x81\x01\n" +
+	"\x1bheadwater/v1/feedback.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xd2\x02\n" +
+	"\x15GetPerformanceRequest\x12\x1f\n" +
+	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x125\n" +
+	"\x02by\x18\x02 \x01(\x0e2\x1b.headwater.v1.PerformanceByB\b\xbaH\x05\x82\x01\x02\x10\x01R\x02by\x12 \n" +
+	"\x06column\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06column\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x125\n" +
+	"\x04task\x18\x06 \x01(\x0e2\x17.headwater.v1.ModelTaskB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04task\x12$\n" +
+	"\bpositive\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\bpositive\"\xd2\x02\n" +
+	"\x16GetPerformanceResponse\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12+\n" +
+	"\x04task\x18\x02 \x01(\x0e2\x17.headwater.v1.ModelTaskR\x04task\x12\x1a\n" +
+	"\bpositive\x18\x03 \x01(\tR\bpositive\x128\n" +
+	"\aoverall\x18\x04 \x01(\v2\x1e.headwater.v1.PerformanceSliceR\aoverall\x126\n" +
+	"\x06slices\x18\x05 \x03(\v2\x1e.headwater.v1.PerformanceSliceR\x06slices\x12\x16\n" +
+	"\x06hidden\x18\x06 \x01(\x03R\x06hidden\x12!\n" +
+	"\fwithout_read\x18\a \x01(\x03R\vwithoutRead\x12\x16\n" +
+	"\x06parked\x18\b \x01(\x03R\x06parked\x12\x14\n" +
+	"\x05notes\x18\t \x03(\tR\x05notes\"o\n" +
+	"\bEstimate\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\x01R\x05value\x12\x15\n" +
+	"\x03low\x18\x02 \x01(\x01H\x00R\x03low\x88\x01\x01\x12\x17\n" +
+	"\x04high\x18\x03 \x01(\x01H\x01R\x04high\x88\x01\x01\x12\f\n" +
+	"\x01n\x18\x04 \x01(\x03R\x01nB\x06\n" +
+	"\x04_lowB\a\n" +
+	"\x05_high\"\xab\x05\n" +
+	"\x10PerformanceSlice\x12\x14\n" +
+	"\x05slice\x18\x01 \x01(\tR\x05slice\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
+	"\vpredictions\x18\x03 \x01(\x03R\vpredictions\x12\x1a\n" +
+	"\blabelled\x18\x04 \x01(\x03R\blabelled\x12\x14\n" +
+	"\x05exact\x18\x05 \x01(\bR\x05exact\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\x122\n" +
+	"\bcoverage\x18\a \x01(\v2\x16.headwater.v1.EstimateR\bcoverage\x12*\n" +
+	"\x04loss\x18\b \x01(\v2\x16.headwater.v1.EstimateR\x04loss\x122\n" +
+	"\baccuracy\x18\t \x01(\v2\x16.headwater.v1.EstimateR\baccuracy\x124\n" +
+	"\tprecision\x18\n" +
+	" \x01(\v2\x16.headwater.v1.EstimateR\tprecision\x12.\n" +
+	"\x06recall\x18\v \x01(\v2\x16.headwater.v1.EstimateR\x06recall\x12(\n" +
+	"\x03auc\x18\f \x01(\v2\x16.headwater.v1.EstimateR\x03auc\x121\n" +
+	"\blog_loss\x18\r \x01(\v2\x16.headwater.v1.EstimateR\alogLoss\x12,\n" +
+	"\x05brier\x18\x0e \x01(\v2\x16.headwater.v1.EstimateR\x05brier\x12(\n" +
+	"\x03mae\x18\x0f \x01(\v2\x16.headwater.v1.EstimateR\x03mae\x12*\n" +
+	"\x04rmse\x18\x10 \x01(\v2\x16.headwater.v1.EstimateR\x04rmse\x12*\n" +
+	"\x04bias\x18\x11 \x01(\v2\x16.headwater.v1.EstimateR\x04bias\"\x80\x02\n" +
+	"\x14AttributeLossRequest\x12\x1f\n" +
+	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x128\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x05since\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x125\n" +
+	"\x04task\x18\x04 \x01(\x0e2\x17.headwater.v1.ModelTaskB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04task\x12$\n" +
+	"\bpositive\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\bpositive\"\xf7\x04\n" +
+	"\x15AttributeLossResponse\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x123\n" +
+	"\averdict\x18\x02 \x01(\x0e2\x19.headwater.v1.LossVerdictR\averdict\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x123\n" +
+	"\asuspect\x18\x04 \x01(\v2\x19.headwater.v1.LossSuspectR\asuspect\x12.\n" +
+	"\x06before\x18\x05 \x01(\v2\x16.headwater.v1.EstimateR\x06before\x12,\n" +
+	"\x05since\x18\x06 \x01(\v2\x16.headwater.v1.EstimateR\x05since\x12&\n" +
+	"\flabels_moved\x18\a \x01(\x01H\x00R\vlabelsMoved\x88\x01\x01\x120\n" +
+	"\x11predictions_moved\x18\b \x01(\x01H\x01R\x10predictionsMoved\x88\x01\x01\x125\n" +
+	"\x06slices\x18\t \x03(\v2\x1d.headwater.v1.AttributedSliceR\x06slices\x12\x16\n" +
+	"\x06tested\x18\n" +
+	" \x01(\x03R\x06tested\x12\x16\n" +
+	"\x06hidden\x18\v \x01(\x03R\x06hidden\x12!\n" +
+	"\fwithout_read\x18\f \x01(\x03R\vwithoutRead\x12\x14\n" +
+	"\x05notes\x18\r \x03(\tR\x05notes\x12+\n" +
+	"\x04task\x18\x0e \x01(\x0e2\x17.headwater.v1.ModelTaskR\x04task\x12\x1a\n" +
+	"\bpositive\x18\x0f \x01(\tR\bpositiveB\x0f\n" +
+	"\r_labels_movedB\x14\n" +
+	"\x12_predictions_moved\"\x91\x01\n" +
+	"\vLossSuspect\x12\x14\n" +
+	"\x05slice\x18\x01 \x01(\tR\x05slice\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n" +
+	"\x04load\x18\x03 \x01(\x03R\x04load\x12\x12\n" +
+	"\x04file\x18\x04 \x01(\tR\x04file\x12\x10\n" +
+	"\x03run\x18\x05 \x01(\tR\x03run\x12\x1a\n" +
+	"\bcommands\x18\x06 \x03(\tR\bcommands\"\xd1\x02\n" +
+	"\x0fAttributedSlice\x12\x14\n" +
+	"\x05slice\x18\x01 \x01(\tR\x05slice\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
+	"\blabelled\x18\x03 \x01(\x03R\blabelled\x12.\n" +
+	"\x06excess\x18\x04 \x01(\v2\x16.headwater.v1.EstimateR\x06excess\x12\x14\n" +
+	"\x05usual\x18\x05 \x01(\x01R\x05usual\x12\f\n" +
+	"\x01p\x18\x06 \x01(\x01R\x01p\x12\f\n" +
+	"\x01q\x18\a \x01(\x01R\x01q\x12\x1d\n" +
+	"\n" +
+	"stands_out\x18\b \x01(\bR\tstandsOut\x12\x16\n" +
+	"\x06tested\x18\t \x01(\bR\x06tested\x12\x14\n" +
+	"\x05exact\x18\n" +
+	" \x01(\bR\x05exact\x12\x10\n" +
+	"\x03why\x18\v \x01(\tR\x03why\x125\n" +
+	"\bevidence\x18\f \x03(\v2\x19.headwater.v1.RunEvidenceR\bevidence\"M\n" +
+	"\vRunEvidence\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x16\n" +
+	"\x06checks\x18\x02 \x03(\tR\x06checks\x12\x14\n" +
+	"\x05drift\x18\x03 \x03(\tR\x05drift\"\x81\x01\n" +
 	"\x15LogPredictionsRequest\x12\x1f\n" +
 	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12G\n" +
 	"\vpredictions\x18\x02 \x03(\v2\x18.headwater.v1.PredictionB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\vpredictions\"\xa0\x03\n" +
@@ -518,10 +1781,31 @@ const file_headwater_v1_feedback_proto_rawDesc = "" +
 	"duplicates\x12\x1a\n" +
 	"\boutdated\x18\x04 \x01(\x03R\boutdated\x12\x16\n" +
 	"\x06parked\x18\x05 \x01(\x03R\x06parked\x12\x16\n" +
-	"\x06erased\x18\x06 \x01(\x03R\x06erased2\xf3\x01\n" +
+	"\x06erased\x18\x06 \x01(\x03R\x06erased*\xda\x01\n" +
+	"\rPerformanceBy\x12\x1e\n" +
+	"\x1aPERFORMANCE_BY_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12PERFORMANCE_BY_RUN\x10\x01\x12\x17\n" +
+	"\x13PERFORMANCE_BY_LOAD\x10\x02\x12\x19\n" +
+	"\x15PERFORMANCE_BY_SOURCE\x10\x03\x12\x1f\n" +
+	"\x1bPERFORMANCE_BY_NULL_PATTERN\x10\x04\x12!\n" +
+	"\x1dPERFORMANCE_BY_FEATURE_BUCKET\x10\x05\x12\x19\n" +
+	"\x15PERFORMANCE_BY_COLUMN\x10\x06*a\n" +
+	"\tModelTask\x12\x1a\n" +
+	"\x16MODEL_TASK_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19MODEL_TASK_CLASSIFICATION\x10\x01\x12\x19\n" +
+	"\x15MODEL_TASK_REGRESSION\x10\x02*\xcd\x01\n" +
+	"\vLossVerdict\x12\x1c\n" +
+	"\x18LOSS_VERDICT_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dLOSS_VERDICT_UPSTREAM_SUSPECT\x10\x01\x12\x1e\n" +
+	"\x1aLOSS_VERDICT_UNIFORM_DECAY\x10\x02\x12\x1c\n" +
+	"\x18LOSS_VERDICT_LABEL_ISSUE\x10\x03\x12$\n" +
+	" LOSS_VERDICT_INSUFFICIENT_LABELS\x10\x04\x12\x19\n" +
+	"\x15LOSS_VERDICT_NO_DECAY\x10\x052\xd2\x03\n" +
 	"\x0fFeedbackService\x12o\n" +
 	"\x0eLogPredictions\x12#.headwater.v1.LogPredictionsRequest\x1a$.headwater.v1.LogPredictionsResponse\"\x12\x8a\xc9\x18\v\b\x06\x10\r\x1a\x05model\x90\x02\x02\x12o\n" +
-	"\x0eReportOutcomes\x12#.headwater.v1.ReportOutcomesRequest\x1a$.headwater.v1.ReportOutcomesResponse\"\x12\x8a\xc9\x18\v\b\x06\x10\r\x1a\x05model\x90\x02\x02B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\x0eReportOutcomes\x12#.headwater.v1.ReportOutcomesRequest\x1a$.headwater.v1.ReportOutcomesResponse\"\x12\x8a\xc9\x18\v\b\x06\x10\r\x1a\x05model\x90\x02\x02\x12o\n" +
+	"\x0eGetPerformance\x12#.headwater.v1.GetPerformanceRequest\x1a$.headwater.v1.GetPerformanceResponse\"\x12\x8a\xc9\x18\v\b\a\x10\r\x1a\x05model\x90\x02\x01\x12l\n" +
+	"\rAttributeLoss\x12\".headwater.v1.AttributeLossRequest\x1a#.headwater.v1.AttributeLossResponse\"\x12\x8a\xc9\x18\v\b\a\x10\r\x1a\x05model\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_feedback_proto_rawDescOnce sync.Once
@@ -535,36 +1819,82 @@ func file_headwater_v1_feedback_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_feedback_proto_rawDescData
 }
 
-var file_headwater_v1_feedback_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_headwater_v1_feedback_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_headwater_v1_feedback_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_headwater_v1_feedback_proto_goTypes = []any{
-	(*LogPredictionsRequest)(nil),  // 0: headwater.v1.LogPredictionsRequest
-	(*Prediction)(nil),             // 1: headwater.v1.Prediction
-	(*LogPredictionsResponse)(nil), // 2: headwater.v1.LogPredictionsResponse
-	(*ReportOutcomesRequest)(nil),  // 3: headwater.v1.ReportOutcomesRequest
-	(*Outcome)(nil),                // 4: headwater.v1.Outcome
-	(*ReportOutcomesResponse)(nil), // 5: headwater.v1.ReportOutcomesResponse
-	nil,                            // 6: headwater.v1.Prediction.KeysEntry
-	(*timestamppb.Timestamp)(nil),  // 7: google.protobuf.Timestamp
-	(*Value)(nil),                  // 8: headwater.v1.Value
+	(PerformanceBy)(0),             // 0: headwater.v1.PerformanceBy
+	(ModelTask)(0),                 // 1: headwater.v1.ModelTask
+	(LossVerdict)(0),               // 2: headwater.v1.LossVerdict
+	(*GetPerformanceRequest)(nil),  // 3: headwater.v1.GetPerformanceRequest
+	(*GetPerformanceResponse)(nil), // 4: headwater.v1.GetPerformanceResponse
+	(*Estimate)(nil),               // 5: headwater.v1.Estimate
+	(*PerformanceSlice)(nil),       // 6: headwater.v1.PerformanceSlice
+	(*AttributeLossRequest)(nil),   // 7: headwater.v1.AttributeLossRequest
+	(*AttributeLossResponse)(nil),  // 8: headwater.v1.AttributeLossResponse
+	(*LossSuspect)(nil),            // 9: headwater.v1.LossSuspect
+	(*AttributedSlice)(nil),        // 10: headwater.v1.AttributedSlice
+	(*RunEvidence)(nil),            // 11: headwater.v1.RunEvidence
+	(*LogPredictionsRequest)(nil),  // 12: headwater.v1.LogPredictionsRequest
+	(*Prediction)(nil),             // 13: headwater.v1.Prediction
+	(*LogPredictionsResponse)(nil), // 14: headwater.v1.LogPredictionsResponse
+	(*ReportOutcomesRequest)(nil),  // 15: headwater.v1.ReportOutcomesRequest
+	(*Outcome)(nil),                // 16: headwater.v1.Outcome
+	(*ReportOutcomesResponse)(nil), // 17: headwater.v1.ReportOutcomesResponse
+	nil,                            // 18: headwater.v1.Prediction.KeysEntry
+	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
+	(*Value)(nil),                  // 20: headwater.v1.Value
 }
 var file_headwater_v1_feedback_proto_depIdxs = []int32{
-	1,  // 0: headwater.v1.LogPredictionsRequest.predictions:type_name -> headwater.v1.Prediction
-	6,  // 1: headwater.v1.Prediction.keys:type_name -> headwater.v1.Prediction.KeysEntry
-	7,  // 2: headwater.v1.Prediction.time:type_name -> google.protobuf.Timestamp
-	8,  // 3: headwater.v1.Prediction.prediction:type_name -> headwater.v1.Value
-	4,  // 4: headwater.v1.ReportOutcomesRequest.outcomes:type_name -> headwater.v1.Outcome
-	8,  // 5: headwater.v1.Outcome.actual:type_name -> headwater.v1.Value
-	7,  // 6: headwater.v1.Outcome.time:type_name -> google.protobuf.Timestamp
-	8,  // 7: headwater.v1.Prediction.KeysEntry.value:type_name -> headwater.v1.Value
-	0,  // 8: headwater.v1.FeedbackService.LogPredictions:input_type -> headwater.v1.LogPredictionsRequest
-	3,  // 9: headwater.v1.FeedbackService.ReportOutcomes:input_type -> headwater.v1.ReportOutcomesRequest
-	2,  // 10: headwater.v1.FeedbackService.LogPredictions:output_type -> headwater.v1.LogPredictionsResponse
-	5,  // 11: headwater.v1.FeedbackService.ReportOutcomes:output_type -> headwater.v1.ReportOutcomesResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	0,  // 0: headwater.v1.GetPerformanceRequest.by:type_name -> headwater.v1.PerformanceBy
+	19, // 1: headwater.v1.GetPerformanceRequest.since:type_name -> google.protobuf.Timestamp
+	19, // 2: headwater.v1.GetPerformanceRequest.until:type_name -> google.protobuf.Timestamp
+	1,  // 3: headwater.v1.GetPerformanceRequest.task:type_name -> headwater.v1.ModelTask
+	1,  // 4: headwater.v1.GetPerformanceResponse.task:type_name -> headwater.v1.ModelTask
+	6,  // 5: headwater.v1.GetPerformanceResponse.overall:type_name -> headwater.v1.PerformanceSlice
+	6,  // 6: headwater.v1.GetPerformanceResponse.slices:type_name -> headwater.v1.PerformanceSlice
+	5,  // 7: headwater.v1.PerformanceSlice.coverage:type_name -> headwater.v1.Estimate
+	5,  // 8: headwater.v1.PerformanceSlice.loss:type_name -> headwater.v1.Estimate
+	5,  // 9: headwater.v1.PerformanceSlice.accuracy:type_name -> headwater.v1.Estimate
+	5,  // 10: headwater.v1.PerformanceSlice.precision:type_name -> headwater.v1.Estimate
+	5,  // 11: headwater.v1.PerformanceSlice.recall:type_name -> headwater.v1.Estimate
+	5,  // 12: headwater.v1.PerformanceSlice.auc:type_name -> headwater.v1.Estimate
+	5,  // 13: headwater.v1.PerformanceSlice.log_loss:type_name -> headwater.v1.Estimate
+	5,  // 14: headwater.v1.PerformanceSlice.brier:type_name -> headwater.v1.Estimate
+	5,  // 15: headwater.v1.PerformanceSlice.mae:type_name -> headwater.v1.Estimate
+	5,  // 16: headwater.v1.PerformanceSlice.rmse:type_name -> headwater.v1.Estimate
+	5,  // 17: headwater.v1.PerformanceSlice.bias:type_name -> headwater.v1.Estimate
+	19, // 18: headwater.v1.AttributeLossRequest.since:type_name -> google.protobuf.Timestamp
+	19, // 19: headwater.v1.AttributeLossRequest.until:type_name -> google.protobuf.Timestamp
+	1,  // 20: headwater.v1.AttributeLossRequest.task:type_name -> headwater.v1.ModelTask
+	2,  // 21: headwater.v1.AttributeLossResponse.verdict:type_name -> headwater.v1.LossVerdict
+	9,  // 22: headwater.v1.AttributeLossResponse.suspect:type_name -> headwater.v1.LossSuspect
+	5,  // 23: headwater.v1.AttributeLossResponse.before:type_name -> headwater.v1.Estimate
+	5,  // 24: headwater.v1.AttributeLossResponse.since:type_name -> headwater.v1.Estimate
+	10, // 25: headwater.v1.AttributeLossResponse.slices:type_name -> headwater.v1.AttributedSlice
+	1,  // 26: headwater.v1.AttributeLossResponse.task:type_name -> headwater.v1.ModelTask
+	5,  // 27: headwater.v1.AttributedSlice.excess:type_name -> headwater.v1.Estimate
+	11, // 28: headwater.v1.AttributedSlice.evidence:type_name -> headwater.v1.RunEvidence
+	13, // 29: headwater.v1.LogPredictionsRequest.predictions:type_name -> headwater.v1.Prediction
+	18, // 30: headwater.v1.Prediction.keys:type_name -> headwater.v1.Prediction.KeysEntry
+	19, // 31: headwater.v1.Prediction.time:type_name -> google.protobuf.Timestamp
+	20, // 32: headwater.v1.Prediction.prediction:type_name -> headwater.v1.Value
+	16, // 33: headwater.v1.ReportOutcomesRequest.outcomes:type_name -> headwater.v1.Outcome
+	20, // 34: headwater.v1.Outcome.actual:type_name -> headwater.v1.Value
+	19, // 35: headwater.v1.Outcome.time:type_name -> google.protobuf.Timestamp
+	20, // 36: headwater.v1.Prediction.KeysEntry.value:type_name -> headwater.v1.Value
+	12, // 37: headwater.v1.FeedbackService.LogPredictions:input_type -> headwater.v1.LogPredictionsRequest
+	15, // 38: headwater.v1.FeedbackService.ReportOutcomes:input_type -> headwater.v1.ReportOutcomesRequest
+	3,  // 39: headwater.v1.FeedbackService.GetPerformance:input_type -> headwater.v1.GetPerformanceRequest
+	7,  // 40: headwater.v1.FeedbackService.AttributeLoss:input_type -> headwater.v1.AttributeLossRequest
+	14, // 41: headwater.v1.FeedbackService.LogPredictions:output_type -> headwater.v1.LogPredictionsResponse
+	17, // 42: headwater.v1.FeedbackService.ReportOutcomes:output_type -> headwater.v1.ReportOutcomesResponse
+	4,  // 43: headwater.v1.FeedbackService.GetPerformance:output_type -> headwater.v1.GetPerformanceResponse
+	8,  // 44: headwater.v1.FeedbackService.AttributeLoss:output_type -> headwater.v1.AttributeLossResponse
+	41, // [41:45] is the sub-list for method output_type
+	37, // [37:41] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_feedback_proto_init() }
@@ -574,19 +1904,22 @@ func file_headwater_v1_feedback_proto_init() {
 	}
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
-	file_headwater_v1_feedback_proto_msgTypes[1].OneofWrappers = []any{}
+	file_headwater_v1_feedback_proto_msgTypes[2].OneofWrappers = []any{}
+	file_headwater_v1_feedback_proto_msgTypes[5].OneofWrappers = []any{}
+	file_headwater_v1_feedback_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_feedback_proto_rawDesc), len(file_headwater_v1_feedback_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   7,
+			NumEnums:      3,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_headwater_v1_feedback_proto_goTypes,
 		DependencyIndexes: file_headwater_v1_feedback_proto_depIdxs,
+		EnumInfos:         file_headwater_v1_feedback_proto_enumTypes,
 		MessageInfos:      file_headwater_v1_feedback_proto_msgTypes,
 	}.Build()
 	File_headwater_v1_feedback_proto = out.File

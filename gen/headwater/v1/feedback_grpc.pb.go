@@ -21,6 +21,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	FeedbackService_LogPredictions_FullMethodName = "/headwater.v1.FeedbackService/LogPredictions"
 	FeedbackService_ReportOutcomes_FullMethodName = "/headwater.v1.FeedbackService/ReportOutcomes"
+	FeedbackService_GetPerformance_FullMethodName = "/headwater.v1.FeedbackService/GetPerformance"
+	FeedbackService_AttributeLoss_FullMethodName  = "/headwater.v1.FeedbackService/AttributeLoss"
 )
 
 // FeedbackServiceClient is the client API for FeedbackService service.
@@ -35,6 +37,12 @@ type FeedbackServiceClient interface {
 	// Keeps what became of predictions, whenever that is known, and however often it changes. An outcome of a prediction that is not here is
 	// parked: it counts once the prediction is logged.
 	ReportOutcomes(ctx context.Context, in *ReportOutcomesRequest, opts ...grpc.CallOption) (*ReportOutcomesResponse, error)
+	// How good a model's predictions were, as a whole and by slices. Runs, loads and sources are named of which the caller may read the lineage. What tells of
+	// values of features needs READ_OFFLINE on the service that was read, with nothing of it hidden.
+	GetPerformance(ctx context.Context, in *GetPerformanceRequest, opts ...grpc.CallOption) (*GetPerformanceResponse, error)
+	// What the loss of a model since a time comes from: the slices of predictions that were more wrong than the rest at the same time, and a verdict. Slices by
+	// features are left out for those who may not read their values.
+	AttributeLoss(ctx context.Context, in *AttributeLossRequest, opts ...grpc.CallOption) (*AttributeLossResponse, error)
 }
 
 type feedbackServiceClient struct {
@@ -65,6 +73,26 @@ func (c *feedbackServiceClient) ReportOutcomes(ctx context.Context, in *ReportOu
 	return out, nil
 }
 
+func (c *feedbackServiceClient) GetPerformance(ctx context.Context, in *GetPerformanceRequest, opts ...grpc.CallOption) (*GetPerformanceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPerformanceResponse)
+	err := c.cc.Invoke(ctx, FeedbackService_GetPerformance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *feedbackServiceClient) AttributeLoss(ctx context.Context, in *AttributeLossRequest, opts ...grpc.CallOption) (*AttributeLossResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AttributeLossResponse)
+	err := c.cc.Invoke(ctx, FeedbackService_AttributeLoss_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FeedbackServiceServer is the server API for FeedbackService service.
 // All implementations must embed UnimplementedFeedbackServiceServer
 // for forward compatibility.
@@ -77,6 +105,12 @@ type FeedbackServiceServer interface {
 	// Keeps what became of predictions, whenever that is known, and however often it changes. An outcome of a prediction that is not here is
 	// parked: it counts once the prediction is logged.
 	ReportOutcomes(context.Context, *ReportOutcomesRequest) (*ReportOutcomesResponse, error)
+	// How good a model's predictions were, as a whole and by slices. Runs, loads and sources are named of which the caller may read the lineage. What tells of
+	// values of features needs READ_OFFLINE on the service that was read, with nothing of it hidden.
+	GetPerformance(context.Context, *GetPerformanceRequest) (*GetPerformanceResponse, error)
+	// What the loss of a model since a time comes from: the slices of predictions that were more wrong than the rest at the same time, and a verdict. Slices by
+	// features are left out for those who may not read their values.
+	AttributeLoss(context.Context, *AttributeLossRequest) (*AttributeLossResponse, error)
 	mustEmbedUnimplementedFeedbackServiceServer()
 }
 
@@ -92,6 +126,12 @@ func (UnimplementedFeedbackServiceServer) LogPredictions(context.Context, *LogPr
 }
 func (UnimplementedFeedbackServiceServer) ReportOutcomes(context.Context, *ReportOutcomesRequest) (*ReportOutcomesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportOutcomes not implemented")
+}
+func (UnimplementedFeedbackServiceServer) GetPerformance(context.Context, *GetPerformanceRequest) (*GetPerformanceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPerformance not implemented")
+}
+func (UnimplementedFeedbackServiceServer) AttributeLoss(context.Context, *AttributeLossRequest) (*AttributeLossResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AttributeLoss not implemented")
 }
 func (UnimplementedFeedbackServiceServer) mustEmbedUnimplementedFeedbackServiceServer() {}
 func (UnimplementedFeedbackServiceServer) testEmbeddedByValue()                         {}
@@ -150,6 +190,42 @@ func _FeedbackService_ReportOutcomes_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FeedbackService_GetPerformance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPerformanceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FeedbackServiceServer).GetPerformance(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FeedbackService_GetPerformance_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FeedbackServiceServer).GetPerformance(ctx, req.(*GetPerformanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FeedbackService_AttributeLoss_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AttributeLossRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FeedbackServiceServer).AttributeLoss(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FeedbackService_AttributeLoss_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FeedbackServiceServer).AttributeLoss(ctx, req.(*AttributeLossRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FeedbackService_ServiceDesc is the grpc.ServiceDesc for FeedbackService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -164,6 +240,14 @@ var FeedbackService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportOutcomes",
 			Handler:    _FeedbackService_ReportOutcomes_Handler,
+		},
+		{
+			MethodName: "GetPerformance",
+			Handler:    _FeedbackService_GetPerformance_Handler,
+		},
+		{
+			MethodName: "AttributeLoss",
+			Handler:    _FeedbackService_AttributeLoss_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

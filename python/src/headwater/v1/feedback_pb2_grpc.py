@@ -44,6 +44,16 @@ class FeedbackServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_feedback__pb2.ReportOutcomesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_feedback__pb2.ReportOutcomesResponse.FromString,
                 _registered_method=True)
+        self.GetPerformance = channel.unary_unary(
+                '/headwater.v1.FeedbackService/GetPerformance',
+                request_serializer=headwater_dot_v1_dot_feedback__pb2.GetPerformanceRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_feedback__pb2.GetPerformanceResponse.FromString,
+                _registered_method=True)
+        self.AttributeLoss = channel.unary_unary(
+                '/headwater.v1.FeedbackService/AttributeLoss',
+                request_serializer=headwater_dot_v1_dot_feedback__pb2.AttributeLossRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_feedback__pb2.AttributeLossResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer(object):
@@ -61,6 +71,18 @@ class FeedbackServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPerformance(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AttributeLoss(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedbackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -73,6 +95,16 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.ReportOutcomes,
                     request_deserializer=headwater_dot_v1_dot_feedback__pb2.ReportOutcomesRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_feedback__pb2.ReportOutcomesResponse.SerializeToString,
+            ),
+            'GetPerformance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPerformance,
+                    request_deserializer=headwater_dot_v1_dot_feedback__pb2.GetPerformanceRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_feedback__pb2.GetPerformanceResponse.SerializeToString,
+            ),
+            'AttributeLoss': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttributeLoss,
+                    request_deserializer=headwater_dot_v1_dot_feedback__pb2.AttributeLossRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_feedback__pb2.AttributeLossResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -129,6 +161,60 @@ class FeedbackService(object):
             '/headwater.v1.FeedbackService/ReportOutcomes',
             headwater_dot_v1_dot_feedback__pb2.ReportOutcomesRequest.SerializeToString,
             headwater_dot_v1_dot_feedback__pb2.ReportOutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPerformance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.FeedbackService/GetPerformance',
+            headwater_dot_v1_dot_feedback__pb2.GetPerformanceRequest.SerializeToString,
+            headwater_dot_v1_dot_feedback__pb2.GetPerformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttributeLoss(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.FeedbackService/AttributeLoss',
+            headwater_dot_v1_dot_feedback__pb2.AttributeLossRequest.SerializeToString,
+            headwater_dot_v1_dot_feedback__pb2.AttributeLossResponse.FromString,
             options,
             channel_credentials,
             insecure,
