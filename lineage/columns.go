@@ -150,7 +150,7 @@ func (w *walker) describeColumns(ctx context.Context, nodes []node, described ma
 		if !r.Known {
 			title += ", made of what is not known: the version is from before that was kept"
 		}
-		described[n] = &Node{ID: ref.String(), Title: title, Properties: p}
+		described[n] = &Node{ID: ref.String(), Title: title, Properties: p, subject: r.Name}
 		return p
 	}
 	kinds := byKind(nodes)

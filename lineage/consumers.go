@@ -150,5 +150,5 @@ func (d *definition) consumerNode() *Node {
 	if c.GetUrl() != "" {
 		title += ", " + oneLine(c.GetUrl())
 	}
-	return &Node{ID: NodeRef{Kind: Consumer, Name: d.Name, Version: d.Version}.String(), Title: title, Properties: p}
+	return &Node{ID: NodeRef{Kind: Consumer, Name: d.Name, Version: d.Version}.String(), Title: title, Properties: p, subject: d.Name}
 }

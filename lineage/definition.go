@@ -3,7 +3,6 @@ package lineage
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -39,7 +38,7 @@ type definitionRow struct {
 // ref is `NAME@VERSION`.
 func (d *definition) ref() string { return d.Name + "@" + strconv.Itoa(d.Version) }
 
-// selectDefinitions reads definitions, called d in where, and remembers them for as long as the walk takes.
+// selectDefinitions reads definitions, called d in where.
 func (w *walker) selectDefinitions(ctx context.Context, where string, args ...any) ([]*definition, error) {
 	rows, err := collect[definitionRow](ctx, w.q, `
 		SELECT d.id, d.kind, d.name, d.version, d.fingerprint, d.body, d.applied_at, d.applied_by, d.origin,
@@ -54,20 +53,9 @@ func (w *walker) selectDefinitions(ctx context.Context, where string, args ...an
 		if err := d.parse(); err != nil {
 			return nil, err
 		}
-		w.definitions[d.ID] = d
 		list[i] = d
 	}
 	return list, nil
-}
-
-// needDefinitions reads those of the definitions that the walk has not read.
-func (w *walker) needDefinitions(ctx context.Context, ids []int64) error {
-	missing := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return w.definitions[id] != nil })
-	if len(missing) == 0 {
-		return nil
-	}
-	_, err := w.selectDefinitions(ctx, `WHERE d.id = ANY ($1)`, missing)
-	return err
 }
 
 // parse reads the body. Fields that this program does not know are left alone: none of them is an edge of today's graph.

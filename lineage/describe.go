@@ -17,10 +17,11 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// describeNodes reads the records of nodes: a query per kind, two for runs and sources.
+// describeNodes reads the records of nodes: a query per kind, two for sources and three for runs.
 func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node, error) {
-	described := make(map[node]*Node, len(all))
 	met := byKind(all)
+	var each []func(context.Context) error
+	var parts []map[node]*Node
 	for _, describe := range []struct {
 		kinds []NodeKind
 		nodes func(context.Context, []node, map[node]*Node) error
@@ -43,9 +44,16 @@ func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node,
 		if len(nodes) == 0 {
 			continue
 		}
-		if err := describe.nodes(ctx, nodes, described); err != nil {
-			return nil, err
-		}
+		part := make(map[node]*Node, len(nodes))
+		parts = append(parts, part)
+		each = append(each, func(ctx context.Context) error { return describe.nodes(ctx, nodes, part) })
+	}
+	if err := w.together(ctx, each...); err != nil {
+		return nil, err
+	}
+	described := make(map[node]*Node, len(all))
+	for _, part := range parts {
+		maps.Copy(described, part)
 	}
 	if len(described) < len(all) {
 		return nil, errTakenBack
@@ -59,6 +67,20 @@ var errTakenBack = fault.New(fault.NotFound, "a dataset or an unpublished run wa
 type named struct {
 	node
 	id, subject string
+}
+
+// namesOf are nodes that were described, by id.
+func namesOf(described map[node]*Node) []named {
+	list := make([]named, 0, len(described))
+	for n, d := range described {
+		list = append(list, named{n, d.ID, d.subject})
+	}
+	sortNamed(list)
+	return list
+}
+
+func sortNamed(list []named) {
+	slices.SortFunc(list, func(a, b named) int { return strings.Compare(a.id, b.id) })
 }
 
 // name names all nodes that were met, by id.
@@ -137,7 +159,7 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 	if len(list) < len(w.nodes) {
 		return nil, errTakenBack
 	}
-	slices.SortFunc(list, func(a, b named) int { return strings.Compare(a.id, b.id) })
+	sortNamed(list)
 	return list, nil
 }
 
@@ -173,7 +195,7 @@ func (w *walker) describeSources(ctx context.Context, nodes []node, described ma
 			p.text("relation", origin.String())
 			p.text("change_column", o.ChangeColumn)
 			described[node{kind: Source, name: d.Name}] = &Node{
-				ID: NodeRef{Kind: Source, Name: d.Name}.String(), Title: "table " + origin.String() + " of others", Properties: p,
+				ID: NodeRef{Kind: Source, Name: d.Name}.String(), Title: "table " + origin.String() + " of others", Properties: p, subject: d.Name,
 			}
 			continue
 		}
@@ -183,7 +205,7 @@ func (w *walker) describeSources(ctx context.Context, nodes []node, described ma
 		described[node{kind: Source, name: d.Name}] = &Node{
 			ID:         NodeRef{Kind: Source, Name: d.Name}.String(),
 			Title:      fmt.Sprintf("%s in %s", count(s.Rows, "row"), count(s.Live, "load")),
-			Properties: p,
+			Properties: p, subject: d.Name,
 		}
 	}
 	return nil
@@ -240,7 +262,7 @@ func (w *walker) describeLoads(ctx context.Context, nodes []node, described map[
 			p.text("replaced_by", loadID(r.EndedBy))
 			title += fmt.Sprintf(", replaced by load %d", r.EndedBy)
 		}
-		described[node{kind: Load, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p}
+		described[node{kind: Load, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p, subject: r.Source}
 	}
 	return nil
 }
@@ -255,23 +277,31 @@ func loadID(id int64) string {
 
 // describeDefinitions describes views, features, services and consumers.
 func (w *walker) describeDefinitions(ctx context.Context, nodes []node, described map[node]*Node) error {
-	if err := w.needDefinitions(ctx, ids(nodes)); err != nil {
+	list, err := w.selectDefinitions(ctx, `WHERE d.id = ANY ($1)`, ids(nodes))
+	if err != nil {
 		return err
+	}
+	definitions := make(map[int64]*definition, len(list))
+	for _, d := range list {
+		definitions[d.ID] = d
 	}
 	kinds := byKind(nodes)
 	for _, n := range kinds[Feature] {
-		described[n] = w.definitions[n.id].featureNode(n.name)
+		described[n] = definitions[n.id].featureNode(n.name)
 	}
 	for _, n := range kinds[Service] {
-		described[n] = w.definitions[n.id].serviceNode()
+		described[n] = definitions[n.id].serviceNode()
 	}
 	for _, n := range kinds[Consumer] {
-		described[n] = w.definitions[n.id].consumerNode()
+		described[n] = definitions[n.id].consumerNode()
 	}
-	return w.describeViews(ctx, kinds[View], described)
+	return w.describeViews(ctx, kinds[View], definitions, described)
 }
 
-func (w *walker) describeViews(ctx context.Context, nodes []node, described map[node]*Node) error {
+func (w *walker) describeViews(ctx context.Context, nodes []node, definitions map[int64]*definition, described map[node]*Node) error {
+	if len(nodes) == 0 {
+		return nil
+	}
 	type state struct {
 		View, Published, Live int64
 		From, To              *time.Time
@@ -294,7 +324,7 @@ func (w *walker) describeViews(ctx context.Context, nodes []node, described map[
 		states[r.View] = r
 	}
 	for _, n := range nodes {
-		d, s := w.definitions[n.id], states[n.id]
+		d, s := definitions[n.id], states[n.id]
 		p := d.properties(d.view.Description, d.view.Owner)
 		if d.view.Entity != "" {
 			p.text("entity", d.view.Entity)
@@ -318,7 +348,7 @@ func (w *walker) describeViews(ctx context.Context, nodes []node, described map[
 			title += fmt.Sprintf("%s, %s", count(s.Live, "live row"), interval(s.From, s.To))
 		}
 		described[n] = &Node{
-			ID: NodeRef{Kind: View, Name: d.Name, Version: d.Version}.String(), Title: title, Properties: p,
+			ID: NodeRef{Kind: View, Name: d.Name, Version: d.Version}.String(), Title: title, Properties: p, subject: d.Name,
 		}
 	}
 	return nil
@@ -334,7 +364,7 @@ func (d *definition) featureNode(name string) *Node {
 	return &Node{
 		ID:         NodeRef{Kind: Feature, Name: d.Name, Version: d.Version, Feature: name}.String(),
 		Title:      f.GetType(),
-		Properties: p,
+		Properties: p, subject: d.Name,
 	}
 }
 
@@ -345,7 +375,7 @@ func (d *definition) serviceNode() *Node {
 	return &Node{
 		ID:         NodeRef{Kind: Service, Name: d.Name, Version: d.Version}.String(),
 		Title:      "features of " + count(views, "view"),
-		Properties: p,
+		Properties: p, subject: d.Name,
 	}
 }
 
@@ -409,7 +439,7 @@ func (w *walker) describeDatasets(ctx context.Context, nodes []node, described m
 			ID: NodeRef{Kind: Dataset, DatasetID: r.ID}.String(),
 			Title: fmt.Sprintf("%s@%d, %s for %s at position %d", r.Name, r.Version, count(r.Manifest.Rows, "row"),
 				of, r.Position),
-			Properties: p,
+			Properties: p, subject: r.Name,
 		}
 	}
 	w.describeRead(Dataset, described)

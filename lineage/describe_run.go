@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -11,8 +12,9 @@ import (
 
 func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[node]*Node) error {
 	type row struct {
-		ID, View                                             int64
-		Seq                                                  int64
+		ID, Seq                                              int64
+		View                                                 string
+		Version                                              int
 		Position                                             *int64
 		State                                                string
 		From, To                                             *time.Time
@@ -22,31 +24,38 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		Error                                                *string
 		Read, Produced, Unchanged, Inserted, Withdrawn, Live int64
 	}
-	rows, err := collect[row](ctx, w.q, `
-		SELECT r.id, r.view_id, r.seq, r.position, r.state, r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal,
+	var rows []row
+	var inputs []runInput
+	var viewInputs []runViewInput
+	runs := ids(nodes)
+	err := w.together(ctx, func(ctx context.Context) (err error) {
+		rows, err = collect[row](ctx, w.q, `
+		SELECT r.id, r.seq, d.name, d.version, r.position, r.state, r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal,
 			r.started_at, r.ended_at, p.published_at, r.error, r.rows_read, r.produced, r.unchanged, r.inserted, r.withdrawn,
 			r.live_after
-		FROM headwater.run r LEFT JOIN headwater.publish_log p ON p.run_id = r.id WHERE r.id = ANY ($1) AND r.seq IS NOT NULL`, ids(nodes))
+		FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id LEFT JOIN headwater.publish_log p ON p.run_id = r.id
+		WHERE r.id = ANY ($1) AND r.seq IS NOT NULL`, runs)
+		return err
+	}, func(ctx context.Context) (err error) {
+		inputs, err = w.inputsOf(ctx, runs)
+		return err
+	}, func(ctx context.Context) (err error) {
+		viewInputs, err = w.viewInputsOf(ctx, runs)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	var views []int64
-	for _, r := range rows {
-		views = append(views, r.View)
-	}
-	if err := w.needDefinitions(ctx, views); err != nil {
-		return err
-	}
-	for _, r := range rows {
-		view := w.definitions[r.View]
-		p := properties{}
-		p.text("view", view.ref())
+	for i := range rows {
+		r := &rows[i]
+		p := make(properties, runProperties)
+		p.text("view", r.View+"@"+strconv.Itoa(r.Version))
 		p.text("state", r.State)
 		p.text("fingerprint", hex.EncodeToString(r.Fingerprint))
 		p.text("principal", r.Principal)
 		p.time("started_at", r.StartedAt)
 		p.time("ended_at", r.EndedAt)
-		ref := NodeRef{Kind: Run, Name: view.Name, Version: view.Version, Seq: r.Seq}
+		ref := NodeRef{Kind: Run, Name: r.View, Version: r.Version, Seq: r.Seq}
 		var title string
 		if r.PublishedAt == nil {
 			title = r.State
@@ -71,11 +80,20 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 			title = fmt.Sprintf("%s, %s inserted, %s withdrawn, at position %d", interval(r.From, r.To),
 				count(r.Inserted, "row"), thousands(r.Withdrawn), *r.Position)
 		}
-		described[node{kind: Run, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p}
+		described[node{kind: Run, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p, subject: r.View}
 	}
 	w.describeRead(Run, described)
-	return w.describeInputs(ctx, ids(nodes), described)
+	for i := range inputs {
+		inputs[i].describe(described)
+	}
+	for i := range viewInputs {
+		viewInputs[i].describe(described)
+	}
+	return nil
 }
+
+// runProperties is about how many a run has.
+const runProperties = 32
 
 // describeRead adds to runs or datasets how many rows they read of the loads that they were met by.
 func (w *walker) describeRead(kind NodeKind, described map[node]*Node) {
@@ -86,34 +104,59 @@ func (w *walker) describeRead(kind NodeKind, described map[node]*Node) {
 	}
 }
 
-// describeInputs adds to runs which version of each source they read, and up to which of its loads or, of a table of
-// others, which rows.
-func (w *walker) describeInputs(ctx context.Context, runs []int64, described map[node]*Node) error {
-	type row struct {
-		Run              int64
-		Source           string
-		Version          int
-		LoadNumber, Rows int64
-		Relation         string
-		Digest           []byte
-	}
-	rows, err := collect[row](ctx, w.q, `
+// runInput is which version of a source a run read, and up to which of its loads or, of a table of others, which rows.
+type runInput struct {
+	Run              int64
+	Source           string
+	Version          int
+	LoadNumber, Rows int64
+	Relation         string
+	Digest           []byte
+}
+
+func (w *walker) inputsOf(ctx context.Context, runs []int64) ([]runInput, error) {
+	return collect[runInput](ctx, w.q, `
 		SELECT run_id, source, source_version, load_number, rows_read, coalesce(relation, ''), rows_digest FROM headwater.run_input
 		WHERE run_id = ANY ($1)`, runs)
-	if err != nil {
-		return err
+}
+
+func (r *runInput) describe(described map[node]*Node) {
+	n := described[node{kind: Run, id: r.Run}]
+	if n == nil {
+		return
 	}
-	for _, r := range rows {
-		p := properties(described[node{kind: Run, id: r.Run}].Properties)
-		source := NodeRef{Kind: Source, Name: r.Source}.String()
-		p.number("version."+source, int64(r.Version))
-		if r.Relation == "" {
-			p.number("load_number."+source, r.LoadNumber)
-		} else {
-			p.text("relation."+source, r.Relation)
-			p.text(RowsDigest+source, hex.EncodeToString(r.Digest))
-		}
-		p.number("rows_read."+source, r.Rows)
+	p := properties(n.Properties)
+	source := NodeRef{Kind: Source, Name: r.Source}.String()
+	p.number("version."+source, int64(r.Version))
+	if r.Relation == "" {
+		p.number("load_number."+source, r.LoadNumber)
+	} else {
+		p.text("relation."+source, r.Relation)
+		p.text(RowsDigest+source, hex.EncodeToString(r.Digest))
 	}
-	return w.describeViewInputs(ctx, runs, described)
+	p.number("rows_read."+source, r.Rows)
+}
+
+// runViewInput is at which sequence a run read a view.
+type runViewInput struct {
+	Run, Seq, Rows int64
+	Name           string
+	Version        int
+}
+
+func (w *walker) viewInputsOf(ctx context.Context, runs []int64) ([]runViewInput, error) {
+	return collect[runViewInput](ctx, w.q, `
+		SELECT i.run_id, i.seq, i.rows_read, d.name, d.version
+		FROM headwater.run_view_input i JOIN headwater.definition d ON d.id = i.view_id WHERE i.run_id = ANY ($1)`, runs)
+}
+
+func (r *runViewInput) describe(described map[node]*Node) {
+	n := described[node{kind: Run, id: r.Run}]
+	if n == nil {
+		return
+	}
+	p := properties(n.Properties)
+	view := NodeRef{Kind: View, Name: r.Name, Version: r.Version}.String()
+	p.number("seq."+view, r.Seq)
+	p.number("rows_read."+view, r.Rows)
 }

@@ -29,6 +29,8 @@ type Node struct {
 	// Properties are for programs. Numbers are in decimal, times RFC 3339 in UTC, digests hex. What is not known or not set
 	// is not there. Of a run, and of a dataset's spine, `rows_read.load:ID` is there for the loads that the walk met it by.
 	Properties map[string]string
+	// subject is what Graph.Subjects has of it.
+	subject string
 }
 
 // WithoutDigests takes from a node the digests of rows, by which whoever knows all of them but a value finds that out, for who may not read them.

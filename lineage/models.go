@@ -138,7 +138,7 @@ func (w *walker) describeModels(ctx context.Context, nodes []node, described map
 		if m.RunURI != "" {
 			title += ", " + oneLine(m.RunURI)
 		}
-		described[n] = &Node{ID: NodeRef{Kind: Model, Name: m.Name, Version: m.Version}.String(), Title: title, Properties: p}
+		described[n] = &Node{ID: NodeRef{Kind: Model, Name: m.Name, Version: m.Version}.String(), Title: title, Properties: p, subject: m.Name}
 	}
 	return nil
 }

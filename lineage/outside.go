@@ -127,7 +127,8 @@ func (w *walker) describeOutsideJobs(ctx context.Context, jobs []node, described
 		if r.Type != "" {
 			title = r.Type + " at " + r.At.UTC().Format(time.RFC3339) + ", told by " + r.ToldBy
 		}
-		described[node{kind: OutsideJob, id: r.ID}] = &Node{ID: NodeRef{Kind: OutsideJob, Name: r.Namespace + "/" + r.Name}.String(), Title: title, Properties: p}
+		n := node{kind: OutsideJob, id: r.ID}
+		described[n] = &Node{ID: NodeRef{Kind: OutsideJob, Name: r.Namespace + "/" + r.Name}.String(), Title: title, Properties: p, subject: w.outside[n]}
 	}, `SELECT id, namespace, name, event_type, run_id, told_by, event_time FROM headwater.outside_job WHERE id = ANY ($1)`, ids(jobs))
 }
 
@@ -145,7 +146,8 @@ func (w *walker) describeOutsideTables(ctx context.Context, tables []node, descr
 		if aliases := slices.DeleteFunc(r.Aliases, func(a string) bool { return a == r.Namespace+"/"+r.Name }); len(aliases) > 0 {
 			title = "of others, also " + aliases[0]
 		}
-		described[node{kind: OutsideTable, id: r.ID}] = &Node{ID: NodeRef{Kind: OutsideTable, Name: r.Namespace + "/" + r.Name}.String(), Title: title, Properties: p}
+		n := node{kind: OutsideTable, id: r.ID}
+		described[n] = &Node{ID: NodeRef{Kind: OutsideTable, Name: r.Namespace + "/" + r.Name}.String(), Title: title, Properties: p, subject: w.outside[n]}
 	}, `
 		SELECT t.id, t.namespace, t.name, array(SELECT a.namespace || '/' || a.name FROM headwater.outside_alias a WHERE a.table_id = t.id ORDER BY 1)
 		FROM headwater.outside_table t WHERE t.id = ANY ($1)`, ids(tables))

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -62,7 +63,17 @@ func (q *Query) page() (page, error) {
 
 // show turns what was met, or the page of it, into a graph in its order.
 func (w *walker) show(ctx context.Context, p page) (*Graph, error) {
-	nodes, err := w.name(ctx)
+	var nodes []named
+	var described map[node]*Node
+	var err error
+	// Whoever is given all of it has the names with the rest; who is given a page of it has it in the order of all names.
+	if whole := p.after == 0 && (p.size == 0 || p.size >= len(w.nodes)); whole {
+		if described, err = w.describeNodes(ctx, slices.Collect(maps.Keys(w.nodes))); err == nil {
+			nodes = namesOf(described)
+		}
+	} else {
+		nodes, err = w.name(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +130,10 @@ func (w *walker) show(ctx context.Context, p page) (*Graph, error) {
 		shown = append(shown, nodes[i].node)
 		g.Subjects[nodes[i].id] = nodes[i].subject
 	}
-	described, err := w.describeNodes(ctx, shown)
-	if err != nil {
-		return nil, err
+	if described == nil {
+		if described, err = w.describeNodes(ctx, shown); err != nil {
+			return nil, err
+		}
 	}
 	for _, n := range shown {
 		g.Nodes = append(g.Nodes, *described[n])

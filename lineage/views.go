@@ -96,25 +96,3 @@ func (w *walker) readsDown(ctx context.Context, spans []*runSpan) error {
 		JOIN headwater.publish_log p ON p.run_id = i.run_id AND p.position <= $5
 		LIMIT $6`, runs, views, seqs, ends, w.at.Position, w.room())
 }
-
-// describeViewInputs adds to runs at which sequence they read other views.
-func (w *walker) describeViewInputs(ctx context.Context, runs []int64, described map[node]*Node) error {
-	type row struct {
-		Run, Seq, Rows int64
-		Name           string
-		Version        int
-	}
-	rows, err := collect[row](ctx, w.q, `
-		SELECT i.run_id, i.seq, i.rows_read, d.name, d.version
-		FROM headwater.run_view_input i JOIN headwater.definition d ON d.id = i.view_id WHERE i.run_id = ANY ($1)`, runs)
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		p := properties(described[node{kind: Run, id: r.Run}].Properties)
-		view := NodeRef{Kind: View, Name: r.Name, Version: r.Version}.String()
-		p.number("seq."+view, r.Seq)
-		p.number("rows_read."+view, r.Rows)
-	}
-	return nil
-}

@@ -2,11 +2,14 @@ package lineage
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -69,8 +72,7 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 		return nil, err
 	}
 	w := &walker{
-		q: q, Query: query, limits: limits, nodes: map[node]bool{}, edges: map[edge]fact{},
-		definitions: map[int64]*definition{}, asOf: map[int64]int64{}, outside: map[node]string{},
+		q: q, Query: query, limits: limits, nodes: map[node]bool{}, edges: map[edge]fact{}, asOf: map[int64]int64{}, outside: map[node]string{},
 	}
 	if w.at = query.At; page.at != (Instant{}) {
 		w.at = page.at
@@ -142,8 +144,7 @@ type walker struct {
 	// edges that were followed.
 	edges map[edge]fact
 	// next is the nodes that the level at work has met first.
-	next        []node
-	definitions map[int64]*definition
+	next []node
 	// asOf is the sequence at which a view version is asked for its runs, where it is not the newest published.
 	asOf map[int64]int64
 	// outside is, for what is of others, the source that it was met by.
@@ -288,14 +289,52 @@ func names(nodes []node) []string {
 	return slices.Compact(list)
 }
 
-// collect runs a query whose rows are the fields of T, in order.
-func collect[T any](ctx context.Context, q database.Querier, sql string, args ...any) ([]T, error) {
+// collect runs a query whose rows are the fields of T, in order; those of a struct that T embeds are fields of it. All rows are read into one T, so
+// that its fields are looked up once, and not for each of thousands.
+func collect[T any](ctx context.Context, q database.Querier, sql string, args ...any) (list []T, err error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	var row, none T
+	_, err = pgx.ForEachRow(rows, fieldsOf(reflect.ValueOf(&row).Elem(), nil), func() error {
+		list = append(list, row)
+		// What one row holds is not to be written over by the next.
+		row = none
+		return nil
+	})
+	return list, err
 }
+
+// fieldsOf appends pointers to the fields of a struct.
+func fieldsOf(s reflect.Value, fields []any) []any {
+	for i := range s.NumField() {
+		if s.Type().Field(i).Anonymous {
+			fields = fieldsOf(s.Field(i), fields)
+			continue
+		}
+		fields = append(fields, s.Field(i).Addr().Interface())
+	}
+	return fields
+}
+
+// together calls all, at once where each query may have a connection of its own: while Postgres reads for one, another is decoded. None of them
+// may change the walk.
+func (w *walker) together(ctx context.Context, all ...func(context.Context) error) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	if _, pool := w.q.(*pgxpool.Pool); !pool {
+		group.SetLimit(1)
+	} else {
+		group.SetLimit(maxTogether)
+	}
+	for _, do := range all {
+		group.Go(func() error { return do(groupCtx) })
+	}
+	return group.Wait()
+}
+
+// maxTogether is how many connections a walk has at once.
+const maxTogether = 3
 
 // each runs a query and calls do with each of its rows, whose fields are those of T in order.
 func each[T any](ctx context.Context, q database.Querier, do func(*T), sql string, args ...any) error {

@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"github.com/headwaterhq/headwater/bench/servers"
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/gomemory"
 	"github.com/headwaterhq/headwater/internal/testenv"
 	"github.com/headwaterhq/headwater/lineage"
 )
@@ -132,6 +134,8 @@ type walk struct {
 }
 
 func (g *graph) walks(ctx context.Context) (r result, err error) {
+	// As a server has it.
+	gomemory.Set(slog.New(slog.DiscardHandler))
 	perLayer := g.views / layers
 	top := func(n int) int { return g.views - perLayer + n*7%perLayer + 1 }
 	fmt.Printf("%-44s %10s %10s %8s %8s\n", "five edges", "median ms", "most ms", "nodes", "edges")

@@ -16,6 +16,7 @@ import (
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/gomemory"
 	"github.com/headwaterhq/headwater/internal/localserver"
 	"github.com/headwaterhq/headwater/online"
 	"github.com/headwaterhq/headwater/server"
@@ -103,7 +104,7 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	serving := online.LogTo(log)
-	setMemory(log)
+	gomemory.Set(log)
 	if err := migrate(ctx, stores.postgres.URL()); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/gomemory"
 	"github.com/headwaterhq/headwater/online"
 	"github.com/headwaterhq/headwater/server"
 )
@@ -297,7 +298,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 	defer listener.Close()
 	log := slog.New(slog.NewJSONHandler(a.err, nil))
 	serving := online.LogTo(log)
-	setMemory(log)
+	gomemory.Set(log)
 	var scrapes net.Listener
 	if c.MetricsListen != "" {
 		if scrapes, err = listenForMetrics(c.MetricsListen); err != nil {

@@ -1,4 +1,5 @@
-package main
+// Package gomemory sets how much memory a server has and how often it collects garbage. It imports nothing of the product.
+package gomemory
 
 import (
 	"fmt"
@@ -24,8 +25,8 @@ const (
 	seldomHeap    = 256 << 20
 )
 
-// setMemory sets what the environment does not: GOMEMLIMIT and GOGC.
-func setMemory(log *slog.Logger) {
+// Set sets what the environment does not: GOMEMLIMIT and GOGC.
+func Set(log *slog.Logger) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		// The library is silent where it cannot tell how much there is; there is no limit then.
 		if limit, err := memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(memoryShare),
