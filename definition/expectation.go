@@ -93,7 +93,11 @@ func (c *fromProto) expectationKind(at string, e *feature.Expectation, p *headwa
 	case *headwaterv1.Expectation_EntitiesKept:
 		e.Kind = feature.ExpectEntitiesKept
 	case *headwaterv1.Expectation_RowsKept:
-		e.Kind = feature.ExpectRowsKept
+		e.Kind, e.Bucket = feature.ExpectRowsKept, c.duration(at+".rows_kept.bucket", kind.RowsKept.GetBucket())
+	}
+	if e.Bucket > 0 && e.Warn.IsEmpty() && e.Error.IsEmpty() {
+		least := feature.DefaultLeastShare
+		e.Warn.Min = &least
 	}
 }
 
@@ -215,7 +219,7 @@ func expectationToProto(e *feature.Expectation) *headwaterv1.Expectation {
 	case feature.ExpectEntitiesKept:
 		p.Kind = &headwaterv1.Expectation_EntitiesKept{EntitiesKept: &headwaterv1.EntitiesKept{}}
 	case feature.ExpectRowsKept:
-		p.Kind = &headwaterv1.Expectation_RowsKept{RowsKept: &headwaterv1.RowsKept{}}
+		p.Kind = &headwaterv1.Expectation_RowsKept{RowsKept: &headwaterv1.RowsKept{Bucket: durationToProto(e.Bucket)}}
 	}
 	return p
 }

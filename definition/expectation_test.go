@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
 
@@ -114,5 +115,46 @@ func TestExpectationsOfProtobufThatNoFileHolds(t *testing.T) {
 		if strings.Contains(problems, "nil") {
 			t.Errorf("%s: found %s", name, problems)
 		}
+	}
+}
+
+// Drift rules are kept whole, and what is counted by time warns where nothing is declared.
+func TestWhatWarnsByDefault(t *testing.T) {
+	write(t, map[string]string{"a.yaml": `
+entities:
+  - name: shop
+    join_keys: [{name: shop, type: string}]
+sources:
+  - name: sales
+    landing: {}
+    columns: [{name: shop, type: string}, {name: at, type: timestamp}, {name: revenue, type: float64}]
+    event_time: at
+    expectations: [{column: revenue, completeness: {bucket: 720h}}]
+feature_views:
+  - name: revenue
+    entity: shop
+    features: [{name: revenue, type: float64}]
+    sql: {sources: [sales], query: "SELECT shop, at AS event_time, revenue FROM sales WHERE at >= {{interval.start}} AND at < {{interval.end}}"}
+    drift: {warn: 0.2, columns: [{column: revenue, fail: 0.5}]}
+    expectations: [{rows_kept: {bucket: 24h}}, {name: "all", rows_kept: {bucket: 24h}, error: {min: 0.1}}]
+`})
+	set, err := Load([]string{"a.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, source := set.Definitions.Views[0], set.Definitions.Sources[0]
+	for _, c := range []struct {
+		bounds feature.Bounds
+		want   string
+	}{
+		{source.Expectations[0].Warn, "from 0.5 on"}, {view.Expectations[0].Warn, "from 0.5 on"}, {view.Expectations[1].Warn, ""}, {view.Expectations[1].Error, "from 0.1 on"},
+	} {
+		if got := c.bounds.String(); (got == "") != (c.want == "") || c.want != "" && *c.bounds.Min != map[string]float64{"from 0.5 on": 0.5, "from 0.1 on": 0.1}[c.want] {
+			t.Errorf("found the bounds %q, expected %q", got, c.want)
+		}
+	}
+	again, _, violations := FromProto([]*headwaterv1.DefinitionSource{{File: ToProto(&set.Definitions)}})
+	if len(violations) > 0 || !reflect.DeepEqual(again, set.Definitions) || again.Views[0].Drift.Of("revenue") != (feature.DriftThresholds{Warn: 0.2, Fail: 0.5}) {
+		t.Errorf("found %+v, %v", again, violations)
 	}
 }

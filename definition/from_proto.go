@@ -255,6 +255,14 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 	if f := v.GetFreshness(); f != nil {
 		view.Freshness = &feature.ViewFreshness{MaxAge: c.duration(at+".freshness.max_age", f.GetMaxAge()), Policy: f.GetPolicy()}
 	}
+	if d := v.GetDrift(); d != nil {
+		view.Drift = &feature.DriftRule{DriftThresholds: feature.DriftThresholds{Warn: d.GetWarn(), Fail: d.GetFail()}}
+		for _, t := range d.GetColumns() {
+			view.Drift.Columns = append(view.Drift.Columns, feature.ColumnDrift{
+				Column: t.GetColumn(), DriftThresholds: feature.DriftThresholds{Warn: t.GetWarn(), Fail: t.GetFail()},
+			})
+		}
+	}
 	switch kind := v.GetKind().(type) {
 	case *headwaterv1.FeatureView_Sql:
 		view.SQL = &feature.SQLTransform{

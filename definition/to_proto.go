@@ -107,6 +107,12 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 	if f := v.Freshness; f != nil {
 		p.Freshness = &headwaterv1.ViewFreshness{MaxAge: durationToProto(f.MaxAge), Policy: f.Policy}
 	}
+	if d := v.Drift; d != nil {
+		p.Drift = &headwaterv1.DriftRule{Warn: d.Warn, Fail: d.Fail}
+		for _, t := range d.Columns {
+			p.Drift.Columns = append(p.Drift.Columns, &headwaterv1.ColumnDriftRule{Column: t.Column, Warn: t.Warn, Fail: t.Fail})
+		}
+	}
 	switch {
 	case v.Push != nil:
 		p.Kind = &headwaterv1.FeatureView_Push{Push: &headwaterv1.PushTransform{Source: v.Push.Source, Keys: v.Push.Keys}}

@@ -292,6 +292,8 @@ type View struct {
 	Schedule *Schedule
 	// Freshness is nil where the newest event time may be of any age.
 	Freshness *ViewFreshness
+	// Drift is nil where the thresholds are the default.
+	Drift *DriftRule
 	// Cache is how long a server may keep an online row in memory. Zero: not at all.
 	Cache time.Duration
 	// Declassify are where tags of what columns are made of stop.

@@ -35,7 +35,7 @@ type Expectation struct {
 	Runs int
 	// WarnAfter and ErrorAfter are the ages of ExpectFreshness. Zero: none.
 	WarnAfter, ErrorAfter time.Duration
-	// Bucket is the length of the buckets of ExpectCompleteness. Zero: all rows together.
+	// Bucket is the length of the buckets of ExpectCompleteness and ExpectRowsKept. Zero: all rows together.
 	Bucket time.Duration
 	// Quantile is that of ExpectQuantile, from 0 to 1.
 	Quantile float64
@@ -68,6 +68,9 @@ func (e *Expectation) Pairs() (own, others []string) {
 	}
 	return own, others
 }
+
+// DefaultLeastShare is the least share in each bucket without a warning, of expectations by time that are written without bounds.
+const DefaultLeastShare = 0.5
 
 // Bounds of a number, both within. nil: none.
 type Bounds struct{ Min, Max *float64 }

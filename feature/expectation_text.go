@@ -91,6 +91,9 @@ func (e *Expectation) subject() string {
 	case ExpectEntitiesKept:
 		return "share of the inputs' entities in the output"
 	case ExpectRowsKept:
+		if e.Bucket > 0 {
+			return fmt.Sprintf("rows made, divided by rows accepted, in each %s", durationText(e.Bucket))
+		}
 		return "rows made, divided by rows accepted,"
 	}
 	return e.Kind.String()

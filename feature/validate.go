@@ -253,6 +253,7 @@ func (v *validation) view(w *View) {
 	v.viewExpectations(w)
 	v.schedule(w)
 	v.freshness(w)
+	v.drift(w)
 
 	kinds := 0
 	if w.Push != nil {

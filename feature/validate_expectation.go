@@ -101,6 +101,9 @@ func (v *validation) expectationName(at string, e *Expectation, first map[string
 // expectationFits refuses kinds that say nothing about what they are declared for.
 func (v *validation) expectationFits(at string, e *Expectation, of expected) {
 	at += "." + e.Kind.String()
+	if e.Kind == ExpectRowsKept {
+		v.duration(at+".bucket", e.Bucket)
+	}
 	switch {
 	case e.Kind == ExpectSchemaUnchanged && of.source == nil:
 		v.add(at, "found schema_unchanged for a view, expected it for a source: the columns of a view are those of its version")

@@ -137,12 +137,12 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 			too_late = $11, used = $12, filtered = $13, unaccounted = $14, produced = $15, unchanged = $16, inserted = $17,
 			withdrawn = $18, live_before = $19, live_after = $20, reasons = $21, gates = $22, phases = $23, warnings = $24,
 			spans = $25::text::tstzmultirange, computed = $26, output_quarantined = $27, output_dropped = $28, online_state = 'pending',
-			open_attempt = NULL
+			open_attempt = NULL, drift = $29
 		WHERE id = $1`,
 		r.ID, r.Position, start, end, r.Digest[:], l.Read, l.Accepted, l.Quarantined,
 		l.Duplicate, l.Dropped, l.TooLate, l.Used, l.Filtered, l.Unaccounted, l.Produced, l.Unchanged, l.Inserted,
 		l.Withdrawn, l.LiveBefore, l.LiveAfter, orEmpty(r.Reasons), orEmpty(r.Gates), orEmpty(r.Phases),
-		orEmpty(r.Warnings), r.Spans.Multirange(), l.Computed, l.OutputQuarantined, l.OutputDropped)
+		orEmpty(r.Warnings), r.Spans.Multirange(), l.Computed, l.OutputQuarantined, l.OutputDropped, r.Drift)
 	return err
 }
 

@@ -74,8 +74,10 @@ type Run struct {
 	Ledger           Ledger
 	Reasons          []LedgerReason
 	// Checks are in the order they were made, also of a run that failed.
-	Checks   []quality.Result
-	Gates    []Gate
+	Checks []quality.Result
+	Gates  []Gate
+	// Drift is nil where its output was held to nothing: it has no profile, or was not published.
+	Drift    *Drift
 	Phases   []Phase
 	Warnings []string
 	Inputs   []Input
@@ -197,7 +199,7 @@ const selectRun = `
 		coalesce(r.error, ''), r.rows_read, r.accepted, r.quarantined, r.duplicate, r.dropped, r.too_late, r.used, r.filtered,
 		r.unaccounted, r.produced, r.unchanged, r.inserted, r.withdrawn, r.live_before, r.live_after,
 		r.computed, r.output_quarantined, r.output_dropped, r.reasons, r.gates, r.phases, r.warnings,
-		coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones, r.plan, r.spans, coalesce(r.open_attempt, 0), r.engine
+		coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones, r.plan, r.spans, coalesce(r.open_attempt, 0), r.engine, r.drift
 	FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id`
 
 func scanRun(row pgx.CollectableRow) (*Run, error) {
@@ -211,7 +213,7 @@ func scanRun(row pgx.CollectableRow) (*Run, error) {
 		&r.Error, &l.Read, &l.Accepted, &l.Quarantined, &l.Duplicate, &l.Dropped, &l.TooLate, &l.Used, &l.Filtered,
 		&l.Unaccounted, &l.Produced, &l.Unchanged, &l.Inserted, &l.Withdrawn, &l.LiveBefore, &l.LiveAfter,
 		&l.Computed, &l.OutputQuarantined, &l.OutputDropped, &r.Reasons, &r.Gates, &r.Phases, &r.Warnings,
-		&r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones, &r.Plan, &spans, &r.OpenAttempt, &r.Engine)
+		&r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones, &r.Plan, &spans, &r.OpenAttempt, &r.Engine, &r.Drift)
 	if start != nil && end != nil {
 		r.Interval = offline.Span{Start: feature.TimeOf(*start), End: feature.TimeOf(*end)}
 	}

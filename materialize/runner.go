@@ -420,6 +420,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if err := rn.checkOutput(ctx, r, t, w); err != nil {
 		return err
 	}
+	if err := r.drifted(ctx, rn.pool, l.view); err != nil {
+		return err
+	}
 	return r.gate(l.view)
 }
 

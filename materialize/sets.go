@@ -71,7 +71,8 @@ func (rn *runner) checkOutput(ctx context.Context, r *Run, t *offline.Transform,
 		}
 	}
 	if !t.Plan.Nothing() {
-		set.From = offline.OutputRows(t.View, t.Plan.Owned)
+		set.From, set.Grain = offline.OutputRows(t.View, t.Plan.Owned), t.View.RunGrain()
+		set.InputsByTime = t.InputsByTime
 		set.EntitiesKept = func(ctx context.Context) (kept, of int64, examples []quality.Example, reason string, err error) {
 			other, err := connect(ctx, rn.pool)
 			if err != nil {

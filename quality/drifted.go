@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/quality/drift"
 	"github.com/headwaterhq/headwater/quality/profile"
@@ -30,6 +31,11 @@ type Thresholds func(column string) drift.Thresholds
 
 // DefaultThresholds are the same for all columns.
 func DefaultThresholds(string) drift.Thresholds { return drift.DefaultThresholds }
+
+// ThresholdsOf are those that a view declares, or the default.
+func ThresholdsOf(v *feature.View) Thresholds {
+	return func(column string) drift.Thresholds { return drift.Thresholds(v.Drift.Of(column)) }
+}
 
 // DriftOf holds a profile to the baseline of a subject: `view:NAME@VERSION` for the profile of a run, `service:NAME@VERSION` for that of a dataset, or
 // `model:NAME@VERSION`. Without a baseline each column's verdict is NO_BASELINE.

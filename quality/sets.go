@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -40,6 +41,10 @@ type Set struct {
 	// EntitiesKept measures that kind, of the output: examples are entities that are not there. A reason says why it can not be
 	// measured. nil: never.
 	EntitiesKept func(ctx context.Context) (kept, of int64, examples []Example, reason string, err error)
+	// InputsByTime counts the rows of the inputs that count by buckets of event time. nil: they are not known.
+	InputsByTime func(ctx context.Context, width time.Duration) (map[int64]int64, error)
+	// Grain is how far EventTime of the output lies behind the beginning of what a row is made of.
+	Grain time.Duration
 	// Produced and Accepted are the rows that the run made and those of its inputs that count.
 	Produced, Accepted int64
 }
@@ -198,6 +203,9 @@ func (s *Set) settle(ctx context.Context, tx pgx.Tx, m *measurement, r *Result) 
 		if s.Accepted == 0 {
 			r.skip("the run accepted no row of its inputs")
 			return nil
+		}
+		if e.Bucket > 0 {
+			return s.rowsKeptByTime(ctx, tx, e, r)
 		}
 		r.judge(e, float64(s.Produced)/float64(s.Accepted))
 		r.Found = fmt.Sprintf("%s: %d rows made of %d that were accepted", number(*r.Metric), s.Produced, s.Accepted)
@@ -398,6 +406,53 @@ func (s *Set) completenessByTime(ctx context.Context, tx pgx.Tx, e *feature.Expe
 	return nil
 }
 
+// rowsKeptByTime finds the time bucket in which the fewest rows were made of those that the inputs have there, or the most.
+func (s *Set) rowsKeptByTime(ctx context.Context, tx pgx.Tx, e *feature.Expectation, r *Result) error {
+	if s.InputsByTime == nil {
+		r.skip("the times of the inputs' rows are not known")
+		return nil
+	}
+	accepted, err := s.InputsByTime(ctx, e.Bucket)
+	if err != nil {
+		return err
+	}
+	made := map[int64]int64{}
+	width := e.Bucket.Microseconds()
+	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT floor((extract(epoch FROM %s) * 1000000 - %d) / %d)::bigint, count(*) FROM %s GROUP BY 1", quoted(s.EventTime),
+		s.Grain.Microseconds(), width, s.From))
+	if err != nil {
+		return err
+	}
+	var bucket, n int64
+	if _, err := pgx.ForEachRow(rows, []any{&bucket, &n}, func() error { made[bucket] += n; return nil }); err != nil {
+		return err
+	}
+	worst, worstBucket := Result{}, int64(0)
+	below := 0
+	for _, bucket := range slices.Sorted(maps.Keys(accepted)) {
+		here := Result{}
+		if here.judge(e, float64(made[bucket])/float64(accepted[bucket])); here.State != Passed {
+			below++
+		}
+		if worst.Metric == nil || rank(here.State) > rank(worst.State) || here.State == worst.State && *here.Metric < *worst.Metric {
+			worst, worstBucket = here, bucket
+		}
+	}
+	if worst.Metric == nil {
+		r.skip("no row of the inputs lies in what the run computes")
+		return nil
+	}
+	r.State, r.Metric = worst.State, worst.Metric
+	r.Found = fmt.Sprintf("%s in the worst of %d buckets, %d rows made of %d", number(*r.Metric), len(accepted), made[worstBucket], accepted[worstBucket])
+	if below > 1 {
+		r.Found += fmt.Sprintf("; %d buckets are outside of the bounds", below)
+	}
+	start := feature.Time(worstBucket * width)
+	r.Examples = []Example{{{"bucket", fmt.Sprintf("[%s, %s)", start, start.Add(e.Bucket))}}}
+	r.lookAt("rows of the inputs with an event time in that bucket, and what of the view leaves them out: its WHERE, its joins")
+	return nil
+}
+
 func rank(s State) int { return slices.Index([]State{Passed, Warned, Failed}, s) }
 
 // against holds a measurement to those of earlier runs.
@@ -501,7 +556,7 @@ func expectedOf(e *feature.Expectation) string {
 		return "a newest row " + strings.Join(parts, ", ")
 	case feature.ExpectSchemaUnchanged:
 		return "the columns of the run before"
-	case feature.ExpectCompleteness:
+	case feature.ExpectCompleteness, feature.ExpectRowsKept:
 		if e.Bucket > 0 {
 			what += " in each " + feature.DurationText(e.Bucket)
 		}

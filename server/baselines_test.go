@@ -230,3 +230,34 @@ func TestBaselines(t *testing.T) {
 		t.Errorf("found in the audit\n%s\nexpected\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// What holding a run to its baseline came to is told to who may list it, and distances to who may read its rows.
+func TestDriftOfARunIsShown(t *testing.T) {
+	p := newProduct(t)
+	d := readers(policy("own_places", "view:delays", ownPlaces))
+	d.Roles = append(d.Roles, role("lister", "list on view:*"))
+	p.apply(d)
+	at := time.Now().Add(-30 * time.Hour).Truncate(time.Hour)
+	p.ingest(flights(manyFlights(1000, 0, at)...), 0)
+	p.materialize("delays")
+	_, err := headwaterv1.NewQualityServiceClient(p.conn).SetBaseline(p.admin, &headwaterv1.SetBaselineRequest{Name: "normal", Node: "run:delays@1/1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ingest(flights(manyFlights(1000, 2, at.Add(2*time.Hour))...), 0)
+	p.materialize("delays")
+	for who, whole := range map[context.Context]bool{p.as("w", "reader", "whole"): true, p.as("l", "lister"): false} {
+		r, err := p.materialization.GetRun(who, &headwaterv1.GetRunRequest{Run: "delays@1/2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.GetRun().GetDrift()
+		c := got.GetColumns()[0]
+		if got.GetVerdict() != headwaterv1.DriftVerdict_DRIFT_VERDICT_FAIL || got.GetBaseline() != "normal@1" || c.GetName() != "delay" || c.GetVerdict() != headwaterv1.DriftVerdict_DRIFT_VERDICT_FAIL {
+			t.Errorf("found %v", got)
+		}
+		if shown := c.Psi != nil && c.PsiFloor != nil && strings.HasPrefix(c.GetReason(), "PSI is "); shown != whole || (c.Psi != nil) != whole || (c.GetReason() != "") != whole {
+			t.Errorf("found %v, expected distances shown: %t", c, whole)
+		}
+	}
+}

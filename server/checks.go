@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -10,6 +11,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/quality/drift"
 	"github.com/headwaterhq/headwater/registry"
 )
 
@@ -31,8 +33,36 @@ func runWithChecks(ctx context.Context, catalog *registry.Catalog, r *materializ
 	if err := recordShown(ctx, catalog, r.View, r.ViewVersion, given); err != nil {
 		return nil, err
 	}
+	if out.Drift, err = driftOf(ctx, catalog, r); err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(out.Checks, func(a, b *headwaterv1.Check) int { return badness(b.GetState()) - badness(a.GetState()) })
 	return out, nil
+}
+
+// driftOf is what a run's drift came to: verdicts for who may list it, distances for who may read all rows of the view.
+func driftOf(ctx context.Context, catalog *registry.Catalog, r *materialize.Run) (*headwaterv1.RunDrift, error) {
+	if r.Drift == nil {
+		return nil, nil
+	}
+	view, err := catalog.PastView(fmt.Sprintf("%s@%d", r.View, r.ViewVersion))
+	if err != nil {
+		return nil, err
+	}
+	whole := access.AllowsRows(ctx, access.KindView, r.View) && access.AllowsWholeView(ctx, access.ActionReadOffline, view)
+	out := &headwaterv1.RunDrift{Verdict: verdictOf(r.Drift.Verdict), Baseline: r.Drift.Baseline}
+	for _, c := range r.Drift.Columns {
+		column := &headwaterv1.ColumnVerdict{Name: c.Name, Verdict: verdictOf(c.Verdict)}
+		if whole {
+			column.Psi, column.PsiFloor, column.Reason = c.PSI, c.Floor, c.Reason
+		}
+		out.Columns = append(out.Columns, column)
+	}
+	return out, nil
+}
+
+func verdictOf(v drift.Verdict) headwaterv1.DriftVerdict {
+	return headwaterv1.DriftVerdict(headwaterv1.DriftVerdict_value["DRIFT_VERDICT_"+string(v)])
 }
 
 func badness(s headwaterv1.CheckState) int {

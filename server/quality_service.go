@@ -110,7 +110,7 @@ func (s *qualityService) wholeProfile(ctx context.Context, node string) (*descri
 
 func driftMessage(name string, r *drift.Report) *headwaterv1.ColumnDrift {
 	out := &headwaterv1.ColumnDrift{
-		Name: name, Verdict: headwaterv1.DriftVerdict(headwaterv1.DriftVerdict_value["DRIFT_VERDICT_"+string(r.Verdict)]), Reason: r.Reason,
+		Name: name, Verdict: verdictOf(r.Verdict), Reason: r.Reason,
 		BaselineRows: r.Baseline, CurrentRows: r.Current, Psi: r.PSI, PsiFloor: r.Floor, JensenShannonDistanceNats: r.JSDistanceNats,
 		JensenShannonDivergenceBits: r.JSDivergenceBits, LInfinity: r.LInfinity, ChiSquare: r.ChiSquare, ChiSquareFreedom: int32(r.ChiSquareFreedom),
 		ChiSquareP: r.ChiSquareP, KolmogorovSmirnov: r.KS, KolmogorovSmirnovFloor: r.KSFloor, Wasserstein: r.Wasserstein, Unseen: r.Unseen,

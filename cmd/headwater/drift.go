@@ -74,3 +74,21 @@ func driftTable(r *headwaterv1.CompareProfilesResponse) table {
 	}
 	return t
 }
+
+// runDriftSection is what holding a run to a baseline came to, empty where there was none.
+func runDriftSection(d *headwaterv1.RunDrift) section {
+	s := section{title: "drift from baseline " + d.GetBaseline(), table: table{header: []string{"COLUMN", "VERDICT", "PSI#", "BY CHANCE#", "REASON"}}}
+	if d.GetBaseline() == "" {
+		return s
+	}
+	psi := func(f *float64) string {
+		if f == nil {
+			return ""
+		}
+		return fmt.Sprintf("%.4f", *f)
+	}
+	for _, c := range d.GetColumns() {
+		s.add(c.GetName(), verdictName(c.GetVerdict()), psi(c.Psi), psi(c.PsiFloor), c.GetReason())
+	}
+	return s
+}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/quality/profile"
 )
 
@@ -25,8 +26,8 @@ const (
 // Thresholds are of the population stability index.
 type Thresholds struct{ Warn, Fail float64 }
 
-// DefaultThresholds are those of the practice of credit scoring.
-var DefaultThresholds = Thresholds{Warn: 0.1, Fail: 0.25}
+// DefaultThresholds are those of definitions that say nothing else.
+var DefaultThresholds = Thresholds(feature.DefaultDrift)
 
 const (
 	// parts is into how many a baseline is cut: deciles, with open ends.

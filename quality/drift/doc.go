@@ -1,6 +1,6 @@
 // Package drift tells how far two samples of a column lie apart, and whether that is more than chance. Pure.
 //
-// It imports package profile, and nothing else of the module.
+// It imports feature and package profile, and nothing else of the module.
 //
 // Invariants:
 //   - What is missing is a value like any other: NULL, NaN and infinities have buckets of their own, so that more of them are drift.

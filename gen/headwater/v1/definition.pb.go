@@ -1619,7 +1619,7 @@ func (x *Freshness) GetErrorAfter() *durationpb.Duration {
 type Completeness struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The length of the buckets of event time, counted from 1970-01-01T00:00:00Z: each is held to the bounds, so that a month
-	// without values is seen among years. Absent: all rows together.
+	// without values is seen among years. Without bounds it warns below 0.5. Absent: all rows together.
 	Bucket        *durationpb.Duration `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1852,7 +1852,10 @@ func (*EntitiesKept) Descriptor() ([]byte, []int) {
 }
 
 type RowsKept struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The length of the buckets of event time, counted from 1970-01-01T00:00:00Z: each in which the inputs have rows is held to the bounds, so that half a
+	// year that is left out is seen among many; of a view that groups, by the beginning of the group. Without bounds it warns below 0.5. Absent: all rows together.
+	Bucket        *durationpb.Duration `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1885,6 +1888,13 @@ func (x *RowsKept) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RowsKept.ProtoReflect.Descriptor instead.
 func (*RowsKept) Descriptor() ([]byte, []int) {
 	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RowsKept) GetBucket() *durationpb.Duration {
+	if x != nil {
+		return x.Bucket
+	}
+	return nil
 }
 
 type LandingOrigin struct {
@@ -2299,7 +2309,10 @@ type FeatureView struct {
 	Cache *durationpb.Duration `protobuf:"bytes,20,opt,name=cache,proto3" json:"cache,omitempty"`
 	// Columns at which tags of what they are made of stop. Whoever applies it must be allowed to `administer` each tag. Absent: tags go
 	// on from columns of sources to whatever is computed of their values.
-	Declassify    []*Declassification `protobuf:"bytes,21,rep,name=declassify,proto3" json:"declassify,omitempty"`
+	Declassify []*Declassification `protobuf:"bytes,21,rep,name=declassify,proto3" json:"declassify,omitempty"`
+	// From which drift on, against the baseline of the view version, a run is told of it. Absent: a population stability index of 0.1 warns, one of 0.25 fails.
+	// Not for on-demand features.
+	Drift         *DriftRule `protobuf:"bytes,23,opt,name=drift,proto3" json:"drift,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2496,6 +2509,13 @@ func (x *FeatureView) GetDeclassify() []*Declassification {
 	return nil
 }
 
+func (x *FeatureView) GetDrift() *DriftRule {
+	if x != nil {
+		return x.Drift
+	}
+	return nil
+}
+
 type isFeatureView_Kind interface {
 	isFeatureView_Kind()
 }
@@ -2528,6 +2548,133 @@ func (*FeatureView_OnDemand) isFeatureView_Kind() {}
 
 func (*FeatureView_Push) isFeatureView_Kind() {}
 
+// From which population stability index on a column has drifted. A run whose columns fail is published all the same, unless a gate says otherwise.
+type DriftRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The index from which on a column is warned of. Absent: 0.1.
+	Warn float64 `protobuf:"fixed64,1,opt,name=warn,proto3" json:"warn,omitempty"`
+	// The index from which on a column fails. Absent: 0.25.
+	Fail float64 `protobuf:"fixed64,2,opt,name=fail,proto3" json:"fail,omitempty"`
+	// Those for which it is another.
+	Columns       []*ColumnDriftRule `protobuf:"bytes,3,rep,name=columns,proto3" json:"columns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DriftRule) Reset() {
+	*x = DriftRule{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DriftRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DriftRule) ProtoMessage() {}
+
+func (x *DriftRule) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DriftRule.ProtoReflect.Descriptor instead.
+func (*DriftRule) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DriftRule) GetWarn() float64 {
+	if x != nil {
+		return x.Warn
+	}
+	return 0
+}
+
+func (x *DriftRule) GetFail() float64 {
+	if x != nil {
+		return x.Fail
+	}
+	return 0
+}
+
+func (x *DriftRule) GetColumns() []*ColumnDriftRule {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+type ColumnDriftRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A feature or an attribute.
+	Column string `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	// As of the rule. Absent: the same.
+	Warn float64 `protobuf:"fixed64,2,opt,name=warn,proto3" json:"warn,omitempty"`
+	// As of the rule. Absent: the same.
+	Fail          float64 `protobuf:"fixed64,3,opt,name=fail,proto3" json:"fail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ColumnDriftRule) Reset() {
+	*x = ColumnDriftRule{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ColumnDriftRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ColumnDriftRule) ProtoMessage() {}
+
+func (x *ColumnDriftRule) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ColumnDriftRule.ProtoReflect.Descriptor instead.
+func (*ColumnDriftRule) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ColumnDriftRule) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *ColumnDriftRule) GetWarn() float64 {
+	if x != nil {
+		return x.Warn
+	}
+	return 0
+}
+
+func (x *ColumnDriftRule) GetFail() float64 {
+	if x != nil {
+		return x.Fail
+	}
+	return 0
+}
+
 type ViewFreshness struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The age at which what is online counts as late. Required.
@@ -2541,7 +2688,7 @@ type ViewFreshness struct {
 
 func (x *ViewFreshness) Reset() {
 	*x = ViewFreshness{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	mi := &file_headwater_v1_definition_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2700,7 @@ func (x *ViewFreshness) String() string {
 func (*ViewFreshness) ProtoMessage() {}
 
 func (x *ViewFreshness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	mi := &file_headwater_v1_definition_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2713,7 @@ func (x *ViewFreshness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewFreshness.ProtoReflect.Descriptor instead.
 func (*ViewFreshness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ViewFreshness) GetMaxAge() *durationpb.Duration {
@@ -2600,7 +2747,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	mi := &file_headwater_v1_definition_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2759,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	mi := &file_headwater_v1_definition_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +2772,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Schedule) GetCron() string {
@@ -2671,7 +2818,7 @@ type PushTransform struct {
 
 func (x *PushTransform) Reset() {
 	*x = PushTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[32]
+	mi := &file_headwater_v1_definition_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2683,7 +2830,7 @@ func (x *PushTransform) String() string {
 func (*PushTransform) ProtoMessage() {}
 
 func (x *PushTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[32]
+	mi := &file_headwater_v1_definition_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2696,7 +2843,7 @@ func (x *PushTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushTransform.ProtoReflect.Descriptor instead.
 func (*PushTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PushTransform) GetSource() string {
@@ -2732,7 +2879,7 @@ type Feature struct {
 
 func (x *Feature) Reset() {
 	*x = Feature{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[33]
+	mi := &file_headwater_v1_definition_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2744,7 +2891,7 @@ func (x *Feature) String() string {
 func (*Feature) ProtoMessage() {}
 
 func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[33]
+	mi := &file_headwater_v1_definition_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2757,7 +2904,7 @@ func (x *Feature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feature.ProtoReflect.Descriptor instead.
 func (*Feature) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Feature) GetName() string {
@@ -2815,7 +2962,7 @@ type SqlTransform struct {
 
 func (x *SqlTransform) Reset() {
 	*x = SqlTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[34]
+	mi := &file_headwater_v1_definition_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +2974,7 @@ func (x *SqlTransform) String() string {
 func (*SqlTransform) ProtoMessage() {}
 
 func (x *SqlTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[34]
+	mi := &file_headwater_v1_definition_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +2987,7 @@ func (x *SqlTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SqlTransform.ProtoReflect.Descriptor instead.
 func (*SqlTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SqlTransform) GetSources() []string {
@@ -2884,7 +3031,7 @@ type FunctionAllowance struct {
 
 func (x *FunctionAllowance) Reset() {
 	*x = FunctionAllowance{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[35]
+	mi := &file_headwater_v1_definition_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2896,7 +3043,7 @@ func (x *FunctionAllowance) String() string {
 func (*FunctionAllowance) ProtoMessage() {}
 
 func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[35]
+	mi := &file_headwater_v1_definition_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2909,7 +3056,7 @@ func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionAllowance.ProtoReflect.Descriptor instead.
 func (*FunctionAllowance) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FunctionAllowance) GetFunction() string {
@@ -2949,7 +3096,7 @@ type AggregationTransform struct {
 
 func (x *AggregationTransform) Reset() {
 	*x = AggregationTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[36]
+	mi := &file_headwater_v1_definition_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2961,7 +3108,7 @@ func (x *AggregationTransform) String() string {
 func (*AggregationTransform) ProtoMessage() {}
 
 func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[36]
+	mi := &file_headwater_v1_definition_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2974,7 +3121,7 @@ func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AggregationTransform.ProtoReflect.Descriptor instead.
 func (*AggregationTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{36}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AggregationTransform) GetSource() string {
@@ -3036,7 +3183,7 @@ type Aggregate struct {
 
 func (x *Aggregate) Reset() {
 	*x = Aggregate{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[37]
+	mi := &file_headwater_v1_definition_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3195,7 @@ func (x *Aggregate) String() string {
 func (*Aggregate) ProtoMessage() {}
 
 func (x *Aggregate) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[37]
+	mi := &file_headwater_v1_definition_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3208,7 @@ func (x *Aggregate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Aggregate.ProtoReflect.Descriptor instead.
 func (*Aggregate) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{37}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Aggregate) GetFeature() string {
@@ -3128,7 +3275,7 @@ type OnDemandTransform struct {
 
 func (x *OnDemandTransform) Reset() {
 	*x = OnDemandTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[38]
+	mi := &file_headwater_v1_definition_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3140,7 +3287,7 @@ func (x *OnDemandTransform) String() string {
 func (*OnDemandTransform) ProtoMessage() {}
 
 func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[38]
+	mi := &file_headwater_v1_definition_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3153,7 +3300,7 @@ func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandTransform.ProtoReflect.Descriptor instead.
 func (*OnDemandTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{38}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *OnDemandTransform) GetInputs() []*RequestInput {
@@ -3193,7 +3340,7 @@ type RequestInput struct {
 
 func (x *RequestInput) Reset() {
 	*x = RequestInput{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[39]
+	mi := &file_headwater_v1_definition_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3205,7 +3352,7 @@ func (x *RequestInput) String() string {
 func (*RequestInput) ProtoMessage() {}
 
 func (x *RequestInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[39]
+	mi := &file_headwater_v1_definition_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3218,7 +3365,7 @@ func (x *RequestInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestInput.ProtoReflect.Descriptor instead.
 func (*RequestInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{39}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RequestInput) GetName() string {
@@ -3262,7 +3409,7 @@ type OnDemandExpression struct {
 
 func (x *OnDemandExpression) Reset() {
 	*x = OnDemandExpression{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[40]
+	mi := &file_headwater_v1_definition_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3274,7 +3421,7 @@ func (x *OnDemandExpression) String() string {
 func (*OnDemandExpression) ProtoMessage() {}
 
 func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[40]
+	mi := &file_headwater_v1_definition_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3287,7 +3434,7 @@ func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandExpression.ProtoReflect.Descriptor instead.
 func (*OnDemandExpression) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{40}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *OnDemandExpression) GetFeature() string {
@@ -3331,7 +3478,7 @@ type FeatureService struct {
 
 func (x *FeatureService) Reset() {
 	*x = FeatureService{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[41]
+	mi := &file_headwater_v1_definition_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3343,7 +3490,7 @@ func (x *FeatureService) String() string {
 func (*FeatureService) ProtoMessage() {}
 
 func (x *FeatureService) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[41]
+	mi := &file_headwater_v1_definition_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3356,7 +3503,7 @@ func (x *FeatureService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureService.ProtoReflect.Descriptor instead.
 func (*FeatureService) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{41}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FeatureService) GetName() string {
@@ -3433,7 +3580,7 @@ type ServiceView struct {
 
 func (x *ServiceView) Reset() {
 	*x = ServiceView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[42]
+	mi := &file_headwater_v1_definition_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3445,7 +3592,7 @@ func (x *ServiceView) String() string {
 func (*ServiceView) ProtoMessage() {}
 
 func (x *ServiceView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[42]
+	mi := &file_headwater_v1_definition_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3458,7 +3605,7 @@ func (x *ServiceView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceView.ProtoReflect.Descriptor instead.
 func (*ServiceView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{42}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ServiceView) GetView() string {
@@ -3517,7 +3664,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[43]
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3529,7 +3676,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[43]
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3542,7 +3689,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{43}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Role) GetName() string {
@@ -3625,7 +3772,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[44]
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3637,7 +3784,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[44]
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3650,7 +3797,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{44}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Grant) GetActions() []string {
@@ -3711,7 +3858,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3723,7 +3870,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3736,7 +3883,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Policy) GetName() string {
@@ -3879,7 +4026,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3891,7 +4038,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3904,7 +4051,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Mask) GetHow() isMask_How {
@@ -4045,7 +4192,7 @@ type Redact struct {
 
 func (x *Redact) Reset() {
 	*x = Redact{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4057,7 +4204,7 @@ func (x *Redact) String() string {
 func (*Redact) ProtoMessage() {}
 
 func (x *Redact) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4070,7 +4217,7 @@ func (x *Redact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redact.ProtoReflect.Descriptor instead.
 func (*Redact) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{49}
 }
 
 type HashMask struct {
@@ -4085,7 +4232,7 @@ type HashMask struct {
 
 func (x *HashMask) Reset() {
 	*x = HashMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	mi := &file_headwater_v1_definition_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4097,7 +4244,7 @@ func (x *HashMask) String() string {
 func (*HashMask) ProtoMessage() {}
 
 func (x *HashMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	mi := &file_headwater_v1_definition_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4110,7 +4257,7 @@ func (x *HashMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashMask.ProtoReflect.Descriptor instead.
 func (*HashMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *HashMask) GetKey() string {
@@ -4140,7 +4287,7 @@ type PartialMask struct {
 
 func (x *PartialMask) Reset() {
 	*x = PartialMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[49]
+	mi := &file_headwater_v1_definition_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4152,7 +4299,7 @@ func (x *PartialMask) String() string {
 func (*PartialMask) ProtoMessage() {}
 
 func (x *PartialMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[49]
+	mi := &file_headwater_v1_definition_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4165,7 +4312,7 @@ func (x *PartialMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartialMask.ProtoReflect.Descriptor instead.
 func (*PartialMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{49}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PartialMask) GetFirst() int32 {
@@ -4199,7 +4346,7 @@ type RoundMask struct {
 
 func (x *RoundMask) Reset() {
 	*x = RoundMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[50]
+	mi := &file_headwater_v1_definition_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4211,7 +4358,7 @@ func (x *RoundMask) String() string {
 func (*RoundMask) ProtoMessage() {}
 
 func (x *RoundMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[50]
+	mi := &file_headwater_v1_definition_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4224,7 +4371,7 @@ func (x *RoundMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundMask.ProtoReflect.Descriptor instead.
 func (*RoundMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{50}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RoundMask) GetTo() string {
@@ -4244,7 +4391,7 @@ type BucketMask struct {
 
 func (x *BucketMask) Reset() {
 	*x = BucketMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[51]
+	mi := &file_headwater_v1_definition_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4256,7 +4403,7 @@ func (x *BucketMask) String() string {
 func (*BucketMask) ProtoMessage() {}
 
 func (x *BucketMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[51]
+	mi := &file_headwater_v1_definition_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4269,7 +4416,7 @@ func (x *BucketMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketMask.ProtoReflect.Descriptor instead.
 func (*BucketMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{51}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *BucketMask) GetBounds() []string {
@@ -4289,7 +4436,7 @@ type TruncateMask struct {
 
 func (x *TruncateMask) Reset() {
 	*x = TruncateMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[52]
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4301,7 +4448,7 @@ func (x *TruncateMask) String() string {
 func (*TruncateMask) ProtoMessage() {}
 
 func (x *TruncateMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[52]
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4314,7 +4461,7 @@ func (x *TruncateMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TruncateMask.ProtoReflect.Descriptor instead.
 func (*TruncateMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{52}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *TruncateMask) GetTo() string {
@@ -4342,7 +4489,7 @@ type Requirement struct {
 
 func (x *Requirement) Reset() {
 	*x = Requirement{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[53]
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4354,7 +4501,7 @@ func (x *Requirement) String() string {
 func (*Requirement) ProtoMessage() {}
 
 func (x *Requirement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[53]
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4367,7 +4514,7 @@ func (x *Requirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
 func (*Requirement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{53}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Requirement) GetPurposes() []string {
@@ -4424,7 +4571,7 @@ type Consumer struct {
 
 func (x *Consumer) Reset() {
 	*x = Consumer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4436,7 +4583,7 @@ func (x *Consumer) String() string {
 func (*Consumer) ProtoMessage() {}
 
 func (x *Consumer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4449,7 +4596,7 @@ func (x *Consumer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consumer.ProtoReflect.Descriptor instead.
 func (*Consumer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Consumer) GetName() string {
@@ -4527,7 +4674,7 @@ type ConsumerReads struct {
 
 func (x *ConsumerReads) Reset() {
 	*x = ConsumerReads{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4539,7 +4686,7 @@ func (x *ConsumerReads) String() string {
 func (*ConsumerReads) ProtoMessage() {}
 
 func (x *ConsumerReads) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4552,7 +4699,7 @@ func (x *ConsumerReads) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsumerReads.ProtoReflect.Descriptor instead.
 func (*ConsumerReads) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ConsumerReads) GetServices() []string {
@@ -4605,7 +4752,7 @@ type Declassification struct {
 
 func (x *Declassification) Reset() {
 	*x = Declassification{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[56]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4617,7 +4764,7 @@ func (x *Declassification) String() string {
 func (*Declassification) ProtoMessage() {}
 
 func (x *Declassification) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[56]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4630,7 +4777,7 @@ func (x *Declassification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Declassification.ProtoReflect.Descriptor instead.
 func (*Declassification) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Declassification) GetColumn() string {
@@ -4677,7 +4824,7 @@ type DefinitionTest struct {
 
 func (x *DefinitionTest) Reset() {
 	*x = DefinitionTest{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[57]
+	mi := &file_headwater_v1_definition_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4689,7 +4836,7 @@ func (x *DefinitionTest) String() string {
 func (*DefinitionTest) ProtoMessage() {}
 
 func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[57]
+	mi := &file_headwater_v1_definition_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4702,7 +4849,7 @@ func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionTest.ProtoReflect.Descriptor instead.
 func (*DefinitionTest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DefinitionTest) GetName() string {
@@ -4773,7 +4920,7 @@ type TestLoad struct {
 
 func (x *TestLoad) Reset() {
 	*x = TestLoad{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[58]
+	mi := &file_headwater_v1_definition_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4785,7 +4932,7 @@ func (x *TestLoad) String() string {
 func (*TestLoad) ProtoMessage() {}
 
 func (x *TestLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[58]
+	mi := &file_headwater_v1_definition_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4798,7 +4945,7 @@ func (x *TestLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestLoad.ProtoReflect.Descriptor instead.
 func (*TestLoad) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TestLoad) GetSource() string {
@@ -4850,7 +4997,7 @@ type TestView struct {
 
 func (x *TestView) Reset() {
 	*x = TestView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[59]
+	mi := &file_headwater_v1_definition_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4862,7 +5009,7 @@ func (x *TestView) String() string {
 func (*TestView) ProtoMessage() {}
 
 func (x *TestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[59]
+	mi := &file_headwater_v1_definition_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4875,7 +5022,7 @@ func (x *TestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestView.ProtoReflect.Descriptor instead.
 func (*TestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{59}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *TestView) GetView() string {
@@ -4911,7 +5058,7 @@ type TestAnswer struct {
 
 func (x *TestAnswer) Reset() {
 	*x = TestAnswer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[60]
+	mi := &file_headwater_v1_definition_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4923,7 +5070,7 @@ func (x *TestAnswer) String() string {
 func (*TestAnswer) ProtoMessage() {}
 
 func (x *TestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[60]
+	mi := &file_headwater_v1_definition_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4936,7 +5083,7 @@ func (x *TestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAnswer.ProtoReflect.Descriptor instead.
 func (*TestAnswer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{60}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TestAnswer) GetService() string {
@@ -5121,9 +5268,9 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\bQuantile\x12%\n" +
 	"\x01q\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\x01q\"\x11\n" +
 	"\x0fSchemaUnchanged\"\x0e\n" +
-	"\fEntitiesKept\"\n" +
-	"\n" +
-	"\bRowsKept\"\x0f\n" +
+	"\fEntitiesKept\"G\n" +
+	"\bRowsKept\x12;\n" +
+	"\x06bucket\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x06bucket\"\x0f\n" +
 	"\rLandingOrigin\"\xa8\x02\n" +
 	"\x0ePostgresOrigin\x12#\n" +
 	"\bdatabase\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x180R\bdatabase\x12\x1f\n" +
@@ -5151,7 +5298,7 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x04 \x03(\tR\x04tags\x129\n" +
 	"\n" +
 	"deprecated\x18\x05 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecated\"\xb7\t\n" +
+	"deprecated\"\xe6\t\n" +
 	"\vFeatureView\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x16\n" +
 	"\x06entity\x18\x02 \x01(\tR\x06entity\x12>\n" +
@@ -5180,9 +5327,18 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x05cache\x18\x14 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<*\x00R\x05cache\x12I\n" +
 	"\n" +
 	"declassify\x18\x15 \x03(\v2\x1e.headwater.v1.DeclassificationB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\n" +
-	"declassifyB\r\n" +
+	"declassify\x12-\n" +
+	"\x05drift\x18\x17 \x01(\v2\x17.headwater.v1.DriftRuleR\x05driftB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01B\x17\n" +
-	"\x15_max_quarantine_ratio\"e\n" +
+	"\x15_max_quarantine_ratio\"\x9b\x01\n" +
+	"\tDriftRule\x12$\n" +
+	"\x04warn\x18\x01 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x04warn\x12$\n" +
+	"\x04fail\x18\x02 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x04fail\x12B\n" +
+	"\acolumns\x18\x03 \x03(\v2\x1d.headwater.v1.ColumnDriftRuleB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\acolumns\"u\n" +
+	"\x0fColumnDriftRule\x12\x16\n" +
+	"\x06column\x18\x01 \x01(\tR\x06column\x12$\n" +
+	"\x04warn\x18\x02 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x04warn\x12$\n" +
+	"\x04fail\x18\x03 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x04fail\"e\n" +
 	"\rViewFreshness\x12<\n" +
 	"\amax_age\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\x06maxAge\x12\x16\n" +
 	"\x06policy\x18\x02 \x01(\tR\x06policy\"\x99\x01\n" +
@@ -5404,7 +5560,7 @@ func file_headwater_v1_definition_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_definition_proto_rawDescData
 }
 
-var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_headwater_v1_definition_proto_goTypes = []any{
 	(*DefinitionFile)(nil),        // 0: headwater.v1.DefinitionFile
 	(*Deprecation)(nil),           // 1: headwater.v1.Deprecation
@@ -5436,59 +5592,61 @@ var file_headwater_v1_definition_proto_goTypes = []any{
 	(*ArrivalTime)(nil),           // 27: headwater.v1.ArrivalTime
 	(*Column)(nil),                // 28: headwater.v1.Column
 	(*FeatureView)(nil),           // 29: headwater.v1.FeatureView
-	(*ViewFreshness)(nil),         // 30: headwater.v1.ViewFreshness
-	(*Schedule)(nil),              // 31: headwater.v1.Schedule
-	(*PushTransform)(nil),         // 32: headwater.v1.PushTransform
-	(*Feature)(nil),               // 33: headwater.v1.Feature
-	(*SqlTransform)(nil),          // 34: headwater.v1.SqlTransform
-	(*FunctionAllowance)(nil),     // 35: headwater.v1.FunctionAllowance
-	(*AggregationTransform)(nil),  // 36: headwater.v1.AggregationTransform
-	(*Aggregate)(nil),             // 37: headwater.v1.Aggregate
-	(*OnDemandTransform)(nil),     // 38: headwater.v1.OnDemandTransform
-	(*RequestInput)(nil),          // 39: headwater.v1.RequestInput
-	(*OnDemandExpression)(nil),    // 40: headwater.v1.OnDemandExpression
-	(*FeatureService)(nil),        // 41: headwater.v1.FeatureService
-	(*ServiceView)(nil),           // 42: headwater.v1.ServiceView
-	(*Role)(nil),                  // 43: headwater.v1.Role
-	(*Grant)(nil),                 // 44: headwater.v1.Grant
-	(*Policy)(nil),                // 45: headwater.v1.Policy
-	(*Mask)(nil),                  // 46: headwater.v1.Mask
-	(*Redact)(nil),                // 47: headwater.v1.Redact
-	(*HashMask)(nil),              // 48: headwater.v1.HashMask
-	(*PartialMask)(nil),           // 49: headwater.v1.PartialMask
-	(*RoundMask)(nil),             // 50: headwater.v1.RoundMask
-	(*BucketMask)(nil),            // 51: headwater.v1.BucketMask
-	(*TruncateMask)(nil),          // 52: headwater.v1.TruncateMask
-	(*Requirement)(nil),           // 53: headwater.v1.Requirement
-	(*Consumer)(nil),              // 54: headwater.v1.Consumer
-	(*ConsumerReads)(nil),         // 55: headwater.v1.ConsumerReads
-	(*Declassification)(nil),      // 56: headwater.v1.Declassification
-	(*DefinitionTest)(nil),        // 57: headwater.v1.DefinitionTest
-	(*TestLoad)(nil),              // 58: headwater.v1.TestLoad
-	(*TestView)(nil),              // 59: headwater.v1.TestView
-	(*TestAnswer)(nil),            // 60: headwater.v1.TestAnswer
-	nil,                           // 61: headwater.v1.References.ColumnsEntry
-	nil,                           // 62: headwater.v1.PushTransform.KeysEntry
-	nil,                           // 63: headwater.v1.AggregationTransform.KeysEntry
-	nil,                           // 64: headwater.v1.ServiceView.RenameEntry
-	nil,                           // 65: headwater.v1.ServiceView.DefaultsEntry
-	nil,                           // 66: headwater.v1.Role.AttributesEntry
-	nil,                           // 67: headwater.v1.TestAnswer.StatusesEntry
-	(*durationpb.Duration)(nil),   // 68: google.protobuf.Duration
-	(*structpb.Value)(nil),        // 69: google.protobuf.Value
-	(*timestamppb.Timestamp)(nil), // 70: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 71: google.protobuf.Struct
-	(*structpb.ListValue)(nil),    // 72: google.protobuf.ListValue
+	(*DriftRule)(nil),             // 30: headwater.v1.DriftRule
+	(*ColumnDriftRule)(nil),       // 31: headwater.v1.ColumnDriftRule
+	(*ViewFreshness)(nil),         // 32: headwater.v1.ViewFreshness
+	(*Schedule)(nil),              // 33: headwater.v1.Schedule
+	(*PushTransform)(nil),         // 34: headwater.v1.PushTransform
+	(*Feature)(nil),               // 35: headwater.v1.Feature
+	(*SqlTransform)(nil),          // 36: headwater.v1.SqlTransform
+	(*FunctionAllowance)(nil),     // 37: headwater.v1.FunctionAllowance
+	(*AggregationTransform)(nil),  // 38: headwater.v1.AggregationTransform
+	(*Aggregate)(nil),             // 39: headwater.v1.Aggregate
+	(*OnDemandTransform)(nil),     // 40: headwater.v1.OnDemandTransform
+	(*RequestInput)(nil),          // 41: headwater.v1.RequestInput
+	(*OnDemandExpression)(nil),    // 42: headwater.v1.OnDemandExpression
+	(*FeatureService)(nil),        // 43: headwater.v1.FeatureService
+	(*ServiceView)(nil),           // 44: headwater.v1.ServiceView
+	(*Role)(nil),                  // 45: headwater.v1.Role
+	(*Grant)(nil),                 // 46: headwater.v1.Grant
+	(*Policy)(nil),                // 47: headwater.v1.Policy
+	(*Mask)(nil),                  // 48: headwater.v1.Mask
+	(*Redact)(nil),                // 49: headwater.v1.Redact
+	(*HashMask)(nil),              // 50: headwater.v1.HashMask
+	(*PartialMask)(nil),           // 51: headwater.v1.PartialMask
+	(*RoundMask)(nil),             // 52: headwater.v1.RoundMask
+	(*BucketMask)(nil),            // 53: headwater.v1.BucketMask
+	(*TruncateMask)(nil),          // 54: headwater.v1.TruncateMask
+	(*Requirement)(nil),           // 55: headwater.v1.Requirement
+	(*Consumer)(nil),              // 56: headwater.v1.Consumer
+	(*ConsumerReads)(nil),         // 57: headwater.v1.ConsumerReads
+	(*Declassification)(nil),      // 58: headwater.v1.Declassification
+	(*DefinitionTest)(nil),        // 59: headwater.v1.DefinitionTest
+	(*TestLoad)(nil),              // 60: headwater.v1.TestLoad
+	(*TestView)(nil),              // 61: headwater.v1.TestView
+	(*TestAnswer)(nil),            // 62: headwater.v1.TestAnswer
+	nil,                           // 63: headwater.v1.References.ColumnsEntry
+	nil,                           // 64: headwater.v1.PushTransform.KeysEntry
+	nil,                           // 65: headwater.v1.AggregationTransform.KeysEntry
+	nil,                           // 66: headwater.v1.ServiceView.RenameEntry
+	nil,                           // 67: headwater.v1.ServiceView.DefaultsEntry
+	nil,                           // 68: headwater.v1.Role.AttributesEntry
+	nil,                           // 69: headwater.v1.TestAnswer.StatusesEntry
+	(*durationpb.Duration)(nil),   // 70: google.protobuf.Duration
+	(*structpb.Value)(nil),        // 71: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil), // 72: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 73: google.protobuf.Struct
+	(*structpb.ListValue)(nil),    // 74: google.protobuf.ListValue
 }
 var file_headwater_v1_definition_proto_depIdxs = []int32{
 	2,   // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
 	4,   // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
 	29,  // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
-	41,  // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
-	43,  // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
-	57,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
-	45,  // 6: headwater.v1.DefinitionFile.policies:type_name -> headwater.v1.Policy
-	54,  // 7: headwater.v1.DefinitionFile.consumers:type_name -> headwater.v1.Consumer
+	43,  // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
+	45,  // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
+	59,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
+	47,  // 6: headwater.v1.DefinitionFile.policies:type_name -> headwater.v1.Policy
+	56,  // 7: headwater.v1.DefinitionFile.consumers:type_name -> headwater.v1.Consumer
 	3,   // 8: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
 	1,   // 9: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
 	28,  // 10: headwater.v1.Source.columns:type_name -> headwater.v1.Column
@@ -5496,10 +5654,10 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	24,  // 12: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
 	25,  // 13: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
 	26,  // 14: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
-	68,  // 15: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
+	70,  // 15: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
 	1,   // 16: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
 	5,   // 17: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
-	68,  // 18: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
+	70,  // 18: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
 	7,   // 19: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
 	8,   // 20: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
 	9,   // 21: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
@@ -5520,79 +5678,82 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	23,  // 36: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
 	6,   // 37: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
 	6,   // 38: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
-	69,  // 39: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
-	69,  // 40: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
-	69,  // 41: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
-	68,  // 42: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
-	70,  // 43: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
-	61,  // 44: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
-	68,  // 45: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
-	68,  // 46: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
-	68,  // 47: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
-	68,  // 48: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
-	1,   // 49: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
-	33,  // 50: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
-	33,  // 51: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
-	68,  // 52: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
-	68,  // 53: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
-	68,  // 54: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
-	34,  // 55: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
-	36,  // 56: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
-	38,  // 57: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
-	32,  // 58: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
-	1,   // 59: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
-	5,   // 60: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
-	31,  // 61: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
-	30,  // 62: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
-	68,  // 63: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
-	56,  // 64: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
-	68,  // 65: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
-	62,  // 66: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
-	1,   // 67: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
-	35,  // 68: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
-	63,  // 69: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
-	68,  // 70: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
-	37,  // 71: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
-	68,  // 72: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
-	39,  // 73: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
-	40,  // 74: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
-	42,  // 75: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
-	1,   // 76: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
-	64,  // 77: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
-	65,  // 78: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
-	44,  // 79: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
-	1,   // 80: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
-	66,  // 81: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
-	68,  // 82: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
-	46,  // 83: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
-	53,  // 84: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
-	1,   // 85: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
-	47,  // 86: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
-	69,  // 87: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
-	48,  // 88: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
-	49,  // 89: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
-	50,  // 90: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
-	51,  // 91: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
-	52,  // 92: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
-	55,  // 93: headwater.v1.Consumer.reads:type_name -> headwater.v1.ConsumerReads
-	1,   // 94: headwater.v1.Consumer.deprecated:type_name -> headwater.v1.Deprecation
-	58,  // 95: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
-	59,  // 96: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
-	60,  // 97: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
-	0,   // 98: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
-	71,  // 99: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
-	71,  // 100: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
-	71,  // 101: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
-	70,  // 102: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
-	71,  // 103: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
-	67,  // 104: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
-	69,  // 105: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
-	72,  // 106: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
-	107, // [107:107] is the sub-list for method output_type
-	107, // [107:107] is the sub-list for method input_type
-	107, // [107:107] is the sub-list for extension type_name
-	107, // [107:107] is the sub-list for extension extendee
-	0,   // [0:107] is the sub-list for field type_name
+	71,  // 39: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
+	71,  // 40: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
+	71,  // 41: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
+	70,  // 42: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
+	72,  // 43: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
+	63,  // 44: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
+	70,  // 45: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
+	70,  // 46: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
+	70,  // 47: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
+	70,  // 48: headwater.v1.RowsKept.bucket:type_name -> google.protobuf.Duration
+	70,  // 49: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
+	1,   // 50: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
+	35,  // 51: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
+	35,  // 52: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
+	70,  // 53: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
+	70,  // 54: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
+	70,  // 55: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
+	36,  // 56: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
+	38,  // 57: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
+	40,  // 58: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
+	34,  // 59: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
+	1,   // 60: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
+	5,   // 61: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
+	33,  // 62: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
+	32,  // 63: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
+	70,  // 64: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
+	58,  // 65: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
+	30,  // 66: headwater.v1.FeatureView.drift:type_name -> headwater.v1.DriftRule
+	31,  // 67: headwater.v1.DriftRule.columns:type_name -> headwater.v1.ColumnDriftRule
+	70,  // 68: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
+	64,  // 69: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
+	1,   // 70: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
+	37,  // 71: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
+	65,  // 72: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
+	70,  // 73: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
+	39,  // 74: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
+	70,  // 75: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
+	41,  // 76: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
+	42,  // 77: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
+	44,  // 78: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
+	1,   // 79: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
+	66,  // 80: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
+	67,  // 81: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
+	46,  // 82: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
+	1,   // 83: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
+	68,  // 84: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
+	70,  // 85: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
+	48,  // 86: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
+	55,  // 87: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
+	1,   // 88: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
+	49,  // 89: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
+	71,  // 90: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
+	50,  // 91: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
+	51,  // 92: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
+	52,  // 93: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
+	53,  // 94: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
+	54,  // 95: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
+	57,  // 96: headwater.v1.Consumer.reads:type_name -> headwater.v1.ConsumerReads
+	1,   // 97: headwater.v1.Consumer.deprecated:type_name -> headwater.v1.Deprecation
+	60,  // 98: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
+	61,  // 99: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
+	62,  // 100: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
+	0,   // 101: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
+	73,  // 102: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
+	73,  // 103: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
+	73,  // 104: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
+	72,  // 105: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
+	73,  // 106: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
+	69,  // 107: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
+	71,  // 108: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
+	74,  // 109: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
+	110, // [110:110] is the sub-list for method output_type
+	110, // [110:110] is the sub-list for method input_type
+	110, // [110:110] is the sub-list for extension type_name
+	110, // [110:110] is the sub-list for extension extendee
+	0,   // [0:110] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_definition_proto_init() }
@@ -5638,12 +5799,12 @@ func file_headwater_v1_definition_proto_init() {
 		(*FeatureView_OnDemand)(nil),
 		(*FeatureView_Push)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[45].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[47].OneofWrappers = []any{
 		(*Policy_RowFilter)(nil),
 		(*Policy_Mask)(nil),
 		(*Policy_Require)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[46].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[48].OneofWrappers = []any{
 		(*Mask_Redact)(nil),
 		(*Mask_Constant)(nil),
 		(*Mask_Hash)(nil),
@@ -5658,7 +5819,7 @@ func file_headwater_v1_definition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_definition_proto_rawDesc), len(file_headwater_v1_definition_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   68,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

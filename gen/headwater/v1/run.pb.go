@@ -546,7 +546,9 @@ type Run struct {
 	CancelledBy       string                 `protobuf:"bytes,35,opt,name=cancelled_by,json=cancelledBy,proto3" json:"cancelled_by,omitempty"`
 	// Erasures that touched it, the oldest first: rows that it made, or only rows that it read. The digest above is that of the run
 	// as it was published. Where a new digest is empty, nothing is known of what is left.
-	Erasures      []*Erasure `protobuf:"bytes,36,rep,name=erasures,proto3" json:"erasures,omitempty"`
+	Erasures []*Erasure `protobuf:"bytes,36,rep,name=erasures,proto3" json:"erasures,omitempty"`
+	// What holding its output to the baseline of its view version came to, when it was published. Absent: it has no profile.
+	Drift         *RunDrift `protobuf:"bytes,38,opt,name=drift,proto3" json:"drift,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -833,6 +835,152 @@ func (x *Run) GetErasures() []*Erasure {
 	return nil
 }
 
+func (x *Run) GetDrift() *RunDrift {
+	if x != nil {
+		return x.Drift
+	}
+	return nil
+}
+
+type RunDrift struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The worst of the columns.
+	Verdict DriftVerdict `protobuf:"varint,1,opt,name=verdict,proto3,enum=headwater.v1.DriftVerdict" json:"verdict,omitempty"`
+	// `NAME@VERSION`. Empty: there was none.
+	Baseline      string           `protobuf:"bytes,2,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	Columns       []*ColumnVerdict `protobuf:"bytes,3,rep,name=columns,proto3" json:"columns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunDrift) Reset() {
+	*x = RunDrift{}
+	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunDrift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunDrift) ProtoMessage() {}
+
+func (x *RunDrift) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunDrift.ProtoReflect.Descriptor instead.
+func (*RunDrift) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RunDrift) GetVerdict() DriftVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return DriftVerdict_DRIFT_VERDICT_UNSPECIFIED
+}
+
+func (x *RunDrift) GetBaseline() string {
+	if x != nil {
+		return x.Baseline
+	}
+	return ""
+}
+
+func (x *RunDrift) GetColumns() []*ColumnVerdict {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+type ColumnVerdict struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Verdict DriftVerdict           `protobuf:"varint,2,opt,name=verdict,proto3,enum=headwater.v1.DriftVerdict" json:"verdict,omitempty"`
+	// The population stability index, what it is below by chance, and why, for who may read all rows of the view. Absent for others.
+	Psi           *float64 `protobuf:"fixed64,3,opt,name=psi,proto3,oneof" json:"psi,omitempty"`
+	PsiFloor      *float64 `protobuf:"fixed64,4,opt,name=psi_floor,json=psiFloor,proto3,oneof" json:"psi_floor,omitempty"`
+	Reason        string   `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ColumnVerdict) Reset() {
+	*x = ColumnVerdict{}
+	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ColumnVerdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ColumnVerdict) ProtoMessage() {}
+
+func (x *ColumnVerdict) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ColumnVerdict.ProtoReflect.Descriptor instead.
+func (*ColumnVerdict) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ColumnVerdict) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ColumnVerdict) GetVerdict() DriftVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return DriftVerdict_DRIFT_VERDICT_UNSPECIFIED
+}
+
+func (x *ColumnVerdict) GetPsi() float64 {
+	if x != nil && x.Psi != nil {
+		return *x.Psi
+	}
+	return 0
+}
+
+func (x *ColumnVerdict) GetPsiFloor() float64 {
+	if x != nil && x.PsiFloor != nil {
+		return *x.PsiFloor
+	}
+	return 0
+}
+
+func (x *ColumnVerdict) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // [start, end).
 type Interval struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -844,7 +992,7 @@ type Interval struct {
 
 func (x *Interval) Reset() {
 	*x = Interval{}
-	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	mi := &file_headwater_v1_run_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +1004,7 @@ func (x *Interval) String() string {
 func (*Interval) ProtoMessage() {}
 
 func (x *Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	mi := &file_headwater_v1_run_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +1017,7 @@ func (x *Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interval.ProtoReflect.Descriptor instead.
 func (*Interval) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Interval) GetStart() *timestamppb.Timestamp {
@@ -902,7 +1050,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	mi := &file_headwater_v1_run_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1062,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	mi := &file_headwater_v1_run_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1075,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Progress) GetPhase() string {
@@ -1003,7 +1151,7 @@ type RunInput struct {
 
 func (x *RunInput) Reset() {
 	*x = RunInput{}
-	mi := &file_headwater_v1_run_proto_msgTypes[5]
+	mi := &file_headwater_v1_run_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1163,7 @@ func (x *RunInput) String() string {
 func (*RunInput) ProtoMessage() {}
 
 func (x *RunInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[5]
+	mi := &file_headwater_v1_run_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1176,7 @@ func (x *RunInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunInput.ProtoReflect.Descriptor instead.
 func (*RunInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RunInput) GetSource() string {
@@ -1155,7 +1303,7 @@ type Ledger struct {
 
 func (x *Ledger) Reset() {
 	*x = Ledger{}
-	mi := &file_headwater_v1_run_proto_msgTypes[6]
+	mi := &file_headwater_v1_run_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1315,7 @@ func (x *Ledger) String() string {
 func (*Ledger) ProtoMessage() {}
 
 func (x *Ledger) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[6]
+	mi := &file_headwater_v1_run_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1328,7 @@ func (x *Ledger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ledger.ProtoReflect.Descriptor instead.
 func (*Ledger) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Ledger) GetRead() int64 {
@@ -1328,7 +1476,7 @@ type LedgerReason struct {
 
 func (x *LedgerReason) Reset() {
 	*x = LedgerReason{}
-	mi := &file_headwater_v1_run_proto_msgTypes[7]
+	mi := &file_headwater_v1_run_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1488,7 @@ func (x *LedgerReason) String() string {
 func (*LedgerReason) ProtoMessage() {}
 
 func (x *LedgerReason) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[7]
+	mi := &file_headwater_v1_run_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1501,7 @@ func (x *LedgerReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerReason.ProtoReflect.Descriptor instead.
 func (*LedgerReason) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LedgerReason) GetBucket() string {
@@ -1387,7 +1535,7 @@ type Phase struct {
 
 func (x *Phase) Reset() {
 	*x = Phase{}
-	mi := &file_headwater_v1_run_proto_msgTypes[8]
+	mi := &file_headwater_v1_run_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1547,7 @@ func (x *Phase) String() string {
 func (*Phase) ProtoMessage() {}
 
 func (x *Phase) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[8]
+	mi := &file_headwater_v1_run_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1560,7 @@ func (x *Phase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phase.ProtoReflect.Descriptor instead.
 func (*Phase) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Phase) GetName() string {
@@ -1454,7 +1602,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_headwater_v1_run_proto_msgTypes[9]
+	mi := &file_headwater_v1_run_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1614,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[9]
+	mi := &file_headwater_v1_run_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1627,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Check) GetName() string {
@@ -1571,7 +1719,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_headwater_v1_run_proto_msgTypes[10]
+	mi := &file_headwater_v1_run_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1731,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[10]
+	mi := &file_headwater_v1_run_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1744,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Gate) GetName() string {
@@ -1634,7 +1782,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[11]
+	mi := &file_headwater_v1_run_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1794,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[11]
+	mi := &file_headwater_v1_run_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1807,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListRunsRequest) GetView() string {
@@ -1692,7 +1840,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[12]
+	mi := &file_headwater_v1_run_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +1852,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[12]
+	mi := &file_headwater_v1_run_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1865,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -1737,7 +1885,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[13]
+	mi := &file_headwater_v1_run_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1897,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[13]
+	mi := &file_headwater_v1_run_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1910,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetRunRequest) GetRun() string {
@@ -1781,7 +1929,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[14]
+	mi := &file_headwater_v1_run_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1941,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[14]
+	mi := &file_headwater_v1_run_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1954,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetRunResponse) GetRun() *Run {
@@ -1825,7 +1973,7 @@ type WatchRunRequest struct {
 
 func (x *WatchRunRequest) Reset() {
 	*x = WatchRunRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	mi := &file_headwater_v1_run_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +1985,7 @@ func (x *WatchRunRequest) String() string {
 func (*WatchRunRequest) ProtoMessage() {}
 
 func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	mi := &file_headwater_v1_run_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +1998,7 @@ func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunRequest.ProtoReflect.Descriptor instead.
 func (*WatchRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchRunRequest) GetId() int64 {
@@ -1869,7 +2017,7 @@ type WatchRunResponse struct {
 
 func (x *WatchRunResponse) Reset() {
 	*x = WatchRunResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[16]
+	mi := &file_headwater_v1_run_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +2029,7 @@ func (x *WatchRunResponse) String() string {
 func (*WatchRunResponse) ProtoMessage() {}
 
 func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[16]
+	mi := &file_headwater_v1_run_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +2042,7 @@ func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunResponse.ProtoReflect.Descriptor instead.
 func (*WatchRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchRunResponse) GetRun() *Run {
@@ -1914,7 +2062,7 @@ type RebuildOnlineRequest struct {
 
 func (x *RebuildOnlineRequest) Reset() {
 	*x = RebuildOnlineRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[17]
+	mi := &file_headwater_v1_run_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2074,7 @@ func (x *RebuildOnlineRequest) String() string {
 func (*RebuildOnlineRequest) ProtoMessage() {}
 
 func (x *RebuildOnlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[17]
+	mi := &file_headwater_v1_run_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2087,7 @@ func (x *RebuildOnlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildOnlineRequest.ProtoReflect.Descriptor instead.
 func (*RebuildOnlineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RebuildOnlineRequest) GetViews() []string {
@@ -1959,7 +2107,7 @@ type RebuildOnlineResponse struct {
 
 func (x *RebuildOnlineResponse) Reset() {
 	*x = RebuildOnlineResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[18]
+	mi := &file_headwater_v1_run_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2119,7 @@ func (x *RebuildOnlineResponse) String() string {
 func (*RebuildOnlineResponse) ProtoMessage() {}
 
 func (x *RebuildOnlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[18]
+	mi := &file_headwater_v1_run_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2132,7 @@ func (x *RebuildOnlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildOnlineResponse.ProtoReflect.Descriptor instead.
 func (*RebuildOnlineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RebuildOnlineResponse) GetRebuilds() []*OnlineRebuild {
@@ -2011,7 +2159,7 @@ type OnlineRebuild struct {
 
 func (x *OnlineRebuild) Reset() {
 	*x = OnlineRebuild{}
-	mi := &file_headwater_v1_run_proto_msgTypes[19]
+	mi := &file_headwater_v1_run_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2171,7 @@ func (x *OnlineRebuild) String() string {
 func (*OnlineRebuild) ProtoMessage() {}
 
 func (x *OnlineRebuild) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[19]
+	mi := &file_headwater_v1_run_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2184,7 @@ func (x *OnlineRebuild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineRebuild.ProtoReflect.Descriptor instead.
 func (*OnlineRebuild) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *OnlineRebuild) GetView() string {
@@ -2099,7 +2247,7 @@ type CancelRunsRequest struct {
 
 func (x *CancelRunsRequest) Reset() {
 	*x = CancelRunsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[20]
+	mi := &file_headwater_v1_run_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2259,7 @@ func (x *CancelRunsRequest) String() string {
 func (*CancelRunsRequest) ProtoMessage() {}
 
 func (x *CancelRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[20]
+	mi := &file_headwater_v1_run_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2272,7 @@ func (x *CancelRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunsRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CancelRunsRequest) GetRuns() []string {
@@ -2151,7 +2299,7 @@ type CancelRunsResponse struct {
 
 func (x *CancelRunsResponse) Reset() {
 	*x = CancelRunsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[21]
+	mi := &file_headwater_v1_run_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2311,7 @@ func (x *CancelRunsResponse) String() string {
 func (*CancelRunsResponse) ProtoMessage() {}
 
 func (x *CancelRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[21]
+	mi := &file_headwater_v1_run_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2324,7 @@ func (x *CancelRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunsResponse.ProtoReflect.Descriptor instead.
 func (*CancelRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelRunsResponse) GetRuns() []*Run {
@@ -2197,7 +2345,7 @@ type VerifyRunsRequest struct {
 
 func (x *VerifyRunsRequest) Reset() {
 	*x = VerifyRunsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[22]
+	mi := &file_headwater_v1_run_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2357,7 @@ func (x *VerifyRunsRequest) String() string {
 func (*VerifyRunsRequest) ProtoMessage() {}
 
 func (x *VerifyRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[22]
+	mi := &file_headwater_v1_run_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2370,7 @@ func (x *VerifyRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRunsRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *VerifyRunsRequest) GetRuns() []string {
@@ -2256,7 +2404,7 @@ type VerifyRunsResponse struct {
 
 func (x *VerifyRunsResponse) Reset() {
 	*x = VerifyRunsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[23]
+	mi := &file_headwater_v1_run_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2416,7 @@ func (x *VerifyRunsResponse) String() string {
 func (*VerifyRunsResponse) ProtoMessage() {}
 
 func (x *VerifyRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[23]
+	mi := &file_headwater_v1_run_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2429,7 @@ func (x *VerifyRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRunsResponse.ProtoReflect.Descriptor instead.
 func (*VerifyRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *VerifyRunsResponse) GetRun() *Run {
@@ -2338,7 +2486,7 @@ type RunStatsRequest struct {
 
 func (x *RunStatsRequest) Reset() {
 	*x = RunStatsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	mi := &file_headwater_v1_run_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2498,7 @@ func (x *RunStatsRequest) String() string {
 func (*RunStatsRequest) ProtoMessage() {}
 
 func (x *RunStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	mi := &file_headwater_v1_run_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2511,7 @@ func (x *RunStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatsRequest.ProtoReflect.Descriptor instead.
 func (*RunStatsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RunStatsRequest) GetViews() []string {
@@ -2389,7 +2537,7 @@ type RunStatsResponse struct {
 
 func (x *RunStatsResponse) Reset() {
 	*x = RunStatsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	mi := &file_headwater_v1_run_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2549,7 @@ func (x *RunStatsResponse) String() string {
 func (*RunStatsResponse) ProtoMessage() {}
 
 func (x *RunStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	mi := &file_headwater_v1_run_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2562,7 @@ func (x *RunStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatsResponse.ProtoReflect.Descriptor instead.
 func (*RunStatsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RunStatsResponse) GetViews() []*ViewStats {
@@ -2452,7 +2600,7 @@ type ViewStats struct {
 
 func (x *ViewStats) Reset() {
 	*x = ViewStats{}
-	mi := &file_headwater_v1_run_proto_msgTypes[26]
+	mi := &file_headwater_v1_run_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2612,7 @@ func (x *ViewStats) String() string {
 func (*ViewStats) ProtoMessage() {}
 
 func (x *ViewStats) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[26]
+	mi := &file_headwater_v1_run_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2625,7 @@ func (x *ViewStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewStats.ProtoReflect.Descriptor instead.
 func (*ViewStats) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ViewStats) GetView() string {
@@ -2594,7 +2742,7 @@ type ListCheckResultsRequest struct {
 
 func (x *ListCheckResultsRequest) Reset() {
 	*x = ListCheckResultsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[27]
+	mi := &file_headwater_v1_run_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2606,7 +2754,7 @@ func (x *ListCheckResultsRequest) String() string {
 func (*ListCheckResultsRequest) ProtoMessage() {}
 
 func (x *ListCheckResultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[27]
+	mi := &file_headwater_v1_run_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2619,7 +2767,7 @@ func (x *ListCheckResultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckResultsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckResultsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListCheckResultsRequest) GetView() string {
@@ -2660,7 +2808,7 @@ type ListCheckResultsResponse struct {
 
 func (x *ListCheckResultsResponse) Reset() {
 	*x = ListCheckResultsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[28]
+	mi := &file_headwater_v1_run_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2672,7 +2820,7 @@ func (x *ListCheckResultsResponse) String() string {
 func (*ListCheckResultsResponse) ProtoMessage() {}
 
 func (x *ListCheckResultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[28]
+	mi := &file_headwater_v1_run_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2685,7 +2833,7 @@ func (x *ListCheckResultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckResultsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckResultsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListCheckResultsResponse) GetResults() []*CheckResult {
@@ -2710,7 +2858,7 @@ type CheckResult struct {
 
 func (x *CheckResult) Reset() {
 	*x = CheckResult{}
-	mi := &file_headwater_v1_run_proto_msgTypes[29]
+	mi := &file_headwater_v1_run_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2722,7 +2870,7 @@ func (x *CheckResult) String() string {
 func (*CheckResult) ProtoMessage() {}
 
 func (x *CheckResult) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[29]
+	mi := &file_headwater_v1_run_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2735,7 +2883,7 @@ func (x *CheckResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResult.ProtoReflect.Descriptor instead.
 func (*CheckResult) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckResult) GetRunId() int64 {
@@ -2785,7 +2933,7 @@ type CheckOnlineRequest struct {
 
 func (x *CheckOnlineRequest) Reset() {
 	*x = CheckOnlineRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[30]
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2797,7 +2945,7 @@ func (x *CheckOnlineRequest) String() string {
 func (*CheckOnlineRequest) ProtoMessage() {}
 
 func (x *CheckOnlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[30]
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +2958,7 @@ func (x *CheckOnlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOnlineRequest.ProtoReflect.Descriptor instead.
 func (*CheckOnlineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CheckOnlineRequest) GetViews() []string {
@@ -2851,7 +2999,7 @@ type CheckOnlineResponse struct {
 
 func (x *CheckOnlineResponse) Reset() {
 	*x = CheckOnlineResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[31]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2863,7 +3011,7 @@ func (x *CheckOnlineResponse) String() string {
 func (*CheckOnlineResponse) ProtoMessage() {}
 
 func (x *CheckOnlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[31]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2876,7 +3024,7 @@ func (x *CheckOnlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOnlineResponse.ProtoReflect.Descriptor instead.
 func (*CheckOnlineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CheckOnlineResponse) GetView() string {
@@ -2962,7 +3110,7 @@ type OnlineRepair struct {
 
 func (x *OnlineRepair) Reset() {
 	*x = OnlineRepair{}
-	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	mi := &file_headwater_v1_run_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2974,7 +3122,7 @@ func (x *OnlineRepair) String() string {
 func (*OnlineRepair) ProtoMessage() {}
 
 func (x *OnlineRepair) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	mi := &file_headwater_v1_run_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2987,7 +3135,7 @@ func (x *OnlineRepair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineRepair.ProtoReflect.Descriptor instead.
 func (*OnlineRepair) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *OnlineRepair) GetNoticedAt() *timestamppb.Timestamp {
@@ -3025,7 +3173,7 @@ type OnlineDifference struct {
 
 func (x *OnlineDifference) Reset() {
 	*x = OnlineDifference{}
-	mi := &file_headwater_v1_run_proto_msgTypes[33]
+	mi := &file_headwater_v1_run_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3037,7 +3185,7 @@ func (x *OnlineDifference) String() string {
 func (*OnlineDifference) ProtoMessage() {}
 
 func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[33]
+	mi := &file_headwater_v1_run_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3050,7 +3198,7 @@ func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineDifference.ProtoReflect.Descriptor instead.
 func (*OnlineDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *OnlineDifference) GetKey() string {
@@ -3093,7 +3241,7 @@ type RunInput_Load struct {
 
 func (x *RunInput_Load) Reset() {
 	*x = RunInput_Load{}
-	mi := &file_headwater_v1_run_proto_msgTypes[34]
+	mi := &file_headwater_v1_run_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3105,7 +3253,7 @@ func (x *RunInput_Load) String() string {
 func (*RunInput_Load) ProtoMessage() {}
 
 func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[34]
+	mi := &file_headwater_v1_run_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3118,7 +3266,7 @@ func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunInput_Load.ProtoReflect.Descriptor instead.
 func (*RunInput_Load) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5, 0}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{7, 0}
 }
 
 func (x *RunInput_Load) GetId() int64 {
@@ -3153,7 +3301,7 @@ var File_headwater_v1_run_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x16headwater/v1/run.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x1aheadwater/v1/options.proto\"\xa9\x01\n" +
+	"\x16headwater/v1/run.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x1aheadwater/v1/options.proto\x1a\x1aheadwater/v1/quality.proto\"\xa9\x01\n" +
 	"\x12MaterializeRequest\x12#\n" +
 	"\x05views\x18\x01 \x03(\tB\r\xbaH\n" +
 	"\x92\x01\a\b\x01\x10\x80\x02\x18\x01R\x05views\x12.\n" +
@@ -3161,7 +3309,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\"<\n" +
 	"\x13MaterializeResponse\x12%\n" +
-	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xf2\v\n" +
+	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xa0\f\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\tR\x04view\x12!\n" +
@@ -3201,7 +3349,21 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\bprogress\x18! \x01(\v2\x16.headwater.v1.ProgressR\bprogress\x12J\n" +
 	"\x13cancel_requested_at\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\x11cancelRequestedAt\x12!\n" +
 	"\fcancelled_by\x18# \x01(\tR\vcancelledBy\x121\n" +
-	"\berasures\x18$ \x03(\v2\x15.headwater.v1.ErasureR\berasures\"j\n" +
+	"\berasures\x18$ \x03(\v2\x15.headwater.v1.ErasureR\berasures\x12,\n" +
+	"\x05drift\x18& \x01(\v2\x16.headwater.v1.RunDriftR\x05drift\"\x93\x01\n" +
+	"\bRunDrift\x124\n" +
+	"\averdict\x18\x01 \x01(\x0e2\x1a.headwater.v1.DriftVerdictR\averdict\x12\x1a\n" +
+	"\bbaseline\x18\x02 \x01(\tR\bbaseline\x125\n" +
+	"\acolumns\x18\x03 \x03(\v2\x1b.headwater.v1.ColumnVerdictR\acolumns\"\xc0\x01\n" +
+	"\rColumnVerdict\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
+	"\averdict\x18\x02 \x01(\x0e2\x1a.headwater.v1.DriftVerdictR\averdict\x12\x15\n" +
+	"\x03psi\x18\x03 \x01(\x01H\x00R\x03psi\x88\x01\x01\x12 \n" +
+	"\tpsi_floor\x18\x04 \x01(\x01H\x01R\bpsiFloor\x88\x01\x01\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reasonB\x06\n" +
+	"\x04_psiB\f\n" +
+	"\n" +
+	"_psi_floor\"j\n" +
 	"\bInterval\x120\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
 	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\"\xdb\x01\n" +
@@ -3470,7 +3632,7 @@ func file_headwater_v1_run_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_headwater_v1_run_proto_goTypes = []any{
 	(RunState)(0),                    // 0: headwater.v1.RunState
 	(OnlineState)(0),                 // 1: headwater.v1.OnlineState
@@ -3481,114 +3643,121 @@ var file_headwater_v1_run_proto_goTypes = []any{
 	(*MaterializeRequest)(nil),       // 6: headwater.v1.MaterializeRequest
 	(*MaterializeResponse)(nil),      // 7: headwater.v1.MaterializeResponse
 	(*Run)(nil),                      // 8: headwater.v1.Run
-	(*Interval)(nil),                 // 9: headwater.v1.Interval
-	(*Progress)(nil),                 // 10: headwater.v1.Progress
-	(*RunInput)(nil),                 // 11: headwater.v1.RunInput
-	(*Ledger)(nil),                   // 12: headwater.v1.Ledger
-	(*LedgerReason)(nil),             // 13: headwater.v1.LedgerReason
-	(*Phase)(nil),                    // 14: headwater.v1.Phase
-	(*Check)(nil),                    // 15: headwater.v1.Check
-	(*Gate)(nil),                     // 16: headwater.v1.Gate
-	(*ListRunsRequest)(nil),          // 17: headwater.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),         // 18: headwater.v1.ListRunsResponse
-	(*GetRunRequest)(nil),            // 19: headwater.v1.GetRunRequest
-	(*GetRunResponse)(nil),           // 20: headwater.v1.GetRunResponse
-	(*WatchRunRequest)(nil),          // 21: headwater.v1.WatchRunRequest
-	(*WatchRunResponse)(nil),         // 22: headwater.v1.WatchRunResponse
-	(*RebuildOnlineRequest)(nil),     // 23: headwater.v1.RebuildOnlineRequest
-	(*RebuildOnlineResponse)(nil),    // 24: headwater.v1.RebuildOnlineResponse
-	(*OnlineRebuild)(nil),            // 25: headwater.v1.OnlineRebuild
-	(*CancelRunsRequest)(nil),        // 26: headwater.v1.CancelRunsRequest
-	(*CancelRunsResponse)(nil),       // 27: headwater.v1.CancelRunsResponse
-	(*VerifyRunsRequest)(nil),        // 28: headwater.v1.VerifyRunsRequest
-	(*VerifyRunsResponse)(nil),       // 29: headwater.v1.VerifyRunsResponse
-	(*RunStatsRequest)(nil),          // 30: headwater.v1.RunStatsRequest
-	(*RunStatsResponse)(nil),         // 31: headwater.v1.RunStatsResponse
-	(*ViewStats)(nil),                // 32: headwater.v1.ViewStats
-	(*ListCheckResultsRequest)(nil),  // 33: headwater.v1.ListCheckResultsRequest
-	(*ListCheckResultsResponse)(nil), // 34: headwater.v1.ListCheckResultsResponse
-	(*CheckResult)(nil),              // 35: headwater.v1.CheckResult
-	(*CheckOnlineRequest)(nil),       // 36: headwater.v1.CheckOnlineRequest
-	(*CheckOnlineResponse)(nil),      // 37: headwater.v1.CheckOnlineResponse
-	(*OnlineRepair)(nil),             // 38: headwater.v1.OnlineRepair
-	(*OnlineDifference)(nil),         // 39: headwater.v1.OnlineDifference
-	(*RunInput_Load)(nil),            // 40: headwater.v1.RunInput.Load
-	(*timestamppb.Timestamp)(nil),    // 41: google.protobuf.Timestamp
-	(*Erasure)(nil),                  // 42: headwater.v1.Erasure
+	(*RunDrift)(nil),                 // 9: headwater.v1.RunDrift
+	(*ColumnVerdict)(nil),            // 10: headwater.v1.ColumnVerdict
+	(*Interval)(nil),                 // 11: headwater.v1.Interval
+	(*Progress)(nil),                 // 12: headwater.v1.Progress
+	(*RunInput)(nil),                 // 13: headwater.v1.RunInput
+	(*Ledger)(nil),                   // 14: headwater.v1.Ledger
+	(*LedgerReason)(nil),             // 15: headwater.v1.LedgerReason
+	(*Phase)(nil),                    // 16: headwater.v1.Phase
+	(*Check)(nil),                    // 17: headwater.v1.Check
+	(*Gate)(nil),                     // 18: headwater.v1.Gate
+	(*ListRunsRequest)(nil),          // 19: headwater.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),         // 20: headwater.v1.ListRunsResponse
+	(*GetRunRequest)(nil),            // 21: headwater.v1.GetRunRequest
+	(*GetRunResponse)(nil),           // 22: headwater.v1.GetRunResponse
+	(*WatchRunRequest)(nil),          // 23: headwater.v1.WatchRunRequest
+	(*WatchRunResponse)(nil),         // 24: headwater.v1.WatchRunResponse
+	(*RebuildOnlineRequest)(nil),     // 25: headwater.v1.RebuildOnlineRequest
+	(*RebuildOnlineResponse)(nil),    // 26: headwater.v1.RebuildOnlineResponse
+	(*OnlineRebuild)(nil),            // 27: headwater.v1.OnlineRebuild
+	(*CancelRunsRequest)(nil),        // 28: headwater.v1.CancelRunsRequest
+	(*CancelRunsResponse)(nil),       // 29: headwater.v1.CancelRunsResponse
+	(*VerifyRunsRequest)(nil),        // 30: headwater.v1.VerifyRunsRequest
+	(*VerifyRunsResponse)(nil),       // 31: headwater.v1.VerifyRunsResponse
+	(*RunStatsRequest)(nil),          // 32: headwater.v1.RunStatsRequest
+	(*RunStatsResponse)(nil),         // 33: headwater.v1.RunStatsResponse
+	(*ViewStats)(nil),                // 34: headwater.v1.ViewStats
+	(*ListCheckResultsRequest)(nil),  // 35: headwater.v1.ListCheckResultsRequest
+	(*ListCheckResultsResponse)(nil), // 36: headwater.v1.ListCheckResultsResponse
+	(*CheckResult)(nil),              // 37: headwater.v1.CheckResult
+	(*CheckOnlineRequest)(nil),       // 38: headwater.v1.CheckOnlineRequest
+	(*CheckOnlineResponse)(nil),      // 39: headwater.v1.CheckOnlineResponse
+	(*OnlineRepair)(nil),             // 40: headwater.v1.OnlineRepair
+	(*OnlineDifference)(nil),         // 41: headwater.v1.OnlineDifference
+	(*RunInput_Load)(nil),            // 42: headwater.v1.RunInput.Load
+	(*timestamppb.Timestamp)(nil),    // 43: google.protobuf.Timestamp
+	(*Erasure)(nil),                  // 44: headwater.v1.Erasure
+	(DriftVerdict)(0),                // 45: headwater.v1.DriftVerdict
 }
 var file_headwater_v1_run_proto_depIdxs = []int32{
-	41, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
-	41, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
+	43, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
+	43, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
 	8,  // 2: headwater.v1.MaterializeResponse.runs:type_name -> headwater.v1.Run
 	0,  // 3: headwater.v1.Run.state:type_name -> headwater.v1.RunState
-	41, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
-	41, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
-	11, // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
-	12, // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
-	41, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
-	41, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	41, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
-	14, // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
-	15, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
-	16, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
+	43, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
+	43, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
+	13, // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
+	14, // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
+	43, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
+	43, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	43, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
+	16, // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
+	17, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
+	18, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
 	1,  // 14: headwater.v1.Run.online_state:type_name -> headwater.v1.OnlineState
 	2,  // 15: headwater.v1.Run.scope:type_name -> headwater.v1.RunScope
-	9,  // 16: headwater.v1.Run.intervals:type_name -> headwater.v1.Interval
+	11, // 16: headwater.v1.Run.intervals:type_name -> headwater.v1.Interval
 	3,  // 17: headwater.v1.Run.trigger:type_name -> headwater.v1.RunTrigger
-	41, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
-	10, // 19: headwater.v1.Run.progress:type_name -> headwater.v1.Progress
-	41, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
-	42, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
-	41, // 22: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
-	41, // 23: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
-	41, // 24: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
-	40, // 25: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
-	13, // 26: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
-	4,  // 27: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
-	8,  // 28: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
-	8,  // 29: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
-	8,  // 30: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
-	25, // 31: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
-	8,  // 32: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
-	41, // 33: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
-	8,  // 34: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
-	5,  // 35: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
-	41, // 36: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
-	32, // 37: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
-	41, // 38: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
-	35, // 39: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
-	41, // 40: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
-	15, // 41: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
-	0,  // 42: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
-	39, // 43: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
-	38, // 44: headwater.v1.CheckOnlineResponse.repair:type_name -> headwater.v1.OnlineRepair
-	41, // 45: headwater.v1.OnlineRepair.noticed_at:type_name -> google.protobuf.Timestamp
-	41, // 46: headwater.v1.OnlineRepair.ended_at:type_name -> google.protobuf.Timestamp
-	6,  // 47: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
-	17, // 48: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
-	19, // 49: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
-	21, // 50: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
-	26, // 51: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
-	28, // 52: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
-	30, // 53: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
-	33, // 54: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
-	36, // 55: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
-	23, // 56: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
-	7,  // 57: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
-	18, // 58: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
-	20, // 59: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
-	22, // 60: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
-	27, // 61: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
-	29, // 62: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
-	31, // 63: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
-	34, // 64: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
-	37, // 65: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
-	24, // 66: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
-	57, // [57:67] is the sub-list for method output_type
-	47, // [47:57] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	43, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
+	12, // 19: headwater.v1.Run.progress:type_name -> headwater.v1.Progress
+	43, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
+	44, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
+	9,  // 22: headwater.v1.Run.drift:type_name -> headwater.v1.RunDrift
+	45, // 23: headwater.v1.RunDrift.verdict:type_name -> headwater.v1.DriftVerdict
+	10, // 24: headwater.v1.RunDrift.columns:type_name -> headwater.v1.ColumnVerdict
+	45, // 25: headwater.v1.ColumnVerdict.verdict:type_name -> headwater.v1.DriftVerdict
+	43, // 26: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
+	43, // 27: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
+	43, // 28: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
+	42, // 29: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
+	15, // 30: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
+	4,  // 31: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
+	8,  // 32: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
+	8,  // 33: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
+	8,  // 34: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
+	27, // 35: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
+	8,  // 36: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
+	43, // 37: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
+	8,  // 38: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
+	5,  // 39: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
+	43, // 40: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
+	34, // 41: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
+	43, // 42: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
+	37, // 43: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
+	43, // 44: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
+	17, // 45: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
+	0,  // 46: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
+	41, // 47: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
+	40, // 48: headwater.v1.CheckOnlineResponse.repair:type_name -> headwater.v1.OnlineRepair
+	43, // 49: headwater.v1.OnlineRepair.noticed_at:type_name -> google.protobuf.Timestamp
+	43, // 50: headwater.v1.OnlineRepair.ended_at:type_name -> google.protobuf.Timestamp
+	6,  // 51: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
+	19, // 52: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
+	21, // 53: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
+	23, // 54: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
+	28, // 55: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
+	30, // 56: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
+	32, // 57: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
+	35, // 58: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
+	38, // 59: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
+	25, // 60: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
+	7,  // 61: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
+	20, // 62: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
+	22, // 63: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
+	24, // 64: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
+	29, // 65: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
+	31, // 66: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
+	33, // 67: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
+	36, // 68: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
+	39, // 69: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
+	26, // 70: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
+	61, // [61:71] is the sub-list for method output_type
+	51, // [51:61] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_run_proto_init() }
@@ -3598,15 +3767,17 @@ func file_headwater_v1_run_proto_init() {
 	}
 	file_headwater_v1_dataset_proto_init()
 	file_headwater_v1_options_proto_init()
-	file_headwater_v1_run_proto_msgTypes[9].OneofWrappers = []any{}
-	file_headwater_v1_run_proto_msgTypes[26].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_init()
+	file_headwater_v1_run_proto_msgTypes[4].OneofWrappers = []any{}
+	file_headwater_v1_run_proto_msgTypes[11].OneofWrappers = []any{}
+	file_headwater_v1_run_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_run_proto_rawDesc), len(file_headwater_v1_run_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -281,8 +281,10 @@ class EntitiesKept(_message.Message):
     def __init__(self) -> None: ...
 
 class RowsKept(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("bucket",)
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    bucket: _duration_pb2.Duration
+    def __init__(self, bucket: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class LandingOrigin(_message.Message):
     __slots__ = ()
@@ -337,7 +339,7 @@ class Column(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ...) -> None: ...
 
 class FeatureView(_message.Message):
-    __slots__ = ("name", "entity", "features", "attributes", "ttl", "grain", "lookback", "sql", "aggregation", "on_demand", "push", "description", "owner", "tags", "deprecated", "expectations", "max_quarantine_ratio", "schedule", "freshness", "cache", "declassify")
+    __slots__ = ("name", "entity", "features", "attributes", "ttl", "grain", "lookback", "sql", "aggregation", "on_demand", "push", "description", "owner", "tags", "deprecated", "expectations", "max_quarantine_ratio", "schedule", "freshness", "cache", "declassify", "drift")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
@@ -359,6 +361,7 @@ class FeatureView(_message.Message):
     FRESHNESS_FIELD_NUMBER: _ClassVar[int]
     CACHE_FIELD_NUMBER: _ClassVar[int]
     DECLASSIFY_FIELD_NUMBER: _ClassVar[int]
+    DRIFT_FIELD_NUMBER: _ClassVar[int]
     name: str
     entity: str
     features: _containers.RepeatedCompositeFieldContainer[Feature]
@@ -380,7 +383,28 @@ class FeatureView(_message.Message):
     freshness: ViewFreshness
     cache: _duration_pb2.Duration
     declassify: _containers.RepeatedCompositeFieldContainer[Declassification]
-    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., grain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lookback: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sql: _Optional[_Union[SqlTransform, _Mapping]] = ..., aggregation: _Optional[_Union[AggregationTransform, _Mapping]] = ..., on_demand: _Optional[_Union[OnDemandTransform, _Mapping]] = ..., push: _Optional[_Union[PushTransform, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., expectations: _Optional[_Iterable[_Union[Expectation, _Mapping]]] = ..., max_quarantine_ratio: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., freshness: _Optional[_Union[ViewFreshness, _Mapping]] = ..., cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., declassify: _Optional[_Iterable[_Union[Declassification, _Mapping]]] = ...) -> None: ...
+    drift: DriftRule
+    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., grain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lookback: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sql: _Optional[_Union[SqlTransform, _Mapping]] = ..., aggregation: _Optional[_Union[AggregationTransform, _Mapping]] = ..., on_demand: _Optional[_Union[OnDemandTransform, _Mapping]] = ..., push: _Optional[_Union[PushTransform, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., expectations: _Optional[_Iterable[_Union[Expectation, _Mapping]]] = ..., max_quarantine_ratio: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., freshness: _Optional[_Union[ViewFreshness, _Mapping]] = ..., cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., declassify: _Optional[_Iterable[_Union[Declassification, _Mapping]]] = ..., drift: _Optional[_Union[DriftRule, _Mapping]] = ...) -> None: ...
+
+class DriftRule(_message.Message):
+    __slots__ = ("warn", "fail", "columns")
+    WARN_FIELD_NUMBER: _ClassVar[int]
+    FAIL_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    warn: float
+    fail: float
+    columns: _containers.RepeatedCompositeFieldContainer[ColumnDriftRule]
+    def __init__(self, warn: _Optional[float] = ..., fail: _Optional[float] = ..., columns: _Optional[_Iterable[_Union[ColumnDriftRule, _Mapping]]] = ...) -> None: ...
+
+class ColumnDriftRule(_message.Message):
+    __slots__ = ("column", "warn", "fail")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    WARN_FIELD_NUMBER: _ClassVar[int]
+    FAIL_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    warn: float
+    fail: float
+    def __init__(self, column: _Optional[str] = ..., warn: _Optional[float] = ..., fail: _Optional[float] = ...) -> None: ...
 
 class ViewFreshness(_message.Message):
     __slots__ = ("max_age", "policy")

@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from headwater.v1 import dataset_pb2 as _dataset_pb2
 from headwater.v1 import options_pb2 as _options_pb2
+from headwater.v1 import quality_pb2 as _quality_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -114,7 +115,7 @@ class MaterializeResponse(_message.Message):
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("id", "view", "view_version", "seq", "state", "position", "interval_start", "interval_end", "inputs", "fingerprint", "ledger", "digest", "principal", "queued_at", "started_at", "ended_at", "phases", "checks", "gates", "error", "online_state", "online_written", "online_stale", "online_tombstones", "warnings", "scope", "intervals", "trigger", "attempt", "waits_for", "not_before", "priority", "progress", "cancel_requested_at", "cancelled_by", "erasures")
+    __slots__ = ("id", "view", "view_version", "seq", "state", "position", "interval_start", "interval_end", "inputs", "fingerprint", "ledger", "digest", "principal", "queued_at", "started_at", "ended_at", "phases", "checks", "gates", "error", "online_state", "online_written", "online_stale", "online_tombstones", "warnings", "scope", "intervals", "trigger", "attempt", "waits_for", "not_before", "priority", "progress", "cancel_requested_at", "cancelled_by", "erasures", "drift")
     ID_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +152,7 @@ class Run(_message.Message):
     CANCEL_REQUESTED_AT_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_BY_FIELD_NUMBER: _ClassVar[int]
     ERASURES_FIELD_NUMBER: _ClassVar[int]
+    DRIFT_FIELD_NUMBER: _ClassVar[int]
     id: int
     view: str
     view_version: int
@@ -187,7 +189,32 @@ class Run(_message.Message):
     cancel_requested_at: _timestamp_pb2.Timestamp
     cancelled_by: str
     erasures: _containers.RepeatedCompositeFieldContainer[_dataset_pb2.Erasure]
-    def __init__(self, id: _Optional[int] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., seq: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., position: _Optional[int] = ..., interval_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[RunInput, _Mapping]]] = ..., fingerprint: _Optional[str] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., digest: _Optional[str] = ..., principal: _Optional[str] = ..., queued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., phases: _Optional[_Iterable[_Union[Phase, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[Gate, _Mapping]]] = ..., error: _Optional[str] = ..., online_state: _Optional[_Union[OnlineState, str]] = ..., online_written: _Optional[int] = ..., online_stale: _Optional[int] = ..., online_tombstones: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[RunScope, str]] = ..., intervals: _Optional[_Iterable[_Union[Interval, _Mapping]]] = ..., trigger: _Optional[_Union[RunTrigger, str]] = ..., attempt: _Optional[int] = ..., waits_for: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancelled_by: _Optional[str] = ..., erasures: _Optional[_Iterable[_Union[_dataset_pb2.Erasure, _Mapping]]] = ...) -> None: ...
+    drift: RunDrift
+    def __init__(self, id: _Optional[int] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., seq: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., position: _Optional[int] = ..., interval_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[RunInput, _Mapping]]] = ..., fingerprint: _Optional[str] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., digest: _Optional[str] = ..., principal: _Optional[str] = ..., queued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., phases: _Optional[_Iterable[_Union[Phase, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[Gate, _Mapping]]] = ..., error: _Optional[str] = ..., online_state: _Optional[_Union[OnlineState, str]] = ..., online_written: _Optional[int] = ..., online_stale: _Optional[int] = ..., online_tombstones: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[RunScope, str]] = ..., intervals: _Optional[_Iterable[_Union[Interval, _Mapping]]] = ..., trigger: _Optional[_Union[RunTrigger, str]] = ..., attempt: _Optional[int] = ..., waits_for: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancelled_by: _Optional[str] = ..., erasures: _Optional[_Iterable[_Union[_dataset_pb2.Erasure, _Mapping]]] = ..., drift: _Optional[_Union[RunDrift, _Mapping]] = ...) -> None: ...
+
+class RunDrift(_message.Message):
+    __slots__ = ("verdict", "baseline", "columns")
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    verdict: _quality_pb2.DriftVerdict
+    baseline: str
+    columns: _containers.RepeatedCompositeFieldContainer[ColumnVerdict]
+    def __init__(self, verdict: _Optional[_Union[_quality_pb2.DriftVerdict, str]] = ..., baseline: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[ColumnVerdict, _Mapping]]] = ...) -> None: ...
+
+class ColumnVerdict(_message.Message):
+    __slots__ = ("name", "verdict", "psi", "psi_floor", "reason")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    PSI_FIELD_NUMBER: _ClassVar[int]
+    PSI_FLOOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    verdict: _quality_pb2.DriftVerdict
+    psi: float
+    psi_floor: float
+    reason: str
+    def __init__(self, name: _Optional[str] = ..., verdict: _Optional[_Union[_quality_pb2.DriftVerdict, str]] = ..., psi: _Optional[float] = ..., psi_floor: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Interval(_message.Message):
     __slots__ = ("start", "end")
