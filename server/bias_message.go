@@ -9,8 +9,8 @@ import (
 	"github.com/headwaterhq/headwater/quality/bias"
 )
 
-// biasReport is a report as it is sent.
-func biasReport(r *quality.BiasReport, m *dataset.Manifest) *headwaterv1.BiasReport {
+// biasMessage is a report as it is sent.
+func biasMessage(r *quality.BiasReport, m *dataset.Manifest) *headwaterv1.BiasReport {
 	q := &r.Question
 	out := &headwaterv1.BiasReport{
 		Id: r.ID, Dataset: r.Dataset, DatasetRef: m.Ref(), ContentDigest: r.Digest, Principal: r.Principal, CreatedAt: timestamppb.New(r.At),

@@ -63,7 +63,7 @@ func (s *biasService) ReportBias(ctx context.Context, req *headwaterv1.ReportBia
 	if err := quality.KeepBiasReport(ctx, s.pool, kept); err != nil {
 		return nil, err
 	}
-	return &headwaterv1.ReportBiasResponse{Report: biasReport(kept, m)}, nil
+	return &headwaterv1.ReportBiasResponse{Report: biasMessage(kept, m)}, nil
 }
 
 // GetBiasReport shows what may be had with the dataset. What was set aside is shown to who may read all that it was of.
@@ -88,7 +88,7 @@ func (s *biasService) GetBiasReport(ctx context.Context, req *headwaterv1.GetBia
 	if f := r.Findings; f != nil && slices.ContainsFunc(f.SetAsideOf, func(of quality.BiasSetAside) bool { return !seesSetAside(ctx, of) }) {
 		r.Findings = f.WithoutSetAside()
 	}
-	return &headwaterv1.GetBiasReportResponse{Report: biasReport(r, m)}, nil
+	return &headwaterv1.GetBiasReportResponse{Report: biasMessage(r, m)}, nil
 }
 
 // ListBiasReports lists what was asked, and not what was found, of datasets that the caller may list.
@@ -124,7 +124,7 @@ func (s *biasService) ListBiasReports(ctx context.Context, req *headwaterv1.List
 	}
 	for _, r := range reports {
 		if m := of[r.Dataset]; m != nil {
-			resp.Reports = append(resp.Reports, biasReport(r, m))
+			resp.Reports = append(resp.Reports, biasMessage(r, m))
 		}
 	}
 	return resp, nil
