@@ -18,8 +18,12 @@ import (
 	"github.com/headwaterhq/headwater/lineage"
 )
 
-// defaultUses is how many readings a page has unless it is said.
-const defaultUses = 100
+const (
+	// defaultUses is how many readings a page has unless it is said.
+	defaultUses = 100
+	// defaultUsesOf is how far back they go unless it is said.
+	defaultUsesOf = 30 * 24 * time.Hour
+)
 
 // ListUses joins the graph with the audit: who read what comes from a source or a column of one, or what the runs of a view read. The
 // guard has decided that the caller may read the audit.
@@ -38,8 +42,15 @@ func (s *lineageService) ListUses(ctx context.Context, req *headwaterv1.ListUses
 		}
 		filter.Since = since.AsTime()
 	}
-	if filter.Before, err = usesAfter(req); err != nil {
+	after, err := usesAfter(req)
+	if err != nil {
 		return nil, err
+	}
+	switch {
+	case after != nil:
+		filter.Since, filter.Before = time.UnixMicro(after.Since), &access.UsageKey{Time: time.UnixMicro(after.Time), Writer: after.Writer, Number: after.Number}
+	case req.GetSince() == nil:
+		filter.Since = time.Now().Add(-defaultUsesOf).Truncate(time.Second)
 	}
 	var path func(r *access.Usage) []string
 	switch ref.Kind {
@@ -64,11 +75,11 @@ func (s *lineageService) ListUses(ctx context.Context, req *headwaterv1.ListUses
 	if err != nil {
 		return nil, err
 	}
-	resp := &headwaterv1.ListUsesResponse{}
+	resp := &headwaterv1.ListUsesResponse{Since: timestamppb.New(filter.Since)}
 	if len(readings) > limit {
 		readings = readings[:limit]
 		last := &readings[limit-1]
-		resp.NextPageToken = usesToken{Asked: usesAsked(req), Time: last.Time.UnixMicro(), Writer: last.Writer, Number: last.Number}.String()
+		resp.NextPageToken = usesToken{Asked: usesAsked(req), Since: filter.Since.UnixMicro(), Time: last.Time.UnixMicro(), Writer: last.Writer, Number: last.Number}.String()
 	}
 	for i := range readings {
 		r := &readings[i]
@@ -106,9 +117,8 @@ func (s *lineageService) usesOfSource(ctx context.Context, ref lineage.NodeRef, 
 	}
 	filter.Source, filter.Column = ref.Name, ref.Column
 	graph, err := lineage.Walk(ctx, s.pool, lineage.Query{Node: ref.String(), Direction: lineage.Down, Columns: true})
-	if fault.ReasonOf(err) == fault.ResourceExhausted && ref.Column == "" {
-		// More than can be shown as ways.
-		graph, err = &lineage.Graph{Root: ref.String()}, nil
+	if fault.ReasonOf(err) == fault.ResourceExhausted {
+		return nil, tooManyUses(ref)
 	}
 	if err != nil {
 		return nil, err
@@ -154,6 +164,16 @@ func (s *lineageService) usesOfSource(ctx context.Context, ref lineage.NodeRef, 
 	}, nil
 }
 
+// tooManyUses refuses what more is made of than ways to readings are looked for.
+func tooManyUses(ref lineage.NodeRef) error {
+	column, less := ref.Column, ""
+	if column == "" {
+		column, less = "COLUMN", fmt.Sprintf("ask for one of its columns, source:%s#COLUMN (`headwater describe source %[1]s` lists them), or ", ref.Name)
+	}
+	return fault.New(fault.ResourceExhausted, "node: found %s, of which more than %d columns are made, or by more than %d ways, expected at most as many; %sread "+
+		"headwater.query_history in SQL, WHERE '%s.%s' = ANY (source_columns)", ref, lineage.MaxNodes, lineage.MaxEdges, less, ref.Name, column)
+}
+
 // usesOfView asks for the runs of a view, and of those that it reads. The path leads to the view that the run is of.
 func (s *lineageService) usesOfView(ctx context.Context, ref lineage.NodeRef, filter *access.UsageFilter) (func(*access.Usage) []string, error) {
 	none := lineage.NotFound(ref)
@@ -184,7 +204,8 @@ func (s *lineageService) usesOfView(ctx context.Context, ref lineage.NodeRef, fi
 type usesToken struct {
 	// Asked is a digest of what was asked for.
 	Asked []byte `json:"q"`
-	// Time is in microseconds since 1970.
+	// Since and Time are in microseconds since 1970.
+	Since  int64  `json:"s"`
 	Time   int64  `json:"t"`
 	Writer string `json:"w"`
 	Number int64  `json:"n"`
@@ -201,17 +222,16 @@ func usesAsked(req *headwaterv1.ListUsesRequest) []byte {
 	return sum[:12]
 }
 
-func usesAfter(req *headwaterv1.ListUsesRequest) (*access.UsageKey, error) {
+func usesAfter(req *headwaterv1.ListUsesRequest) (t *usesToken, err error) {
 	if req.GetPageToken() == "" {
 		return nil, nil
 	}
-	var t usesToken
 	text, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
 	if err == nil {
 		err = json.Unmarshal(text, &t)
 	}
-	if err != nil || string(t.Asked) != string(usesAsked(req)) {
+	if err != nil || t == nil || string(t.Asked) != string(usesAsked(req)) {
 		return nil, fault.New(fault.InvalidArgument, "page_token: found %q, expected the next_page_token of the page before, with all else as it was asked for", req.GetPageToken())
 	}
-	return &access.UsageKey{Time: time.UnixMicro(t.Time), Writer: t.Writer, Number: t.Number}, nil
+	return t, nil
 }

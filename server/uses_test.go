@@ -99,6 +99,20 @@ func TestUses(t *testing.T) {
 	if found := p.usesOf(auditor, "source:flights#delay", between, 0); found != build {
 		t.Errorf("found\n%s\nexpected\n%s", found, build)
 	}
+	// Without a time it goes back 30 days from when the first page was asked for, and says so.
+	const month = 30 * 24 * time.Hour
+	before := time.Now().Add(-month).Truncate(time.Second)
+	first, err := p.lineage.ListUses(auditor, &headwaterv1.ListUsesRequest{Node: "source:flights#delay", PageSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if since := first.GetSince().AsTime(); since.Before(before) || since.After(time.Now().Add(-month)) {
+		t.Errorf("found readings since %s, expected since 30 days", since)
+	}
+	second, err := p.lineage.ListUses(auditor, &headwaterv1.ListUsesRequest{Node: "source:flights#delay", PageSize: 1, PageToken: first.GetNextPageToken()})
+	if err != nil || !second.GetSince().AsTime().Equal(first.GetSince().AsTime()) || len(second.GetUses()) != 1 {
+		t.Errorf("found %v and %v, expected the second reading since %s", second, err, first.GetSince().AsTime())
+	}
 	// Of the source, whatever is made of any column; a filter is a use as well.
 	whole := p.usesOf(auditor, "source:flights", time.Time{}, 0)
 	for _, line := range []string{"sam read_offline service:small@1", "mia read_online service:doubled@1", "ada materialize run:delays@1/1", "ada materialize run:pay@1/1", "mia2 read_online service:paid@1"} {
@@ -146,5 +160,21 @@ func TestUses(t *testing.T) {
 	} {
 		_, err := p.lineage.ListUses(c.ctx, c.req)
 		wantFault(t, err, c.reason, c.want)
+	}
+
+	// What more is made of than is looked through is refused, with what can be asked for.
+	p.force(`INSERT INTO headwater.column_edge (definition_id, to_column, kind, from_source, from_column, valid_from)
+		SELECT d.id, 'c' || n, 1, 'flights', 'delay', now() FROM headwater.definition d, generate_series(1, 10001) AS n WHERE d.kind = 'view' AND d.name = 'over' AND d.version = $1`, 1)
+	const sql = "read headwater.query_history in SQL, WHERE 'flights.delay' = ANY (source_columns)"
+	for node, want := range map[string]string{
+		"source:flights": "node: found source:flights, of which more than 10000 columns are made, or by more than 100000 ways, expected at most as many; ask for one of its columns, " +
+			"source:flights#COLUMN (`headwater describe source flights` lists them), or " + strings.Replace(sql, "delay", "COLUMN", 1),
+		"source:flights#delay": "node: found source:flights#delay, of which more than 10000 columns are made, or by more than 100000 ways, expected at most as many; " + sql,
+	} {
+		_, err := p.lineage.ListUses(auditor, &headwaterv1.ListUsesRequest{Node: node})
+		wantFault(t, err, fault.ResourceExhausted, want)
+	}
+	if _, err := p.lineage.ListUses(auditor, &headwaterv1.ListUsesRequest{Node: "source:flights#words"}); err != nil {
+		t.Error(fault.FromError(err))
 	}
 }

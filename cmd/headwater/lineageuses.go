@@ -37,11 +37,14 @@ A NODE is source:NAME or source:NAME#COLUMN; or view:NAME[@VERSION], for which s
 				if err != nil {
 					return err
 				}
-				all.Uses, all.NextPageToken = append(all.Uses, page.Uses...), page.NextPageToken
+				all.Uses, all.NextPageToken, all.Since = append(all.Uses, page.Uses...), page.NextPageToken, page.Since
 				left -= req.PageSize
 				if req.PageToken = page.NextPageToken; req.PageToken == "" || limit > 0 && left <= 0 {
 					break
 				}
+			}
+			if since == "" && all.Since != nil {
+				a.notef("readings since %s; --since TIME goes back further, as far as the audit is kept", moment(all.Since))
 			}
 			if all.NextPageToken != "" {
 				a.notef("there are older ones: --limit 0 shows all")
@@ -53,7 +56,7 @@ A NODE is source:NAME or source:NAME#COLUMN; or view:NAME[@VERSION], for which s
 			return a.print(all, t)
 		}),
 	}
-	cmd.Flags().StringVar(&since, "since", "", "readings from this time on, such as 2001-01-31T10:00:00Z")
+	cmd.Flags().StringVar(&since, "since", "", "readings from this time on, such as 2001-01-31T10:00:00Z (default: of the last 30 days)")
 	cmd.Flags().Int32Var(&limit, "limit", 100, "how many, the newest; 0: all")
 	return cmd
 }

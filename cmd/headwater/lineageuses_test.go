@@ -11,7 +11,7 @@ import (
 
 // ListUses has three readings, two on the first page of as many.
 func (c *canned) ListUses(_ context.Context, req *headwaterv1.ListUsesRequest) (*headwaterv1.ListUsesResponse, error) {
-	r := &headwaterv1.ListUsesResponse{}
+	r := &headwaterv1.ListUsesResponse{Since: at("2001-01-04T04:05:06Z")}
 	first, last := 1, min(3, int(req.GetPageSize()))
 	if req.GetPageToken() != "" {
 		first, last = 3, 3
@@ -34,8 +34,10 @@ func TestLineageUses(t *testing.T) {
 		return fmt.Sprintf("2001-02-03T04:05:06Z  ann        read_online  service:s@1               %d  rd_%[1]d           source:flights#delay > view:delays@1#delay > service:s@1\n", n)
 	}
 	const header = "TIME                  PRINCIPAL  ACTION       RESOURCE     PURPOSE  CALLS  READ  DATASET  PATH\n"
-	do("lineage", "uses", "source:flights#delay").expect(t, exitDone, header+line(1)+line(2)+line(3), "")
-	do("lineage", "uses", "source:flights#delay", "--limit", "2").expect(t, exitDone, header+line(1)+line(2), "there are older ones: --limit 0 shows all\n")
+	const since = "readings since 2001-01-04T04:05:06Z; --since TIME goes back further, as far as the audit is kept\n"
+	do("lineage", "uses", "source:flights#delay").expect(t, exitDone, header+line(1)+line(2)+line(3), since)
+	do("lineage", "uses", "source:flights#delay", "--since", "2000-01-01").expect(t, exitDone, header+line(1)+line(2)+line(3), "")
+	do("lineage", "uses", "source:flights#delay", "--limit", "2").expect(t, exitDone, header+line(1)+line(2), since+"there are older ones: --limit 0 shows all\n")
 	if r := do("lineage", "uses", "source:flights#delay", "--limit", "0", "-o", "json"); strings.Count(r.out, `"read_id": "rd_`) != 3 {
 		t.Errorf("found %s", r.out)
 	}

@@ -2266,7 +2266,7 @@ type ListUsesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `source:NAME`, `source:NAME#COLUMN`, or `view:NAME[@VERSION]` for which sources were read to make it, and the views that it reads.
 	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	// Readings of then and later. Unset: all that the audit has kept.
+	// Readings of then and later. Unset: of the last 30 days.
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
 	// How many readings. 0: 100. A run that read several sources is one.
 	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -2337,6 +2337,8 @@ type ListUsesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Uses          []*Use                 `protobuf:"bytes,1,rep,name=uses,proto3" json:"uses,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// From when on readings are told.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2383,6 +2385,13 @@ func (x *ListUsesResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListUsesResponse) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
 }
 
 type Use struct {
@@ -3499,10 +3508,11 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\tpage_size\x18\x03 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\x90N(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"a\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x93\x01\n" +
 	"\x10ListUsesResponse\x12%\n" +
 	"\x04uses\x18\x01 \x03(\v2\x11.headwater.v1.UseR\x04uses\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xfe\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xfe\x01\n" +
 	"\x03Use\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
 	"\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x16\n" +
@@ -3704,46 +3714,47 @@ var file_headwater_v1_lineage_proto_depIdxs = []int32{
 	24, // 34: headwater.v1.CheckLineageResponse.checked:type_name -> headwater.v1.LineageChecked
 	46, // 35: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
 	27, // 36: headwater.v1.ListUsesResponse.uses:type_name -> headwater.v1.Use
-	46, // 37: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
-	46, // 38: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
-	28, // 39: headwater.v1.RegisterModelResponse.model:type_name -> headwater.v1.Model
-	28, // 40: headwater.v1.GetModelResponse.model:type_name -> headwater.v1.Model
-	28, // 41: headwater.v1.GetModelResponse.versions:type_name -> headwater.v1.Model
-	28, // 42: headwater.v1.ListModelsResponse.models:type_name -> headwater.v1.Model
-	46, // 43: headwater.v1.GetOutboxResponse.oldest:type_name -> google.protobuf.Timestamp
-	39, // 44: headwater.v1.GetOutboxResponse.subjects:type_name -> headwater.v1.OutboxSubject
-	46, // 45: headwater.v1.OutboxSubject.oldest:type_name -> google.protobuf.Timestamp
-	46, // 46: headwater.v1.OutboxSubject.next_try:type_name -> google.protobuf.Timestamp
-	47, // 47: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
-	47, // 48: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
-	47, // 49: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
-	2,  // 50: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
-	6,  // 51: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
-	14, // 52: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
-	18, // 53: headwater.v1.LineageService.DiffRuns:input_type -> headwater.v1.DiffRunsRequest
-	21, // 54: headwater.v1.LineageService.CheckLineage:input_type -> headwater.v1.CheckLineageRequest
-	25, // 55: headwater.v1.LineageService.ListUses:input_type -> headwater.v1.ListUsesRequest
-	29, // 56: headwater.v1.LineageService.RegisterModel:input_type -> headwater.v1.RegisterModelRequest
-	31, // 57: headwater.v1.LineageService.GetModel:input_type -> headwater.v1.GetModelRequest
-	33, // 58: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
-	35, // 59: headwater.v1.LineageService.TakeEvent:input_type -> headwater.v1.TakeEventRequest
-	37, // 60: headwater.v1.LineageService.GetOutbox:input_type -> headwater.v1.GetOutboxRequest
-	3,  // 61: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
-	7,  // 62: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
-	15, // 63: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
-	19, // 64: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
-	22, // 65: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
-	26, // 66: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
-	30, // 67: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
-	32, // 68: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
-	34, // 69: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
-	36, // 70: headwater.v1.LineageService.TakeEvent:output_type -> headwater.v1.TakeEventResponse
-	38, // 71: headwater.v1.LineageService.GetOutbox:output_type -> headwater.v1.GetOutboxResponse
-	61, // [61:72] is the sub-list for method output_type
-	50, // [50:61] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	46, // 37: headwater.v1.ListUsesResponse.since:type_name -> google.protobuf.Timestamp
+	46, // 38: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
+	46, // 39: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
+	28, // 40: headwater.v1.RegisterModelResponse.model:type_name -> headwater.v1.Model
+	28, // 41: headwater.v1.GetModelResponse.model:type_name -> headwater.v1.Model
+	28, // 42: headwater.v1.GetModelResponse.versions:type_name -> headwater.v1.Model
+	28, // 43: headwater.v1.ListModelsResponse.models:type_name -> headwater.v1.Model
+	46, // 44: headwater.v1.GetOutboxResponse.oldest:type_name -> google.protobuf.Timestamp
+	39, // 45: headwater.v1.GetOutboxResponse.subjects:type_name -> headwater.v1.OutboxSubject
+	46, // 46: headwater.v1.OutboxSubject.oldest:type_name -> google.protobuf.Timestamp
+	46, // 47: headwater.v1.OutboxSubject.next_try:type_name -> google.protobuf.Timestamp
+	47, // 48: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
+	47, // 49: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
+	47, // 50: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
+	2,  // 51: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
+	6,  // 52: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
+	14, // 53: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
+	18, // 54: headwater.v1.LineageService.DiffRuns:input_type -> headwater.v1.DiffRunsRequest
+	21, // 55: headwater.v1.LineageService.CheckLineage:input_type -> headwater.v1.CheckLineageRequest
+	25, // 56: headwater.v1.LineageService.ListUses:input_type -> headwater.v1.ListUsesRequest
+	29, // 57: headwater.v1.LineageService.RegisterModel:input_type -> headwater.v1.RegisterModelRequest
+	31, // 58: headwater.v1.LineageService.GetModel:input_type -> headwater.v1.GetModelRequest
+	33, // 59: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
+	35, // 60: headwater.v1.LineageService.TakeEvent:input_type -> headwater.v1.TakeEventRequest
+	37, // 61: headwater.v1.LineageService.GetOutbox:input_type -> headwater.v1.GetOutboxRequest
+	3,  // 62: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
+	7,  // 63: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
+	15, // 64: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
+	19, // 65: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
+	22, // 66: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
+	26, // 67: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
+	30, // 68: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
+	32, // 69: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
+	34, // 70: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
+	36, // 71: headwater.v1.LineageService.TakeEvent:output_type -> headwater.v1.TakeEventResponse
+	38, // 72: headwater.v1.LineageService.GetOutbox:output_type -> headwater.v1.GetOutboxResponse
+	62, // [62:73] is the sub-list for method output_type
+	51, // [51:62] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lineage_proto_init() }
