@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -35,7 +37,12 @@ const (
 	// maxImpactDatasetRows is how many rows of datasets are computed again for one impact, and maxImpactReads how many logged reads are read.
 	maxImpactDatasetRows = 1_000_000
 	maxImpactReads       = 200_000
+	// maxImpactTime is how long one may take, its place included.
+	maxImpactTime = 2 * time.Minute
 )
+
+// errImpactTime ends what takes longer.
+var errImpactTime = errors.New("an impact took too long")
 
 // impact is one on its way.
 type impact struct {
@@ -87,6 +94,22 @@ func badImpact(field, format string, args ...any) error {
 
 // GetImpact says what rows of a source reach.
 func (s *lineageService) GetImpact(ctx context.Context, req *headwaterv1.GetImpactRequest) (*headwaterv1.GetImpactResponse, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.impactTime, errImpactTime)
+	defer cancel()
+	began := false
+	resp, err := s.impact(ctx, req, &began)
+	switch {
+	case err == nil || context.Cause(ctx) != errImpactTime:
+		return resp, err
+	case !began:
+		return nil, fault.New(fault.ResourceExhausted, "impact: this server tells of %d at a time, and none of those had ended after %s; ask again later", maxImpacts, s.impactTime)
+	}
+	return nil, fault.New(fault.DeadlineExceeded, "impact: found that what rows of source %s reach takes longer than %s to tell, which is how long one may take; ask for less: "+
+		"for one load (--load), for a shorter window of event times (--from, --to) or for one column (--column)", req.GetSource(), s.impactTime)
+}
+
+// impact sets began once it has its place.
+func (s *lineageService) impact(ctx context.Context, req *headwaterv1.GetImpactRequest, began *bool) (*headwaterv1.GetImpactResponse, error) {
 	i := &impact{
 		lineageService: s, ctx: ctx, request: req, resp: &headwaterv1.GetImpactResponse{}, catalog: s.registry.Catalog(),
 		reach: reach{source: req.GetSource(), column: req.GetColumn(), known: map[int64]map[string]ways{}},
@@ -102,6 +125,7 @@ func (s *lineageService) GetImpact(ctx context.Context, req *headwaterv1.GetImpa
 	}
 	select {
 	case s.impacts <- struct{}{}:
+		*began = true
 		defer func() { <-s.impacts }()
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -515,6 +515,52 @@ func TestImpactRefuses(t *testing.T) {
 	if _, err := p.lineage.GetImpact(p.as("n", "none"), &headwaterv1.GetImpactRequest{Source: "flights"}); err == nil {
 		t.Error("who may not read the lineage of the source is told of its impact")
 	}
+
+	// What takes too long, or waits too long for its place, is ended by the server.
+	s := p.server.lineage
+	s.impactTime = 0
+	_, err := p.lineage.GetImpact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights"})
+	if f := fault.FromError(err); f == nil || f.Reason != fault.DeadlineExceeded && f.Reason != fault.ResourceExhausted {
+		t.Errorf("found %v", err)
+	}
+	for range maxImpacts {
+		s.impacts <- struct{}{}
+	}
+	_, err = p.lineage.GetImpact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights"})
+	wantFault(t, err, fault.ResourceExhausted, "impact: this server tells of 2 at a time, and none of those had ended after 0s; ask again later")
+	for range maxImpacts {
+		<-s.impacts
+	}
+	s.impactTime = maxImpactTime
+}
+
+// An impact that has begun is ended when its time is over, with what to ask for.
+func TestImpactEndsInTime(t *testing.T) {
+	p := newProduct(t)
+	p.apply(impactDefinitions())
+	p.ingestFile("a.csv", flights(flight("JFK", 7, time.Now().Add(-time.Hour), feature.Float64(5))))
+	p.materialize("delays")
+	s := p.server.lineage
+	// Another holds what an impact reads, so that it cannot end.
+	lock, err := p.pool.Begin(p.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Rollback(p.admin)
+	if _, err := lock.Exec(p.admin, `LOCK TABLE headwater.publish_log IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	s.impactTime = time.Second
+	_, err = p.lineage.GetImpact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights"})
+	wantFault(t, err, fault.DeadlineExceeded, "impact: found that what rows of source flights reach takes longer than 1s to tell, which is how long one may take; ask for less: "+
+		"for one load (--load), for a shorter window of event times (--from, --to) or for one column (--column)")
+	if err := lock.Rollback(p.admin); err != nil {
+		t.Fatal(err)
+	}
+	s.impactTime = maxImpactTime
+	if _, err := p.lineage.GetImpact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights"}); err != nil {
+		t.Error(fault.FromError(err))
+	}
 }
 
 // Keys that reads keep as hashes are found, also after the history that was served is collected.

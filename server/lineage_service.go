@@ -31,6 +31,8 @@ type lineageService struct {
 	datasets *datasetService
 	apart    sync.Map
 	impacts  chan struct{}
+	// impactTime is how long one may take: maxImpactTime.
+	impactTime time.Duration
 	// names are for events of others.
 	names openlineage.Names
 	// receiver is where events go.

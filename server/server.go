@@ -501,7 +501,7 @@ func (s *Server) serve() error {
 	}
 	s.lineage = &lineageService{
 		registry: s.registry, pool: s.pool, onlineRows: s.materializer.OnlineRows, reads: readLog, datasets: datasets,
-		impacts: make(chan struct{}, maxImpacts), names: names, receiver: s.config.OpenLineage.receiver(),
+		impacts: make(chan struct{}, maxImpacts), impactTime: maxImpactTime, names: names, receiver: s.config.OpenLineage.receiver(),
 		flush: s.audit.Flush, closing: s.closing,
 	}
 	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
