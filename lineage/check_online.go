@@ -25,9 +25,11 @@ func (k *checker) online(ctx context.Context, views []checkedView, counts map[in
 	}
 	values := map[lost]int64{}
 	var order []lost
+	var more int64
 	lose := func(l lost) {
 		if values[l] == 0 {
 			if len(order) == maxOrphans {
+				more++
 				return
 			}
 			order = append(order, l)
@@ -80,7 +82,11 @@ func (k *checker) online(ctx context.Context, views []checkedView, counts map[in
 			return err
 		}
 	}
-	return nil
+	if more == 0 {
+		return nil
+	}
+	k.all.Orphans++
+	return k.Found(Orphan{"entity " + views[0].Entity, fmt.Sprintf("%s that do not resolve, in other ways than the %d before this", count(more, "online value"), maxOrphans), "none"})
 }
 
 // place is a sequence of a view version.

@@ -2,6 +2,9 @@ package lineage
 
 // What Check asks. Each query gives node, found and expected, in an order.
 
+// anyRun is a run r of v that may have no sequence, which is no node.
+const anyRun = `coalesce('run:' || v.ref || '/' || r.seq, 'run id ' || r.id)`
+
 // runQuestions are about the runs of a view version v.
 var runQuestions = []string{
 	// A run that is published is in the log, and what is in the log is a run that is.
@@ -34,14 +37,14 @@ var runQuestions = []string{
 	FROM v JOIN headwater.run r ON r.view_id = v.id JOIN headwater.run_input i ON i.run_id = r.id
 	LEFT JOIN headwater.definition d ON d.kind = 'source' AND d.name = i.source AND d.version = i.source_version
 	WHERE d.fingerprint IS DISTINCT FROM i.source_fingerprint ORDER BY r.seq, i.source`,
-	`SELECT 'run:' || v.ref || '/' || r.seq, 'rows read of load ' || rl.load_id || coalesce(' of source ' || l.source, ', which is not there'), 'a load of a source that it read'
+	`SELECT ` + anyRun + `, 'rows read of load ' || rl.load_id || coalesce(' of source ' || l.source, ', which is not there'), 'a load of a source that it read'
 	FROM v JOIN headwater.run r ON r.view_id = v.id JOIN headwater.run_load rl ON rl.run_id = r.id LEFT JOIN headwater.load l ON l.id = rl.load_id
 	WHERE NOT EXISTS (SELECT FROM headwater.run_input i WHERE i.run_id = r.id AND i.source = l.source) ORDER BY r.seq, rl.load_id`,
-	`SELECT 'run:' || v.ref || '/' || r.seq, 'loads of source ' || i.source || ': ' || count(l.id), i.loads || ', as it counted them'
+	`SELECT ` + anyRun + `, 'loads of source ' || i.source || ': ' || count(l.id), i.loads || ', as it counted them'
 	FROM v JOIN headwater.run r ON r.view_id = v.id JOIN headwater.run_input i ON i.run_id = r.id
 	LEFT JOIN headwater.run_load rl ON rl.run_id = r.id LEFT JOIN headwater.load l ON l.id = rl.load_id AND l.source = i.source
-	GROUP BY v.ref, r.seq, i.source, i.loads HAVING count(l.id) <> i.loads ORDER BY r.seq, i.source`,
-	`SELECT 'run:' || v.ref || '/' || r.seq, 'rows read as of sequence ' || i.seq || ' of ' || coalesce(d.name || '@' || d.version, 'a view version that is not there'),
+	GROUP BY v.ref, r.id, r.seq, i.source, i.loads HAVING count(l.id) <> i.loads ORDER BY r.seq, i.source`,
+	`SELECT ` + anyRun + `, 'rows read as of sequence ' || i.seq || ' of ' || coalesce(d.name || '@' || d.version, 'a view version that is not there'),
 		'a published run of it'
 	FROM v JOIN headwater.run r ON r.view_id = v.id JOIN headwater.run_view_input i ON i.run_id = r.id LEFT JOIN headwater.definition d ON d.id = i.view_id
 	LEFT JOIN headwater.publish_log p ON p.view_id = i.view_id AND p.seq = i.seq

@@ -104,6 +104,10 @@ func TestOrphansAreFound(t *testing.T) {
 		{"a view without a history", `ALTER TABLE headwater_history.recent_v1 RENAME TO recent_v9`, `ALTER TABLE headwater_history.recent_v9 RENAME TO recent_v1`,
 			"table headwater_history.recent_v9: found a history of no definition, expected a view version of that name\n" +
 				"view:recent@1: found no history, expected a table headwater_history.recent_v1"},
+		{"what a run read that has no sequence", `WITH r AS (INSERT INTO headwater.run OVERRIDING SYSTEM VALUE
+				SELECT (jsonb_populate_record(r, '{"id": 9000, "seq": null, "state": "queued", "position": null}')).* FROM headwater.run r WHERE view_id = $1 RETURNING id)
+			INSERT INTO headwater.run_load SELECT id, 77, 1 FROM r`, `WITH l AS (DELETE FROM headwater.run_load WHERE run_id = 9000) DELETE FROM headwater.run WHERE id = 9000`,
+			"run id 9000: found rows read of load 77, which is not there, expected a load of a source that it read"},
 		{"what is of runs that are gone", `INSERT INTO headwater.run_span VALUES (5000, 4000, 1, 2, 0)`, `DELETE FROM headwater.run_span WHERE run_id = 5000`,
 			"run id 5000: found sequences at which it is behind its view, expected a run of that id"},
 		{"what is of definitions that are gone", `INSERT INTO headwater.column_edge VALUES (4000, NULL, 'a', 1, 'flights', NULL, 'delay', now())`, `DELETE FROM headwater.column_edge WHERE definition_id = 4000`,
@@ -162,6 +166,20 @@ func TestOrphansAreFound(t *testing.T) {
 			orphans[1] != `entity airport: found 1 online value of field "9999", which is no view version's, expected the id of a view version of the entity` || !strings.HasPrefix(orphans[0], c.want) && !strings.HasPrefix(orphans[1], c.want) {
 			t.Errorf("found %q, %v, expected %s", orphans, err, c.want)
 		}
+	}
+	// More ways than are told of are counted.
+	var fields []any
+	for n := range 1002 {
+		fields = append(fields, fmt.Sprintf("none%04d", n), row)
+	}
+	p.server.redis.HSet(ctx, key, fields...)
+	orphans, all, err := p.checkLineage(p.admin)
+	if want := "entity airport: found 4 online values that do not resolve, in other ways than the 1000 before this, expected none"; err != nil || int64(len(orphans)) != all.GetOrphans() ||
+		len(orphans) != 1001 || orphans[1000] != want {
+		t.Errorf("found %d orphans, the last of them %q, and %v, expected %q", len(orphans), orphans[len(orphans)-1], err, want)
+	}
+	for n := range 1002 {
+		p.server.redis.HDel(ctx, key, fmt.Sprintf("none%04d", n))
 	}
 	// Of other views alone there is nothing to find.
 	if orphans, all, err := p.checkLineage(p.admin, "delays", "over@1"); err != nil || len(orphans) > 0 || all.GetTotal() != 3 || all.GetDatasets() != 1 || all.GetOnline() != 4 {
