@@ -28,13 +28,27 @@ func modelNames(ctx context.Context, tx pgx.Tx) ([]string, error) {
 	return names, err
 }
 
+// versioned reads `NAME` or `NAME@VERSION` out of the field of a request that is called as the kind is.
+func versioned(kind lineage.NodeKind, text string) (lineage.NodeRef, error) {
+	ref, err := lineage.Parse(kind.String() + ":" + text)
+	if err == nil && ref.Kind == kind {
+		return ref, nil
+	}
+	list := fmt.Sprintf("list %ss", kind)
+	if kind == lineage.Model {
+		list = "model list"
+	}
+	description := fmt.Sprintf("found %q, expected `NAME` or `NAME@VERSION`, with names in lower case; `headwater %s` shows those there are", text, list)
+	return ref, fault.New(fault.InvalidArgument, "%s: %s", kind, description).Violating(fault.Violation{Field: kind.String(), Description: description})
+}
+
 // RegisterModel is for who may register the model and list what it names. What may not be listed looks as if it were not there.
 func (s *lineageService) RegisterModel(ctx context.Context, req *headwaterv1.RegisterModelRequest) (*headwaterv1.RegisterModelResponse, error) {
 	m := &lineage.ModelVersion{
 		Name: req.GetName(), RunURI: req.GetRunUri(), Description: req.GetDescription(), Owner: req.GetOwner(),
 		RegisteredBy: access.PrincipalFrom(ctx).Name,
 	}
-	ref, err := lineage.Parse("service:" + req.GetService())
+	ref, err := versioned(lineage.Service, req.GetService())
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +92,7 @@ func (s *lineageService) RegisterModel(ctx context.Context, req *headwaterv1.Reg
 }
 
 func (s *lineageService) GetModel(ctx context.Context, req *headwaterv1.GetModelRequest) (*headwaterv1.GetModelResponse, error) {
-	ref, err := lineage.Parse("model:" + req.GetModel())
+	ref, err := versioned(lineage.Model, req.GetModel())
 	if err != nil {
 		return nil, err
 	}

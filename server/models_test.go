@@ -11,6 +11,7 @@ import (
 
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 func TestModels(t *testing.T) {
@@ -95,6 +96,31 @@ func TestModels(t *testing.T) {
 	}
 	if slices.Contains(above, "source:salaries") {
 		t.Errorf("up from the model: found %v, expected none of what it does not use", above)
+	}
+}
+
+// What is wrong with a name is said of the field that has it.
+func TestModelsRefuseNames(t *testing.T) {
+	p := newProduct(t)
+	p.apply(definitions())
+	for _, c := range []struct {
+		call func() error
+		want string
+	}{
+		{func() error {
+			_, err := p.lineage.RegisterModel(p.admin, &headwaterv1.RegisterModelRequest{Name: "m", Service: "Bad"})
+			return err
+		}, "service: found \"Bad\", expected `NAME` or `NAME@VERSION`, with names in lower case; `headwater list services` shows those there are"},
+		{func() error {
+			_, err := p.lineage.RegisterModel(p.admin, &headwaterv1.RegisterModelRequest{Name: "m", Service: "small@0"})
+			return err
+		}, "service: found \"small@0\", expected `NAME` or `NAME@VERSION`, with names in lower case; `headwater list services` shows those there are"},
+		{func() error {
+			_, err := p.lineage.GetModel(p.admin, &headwaterv1.GetModelRequest{Model: "M"})
+			return err
+		}, "model: found \"M\", expected `NAME` or `NAME@VERSION`, with names in lower case; `headwater model list` shows those there are"},
+	} {
+		wantFault(t, c.call(), fault.InvalidArgument, c.want)
 	}
 }
 
