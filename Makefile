@@ -70,9 +70,8 @@ bench-windows: deps ## How fast windowed aggregations are computed, on a Postgre
 .PHONY: bench-lineage
 bench-lineage: deps build ## How fast lineage is answered over 10,000 views and a million runs, on a Postgres of its own (BENCH_SCALE=small: a tenth)
 	@mkdir -p .cache/bin
-	@go build -o .cache/bin/withservers ./internal/testenv/cmd/withservers
 	@go build -o .cache/bin/bench-lineage ./bench/lineage
-	@.cache/bin/withservers .cache/bin/bench-lineage
+	@.cache/bin/bench-lineage
 
 .PHONY: bench-quality
 bench-quality: deps build ## What profiles take of runs, on two servers of its own (BENCH_SCALE=small: a tenth, in a minute)

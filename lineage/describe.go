@@ -128,14 +128,8 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 	if err != nil {
 		return nil, err
 	}
-	type version struct {
-		ID      int64
-		Name    string
-		Version int
-	}
-	versions := map[int64]*version{}
 	of := slices.Concat(met[View], met[Feature], met[Service], met[Consumer], met[ViewColumn])
-	err = each(ctx, w.q, func(v *version) { versions[v.ID] = v }, `SELECT id, name, version FROM headwater.definition WHERE id = ANY ($1)`, ids(of))
+	versions, err := w.versionsOf(ctx, ids(of))
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +155,21 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 	}
 	sortNamed(list)
 	return list, nil
+}
+
+// version is what a definition is called.
+type version struct {
+	ID      int64
+	Name    string
+	Version int
+}
+
+// versionsOf is what definitions are called, by id.
+func (w *walker) versionsOf(ctx context.Context, ids []int64) (map[int64]*version, error) {
+	slices.Sort(ids)
+	versions := map[int64]*version{}
+	err := each(ctx, w.q, func(v *version) { versions[v.ID] = v }, `SELECT id, name, version FROM headwater.definition WHERE id = ANY ($1)`, slices.Compact(ids))
+	return versions, err
 }
 
 func (w *walker) describeSources(ctx context.Context, nodes []node, described map[node]*Node) error {

@@ -12,9 +12,7 @@ import (
 
 func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[node]*Node) error {
 	type row struct {
-		ID, Seq                                              int64
-		View                                                 string
-		Version                                              int
+		ID, View, Seq                                        int64
 		Position                                             *int64
 		State                                                string
 		From, To                                             *time.Time
@@ -30,11 +28,10 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 	runs := ids(nodes)
 	err := w.together(ctx, func(ctx context.Context) (err error) {
 		rows, err = collect[row](ctx, w.q, `
-		SELECT r.id, r.seq, d.name, d.version, r.position, r.state, r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal,
+		SELECT r.id, r.view_id, r.seq, r.position, r.state, r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal,
 			r.started_at, r.ended_at, p.published_at, r.error, r.rows_read, r.produced, r.unchanged, r.inserted, r.withdrawn,
 			r.live_after
-		FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id LEFT JOIN headwater.publish_log p ON p.run_id = r.id
-		WHERE r.id = ANY ($1) AND r.seq IS NOT NULL`, runs)
+		FROM headwater.run r LEFT JOIN headwater.publish_log p ON p.run_id = r.id WHERE r.id = ANY ($1) AND r.seq IS NOT NULL`, runs)
 		return err
 	}, func(ctx context.Context) (err error) {
 		inputs, err = w.inputsOf(ctx, runs)
@@ -46,16 +43,29 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 	if err != nil {
 		return err
 	}
+	var views []int64
+	for i := range rows {
+		views = append(views, rows[i].View)
+	}
+	for i := range viewInputs {
+		views = append(views, viewInputs[i].View)
+	}
+	// Many read the same ones, whose records are large: they are not joined to each.
+	versions, err := w.versionsOf(ctx, views)
+	if err != nil {
+		return err
+	}
 	for i := range rows {
 		r := &rows[i]
+		view := versions[r.View]
 		p := make(properties, runProperties)
-		p.text("view", r.View+"@"+strconv.Itoa(r.Version))
+		p.text("view", view.Name+"@"+strconv.Itoa(view.Version))
 		p.text("state", r.State)
 		p.text("fingerprint", hex.EncodeToString(r.Fingerprint))
 		p.text("principal", r.Principal)
 		p.time("started_at", r.StartedAt)
 		p.time("ended_at", r.EndedAt)
-		ref := NodeRef{Kind: Run, Name: r.View, Version: r.Version, Seq: r.Seq}
+		ref := NodeRef{Kind: Run, Name: view.Name, Version: view.Version, Seq: r.Seq}
 		var title string
 		if r.PublishedAt == nil {
 			title = r.State
@@ -80,14 +90,14 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 			title = fmt.Sprintf("%s, %s inserted, %s withdrawn, at position %d", interval(r.From, r.To),
 				count(r.Inserted, "row"), thousands(r.Withdrawn), *r.Position)
 		}
-		described[node{kind: Run, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p, subject: r.View}
+		described[node{kind: Run, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p, subject: view.Name}
 	}
 	w.describeRead(Run, described)
 	for i := range inputs {
 		inputs[i].describe(described)
 	}
 	for i := range viewInputs {
-		viewInputs[i].describe(described)
+		viewInputs[i].describe(versions, described)
 	}
 	return nil
 }
@@ -139,24 +149,22 @@ func (r *runInput) describe(described map[node]*Node) {
 
 // runViewInput is at which sequence a run read a view.
 type runViewInput struct {
-	Run, Seq, Rows int64
-	Name           string
-	Version        int
+	Run, View, Seq, Rows int64
 }
 
 func (w *walker) viewInputsOf(ctx context.Context, runs []int64) ([]runViewInput, error) {
 	return collect[runViewInput](ctx, w.q, `
-		SELECT i.run_id, i.seq, i.rows_read, d.name, d.version
-		FROM headwater.run_view_input i JOIN headwater.definition d ON d.id = i.view_id WHERE i.run_id = ANY ($1)`, runs)
+		SELECT run_id, view_id, seq, rows_read FROM headwater.run_view_input WHERE run_id = ANY ($1)`, runs)
 }
 
-func (r *runViewInput) describe(described map[node]*Node) {
+func (r *runViewInput) describe(versions map[int64]*version, described map[node]*Node) {
 	n := described[node{kind: Run, id: r.Run}]
 	if n == nil {
 		return
 	}
 	p := properties(n.Properties)
-	view := NodeRef{Kind: View, Name: r.Name, Version: r.Version}.String()
+	of := versions[r.View]
+	view := NodeRef{Kind: View, Name: of.Name, Version: of.Version}.String()
 	p.number("seq."+view, r.Seq)
 	p.number("rows_read."+view, r.Rows)
 }

@@ -53,9 +53,6 @@ const (
 	fullHistory = 10_000_000
 	fullSpine   = 1_000_000
 	smallPart   = 10
-
-	// sharedBuffersMB is a quarter of a machine with 24 GB, as the documentation of Postgres says. It serves the floors as well.
-	sharedBuffersMB = 6144
 )
 
 func main() {
@@ -108,7 +105,7 @@ type bench struct {
 
 func (b *bench) run(ctx context.Context) (err error) {
 	began := time.Now()
-	b.servers, err = servers.Start(ctx, servers.Config{Program: b.program, Folder: b.folder, SharedBuffersMB: sharedBuffersMB})
+	b.servers, err = servers.Start(ctx, servers.Config{Program: b.program, Folder: b.folder, SharedBuffersMB: servers.QuarterMB})
 	if err != nil {
 		return err
 	}
@@ -122,7 +119,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	}
 	defer b.admin.Close(ctx)
 	fmt.Printf("a spine of %d rows over histories of %d rows with %d features; Postgres durable, shared_buffers=%dMB\n\n",
-		len(b.spine), b.history, floats+integers, sharedBuffersMB)
+		len(b.spine), b.history, floats+integers, servers.QuarterMB)
 	fmt.Printf("%-44s %10s %12s\n", "", "seconds", "rows/s")
 	if err := b.prepare(ctx); err != nil {
 		return err

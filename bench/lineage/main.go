@@ -1,8 +1,8 @@
 // Command lineage measures how fast lineage is answered on a large graph: 10,000 views in five layers over 500 sources, 200,000 edges
 // between columns, a million runs. The definitions are applied as the registry stores them and noted by the database as it notes them;
-// the records of runs are written by SQL, as publishing would. It needs a Postgres of its own:
+// the records of runs are written by SQL, as publishing would. It starts the servers that it needs:
 //
-//	withservers go run ./bench/lineage
+//	bench-lineage --headwater bin/headwater
 //
 // Each figure is the median over roots of one kind, each walked once after a first walk of another root, five edges deep, nodes named and
 // described as the server answers them. The last line is JSON:
@@ -18,10 +18,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -32,7 +34,7 @@ import (
 	"github.com/headwaterhq/headwater/client"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/gomemory"
-	"github.com/headwaterhq/headwater/internal/testenv"
+	"github.com/headwaterhq/headwater/internal/localserver"
 	"github.com/headwaterhq/headwater/lineage"
 )
 
@@ -77,30 +79,7 @@ type graph struct {
 }
 
 func (g *graph) measure(ctx context.Context) error {
-	url := os.Getenv(testenv.PostgresVariable)
-	if url == "" {
-		return fmt.Errorf("set %s, or run it under withservers", testenv.PostgresVariable)
-	}
-	var err error
-	if g.pool, err = database.Open(ctx, url); err != nil {
-		return err
-	}
-	defer g.pool.Close()
-	if _, _, err := database.Migrate(ctx, g.pool); err != nil {
-		return err
-	}
-	began := time.Now()
-	if err := g.fill(ctx); err != nil {
-		return err
-	}
-	var edges, runs int64
-	if err := g.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM headwater.column_edge WHERE to_column LIKE 'f%'), (SELECT count(*) FROM headwater.run)`).
-		Scan(&edges, &runs); err != nil {
-		return err
-	}
-	fmt.Printf("%d views of %d columns each in %d layers, %d edges between their columns, %d runs; made in %.0f s\n\n", g.views, columnsOfView, layers, edges, runs,
-		time.Since(began).Seconds())
-	r, err := g.walks(ctx)
+	r, err := g.walked(ctx)
 	if err != nil {
 		return err
 	}
@@ -121,6 +100,41 @@ func (g *graph) measure(ctx context.Context) error {
 	}
 	fmt.Println(string(line))
 	return nil
+}
+
+// walked makes the graph and walks it.
+func (g *graph) walked(ctx context.Context) (r result, err error) {
+	folder, err := servers.Folder()
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	postgres, err := localserver.StartPostgres(ctx, localserver.PostgresConfig{
+		Dir: filepath.Join(folder, "postgres"), Durable: true, SharedBuffersMB: servers.QuarterMB,
+	})
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, postgres.Stop()) }()
+	if g.pool, err = database.Open(ctx, postgres.URL()); err != nil {
+		return r, err
+	}
+	defer g.pool.Close()
+	if _, _, err := database.Migrate(ctx, g.pool); err != nil {
+		return r, err
+	}
+	began := time.Now()
+	if err := g.fill(ctx); err != nil {
+		return r, err
+	}
+	var edges, runs int64
+	if err := g.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM headwater.column_edge WHERE to_column LIKE 'f%'), (SELECT count(*) FROM headwater.run)`).
+		Scan(&edges, &runs); err != nil {
+		return r, err
+	}
+	fmt.Printf("%d views of %d columns each in %d layers, %d edges between their columns, %d runs; made in %.0f s\n\n", g.views, columnsOfView, layers, edges, runs,
+		time.Since(began).Seconds())
+	return g.walks(ctx)
 }
 
 // walk is one kind of question.

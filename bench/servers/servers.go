@@ -45,13 +45,29 @@ type Config struct {
 	SharedBuffersMB int
 }
 
+// QuarterMB is a quarter of a machine with 24 GB, which the documentation of Postgres says shared_buffers are to have. What a figure is compared
+// with has the same.
+const QuarterMB = 6144
+
+// Folder makes a folder that is thrown away, which Postgres may pass through as another user.
+func Folder() (string, error) {
+	folder, err := os.MkdirTemp("", "headwater-bench-")
+	if err != nil {
+		return "", err
+	}
+	return folder, os.Chmod(folder, 0o711)
+}
+
 // Start starts them.
 func Start(ctx context.Context, config Config) (_ *Servers, err error) {
 	s := &Servers{Folder: config.Folder, keep: config.Folder != ""}
 	if s.keep {
-		err = os.MkdirAll(s.Folder, 0o711)
+		if err = os.MkdirAll(s.Folder, 0o711); err == nil {
+			// Postgres may have to run as another user, who passes through.
+			err = os.Chmod(s.Folder, 0o711)
+		}
 	} else {
-		s.Folder, err = os.MkdirTemp("", "headwater-bench-")
+		s.Folder, err = Folder()
 	}
 	if err != nil {
 		return nil, err
@@ -61,10 +77,6 @@ func Start(ctx context.Context, config Config) (_ *Servers, err error) {
 			err = errors.Join(err, s.Stop())
 		}
 	}()
-	// Postgres may have to run as another user, who passes through.
-	if err := os.Chmod(s.Folder, 0o711); err != nil {
-		return nil, err
-	}
 	s.Postgres, err = localserver.StartPostgres(ctx, localserver.PostgresConfig{
 		Dir: filepath.Join(s.Folder, "postgres"), Durable: true, SharedBuffersMB: config.SharedBuffersMB,
 	})
