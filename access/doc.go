@@ -1,5 +1,5 @@
 // Package access owns who may do what, and the record of who did: principals and what proves them (tokens, JWTs of an issuer,
-// certificates), roles that are taken for a time, roles compiled into a policy, decisions, and the audit log.
+// certificates), roles that are taken for a time, approvals of what others have made, roles compiled into a policy, decisions, and the audit log.
 //
 // It knows feature and internal packages, and no other slice: the roles in force are given to it (Policies), and the
 // server asks for every decision through a Session that it puts into the call's context.

@@ -16,11 +16,13 @@ const (
 	ActionReadLineage Action = "read_lineage"
 	ActionReadAudit   Action = "read_audit"
 	ActionAdminister  Action = "administer"
+	ActionApprove     Action = "approve"
 )
 
 var actions = map[Action]bool{
 	ActionReadOnline: true, ActionReadOffline: true, ActionList: true, ActionRegister: true, ActionMaterialize: true,
 	ActionIngest: true, ActionReadLineage: true, ActionReadAudit: true, ActionAdminister: true,
+	ActionApprove: true,
 }
 
 // Valid reports whether a is on the list.

@@ -21,7 +21,7 @@ func TestParseScope(t *testing.T) {
 		"":                     `found "", expected ACTION:KIND:PATTERN, such as read_online:service:delay_*`,
 		"read_online":          `found "read_online", expected ACTION:KIND:PATTERN, such as read_online:service:delay_*`,
 		"read_online:service:": `found "read_online:service:", expected ACTION:KIND:PATTERN, such as read_online:service:delay_*`,
-		"read:service:x":       `found "read:service:x", whose action is none, expected one of administer, ingest, list, materialize, `,
+		"read:service:x":       `found "read:service:x", whose action is none, expected one of administer, approve, ingest, list, materialize, `,
 		"list:services:x":      `found "list:services:x", whose kind is none, expected one of catalog, consumer, dataset, entity, `,
 		"list:service:x@1":     `found "list:service:x@1", expected a name without a version, for scopes hold for every version`,
 		"list:service:x\n":     `found a text with control characters for the pattern, expected one of names, such as delay_*`,

@@ -35,6 +35,7 @@ type Client struct {
 	Quality         headwaterv1.QualityServiceClient
 	Bias            headwaterv1.BiasServiceClient
 	Online          headwaterv1.OnlineServiceClient
+	Approvals       headwaterv1.ApprovalServiceClient
 	Datasets        headwaterv1.DatasetServiceClient
 	Retention       headwaterv1.RetentionServiceClient
 	Lineage         headwaterv1.LineageServiceClient
@@ -66,6 +67,7 @@ func Dial(server, token string, options Options) (*Client, error) {
 	c.Quality = headwaterv1.NewQualityServiceClient(connection)
 	c.Bias = headwaterv1.NewBiasServiceClient(connection)
 	c.Online = headwaterv1.NewOnlineServiceClient(connection)
+	c.Approvals = headwaterv1.NewApprovalServiceClient(connection)
 	c.Datasets = headwaterv1.NewDatasetServiceClient(connection)
 	c.Retention = headwaterv1.NewRetentionServiceClient(connection)
 	c.Lineage = headwaterv1.NewLineageServiceClient(connection)

@@ -100,6 +100,9 @@ func (d *Dataset) next() error {
 	}
 	if m := part.GetManifest(); m != nil {
 		d.manifest = m
+		if m.GetState() == headwaterv1.DatasetState_DATASET_STATE_BUILT {
+			return fault.New(fault.GateRefused, "%s", m.GetHeld()).With("dataset", m.GetId())
+		}
 		return nil
 	}
 	d.pending = part.GetArrow()
@@ -116,6 +119,15 @@ func (d *Dataset) check() error {
 			"they were changed on the way, so fetch it again", d.manifest.Id, found, d.manifest.ArrowSha256)
 	}
 	return io.EOF
+}
+
+// Held is the manifest of a dataset that was built and is held, when Read has failed with GATE_REFUSED for that: its rows come when it is
+// released. nil: it is not.
+func (d *Dataset) Held() *headwaterv1.Manifest {
+	if d.manifest.GetState() != headwaterv1.DatasetState_DATASET_STATE_BUILT {
+		return nil
+	}
+	return d.manifest
 }
 
 // Err is why Read stopped before the stream's end, or nil.

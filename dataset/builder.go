@@ -37,6 +37,9 @@ type Builder struct {
 	joiner *offline.Joiner
 	// kept has results that need not be computed again; nil: none.
 	kept *Kept
+	// requirements are what must hold before rows are given out, and approved finds what opens one.
+	requirements []Requirement
+	approved     Approved
 	// noProfiles has datasets be built without a profile that is kept.
 	noProfiles bool
 	// diffPart is how large a part of a dataset may be that is in memory while it is compared, in bytes on disk.
@@ -101,13 +104,15 @@ type Request struct {
 	// Roles and Attributes are the principal's, for the manifest.
 	Roles      []string
 	Attributes map[string][]string
+	// Tags tells by which tags it is held, when the columns of its spine are known; it may refuse them. nil: by none.
+	Tags func(m *Manifest, spine []feature.Column, plan *read.Plan) ([]ImpactTag, error)
 	// Give is told of the dataset before any of it is written to the caller, who gets nothing where it fails. nil: nobody is.
 	Give func(m *Manifest) error
 }
 
 // Build reads the spine, an Arrow IPC stream unless the request says where the server reads it itself, writes the result to out as
 // one, and returns the manifest of the dataset, which exists from then on. After an error nothing of it does, and what was written to out is to be thrown away; out is
-// written to when the whole result is there, and nothing in Postgres waits for it.
+// written to when the whole result is there, and nothing in Postgres waits for it. Of a dataset that is held, in state Built, nothing is written.
 func (b *Builder) Build(ctx context.Context, req Request, spine io.Reader, out io.Writer) (*Manifest, error) {
 	if req.TimestampColumn == "" {
 		req.TimestampColumn = timestampOf(req.Origin)
@@ -191,6 +196,11 @@ func (b *Builder) build(ctx context.Context, req Request, spine io.Reader, out i
 		if err := checkSpine(columns, req.Plan, req.TimestampColumn); err != nil {
 			return err
 		}
+		if req.Tags != nil {
+			if m.ImpactTags, err = req.Tags(m, columns, req.Plan); err != nil {
+				return err
+			}
+		}
 		return a.prepare(columns, req.WithStatuses, req.LeaveOut)
 	})
 	phase()
@@ -221,22 +231,33 @@ func (b *Builder) build(ctx context.Context, req Request, spine io.Reader, out i
 	}
 	m.SpineDigest = a.spine.digest.String()
 	m.take(res)
-	if req.Give != nil {
-		if err := req.Give(m); err != nil {
+	if m.Gates, err = b.Look(ctx, b.pool, m); err != nil {
+		return nil, err
+	}
+	var keeping *keeping
+	if Hold(m.Gates) {
+		if req.Give != nil {
+			if err := req.Give(m); err != nil {
+				return nil, err
+			}
+		}
+		keeping = b.kept.begin(m)
+		defer keeping.abort()
+		phase = tracing.Phase(ctx, "send")
+		err = file.copyTo(out, keeping)
+		phase()
+		if err != nil {
 			return nil, err
 		}
-	}
-	keeping := b.kept.begin(m)
-	defer keeping.abort()
-	phase = tracing.Phase(ctx, "send")
-	err = file.copyTo(out, keeping)
-	phase()
-	if err != nil {
-		return nil, err
+	} else {
+		m.State = Built
 	}
 	phase = tracing.Phase(ctx, "commit")
 	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 		if err := refuseErased(ctx, tx, head); err != nil {
+			return err
+		}
+		if err := b.stillApproved(ctx, tx, m); err != nil {
 			return err
 		}
 		if err := insert(ctx, tx, m, a.views, a.spine); err != nil {

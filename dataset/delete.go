@@ -26,13 +26,6 @@ func (m *Manifest) CheckKept() error {
 		"which gives another dataset", m.ID, m.Ref(), m.DeletedBy, at, why)
 }
 
-func (m *Manifest) checkReleased() error {
-	if m.State == Built {
-		return fault.New(fault.FailedPrecondition, "dataset %s is built and not released yet", m.ID)
-	}
-	return m.CheckKept()
-}
-
 // Delete deletes the spine of a dataset and what was kept of its result, and protects no longer the history that it reads. record
 // is called in the same transaction. It returns the manifest that is left.
 func (b *Builder) Delete(ctx context.Context, id, principal, reason string, record func(context.Context, pgx.Tx, *Manifest) error) (*Manifest, error) {

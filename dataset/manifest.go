@@ -20,6 +20,7 @@ import (
 type State string
 
 const (
+	// Built is held: its rows are not given out before it is released.
 	Built State = "built"
 	// Released may be fetched.
 	Released State = "released"
@@ -105,6 +106,14 @@ type Manifest struct {
 	// Policies are what it was built under, and Attributes what the principal had then, where there are any: lists of texts, sorted.
 	Policies   []read.Rule         `json:"policies,omitempty"`
 	Attributes map[string][]string `json:"attributes,omitempty"`
+
+	// Gates are what was found at the gates that ask something of it: when it was built, or when it was released.
+	Gates []GateResult `json:"gates,omitempty"`
+	// ImpactTags are those by which it is held until somebody has looked at its impact on people.
+	ImpactTags []ImpactTag `json:"impact_tags,omitempty"`
+	// ReleasedAt and ReleasedBy are nil and empty of a dataset that was never held, and of one that is.
+	ReleasedAt *time.Time `json:"released_at,omitempty"`
+	ReleasedBy string     `json:"released_by,omitempty"`
 
 	// Erasures are what erasures did to it, the oldest first. The digests above are those of the dataset as it was built; Rows and
 	// Columns are those of what is left.

@@ -35,7 +35,7 @@ type winnersTap struct {
 // Winners computes a dataset again and gives, of each row of its result, the rows of histories that it was given to do, which keeps no
 // part of them.
 func (b *Builder) Winners(ctx context.Context, of Side, do func(row int64, winners []Winner) error) error {
-	if err := of.Manifest.checkReleased(); err != nil {
+	if err := of.Manifest.CheckKept(); err != nil {
 		return err
 	}
 	_, differences, err := b.again(ctx, of.Manifest, of.Plan, io.Discard, &winnersTap{plan: of.Plan, do: do})

@@ -10,6 +10,7 @@ import (
 var (
 	actions = []string{
 		"read_online", "read_offline", "list", "register", "materialize", "ingest", "read_lineage", "read_audit", "administer",
+		"approve",
 	}
 	resourceKinds = []string{"catalog", "entity", "source", "view", "service", "role", "dataset", "run", "system", "feature", "policy", "tag", "model", "consumer"}
 )

@@ -75,8 +75,11 @@ func (p *proposal) loosenedTags(tags map[string]bool, c *proposed) {
 	}
 }
 
-// goBy reports whether a grant that allows names a tag, or, not allowing, a policy or a grant that denies.
+// goBy reports whether a grant that allows names a tag, or, not allowing, a policy or a grant that denies, or datasets are held by it.
 func (p *proposal) goBy(tag string, allowing bool) bool {
+	if !allowing && feature.IsImpactTag(tag) {
+		return true
+	}
 	for _, r := range p.base.Roles() {
 		for _, g := range r.Grants {
 			if g.Deny != allowing && slices.ContainsFunc(g.Resources, func(r feature.ResourcePattern) bool {

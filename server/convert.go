@@ -180,6 +180,7 @@ func manifestOf(ctx context.Context, m *dataset.Manifest) *headwaterv1.Manifest 
 		})
 	}
 	addTallies(out, m)
+	out.Gates, out.CarriedTags, out.ReleasedAt, out.ReleasedBy = gatesOf(m.Gates), carriedTags(m.ImpactTags), timestampOf(m.ReleasedAt), m.ReleasedBy
 	if out.Policy = appliedFor(ctx, m.Principal, out.GetPolicy()); out.GetPolicy().GetWithheld() {
 		for _, source := range out.GetSpineOrigin().GetSources() {
 			source.Rules = nil

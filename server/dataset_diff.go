@@ -15,7 +15,7 @@ const defaultExamples = 20
 func (s *datasetService) DiffDatasets(ctx context.Context, req *headwaterv1.DiffDatasetsRequest) (*headwaterv1.DiffDatasetsResponse, error) {
 	var sides [2]dataset.Side
 	for i, ref := range []string{req.GetA(), req.GetB()} {
-		m, plan, err := s.permittedDataset(ctx, ref)
+		m, plan, err := s.givenDataset(ctx, ref)
 		if err != nil {
 			return nil, err
 		}

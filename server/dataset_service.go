@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"google.golang.org/grpc"
@@ -33,6 +34,7 @@ type datasetService struct {
 	policies access.Policies
 	// reads has the secret of hashes of entities.
 	reads *readlog.Log
+	log   *slog.Logger
 }
 
 func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv1.BuildDatasetRequest, headwaterv1.BuildDatasetResponse]) error {
@@ -75,6 +77,13 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	request := dataset.Request{
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name, Origin: origin,
+		Tags: func(m *dataset.Manifest, spine []feature.Column, plan *read.Plan) ([]dataset.ImpactTag, error) {
+			var sources []*feature.SourceVersion
+			if origin != nil {
+				sources = origin.Sources
+			}
+			return s.impactTags(plan, spine, header.GetEvents(), sources), nil
+		},
 		Give:  func(m *dataset.Manifest) error { return s.given(ctx, m, newest, restriction, header.GetAsOf()) },
 		Roles: access.PrincipalFrom(ctx).Roles, Attributes: access.SessionFrom(ctx).Attributes(), WithStatuses: header.GetWithStatuses(), LeaveOut: leaveOutOf(header.GetLeaveOut()),
 	}
@@ -94,14 +103,16 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 	if err := out.flush(); err != nil {
 		return err
 	}
-	return stream.Send(&headwaterv1.BuildDatasetResponse{
-		Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: manifestOf(ctx, manifest)},
-	})
+	shown := manifestOf(ctx, manifest)
+	if err := s.gatesNow(ctx, manifest, shown); err != nil {
+		return err
+	}
+	return stream.Send(&headwaterv1.BuildDatasetResponse{Part: &headwaterv1.BuildDatasetResponse_Manifest{Manifest: shown}})
 }
 
 func (s *datasetService) FetchDataset(req *headwaterv1.FetchDatasetRequest, stream grpc.ServerStreamingServer[headwaterv1.FetchDatasetResponse]) error {
 	ctx := stream.Context()
-	m, plan, err := s.permittedDataset(ctx, req.GetDataset())
+	m, plan, err := s.givenDataset(ctx, req.GetDataset())
 	if err != nil {
 		return err
 	}
@@ -145,6 +156,11 @@ func (s *datasetService) VerifyDataset(ctx context.Context, req *headwaterv1.Ver
 
 // permittedDataset reads the manifest of a dataset whose values the caller may read, with the plan that it was built by.
 func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dataset.Manifest, *read.Plan, error) {
+	return s.permitted(ctx, ref, false)
+}
+
+// permitted is permittedDataset, and refuses one that is held where it is asked for to give out its rows.
+func (s *datasetService) permitted(ctx context.Context, ref string, rows bool) (*dataset.Manifest, *read.Plan, error) {
 	m, err := dataset.Find(ctx, s.pool, ref)
 	if err != nil {
 		return nil, nil, missingDataset(ctx, err)
@@ -164,7 +180,17 @@ func (s *datasetService) permittedDataset(ctx context.Context, ref string) (*dat
 	if err != nil {
 		return nil, nil, err
 	}
+	if rows {
+		if err := s.refuseHeld(ctx, m); err != nil {
+			return nil, nil, err
+		}
+	}
 	return m, plan, s.given(ctx, m, plan, restriction, "")
+}
+
+// givenDataset is permittedDataset of one whose rows are to be given out: one that is held is refused.
+func (s *datasetService) givenDataset(ctx context.Context, ref string) (*dataset.Manifest, *read.Plan, error) {
+	return s.permitted(ctx, ref, true)
 }
 
 // given records that a dataset is about to be given out, and the rows of sources in its spine. Whom it is about is told by its spine.
@@ -225,7 +251,13 @@ func (s *datasetService) GetDataset(ctx context.Context, req *headwaterv1.GetDat
 		return nil, err
 	}
 	shown, err := s.shownTo(ctx, m)
-	return &headwaterv1.GetDatasetResponse{Manifest: shown}, err
+	if err == nil {
+		err = s.gatesNow(ctx, m, shown)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &headwaterv1.GetDatasetResponse{Manifest: shown}, nil
 }
 
 func (s *datasetService) ListDatasets(ctx context.Context, req *headwaterv1.ListDatasetsRequest) (*headwaterv1.ListDatasetsResponse, error) {

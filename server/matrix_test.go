@@ -81,7 +81,13 @@ var matrix = map[string]matrixRow{
 	"DatasetService/DiffDatasets": {
 		&headwaterv1.DiffDatasetsRequest{A: "d", B: "e"}, access.ActionReadOffline, "service:open_service", "scientist",
 	},
-	"DatasetService/DeleteDataset": {&headwaterv1.DeleteDatasetRequest{Dataset: "d"}, access.ActionAdminister, "dataset:d", ""},
+	"DatasetService/ReleaseDataset": {&headwaterv1.ReleaseDatasetRequest{Dataset: "d"}, access.ActionApprove, "dataset:d", ""},
+	"DatasetService/ApproveDataset": {
+		&headwaterv1.ApproveDatasetRequest{Dataset: "d", Gate: "g", Reason: "r"}, access.ActionApprove, "dataset:d", "",
+	},
+	"ApprovalService/ListApprovals":    {&headwaterv1.ListApprovalsRequest{}, access.ActionList, "dataset:*", "engineer scientist"},
+	"ApprovalService/WithdrawApproval": {&headwaterv1.WithdrawApprovalRequest{Id: 1, Reason: "r"}, access.ActionApprove, "dataset:d", ""},
+	"DatasetService/DeleteDataset":     {&headwaterv1.DeleteDatasetRequest{Dataset: "d"}, access.ActionAdminister, "dataset:d", ""},
 	"RetentionService/Forget": {
 		&headwaterv1.ForgetRequest{Entity: "e", Keys: map[string]*headwaterv1.Value{"k": {}}, Reason: "r"}, access.ActionAdminister, "system:*", "",
 	},

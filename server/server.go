@@ -484,9 +484,11 @@ func (s *Server) serve() error {
 	builder.Keep(s.kept)
 	datasets := &datasetService{
 		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds, policies: policies,
-		reads: s.reads,
+		reads: s.reads, log: s.config.Log,
 	}
+	builder.Require(approvedGate, datasets.requirements()...)
 	headwaterv1.RegisterDatasetServiceServer(s.grpc, datasets)
+	headwaterv1.RegisterApprovalServiceServer(s.grpc, &approvalService{pool: s.pool, datasets: datasets})
 	headwaterv1.RegisterRetentionServiceServer(s.grpc, &retentionService{
 		registry: s.registry, pool: s.pool, materializer: s.materializer, datasets: datasets, reads: s.reads, feedback: s.feedback, historyRetention: s.config.HistoryRetention,
 		step: s.config.Reached,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -18,7 +19,8 @@ import (
 
 func newDataset(a *app) *cobra.Command {
 	return group("dataset", "Point-in-time training datasets",
-		newDatasetBuild(a), newDatasetList(a), newDatasetShow(a), newDatasetFetch(a), newDatasetVerify(a), newDatasetDiff(a), newDatasetDelete(a))
+		newDatasetBuild(a), newDatasetList(a), newDatasetShow(a), newDatasetFetch(a), newDatasetVerify(a), newDatasetDiff(a), newDatasetRelease(a),
+		newDatasetApprove(a), newDatasetDelete(a))
 }
 
 func newDatasetBuild(a *app) *cobra.Command {
@@ -39,7 +41,10 @@ Features are those of a service, or are listed by --feature. With --join the vie
 several columns: with --join home_:airport=home_airport --join away_:airport=away_airport each feature of views of airports is
 two columns, home_VIEW__FEATURE and away_VIEW__FEATURE.
 
-Rows are left out only where rules ask for it, and the manifest counts by which: the first that matches, in the order given.`,
+Rows are left out only where rules ask for it, and the manifest counts by which: the first that matches, in the order given.
+
+A dataset of which a gate does not hold is built and held: its manifest is printed, no file is written, and the exit status is 5.
+headwater dataset show says what is missing.`,
 		Args: takesNone,
 		RunE: a.document(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			switch {
@@ -130,6 +135,10 @@ func (a *app) buildDataset(
 	defer dataset.Close()
 	bar.clear()
 	manifest, err := a.receive(dataset, output, out, expected())
+	if held := dataset.Held(); held != nil {
+		// There is a dataset, and no file.
+		return errors.Join(a.printDocument(&headwaterv1.GetDatasetResponse{Manifest: held}, manifestSections(held)...), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -348,10 +357,21 @@ func newDatasetShow(a *app) *cobra.Command {
 // stateText is a dataset's state, and what to mind of it.
 func stateText(m *headwaterv1.Manifest) string {
 	state := enumName(m.State, "DATASET_STATE_")
+	if m.GetState() == headwaterv1.DatasetState_DATASET_STATE_BUILT {
+		state += ", HELD"
+	}
 	if m.GetMayLeak() {
 		state += ", MAY LEAK"
 	}
 	return state
+}
+
+// taggedColumn is the column of a dataset that has a tag, if one does.
+func taggedColumn(t *headwaterv1.CarriedTag) string {
+	if t.GetColumn() == "" {
+		return ""
+	}
+	return "in column " + t.GetColumn() + " "
 }
 
 // servedBy is what a dataset's features are of: a service, or views.
@@ -375,6 +395,15 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 	facts.add("id", m.GetId())
 	facts.add("dataset", m.GetName()+"@"+number(m.GetVersion()))
 	facts.add("state", enumName(m.GetState(), "DATASET_STATE_"))
+	if m.GetHeld() != "" {
+		facts.add("held", m.GetHeld())
+	}
+	if m.GetReleasedBy() != "" {
+		facts.add("released", moment(m.GetReleasedAt())+" by "+m.GetReleasedBy())
+	}
+	for _, t := range m.GetCarriedTags() {
+		facts.add("tag "+t.GetTag(), taggedColumn(t)+"from "+strings.Join(t.GetFrom(), ", "))
+	}
 	if m.GetService() != "" {
 		facts.add("service", servedBy(m))
 	} else {
@@ -434,6 +463,9 @@ func manifestSections(m *headwaterv1.Manifest) []section {
 		columns.add(c.Name, columnType(c), c.Origin, number(c.Nulls), strings.Join(statuses, ", "))
 	}
 	sections := []section{facts, views}
+	if len(m.GetGates()) > 0 {
+		sections = append(sections, gatesSection(m.GetGates()))
+	}
 	if s := spineLeftOut(m); len(s.table.rows) > 0 {
 		sections = append(sections, s)
 	}

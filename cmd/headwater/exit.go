@@ -50,7 +50,7 @@ func exitCode(err error) int {
 		return exitDenied
 	case fault.NotFound:
 		return exitNotFound
-	case fault.DigestMismatch:
+	case fault.DigestMismatch, fault.GateRefused:
 		return exitNotHeld
 	}
 	return exitFailed

@@ -47,6 +47,7 @@ const (
 	ReadLogUnavailable  = headwaterv1.ErrorReason_ERROR_REASON_READ_LOG_UNAVAILABLE
 	NotFresh            = headwaterv1.ErrorReason_ERROR_REASON_NOT_FRESH
 	IssuerUnavailable   = headwaterv1.ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE
+	GateRefused         = headwaterv1.ErrorReason_ERROR_REASON_GATE_REFUSED
 )
 
 // Fault is an error for a caller.

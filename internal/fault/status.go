@@ -47,6 +47,7 @@ var codeOf = map[Reason]codes.Code{
 	ServerUnavailable:   codes.Unavailable,
 	ReadLogUnavailable:  codes.Unavailable,
 	NotFresh:            codes.FailedPrecondition,
+	GateRefused:         codes.FailedPrecondition,
 	IssuerUnavailable:   codes.Unavailable,
 }
 

@@ -80,7 +80,8 @@ type DatasetState int32
 
 const (
 	DatasetState_DATASET_STATE_UNSPECIFIED DatasetState = 0
-	DatasetState_DATASET_STATE_BUILT       DatasetState = 1
+	// Held: its rows are not given out before it is released.
+	DatasetState_DATASET_STATE_BUILT DatasetState = 1
 	// May be fetched.
 	DatasetState_DATASET_STATE_RELEASED DatasetState = 2
 	// Only the manifest is left.
@@ -918,7 +919,16 @@ type Manifest struct {
 	DeletedAt *timestamppb.Timestamp `protobuf:"bytes,36,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
 	DeletedBy string                 `protobuf:"bytes,37,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
 	// What the builder said that it is used for, where that is not training: `export`.
-	Use           string `protobuf:"bytes,38,opt,name=use,proto3" json:"use,omitempty"`
+	Use string `protobuf:"bytes,38,opt,name=use,proto3" json:"use,omitempty"`
+	// What must hold before its rows are given out: of a dataset that is held as it is found now (in lists of datasets, as it was when the
+	// dataset was built), of one that is released as it was then.
+	Gates []*GateResult `protobuf:"bytes,39,rep,name=gates,proto3" json:"gates,omitempty"`
+	// Of a dataset that is held: which gates, what was found, who can approve and by which commands. Not in lists of datasets.
+	Held string `protobuf:"bytes,40,opt,name=held,proto3" json:"held,omitempty"`
+	// Tags by which it is held until somebody has looked at its impact on people.
+	CarriedTags   []*CarriedTag          `protobuf:"bytes,41,rep,name=carried_tags,json=carriedTags,proto3" json:"carried_tags,omitempty"`
+	ReleasedAt    *timestamppb.Timestamp `protobuf:"bytes,42,opt,name=released_at,json=releasedAt,proto3" json:"released_at,omitempty"`
+	ReleasedBy    string                 `protobuf:"bytes,43,opt,name=released_by,json=releasedBy,proto3" json:"released_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1219,6 +1229,104 @@ func (x *Manifest) GetUse() string {
 	return ""
 }
 
+func (x *Manifest) GetGates() []*GateResult {
+	if x != nil {
+		return x.Gates
+	}
+	return nil
+}
+
+func (x *Manifest) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+func (x *Manifest) GetCarriedTags() []*CarriedTag {
+	if x != nil {
+		return x.CarriedTags
+	}
+	return nil
+}
+
+func (x *Manifest) GetReleasedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReleasedAt
+	}
+	return nil
+}
+
+func (x *Manifest) GetReleasedBy() string {
+	if x != nil {
+		return x.ReleasedBy
+	}
+	return ""
+}
+
+// A tag of what a dataset is made of.
+type CarriedTag struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Tag   string                 `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Of the dataset. Empty where a whole definition has the tag.
+	Column string `protobuf:"bytes,2,opt,name=column,proto3" json:"column,omitempty"`
+	// Where it is written: `source:NAME`, `source:NAME.COLUMN`, `view:NAME`, `view:NAME.FEATURE`, `service:NAME`.
+	From          []string `protobuf:"bytes,3,rep,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CarriedTag) Reset() {
+	*x = CarriedTag{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CarriedTag) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CarriedTag) ProtoMessage() {}
+
+func (x *CarriedTag) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CarriedTag.ProtoReflect.Descriptor instead.
+func (*CarriedTag) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CarriedTag) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *CarriedTag) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *CarriedTag) GetFrom() []string {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
 // A rule, and the rows that it was the first to match.
 type LeftOut struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1230,7 +1338,7 @@ type LeftOut struct {
 
 func (x *LeftOut) Reset() {
 	*x = LeftOut{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[9]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1350,7 @@ func (x *LeftOut) String() string {
 func (*LeftOut) ProtoMessage() {}
 
 func (x *LeftOut) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[9]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1363,7 @@ func (x *LeftOut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeftOut.ProtoReflect.Descriptor instead.
 func (*LeftOut) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LeftOut) GetRule() *LeaveOutRule {
@@ -1286,7 +1394,7 @@ type PartialCoverage struct {
 
 func (x *PartialCoverage) Reset() {
 	*x = PartialCoverage{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[10]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1406,7 @@ func (x *PartialCoverage) String() string {
 func (*PartialCoverage) ProtoMessage() {}
 
 func (x *PartialCoverage) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[10]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1419,7 @@ func (x *PartialCoverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartialCoverage.ProtoReflect.Descriptor instead.
 func (*PartialCoverage) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PartialCoverage) GetView() string {
@@ -1362,7 +1470,7 @@ type SpineOrigin struct {
 
 func (x *SpineOrigin) Reset() {
 	*x = SpineOrigin{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[11]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1482,7 @@ func (x *SpineOrigin) String() string {
 func (*SpineOrigin) ProtoMessage() {}
 
 func (x *SpineOrigin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[11]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1495,7 @@ func (x *SpineOrigin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpineOrigin.ProtoReflect.Descriptor instead.
 func (*SpineOrigin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SpineOrigin) GetSql() string {
@@ -1432,7 +1540,7 @@ type SpineSource struct {
 
 func (x *SpineSource) Reset() {
 	*x = SpineSource{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[12]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1552,7 @@ func (x *SpineSource) String() string {
 func (*SpineSource) ProtoMessage() {}
 
 func (x *SpineSource) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[12]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1565,7 @@ func (x *SpineSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpineSource.ProtoReflect.Descriptor instead.
 func (*SpineSource) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SpineSource) GetSource() string {
@@ -1521,7 +1629,7 @@ type SourceLeftOut struct {
 
 func (x *SourceLeftOut) Reset() {
 	*x = SourceLeftOut{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +1641,7 @@ func (x *SourceLeftOut) String() string {
 func (*SourceLeftOut) ProtoMessage() {}
 
 func (x *SourceLeftOut) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[13]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +1654,7 @@ func (x *SourceLeftOut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceLeftOut.ProtoReflect.Descriptor instead.
 func (*SourceLeftOut) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SourceLeftOut) GetBucket() string {
@@ -1584,7 +1692,7 @@ type SoftwareVersions struct {
 
 func (x *SoftwareVersions) Reset() {
 	*x = SoftwareVersions{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1704,7 @@ func (x *SoftwareVersions) String() string {
 func (*SoftwareVersions) ProtoMessage() {}
 
 func (x *SoftwareVersions) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[14]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1717,7 @@ func (x *SoftwareVersions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SoftwareVersions.ProtoReflect.Descriptor instead.
 func (*SoftwareVersions) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SoftwareVersions) GetServer() string {
@@ -1656,7 +1764,7 @@ type AppliedPolicy struct {
 
 func (x *AppliedPolicy) Reset() {
 	*x = AppliedPolicy{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1776,7 @@ func (x *AppliedPolicy) String() string {
 func (*AppliedPolicy) ProtoMessage() {}
 
 func (x *AppliedPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[15]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1789,7 @@ func (x *AppliedPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppliedPolicy.ProtoReflect.Descriptor instead.
 func (*AppliedPolicy) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AppliedPolicy) GetRoles() []string {
@@ -1734,7 +1842,7 @@ type Erasure struct {
 
 func (x *Erasure) Reset() {
 	*x = Erasure{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1854,7 @@ func (x *Erasure) String() string {
 func (*Erasure) ProtoMessage() {}
 
 func (x *Erasure) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[16]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1867,7 @@ func (x *Erasure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Erasure.ProtoReflect.Descriptor instead.
 func (*Erasure) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Erasure) GetId() string {
@@ -1842,7 +1950,7 @@ type ManifestView struct {
 
 func (x *ManifestView) Reset() {
 	*x = ManifestView{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +1962,7 @@ func (x *ManifestView) String() string {
 func (*ManifestView) ProtoMessage() {}
 
 func (x *ManifestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[17]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +1975,7 @@ func (x *ManifestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManifestView.ProtoReflect.Descriptor instead.
 func (*ManifestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ManifestView) GetView() string {
@@ -1939,7 +2047,7 @@ type ManifestColumn struct {
 
 func (x *ManifestColumn) Reset() {
 	*x = ManifestColumn{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2059,7 @@ func (x *ManifestColumn) String() string {
 func (*ManifestColumn) ProtoMessage() {}
 
 func (x *ManifestColumn) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[18]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2072,7 @@ func (x *ManifestColumn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManifestColumn.ProtoReflect.Descriptor instead.
 func (*ManifestColumn) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ManifestColumn) GetName() string {
@@ -2033,7 +2141,7 @@ type ColumnSummary struct {
 
 func (x *ColumnSummary) Reset() {
 	*x = ColumnSummary{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2153,7 @@ func (x *ColumnSummary) String() string {
 func (*ColumnSummary) ProtoMessage() {}
 
 func (x *ColumnSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[19]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2166,7 @@ func (x *ColumnSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnSummary.ProtoReflect.Descriptor instead.
 func (*ColumnSummary) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ColumnSummary) GetMin() *Value {
@@ -2106,7 +2214,7 @@ type StatusCount struct {
 
 func (x *StatusCount) Reset() {
 	*x = StatusCount{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2226,7 @@ func (x *StatusCount) String() string {
 func (*StatusCount) ProtoMessage() {}
 
 func (x *StatusCount) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[20]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2239,7 @@ func (x *StatusCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusCount.ProtoReflect.Descriptor instead.
 func (*StatusCount) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StatusCount) GetStatus() ValueStatus {
@@ -2164,7 +2272,7 @@ type FetchDatasetRequest struct {
 
 func (x *FetchDatasetRequest) Reset() {
 	*x = FetchDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2284,7 @@ func (x *FetchDatasetRequest) String() string {
 func (*FetchDatasetRequest) ProtoMessage() {}
 
 func (x *FetchDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[21]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2297,7 @@ func (x *FetchDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchDatasetRequest.ProtoReflect.Descriptor instead.
 func (*FetchDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FetchDatasetRequest) GetDataset() string {
@@ -2233,7 +2341,7 @@ type FetchDatasetResponse struct {
 
 func (x *FetchDatasetResponse) Reset() {
 	*x = FetchDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2353,7 @@ func (x *FetchDatasetResponse) String() string {
 func (*FetchDatasetResponse) ProtoMessage() {}
 
 func (x *FetchDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[22]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2366,7 @@ func (x *FetchDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchDatasetResponse.ProtoReflect.Descriptor instead.
 func (*FetchDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FetchDatasetResponse) GetPart() isFetchDatasetResponse_Part {
@@ -2313,7 +2421,7 @@ type VerifyDatasetRequest struct {
 
 func (x *VerifyDatasetRequest) Reset() {
 	*x = VerifyDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2433,7 @@ func (x *VerifyDatasetRequest) String() string {
 func (*VerifyDatasetRequest) ProtoMessage() {}
 
 func (x *VerifyDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[23]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2446,7 @@ func (x *VerifyDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyDatasetRequest.ProtoReflect.Descriptor instead.
 func (*VerifyDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *VerifyDatasetRequest) GetDataset() string {
@@ -2370,7 +2478,7 @@ type VerifyDatasetResponse struct {
 
 func (x *VerifyDatasetResponse) Reset() {
 	*x = VerifyDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2382,7 +2490,7 @@ func (x *VerifyDatasetResponse) String() string {
 func (*VerifyDatasetResponse) ProtoMessage() {}
 
 func (x *VerifyDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[24]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2395,7 +2503,7 @@ func (x *VerifyDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyDatasetResponse.ProtoReflect.Descriptor instead.
 func (*VerifyDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *VerifyDatasetResponse) GetManifest() *Manifest {
@@ -2449,7 +2557,7 @@ type GetDatasetRequest struct {
 
 func (x *GetDatasetRequest) Reset() {
 	*x = GetDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2461,7 +2569,7 @@ func (x *GetDatasetRequest) String() string {
 func (*GetDatasetRequest) ProtoMessage() {}
 
 func (x *GetDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[25]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2474,7 +2582,7 @@ func (x *GetDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatasetRequest.ProtoReflect.Descriptor instead.
 func (*GetDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetDatasetRequest) GetDataset() string {
@@ -2493,7 +2601,7 @@ type GetDatasetResponse struct {
 
 func (x *GetDatasetResponse) Reset() {
 	*x = GetDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2613,7 @@ func (x *GetDatasetResponse) String() string {
 func (*GetDatasetResponse) ProtoMessage() {}
 
 func (x *GetDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[26]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2626,7 @@ func (x *GetDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatasetResponse.ProtoReflect.Descriptor instead.
 func (*GetDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetDatasetResponse) GetManifest() *Manifest {
@@ -2538,7 +2646,7 @@ type ListDatasetsRequest struct {
 
 func (x *ListDatasetsRequest) Reset() {
 	*x = ListDatasetsRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2658,7 @@ func (x *ListDatasetsRequest) String() string {
 func (*ListDatasetsRequest) ProtoMessage() {}
 
 func (x *ListDatasetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[27]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2671,7 @@ func (x *ListDatasetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDatasetsRequest.ProtoReflect.Descriptor instead.
 func (*ListDatasetsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListDatasetsRequest) GetName() string {
@@ -2583,7 +2691,7 @@ type ListDatasetsResponse struct {
 
 func (x *ListDatasetsResponse) Reset() {
 	*x = ListDatasetsResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2703,7 @@ func (x *ListDatasetsResponse) String() string {
 func (*ListDatasetsResponse) ProtoMessage() {}
 
 func (x *ListDatasetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[28]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2716,7 @@ func (x *ListDatasetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDatasetsResponse.ProtoReflect.Descriptor instead.
 func (*ListDatasetsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListDatasetsResponse) GetDatasets() []*Manifest {
@@ -2633,7 +2741,7 @@ type DiffDatasetsRequest struct {
 
 func (x *DiffDatasetsRequest) Reset() {
 	*x = DiffDatasetsRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +2753,7 @@ func (x *DiffDatasetsRequest) String() string {
 func (*DiffDatasetsRequest) ProtoMessage() {}
 
 func (x *DiffDatasetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[29]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2766,7 @@ func (x *DiffDatasetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDatasetsRequest.ProtoReflect.Descriptor instead.
 func (*DiffDatasetsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DiffDatasetsRequest) GetA() string {
@@ -2712,7 +2820,7 @@ type DiffDatasetsResponse struct {
 
 func (x *DiffDatasetsResponse) Reset() {
 	*x = DiffDatasetsResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +2832,7 @@ func (x *DiffDatasetsResponse) String() string {
 func (*DiffDatasetsResponse) ProtoMessage() {}
 
 func (x *DiffDatasetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[30]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +2845,7 @@ func (x *DiffDatasetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffDatasetsResponse.ProtoReflect.Descriptor instead.
 func (*DiffDatasetsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DiffDatasetsResponse) GetA() *Manifest {
@@ -2841,7 +2949,7 @@ type ColumnDifference struct {
 
 func (x *ColumnDifference) Reset() {
 	*x = ColumnDifference{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2853,7 +2961,7 @@ func (x *ColumnDifference) String() string {
 func (*ColumnDifference) ProtoMessage() {}
 
 func (x *ColumnDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[31]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2866,7 +2974,7 @@ func (x *ColumnDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnDifference.ProtoReflect.Descriptor instead.
 func (*ColumnDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ColumnDifference) GetColumn() string {
@@ -2916,7 +3024,7 @@ type RunDifference struct {
 
 func (x *RunDifference) Reset() {
 	*x = RunDifference{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +3036,7 @@ func (x *RunDifference) String() string {
 func (*RunDifference) ProtoMessage() {}
 
 func (x *RunDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[32]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +3049,7 @@ func (x *RunDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDifference.ProtoReflect.Descriptor instead.
 func (*RunDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RunDifference) GetRunA() string {
@@ -2979,7 +3087,7 @@ type RowDifference struct {
 
 func (x *RowDifference) Reset() {
 	*x = RowDifference{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3099,7 @@ func (x *RowDifference) String() string {
 func (*RowDifference) ProtoMessage() {}
 
 func (x *RowDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[33]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3112,7 @@ func (x *RowDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowDifference.ProtoReflect.Descriptor instead.
 func (*RowDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RowDifference) GetRowA() int64 {
@@ -3051,7 +3159,7 @@ type ValueDifference struct {
 
 func (x *ValueDifference) Reset() {
 	*x = ValueDifference{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3063,7 +3171,7 @@ func (x *ValueDifference) String() string {
 func (*ValueDifference) ProtoMessage() {}
 
 func (x *ValueDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[34]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3076,7 +3184,7 @@ func (x *ValueDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueDifference.ProtoReflect.Descriptor instead.
 func (*ValueDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ValueDifference) GetColumn() string {
@@ -3138,7 +3246,7 @@ type DeleteDatasetRequest struct {
 
 func (x *DeleteDatasetRequest) Reset() {
 	*x = DeleteDatasetRequest{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3150,7 +3258,7 @@ func (x *DeleteDatasetRequest) String() string {
 func (*DeleteDatasetRequest) ProtoMessage() {}
 
 func (x *DeleteDatasetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[35]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3163,7 +3271,7 @@ func (x *DeleteDatasetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDatasetRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDatasetRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeleteDatasetRequest) GetDataset() string {
@@ -3189,7 +3297,7 @@ type DeleteDatasetResponse struct {
 
 func (x *DeleteDatasetResponse) Reset() {
 	*x = DeleteDatasetResponse{}
-	mi := &file_headwater_v1_dataset_proto_msgTypes[36]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3201,7 +3309,7 @@ func (x *DeleteDatasetResponse) String() string {
 func (*DeleteDatasetResponse) ProtoMessage() {}
 
 func (x *DeleteDatasetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_dataset_proto_msgTypes[36]
+	mi := &file_headwater_v1_dataset_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3214,10 +3322,223 @@ func (x *DeleteDatasetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDatasetResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDatasetResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{36}
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteDatasetResponse) GetManifest() *Manifest {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
+type ReleaseDatasetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id, or `NAME@VERSION`.
+	Dataset       string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseDatasetRequest) Reset() {
+	*x = ReleaseDatasetRequest{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseDatasetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseDatasetRequest) ProtoMessage() {}
+
+func (x *ReleaseDatasetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseDatasetRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseDatasetRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ReleaseDatasetRequest) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+type ReleaseDatasetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Manifest      *Manifest              `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseDatasetResponse) Reset() {
+	*x = ReleaseDatasetResponse{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseDatasetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseDatasetResponse) ProtoMessage() {}
+
+func (x *ReleaseDatasetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseDatasetResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseDatasetResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ReleaseDatasetResponse) GetManifest() *Manifest {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
+type ApproveDatasetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id, or `NAME@VERSION`.
+	Dataset string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// As the manifest names it.
+	Gate   string `protobuf:"bytes,2,opt,name=gate,proto3" json:"gate,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// At most 366 days ahead. Required.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveDatasetRequest) Reset() {
+	*x = ApproveDatasetRequest{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveDatasetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveDatasetRequest) ProtoMessage() {}
+
+func (x *ApproveDatasetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveDatasetRequest.ProtoReflect.Descriptor instead.
+func (*ApproveDatasetRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ApproveDatasetRequest) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+func (x *ApproveDatasetRequest) GetGate() string {
+	if x != nil {
+		return x.Gate
+	}
+	return ""
+}
+
+func (x *ApproveDatasetRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ApproveDatasetRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+type ApproveDatasetResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Approval *Approval              `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	// The dataset as it is then: still held, until it is released.
+	Manifest      *Manifest `protobuf:"bytes,2,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveDatasetResponse) Reset() {
+	*x = ApproveDatasetResponse{}
+	mi := &file_headwater_v1_dataset_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveDatasetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveDatasetResponse) ProtoMessage() {}
+
+func (x *ApproveDatasetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_dataset_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveDatasetResponse.ProtoReflect.Descriptor instead.
+func (*ApproveDatasetResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_dataset_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ApproveDatasetResponse) GetApproval() *Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+func (x *ApproveDatasetResponse) GetManifest() *Manifest {
 	if x != nil {
 		return x.Manifest
 	}
@@ -3228,7 +3549,7 @@ var File_headwater_v1_dataset_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/dataset.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/access.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x7f\n" +
+	"\x1aheadwater/v1/dataset.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/access.proto\x1a\x1bheadwater/v1/approval.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x7f\n" +
 	"\x13BuildDatasetRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x128\n" +
 	"\x06header\x18\x02 \x01(\v2 .headwater.v1.BuildDatasetHeaderR\x06header\x12\x14\n" +
@@ -3284,7 +3605,7 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x14BuildDatasetResponse\x12\x16\n" +
 	"\x05arrow\x18\x01 \x01(\fH\x00R\x05arrow\x124\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x16.headwater.v1.ManifestH\x00R\bmanifestB\x06\n" +
-	"\x04part\"\xbd\r\n" +
+	"\x04part\"\x9c\x0f\n" +
 	"\bManifest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -3329,13 +3650,25 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"deleted_at\x18$ \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x12\x1d\n" +
 	"\n" +
 	"deleted_by\x18% \x01(\tR\tdeletedBy\x12\x10\n" +
-	"\x03use\x18& \x01(\tR\x03use\x1a=\n" +
+	"\x03use\x18& \x01(\tR\x03use\x12.\n" +
+	"\x05gates\x18' \x03(\v2\x18.headwater.v1.GateResultR\x05gates\x12\x12\n" +
+	"\x04held\x18( \x01(\tR\x04held\x12;\n" +
+	"\fcarried_tags\x18) \x03(\v2\x18.headwater.v1.CarriedTagR\vcarriedTags\x12;\n" +
+	"\vreleased_at\x18* \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"releasedAt\x12\x1f\n" +
+	"\vreleased_by\x18+ \x01(\tR\n" +
+	"releasedBy\x1a=\n" +
 	"\x0fKeyMappingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
 	"\rFollowedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"M\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"J\n" +
+	"\n" +
+	"CarriedTag\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x16\n" +
+	"\x06column\x18\x02 \x01(\tR\x06column\x12\x12\n" +
+	"\x04from\x18\x03 \x03(\tR\x04from\"M\n" +
 	"\aLeftOut\x12.\n" +
 	"\x04rule\x18\x01 \x01(\v2\x1a.headwater.v1.LeaveOutRuleR\x04rule\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\"\xbe\x01\n" +
@@ -3495,7 +3828,20 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06reason\"K\n" +
 	"\x15DeleteDatasetResponse\x122\n" +
-	"\bmanifest\x18\x01 \x01(\v2\x16.headwater.v1.ManifestR\bmanifest*e\n" +
+	"\bmanifest\x18\x01 \x01(\v2\x16.headwater.v1.ManifestR\bmanifest\":\n" +
+	"\x15ReleaseDatasetRequest\x12!\n" +
+	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\"L\n" +
+	"\x16ReleaseDatasetResponse\x122\n" +
+	"\bmanifest\x18\x01 \x01(\v2\x16.headwater.v1.ManifestR\bmanifest\"\xb4\x01\n" +
+	"\x15ApproveDatasetRequest\x12!\n" +
+	"\adataset\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\adataset\x12\x1b\n" +
+	"\x04gate\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04gate\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06reason\x129\n" +
+	"\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x80\x01\n" +
+	"\x16ApproveDatasetResponse\x122\n" +
+	"\bapproval\x18\x01 \x01(\v2\x16.headwater.v1.ApprovalR\bapproval\x122\n" +
+	"\bmanifest\x18\x02 \x01(\v2\x16.headwater.v1.ManifestR\bmanifest*e\n" +
 	"\rKnowledgeMode\x12\x1e\n" +
 	"\x1aKNOWLEDGE_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16KNOWLEDGE_MODE_ARRIVAL\x10\x01\x12\x18\n" +
@@ -3509,7 +3855,7 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\x1bDATASET_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14DATASET_VERDICT_SAME\x10\x01\x12\x1d\n" +
 	"\x19DATASET_VERDICT_DIFFERENT\x10\x02\x12\x1a\n" +
-	"\x16DATASET_VERDICT_ERASED\x10\x032\xd1\x05\n" +
+	"\x16DATASET_VERDICT_ERASED\x10\x032\x9f\a\n" +
 	"\x0eDatasetService\x12n\n" +
 	"\fBuildDataset\x12!.headwater.v1.BuildDatasetRequest\x1a\".headwater.v1.BuildDatasetResponse\"\x13\x8a\xc9\x18\x0f\b\x02\x10\x05\x1a\aservice \x01(\x010\x01\x12a\n" +
 	"\fFetchDataset\x12!.headwater.v1.FetchDatasetRequest\x1a\".headwater.v1.FetchDatasetResponse\"\b\x8a\xc9\x18\x04\b\x02 \x010\x01\x12b\n" +
@@ -3517,7 +3863,11 @@ const file_headwater_v1_dataset_proto_rawDesc = "" +
 	"\n" +
 	"GetDataset\x12\x1f.headwater.v1.GetDatasetRequest\x1a .headwater.v1.GetDatasetResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12b\n" +
 	"\fListDatasets\x12!.headwater.v1.ListDatasetsRequest\x1a\".headwater.v1.ListDatasetsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12b\n" +
-	"\fDiffDatasets\x12!.headwater.v1.DiffDatasetsRequest\x1a\".headwater.v1.DiffDatasetsResponse\"\v\x8a\xc9\x18\x04\b\x02 \x01\x90\x02\x01\x12b\n" +
+	"\fDiffDatasets\x12!.headwater.v1.DiffDatasetsRequest\x1a\".headwater.v1.DiffDatasetsResponse\"\v\x8a\xc9\x18\x04\b\x02 \x01\x90\x02\x01\x12e\n" +
+	"\x0eReleaseDataset\x12#.headwater.v1.ReleaseDatasetRequest\x1a$.headwater.v1.ReleaseDatasetResponse\"\b\x8a\xc9\x18\x04\b\n" +
+	" \x01\x12e\n" +
+	"\x0eApproveDataset\x12#.headwater.v1.ApproveDatasetRequest\x1a$.headwater.v1.ApproveDatasetResponse\"\b\x8a\xc9\x18\x04\b\n" +
+	" \x01\x12b\n" +
 	"\rDeleteDataset\x12\".headwater.v1.DeleteDatasetRequest\x1a#.headwater.v1.DeleteDatasetResponse\"\b\x8a\xc9\x18\x04\b\t \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -3533,147 +3883,165 @@ func file_headwater_v1_dataset_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_dataset_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_headwater_v1_dataset_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_headwater_v1_dataset_proto_goTypes = []any{
-	(KnowledgeMode)(0),            // 0: headwater.v1.KnowledgeMode
-	(DatasetState)(0),             // 1: headwater.v1.DatasetState
-	(DatasetVerdict)(0),           // 2: headwater.v1.DatasetVerdict
-	(*BuildDatasetRequest)(nil),   // 3: headwater.v1.BuildDatasetRequest
-	(*BuildDatasetHeader)(nil),    // 4: headwater.v1.BuildDatasetHeader
-	(*DatasetJoin)(nil),           // 5: headwater.v1.DatasetJoin
-	(*SpineQuery)(nil),            // 6: headwater.v1.SpineQuery
-	(*SpineEvents)(nil),           // 7: headwater.v1.SpineEvents
-	(*LeaveOutRule)(nil),          // 8: headwater.v1.LeaveOutRule
-	(*LeaveOutMissing)(nil),       // 9: headwater.v1.LeaveOutMissing
-	(*BuildDatasetResponse)(nil),  // 10: headwater.v1.BuildDatasetResponse
-	(*Manifest)(nil),              // 11: headwater.v1.Manifest
-	(*LeftOut)(nil),               // 12: headwater.v1.LeftOut
-	(*PartialCoverage)(nil),       // 13: headwater.v1.PartialCoverage
-	(*SpineOrigin)(nil),           // 14: headwater.v1.SpineOrigin
-	(*SpineSource)(nil),           // 15: headwater.v1.SpineSource
-	(*SourceLeftOut)(nil),         // 16: headwater.v1.SourceLeftOut
-	(*SoftwareVersions)(nil),      // 17: headwater.v1.SoftwareVersions
-	(*AppliedPolicy)(nil),         // 18: headwater.v1.AppliedPolicy
-	(*Erasure)(nil),               // 19: headwater.v1.Erasure
-	(*ManifestView)(nil),          // 20: headwater.v1.ManifestView
-	(*ManifestColumn)(nil),        // 21: headwater.v1.ManifestColumn
-	(*ColumnSummary)(nil),         // 22: headwater.v1.ColumnSummary
-	(*StatusCount)(nil),           // 23: headwater.v1.StatusCount
-	(*FetchDatasetRequest)(nil),   // 24: headwater.v1.FetchDatasetRequest
-	(*FetchDatasetResponse)(nil),  // 25: headwater.v1.FetchDatasetResponse
-	(*VerifyDatasetRequest)(nil),  // 26: headwater.v1.VerifyDatasetRequest
-	(*VerifyDatasetResponse)(nil), // 27: headwater.v1.VerifyDatasetResponse
-	(*GetDatasetRequest)(nil),     // 28: headwater.v1.GetDatasetRequest
-	(*GetDatasetResponse)(nil),    // 29: headwater.v1.GetDatasetResponse
-	(*ListDatasetsRequest)(nil),   // 30: headwater.v1.ListDatasetsRequest
-	(*ListDatasetsResponse)(nil),  // 31: headwater.v1.ListDatasetsResponse
-	(*DiffDatasetsRequest)(nil),   // 32: headwater.v1.DiffDatasetsRequest
-	(*DiffDatasetsResponse)(nil),  // 33: headwater.v1.DiffDatasetsResponse
-	(*ColumnDifference)(nil),      // 34: headwater.v1.ColumnDifference
-	(*RunDifference)(nil),         // 35: headwater.v1.RunDifference
-	(*RowDifference)(nil),         // 36: headwater.v1.RowDifference
-	(*ValueDifference)(nil),       // 37: headwater.v1.ValueDifference
-	(*DeleteDatasetRequest)(nil),  // 38: headwater.v1.DeleteDatasetRequest
-	(*DeleteDatasetResponse)(nil), // 39: headwater.v1.DeleteDatasetResponse
-	nil,                           // 40: headwater.v1.BuildDatasetHeader.KeyMappingEntry
-	nil,                           // 41: headwater.v1.DatasetJoin.KeyMappingEntry
-	nil,                           // 42: headwater.v1.Manifest.KeyMappingEntry
-	nil,                           // 43: headwater.v1.Manifest.FollowedEntry
-	nil,                           // 44: headwater.v1.AppliedPolicy.AttributesEntry
-	nil,                           // 45: headwater.v1.RowDifference.KeyEntry
-	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
-	(*AppliedRule)(nil),           // 47: headwater.v1.AppliedRule
-	(ValueType)(0),                // 48: headwater.v1.ValueType
-	(*Value)(nil),                 // 49: headwater.v1.Value
-	(ValueStatus)(0),              // 50: headwater.v1.ValueStatus
-	(*AttributeValues)(nil),       // 51: headwater.v1.AttributeValues
+	(KnowledgeMode)(0),             // 0: headwater.v1.KnowledgeMode
+	(DatasetState)(0),              // 1: headwater.v1.DatasetState
+	(DatasetVerdict)(0),            // 2: headwater.v1.DatasetVerdict
+	(*BuildDatasetRequest)(nil),    // 3: headwater.v1.BuildDatasetRequest
+	(*BuildDatasetHeader)(nil),     // 4: headwater.v1.BuildDatasetHeader
+	(*DatasetJoin)(nil),            // 5: headwater.v1.DatasetJoin
+	(*SpineQuery)(nil),             // 6: headwater.v1.SpineQuery
+	(*SpineEvents)(nil),            // 7: headwater.v1.SpineEvents
+	(*LeaveOutRule)(nil),           // 8: headwater.v1.LeaveOutRule
+	(*LeaveOutMissing)(nil),        // 9: headwater.v1.LeaveOutMissing
+	(*BuildDatasetResponse)(nil),   // 10: headwater.v1.BuildDatasetResponse
+	(*Manifest)(nil),               // 11: headwater.v1.Manifest
+	(*CarriedTag)(nil),             // 12: headwater.v1.CarriedTag
+	(*LeftOut)(nil),                // 13: headwater.v1.LeftOut
+	(*PartialCoverage)(nil),        // 14: headwater.v1.PartialCoverage
+	(*SpineOrigin)(nil),            // 15: headwater.v1.SpineOrigin
+	(*SpineSource)(nil),            // 16: headwater.v1.SpineSource
+	(*SourceLeftOut)(nil),          // 17: headwater.v1.SourceLeftOut
+	(*SoftwareVersions)(nil),       // 18: headwater.v1.SoftwareVersions
+	(*AppliedPolicy)(nil),          // 19: headwater.v1.AppliedPolicy
+	(*Erasure)(nil),                // 20: headwater.v1.Erasure
+	(*ManifestView)(nil),           // 21: headwater.v1.ManifestView
+	(*ManifestColumn)(nil),         // 22: headwater.v1.ManifestColumn
+	(*ColumnSummary)(nil),          // 23: headwater.v1.ColumnSummary
+	(*StatusCount)(nil),            // 24: headwater.v1.StatusCount
+	(*FetchDatasetRequest)(nil),    // 25: headwater.v1.FetchDatasetRequest
+	(*FetchDatasetResponse)(nil),   // 26: headwater.v1.FetchDatasetResponse
+	(*VerifyDatasetRequest)(nil),   // 27: headwater.v1.VerifyDatasetRequest
+	(*VerifyDatasetResponse)(nil),  // 28: headwater.v1.VerifyDatasetResponse
+	(*GetDatasetRequest)(nil),      // 29: headwater.v1.GetDatasetRequest
+	(*GetDatasetResponse)(nil),     // 30: headwater.v1.GetDatasetResponse
+	(*ListDatasetsRequest)(nil),    // 31: headwater.v1.ListDatasetsRequest
+	(*ListDatasetsResponse)(nil),   // 32: headwater.v1.ListDatasetsResponse
+	(*DiffDatasetsRequest)(nil),    // 33: headwater.v1.DiffDatasetsRequest
+	(*DiffDatasetsResponse)(nil),   // 34: headwater.v1.DiffDatasetsResponse
+	(*ColumnDifference)(nil),       // 35: headwater.v1.ColumnDifference
+	(*RunDifference)(nil),          // 36: headwater.v1.RunDifference
+	(*RowDifference)(nil),          // 37: headwater.v1.RowDifference
+	(*ValueDifference)(nil),        // 38: headwater.v1.ValueDifference
+	(*DeleteDatasetRequest)(nil),   // 39: headwater.v1.DeleteDatasetRequest
+	(*DeleteDatasetResponse)(nil),  // 40: headwater.v1.DeleteDatasetResponse
+	(*ReleaseDatasetRequest)(nil),  // 41: headwater.v1.ReleaseDatasetRequest
+	(*ReleaseDatasetResponse)(nil), // 42: headwater.v1.ReleaseDatasetResponse
+	(*ApproveDatasetRequest)(nil),  // 43: headwater.v1.ApproveDatasetRequest
+	(*ApproveDatasetResponse)(nil), // 44: headwater.v1.ApproveDatasetResponse
+	nil,                            // 45: headwater.v1.BuildDatasetHeader.KeyMappingEntry
+	nil,                            // 46: headwater.v1.DatasetJoin.KeyMappingEntry
+	nil,                            // 47: headwater.v1.Manifest.KeyMappingEntry
+	nil,                            // 48: headwater.v1.Manifest.FollowedEntry
+	nil,                            // 49: headwater.v1.AppliedPolicy.AttributesEntry
+	nil,                            // 50: headwater.v1.RowDifference.KeyEntry
+	(*timestamppb.Timestamp)(nil),  // 51: google.protobuf.Timestamp
+	(*GateResult)(nil),             // 52: headwater.v1.GateResult
+	(*AppliedRule)(nil),            // 53: headwater.v1.AppliedRule
+	(ValueType)(0),                 // 54: headwater.v1.ValueType
+	(*Value)(nil),                  // 55: headwater.v1.Value
+	(ValueStatus)(0),               // 56: headwater.v1.ValueStatus
+	(*Approval)(nil),               // 57: headwater.v1.Approval
+	(*AttributeValues)(nil),        // 58: headwater.v1.AttributeValues
 }
 var file_headwater_v1_dataset_proto_depIdxs = []int32{
 	4,  // 0: headwater.v1.BuildDatasetRequest.header:type_name -> headwater.v1.BuildDatasetHeader
-	40, // 1: headwater.v1.BuildDatasetHeader.key_mapping:type_name -> headwater.v1.BuildDatasetHeader.KeyMappingEntry
+	45, // 1: headwater.v1.BuildDatasetHeader.key_mapping:type_name -> headwater.v1.BuildDatasetHeader.KeyMappingEntry
 	5,  // 2: headwater.v1.BuildDatasetHeader.joins:type_name -> headwater.v1.DatasetJoin
 	6,  // 3: headwater.v1.BuildDatasetHeader.query:type_name -> headwater.v1.SpineQuery
 	7,  // 4: headwater.v1.BuildDatasetHeader.events:type_name -> headwater.v1.SpineEvents
 	0,  // 5: headwater.v1.BuildDatasetHeader.knowledge:type_name -> headwater.v1.KnowledgeMode
 	8,  // 6: headwater.v1.BuildDatasetHeader.leave_out:type_name -> headwater.v1.LeaveOutRule
-	41, // 7: headwater.v1.DatasetJoin.key_mapping:type_name -> headwater.v1.DatasetJoin.KeyMappingEntry
-	46, // 8: headwater.v1.SpineEvents.from:type_name -> google.protobuf.Timestamp
-	46, // 9: headwater.v1.SpineEvents.to:type_name -> google.protobuf.Timestamp
+	46, // 7: headwater.v1.DatasetJoin.key_mapping:type_name -> headwater.v1.DatasetJoin.KeyMappingEntry
+	51, // 8: headwater.v1.SpineEvents.from:type_name -> google.protobuf.Timestamp
+	51, // 9: headwater.v1.SpineEvents.to:type_name -> google.protobuf.Timestamp
 	9,  // 10: headwater.v1.LeaveOutRule.any_missing:type_name -> headwater.v1.LeaveOutMissing
 	9,  // 11: headwater.v1.LeaveOutRule.all_missing:type_name -> headwater.v1.LeaveOutMissing
 	11, // 12: headwater.v1.BuildDatasetResponse.manifest:type_name -> headwater.v1.Manifest
 	1,  // 13: headwater.v1.Manifest.state:type_name -> headwater.v1.DatasetState
-	20, // 14: headwater.v1.Manifest.views:type_name -> headwater.v1.ManifestView
-	42, // 15: headwater.v1.Manifest.key_mapping:type_name -> headwater.v1.Manifest.KeyMappingEntry
-	21, // 16: headwater.v1.Manifest.columns:type_name -> headwater.v1.ManifestColumn
-	46, // 17: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
-	20, // 18: headwater.v1.Manifest.on_demand:type_name -> headwater.v1.ManifestView
-	43, // 19: headwater.v1.Manifest.followed:type_name -> headwater.v1.Manifest.FollowedEntry
+	21, // 14: headwater.v1.Manifest.views:type_name -> headwater.v1.ManifestView
+	47, // 15: headwater.v1.Manifest.key_mapping:type_name -> headwater.v1.Manifest.KeyMappingEntry
+	22, // 16: headwater.v1.Manifest.columns:type_name -> headwater.v1.ManifestColumn
+	51, // 17: headwater.v1.Manifest.created_at:type_name -> google.protobuf.Timestamp
+	21, // 18: headwater.v1.Manifest.on_demand:type_name -> headwater.v1.ManifestView
+	48, // 19: headwater.v1.Manifest.followed:type_name -> headwater.v1.Manifest.FollowedEntry
 	5,  // 20: headwater.v1.Manifest.joins:type_name -> headwater.v1.DatasetJoin
 	0,  // 21: headwater.v1.Manifest.knowledge:type_name -> headwater.v1.KnowledgeMode
-	12, // 22: headwater.v1.Manifest.left_out:type_name -> headwater.v1.LeftOut
-	13, // 23: headwater.v1.Manifest.partial:type_name -> headwater.v1.PartialCoverage
-	14, // 24: headwater.v1.Manifest.spine_origin:type_name -> headwater.v1.SpineOrigin
-	17, // 25: headwater.v1.Manifest.versions:type_name -> headwater.v1.SoftwareVersions
-	18, // 26: headwater.v1.Manifest.policy:type_name -> headwater.v1.AppliedPolicy
-	19, // 27: headwater.v1.Manifest.erasures:type_name -> headwater.v1.Erasure
-	46, // 28: headwater.v1.Manifest.deleted_at:type_name -> google.protobuf.Timestamp
-	8,  // 29: headwater.v1.LeftOut.rule:type_name -> headwater.v1.LeaveOutRule
-	46, // 30: headwater.v1.PartialCoverage.first:type_name -> google.protobuf.Timestamp
-	46, // 31: headwater.v1.PartialCoverage.last:type_name -> google.protobuf.Timestamp
-	7,  // 32: headwater.v1.SpineOrigin.events:type_name -> headwater.v1.SpineEvents
-	15, // 33: headwater.v1.SpineOrigin.sources:type_name -> headwater.v1.SpineSource
-	16, // 34: headwater.v1.SpineSource.left_out:type_name -> headwater.v1.SourceLeftOut
-	47, // 35: headwater.v1.SpineSource.rules:type_name -> headwater.v1.AppliedRule
-	47, // 36: headwater.v1.AppliedPolicy.rules:type_name -> headwater.v1.AppliedRule
-	44, // 37: headwater.v1.AppliedPolicy.attributes:type_name -> headwater.v1.AppliedPolicy.AttributesEntry
-	46, // 38: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
-	46, // 39: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
-	46, // 40: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
-	48, // 41: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
-	23, // 42: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
-	22, // 43: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
-	49, // 44: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
-	49, // 45: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
-	50, // 46: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
-	11, // 47: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	11, // 48: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	2,  // 49: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
-	11, // 50: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	11, // 51: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
-	11, // 52: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
-	11, // 53: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
-	34, // 54: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
-	36, // 55: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
-	35, // 56: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
-	45, // 57: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
-	37, // 58: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
-	49, // 59: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
-	49, // 60: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
-	50, // 61: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
-	50, // 62: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
-	11, // 63: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
-	51, // 64: headwater.v1.AppliedPolicy.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
-	49, // 65: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
-	3,  // 66: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
-	24, // 67: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
-	26, // 68: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
-	28, // 69: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
-	30, // 70: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
-	32, // 71: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
-	38, // 72: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
-	10, // 73: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
-	25, // 74: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
-	27, // 75: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
-	29, // 76: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
-	31, // 77: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
-	33, // 78: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
-	39, // 79: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
-	73, // [73:80] is the sub-list for method output_type
-	66, // [66:73] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	13, // 22: headwater.v1.Manifest.left_out:type_name -> headwater.v1.LeftOut
+	14, // 23: headwater.v1.Manifest.partial:type_name -> headwater.v1.PartialCoverage
+	15, // 24: headwater.v1.Manifest.spine_origin:type_name -> headwater.v1.SpineOrigin
+	18, // 25: headwater.v1.Manifest.versions:type_name -> headwater.v1.SoftwareVersions
+	19, // 26: headwater.v1.Manifest.policy:type_name -> headwater.v1.AppliedPolicy
+	20, // 27: headwater.v1.Manifest.erasures:type_name -> headwater.v1.Erasure
+	51, // 28: headwater.v1.Manifest.deleted_at:type_name -> google.protobuf.Timestamp
+	52, // 29: headwater.v1.Manifest.gates:type_name -> headwater.v1.GateResult
+	12, // 30: headwater.v1.Manifest.carried_tags:type_name -> headwater.v1.CarriedTag
+	51, // 31: headwater.v1.Manifest.released_at:type_name -> google.protobuf.Timestamp
+	8,  // 32: headwater.v1.LeftOut.rule:type_name -> headwater.v1.LeaveOutRule
+	51, // 33: headwater.v1.PartialCoverage.first:type_name -> google.protobuf.Timestamp
+	51, // 34: headwater.v1.PartialCoverage.last:type_name -> google.protobuf.Timestamp
+	7,  // 35: headwater.v1.SpineOrigin.events:type_name -> headwater.v1.SpineEvents
+	16, // 36: headwater.v1.SpineOrigin.sources:type_name -> headwater.v1.SpineSource
+	17, // 37: headwater.v1.SpineSource.left_out:type_name -> headwater.v1.SourceLeftOut
+	53, // 38: headwater.v1.SpineSource.rules:type_name -> headwater.v1.AppliedRule
+	53, // 39: headwater.v1.AppliedPolicy.rules:type_name -> headwater.v1.AppliedRule
+	49, // 40: headwater.v1.AppliedPolicy.attributes:type_name -> headwater.v1.AppliedPolicy.AttributesEntry
+	51, // 41: headwater.v1.Erasure.time:type_name -> google.protobuf.Timestamp
+	51, // 42: headwater.v1.ManifestView.covered_from:type_name -> google.protobuf.Timestamp
+	51, // 43: headwater.v1.ManifestView.covered_to:type_name -> google.protobuf.Timestamp
+	54, // 44: headwater.v1.ManifestColumn.type:type_name -> headwater.v1.ValueType
+	24, // 45: headwater.v1.ManifestColumn.statuses:type_name -> headwater.v1.StatusCount
+	23, // 46: headwater.v1.ManifestColumn.summary:type_name -> headwater.v1.ColumnSummary
+	55, // 47: headwater.v1.ColumnSummary.min:type_name -> headwater.v1.Value
+	55, // 48: headwater.v1.ColumnSummary.max:type_name -> headwater.v1.Value
+	56, // 49: headwater.v1.StatusCount.status:type_name -> headwater.v1.ValueStatus
+	11, // 50: headwater.v1.FetchDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 51: headwater.v1.VerifyDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	2,  // 52: headwater.v1.VerifyDatasetResponse.verdict:type_name -> headwater.v1.DatasetVerdict
+	11, // 53: headwater.v1.GetDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 54: headwater.v1.ListDatasetsResponse.datasets:type_name -> headwater.v1.Manifest
+	11, // 55: headwater.v1.DiffDatasetsResponse.a:type_name -> headwater.v1.Manifest
+	11, // 56: headwater.v1.DiffDatasetsResponse.b:type_name -> headwater.v1.Manifest
+	35, // 57: headwater.v1.DiffDatasetsResponse.columns:type_name -> headwater.v1.ColumnDifference
+	37, // 58: headwater.v1.DiffDatasetsResponse.examples:type_name -> headwater.v1.RowDifference
+	36, // 59: headwater.v1.ColumnDifference.runs:type_name -> headwater.v1.RunDifference
+	50, // 60: headwater.v1.RowDifference.key:type_name -> headwater.v1.RowDifference.KeyEntry
+	38, // 61: headwater.v1.RowDifference.values:type_name -> headwater.v1.ValueDifference
+	55, // 62: headwater.v1.ValueDifference.a:type_name -> headwater.v1.Value
+	55, // 63: headwater.v1.ValueDifference.b:type_name -> headwater.v1.Value
+	56, // 64: headwater.v1.ValueDifference.status_a:type_name -> headwater.v1.ValueStatus
+	56, // 65: headwater.v1.ValueDifference.status_b:type_name -> headwater.v1.ValueStatus
+	11, // 66: headwater.v1.DeleteDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	11, // 67: headwater.v1.ReleaseDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	51, // 68: headwater.v1.ApproveDatasetRequest.expires_at:type_name -> google.protobuf.Timestamp
+	57, // 69: headwater.v1.ApproveDatasetResponse.approval:type_name -> headwater.v1.Approval
+	11, // 70: headwater.v1.ApproveDatasetResponse.manifest:type_name -> headwater.v1.Manifest
+	58, // 71: headwater.v1.AppliedPolicy.AttributesEntry.value:type_name -> headwater.v1.AttributeValues
+	55, // 72: headwater.v1.RowDifference.KeyEntry.value:type_name -> headwater.v1.Value
+	3,  // 73: headwater.v1.DatasetService.BuildDataset:input_type -> headwater.v1.BuildDatasetRequest
+	25, // 74: headwater.v1.DatasetService.FetchDataset:input_type -> headwater.v1.FetchDatasetRequest
+	27, // 75: headwater.v1.DatasetService.VerifyDataset:input_type -> headwater.v1.VerifyDatasetRequest
+	29, // 76: headwater.v1.DatasetService.GetDataset:input_type -> headwater.v1.GetDatasetRequest
+	31, // 77: headwater.v1.DatasetService.ListDatasets:input_type -> headwater.v1.ListDatasetsRequest
+	33, // 78: headwater.v1.DatasetService.DiffDatasets:input_type -> headwater.v1.DiffDatasetsRequest
+	41, // 79: headwater.v1.DatasetService.ReleaseDataset:input_type -> headwater.v1.ReleaseDatasetRequest
+	43, // 80: headwater.v1.DatasetService.ApproveDataset:input_type -> headwater.v1.ApproveDatasetRequest
+	39, // 81: headwater.v1.DatasetService.DeleteDataset:input_type -> headwater.v1.DeleteDatasetRequest
+	10, // 82: headwater.v1.DatasetService.BuildDataset:output_type -> headwater.v1.BuildDatasetResponse
+	26, // 83: headwater.v1.DatasetService.FetchDataset:output_type -> headwater.v1.FetchDatasetResponse
+	28, // 84: headwater.v1.DatasetService.VerifyDataset:output_type -> headwater.v1.VerifyDatasetResponse
+	30, // 85: headwater.v1.DatasetService.GetDataset:output_type -> headwater.v1.GetDatasetResponse
+	32, // 86: headwater.v1.DatasetService.ListDatasets:output_type -> headwater.v1.ListDatasetsResponse
+	34, // 87: headwater.v1.DatasetService.DiffDatasets:output_type -> headwater.v1.DiffDatasetsResponse
+	42, // 88: headwater.v1.DatasetService.ReleaseDataset:output_type -> headwater.v1.ReleaseDatasetResponse
+	44, // 89: headwater.v1.DatasetService.ApproveDataset:output_type -> headwater.v1.ApproveDatasetResponse
+	40, // 90: headwater.v1.DatasetService.DeleteDataset:output_type -> headwater.v1.DeleteDatasetResponse
+	82, // [82:91] is the sub-list for method output_type
+	73, // [73:82] is the sub-list for method input_type
+	73, // [73:73] is the sub-list for extension type_name
+	73, // [73:73] is the sub-list for extension extendee
+	0,  // [0:73] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_dataset_proto_init() }
@@ -3682,6 +4050,7 @@ func file_headwater_v1_dataset_proto_init() {
 		return
 	}
 	file_headwater_v1_access_proto_init()
+	file_headwater_v1_approval_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
 	file_headwater_v1_dataset_proto_msgTypes[1].OneofWrappers = []any{
@@ -3697,8 +4066,8 @@ func file_headwater_v1_dataset_proto_init() {
 		(*BuildDatasetResponse_Arrow)(nil),
 		(*BuildDatasetResponse_Manifest)(nil),
 	}
-	file_headwater_v1_dataset_proto_msgTypes[19].OneofWrappers = []any{}
-	file_headwater_v1_dataset_proto_msgTypes[22].OneofWrappers = []any{
+	file_headwater_v1_dataset_proto_msgTypes[20].OneofWrappers = []any{}
+	file_headwater_v1_dataset_proto_msgTypes[23].OneofWrappers = []any{
 		(*FetchDatasetResponse_Arrow)(nil),
 		(*FetchDatasetResponse_Manifest)(nil),
 	}
@@ -3708,7 +4077,7 @@ func file_headwater_v1_dataset_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_dataset_proto_rawDesc), len(file_headwater_v1_dataset_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   43,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,13 +19,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DatasetService_BuildDataset_FullMethodName  = "/headwater.v1.DatasetService/BuildDataset"
-	DatasetService_FetchDataset_FullMethodName  = "/headwater.v1.DatasetService/FetchDataset"
-	DatasetService_VerifyDataset_FullMethodName = "/headwater.v1.DatasetService/VerifyDataset"
-	DatasetService_GetDataset_FullMethodName    = "/headwater.v1.DatasetService/GetDataset"
-	DatasetService_ListDatasets_FullMethodName  = "/headwater.v1.DatasetService/ListDatasets"
-	DatasetService_DiffDatasets_FullMethodName  = "/headwater.v1.DatasetService/DiffDatasets"
-	DatasetService_DeleteDataset_FullMethodName = "/headwater.v1.DatasetService/DeleteDataset"
+	DatasetService_BuildDataset_FullMethodName   = "/headwater.v1.DatasetService/BuildDataset"
+	DatasetService_FetchDataset_FullMethodName   = "/headwater.v1.DatasetService/FetchDataset"
+	DatasetService_VerifyDataset_FullMethodName  = "/headwater.v1.DatasetService/VerifyDataset"
+	DatasetService_GetDataset_FullMethodName     = "/headwater.v1.DatasetService/GetDataset"
+	DatasetService_ListDatasets_FullMethodName   = "/headwater.v1.DatasetService/ListDatasets"
+	DatasetService_DiffDatasets_FullMethodName   = "/headwater.v1.DatasetService/DiffDatasets"
+	DatasetService_ReleaseDataset_FullMethodName = "/headwater.v1.DatasetService/ReleaseDataset"
+	DatasetService_ApproveDataset_FullMethodName = "/headwater.v1.DatasetService/ApproveDataset"
+	DatasetService_DeleteDataset_FullMethodName  = "/headwater.v1.DatasetService/DeleteDataset"
 )
 
 // DatasetServiceClient is the client API for DatasetService service.
@@ -47,6 +49,11 @@ type DatasetServiceClient interface {
 	// Computes two datasets again and says in which rows and columns they differ, and which runs made the difference. Needs
 	// what fetching both needs.
 	DiffDatasets(ctx context.Context, in *DiffDatasetsRequest, opts ...grpc.CallOption) (*DiffDatasetsResponse, error)
+	// Lets a held dataset be fetched, where all of its gates hold. For who built it, and who may APPROVE or ADMINISTER the dataset. Of one
+	// that is released already nothing changes.
+	ReleaseDataset(ctx context.Context, in *ReleaseDatasetRequest, opts ...grpc.CallOption) (*ReleaseDatasetResponse, error)
+	// Opens a gate of a dataset, for what is in it now. By somebody else than who built it.
+	ApproveDataset(ctx context.Context, in *ApproveDatasetRequest, opts ...grpc.CallOption) (*ApproveDatasetResponse, error)
 	// Deletes a dataset's spine and kept result, and no longer protects the history that it reads. Its manifest stays, in
 	// state DELETED. For who built it, and who may ADMINISTER the dataset.
 	DeleteDataset(ctx context.Context, in *DeleteDatasetRequest, opts ...grpc.CallOption) (*DeleteDatasetResponse, error)
@@ -132,6 +139,26 @@ func (c *datasetServiceClient) DiffDatasets(ctx context.Context, in *DiffDataset
 	return out, nil
 }
 
+func (c *datasetServiceClient) ReleaseDataset(ctx context.Context, in *ReleaseDatasetRequest, opts ...grpc.CallOption) (*ReleaseDatasetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseDatasetResponse)
+	err := c.cc.Invoke(ctx, DatasetService_ReleaseDataset_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *datasetServiceClient) ApproveDataset(ctx context.Context, in *ApproveDatasetRequest, opts ...grpc.CallOption) (*ApproveDatasetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveDatasetResponse)
+	err := c.cc.Invoke(ctx, DatasetService_ApproveDataset_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *datasetServiceClient) DeleteDataset(ctx context.Context, in *DeleteDatasetRequest, opts ...grpc.CallOption) (*DeleteDatasetResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteDatasetResponse)
@@ -161,6 +188,11 @@ type DatasetServiceServer interface {
 	// Computes two datasets again and says in which rows and columns they differ, and which runs made the difference. Needs
 	// what fetching both needs.
 	DiffDatasets(context.Context, *DiffDatasetsRequest) (*DiffDatasetsResponse, error)
+	// Lets a held dataset be fetched, where all of its gates hold. For who built it, and who may APPROVE or ADMINISTER the dataset. Of one
+	// that is released already nothing changes.
+	ReleaseDataset(context.Context, *ReleaseDatasetRequest) (*ReleaseDatasetResponse, error)
+	// Opens a gate of a dataset, for what is in it now. By somebody else than who built it.
+	ApproveDataset(context.Context, *ApproveDatasetRequest) (*ApproveDatasetResponse, error)
 	// Deletes a dataset's spine and kept result, and no longer protects the history that it reads. Its manifest stays, in
 	// state DELETED. For who built it, and who may ADMINISTER the dataset.
 	DeleteDataset(context.Context, *DeleteDatasetRequest) (*DeleteDatasetResponse, error)
@@ -191,6 +223,12 @@ func (UnimplementedDatasetServiceServer) ListDatasets(context.Context, *ListData
 }
 func (UnimplementedDatasetServiceServer) DiffDatasets(context.Context, *DiffDatasetsRequest) (*DiffDatasetsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DiffDatasets not implemented")
+}
+func (UnimplementedDatasetServiceServer) ReleaseDataset(context.Context, *ReleaseDatasetRequest) (*ReleaseDatasetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseDataset not implemented")
+}
+func (UnimplementedDatasetServiceServer) ApproveDataset(context.Context, *ApproveDatasetRequest) (*ApproveDatasetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveDataset not implemented")
 }
 func (UnimplementedDatasetServiceServer) DeleteDataset(context.Context, *DeleteDatasetRequest) (*DeleteDatasetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteDataset not implemented")
@@ -306,6 +344,42 @@ func _DatasetService_DiffDatasets_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DatasetService_ReleaseDataset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseDatasetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DatasetServiceServer).ReleaseDataset(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DatasetService_ReleaseDataset_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DatasetServiceServer).ReleaseDataset(ctx, req.(*ReleaseDatasetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DatasetService_ApproveDataset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveDatasetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DatasetServiceServer).ApproveDataset(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DatasetService_ApproveDataset_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DatasetServiceServer).ApproveDataset(ctx, req.(*ApproveDatasetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DatasetService_DeleteDataset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteDatasetRequest)
 	if err := dec(in); err != nil {
@@ -346,6 +420,14 @@ var DatasetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DiffDatasets",
 			Handler:    _DatasetService_DiffDatasets_Handler,
+		},
+		{
+			MethodName: "ReleaseDataset",
+			Handler:    _DatasetService_ReleaseDataset_Handler,
+		},
+		{
+			MethodName: "ApproveDataset",
+			Handler:    _DatasetService_ApproveDataset_Handler,
 		},
 		{
 			MethodName: "DeleteDataset",

@@ -3758,7 +3758,7 @@ func (x *Role) GetMaxElevation() *durationpb.Duration {
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Out of [those below](#actions): `read_online`, `read_offline`, `list`, `register`, `materialize`, `ingest`,
-	// `read_lineage`, `read_audit`, `administer`.
+	// `read_lineage`, `read_audit`, `administer`, `approve`.
 	Actions []string `protobuf:"bytes,1,rep,name=actions,proto3" json:"actions,omitempty"`
 	// `KIND:NAME`, where `*` in NAME stands for any characters: `service:delay_model_v1`, `view:airport_*`, `source:*`,
 	// `feature:customers.email`. `KIND:tag=TAG` is whatever of the kind has the tag. Without versions: a grant holds for all of

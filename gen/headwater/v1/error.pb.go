@@ -69,6 +69,8 @@ const (
 	ErrorReason_ERROR_REASON_NOT_FRESH ErrorReason = 26
 	// The issuer of JWTs does not show the keys that the caller's is to be checked with.
 	ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE ErrorReason = 27
+	// A gate does not hold. It may be opened by an approval where the message says so.
+	ErrorReason_ERROR_REASON_GATE_REFUSED ErrorReason = 28
 )
 
 // Enum value maps for ErrorReason.
@@ -102,6 +104,7 @@ var (
 		25: "ERROR_REASON_READ_LOG_UNAVAILABLE",
 		26: "ERROR_REASON_NOT_FRESH",
 		27: "ERROR_REASON_ISSUER_UNAVAILABLE",
+		28: "ERROR_REASON_GATE_REFUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -132,6 +135,7 @@ var (
 		"ERROR_REASON_READ_LOG_UNAVAILABLE": 25,
 		"ERROR_REASON_NOT_FRESH":            26,
 		"ERROR_REASON_ISSUER_UNAVAILABLE":   27,
+		"ERROR_REASON_GATE_REFUSED":         28,
 	}
 )
 
@@ -166,7 +170,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xb6\a\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xd5\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12#\n" +
@@ -196,7 +200,8 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x1fERROR_REASON_SERVER_UNAVAILABLE\x10\x18\x12%\n" +
 	"!ERROR_REASON_READ_LOG_UNAVAILABLE\x10\x19\x12\x1a\n" +
 	"\x16ERROR_REASON_NOT_FRESH\x10\x1a\x12#\n" +
-	"\x1fERROR_REASON_ISSUER_UNAVAILABLE\x10\x1bB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\x1fERROR_REASON_ISSUER_UNAVAILABLE\x10\x1b\x12\x1d\n" +
+	"\x19ERROR_REASON_GATE_REFUSED\x10\x1cB?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_error_proto_rawDescOnce sync.Once

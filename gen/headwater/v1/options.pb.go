@@ -36,21 +36,24 @@ const (
 	Action_ACTION_READ_LINEAGE Action = 7
 	Action_ACTION_READ_AUDIT   Action = 8
 	Action_ACTION_ADMINISTER   Action = 9
+	// To open a gate, of what somebody else has made.
+	Action_ACTION_APPROVE Action = 10
 )
 
 // Enum value maps for Action.
 var (
 	Action_name = map[int32]string{
-		0: "ACTION_UNSPECIFIED",
-		1: "ACTION_READ_ONLINE",
-		2: "ACTION_READ_OFFLINE",
-		3: "ACTION_LIST",
-		4: "ACTION_REGISTER",
-		5: "ACTION_MATERIALIZE",
-		6: "ACTION_INGEST",
-		7: "ACTION_READ_LINEAGE",
-		8: "ACTION_READ_AUDIT",
-		9: "ACTION_ADMINISTER",
+		0:  "ACTION_UNSPECIFIED",
+		1:  "ACTION_READ_ONLINE",
+		2:  "ACTION_READ_OFFLINE",
+		3:  "ACTION_LIST",
+		4:  "ACTION_REGISTER",
+		5:  "ACTION_MATERIALIZE",
+		6:  "ACTION_INGEST",
+		7:  "ACTION_READ_LINEAGE",
+		8:  "ACTION_READ_AUDIT",
+		9:  "ACTION_ADMINISTER",
+		10: "ACTION_APPROVE",
 	}
 	Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED":  0,
@@ -63,6 +66,7 @@ var (
 		"ACTION_READ_LINEAGE": 7,
 		"ACTION_READ_AUDIT":   8,
 		"ACTION_ADMINISTER":   9,
+		"ACTION_APPROVE":      10,
 	}
 )
 
@@ -287,7 +291,7 @@ const file_headwater_v1_options_proto_rawDesc = "" +
 	"\x06action\x18\x01 \x01(\x0e2\x14.headwater.v1.ActionR\x06action\x126\n" +
 	"\bresource\x18\x02 \x01(\x0e2\x1a.headwater.v1.ResourceKindR\bresource\x12%\n" +
 	"\x0eresource_field\x18\x03 \x01(\tR\rresourceField\x12,\n" +
-	"\x12decided_in_handler\x18\x04 \x01(\bR\x10decidedInHandler*\xe9\x01\n" +
+	"\x12decided_in_handler\x18\x04 \x01(\bR\x10decidedInHandler*\xfd\x01\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ACTION_READ_ONLINE\x10\x01\x12\x17\n" +
@@ -298,7 +302,9 @@ const file_headwater_v1_options_proto_rawDesc = "" +
 	"\rACTION_INGEST\x10\x06\x12\x17\n" +
 	"\x13ACTION_READ_LINEAGE\x10\a\x12\x15\n" +
 	"\x11ACTION_READ_AUDIT\x10\b\x12\x15\n" +
-	"\x11ACTION_ADMINISTER\x10\t*\x94\x03\n" +
+	"\x11ACTION_ADMINISTER\x10\t\x12\x12\n" +
+	"\x0eACTION_APPROVE\x10\n" +
+	"*\x94\x03\n" +
 	"\fResourceKind\x12\x1d\n" +
 	"\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15RESOURCE_KIND_CATALOG\x10\x01\x12\x18\n" +

@@ -22,7 +22,7 @@ from headwater._progress import Progress, rows_of, size_of
 from headwater._received import Received, part_of
 from headwater._spine import Spine
 from headwater._types import TIMESTAMP, microseconds
-from headwater.errors import DigestMismatchError, HeadwaterError, InternalError, InvalidArgumentError
+from headwater.errors import DigestMismatchError, GateRefusedError, HeadwaterError, InternalError, InvalidArgumentError
 from headwater.v1 import dataset_pb2, dataset_pb2_grpc, online_pb2, online_pb2_grpc
 
 _TYPES_FOR = 60.0
@@ -447,6 +447,8 @@ class Client:
                 raise InternalError(
                     "the server ended the dataset without its manifest; nothing of it may be used, so ask for it again"
                 )
+            if manifest.state == dataset_pb2.DATASET_STATE_BUILT:
+                raise GateRefusedError(manifest.held, metadata={"dataset": manifest.id})
             found = received.finish()
             if found != manifest.arrow_sha256:
                 raise DigestMismatchError(
@@ -514,6 +516,18 @@ class Client:
         """
         request = dataset_pb2.DeleteDatasetRequest(dataset=_id(dataset), reason=reason)
         return Manifest(self._connection.call(self._datasets.DeleteDataset, request).manifest)
+
+    def release(self, dataset: str) -> Manifest:
+        """Lets a held dataset be fetched, where all of its gates hold; else a `GateRefusedError` says which does not, and who can approve.
+
+        Args:
+            dataset: Its id, or `NAME@VERSION`.
+        """
+        return Manifest(
+            self._connection.call(
+                self._datasets.ReleaseDataset, dataset_pb2.ReleaseDatasetRequest(dataset=_id(dataset))
+            ).manifest
+        )
 
     # Online
 

@@ -237,6 +237,22 @@ class IssuerUnavailableError(HeadwaterError):
     reason = "ISSUER_UNAVAILABLE"
 
 
+class GateRefusedError(HeadwaterError):
+    """A gate does not hold: a dataset was built and is held, or is not to be fetched or released yet. `dataset` is its id."""
+
+    reason = "GATE_REFUSED"
+
+    @property
+    def dataset(self) -> str:
+        """The id of the dataset that is held, which `Client.release` and `Client.fetch` take; empty where it is about none."""
+        return self.metadata.get("dataset", "")
+
+    @property
+    def id(self) -> str:
+        """The same."""
+        return self.dataset
+
+
 class SchemaVersionError(HeadwaterError):
     """The server's database has another schema than the server."""
 

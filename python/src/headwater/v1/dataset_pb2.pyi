@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from headwater.v1 import access_pb2 as _access_pb2
+from headwater.v1 import approval_pb2 as _approval_pb2
 from headwater.v1 import options_pb2 as _options_pb2
 from headwater.v1 import value_pb2 as _value_pb2
 from google.protobuf.internal import containers as _containers
@@ -154,7 +155,7 @@ class BuildDatasetResponse(_message.Message):
     def __init__(self, arrow: _Optional[bytes] = ..., manifest: _Optional[_Union[Manifest, _Mapping]] = ...) -> None: ...
 
 class Manifest(_message.Message):
-    __slots__ = ("id", "name", "version", "state", "service", "service_version", "service_fingerprint", "views", "position", "timestamp_column", "key_mapping", "purpose", "rows", "columns", "spine_digest", "content_digest", "arrow_sha256", "arrow_writer", "principal", "created_at", "server_version", "on_demand", "followed", "features", "joins", "knowledge", "may_leak", "with_statuses", "spine_rows", "left_out", "partial", "spine_origin", "versions", "policy", "erasures", "deleted_at", "deleted_by", "use")
+    __slots__ = ("id", "name", "version", "state", "service", "service_version", "service_fingerprint", "views", "position", "timestamp_column", "key_mapping", "purpose", "rows", "columns", "spine_digest", "content_digest", "arrow_sha256", "arrow_writer", "principal", "created_at", "server_version", "on_demand", "followed", "features", "joins", "knowledge", "may_leak", "with_statuses", "spine_rows", "left_out", "partial", "spine_origin", "versions", "policy", "erasures", "deleted_at", "deleted_by", "use", "gates", "held", "carried_tags", "released_at", "released_by")
     class KeyMappingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +208,11 @@ class Manifest(_message.Message):
     DELETED_AT_FIELD_NUMBER: _ClassVar[int]
     DELETED_BY_FIELD_NUMBER: _ClassVar[int]
     USE_FIELD_NUMBER: _ClassVar[int]
+    GATES_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    CARRIED_TAGS_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_AT_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     version: int
@@ -245,7 +251,21 @@ class Manifest(_message.Message):
     deleted_at: _timestamp_pb2.Timestamp
     deleted_by: str
     use: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[DatasetState, str]] = ..., service: _Optional[str] = ..., service_version: _Optional[int] = ..., service_fingerprint: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ManifestView, _Mapping]]] = ..., position: _Optional[int] = ..., timestamp_column: _Optional[str] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., purpose: _Optional[str] = ..., rows: _Optional[int] = ..., columns: _Optional[_Iterable[_Union[ManifestColumn, _Mapping]]] = ..., spine_digest: _Optional[str] = ..., content_digest: _Optional[str] = ..., arrow_sha256: _Optional[str] = ..., arrow_writer: _Optional[str] = ..., principal: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., server_version: _Optional[str] = ..., on_demand: _Optional[_Iterable[_Union[ManifestView, _Mapping]]] = ..., followed: _Optional[_Mapping[str, int]] = ..., features: _Optional[_Iterable[str]] = ..., joins: _Optional[_Iterable[_Union[DatasetJoin, _Mapping]]] = ..., knowledge: _Optional[_Union[KnowledgeMode, str]] = ..., may_leak: bool = ..., with_statuses: bool = ..., spine_rows: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., partial: _Optional[_Iterable[_Union[PartialCoverage, _Mapping]]] = ..., spine_origin: _Optional[_Union[SpineOrigin, _Mapping]] = ..., versions: _Optional[_Union[SoftwareVersions, _Mapping]] = ..., policy: _Optional[_Union[AppliedPolicy, _Mapping]] = ..., erasures: _Optional[_Iterable[_Union[Erasure, _Mapping]]] = ..., deleted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deleted_by: _Optional[str] = ..., use: _Optional[str] = ...) -> None: ...
+    gates: _containers.RepeatedCompositeFieldContainer[_approval_pb2.GateResult]
+    held: str
+    carried_tags: _containers.RepeatedCompositeFieldContainer[CarriedTag]
+    released_at: _timestamp_pb2.Timestamp
+    released_by: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[DatasetState, str]] = ..., service: _Optional[str] = ..., service_version: _Optional[int] = ..., service_fingerprint: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ManifestView, _Mapping]]] = ..., position: _Optional[int] = ..., timestamp_column: _Optional[str] = ..., key_mapping: _Optional[_Mapping[str, str]] = ..., purpose: _Optional[str] = ..., rows: _Optional[int] = ..., columns: _Optional[_Iterable[_Union[ManifestColumn, _Mapping]]] = ..., spine_digest: _Optional[str] = ..., content_digest: _Optional[str] = ..., arrow_sha256: _Optional[str] = ..., arrow_writer: _Optional[str] = ..., principal: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., server_version: _Optional[str] = ..., on_demand: _Optional[_Iterable[_Union[ManifestView, _Mapping]]] = ..., followed: _Optional[_Mapping[str, int]] = ..., features: _Optional[_Iterable[str]] = ..., joins: _Optional[_Iterable[_Union[DatasetJoin, _Mapping]]] = ..., knowledge: _Optional[_Union[KnowledgeMode, str]] = ..., may_leak: bool = ..., with_statuses: bool = ..., spine_rows: _Optional[int] = ..., left_out: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., partial: _Optional[_Iterable[_Union[PartialCoverage, _Mapping]]] = ..., spine_origin: _Optional[_Union[SpineOrigin, _Mapping]] = ..., versions: _Optional[_Union[SoftwareVersions, _Mapping]] = ..., policy: _Optional[_Union[AppliedPolicy, _Mapping]] = ..., erasures: _Optional[_Iterable[_Union[Erasure, _Mapping]]] = ..., deleted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deleted_by: _Optional[str] = ..., use: _Optional[str] = ..., gates: _Optional[_Iterable[_Union[_approval_pb2.GateResult, _Mapping]]] = ..., held: _Optional[str] = ..., carried_tags: _Optional[_Iterable[_Union[CarriedTag, _Mapping]]] = ..., released_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., released_by: _Optional[str] = ...) -> None: ...
+
+class CarriedTag(_message.Message):
+    __slots__ = ("tag", "column")
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    tag: str
+    column: str
+    def __init__(self, tag: _Optional[str] = ..., column: _Optional[str] = ..., **kwargs) -> None: ...
 
 class LeftOut(_message.Message):
     __slots__ = ("rule", "rows")
@@ -600,3 +620,35 @@ class DeleteDatasetResponse(_message.Message):
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     manifest: Manifest
     def __init__(self, manifest: _Optional[_Union[Manifest, _Mapping]] = ...) -> None: ...
+
+class ReleaseDatasetRequest(_message.Message):
+    __slots__ = ("dataset",)
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    def __init__(self, dataset: _Optional[str] = ...) -> None: ...
+
+class ReleaseDatasetResponse(_message.Message):
+    __slots__ = ("manifest",)
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    manifest: Manifest
+    def __init__(self, manifest: _Optional[_Union[Manifest, _Mapping]] = ...) -> None: ...
+
+class ApproveDatasetRequest(_message.Message):
+    __slots__ = ("dataset", "gate", "reason", "expires_at")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    gate: str
+    reason: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, dataset: _Optional[str] = ..., gate: _Optional[str] = ..., reason: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ApproveDatasetResponse(_message.Message):
+    __slots__ = ("approval", "manifest")
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    approval: _approval_pb2.Approval
+    manifest: Manifest
+    def __init__(self, approval: _Optional[_Union[_approval_pb2.Approval, _Mapping]] = ..., manifest: _Optional[_Union[Manifest, _Mapping]] = ...) -> None: ...

@@ -64,6 +64,16 @@ class DatasetServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_dataset__pb2.DiffDatasetsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_dataset__pb2.DiffDatasetsResponse.FromString,
                 _registered_method=True)
+        self.ReleaseDataset = channel.unary_unary(
+                '/headwater.v1.DatasetService/ReleaseDataset',
+                request_serializer=headwater_dot_v1_dot_dataset__pb2.ReleaseDatasetRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_dataset__pb2.ReleaseDatasetResponse.FromString,
+                _registered_method=True)
+        self.ApproveDataset = channel.unary_unary(
+                '/headwater.v1.DatasetService/ApproveDataset',
+                request_serializer=headwater_dot_v1_dot_dataset__pb2.ApproveDatasetRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_dataset__pb2.ApproveDatasetResponse.FromString,
+                _registered_method=True)
         self.DeleteDataset = channel.unary_unary(
                 '/headwater.v1.DatasetService/DeleteDataset',
                 request_serializer=headwater_dot_v1_dot_dataset__pb2.DeleteDatasetRequest.SerializeToString,
@@ -110,6 +120,18 @@ class DatasetServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseDataset(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveDataset(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteDataset(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -148,6 +170,16 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.DiffDatasets,
                     request_deserializer=headwater_dot_v1_dot_dataset__pb2.DiffDatasetsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_dataset__pb2.DiffDatasetsResponse.SerializeToString,
+            ),
+            'ReleaseDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseDataset,
+                    request_deserializer=headwater_dot_v1_dot_dataset__pb2.ReleaseDatasetRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_dataset__pb2.ReleaseDatasetResponse.SerializeToString,
+            ),
+            'ApproveDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveDataset,
+                    request_deserializer=headwater_dot_v1_dot_dataset__pb2.ApproveDatasetRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_dataset__pb2.ApproveDatasetResponse.SerializeToString,
             ),
             'DeleteDataset': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDataset,
@@ -317,6 +349,60 @@ class DatasetService(object):
             '/headwater.v1.DatasetService/DiffDatasets',
             headwater_dot_v1_dot_dataset__pb2.DiffDatasetsRequest.SerializeToString,
             headwater_dot_v1_dot_dataset__pb2.DiffDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.DatasetService/ReleaseDataset',
+            headwater_dot_v1_dot_dataset__pb2.ReleaseDatasetRequest.SerializeToString,
+            headwater_dot_v1_dot_dataset__pb2.ReleaseDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.DatasetService/ApproveDataset',
+            headwater_dot_v1_dot_dataset__pb2.ApproveDatasetRequest.SerializeToString,
+            headwater_dot_v1_dot_dataset__pb2.ApproveDatasetResponse.FromString,
             options,
             channel_credentials,
             insecure,

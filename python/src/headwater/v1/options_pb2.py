@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/options.proto\x12\x0cheadwater.v1\"\xc7\x01\n\nPermission\x12,\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x14.headwater.v1.ActionR\x06\x61\x63tion\x12\x36\n\x08resource\x18\x02 \x01(\x0e\x32\x1a.headwater.v1.ResourceKindR\x08resource\x12%\n\x0eresource_field\x18\x03 \x01(\tR\rresourceField\x12,\n\x12\x64\x65\x63ided_in_handler\x18\x04 \x01(\x08R\x10\x64\x65\x63idedInHandler*\xe9\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x43TION_READ_ONLINE\x10\x01\x12\x17\n\x13\x41\x43TION_READ_OFFLINE\x10\x02\x12\x0f\n\x0b\x41\x43TION_LIST\x10\x03\x12\x13\n\x0f\x41\x43TION_REGISTER\x10\x04\x12\x16\n\x12\x41\x43TION_MATERIALIZE\x10\x05\x12\x11\n\rACTION_INGEST\x10\x06\x12\x17\n\x13\x41\x43TION_READ_LINEAGE\x10\x07\x12\x15\n\x11\x41\x43TION_READ_AUDIT\x10\x08\x12\x15\n\x11\x41\x43TION_ADMINISTER\x10\t*\x94\x03\n\x0cResourceKind\x12\x1d\n\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15RESOURCE_KIND_CATALOG\x10\x01\x12\x18\n\x14RESOURCE_KIND_ENTITY\x10\x02\x12\x18\n\x14RESOURCE_KIND_SOURCE\x10\x03\x12\x16\n\x12RESOURCE_KIND_VIEW\x10\x04\x12\x19\n\x15RESOURCE_KIND_SERVICE\x10\x05\x12\x16\n\x12RESOURCE_KIND_ROLE\x10\x06\x12\x19\n\x15RESOURCE_KIND_DATASET\x10\x07\x12\x15\n\x11RESOURCE_KIND_RUN\x10\x08\x12\x18\n\x14RESOURCE_KIND_SYSTEM\x10\t\x12\x19\n\x15RESOURCE_KIND_FEATURE\x10\n\x12\x18\n\x14RESOURCE_KIND_POLICY\x10\x0b\x12\x15\n\x11RESOURCE_KIND_TAG\x10\x0c\x12\x17\n\x13RESOURCE_KIND_MODEL\x10\r\x12\x1a\n\x16RESOURCE_KIND_CONSUMER\x10\x0e\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/options.proto\x12\x0cheadwater.v1\"\xc7\x01\n\nPermission\x12,\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x14.headwater.v1.ActionR\x06\x61\x63tion\x12\x36\n\x08resource\x18\x02 \x01(\x0e\x32\x1a.headwater.v1.ResourceKindR\x08resource\x12%\n\x0eresource_field\x18\x03 \x01(\tR\rresourceField\x12,\n\x12\x64\x65\x63ided_in_handler\x18\x04 \x01(\x08R\x10\x64\x65\x63idedInHandler*\xfd\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x43TION_READ_ONLINE\x10\x01\x12\x17\n\x13\x41\x43TION_READ_OFFLINE\x10\x02\x12\x0f\n\x0b\x41\x43TION_LIST\x10\x03\x12\x13\n\x0f\x41\x43TION_REGISTER\x10\x04\x12\x16\n\x12\x41\x43TION_MATERIALIZE\x10\x05\x12\x11\n\rACTION_INGEST\x10\x06\x12\x17\n\x13\x41\x43TION_READ_LINEAGE\x10\x07\x12\x15\n\x11\x41\x43TION_READ_AUDIT\x10\x08\x12\x15\n\x11\x41\x43TION_ADMINISTER\x10\t\x12\x12\n\x0e\x41\x43TION_APPROVE\x10\n*\x94\x03\n\x0cResourceKind\x12\x1d\n\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15RESOURCE_KIND_CATALOG\x10\x01\x12\x18\n\x14RESOURCE_KIND_ENTITY\x10\x02\x12\x18\n\x14RESOURCE_KIND_SOURCE\x10\x03\x12\x16\n\x12RESOURCE_KIND_VIEW\x10\x04\x12\x19\n\x15RESOURCE_KIND_SERVICE\x10\x05\x12\x16\n\x12RESOURCE_KIND_ROLE\x10\x06\x12\x19\n\x15RESOURCE_KIND_DATASET\x10\x07\x12\x15\n\x11RESOURCE_KIND_RUN\x10\x08\x12\x18\n\x14RESOURCE_KIND_SYSTEM\x10\t\x12\x19\n\x15RESOURCE_KIND_FEATURE\x10\n\x12\x18\n\x14RESOURCE_KIND_POLICY\x10\x0b\x12\x15\n\x11RESOURCE_KIND_TAG\x10\x0c\x12\x17\n\x13RESOURCE_KIND_MODEL\x10\r\x12\x1a\n\x16RESOURCE_KIND_CONSUMER\x10\x0e\x42?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1'
   _globals['_ACTION']._serialized_start=247
-  _globals['_ACTION']._serialized_end=480
-  _globals['_RESOURCEKIND']._serialized_start=483
-  _globals['_RESOURCEKIND']._serialized_end=887
+  _globals['_ACTION']._serialized_end=500
+  _globals['_RESOURCEKIND']._serialized_start=503
+  _globals['_RESOURCEKIND']._serialized_end=907
   _globals['_PERMISSION']._serialized_start=45
   _globals['_PERMISSION']._serialized_end=244
 # @@protoc_insertion_point(module_scope)

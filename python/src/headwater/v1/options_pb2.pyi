@@ -17,6 +17,7 @@ class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTION_READ_LINEAGE: _ClassVar[Action]
     ACTION_READ_AUDIT: _ClassVar[Action]
     ACTION_ADMINISTER: _ClassVar[Action]
+    ACTION_APPROVE: _ClassVar[Action]
 
 class ResourceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -45,6 +46,7 @@ ACTION_INGEST: Action
 ACTION_READ_LINEAGE: Action
 ACTION_READ_AUDIT: Action
 ACTION_ADMINISTER: Action
+ACTION_APPROVE: Action
 RESOURCE_KIND_UNSPECIFIED: ResourceKind
 RESOURCE_KIND_CATALOG: ResourceKind
 RESOURCE_KIND_ENTITY: ResourceKind

@@ -1,0 +1,420 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headwaterhq/headwater/access"
+	"github.com/headwaterhq/headwater/dataset"
+	"github.com/headwaterhq/headwater/feature"
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/read"
+)
+
+// requirements are what must hold before the rows of a dataset are given out, in the order in which they are told of. Each looks at the
+// manifest and the database alone; what depends on definitions is noted in the manifest by the build (impactTags).
+func (s *datasetService) requirements() []dataset.Requirement {
+	return []dataset.Requirement{requireBiasReport}
+}
+
+// gateBiasReport is the gate of datasets that carry an impact tag.
+const gateBiasReport = "bias_report"
+
+// requireBiasReport holds no dataset back that carries no impact tag. Of the others it never holds by itself: somebody else than who built it looks at
+// exactly this content, and approves it until some time.
+var requireBiasReport = dataset.Requirement{
+	Gate: gateBiasReport,
+	Look: func(_ context.Context, _ database.Querier, m *dataset.Manifest) (*dataset.Finding, error) {
+		if len(m.ImpactTags) == 0 {
+			return nil, nil
+		}
+		return &dataset.Finding{Found: tagsText(m.ImpactTags) + ", and no approval of what it has in it"}, nil
+	},
+	MayApprove: func(context.Context, database.Querier, *dataset.Manifest) error { return nil },
+}
+
+// maxTold is how many of several things a message names.
+const maxTold = 3
+
+// tagsText is impact tags in words.
+func tagsText(tags []dataset.ImpactTag) string {
+	var parts []string
+	for _, t := range tags {
+		of := "as a whole"
+		if t.Column != "" {
+			of = "in column " + t.Column
+		}
+		parts = append(parts, fmt.Sprintf("tag %s %s, from %s", t.Tag, of, someOf(t.From)))
+	}
+	return someOf(parts)
+}
+
+// someOf is the first of texts, and how many there are besides.
+func someOf(texts []string) string {
+	if more := len(texts) - maxTold; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(texts[:maxTold], ", "), more)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// impactTags are the tags by which a dataset is held until somebody has looked at its impact on people: of the service and the views that it reads, of
+// every source that their values may come from or the spine was read from, and of columns, along the values that they are made of. Those
+// that definitions have today count for older versions too.
+func (s *datasetService) impactTags(plan *read.Plan, spine []feature.Column, events *headwaterv1.SpineEvents, sources []*feature.SourceVersion) []dataset.ImpactTag {
+	catalog := s.registry.Catalog()
+	tags := catalog.Tags()
+	found := map[[2]string][]string{}
+	add := func(tag, column, from string) {
+		if at := [2]string{tag, column}; feature.IsImpactTag(tag) && !slices.Contains(found[at], from) {
+			found[at] = append(found[at], from)
+		}
+	}
+	column := func(name string, of []feature.ColumnTag) {
+		for _, t := range of {
+			for _, from := range t.From {
+				add(t.Tag, name, from.String())
+			}
+		}
+	}
+	whole := func(kind feature.Kind, name string, version []string) {
+		for _, tag := range slices.Concat(version, catalog.OwnTags(kind, name)) {
+			add(tag, "", kind.String()+":"+name)
+		}
+	}
+	source := func(v *feature.SourceVersion) { whole(feature.KindSource, v.Name, v.Tags) }
+	if service := plan.Service; service.Name != "" {
+		whole(feature.KindService, service.Name, service.Tags)
+	}
+	for i := range plan.Columns {
+		c := &plan.Columns[i]
+		column(c.Name, tags.Column(c.Version, c.Version.Features[c.Feature].Name))
+		whole(feature.KindView, c.Version.Name, c.Version.Tags)
+		c.Version.EachSource(source)
+	}
+	for i := range plan.Views {
+		v := &plan.Views[i]
+		for k, key := range v.KeyColumns {
+			column(key, tags.Column(v.Version, v.Version.EntityVersion.JoinKeys[k].Name))
+		}
+	}
+	for _, v := range sources {
+		source(v)
+		for i := range v.Columns {
+			name := v.Columns[i].Name
+			switch {
+			case events == nil:
+				// A query may make any of its columns of any of theirs.
+				column("", tags.Source(v, name))
+			case slices.ContainsFunc(spine, func(c feature.Column) bool { return c.Name == name }):
+				column(name, tags.Source(v, name))
+			}
+		}
+	}
+	var list []dataset.ImpactTag
+	for at, from := range found {
+		slices.Sort(from)
+		list = append(list, dataset.ImpactTag{Tag: at[0], Column: at[1], From: from})
+	}
+	slices.SortFunc(list, func(a, b dataset.ImpactTag) int {
+		return cmp.Or(strings.Compare(a.Tag, b.Tag), strings.Compare(a.Column, b.Column))
+	})
+	return list
+}
+
+// approvedGate is dataset.Approved.
+func approvedGate(ctx context.Context, q database.Querier, m *dataset.Manifest, gate string) (int64, error) {
+	a, err := access.ApprovalOf(ctx, q, datasetResource(m), gate, m.Digest(), m.Principal)
+	if a == nil {
+		return 0, err
+	}
+	return a.ID, nil
+}
+
+// datasetResource is what approving a dataset is decided on.
+func datasetResource(m *dataset.Manifest) string { return string(access.KindDataset) + ":" + m.Name }
+
+// refuseHeld refuses to give out rows of a dataset that is held, with what is missing now.
+func (s *datasetService) refuseHeld(ctx context.Context, m *dataset.Manifest) error {
+	if m.State != dataset.Built {
+		return nil
+	}
+	results, err := s.builder.Look(ctx, s.pool, m)
+	if err != nil {
+		return err
+	}
+	return s.held(ctx, s.pool, m, results)
+}
+
+// held is the fault of a dataset that is held.
+func (s *datasetService) held(ctx context.Context, q access.DB, m *dataset.Manifest, results []dataset.GateResult) error {
+	text, err := s.heldText(ctx, q, m, results)
+	if err != nil {
+		return err
+	}
+	f := fault.New(fault.GateRefused, "%s", text).With("dataset", m.ID)
+	var gates []string
+	for i := range results {
+		if !results[i].Holds {
+			gates = append(gates, results[i].Gate)
+		}
+	}
+	return f.With("gates", strings.Join(gates, ","))
+}
+
+// heldText says of a dataset that is held which gates do not hold, what was found, what to do, and who can approve.
+func (s *datasetService) heldText(ctx context.Context, q access.DB, m *dataset.Manifest, results []dataset.GateResult) (string, error) {
+	text := fmt.Sprintf("dataset %s (%s) is held, and its rows are not given out before it is released", m.ID, m.Ref())
+	if dataset.Hold(results) {
+		return text + fmt.Sprintf(": all of its gates hold now; headwater dataset release %s", m.ID), nil
+	}
+	approvable := false
+	for i := range results {
+		g := &results[i]
+		if g.Holds {
+			continue
+		}
+		text += fmt.Sprintf("; gate %s: found %s", g.Gate, g.Found)
+		if g.Remedy != "" {
+			text += "; " + g.Remedy
+		}
+		if g.Approvable {
+			approvable = true
+			text += fmt.Sprintf("; to approve: headwater dataset approve %s --gate %s --reason R --expires T", m.ID, g.Gate)
+		} else {
+			text += "; nobody can approve that"
+		}
+	}
+	if approvable {
+		who, err := s.whoCanApprove(ctx, q, access.KindDataset, m.Name, m.Principal, m.Service)
+		if err != nil {
+			return "", err
+		}
+		text += "; " + who
+	}
+	return text + fmt.Sprintf("; then: headwater dataset release %s", m.ID), nil
+}
+
+// whoCanApprove says who can approve what author made: by roles, and who has those; and who owns the service that it is of, where the
+// caller may know of it.
+func (s *datasetService) whoCanApprove(ctx context.Context, q access.DB, kind access.Kind, name, author, service string) (string, error) {
+	owner := ""
+	if service != "" && access.Allows(ctx, access.ActionList, access.KindService, service) {
+		if v, err := s.registry.Catalog().Service(service); err == nil {
+			owner = v.Owner
+		}
+	}
+	return whoCanApprove(ctx, q, kind, name, author, owner)
+}
+
+func whoCanApprove(ctx context.Context, q access.DB, kind access.Kind, name, author, owner string) (string, error) {
+	roles := access.SessionFrom(ctx).Policy().RolesFor(access.ActionApprove, kind, name)
+	holders, more, err := access.Holders(ctx, q, roles, author)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("whoever has one of the roles [%s] can approve it, but not %s, who made it", strings.Join(roles, " "), author)
+	switch {
+	case more:
+		text += ": " + strings.Join(holders, ", ") + " and others"
+	case len(holders) > 0:
+		text += ": " + strings.Join(holders, ", ")
+	}
+	if owner != "" {
+		text += "; " + owner + " owns it"
+	}
+	return text, nil
+}
+
+// releaseWriter begins the writer of the audit record that a release is; the dataset's id is the rest of it.
+const releaseWriter = "dataset-released:"
+
+func (s *datasetService) ReleaseDataset(ctx context.Context, req *headwaterv1.ReleaseDatasetRequest) (*headwaterv1.ReleaseDatasetResponse, error) {
+	m, err := s.releasable(ctx, req.GetDataset())
+	if err != nil {
+		return nil, err
+	}
+	principal := access.SessionFrom(ctx).Principal()
+	m, err = s.builder.Release(ctx, m.ID, principal.Name, func(ctx context.Context, tx pgx.Tx, m *dataset.Manifest, results []dataset.GateResult) error {
+		return s.held(ctx, tx, m, results)
+	}, func(ctx context.Context, tx pgx.Tx, m *dataset.Manifest) error {
+		var gates []string
+		for i := range m.Gates {
+			by := ""
+			if m.Gates[i].Approval != 0 {
+				by = fmt.Sprintf(" by approval %d", m.Gates[i].Approval)
+			}
+			gates = append(gates, m.Gates[i].Gate+by)
+		}
+		var at int64
+		if err := tx.QueryRow(ctx, `SELECT count(*) + 1 FROM headwater.audit_record WHERE writer = $1`, releaseWriter+m.ID).Scan(&at); err != nil {
+			return err
+		}
+		return access.WriteTx(ctx, tx, access.Record{
+			Writer: releaseWriter + m.ID, Number: at, Principal: principal.Name, Credential: principal.Credential, Roles: principal.Roles, Method: "release",
+			Action: access.ActionApprove, Resource: datasetResource(m), Decision: access.Allowed, Dataset: m.ID,
+			Reason: principal.Because("released " + m.ID + ", " + m.Ref() + ": gates hold: " + strings.Join(gates, ", ")),
+		})
+	})
+	if err != nil {
+		return nil, database.Fault(err)
+	}
+	shown, err := s.shownTo(ctx, m)
+	if err != nil {
+		shown = withoutValues(manifestOf(ctx, m))
+	}
+	return &headwaterv1.ReleaseDatasetResponse{Manifest: shown}, nil
+}
+
+// releasable reads the manifest of a dataset that the caller may release: who may APPROVE or ADMINISTER it, and who built it and may read
+// still what it was built of.
+func (s *datasetService) releasable(ctx context.Context, ref string) (*dataset.Manifest, error) {
+	m, err := dataset.Find(ctx, s.pool, ref)
+	if err != nil {
+		return nil, missing(ctx, access.ActionApprove, access.KindDataset, err)
+	}
+	approves := access.Allows(ctx, access.ActionApprove, access.KindDataset, m.Name)
+	switch {
+	case !approves && m.Principal == access.PrincipalFrom(ctx).Name:
+		_, err = s.builtOf(ctx, m)
+	case !approves && access.Allows(ctx, access.ActionAdminister, access.KindDataset, m.Name):
+		err = access.Require(ctx, access.ActionAdminister, access.KindDataset, m.Name)
+	default:
+		err = s.requireApprove(ctx, m, ref)
+	}
+	return m, err
+}
+
+// requireApprove decides on ActionApprove. Who may list the dataset is told what is missing; to all others it looks like one that is not there.
+func (s *datasetService) requireApprove(ctx context.Context, m *dataset.Manifest, ref string) error {
+	if access.Allows(ctx, access.ActionList, access.KindDataset, m.Name) {
+		return access.Require(ctx, access.ActionApprove, access.KindDataset, m.Name)
+	}
+	return requireOr(ctx, access.ActionApprove, access.KindDataset, m.Name, dataset.Missing(ref))
+}
+
+func (s *datasetService) ApproveDataset(ctx context.Context, req *headwaterv1.ApproveDatasetRequest) (*headwaterv1.ApproveDatasetResponse, error) {
+	m, err := dataset.Find(ctx, s.pool, req.GetDataset())
+	if err != nil {
+		return nil, missing(ctx, access.ActionApprove, access.KindDataset, err)
+	}
+	if err := s.requireApprove(ctx, m, req.GetDataset()); err != nil {
+		return nil, err
+	}
+	principal := access.SessionFrom(ctx).Principal()
+	var a access.Approval
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		// What is approved is what is there: an erasure waits.
+		if err := tx.QueryRow(ctx, `SELECT manifest FROM headwater.dataset WHERE id = $1 FOR SHARE`, m.ID).Scan(&m); err != nil {
+			return err
+		}
+		if err := m.CheckKept(); err != nil {
+			return err
+		}
+		result, err := s.approvable(ctx, tx, m, req.GetGate())
+		if err != nil {
+			return err
+		}
+		a, err = access.Approve(ctx, tx, principal, access.Approval{
+			Kind: access.KindDataset, Subject: m.ID, Resource: datasetResource(m), Inputs: m.Digest(), Gate: req.GetGate(), Found: result.Found, Author: m.Principal,
+			Reason: req.GetReason(), ExpiresAt: expiryOf(req.GetExpiresAt().AsTime(), req.GetExpiresAt() != nil),
+		})
+		return err
+	})
+	if err != nil {
+		return nil, database.Fault(err)
+	}
+	s.warnBrokenGlass(ctx, &a)
+	shown, err := s.shownTo(ctx, m)
+	if err != nil {
+		shown = withoutValues(manifestOf(ctx, m))
+	}
+	return &headwaterv1.ApproveDatasetResponse{Approval: s.approvalOf(ctx, &a), Manifest: shown}, nil
+}
+
+// expiryOf is when an approval expires as it was asked for: nothing asked for is never in the future.
+func expiryOf(at time.Time, asked bool) time.Time {
+	if !asked {
+		return time.Time{}
+	}
+	return at
+}
+
+// approvable finds what a gate that an approval can open found of a dataset.
+func (s *datasetService) approvable(ctx context.Context, tx pgx.Tx, m *dataset.Manifest, gate string) (*dataset.GateResult, error) {
+	results, err := s.builder.Look(ctx, tx, m)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range results {
+		g := &results[i]
+		if names = append(names, g.Gate); g.Gate != gate {
+			continue
+		}
+		switch {
+		case g.Approval != 0:
+			// That of another is refused where it is made.
+			return g, nil
+		case g.Holds:
+			return nil, fault.New(fault.FailedPrecondition, "gate %s of dataset %s holds by itself: found %s; there is nothing to approve", gate, m.ID, g.Found)
+		case !g.Approvable:
+			return nil, fault.New(fault.GateRefused, "gate %s of dataset %s: found %s; nobody can approve that; %s", gate, m.ID, g.Found, g.Remedy).With("dataset", m.ID)
+		}
+		return g, s.builder.Requirement(gate).MayApprove(ctx, tx, m)
+	}
+	if len(names) == 0 {
+		return nil, fault.New(fault.FailedPrecondition, "dataset %s (%s) has no gates; there is nothing to approve", m.ID, m.Ref())
+	}
+	return nil, fault.New(fault.InvalidArgument, "gate: found %q, expected one of dataset %s: %s", shorten(gate, maxShownName), m.ID, strings.Join(names, ", ")).
+		Violating(fault.Violation{Field: "gate", Description: "expected " + strings.Join(names, " or ")})
+}
+
+// gatesNow adds to a manifest what is found at the gates: now, where it is held and that is asked for, else as it was.
+func (s *datasetService) gatesNow(ctx context.Context, m *dataset.Manifest, shown *headwaterv1.Manifest) error {
+	results := m.Gates
+	if m.State == dataset.Built {
+		var err error
+		if results, err = s.builder.Look(ctx, s.pool, m); err != nil {
+			return err
+		}
+		if shown.Held, err = s.heldText(ctx, s.pool, m, results); err != nil {
+			return err
+		}
+	}
+	shown.Gates = gatesOf(results)
+	for i := range results {
+		if id := results[i].Approval; id != 0 {
+			a, err := access.GetApproval(ctx, s.pool, id)
+			if err != nil {
+				return err
+			}
+			if shown.Gates[i].Approval = approvalOf(&a); shown.GetContentDigest() == "" {
+				shown.Gates[i].Approval.Inputs = ""
+			}
+		}
+	}
+	return nil
+}
+
+func gatesOf(results []dataset.GateResult) (gates []*headwaterv1.GateResult) {
+	for i := range results {
+		g := &results[i]
+		gates = append(gates, &headwaterv1.GateResult{Gate: g.Gate, Holds: g.Holds, Found: g.Found, Remedy: g.Remedy, Approvable: g.Approvable})
+	}
+	return gates
+}
+
+func carriedTags(tags []dataset.ImpactTag) (list []*headwaterv1.CarriedTag) {
+	for _, t := range tags {
+		list = append(list, &headwaterv1.CarriedTag{Tag: t.Tag, Column: t.Column, From: t.From})
+	}
+	return list
+}
