@@ -27,6 +27,10 @@ demo: deps build ## The whole story on real flights, with servers of its own
 demo-access: deps build ## One policy in both stores: the same people see the same in a dataset and online
 	@scripts/demo-access.sh
 
+.PHONY: demo-credit
+demo-credit: deps build ## A customer of low risk is flagged, and traced to a wrong file of a credit bureau
+	@scripts/demo-credit.sh
+
 .PHONY: demo-python
 demo-python: deps build ## A model is trained on real flights through a dataset, and predicts through online features
 	@scripts/demo-python.sh
@@ -128,6 +132,7 @@ ci: ## All that must hold before a change is taken: lint, check-generate, test w
 	@$(MAKE) test PKGS=./cmd/headwater TESTFLAGS='-run Crashes'
 	@$(MAKE) demo
 	@$(MAKE) demo-access
+	@$(MAKE) demo-credit
 	@$(MAKE) demo-python
 
 .PHONY: lint
