@@ -2,16 +2,13 @@ package server
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/zeebo/xxh3"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/access"
@@ -38,6 +35,8 @@ type qualityService struct {
 	pool     *pgxpool.Pool
 	datasets *datasetService
 	reads    *readlog.Log
+	// readLog computes reads again.
+	readLog *readLogService
 }
 
 // described is a profile, as the caller may see it.
@@ -304,54 +303,15 @@ func (s *qualityService) ofReads(ctx context.Context, node, name, version string
 	if err != nil {
 		return nil, none
 	}
-	var p *profile.Profile
-	var columns []string
-	var values []feature.Value
-	var encoding []byte
 	n, err := strconv.ParseInt(version, 10, 32)
 	if err != nil {
 		return nil, badProfileNode(node)
 	}
-	err = s.reads.EachOf(ctx, name, int32(n), on, func(r *headwaterv1.LoggedRead) error {
-		if p == nil {
-			var specs []profile.Spec
-			for _, f := range r.GetFeatures() {
-				if t, err := wire.VectorType(f.GetValues()); err == nil && len(f.GetDigest()) == 0 {
-					specs, columns = append(specs, profile.Spec{Name: f.GetName(), Type: t}), append(columns, f.GetName())
-				}
-			}
-			if p, err = profile.New(specs); err != nil {
-				return err
-			}
-			values = make([]feature.Value, len(specs))
-		}
-		at := feature.TimeOf(r.GetServedAt().AsTime())
-		for i := range int(r.GetEntities()) {
-			if slices.Contains(r.GetErased(), int32(i)) {
-				continue
-			}
-			clear(values)
-			for _, f := range r.GetFeatures() {
-				k := slices.Index(columns, f.GetName())
-				if k < 0 || len(f.GetDigest()) > 0 || i >= wire.VectorLen(f.GetValues()) {
-					continue
-				}
-				v, err := wire.FromVector(f.GetValues(), i)
-				if err != nil {
-					return err
-				}
-				if v.IsNull() || v.Type() == p.Columns()[k].Type {
-					values[k] = v
-				}
-			}
-			encoding = binary.BigEndian.AppendUint32(append(encoding[:0], r.GetReadId()...), uint32(i))
-			p.Add(at, xxh3.Hash(encoding), values)
-		}
-		return nil
-	})
-	if err != nil {
+	served := &readProfile{}
+	if err = s.reads.EachOf(ctx, name, int32(n), on, served.add); err != nil {
 		return nil, err
 	}
+	p := served.p
 	if p == nil {
 		return nil, fault.New(fault.NotFound, "service %s@%s: no reads of %s are kept: the service keeps no log of reads, there were none, or they are older than reads are kept; "+
 			"`headwater reads list --service %s` shows those that are", name, version, on.Format(time.DateOnly), name)

@@ -83,6 +83,404 @@ func (DriftVerdict) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
 }
 
+type GetSkewRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `NAME` or `NAME@VERSION`.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Reads from this time on, and before that. Absent: the seven days before `until`, and now.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	// How many reads are computed again. 0: 200.
+	Sample        int32 `protobuf:"varint,4,opt,name=sample,proto3" json:"sample,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSkewRequest) Reset() {
+	*x = GetSkewRequest{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSkewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSkewRequest) ProtoMessage() {}
+
+func (x *GetSkewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSkewRequest.ProtoReflect.Descriptor instead.
+func (*GetSkewRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *GetSkewRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *GetSkewRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *GetSkewRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *GetSkewRequest) GetSample() int32 {
+	if x != nil {
+		return x.Sample
+	}
+	return 0
+}
+
+type GetSkewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With the versions.
+	Model   string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// What it is held to: `baseline:NAME@VERSION`, or `dataset:ID` of what it was trained on. Empty: neither is known.
+	Baseline string                 `protobuf:"bytes,3,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	Since    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	Until    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	// Reads that are kept, and entities in them.
+	Reads    int64 `protobuf:"varint,6,opt,name=reads,proto3" json:"reads,omitempty"`
+	Entities int64 `protobuf:"varint,7,opt,name=entities,proto3" json:"entities,omitempty"`
+	// Of the sample: reads computed again, reads of which policies hide something from the caller, and reads that cannot be computed again, with a reason.
+	Computed      int64          `protobuf:"varint,8,opt,name=computed,proto3" json:"computed,omitempty"`
+	Hidden        int64          `protobuf:"varint,9,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	NotComputed   int64          `protobuf:"varint,10,opt,name=not_computed,json=notComputed,proto3" json:"not_computed,omitempty"`
+	Why           string         `protobuf:"bytes,11,opt,name=why,proto3" json:"why,omitempty"`
+	Features      []*FeatureSkew `protobuf:"bytes,12,rep,name=features,proto3" json:"features,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSkewResponse) Reset() {
+	*x = GetSkewResponse{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSkewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSkewResponse) ProtoMessage() {}
+
+func (x *GetSkewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSkewResponse.ProtoReflect.Descriptor instead.
+func (*GetSkewResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetSkewResponse) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *GetSkewResponse) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *GetSkewResponse) GetBaseline() string {
+	if x != nil {
+		return x.Baseline
+	}
+	return ""
+}
+
+func (x *GetSkewResponse) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *GetSkewResponse) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *GetSkewResponse) GetReads() int64 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *GetSkewResponse) GetEntities() int64 {
+	if x != nil {
+		return x.Entities
+	}
+	return 0
+}
+
+func (x *GetSkewResponse) GetComputed() int64 {
+	if x != nil {
+		return x.Computed
+	}
+	return 0
+}
+
+func (x *GetSkewResponse) GetHidden() int64 {
+	if x != nil {
+		return x.Hidden
+	}
+	return 0
+}
+
+func (x *GetSkewResponse) GetNotComputed() int64 {
+	if x != nil {
+		return x.NotComputed
+	}
+	return 0
+}
+
+func (x *GetSkewResponse) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *GetSkewResponse) GetFeatures() []*FeatureSkew {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+// A feature in training and in what was served.
+type FeatureSkew struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was served, against the baseline.
+	Drift *ColumnDrift `protobuf:"bytes,1,opt,name=drift,proto3" json:"drift,omitempty"`
+	// Of the sample, values that the history says too, at the position and time of the read or near to them.
+	Matching int64 `protobuf:"varint,2,opt,name=matching,proto3" json:"matching,omitempty"`
+	Lagging  int64 `protobuf:"varint,3,opt,name=lagging,proto3" json:"lagging,omitempty"`
+	// Values that the history has otherwise, that only were served, and that only the history has.
+	Different   int64 `protobuf:"varint,4,opt,name=different,proto3" json:"different,omitempty"`
+	OnlyOnline  int64 `protobuf:"varint,5,opt,name=only_online,json=onlyOnline,proto3" json:"only_online,omitempty"`
+	OnlyOffline int64 `protobuf:"varint,6,opt,name=only_offline,json=onlyOffline,proto3" json:"only_offline,omitempty"`
+	NotChecked  int64 `protobuf:"varint,7,opt,name=not_checked,json=notChecked,proto3" json:"not_checked,omitempty"`
+	// Some of those three.
+	Examples      []*SkewExample `protobuf:"bytes,8,rep,name=examples,proto3" json:"examples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeatureSkew) Reset() {
+	*x = FeatureSkew{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeatureSkew) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeatureSkew) ProtoMessage() {}
+
+func (x *FeatureSkew) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeatureSkew.ProtoReflect.Descriptor instead.
+func (*FeatureSkew) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FeatureSkew) GetDrift() *ColumnDrift {
+	if x != nil {
+		return x.Drift
+	}
+	return nil
+}
+
+func (x *FeatureSkew) GetMatching() int64 {
+	if x != nil {
+		return x.Matching
+	}
+	return 0
+}
+
+func (x *FeatureSkew) GetLagging() int64 {
+	if x != nil {
+		return x.Lagging
+	}
+	return 0
+}
+
+func (x *FeatureSkew) GetDifferent() int64 {
+	if x != nil {
+		return x.Different
+	}
+	return 0
+}
+
+func (x *FeatureSkew) GetOnlyOnline() int64 {
+	if x != nil {
+		return x.OnlyOnline
+	}
+	return 0
+}
+
+func (x *FeatureSkew) GetOnlyOffline() int64 {
+	if x != nil {
+		return x.OnlyOffline
+	}
+	return 0
+}
+
+func (x *FeatureSkew) GetNotChecked() int64 {
+	if x != nil {
+		return x.NotChecked
+	}
+	return 0
+}
+
+func (x *FeatureSkew) GetExamples() []*SkewExample {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
+type SkewExample struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	ReadId string                 `protobuf:"bytes,1,opt,name=read_id,json=readId,proto3" json:"read_id,omitempty"`
+	// From 0.
+	Row int32 `protobuf:"varint,2,opt,name=row,proto3" json:"row,omitempty"`
+	// As of ReadDifference.
+	Served        string `protobuf:"bytes,3,opt,name=served,proto3" json:"served,omitempty"`
+	Recomputed    string `protobuf:"bytes,4,opt,name=recomputed,proto3" json:"recomputed,omitempty"`
+	ServedRun     int64  `protobuf:"varint,5,opt,name=served_run,json=servedRun,proto3" json:"served_run,omitempty"`
+	RecomputedRun int64  `protobuf:"varint,6,opt,name=recomputed_run,json=recomputedRun,proto3" json:"recomputed_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkewExample) Reset() {
+	*x = SkewExample{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkewExample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkewExample) ProtoMessage() {}
+
+func (x *SkewExample) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkewExample.ProtoReflect.Descriptor instead.
+func (*SkewExample) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SkewExample) GetReadId() string {
+	if x != nil {
+		return x.ReadId
+	}
+	return ""
+}
+
+func (x *SkewExample) GetRow() int32 {
+	if x != nil {
+		return x.Row
+	}
+	return 0
+}
+
+func (x *SkewExample) GetServed() string {
+	if x != nil {
+		return x.Served
+	}
+	return ""
+}
+
+func (x *SkewExample) GetRecomputed() string {
+	if x != nil {
+		return x.Recomputed
+	}
+	return ""
+}
+
+func (x *SkewExample) GetServedRun() int64 {
+	if x != nil {
+		return x.ServedRun
+	}
+	return 0
+}
+
+func (x *SkewExample) GetRecomputedRun() int64 {
+	if x != nil {
+		return x.RecomputedRun
+	}
+	return 0
+}
+
 type SetBaselineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -98,7 +496,7 @@ type SetBaselineRequest struct {
 
 func (x *SetBaselineRequest) Reset() {
 	*x = SetBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -110,7 +508,7 @@ func (x *SetBaselineRequest) String() string {
 func (*SetBaselineRequest) ProtoMessage() {}
 
 func (x *SetBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -123,7 +521,7 @@ func (x *SetBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBaselineRequest.ProtoReflect.Descriptor instead.
 func (*SetBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SetBaselineRequest) GetName() string {
@@ -165,7 +563,7 @@ type SetBaselineResponse struct {
 
 func (x *SetBaselineResponse) Reset() {
 	*x = SetBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -177,7 +575,7 @@ func (x *SetBaselineResponse) String() string {
 func (*SetBaselineResponse) ProtoMessage() {}
 
 func (x *SetBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -190,7 +588,7 @@ func (x *SetBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBaselineResponse.ProtoReflect.Descriptor instead.
 func (*SetBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SetBaselineResponse) GetBaseline() *Baseline {
@@ -215,7 +613,7 @@ type ListBaselinesRequest struct {
 
 func (x *ListBaselinesRequest) Reset() {
 	*x = ListBaselinesRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -227,7 +625,7 @@ func (x *ListBaselinesRequest) String() string {
 func (*ListBaselinesRequest) ProtoMessage() {}
 
 func (x *ListBaselinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -240,7 +638,7 @@ func (x *ListBaselinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBaselinesRequest.ProtoReflect.Descriptor instead.
 func (*ListBaselinesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
 }
 
 type ListBaselinesResponse struct {
@@ -252,7 +650,7 @@ type ListBaselinesResponse struct {
 
 func (x *ListBaselinesResponse) Reset() {
 	*x = ListBaselinesResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +662,7 @@ func (x *ListBaselinesResponse) String() string {
 func (*ListBaselinesResponse) ProtoMessage() {}
 
 func (x *ListBaselinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +675,7 @@ func (x *ListBaselinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBaselinesResponse.ProtoReflect.Descriptor instead.
 func (*ListBaselinesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListBaselinesResponse) GetBaselines() []*Baseline {
@@ -296,7 +694,7 @@ type GetBaselineRequest struct {
 
 func (x *GetBaselineRequest) Reset() {
 	*x = GetBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -308,7 +706,7 @@ func (x *GetBaselineRequest) String() string {
 func (*GetBaselineRequest) ProtoMessage() {}
 
 func (x *GetBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -321,7 +719,7 @@ func (x *GetBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBaselineRequest.ProtoReflect.Descriptor instead.
 func (*GetBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetBaselineRequest) GetName() string {
@@ -341,7 +739,7 @@ type GetBaselineResponse struct {
 
 func (x *GetBaselineResponse) Reset() {
 	*x = GetBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +751,7 @@ func (x *GetBaselineResponse) String() string {
 func (*GetBaselineResponse) ProtoMessage() {}
 
 func (x *GetBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +764,7 @@ func (x *GetBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBaselineResponse.ProtoReflect.Descriptor instead.
 func (*GetBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetBaselineResponse) GetVersions() []*Baseline {
@@ -385,7 +783,7 @@ type RemoveBaselineRequest struct {
 
 func (x *RemoveBaselineRequest) Reset() {
 	*x = RemoveBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -397,7 +795,7 @@ func (x *RemoveBaselineRequest) String() string {
 func (*RemoveBaselineRequest) ProtoMessage() {}
 
 func (x *RemoveBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -410,7 +808,7 @@ func (x *RemoveBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBaselineRequest.ProtoReflect.Descriptor instead.
 func (*RemoveBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RemoveBaselineRequest) GetName() string {
@@ -428,7 +826,7 @@ type RemoveBaselineResponse struct {
 
 func (x *RemoveBaselineResponse) Reset() {
 	*x = RemoveBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -440,7 +838,7 @@ func (x *RemoveBaselineResponse) String() string {
 func (*RemoveBaselineResponse) ProtoMessage() {}
 
 func (x *RemoveBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -453,7 +851,7 @@ func (x *RemoveBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBaselineResponse.ProtoReflect.Descriptor instead.
 func (*RemoveBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
 }
 
 // A profile that somebody named, for what is held to it.
@@ -480,7 +878,7 @@ type Baseline struct {
 
 func (x *Baseline) Reset() {
 	*x = Baseline{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -492,7 +890,7 @@ func (x *Baseline) String() string {
 func (*Baseline) ProtoMessage() {}
 
 func (x *Baseline) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -505,7 +903,7 @@ func (x *Baseline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Baseline.ProtoReflect.Descriptor instead.
 func (*Baseline) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Baseline) GetName() string {
@@ -599,7 +997,7 @@ type CompareProfilesRequest struct {
 
 func (x *CompareProfilesRequest) Reset() {
 	*x = CompareProfilesRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +1009,7 @@ func (x *CompareProfilesRequest) String() string {
 func (*CompareProfilesRequest) ProtoMessage() {}
 
 func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +1022,7 @@ func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareProfilesRequest.ProtoReflect.Descriptor instead.
 func (*CompareProfilesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CompareProfilesRequest) GetBaseline() string {
@@ -668,7 +1066,7 @@ type CompareProfilesResponse struct {
 
 func (x *CompareProfilesResponse) Reset() {
 	*x = CompareProfilesResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +1078,7 @@ func (x *CompareProfilesResponse) String() string {
 func (*CompareProfilesResponse) ProtoMessage() {}
 
 func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +1091,7 @@ func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareProfilesResponse.ProtoReflect.Descriptor instead.
 func (*CompareProfilesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CompareProfilesResponse) GetBaseline() string {
@@ -752,7 +1150,7 @@ type ColumnDrift struct {
 
 func (x *ColumnDrift) Reset() {
 	*x = ColumnDrift{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +1162,7 @@ func (x *ColumnDrift) String() string {
 func (*ColumnDrift) ProtoMessage() {}
 
 func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +1175,7 @@ func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnDrift.ProtoReflect.Descriptor instead.
 func (*ColumnDrift) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ColumnDrift) GetName() string {
@@ -925,7 +1323,7 @@ type DriftBucket struct {
 
 func (x *DriftBucket) Reset() {
 	*x = DriftBucket{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[12]
+	mi := &file_headwater_v1_quality_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +1335,7 @@ func (x *DriftBucket) String() string {
 func (*DriftBucket) ProtoMessage() {}
 
 func (x *DriftBucket) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[12]
+	mi := &file_headwater_v1_quality_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +1348,7 @@ func (x *DriftBucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriftBucket.ProtoReflect.Descriptor instead.
 func (*DriftBucket) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DriftBucket) GetLabel() string {
@@ -986,7 +1384,7 @@ type GetProfileRequest struct {
 
 func (x *GetProfileRequest) Reset() {
 	*x = GetProfileRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[13]
+	mi := &file_headwater_v1_quality_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1396,7 @@ func (x *GetProfileRequest) String() string {
 func (*GetProfileRequest) ProtoMessage() {}
 
 func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[13]
+	mi := &file_headwater_v1_quality_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1409,7 @@ func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
 func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetProfileRequest) GetNode() string {
@@ -1039,7 +1437,7 @@ type GetProfileResponse struct {
 
 func (x *GetProfileResponse) Reset() {
 	*x = GetProfileResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[14]
+	mi := &file_headwater_v1_quality_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1449,7 @@ func (x *GetProfileResponse) String() string {
 func (*GetProfileResponse) ProtoMessage() {}
 
 func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[14]
+	mi := &file_headwater_v1_quality_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1462,7 @@ func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileResponse.ProtoReflect.Descriptor instead.
 func (*GetProfileResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetProfileResponse) GetProfile() *Profile {
@@ -1103,7 +1501,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[15]
+	mi := &file_headwater_v1_quality_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1513,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[15]
+	mi := &file_headwater_v1_quality_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1526,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Profile) GetNode() string {
@@ -1212,7 +1610,7 @@ type ColumnProfile struct {
 
 func (x *ColumnProfile) Reset() {
 	*x = ColumnProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[16]
+	mi := &file_headwater_v1_quality_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1622,7 @@ func (x *ColumnProfile) String() string {
 func (*ColumnProfile) ProtoMessage() {}
 
 func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[16]
+	mi := &file_headwater_v1_quality_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1635,7 @@ func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnProfile.ProtoReflect.Descriptor instead.
 func (*ColumnProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ColumnProfile) GetName() string {
@@ -1344,7 +1742,7 @@ type ValueProfile struct {
 
 func (x *ValueProfile) Reset() {
 	*x = ValueProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[17]
+	mi := &file_headwater_v1_quality_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1754,7 @@ func (x *ValueProfile) String() string {
 func (*ValueProfile) ProtoMessage() {}
 
 func (x *ValueProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[17]
+	mi := &file_headwater_v1_quality_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1767,7 @@ func (x *ValueProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueProfile.ProtoReflect.Descriptor instead.
 func (*ValueProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ValueProfile) GetMin() *Value {
@@ -1460,7 +1858,7 @@ type QuantileValue struct {
 
 func (x *QuantileValue) Reset() {
 	*x = QuantileValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[18]
+	mi := &file_headwater_v1_quality_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1870,7 @@ func (x *QuantileValue) String() string {
 func (*QuantileValue) ProtoMessage() {}
 
 func (x *QuantileValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[18]
+	mi := &file_headwater_v1_quality_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1883,7 @@ func (x *QuantileValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuantileValue.ProtoReflect.Descriptor instead.
 func (*QuantileValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *QuantileValue) GetQ() float64 {
@@ -1514,7 +1912,7 @@ type HistogramBin struct {
 
 func (x *HistogramBin) Reset() {
 	*x = HistogramBin{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[19]
+	mi := &file_headwater_v1_quality_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +1924,7 @@ func (x *HistogramBin) String() string {
 func (*HistogramBin) ProtoMessage() {}
 
 func (x *HistogramBin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[19]
+	mi := &file_headwater_v1_quality_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +1937,7 @@ func (x *HistogramBin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistogramBin.ProtoReflect.Descriptor instead.
 func (*HistogramBin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *HistogramBin) GetFrom() *Value {
@@ -1574,7 +1972,7 @@ type FrequentValue struct {
 
 func (x *FrequentValue) Reset() {
 	*x = FrequentValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[20]
+	mi := &file_headwater_v1_quality_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +1984,7 @@ func (x *FrequentValue) String() string {
 func (*FrequentValue) ProtoMessage() {}
 
 func (x *FrequentValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[20]
+	mi := &file_headwater_v1_quality_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +1997,7 @@ func (x *FrequentValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequentValue.ProtoReflect.Descriptor instead.
 func (*FrequentValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FrequentValue) GetValue() *Value {
@@ -1627,7 +2025,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[21]
+	mi := &file_headwater_v1_quality_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +2037,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[21]
+	mi := &file_headwater_v1_quality_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +2050,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Lengths) GetMin() int64 {
@@ -1689,7 +2087,7 @@ type TimeCompleteness struct {
 
 func (x *TimeCompleteness) Reset() {
 	*x = TimeCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[22]
+	mi := &file_headwater_v1_quality_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +2099,7 @@ func (x *TimeCompleteness) String() string {
 func (*TimeCompleteness) ProtoMessage() {}
 
 func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[22]
+	mi := &file_headwater_v1_quality_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +2112,7 @@ func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeCompleteness.ProtoReflect.Descriptor instead.
 func (*TimeCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TimeCompleteness) GetFrom() *timestamppb.Timestamp {
@@ -1758,7 +2156,7 @@ type GroupedCompleteness struct {
 
 func (x *GroupedCompleteness) Reset() {
 	*x = GroupedCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[23]
+	mi := &file_headwater_v1_quality_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +2168,7 @@ func (x *GroupedCompleteness) String() string {
 func (*GroupedCompleteness) ProtoMessage() {}
 
 func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[23]
+	mi := &file_headwater_v1_quality_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +2181,7 @@ func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupedCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupedCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GroupedCompleteness) GetColumn() string {
@@ -1820,7 +2218,7 @@ type GroupCompleteness struct {
 
 func (x *GroupCompleteness) Reset() {
 	*x = GroupCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[24]
+	mi := &file_headwater_v1_quality_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2230,7 @@ func (x *GroupCompleteness) String() string {
 func (*GroupCompleteness) ProtoMessage() {}
 
 func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[24]
+	mi := &file_headwater_v1_quality_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2243,7 @@ func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GroupCompleteness) GetValue() *Value {
@@ -1873,7 +2271,49 @@ var File_headwater_v1_quality_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xad\x01\n" +
+	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xba\x01\n" +
+	"\x0eGetSkewRequest\x12 \n" +
+	"\x05model\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05model\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\"\n" +
+	"\x06sample\x18\x04 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\x06sample\"\x93\x03\n" +
+	"\x0fGetSkewResponse\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
+	"\bbaseline\x18\x03 \x01(\tR\bbaseline\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
+	"\x05reads\x18\x06 \x01(\x03R\x05reads\x12\x1a\n" +
+	"\bentities\x18\a \x01(\x03R\bentities\x12\x1a\n" +
+	"\bcomputed\x18\b \x01(\x03R\bcomputed\x12\x16\n" +
+	"\x06hidden\x18\t \x01(\x03R\x06hidden\x12!\n" +
+	"\fnot_computed\x18\n" +
+	" \x01(\x03R\vnotComputed\x12\x10\n" +
+	"\x03why\x18\v \x01(\tR\x03why\x125\n" +
+	"\bfeatures\x18\f \x03(\v2\x19.headwater.v1.FeatureSkewR\bfeatures\"\xae\x02\n" +
+	"\vFeatureSkew\x12/\n" +
+	"\x05drift\x18\x01 \x01(\v2\x19.headwater.v1.ColumnDriftR\x05drift\x12\x1a\n" +
+	"\bmatching\x18\x02 \x01(\x03R\bmatching\x12\x18\n" +
+	"\alagging\x18\x03 \x01(\x03R\alagging\x12\x1c\n" +
+	"\tdifferent\x18\x04 \x01(\x03R\tdifferent\x12\x1f\n" +
+	"\vonly_online\x18\x05 \x01(\x03R\n" +
+	"onlyOnline\x12!\n" +
+	"\fonly_offline\x18\x06 \x01(\x03R\vonlyOffline\x12\x1f\n" +
+	"\vnot_checked\x18\a \x01(\x03R\n" +
+	"notChecked\x125\n" +
+	"\bexamples\x18\b \x03(\v2\x19.headwater.v1.SkewExampleR\bexamples\"\xb6\x01\n" +
+	"\vSkewExample\x12\x17\n" +
+	"\aread_id\x18\x01 \x01(\tR\x06readId\x12\x10\n" +
+	"\x03row\x18\x02 \x01(\x05R\x03row\x12\x16\n" +
+	"\x06served\x18\x03 \x01(\tR\x06served\x12\x1e\n" +
+	"\n" +
+	"recomputed\x18\x04 \x01(\tR\n" +
+	"recomputed\x12\x1d\n" +
+	"\n" +
+	"served_run\x18\x05 \x01(\x03R\tservedRun\x12%\n" +
+	"\x0erecomputed_run\x18\x06 \x01(\x03R\rrecomputedRun\"\xad\x01\n" +
 	"\x12SetBaselineRequest\x121\n" +
 	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,62}$R\x04name\x12\x1e\n" +
 	"\x04node\x18\x02 \x01(\tB\n" +
@@ -2030,11 +2470,12 @@ const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\x12DRIFT_VERDICT_WARN\x10\x02\x12\x16\n" +
 	"\x12DRIFT_VERDICT_FAIL\x10\x03\x12!\n" +
 	"\x1dDRIFT_VERDICT_NOT_ENOUGH_DATA\x10\x04\x12\x1d\n" +
-	"\x19DRIFT_VERDICT_NO_BASELINE\x10\x052\xe8\x04\n" +
+	"\x19DRIFT_VERDICT_NO_BASELINE\x10\x052\xbd\x05\n" +
 	"\x0eQualityService\x12\\\n" +
 	"\n" +
 	"GetProfile\x12\x1f.headwater.v1.GetProfileRequest\x1a .headwater.v1.GetProfileResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12k\n" +
-	"\x0fCompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
+	"\x0fCompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12S\n" +
+	"\aGetSkew\x12\x1c.headwater.v1.GetSkewRequest\x1a\x1d.headwater.v1.GetSkewResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
 	"\vSetBaseline\x12 .headwater.v1.SetBaselineRequest\x1a!.headwater.v1.SetBaselineResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12e\n" +
 	"\rListBaselines\x12\".headwater.v1.ListBaselinesRequest\x1a#.headwater.v1.ListBaselinesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12_\n" +
 	"\vGetBaseline\x12 .headwater.v1.GetBaselineRequest\x1a!.headwater.v1.GetBaselineResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12e\n" +
@@ -2053,83 +2494,96 @@ func file_headwater_v1_quality_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_quality_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_headwater_v1_quality_proto_goTypes = []any{
 	(DriftVerdict)(0),               // 0: headwater.v1.DriftVerdict
-	(*SetBaselineRequest)(nil),      // 1: headwater.v1.SetBaselineRequest
-	(*SetBaselineResponse)(nil),     // 2: headwater.v1.SetBaselineResponse
-	(*ListBaselinesRequest)(nil),    // 3: headwater.v1.ListBaselinesRequest
-	(*ListBaselinesResponse)(nil),   // 4: headwater.v1.ListBaselinesResponse
-	(*GetBaselineRequest)(nil),      // 5: headwater.v1.GetBaselineRequest
-	(*GetBaselineResponse)(nil),     // 6: headwater.v1.GetBaselineResponse
-	(*RemoveBaselineRequest)(nil),   // 7: headwater.v1.RemoveBaselineRequest
-	(*RemoveBaselineResponse)(nil),  // 8: headwater.v1.RemoveBaselineResponse
-	(*Baseline)(nil),                // 9: headwater.v1.Baseline
-	(*CompareProfilesRequest)(nil),  // 10: headwater.v1.CompareProfilesRequest
-	(*CompareProfilesResponse)(nil), // 11: headwater.v1.CompareProfilesResponse
-	(*ColumnDrift)(nil),             // 12: headwater.v1.ColumnDrift
-	(*DriftBucket)(nil),             // 13: headwater.v1.DriftBucket
-	(*GetProfileRequest)(nil),       // 14: headwater.v1.GetProfileRequest
-	(*GetProfileResponse)(nil),      // 15: headwater.v1.GetProfileResponse
-	(*Profile)(nil),                 // 16: headwater.v1.Profile
-	(*ColumnProfile)(nil),           // 17: headwater.v1.ColumnProfile
-	(*ValueProfile)(nil),            // 18: headwater.v1.ValueProfile
-	(*QuantileValue)(nil),           // 19: headwater.v1.QuantileValue
-	(*HistogramBin)(nil),            // 20: headwater.v1.HistogramBin
-	(*FrequentValue)(nil),           // 21: headwater.v1.FrequentValue
-	(*Lengths)(nil),                 // 22: headwater.v1.Lengths
-	(*TimeCompleteness)(nil),        // 23: headwater.v1.TimeCompleteness
-	(*GroupedCompleteness)(nil),     // 24: headwater.v1.GroupedCompleteness
-	(*GroupCompleteness)(nil),       // 25: headwater.v1.GroupCompleteness
-	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
-	(*Value)(nil),                   // 27: headwater.v1.Value
+	(*GetSkewRequest)(nil),          // 1: headwater.v1.GetSkewRequest
+	(*GetSkewResponse)(nil),         // 2: headwater.v1.GetSkewResponse
+	(*FeatureSkew)(nil),             // 3: headwater.v1.FeatureSkew
+	(*SkewExample)(nil),             // 4: headwater.v1.SkewExample
+	(*SetBaselineRequest)(nil),      // 5: headwater.v1.SetBaselineRequest
+	(*SetBaselineResponse)(nil),     // 6: headwater.v1.SetBaselineResponse
+	(*ListBaselinesRequest)(nil),    // 7: headwater.v1.ListBaselinesRequest
+	(*ListBaselinesResponse)(nil),   // 8: headwater.v1.ListBaselinesResponse
+	(*GetBaselineRequest)(nil),      // 9: headwater.v1.GetBaselineRequest
+	(*GetBaselineResponse)(nil),     // 10: headwater.v1.GetBaselineResponse
+	(*RemoveBaselineRequest)(nil),   // 11: headwater.v1.RemoveBaselineRequest
+	(*RemoveBaselineResponse)(nil),  // 12: headwater.v1.RemoveBaselineResponse
+	(*Baseline)(nil),                // 13: headwater.v1.Baseline
+	(*CompareProfilesRequest)(nil),  // 14: headwater.v1.CompareProfilesRequest
+	(*CompareProfilesResponse)(nil), // 15: headwater.v1.CompareProfilesResponse
+	(*ColumnDrift)(nil),             // 16: headwater.v1.ColumnDrift
+	(*DriftBucket)(nil),             // 17: headwater.v1.DriftBucket
+	(*GetProfileRequest)(nil),       // 18: headwater.v1.GetProfileRequest
+	(*GetProfileResponse)(nil),      // 19: headwater.v1.GetProfileResponse
+	(*Profile)(nil),                 // 20: headwater.v1.Profile
+	(*ColumnProfile)(nil),           // 21: headwater.v1.ColumnProfile
+	(*ValueProfile)(nil),            // 22: headwater.v1.ValueProfile
+	(*QuantileValue)(nil),           // 23: headwater.v1.QuantileValue
+	(*HistogramBin)(nil),            // 24: headwater.v1.HistogramBin
+	(*FrequentValue)(nil),           // 25: headwater.v1.FrequentValue
+	(*Lengths)(nil),                 // 26: headwater.v1.Lengths
+	(*TimeCompleteness)(nil),        // 27: headwater.v1.TimeCompleteness
+	(*GroupedCompleteness)(nil),     // 28: headwater.v1.GroupedCompleteness
+	(*GroupCompleteness)(nil),       // 29: headwater.v1.GroupCompleteness
+	(*timestamppb.Timestamp)(nil),   // 30: google.protobuf.Timestamp
+	(*Value)(nil),                   // 31: headwater.v1.Value
 }
 var file_headwater_v1_quality_proto_depIdxs = []int32{
-	9,  // 0: headwater.v1.SetBaselineResponse.baseline:type_name -> headwater.v1.Baseline
-	9,  // 1: headwater.v1.ListBaselinesResponse.baselines:type_name -> headwater.v1.Baseline
-	9,  // 2: headwater.v1.GetBaselineResponse.versions:type_name -> headwater.v1.Baseline
-	26, // 3: headwater.v1.Baseline.set_at:type_name -> google.protobuf.Timestamp
-	26, // 4: headwater.v1.Baseline.ended_at:type_name -> google.protobuf.Timestamp
-	26, // 5: headwater.v1.Baseline.erased_at:type_name -> google.protobuf.Timestamp
-	12, // 6: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
-	0,  // 7: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
-	13, // 8: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
-	16, // 9: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
-	16, // 10: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
-	17, // 11: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
-	23, // 12: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
-	24, // 13: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
-	18, // 14: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
-	27, // 15: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
-	27, // 16: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
-	19, // 17: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
-	20, // 18: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
-	21, // 19: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
-	22, // 20: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
-	27, // 21: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
-	27, // 22: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
-	27, // 23: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
-	26, // 24: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
-	26, // 25: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
-	25, // 26: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
-	27, // 27: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
-	14, // 28: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
-	10, // 29: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
-	1,  // 30: headwater.v1.QualityService.SetBaseline:input_type -> headwater.v1.SetBaselineRequest
-	3,  // 31: headwater.v1.QualityService.ListBaselines:input_type -> headwater.v1.ListBaselinesRequest
-	5,  // 32: headwater.v1.QualityService.GetBaseline:input_type -> headwater.v1.GetBaselineRequest
-	7,  // 33: headwater.v1.QualityService.RemoveBaseline:input_type -> headwater.v1.RemoveBaselineRequest
-	15, // 34: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
-	11, // 35: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
-	2,  // 36: headwater.v1.QualityService.SetBaseline:output_type -> headwater.v1.SetBaselineResponse
-	4,  // 37: headwater.v1.QualityService.ListBaselines:output_type -> headwater.v1.ListBaselinesResponse
-	6,  // 38: headwater.v1.QualityService.GetBaseline:output_type -> headwater.v1.GetBaselineResponse
-	8,  // 39: headwater.v1.QualityService.RemoveBaseline:output_type -> headwater.v1.RemoveBaselineResponse
-	34, // [34:40] is the sub-list for method output_type
-	28, // [28:34] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	30, // 0: headwater.v1.GetSkewRequest.since:type_name -> google.protobuf.Timestamp
+	30, // 1: headwater.v1.GetSkewRequest.until:type_name -> google.protobuf.Timestamp
+	30, // 2: headwater.v1.GetSkewResponse.since:type_name -> google.protobuf.Timestamp
+	30, // 3: headwater.v1.GetSkewResponse.until:type_name -> google.protobuf.Timestamp
+	3,  // 4: headwater.v1.GetSkewResponse.features:type_name -> headwater.v1.FeatureSkew
+	16, // 5: headwater.v1.FeatureSkew.drift:type_name -> headwater.v1.ColumnDrift
+	4,  // 6: headwater.v1.FeatureSkew.examples:type_name -> headwater.v1.SkewExample
+	13, // 7: headwater.v1.SetBaselineResponse.baseline:type_name -> headwater.v1.Baseline
+	13, // 8: headwater.v1.ListBaselinesResponse.baselines:type_name -> headwater.v1.Baseline
+	13, // 9: headwater.v1.GetBaselineResponse.versions:type_name -> headwater.v1.Baseline
+	30, // 10: headwater.v1.Baseline.set_at:type_name -> google.protobuf.Timestamp
+	30, // 11: headwater.v1.Baseline.ended_at:type_name -> google.protobuf.Timestamp
+	30, // 12: headwater.v1.Baseline.erased_at:type_name -> google.protobuf.Timestamp
+	16, // 13: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
+	0,  // 14: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
+	17, // 15: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
+	20, // 16: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
+	20, // 17: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
+	21, // 18: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
+	27, // 19: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
+	28, // 20: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
+	22, // 21: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
+	31, // 22: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
+	31, // 23: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
+	23, // 24: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
+	24, // 25: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
+	25, // 26: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
+	26, // 27: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
+	31, // 28: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
+	31, // 29: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
+	31, // 30: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
+	30, // 31: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
+	30, // 32: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
+	29, // 33: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
+	31, // 34: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
+	18, // 35: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
+	14, // 36: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
+	1,  // 37: headwater.v1.QualityService.GetSkew:input_type -> headwater.v1.GetSkewRequest
+	5,  // 38: headwater.v1.QualityService.SetBaseline:input_type -> headwater.v1.SetBaselineRequest
+	7,  // 39: headwater.v1.QualityService.ListBaselines:input_type -> headwater.v1.ListBaselinesRequest
+	9,  // 40: headwater.v1.QualityService.GetBaseline:input_type -> headwater.v1.GetBaselineRequest
+	11, // 41: headwater.v1.QualityService.RemoveBaseline:input_type -> headwater.v1.RemoveBaselineRequest
+	19, // 42: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
+	15, // 43: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
+	2,  // 44: headwater.v1.QualityService.GetSkew:output_type -> headwater.v1.GetSkewResponse
+	6,  // 45: headwater.v1.QualityService.SetBaseline:output_type -> headwater.v1.SetBaselineResponse
+	8,  // 46: headwater.v1.QualityService.ListBaselines:output_type -> headwater.v1.ListBaselinesResponse
+	10, // 47: headwater.v1.QualityService.GetBaseline:output_type -> headwater.v1.GetBaselineResponse
+	12, // 48: headwater.v1.QualityService.RemoveBaseline:output_type -> headwater.v1.RemoveBaselineResponse
+	42, // [42:49] is the sub-list for method output_type
+	35, // [35:42] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_quality_proto_init() }
@@ -2139,15 +2593,15 @@ func file_headwater_v1_quality_proto_init() {
 	}
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
-	file_headwater_v1_quality_proto_msgTypes[11].OneofWrappers = []any{}
-	file_headwater_v1_quality_proto_msgTypes[17].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[15].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_quality_proto_rawDesc), len(file_headwater_v1_quality_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

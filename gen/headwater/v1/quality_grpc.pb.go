@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	QualityService_GetProfile_FullMethodName      = "/headwater.v1.QualityService/GetProfile"
 	QualityService_CompareProfiles_FullMethodName = "/headwater.v1.QualityService/CompareProfiles"
+	QualityService_GetSkew_FullMethodName         = "/headwater.v1.QualityService/GetSkew"
 	QualityService_SetBaseline_FullMethodName     = "/headwater.v1.QualityService/SetBaseline"
 	QualityService_ListBaselines_FullMethodName   = "/headwater.v1.QualityService/ListBaselines"
 	QualityService_GetBaseline_FullMethodName     = "/headwater.v1.QualityService/GetBaseline"
@@ -39,6 +40,9 @@ type QualityServiceClient interface {
 	GetProfile(ctx context.Context, in *GetProfileRequest, opts ...grpc.CallOption) (*GetProfileResponse, error)
 	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
 	CompareProfiles(ctx context.Context, in *CompareProfilesRequest, opts ...grpc.CallOption) (*CompareProfilesResponse, error)
+	// What was served to a model, from the log of reads: how far its features lie from those that the model was trained on, and whether a sample of it is what the history says.
+	// Needs LIST on the model, and READ_OFFLINE on its service and on what it was trained on, with nothing of them hidden.
+	GetSkew(ctx context.Context, in *GetSkewRequest, opts ...grpc.CallOption) (*GetSkewResponse, error)
 	// Names the profile of a run or a dataset, so that a version of a view, a service or a model is held to it, in the place of the baseline that it has. Needs
 	// REGISTER on that, and LIST on the view of the run or on the dataset.
 	SetBaseline(ctx context.Context, in *SetBaselineRequest, opts ...grpc.CallOption) (*SetBaselineResponse, error)
@@ -72,6 +76,16 @@ func (c *qualityServiceClient) CompareProfiles(ctx context.Context, in *CompareP
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CompareProfilesResponse)
 	err := c.cc.Invoke(ctx, QualityService_CompareProfiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *qualityServiceClient) GetSkew(ctx context.Context, in *GetSkewRequest, opts ...grpc.CallOption) (*GetSkewResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSkewResponse)
+	err := c.cc.Invoke(ctx, QualityService_GetSkew_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +144,9 @@ type QualityServiceServer interface {
 	GetProfile(context.Context, *GetProfileRequest) (*GetProfileResponse, error)
 	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
 	CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error)
+	// What was served to a model, from the log of reads: how far its features lie from those that the model was trained on, and whether a sample of it is what the history says.
+	// Needs LIST on the model, and READ_OFFLINE on its service and on what it was trained on, with nothing of them hidden.
+	GetSkew(context.Context, *GetSkewRequest) (*GetSkewResponse, error)
 	// Names the profile of a run or a dataset, so that a version of a view, a service or a model is held to it, in the place of the baseline that it has. Needs
 	// REGISTER on that, and LIST on the view of the run or on the dataset.
 	SetBaseline(context.Context, *SetBaselineRequest) (*SetBaselineResponse, error)
@@ -154,6 +171,9 @@ func (UnimplementedQualityServiceServer) GetProfile(context.Context, *GetProfile
 }
 func (UnimplementedQualityServiceServer) CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CompareProfiles not implemented")
+}
+func (UnimplementedQualityServiceServer) GetSkew(context.Context, *GetSkewRequest) (*GetSkewResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSkew not implemented")
 }
 func (UnimplementedQualityServiceServer) SetBaseline(context.Context, *SetBaselineRequest) (*SetBaselineResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetBaseline not implemented")
@@ -220,6 +240,24 @@ func _QualityService_CompareProfiles_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(QualityServiceServer).CompareProfiles(ctx, req.(*CompareProfilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QualityService_GetSkew_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSkewRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QualityServiceServer).GetSkew(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QualityService_GetSkew_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QualityServiceServer).GetSkew(ctx, req.(*GetSkewRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -310,6 +348,10 @@ var QualityService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CompareProfiles",
 			Handler:    _QualityService_CompareProfiles_Handler,
+		},
+		{
+			MethodName: "GetSkew",
+			Handler:    _QualityService_GetSkew_Handler,
 		},
 		{
 			MethodName: "SetBaseline",

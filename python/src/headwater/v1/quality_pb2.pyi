@@ -27,6 +27,82 @@ DRIFT_VERDICT_FAIL: DriftVerdict
 DRIFT_VERDICT_NOT_ENOUGH_DATA: DriftVerdict
 DRIFT_VERDICT_NO_BASELINE: DriftVerdict
 
+class GetSkewRequest(_message.Message):
+    __slots__ = ("model", "since", "until", "sample")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    sample: int
+    def __init__(self, model: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sample: _Optional[int] = ...) -> None: ...
+
+class GetSkewResponse(_message.Message):
+    __slots__ = ("model", "service", "baseline", "since", "until", "reads", "entities", "computed", "hidden", "not_computed", "why", "features")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    READS_FIELD_NUMBER: _ClassVar[int]
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    COMPUTED_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    NOT_COMPUTED_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    service: str
+    baseline: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    reads: int
+    entities: int
+    computed: int
+    hidden: int
+    not_computed: int
+    why: str
+    features: _containers.RepeatedCompositeFieldContainer[FeatureSkew]
+    def __init__(self, model: _Optional[str] = ..., service: _Optional[str] = ..., baseline: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reads: _Optional[int] = ..., entities: _Optional[int] = ..., computed: _Optional[int] = ..., hidden: _Optional[int] = ..., not_computed: _Optional[int] = ..., why: _Optional[str] = ..., features: _Optional[_Iterable[_Union[FeatureSkew, _Mapping]]] = ...) -> None: ...
+
+class FeatureSkew(_message.Message):
+    __slots__ = ("drift", "matching", "lagging", "different", "only_online", "only_offline", "not_checked", "examples")
+    DRIFT_FIELD_NUMBER: _ClassVar[int]
+    MATCHING_FIELD_NUMBER: _ClassVar[int]
+    LAGGING_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENT_FIELD_NUMBER: _ClassVar[int]
+    ONLY_ONLINE_FIELD_NUMBER: _ClassVar[int]
+    ONLY_OFFLINE_FIELD_NUMBER: _ClassVar[int]
+    NOT_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    drift: ColumnDrift
+    matching: int
+    lagging: int
+    different: int
+    only_online: int
+    only_offline: int
+    not_checked: int
+    examples: _containers.RepeatedCompositeFieldContainer[SkewExample]
+    def __init__(self, drift: _Optional[_Union[ColumnDrift, _Mapping]] = ..., matching: _Optional[int] = ..., lagging: _Optional[int] = ..., different: _Optional[int] = ..., only_online: _Optional[int] = ..., only_offline: _Optional[int] = ..., not_checked: _Optional[int] = ..., examples: _Optional[_Iterable[_Union[SkewExample, _Mapping]]] = ...) -> None: ...
+
+class SkewExample(_message.Message):
+    __slots__ = ("read_id", "row", "served", "recomputed", "served_run", "recomputed_run")
+    READ_ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    SERVED_FIELD_NUMBER: _ClassVar[int]
+    RECOMPUTED_FIELD_NUMBER: _ClassVar[int]
+    SERVED_RUN_FIELD_NUMBER: _ClassVar[int]
+    RECOMPUTED_RUN_FIELD_NUMBER: _ClassVar[int]
+    read_id: str
+    row: int
+    served: str
+    recomputed: str
+    served_run: int
+    recomputed_run: int
+    def __init__(self, read_id: _Optional[str] = ..., row: _Optional[int] = ..., served: _Optional[str] = ..., recomputed: _Optional[str] = ..., served_run: _Optional[int] = ..., recomputed_run: _Optional[int] = ...) -> None: ...
+
 class SetBaselineRequest(_message.Message):
     __slots__ = ("name", "node", "subject", "reason")
     NAME_FIELD_NUMBER: _ClassVar[int]
