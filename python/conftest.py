@@ -66,6 +66,7 @@ class Server:
         self.run("ingest", "flights", FLIGHTS / "data" / "flights-2001-01-week1.parquet")
         self.run("ingest", "offers", KINDS / "offers.ndjson")
         self.run("materialize", "airport_delays", "route_delays", "offer", "--wait")
+        self.run("model", "register", "delay_model", "--service", "delay_model_v1")
 
     def stop(self) -> None:
         self.process.terminate()

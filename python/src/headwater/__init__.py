@@ -17,6 +17,7 @@ from headwater._catalog import Feature, FeatureList
 from headwater._client import Client, Difference, Events, Join, LeaveOut, Query, Verification
 from headwater._connection import DEFAULT_SERVER
 from headwater._dataset import Dataset
+from headwater._feedback import Logged, Reported
 from headwater._manifest import Column, Manifest
 from headwater._online import Features
 from headwater._version import __version__
@@ -35,8 +36,10 @@ __all__ = [
     "HeadwaterError",
     "Join",
     "LeaveOut",
+    "Logged",
     "Manifest",
     "Query",
+    "Reported",
     "Verification",
     "__version__",
     "errors",

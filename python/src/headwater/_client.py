@@ -16,14 +16,23 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from headwater._catalog import Catalog, Columns, FeatureList
 from headwater._connection import Connection
 from headwater._dataset import Dataset
+from headwater._feedback import Feedback, Logged, Reported
 from headwater._manifest import Manifest, enum_name, plain
 from headwater._online import MOST_ENTITIES, Features, Handed
 from headwater._progress import Progress, rows_of, size_of
 from headwater._received import Received, part_of
 from headwater._spine import Spine
 from headwater._types import TIMESTAMP, microseconds
-from headwater.errors import DigestMismatchError, GateRefusedError, HeadwaterError, InternalError, InvalidArgumentError
-from headwater.v1 import dataset_pb2, dataset_pb2_grpc, online_pb2, online_pb2_grpc
+from headwater.errors import (
+    DigestMismatchError,
+    GateRefusedError,
+    HeadwaterError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from headwater.v1 import dataset_pb2, dataset_pb2_grpc, lineage_pb2, lineage_pb2_grpc, online_pb2, online_pb2_grpc
 
 _TYPES_FOR = 60.0
 """For how many seconds the types of the keys of a service, or of features, are taken to be what they were."""
@@ -200,6 +209,8 @@ class Client:
             part_of(dataset_pb2.FetchDatasetResponse),
         )
         self._online = online_pb2_grpc.OnlineServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._lineage = lineage_pb2_grpc.LineageServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._feedback = Feedback(self._connection)
         self._catalog = Catalog(self._connection)
         self._types: dict[tuple[str, tuple[str, ...]], tuple[float, Columns | None]] = {}
 
@@ -642,6 +653,65 @@ class Client:
             known = (time.monotonic(), self._catalog.columns_of(service, features))
             self._types[asked] = known
         return known[1]
+
+    # Feedback
+
+    def log_predictions(self, model: str, predictions: Any) -> Logged:
+        """Logs what a registered model predicted, so that it is known how good it was once outcomes are.
+
+        A prediction is known by its id: the same again changes nothing, and another under its id is refused. More than 1,000
+        are sent by several calls; where one fails, those before are kept, and all may be sent again.
+
+        Args:
+            model: `NAME` (newest version) or `NAME@VERSION`.
+            predictions: A row for each, as a list of dicts, a dict of columns, a DataFrame or an Arrow table. It has `id` (the
+                caller's own) and `time` (when it was made); `prediction` (a bool, an int or a str is a class, a float or a
+                Decimal a number), `score` (the probability of the positive class) or both; and what it was made of:
+                `read_id`, and `row` (from 0) where several entities were read, or all join keys of the model's service.
+
+        Raises:
+            InvalidArgumentError: A row is not as is said here; the message has its place.
+            AlreadyExistsError: Another prediction has the id.
+            PermissionDeniedError: The caller may not `ingest` into the model.
+
+        >>> found = client.get_features("delay_model_v1", {"origin": ["ORD", "ATL"], "destination": ["LAX", "LGA"]})
+        >>> rows = [{"id": f"flight-{i}", "read_id": found.read_id, "row": i, "time": found.served_at} for i in range(2)]
+        >>> client.log_predictions("delay_model", [{**row, "score": 0.1} for row in rows]).logged
+        2
+        """
+        _check_text("model", model)
+        return self._feedback.log(model, predictions, lambda: self._keys_of_model(model))
+
+    def report_outcomes(self, model: str, outcomes: Any) -> Reported:
+        """Reports what became of predictions: late, again or changed, and before the predictions are logged.
+
+        Of two outcomes of a prediction the one that was known later counts. One whose prediction is not there is parked until
+        it is.
+
+        Args:
+            model: The model whose predictions they are of.
+            outcomes: A row for each, in the forms of `log_predictions`. It has `id` (that of the prediction), `actual` (what
+                happened, as `prediction`; None takes back what was reported) and, unless it is now, `time` (when it was known).
+
+        Raises:
+            InvalidArgumentError: A row is not as is said here; the message has its place.
+            PermissionDeniedError: The caller may not `ingest` into the model.
+
+        >>> reported = client.report_outcomes("delay_model", {"id": ["flight-7", "flight-8"], "actual": [False, True]})
+        >>> reported.recorded, reported.parked
+        (2, 2)
+        """
+        _check_text("model", model)
+        return self._feedback.report(model, outcomes)
+
+    def _keys_of_model(self, model: str) -> Mapping[str, pa.DataType | None]:
+        """The types of the join keys that a model's service is read by, as far as the caller may know them."""
+        try:
+            found = self._connection.call(self._lineage.GetModel, lineage_pb2.GetModelRequest(model=model))
+        except (PermissionDeniedError, NotFoundError):
+            return {}
+        columns = self._columns_of(found.model.service, ()) if found.model.service else None
+        return {} if columns is None else columns.keys
 
     # Definitions
 
