@@ -43,12 +43,6 @@ func (m *Manifest) left() (content, spine string) {
 	return m.ContentDigest, m.SpineDigest
 }
 
-// ContentNow is the digest of the content as it is: after erasures, of what they left. Empty where that is not known.
-func (m *Manifest) ContentNow() string {
-	content, _ := m.left()
-	return content
-}
-
 // refuseErased refuses a dataset that is no longer what it was to who does not ask for what is left.
 func (m *Manifest) refuseErased(accept bool) error {
 	n := len(m.Erasures)

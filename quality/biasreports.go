@@ -106,6 +106,15 @@ func BiasReports(ctx context.Context, q database.Querier, dataset string) ([]*Bi
 	return pgx.CollectRows(rows, scanBias)
 }
 
+// BiasReportsOn are those on a content, by its digest, the newest first, without what they found. Those that an erasure took away are none.
+func BiasReportsOn(ctx context.Context, q database.Querier, digest string) ([]*BiasReport, error) {
+	rows, err := q.Query(ctx, `SELECT `+biasColumns+` FROM headwater.bias_report WHERE digest = $1 AND findings IS NOT NULL ORDER BY created_at DESC, id`, digest)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanBias)
+}
+
 // EraseBiasReports takes away what was found of a dataset, of which an erasure took rows.
 func EraseBiasReports(ctx context.Context, tx pgx.Tx, dataset string) error {
 	_, err := tx.Exec(ctx, `UPDATE headwater.bias_report SET findings = NULL, erased_at = clock_timestamp() WHERE dataset_id = $1 AND findings IS NOT NULL`, dataset)

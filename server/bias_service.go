@@ -37,7 +37,7 @@ func (s *biasService) ReportBias(ctx context.Context, req *headwaterv1.ReportBia
 	if err != nil {
 		return nil, err
 	}
-	if m.ContentNow() == "" {
+	if m.Digest() == "" {
 		return nil, fault.New(fault.FailedPrecondition, "dataset %s: an erasure left nothing of it that is known, so nothing is told of it", m.Ref())
 	}
 	asked, err := s.ask(ctx, m, plan, req.GetQuestion())
@@ -59,7 +59,7 @@ func (s *biasService) ReportBias(ctx context.Context, req *headwaterv1.ReportBia
 	if err := asked.favoured(report); err != nil {
 		return nil, err
 	}
-	kept := &quality.BiasReport{Dataset: m.ID, Digest: m.ContentNow(), Question: asked.kept, Findings: found, Principal: access.PrincipalFrom(ctx).Name}
+	kept := &quality.BiasReport{Dataset: m.ID, Digest: m.Digest(), Question: asked.kept, Findings: found, Principal: access.PrincipalFrom(ctx).Name}
 	if err := quality.KeepBiasReport(ctx, s.pool, kept); err != nil {
 		return nil, err
 	}

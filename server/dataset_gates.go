@@ -16,6 +16,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/quality"
 	"github.com/headwaterhq/headwater/read"
 )
 
@@ -28,17 +29,47 @@ func (s *datasetService) requirements() []dataset.Requirement {
 // gateBiasReport is the gate of datasets that carry an impact tag.
 const gateBiasReport = "bias_report"
 
-// requireBiasReport holds no dataset back that carries no impact tag. Of the others it never holds by itself: somebody else than who built it looks at
-// exactly this content, and approves it until some time.
+// requireBiasReport holds no dataset back that carries no impact tag. Of the others it never holds by itself: there has to be a report on exactly this content,
+// and somebody else than who built it looks at it, and approves it until some time.
 var requireBiasReport = dataset.Requirement{
 	Gate: gateBiasReport,
-	Look: func(_ context.Context, _ database.Querier, m *dataset.Manifest) (*dataset.Finding, error) {
+	Look: func(ctx context.Context, q database.Querier, m *dataset.Manifest) (*dataset.Finding, error) {
 		if len(m.ImpactTags) == 0 {
 			return nil, nil
 		}
-		return &dataset.Finding{Found: tagsText(m.ImpactTags) + ", and no approval of what it has in it"}, nil
+		reports, err := quality.BiasReportsOn(ctx, q, m.Digest())
+		if err != nil {
+			return nil, err
+		}
+		if len(reports) == 0 {
+			return &dataset.Finding{Found: tagsText(m.ImpactTags) + ", and no report on what it has in it", Remedy: "to make one: " + reportCommand(m)}, nil
+		}
+		return &dataset.Finding{
+			Found:  tagsText(m.ImpactTags) + ", and no approval of what it has in it, on which there is " + reportsText(reports),
+			Remedy: "to look at it: headwater bias show " + reports[0].ID,
+		}, nil
 	},
-	MayApprove: func(context.Context, database.Querier, *dataset.Manifest) error { return nil },
+	MayApprove: func(ctx context.Context, q database.Querier, m *dataset.Manifest) error {
+		reports, err := quality.BiasReportsOn(ctx, q, m.Digest())
+		if err == nil && len(reports) == 0 {
+			err = fault.New(fault.GateRefused, "gate %s of dataset %s: found no report on what it has in it, expected one to look at before it is approved; %s", gateBiasReport, m.ID, reportCommand(m)).
+				With("dataset", m.ID)
+		}
+		return err
+	},
+}
+
+func reportCommand(m *dataset.Manifest) string {
+	return fmt.Sprintf("headwater bias report %s --label L --favourable V --by A", m.ID)
+}
+
+// reportsText is reports in words, the newest first.
+func reportsText(reports []*quality.BiasReport) string {
+	var parts []string
+	for _, r := range reports {
+		parts = append(parts, fmt.Sprintf("report %s by %s", r.ID, r.Principal))
+	}
+	return someOf(parts)
 }
 
 // maxTold is how many of several things a message names.

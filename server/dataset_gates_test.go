@@ -64,6 +64,18 @@ func (g *gated) buildHeld(ctx context.Context, spine []byte) *headwaterv1.Manife
 	return m
 }
 
+// report makes a report on a dataset, which the gate asks for, and returns its id.
+func (g *gated) report(dataset string) string {
+	g.t.Helper()
+	r, err := headwaterv1.NewBiasServiceClient(g.conn).ReportBias(g.admin, &headwaterv1.ReportBiasRequest{
+		Dataset: dataset, Question: &headwaterv1.BiasQuestion{Label: "number", Favourable: "7", By: []string{"origin"}},
+	})
+	if err != nil {
+		g.t.Fatal(fault.FromError(err))
+	}
+	return r.GetReport().GetId()
+}
+
 func (g *gated) approve(ctx context.Context, dataset string) (*headwaterv1.Approval, error) {
 	r, err := g.datasets.ApproveDataset(ctx, &headwaterv1.ApproveDatasetRequest{
 		Dataset: dataset, Gate: gateBiasReport, Reason: "looked at it", ExpiresAt: timestamppb.New(time.Now().Add(time.Hour)),
@@ -78,6 +90,7 @@ func (g *gated) release(ctx context.Context, dataset string) (*headwaterv1.Manif
 
 func (g *gated) mustApprove(ctx context.Context, dataset string) *headwaterv1.Approval {
 	g.t.Helper()
+	g.report(dataset)
 	a, err := g.approve(ctx, dataset)
 	if err != nil {
 		g.t.Fatal(fault.FromError(err))
@@ -90,7 +103,7 @@ func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
 	m := g.buildHeld(g.bea, g.spine)
 	id := m.GetId()
 	held := "dataset " + id + " (training@1) is held, and its rows are not given out before it is released; gate bias_report: found tag employment in column " +
-		"delays__delay, from source:flights.delay, and no approval of what it has in it; to approve: headwater dataset approve " + id +
+		"delays__delay, from source:flights.delay, and no report on what it has in it; to make one: headwater bias report " + id + " --label L --favourable V --by A; to approve: headwater dataset approve " + id +
 		" --gate bias_report --reason R --expires T; whoever has one of the roles [reviews admin] can approve it, but not bea, who made it: ada, ann; " +
 		"the delays team owns it; then: headwater dataset release " + id
 	if m.GetHeld() != held {
@@ -122,6 +135,21 @@ func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
 	refused("release", err, fault.GateRefused, held)
 	if v, err := g.datasets.VerifyDataset(g.bea, &headwaterv1.VerifyDatasetRequest{Dataset: id}); err != nil || !v.GetSame() {
 		t.Errorf("verify: found %v, %v", v, err)
+	}
+
+	// Not before there is something to look at, on exactly this.
+	_, err = g.approve(g.ann, id)
+	none := "gate bias_report of dataset " + id + ": found no report on what it has in it, expected one to look at before it is approved; headwater bias report " + id + " --label L --favourable V --by A"
+	refused("without a report", err, fault.GateRefused, none)
+	other := g.buildHeld(g.bea, spineOf(asked("ORD", 7, g.at), asked("ORD", 7, g.at)).arrow(t))
+	g.report(other.GetId())
+	_, err = g.approve(g.ann, id)
+	refused("with one on another content", err, fault.GateRefused, none)
+	report := g.report(id)
+	shown, err = g.datasets.GetDataset(g.bea, &headwaterv1.GetDatasetRequest{Dataset: id})
+	if want := "and no approval of what it has in it, on which there is report " + report + " by ada; to look at it: headwater bias show " + report + "; to approve: "; err != nil ||
+		!strings.Contains(shown.GetManifest().GetHeld(), want) {
+		t.Errorf("found %v, %v\nexpected in it %s", shown.GetManifest().GetHeld(), err, want)
 	}
 
 	// By whom, for what, and until when.
@@ -169,7 +197,7 @@ func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
 		t.Errorf("found %v and %v", first, second)
 	}
 	if n := g.count(`SELECT count(*) FROM headwater.audit_record WHERE method = 'approve' AND action = 'approve' AND resource = 'dataset:training' AND decision = 'allowed'
-		AND reason LIKE 'approved gate bias_report of dataset ' || $1 || ', made by bea, until %: looked at it; it had found tag employment in column %'`, id); n != 1 {
+		AND reason LIKE 'approved gate bias_report of dataset ' || $1 || ', made by bea, until %: looked at it; it had found tag employment in column %on which there is report ' || $2 || '%'`, id, report); n != 1 {
 		t.Errorf("found %d audit records of the approval, expected one", n)
 	}
 	shown, err = g.datasets.GetDataset(g.bea, &headwaterv1.GetDatasetRequest{Dataset: id})
@@ -270,6 +298,7 @@ func TestBreakGlassOpensAGate(t *testing.T) {
 	g := newGated(t)
 	olga := g.as("olga", "oncall")
 	m := g.buildHeld(olga, g.spine)
+	g.report(m.GetId())
 	_, err := g.access.Elevate(olga, &headwaterv1.ElevateRequest{Role: "admin", Duration: durationpb.New(time.Minute), Reason: "nobody is there"})
 	if err != nil {
 		t.Fatal(err)
