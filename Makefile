@@ -31,6 +31,10 @@ demo-access: deps build ## One policy in both stores: the same people see the sa
 demo-credit: deps build ## A customer of low risk is flagged, and traced to a wrong file of a credit bureau
 	@scripts/demo-credit.sh
 
+.PHONY: demo-revenue
+demo-revenue: deps build ## What is missing shifts between training and production: seen at the run, at the dataset and in what was served
+	@scripts/demo-revenue.sh
+
 .PHONY: demo-python
 demo-python: deps build ## A model is trained on real flights through a dataset, and predicts through online features
 	@scripts/demo-python.sh
@@ -133,6 +137,7 @@ ci: ## All that must hold before a change is taken: lint, check-generate, test w
 	@$(MAKE) demo
 	@$(MAKE) demo-access
 	@$(MAKE) demo-credit
+	@$(MAKE) demo-revenue
 	@$(MAKE) demo-python
 
 .PHONY: lint
