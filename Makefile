@@ -35,6 +35,10 @@ demo-credit: deps build ## A customer of low risk is flagged, and traced to a wr
 demo-revenue: deps build ## What is missing shifts between training and production: seen at the run, at the dataset and in what was served
 	@scripts/demo-revenue.sh
 
+.PHONY: demo-hiring
+demo-hiring: deps build ## Decisions with a prejudice: nobody trains on them before somebody else has looked at outcomes by group
+	@scripts/demo-hiring.sh
+
 .PHONY: demo-python
 demo-python: deps build ## A model is trained on real flights through a dataset, and predicts through online features
 	@scripts/demo-python.sh
@@ -138,6 +142,7 @@ ci: ## All that must hold before a change is taken: lint, check-generate, test w
 	@$(MAKE) demo-access
 	@$(MAKE) demo-credit
 	@$(MAKE) demo-revenue
+	@$(MAKE) demo-hiring
 	@$(MAKE) demo-python
 
 .PHONY: lint

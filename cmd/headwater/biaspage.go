@@ -259,26 +259,28 @@ func errorTable(groups []*headwaterv1.BiasGroup) biasTable {
 
 // proxyParts are a part for each attribute.
 func proxyParts(proxies []*headwaterv1.BiasProxy) (parts []biasPart) {
+	of := ""
 	for _, p := range proxies {
-		if len(parts) == 0 || parts[len(parts)-1].Tables[0].Title != p.GetAttribute() {
+		if p.GetAttribute() != of || len(parts) == 0 {
+			of = p.GetAttribute()
 			parts = append(parts, biasPart{
-				Title: "What goes together with " + p.GetAttribute(),
+				Title: "What goes together with " + of,
 				Notes: []string{"Cramér's V is 1 where a column tells the group, and 0 where it tells nothing; corrected, it is without what chance adds. AUC tells the group that is named from all others."},
-				Tables: []biasTable{{Title: p.GetAttribute(), grid: grid{Header: []string{
+				Tables: []biasTable{{Title: "features", grid: grid{Header: []string{
 					"COLUMN", "CRAMÉR'S V#", "CORRECTED#", "MUTUAL INFORMATION (NATS)#", "OF THE ENTROPY#", "AUC#", "OF", "VALUES",
 				}}}},
 			})
 		}
 		t := &parts[len(parts)-1].Tables[0]
-		of, values := "", "coarser"
+		group, values := "", "coarser"
 		if p.GetGroup() != nil {
-			of = biasText(p.GetGroup())
+			group = biasText(p.GetGroup())
 		}
 		if p.GetExact() {
 			values = ""
 		}
 		t.add(p.GetColumn(), fmt.Sprintf("%.4f", p.GetCramersV()), fmt.Sprintf("%.4f", p.GetCramersVCorrected()), fmt.Sprintf("%.4f", p.GetMutualInformationNats()),
-			fmt.Sprintf("%.1f %%", 100*p.GetMutualInformationShare()), fourDigits(p.Auc), of, values)
+			fmt.Sprintf("%.1f %%", 100*p.GetMutualInformationShare()), fourDigits(p.Auc), group, values)
 	}
 	return parts
 }

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Tells the story of decisions with a prejudice, examples/hiring, with bin/headwater: nobody trains on them before somebody else has looked at
+# outcomes by group. Every command is shown as it is typed, run, and held to what the story claims.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/story.sh
+. scripts/story.sh
+example=examples/hiring
+
+begin_story
+
+say 'Candidates, what they can, what they are, and whom the sites took. What they are is protected: attributes, that no model gets.'
+step 0 "headwater apply $example/definitions"
+expect 1 'view:people@1$'
+say 'A feature that is made of it is refused, by what its value is made of.'
+step 1 "headwater apply $example/refused"
+expect 1 'found the tag protected on feature code of view guess@1, from source:applications.sex'
+step 0 "headwater ingest applications $example/data/applications.csv"
+step 0 "headwater ingest decisions $example/data/decisions-march.csv"
+step 0 "headwater materialize skills people --wait | grep -E '^(run|wrote) '"
+expect 2 '^wrote  *600 inserted, 0 withdrawn, 0 unchanged$'
+step 0 "export TOKEN_mo=\$(headwater token create --principal mo --role modeller)"
+step 0 "export TOKEN_eva=\$(headwater token create --principal eva --role ethics)"
+
+say 'Mo builds a training set of the decisions. They were made by people, about work: the answer is an id, and no rows.'
+build="headwater dataset build --token \"\$TOKEN_mo\" --service screening --name hiring --spine-events decisions"
+step 5 "$build --out $demo/train.csv"
+expect 2 'gate bias_report: found tag employment as a whole, from source:decisions, tag human_decision in column hired, from source:decisions.hired'
+if [ -e "$demo/train.csv" ]; then
+	fail 'no rows are written' 'a file'
+fi
+id=$(headwater dataset list --name hiring -o csv | awk -F, 'NR == 2 { print $1 }')
+step 5 "headwater dataset fetch --token \"\$TOKEN_mo\" $id --out $demo/train.csv"
+step 5 "headwater dataset release --token \"\$TOKEN_mo\" $id"
+expect 1 'gate bias_report'
+
+say 'Nobody can approve what nobody has looked at.'
+approve="--gate bias_report --reason 'it measures the prejudice, and trains nothing' --expires 72h"
+step 5 "headwater dataset approve --token \"\$TOKEN_eva\" $id $approve"
+expect 1 "headwater bias report $id"
+
+say 'Eva looks at outcomes by sex and origin, which are not in the dataset, and within the sites.'
+report="--label hired --favourable yes --by people.sex,people.origin,intersections --stratify site"
+step 0 "headwater bias report --token \"\$TOKEN_eva\" $id $report"
+expect 1 '^hired by people.sex: below four fifths: the rate of f is 0\.60[0-9] of that of m, expected at least 0\.8; the difference is more than chance\.$'
+expect 3 '^  abroad .*under 2 %|^  [fm], abroad .*under 2 %'
+say 'The club that candidates belong to looks harmless, and tells their sex.'
+expect 1 '^  skills__club  *0\.[56]'
+step 0 "headwater bias report --token \"\$TOKEN_eva\" $id $report -o html --out $demo/report.html"
+step 0 "headwater bias list $id"
+expect 2 '  hired = yes  people.sex,people.origin,intersections '
+say 'Mo may not see it: it tells of what candidates are.'
+step 3 "headwater bias report --token \"\$TOKEN_mo\" $id $report"
+
+say 'Who built a dataset does not approve it, whatever role they have.'
+step 3 "headwater dataset approve --token \"\$(headwater token create --principal mo --role modeller --role ethics)\" $id $approve"
+expect 1 "mo made dataset $id itself, and an approval is by somebody else"
+step 0 "headwater dataset approve --token \"\$TOKEN_eva\" $id $approve"
+step 0 "headwater dataset release --token \"\$TOKEN_mo\" $id | grep -E '^(dataset|state) '"
+expect 1 '^state  *released'
+step 0 "headwater dataset fetch --token \"\$TOKEN_mo\" $id --out $demo/train.csv | grep -E '^(rows|content digest) ' && head -3 $demo/train.csv"
+expect 1 '^rows  *560$'
+
+say 'With the decisions of April it is another dataset, and held again.'
+step 0 "headwater ingest decisions $example/data/decisions-april.csv"
+step 5 "$build --out $demo/april.csv"
+second=$(headwater dataset list --name hiring -o csv | awk -F, 'NR == 2 { print $1 }')
+step 5 "headwater dataset release --token \"\$TOKEN_mo\" $second"
+expect 1 'no report on what it has in it'
+
+end_story
