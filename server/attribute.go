@@ -139,7 +139,9 @@ func (a *attribution) gather() ([]performance.Slice, error) {
 	case err != nil:
 		return nil, err
 	default:
-		all = slices.Concat(all, a.byMissing(), a.byFeature())
+		if all = slices.Concat(all, a.byMissing(), a.byFeature()); a.tooMany {
+			a.note("slices by values of features are left out: there are more than %d of them", maxValues)
+		}
 	}
 	// What is usual of a run is what rows of its view were before, and of a load those of its source.
 	usual := map[string][]int{}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -217,10 +218,30 @@ func TestForgetTakesFeedback(t *testing.T) {
 	if found := places(dry); found != "fares 4" {
 		t.Errorf("found %s to erase, expected two predictions of fares with two outcomes", found)
 	}
-	done, err := w.forget(false)
-	if err != nil {
-		t.Fatal(fault.FromError(err))
+	// It is broken off before each commit that takes some away, and goes on.
+	var done *headwaterv1.ErasureRecord
+	for nth := 1; done == nil; nth++ {
+		taken := 0
+		do := func(step string) error {
+			if step != stepErasingFeedback {
+				return nil
+			}
+			if taken++; taken == nth {
+				return errors.New("killed")
+			}
+			return nil
+		}
+		p.step.Store(&do)
+		if done, err = w.forget(false); err == nil && nth < 3 {
+			t.Errorf("found it done at attempt %d, expected it to be broken off at least twice", nth)
+		} else if err != nil {
+			done = nil
+		}
+		if nth > 10 {
+			t.Fatal(fault.FromError(err))
+		}
 	}
+	p.step.Store(nil)
 	// The seat and the person last seen at an airport are found by the rows of their reads.
 	if found := places(done); found != "fares 4, ports 1, seats 1" {
 		t.Errorf("found %s erased", found)

@@ -28,6 +28,8 @@ import (
 const (
 	// maxEvaluated is how many predictions are looked at for one answer.
 	maxEvaluated = 200_000
+	// maxValues is how many values of features are kept for it.
+	maxValues = 2_000_000
 	// readBefore is how long before a prediction that was logged by its keys a read of them may be what it was made of.
 	readBefore = "1 hour"
 )
@@ -68,7 +70,10 @@ type evaluation struct {
 	services map[string]bool
 	// features are those whose values are kept: nil none, else by name, or all of them with "".
 	features map[string]bool
-	notes    []string
+	// kept is how many values are, and tooMany that there were more than maxValues, so that none is.
+	kept    int
+	tooMany bool
+	notes   []string
 	// hidden are slices of what the caller may not know of, hiddenLoads and hiddenSources those of byLoad.
 	hidden, hiddenLoads, hiddenSources int64
 	// withoutRead is how many have no read in the log.
@@ -258,7 +263,8 @@ func (e *evaluation) findByKeys(page []*evaluated) error {
 	rows, err := e.pool.Query(e.ctx, `
 		SELECT w.place, r.read_id FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::bigint[]) AS w (place, service, at, hash),
 			LATERAL (SELECT read_id FROM headwater.read_log r WHERE r.entity_hashes @> ARRAY[w.hash] AND r.service = w.service AND r.served_at <= w.at
-				AND r.served_at > w.at - interval '`+readBefore+`' ORDER BY r.served_at DESC, r.read_id DESC LIMIT 1) AS r`, places, services, times, shorts)
+				AND r.served_at > w.at - interval '`+readBefore+`'
+				AND r.day >= ((w.at - interval '`+readBefore+`') AT TIME ZONE 'UTC')::date AND r.day <= (w.at AT TIME ZONE 'UTC')::date ORDER BY r.served_at DESC, r.read_id DESC LIMIT 1) AS r`, places, services, times, shorts)
 	if err != nil {
 		return database.Fault(err)
 	}
@@ -323,6 +329,13 @@ func (e *evaluation) takeRead(p *evaluated, r *headwaterv1.LoggedRead) error {
 			p.values = map[string]feature.Value{}
 		}
 		p.values[f.GetName()] = v.Clone()
+		e.kept++
+	}
+	if e.kept > maxValues {
+		e.tooMany, e.features = true, map[string]bool{}
+		for _, p := range e.all {
+			p.values = nil
+		}
 	}
 	return nil
 }
@@ -380,6 +393,9 @@ func (s *feedbackService) GetPerformance(ctx context.Context, req *headwaterv1.G
 	if features != nil {
 		if err := e.requireValues(); err != nil {
 			return nil, err
+		}
+		if e.tooMany {
+			return nil, fault.New(fault.ResourceExhausted, "model %s: found more than %d values of features, expected at most as many for one answer; ask for less time, or for one feature (column)", req.GetModel(), maxValues)
 		}
 	}
 	resp := &headwaterv1.GetPerformanceResponse{Model: req.GetModel(), Task: taskOf(e.model), Positive: e.model.Positive}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,6 +20,8 @@ import (
 const (
 	// maxExactLoads is of how many loads of one answer it is looked up which rows they have a part in. Others are told by runs.
 	maxExactLoads = 64
+	// exactFor bounds the time that it takes.
+	exactFor = time.Minute
 	// featureParts is into how many parts numbers are cut, and maxTexts how many texts are told apart.
 	featureParts, maxTexts = 10, 20
 )
@@ -147,18 +150,18 @@ func (e *evaluation) byLoad() (loads, sources []*slice, err error) {
 	slices.SortFunc(found, func(a, b *offline.Load) int { return cmp.Compare(b.ID, a.ID) })
 	var bySource gathered
 	hidden := map[string]bool{}
-	exactly := 0
+	exactly, until := 0, time.Now().Add(exactFor)
 	for _, load := range found {
 		s := &slice{name: fmt.Sprintf("load:%d", load.ID), title: load.FileName, kind: performance.OfLoad, usual: "source:" + load.Source, load: load}
 		s.in = behind[load.ID]
 		s.why = "which rows it has a part in was not looked up, so all counts that runs wrote which read it"
-		if exactly < maxExactLoads {
+		if exactly < maxExactLoads && time.Now().Before(until) {
 			exactly++
 			if err := e.exactly(tx, s); err != nil {
 				return nil, nil, err
 			}
 		} else {
-			e.note("loads beyond the newest %d are told by the runs that read them", maxExactLoads)
+			e.note("loads beyond the newest %d, and those that took longer than %s to look for, are told by the runs that read them", maxExactLoads, exactFor)
 		}
 		if len(s.in) == 0 {
 			continue
