@@ -401,6 +401,17 @@ func TestTooManyGroups(t *testing.T) {
 	if !errors.As(err, &many) || err.Error() != "column id: found more than 64 values, expected one of few" {
 		t.Errorf("found %v", err)
 	}
+	// Neither may there be too many groups of all attributes together, of rows that are not there too.
+	c, err = New(Question{Attributes: []string{"a", "b", "c"}, Label: "hired"}, feature.Bool(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < 17*17*17 && err == nil; i++ {
+		err = c.AddLeftOut([]feature.Value{feature.Int64(int64(i % 17)), feature.Int64(int64(i / 17 % 17)), feature.Int64(int64(i / 17 / 17))})
+	}
+	if err == nil || err.Error() != "column a with b with c: found more than 4096 values, expected one of few" {
+		t.Errorf("found %v", err)
+	}
 	if _, err := New(Question{}, feature.Bool(true)); err == nil {
 		t.Error("found no error without attributes")
 	}

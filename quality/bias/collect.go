@@ -14,8 +14,9 @@ const (
 	// MaxGroups is how many values an attribute may have, MaxStrata how many what is stratified by.
 	MaxGroups = 64
 	MaxStrata = 1024
-	// maxCells is how many groups of all attributes together there may be in all strata.
-	maxCells = 1 << 16
+	// maxTuples is how many groups of all attributes together there may be, and maxCells how many in all strata.
+	maxTuples = 4096
+	maxCells  = 1 << 16
 	// maxOutcomes is how many values of the label are told of.
 	maxOutcomes = 10
 )
@@ -163,7 +164,7 @@ func New(q Question, favourableValue feature.Value) (*Collector, error) {
 		c.attributes = append(c.attributes, newValues(name, MaxGroups))
 	}
 	for _, of := range q.Columns {
-		c.columns = append(c.columns, newColumn(of))
+		c.columns = append(c.columns, newColumn(of, len(q.Attributes)))
 	}
 	return c, nil
 }
@@ -178,6 +179,9 @@ func (c *Collector) group(attributes []feature.Value) (int32, error) {
 		}
 	}
 	g, ok := c.tuples[t]
+	if !ok && len(c.groups) == maxTuples {
+		return 0, &TooMany{Column: strings.Join(c.q.Attributes, " with "), Most: maxTuples}
+	}
 	if !ok {
 		g = int32(len(c.groups))
 		c.tuples[t], c.groups = g, append(c.groups, t)
@@ -218,7 +222,7 @@ func (c *Collector) Add(r *Row) error {
 		c.scores.add(score, 2*g+int32(label))
 	}
 	for i, of := range c.columns {
-		of.add(r.Columns[i], g)
+		of.add(r.Columns[i], g, &c.groups[g])
 	}
 	return nil
 }

@@ -16,13 +16,13 @@ const (
 	parts = 10
 )
 
-// column counts the values of a column by group.
+// column counts the values of a column by each attribute's values, and those that are missing by group.
 type column struct {
 	name string
 	typ  feature.Type
-	// numbers is nil for types without an order.
-	numbers *grid
-	texts   map[textKey]int64
+	// numbers are by attribute, and nil for types without an order, texts for others.
+	numbers []*grid
+	texts   []map[textKey]int64
 	// known are the texts that are told apart; nil: there are too many, and they are counted by their hash.
 	known       map[string]uint64
 	buf         []byte
@@ -30,32 +30,41 @@ type column struct {
 }
 
 type textKey struct {
-	// at is a hash of the value.
-	at    uint64
-	group int32
+	// at is a hash of the value, of that of the attribute.
+	at uint64
+	of int32
 }
 
-func newColumn(of feature.Column) *column {
+func newColumn(of feature.Column, attributes int) *column {
 	c := &column{name: of.Name, typ: of.Type, nulls: map[int32]int64{}, nans: map[int32]int64{}}
 	switch of.Type.Kind() {
 	case feature.TypeBool, feature.TypeInt64, feature.TypeFloat64, feature.TypeTimestamp, feature.TypeDecimal:
-		c.numbers = newGrid(maxNumbers)
+		for range attributes {
+			c.numbers = append(c.numbers, newGrid(maxNumbers))
+		}
 	default:
-		c.texts, c.known = map[textKey]int64{}, map[string]uint64{}
+		c.known = map[string]uint64{}
+		for range attributes {
+			c.texts = append(c.texts, map[textKey]int64{})
+		}
 	}
 	return c
 }
 
-func (c *column) add(v feature.Value, group int32) {
+// add takes a value of a row whose group is made of values of the attributes.
+func (c *column) add(v feature.Value, group int32, of *tuple) {
 	switch {
 	case v.IsNull():
 		c.nulls[group]++
 		return
 	case c.numbers != nil:
-		if f, ok := number(v); ok {
-			c.numbers.add(f, group)
-		} else {
+		f, ok := number(v)
+		if !ok {
 			c.nans[group]++
+			return
+		}
+		for i, g := range c.numbers {
+			g.add(f, of[i])
 		}
 		return
 	}
@@ -69,37 +78,42 @@ func (c *column) add(v feature.Value, group int32) {
 		case c.known == nil:
 			at = fold(at)
 		case len(c.known) == maxTexts:
-			folded := map[textKey]int64{}
-			for k, n := range c.texts {
-				folded[textKey{fold(k.at), k.group}] += n
+			for i, texts := range c.texts {
+				folded := map[textKey]int64{}
+				for k, n := range texts {
+					folded[textKey{fold(k.at), k.of}] += n
+				}
+				c.texts[i] = folded
 			}
-			c.texts, c.known, at = folded, nil, fold(at)
+			c.known, at = nil, fold(at)
 		default:
 			c.known[string(c.buf)] = at
 		}
 	}
-	c.texts[textKey{at, group}]++
+	for i, texts := range c.texts {
+		texts[textKey{at, of[i]}]++
+	}
 }
 
 // fold is which of maxTexts a value counts as where there are too many: no more of an attribute is told by it than by the value itself.
 func fold(at uint64) uint64 { return (at ^ at>>32) % maxTexts }
 
-// exact reports whether values are told apart as they are.
-func (c *column) exact() bool {
+// exact reports whether values are told apart as they are, by an attribute.
+func (c *column) exact(attribute int) bool {
 	if c.numbers != nil {
-		return c.numbers.exact()
+		return c.numbers[attribute].exact()
 	}
 	return c.known != nil
 }
 
-// table counts rows by what value they have, in parts of about as many rows for numbers, and by group. NULL and NaN are values like any other.
-// Values that nobody has are left out.
-func (c *column) table(steps []step, groups int, of func(group int32) int) [][]int64 {
+// table counts rows by what value they have, in parts of about as many rows for numbers, and by an attribute's values: places says where each of these is counted, -1
+// for nowhere, and groups which of them a group has. NULL and NaN are values like any other. Values that nobody has are left out.
+func (c *column) table(steps []step, attribute int, places []int, groups []tuple) [][]int64 {
 	var table [][]int64
-	row := func() []int64 { return make([]int64, groups) }
-	count := func(into []int64, group int32, n int64) {
-		if g := of(group); g >= 0 {
-			into[g] += n
+	row := func() []int64 { return make([]int64, len(places)) }
+	count := func(into []int64, of int32, n int64) {
+		if at := places[of]; at >= 0 {
+			into[at] += n
 		}
 	}
 	keep := func(r []int64) {
@@ -110,17 +124,17 @@ func (c *column) table(steps []step, groups int, of func(group int32) int) [][]i
 	for _, m := range []map[int32]int64{c.nulls, c.nans} {
 		r := row()
 		for group, n := range m {
-			count(r, group, n)
+			count(r, groups[group][attribute], n)
 		}
 		keep(r)
 	}
 	if c.numbers == nil {
 		byValue := map[uint64][]int64{}
-		for k, n := range c.texts {
+		for k, n := range c.texts[attribute] {
 			if byValue[k.at] == nil {
 				byValue[k.at] = row()
 			}
-			count(byValue[k.at], k.group, n)
+			count(byValue[k.at], k.of, n)
 		}
 		at := make([]uint64, 0, len(byValue))
 		for k := range byValue {

@@ -634,9 +634,12 @@ func (c *Collector) proxies(attribute int) []Proxy {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(i, k int) int { return cmp.Compare(vs.list[i].Text, vs.list[k].Text) })
-	place := make([]int, len(order))
+	place, places := make([]int, len(order)), make([]int, len(order))
 	for at, i := range order {
-		place[i] = at
+		place[i], places[i] = at, at
+		if vs.list[i].Null {
+			places[i] = -1
+		}
 	}
 	rows := make([]int64, len(order))
 	for key, found := range c.cells {
@@ -646,28 +649,21 @@ func (c *Collector) proxies(attribute int) []Proxy {
 			}
 		}
 	}
-	of := func(group int32) int {
-		i := c.groups[group][attribute]
-		if vs.list[i].Null {
-			return -1
-		}
-		return place[i]
-	}
 	var list []Proxy
 	for _, col := range c.columns {
 		var steps []step
 		if col.numbers != nil {
-			steps = col.numbers.steps()
+			steps = col.numbers[attribute].steps()
 		}
-		p := Proxy{Attribute: vs.column, Column: col.name, Exact: col.exact()}
-		p.CramersV, p.CramersVCorrected, p.Information, p.InformationShare = Association(col.table(steps, len(order), of))
+		p := Proxy{Attribute: vs.column, Column: col.name, Exact: col.exact(attribute)}
+		p.CramersV, p.CramersVCorrected, p.Information, p.InformationShare = Association(col.table(steps, attribute, places, c.groups))
 		if col.numbers != nil {
 			for at, i := range order {
 				if vs.list[i].Null || c.rows == 0 || float64(rows[at])/float64(c.rows) < SmallShare {
 					continue
 				}
-				auc, _, ok := col.numbers.auc(steps, func(group int32) int {
-					switch of(group) {
+				auc, _, ok := col.numbers[attribute].auc(steps, func(of int32) int {
+					switch places[of] {
 					case -1:
 						return -1
 					case at:
