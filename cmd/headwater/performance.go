@@ -104,7 +104,7 @@ func performanceSections(r *headwaterv1.GetPerformanceResponse) []section {
 		facts.add("outcomes without a prediction", number(r.GetParked()))
 	}
 	if r.GetHidden() > 0 {
-		facts.add("hidden", fmt.Sprintf("%d slices that you may not see", r.GetHidden()))
+		facts.add("hidden", counted(r.GetHidden(), "slice")+" that you may not see")
 	}
 	measures := section{title: "measures", table: table{header: []string{"MEASURE", "VALUE#", "95% FROM#", "TO#", "OF#"}}}
 	for _, m := range measuresOf(r.GetOverall()) {
@@ -125,7 +125,7 @@ func performanceSections(r *headwaterv1.GetPerformanceResponse) []section {
 	cut := section{title: "slices, the worst first", table: table{header: append(header, "EXACT")}}
 	for _, s := range r.GetSlices() {
 		low, high := ends(s.GetLoss())
-		row := []string{s.GetSlice(), s.GetTitle(), number(s.GetPredictions()), shareText(s.GetCoverage().GetValue()), valueOf(s.GetLoss()), low, high}
+		row := []string{s.GetSlice(), s.GetTitle(), number(s.GetPredictions()), coverageText(s.GetCoverage()), valueOf(s.GetLoss()), low, high}
 		for _, name := range shown {
 			for _, m := range measuresOf(s) {
 				if m.name == name {
@@ -173,6 +173,13 @@ func ends(e *headwaterv1.Estimate) (low, high string) {
 }
 
 func shareText(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) }
+
+func coverageText(e *headwaterv1.Estimate) string {
+	if e == nil {
+		return ""
+	}
+	return shareText(e.GetValue())
+}
 
 func interval(e *headwaterv1.Estimate, text func(float64) string) string {
 	if e == nil {
@@ -253,7 +260,7 @@ func attributionSections(r *headwaterv1.AttributeLossResponse) []section {
 	}
 	facts.add("slices compared", number(r.GetTested()))
 	if r.GetHidden() > 0 {
-		facts.add("hidden", fmt.Sprintf("%d slices that you may not see", r.GetHidden()))
+		facts.add("hidden", counted(r.GetHidden(), "slice")+" that you may not see")
 	}
 	cut := section{title: "slices, those that stand out most first", table: table{header: []string{"SLICE", "TITLE", "LABELLED#", "EXCESS#", "95% FROM#", "TO#", "USUAL#", "Q#", "STANDS OUT", "EXACT"}}}
 	evidence := section{title: "runs behind those that stand out", table: table{header: []string{"SLICE", "RUN", "WHAT"}}}

@@ -317,3 +317,30 @@ func TestRegressionLabelsThatMoved(t *testing.T) {
 		t.Errorf("found %s: %s", a.Verdict, a.Reason)
 	}
 }
+
+// Of slices that stand out alike, what can be replaced is named first.
+func TestLoadsAreNamedBeforeRuns(t *testing.T) {
+	var points []Point
+	var in []int
+	for i := range 200 {
+		loss := float64(i%7) / 10
+		if i%5 == 0 {
+			loss += 0.5
+			in = append(in, i)
+		}
+		points = append(points, Point{int64(i / 50), loss})
+	}
+	var names []string
+	for _, j := range judge(nil, points, []Slice{
+		{Kind: OfFeature, Name: "feature", In: in}, {Kind: OfSource, Name: "source", In: in}, {Kind: OfRun, Name: "run", In: in}, {Kind: OfLoad, Name: "load", In: in},
+		{Kind: OfLoad, Name: "few", In: in[:9]}, {Kind: OfLoad, Name: "more", In: append(slices.Clone(in), 1, 2, 3, 4, 6)},
+	}) {
+		names = append(names, j.Name)
+		if j.StandsOut() != (j.Name != "few") || j.Tested == (j.Name == "few") {
+			t.Errorf("found %+v", j)
+		}
+	}
+	if found := strings.Join(names, " "); found != "load run source feature more few" {
+		t.Errorf("found the order %s", found)
+	}
+}
