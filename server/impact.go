@@ -63,6 +63,8 @@ type impact struct {
 	datasets []*impactedDataset
 	services []*impactedService
 	models   []*lineage.ModelVersion
+	// consumers are those outside that are to be told.
+	consumers []impactedConsumer
 }
 
 // impactedView is a view version with the features that are affected. rows is nil of one that is computed when it is read.
@@ -134,13 +136,16 @@ func (s *lineageService) impact(ctx context.Context, req *headwaterv1.GetImpactR
 	if err := s.reads.reads.Flush(ctx); err != nil {
 		return nil, database.Fault(err)
 	}
+	if err := s.flush(ctx); err != nil {
+		return nil, err
+	}
 	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
 		i.tx = tx
 		if i.affected, err = offline.NewAffected(ctx, tx, rows); err != nil {
 			return err
 		}
 		i.affected.Name = i.viewName
-		for _, find := range []func() error{i.findViews, i.findOnDemand, i.tellViews, i.findDatasets, i.findServices, i.findModels} {
+		for _, find := range []func() error{i.findViews, i.findOnDemand, i.tellViews, i.findDatasets, i.findServices, i.findByReference, i.findModels} {
 			if err := find(); err != nil {
 				return err
 			}
@@ -203,7 +208,9 @@ func (i *impact) rows() (rows offline.SourceRows, err error) {
 	case loads[0].RetractReason != "":
 		return rows, badImpact("load", "found load %d, which took load %d back and has no rows; ask for load %[2]d", rows.Load, loads[0].Replaces)
 	}
-	i.load = loads[0]
+	if i.load = loads[0]; i.load.Replaces != 0 {
+		i.note("load %d replaced load %d: what became of rows that it took away is not told here; headwater impact %s --load %[2]d does", rows.Load, i.load.Replaces, name)
+	}
 	return rows, nil
 }
 
@@ -369,6 +376,9 @@ func (i *impact) tellViews() error {
 				n.Entities, n.Rows, n.LiveRows = v.rows.Entities, v.rows.Rows, v.rows.Live
 				if n.Title += ", " + rowsText(n.Rows); n.LiveRows == 0 {
 					n.Title += ", none of them visible now"
+				}
+				if v.Aggregation != nil {
+					n.Title += "; not those at which such rows leave the longest window, which are made without them"
 				}
 				if v.visible {
 					counted = append(counted, v.ViewVersion)

@@ -11,6 +11,12 @@ import (
 	"github.com/headwaterhq/headwater/lineage"
 )
 
+// impactedConsumer is a consumer outside with what it reads of what is told.
+type impactedConsumer struct {
+	*feature.ConsumerVersion
+	title string
+}
+
 // findConsumers finds the consumers outside that read something that is told, now that all else is. What they were given is not known here, so
 // none is exact; a read that names no version may have been of any.
 func (i *impact) findConsumers() {
@@ -33,6 +39,7 @@ func (i *impact) findConsumers() {
 		if c.Type != "" {
 			title = c.Type + ", " + title
 		}
+		i.consumers = append(i.consumers, impactedConsumer{c, title})
 		i.add(lineage.Consumer, i.allows(access.KindConsumer, c.Name), &headwaterv1.ImpactedNode{
 			Id: "consumer:" + c.Ref(), Owner: c.Owner, Title: title, Why: "it is outside, so what it was given is not known",
 		})

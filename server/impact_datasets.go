@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/feature"
@@ -52,6 +54,9 @@ func (i *impact) findDatasets() error {
 			d.views = append(d.views, v)
 		}
 	}
+	if err := i.deletedUnderModels(take); err != nil {
+		return err
+	}
 	spines, err := i.spines()
 	if err != nil {
 		return err
@@ -96,6 +101,44 @@ func (i *impact) findDatasets() error {
 	}
 	i.datasets = kept
 	return nil
+}
+
+// deletedUnderModels takes the datasets that were deleted and that models were trained on: their manifests say which runs they had rows of.
+func (i *impact) deletedUnderModels(take func(id string) *impactedDataset) error {
+	rows, err := i.tx.Query(i.ctx, `SELECT DISTINCT d.id FROM headwater.model m JOIN headwater.dataset d ON d.id = m.dataset_id WHERE d.state = $1 ORDER BY 1`, dataset.Deleted)
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		m, err := dataset.Find(i.ctx, i.tx, id)
+		if err != nil {
+			return err
+		}
+		d := &impactedDataset{Manifest: m}
+		for _, v := range i.views {
+			if v.rows != nil && d.had(v) {
+				take(id).views = append(take(id).views, v)
+			}
+		}
+	}
+	return nil
+}
+
+// had reports whether a dataset can have had rows that an affected run of the view wrote.
+func (d *impactedDataset) had(v *impactedView) bool {
+	if d.Summarizer != "" {
+		return d.gave(v)
+	}
+	for _, kept := range d.Views {
+		if kept.View == v.Name && kept.Version == v.Version {
+			return len(v.rows.Runs) > 0 && v.rows.Runs[0] <= kept.Seq
+		}
+	}
+	return false
 }
 
 // spines are the datasets of which the server read the spine from the load, or from the source.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -38,27 +40,34 @@ func (i *impact) findServices() error {
 	unlogged := map[string]bool{}
 	room := int64(maxImpactReads)
 	kept := i.reads.reads.KeptFrom()
-	past := map[*impactedView]bool{}
+	// first is when the first of the runs was published.
+	first := map[*impactedView]time.Time{}
 	for _, v := range i.views {
 		if v.rows == nil {
 			continue
 		}
-		var before bool
-		err := i.tx.QueryRow(i.ctx, `SELECT coalesce(min(published_at) < $3, false) FROM headwater.publish_log WHERE view_id = $1 AND seq = ANY ($2)`,
-			v.ID, v.rows.Runs, kept).Scan(&before)
+		var at *time.Time
+		err := i.tx.QueryRow(i.ctx, `SELECT min(published_at) FROM headwater.publish_log WHERE view_id = $1 AND seq = ANY ($2)`, v.ID, v.rows.Runs).Scan(&at)
 		if err != nil {
 			return err
 		}
-		past[v] = before
+		if at != nil {
+			first[v] = *at
+		}
 	}
 	for _, service := range i.catalog.ServiceVersions() {
 		s := &impactedService{ServiceVersion: service, exact: true}
+		var since time.Time
 		for _, v := range i.views {
 			if v.rows == nil || !i.picks(service, []*impactedView{v}) {
 				continue
 			}
 			s.views, s.live = append(s.views, v), s.live || v.rows.Live > 0 || !v.rows.ByRow
-			s.past = s.past || past[v] && service.Log != ""
+			at, published := first[v]
+			s.past = s.past || published && at.Before(kept) && service.Log != ""
+			if published && (since.IsZero() || at.Before(since)) {
+				since = at
+			}
 			if s.why == "" && (!v.rows.ByRow || v.rows.Why != "") {
 				s.exact, s.why = false, i.because(v)
 			}
@@ -73,6 +82,14 @@ func (i *impact) findServices() error {
 		// A service that is read no longer as it was, and whose reads are all kept, gave nothing out.
 		if s.past {
 			s.exact, s.why = false, strings.TrimPrefix(fmt.Sprintf("%s; reads of before %s are kept no longer, and not counted", s.why, kept.Format(time.DateOnly)), "; ")
+		}
+		changed, err := i.changed(service, since)
+		if err != nil {
+			return err
+		}
+		if changed != nil {
+			s.past, s.exact = true, false
+			s.why = strings.TrimPrefix(fmt.Sprintf("%s; it was changed at %s, and it is not known whether it logged all reads before", s.why, changed.UTC().Format(time.RFC3339)), "; ")
 		}
 		if s.predictions == 0 && service.Log.All() && !s.live && !s.past {
 			continue
@@ -101,6 +118,37 @@ func (i *impact) findServices() error {
 	}
 	slices.Sort(i.resp.Unlogged)
 	return nil
+}
+
+// changed is when a service version that logs its reads was last changed after a time, nil for never: it may have logged fewer of them until then.
+func (i *impact) changed(s *feature.ServiceVersion, since time.Time) (at *time.Time, err error) {
+	if s.Log == "" || since.IsZero() {
+		return nil, nil
+	}
+	err = i.tx.QueryRow(i.ctx, `SELECT max(changed_at) FROM headwater.definition_change
+		WHERE kind = 'service' AND name = $1 AND version = $2 AND change = 'update' AND changed_at > $3`, s.Name, s.Version, since).Scan(&at)
+	return at, err
+}
+
+// findByReference finds the views of which features were read online by reference lately: such reads are of no service, and are not logged.
+func (i *impact) findByReference() error {
+	var resources []string
+	for _, v := range i.views {
+		if v.visible {
+			resources = append(resources, "view:"+v.Name)
+		}
+	}
+	rows, err := i.tx.Query(i.ctx, `
+		SELECT r.resource FROM unnest($1::text[]) AS r (resource) WHERE EXISTS (
+			SELECT FROM headwater.query_history h WHERE h.store = 'online' AND split_part(h.resource, '@', 1) = r.resource
+				AND h.day >= ($2 AT TIME ZONE 'UTC')::date - 1 AND h.time >= $2::timestamptz)
+		GROUP BY r.resource ORDER BY r.resource`, resources, time.Now().Add(-defaultUsesOf))
+	if err != nil {
+		return err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	i.resp.Unlogged = append(i.resp.Unlogged, found...)
+	return err
 }
 
 // shownRefs are those views that the caller may know of, and that there are others.

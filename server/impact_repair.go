@@ -78,4 +78,14 @@ func (i *impact) repair() {
 		step(fmt.Sprintf("model:%s@%d", m.Name, m.Version), "it was trained on what was wrong: train it on the new dataset, and say so",
 			"headwater model register %s --dataset DATASET --service %s", m.Name, service)
 	}
+	for _, c := range i.consumers {
+		if !i.allows(access.KindConsumer, c.Name) {
+			continue
+		}
+		who := c.Owner
+		if who == "" {
+			who = "whoever applied it, for it has no owner"
+		}
+		step("consumer:"+c.Ref(), fmt.Sprintf("it is outside: tell %s (%s)", who, c.title), "headwater describe consumer %s", c.Ref())
+	}
 }

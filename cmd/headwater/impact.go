@@ -93,8 +93,19 @@ func impactSections(req *headwaterv1.GetImpactRequest, r *headwaterv1.GetImpactR
 	var said table
 	said.add("Impact of " + of)
 	said.add(fmt.Sprintf("%s now what was computed of it, and %s gave it out.", verbOf(r.GetEntities(), "entity holds", "entities hold"), verbOf(r.GetPredictions(), "logged read", "logged reads")))
-	if len(r.GetUnlogged()) > 0 {
-		said.add("Not all reads are logged of " + strings.Join(r.GetUnlogged(), ", ") + ": headwater trace --service S --entity k=v --at T computes one.")
+	var unlogged, byReference []string
+	for _, name := range r.GetUnlogged() {
+		if view, is := strings.CutPrefix(name, "view:"); is {
+			byReference = append(byReference, view)
+		} else {
+			unlogged = append(unlogged, name)
+		}
+	}
+	if len(unlogged) > 0 {
+		said.add("Not all reads are logged of " + strings.Join(unlogged, ", ") + ": headwater trace --service S --entity k=v --at T computes one.")
+	}
+	if len(byReference) > 0 {
+		said.add("Features were read by reference, which is not logged, of " + strings.Join(byReference, ", ") + ": headwater lineage uses source:" + req.GetSource() + " says who did.")
 	}
 	if r.GetHidden() > 0 {
 		said.add(fmt.Sprintf("%s not named, for you may not read their lineage.", verbOf(r.GetHidden(), "thing is", "things are")))
@@ -141,7 +152,7 @@ func impactSections(req *headwaterv1.GetImpactRequest, r *headwaterv1.GetImpactR
 	return []section{
 		{table: said}, {"views", views}, {"features", features}, {"services", services}, {"datasets", datasets}, {"models", models},
 		{"consumers", consumers},
-		{"not told apart, so it counts", notes}, {"what would mend it, in order", plan},
+		{"what to know of it", notes}, {"what would mend it, in order", plan},
 	}
 }
 

@@ -1496,12 +1496,13 @@ type GetImpactResponse struct {
 	Entities int64 `protobuf:"varint,3,opt,name=entities,proto3" json:"entities,omitempty"`
 	// Logged reads that gave such a value out.
 	Predictions int64 `protobuf:"varint,4,opt,name=predictions,proto3" json:"predictions,omitempty"`
-	// Services, `NAME`, that keep no log of all reads: theirs are not in `predictions`.
+	// What is not all in `predictions`: services, `NAME`, that keep no log of all reads, and `view:NAME` for views of which features were read online
+	// by reference in the last 30 days, which is never logged.
 	Unlogged []string `protobuf:"bytes,5,rep,name=unlogged,proto3" json:"unlogged,omitempty"`
 	// What would mend it, in the order to do it in. With the first page.
 	Repairs       []*RepairStep `protobuf:"bytes,6,rep,name=repairs,proto3" json:"repairs,omitempty"`
 	NextPageToken string        `protobuf:"bytes,7,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// What was not told apart, and so counts: one line each. It depends on what the caller may see.
+	// What was not told apart, and so counts, and what is not known: one line each. It depends on what the caller may see.
 	Notes         []string `protobuf:"bytes,8,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
