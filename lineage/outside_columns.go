@@ -86,7 +86,7 @@ func (w *walker) describeOutsideColumns(ctx context.Context, columns []node, des
 				title += fmt.Sprintf(" and %d more", len(r.Jobs)-1)
 			}
 		}
-		described[n] = &Node{ID: NodeRef{Kind: OutsideColumn, Name: r.Table, Column: n.name}.String(), Title: title, Properties: p}
+		described[n] = &Node{ID: NodeRef{Kind: OutsideColumn, Name: r.Table, Column: n.name}.String(), Title: title, Properties: p, subject: w.outside[n]}
 	}, `
 		SELECT n.place, t.namespace || '/' || t.name, array(
 			SELECT DISTINCT j.namespace || '/' || j.name FROM headwater.outside_column c JOIN headwater.outside_job j ON j.id = c.job_id
