@@ -312,3 +312,39 @@ func TestPerformanceIsRefused(t *testing.T) {
 		t.Errorf("found %v", err)
 	}
 }
+
+// Loads are followed through views over views and windows, and told by runs where a policy hides rows.
+func TestPerformanceFollowsViews(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a store")
+	}
+	w := newImpactWorld(t, func(d *feature.Definitions) {
+		for i := range d.Services {
+			d.Services[i].Log = "all"
+		}
+		d.Roles = append(d.Roles, role("analyst", "read_lineage,read_offline on model:*,view:*,source:*,service:*,feature:*"))
+		d.Policies = append(d.Policies, feature.Policy{Name: "others", Resources: []feature.ResourcePattern{{Kind: "view", Name: "late"}}, Roles: []string{"analyst"}, RowFilter: "row.late"})
+	})
+	if _, err := w.lineage.RegisterModel(w.admin, &headwaterv1.RegisterModelRequest{Name: "through", Service: "quiet"}); err != nil {
+		t.Fatal(fault.FromError(err))
+	}
+	read := w.read("quiet", "origin", "JFK", "ORD").GetReadId()
+	if found := w.logPredictions(w.admin, "through", predicted("jfk", read, 0, time.Now(), class("a")), predicted("ord", read, 1, time.Now(), class("a"))); found != "2 0 0 0 0" {
+		t.Fatal(found)
+	}
+	byLoad := func(ctx context.Context) string {
+		t.Helper()
+		r, err := w.feedback().GetPerformance(ctx, &headwaterv1.GetPerformanceRequest{Model: "through", By: headwaterv1.PerformanceBy_PERFORMANCE_BY_LOAD})
+		if err != nil {
+			t.Fatal(fault.FromError(err))
+		}
+		return strings.Join(sliceTexts(r), "\n")
+	}
+	bad := fmt.Sprintf("load:%d ", w.bad.GetId())
+	if found := byLoad(w.admin); !strings.Contains(found, bad+"0/1 true") || !strings.Contains(found, "0/1 true\n") || strings.Contains(found, "false") {
+		t.Errorf("found\n%s\nexpected the bad load behind one prediction", found)
+	}
+	if found := byLoad(w.as("ann", "analyst")); !strings.Contains(found, bad+"0/2 false") && !strings.Contains(found, bad+"0/1 false") {
+		t.Errorf("found\n%s\nexpected the bad load told by runs", found)
+	}
+}
