@@ -398,7 +398,8 @@ func TestImpactEndsWhereARunFoundTheSame(t *testing.T) {
 		t.Errorf("found\n%s", impactText(r))
 	}
 	// What came in its place wrote nothing: the row is what it was.
-	expectImpact(t, w.impact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights", Load: replaced.GetId()}), "\nentities 0, predictions 0, hidden 0, unlogged []\n")
+	expectImpact(t, w.impact(p.admin, &headwaterv1.GetImpactRequest{Source: "flights", Load: replaced.GetId()}), fmt.Sprintf("\nentities 0, predictions 0, hidden 0, unlogged []\n"+
+		"note: load %d replaced load %d: what became of rows that it took away is not told here; headwater impact flights --load %[2]d does\n", replaced.GetId(), bad.GetId()))
 }
 
 // Who may read the lineage and not the rows is told by runs; what may not be seen is counted.

@@ -539,7 +539,7 @@ func TestExplain(t *testing.T) {
 		"  POLICY   FEATURE         DOES                     NOT FOR\n"+
 		"  round@3  delays@1.delay  round to 10 for serving\n", "")
 	do("access", "explain", "--action", "reed", "--resource", "view:v").expect(t, exitUsage, "",
-		"headwater: found --action \"reed\", expected one of administer, ingest, list, materialize, read_audit, read_lineage, read_offline, read_online, register\n")
+		"headwater: found --action \"reed\", expected one of administer, approve, ingest, list, materialize, read_audit, read_lineage, read_offline, read_online, register\n")
 	do("access", "explain", "--action", "list").expect(t, exitUsage, "",
 		"headwater: `headwater access explain` needs --resource; see `headwater access explain --help`\n")
 }
@@ -557,7 +557,7 @@ func TestMatrix(t *testing.T) {
 		t.Errorf("found %d, %s", r.code, r.out)
 	}
 	do("access", "matrix", "--action", "reed").expect(t, exitUsage, "",
-		"headwater: found --action \"reed\", expected one of administer, ingest, list, materialize, read_audit, read_lineage, read_offline, read_online, register\n")
+		"headwater: found --action \"reed\", expected one of administer, approve, ingest, list, materialize, read_audit, read_lineage, read_offline, read_online, register\n")
 }
 
 func TestSchemaIsWritten(t *testing.T) {
