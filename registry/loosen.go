@@ -75,9 +75,10 @@ func (p *proposal) loosenedTags(tags map[string]bool, c *proposed) {
 	}
 }
 
-// goBy reports whether a grant that allows names a tag, or, not allowing, a policy or a grant that denies, or datasets are held by it.
+// goBy reports whether a grant that allows names a tag, or, not allowing, a policy or a grant that denies, or datasets are held or features refused
+// by it.
 func (p *proposal) goBy(tag string, allowing bool) bool {
-	if !allowing && feature.IsImpactTag(tag) {
+	if !allowing && (feature.IsImpactTag(tag) || tag == feature.ProtectedTag) {
 		return true
 	}
 	for _, r := range p.base.Roles() {

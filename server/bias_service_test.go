@@ -255,7 +255,7 @@ func TestProtectedValuesAreNoFeatures(t *testing.T) {
 
 	// Whoever declares it may administer the tag.
 	d.Views[2].Declassify = []feature.Declassification{{Column: "code", Tags: []string{feature.ProtectedTag}, Reason: "the law asks for it"}}
-	d.Roles = append(d.Roles, role("engineer", "register on catalog:*", "list,read_offline,register on source:*,view:*,service:*", "list on entity:*,role:*"))
+	d.Roles = append(d.Roles, role("engineer", "register,list,read_offline,read_online on entity:*,source:*,view:*,service:*,role:*"))
 	p.apply(tagged())
 	_, err := p.registry.Apply(p.admin, &headwaterv1.ApplyRequest{Files: []*headwaterv1.DefinitionSource{{Path: "roles.yaml", File: definition.ToProto(&feature.Definitions{
 		Roles: d.Roles[len(d.Roles)-1:],
@@ -263,11 +263,12 @@ func TestProtectedValuesAreNoFeatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := []*headwaterv1.DefinitionSource{{Path: "all.yaml", File: definition.ToProto(d)}}
-	if _, err := p.registry.Apply(p.as("eng", "engineer"), &headwaterv1.ApplyRequest{Files: files}); fault.FromError(err).Reason != fault.PermissionDenied {
-		t.Errorf("found %v, expected a denial", err)
-	}
+	denied(t, "an author", p.tryApply(p.as("eng", "engineer"), d), "eng may not administer tag:protected")
 	p.apply(d)
+	// So does whoever takes the tag off.
+	open := applicants()
+	open.Roles = d.Roles
+	denied(t, "an author", p.tryApply(p.as("eng", "engineer"), open), "eng may not administer tag:protected")
 
 	// A tag of a feature itself, and one that comes to a source of what is served already.
 	d = tagged()
