@@ -168,8 +168,10 @@ func (w *forgetWorld) setBaseline(name, node string) {
 
 func (w *forgetWorld) materializeAll() {
 	w.t.Helper()
-	for _, view := range passengerViews {
-		for _, r := range w.materialize(view) {
+	// Side by side, and then what reads one of them.
+	before := slices.DeleteFunc(slices.Clone(passengerViews), func(view string) bool { return view == "again" })
+	for _, views := range [][]string{before, {"again"}} {
+		for _, r := range w.materialize(views...) {
 			w.runs[fmt.Sprintf("%s/%d", r.GetView(), r.GetSeq())] = r
 		}
 	}
