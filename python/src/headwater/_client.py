@@ -529,7 +529,9 @@ class Client:
         return Manifest(self._connection.call(self._datasets.DeleteDataset, request).manifest)
 
     def release(self, dataset: str) -> Manifest:
-        """Lets a held dataset be fetched, where all of its gates hold; else a `GateRefusedError` says which does not, and who can approve.
+        """Lets a held dataset be fetched, where all of its gates hold.
+
+        Else a `GateRefusedError` says which does not, and who can approve.
 
         Args:
             dataset: Its id, or `NAME@VERSION`.
