@@ -103,6 +103,8 @@ type Run struct {
 	OpenAttempt int64
 	// profile is what its output is like. nil: nobody wants to know.
 	profile *profile.Profile
+	// waived are the checks that approvals let be warnings.
+	waived []Gate
 	// lineage is how long the attempt took, as yet, to write what it read and what others are told.
 	lineage time.Duration
 

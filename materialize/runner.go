@@ -423,6 +423,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if err := r.drifted(ctx, rn.pool, l.view); err != nil {
 		return err
 	}
+	if err := rn.waive(ctx, r, t, r.Checks); err != nil {
+		return err
+	}
 	return r.gate(l.view)
 }
 
@@ -435,6 +438,9 @@ func (rn *runner) reading(view *feature.ViewVersion) offline.Scope {
 func (rn *runner) transform(ctx context.Context, l *lease, r *Run, t *offline.Transform, timer *phases) (*offline.Written, error) {
 	r.progress.Phase("read", 0)
 	if err := t.Read(ctx); err != nil {
+		return nil, err
+	}
+	if err := rn.waive(ctx, r, t, r.Checks); err != nil {
 		return nil, err
 	}
 	if err := r.blocked(l.view); err != nil {

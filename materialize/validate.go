@@ -32,7 +32,12 @@ func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.
 		r.checkCameAside(in)
 		return nil, nil
 	}
-	r.Checks = append(r.Checks, r.ofReplay(outcome.Results...)...)
+	results := r.ofReplay(outcome.Results...)
+	// Before it is decided what is set aside: rows of a run that goes on are kept.
+	if err := rn.waive(ctx, r, t, results); err != nil {
+		return nil, err
+	}
+	r.Checks = append(r.Checks, results...)
 	if !outcome.Quarantines() {
 		r.checkCameAside(in)
 	}
@@ -41,7 +46,7 @@ func (rn *runner) checkSourceRows(ctx context.Context, l *lease, r *Run, tx pgx.
 			return nil, err
 		}
 	}
-	if len(quality.Blocking(outcome.Results)) == 0 && outcome.Quarantines() {
+	if len(quality.Blocking(results)) == 0 && outcome.Quarantines() {
 		if err := rn.keepQuarantined(ctx, l, r, tx.Conn(), in, read, outcome); err != nil {
 			return nil, err
 		}

@@ -35,10 +35,10 @@ func Record(ctx context.Context, tx pgx.Tx, run, view int64, reach Reach, result
 		}
 		batch.Queue(`
 			INSERT INTO headwater.check_result (run_id, place, view_id, name, subject, state, expected, found, look, examples, rows_failed,
-				action, metric, measure, measured, measured_text, reach, checked_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, clock_timestamp())`,
+				action, metric, measure, measured, measured_text, reach, inputs, checked_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, clock_timestamp())`,
 			run, i+1, view, r.Name, r.Subject, r.State, r.Expected, r.Found, r.Look, examples, r.RowsFailed,
-			r.Action, r.Metric, r.Measure, r.Measured, r.MeasuredText, reach)
+			r.Action, r.Metric, r.Measure, r.Measured, r.MeasuredText, reach, r.Inputs)
 	}
 	return tx.SendBatch(ctx, batch).Close()
 }
@@ -47,12 +47,12 @@ func Record(ctx context.Context, tx pgx.Tx, run, view int64, reach Reach, result
 const maxResults = 20000
 
 const selectResult = `SELECT c.name, c.subject, c.state, c.expected, c.found, c.look, c.examples, c.rows_failed, c.action, c.metric, c.measure,
-	c.measured, c.measured_text`
+	c.measured, c.measured_text, c.inputs`
 
 func scanResult(scan func(...any) error, r *Result, more ...any) error {
 	var examples []byte
 	err := scan(append([]any{&r.Name, &r.Subject, &r.State, &r.Expected, &r.Found, &r.Look, &examples, &r.RowsFailed, &r.Action, &r.Metric,
-		&r.Measure, &r.Measured, &r.MeasuredText}, more...)...)
+		&r.Measure, &r.Measured, &r.MeasuredText, &r.Inputs}, more...)...)
 	if err != nil {
 		return err
 	}

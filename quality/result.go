@@ -89,6 +89,8 @@ type Result struct {
 	Measure      string
 	Measured     *float64
 	MeasuredText *string
+	// Inputs is a digest of what a check that failed had looked at, hex: what an approval to waive it is for. Empty: it cannot be waived.
+	Inputs string
 }
 
 // String is the result in one sentence, without examples.

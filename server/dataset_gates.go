@@ -23,7 +23,21 @@ import (
 // requirements are what must hold before the rows of a dataset are given out, in the order in which they are told of. Each looks at the
 // manifest and the database alone; what depends on definitions is noted in the manifest by the build (impactTags).
 func (s *datasetService) requirements() []dataset.Requirement {
-	return []dataset.Requirement{requireBiasReport}
+	return []dataset.Requirement{requireArrival, requireBiasReport}
+}
+
+// gateKnowledge is the gate of datasets whose release is gated and in which values may come from the future. Nobody can approve that: no model
+// has such values when it serves.
+const gateKnowledge = "knowledge"
+
+var requireArrival = dataset.Requirement{
+	Gate: gateKnowledge,
+	Look: func(_ context.Context, _ database.Querier, m *dataset.Manifest) (*dataset.Finding, error) {
+		if len(m.ImpactTags) == 0 || !m.MayLeak {
+			return nil, nil
+		}
+		return &dataset.Finding{Found: "knowledge event, by which values may come from the future", Remedy: "build it again with knowledge arrival"}, nil
+	},
 }
 
 // gateBiasReport is the gate of datasets that carry an impact tag.

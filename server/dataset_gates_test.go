@@ -294,6 +294,30 @@ func TestAnApprovalIsForExactlyThatContent(t *testing.T) {
 	}
 }
 
+func TestWhatMayLeakIsNotReleased(t *testing.T) {
+	g := newGated(t)
+	_, m, err := g.build(g.bea, "small", &headwaterv1.BuildDatasetHeader{Name: "training", Knowledge: headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT}, g.spine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := "gate knowledge: found knowledge event, by which values may come from the future; build it again with knowledge arrival; nobody can approve that; gate bias_report: "
+	if !m.GetMayLeak() || !strings.Contains(m.GetHeld(), found) {
+		t.Errorf("found %s, expected %s", m.GetHeld(), found)
+	}
+	_, err = g.datasets.ApproveDataset(g.ann, &headwaterv1.ApproveDatasetRequest{
+		Dataset: m.GetId(), Gate: gateKnowledge, Reason: "r", ExpiresAt: timestamppb.New(time.Now().Add(time.Hour)),
+	})
+	want := "gate knowledge of dataset " + m.GetId() + ": found knowledge event, by which values may come from the future; nobody can approve that; build it again with knowledge arrival"
+	if f := fault.FromError(err); f == nil || f.Reason != fault.GateRefused || f.Message != want {
+		t.Errorf("found %v, expected %s", err, want)
+	}
+	// Where nothing gates the release, it is let through with its mark.
+	if sent, m, err := g.build(g.admin, "", &headwaterv1.BuildDatasetHeader{Name: "words", Features: []string{"delays.words"}, Knowledge: headwaterv1.KnowledgeMode_KNOWLEDGE_MODE_EVENT}, g.spine); err != nil ||
+		len(sent) == 0 || !m.GetMayLeak() || len(m.GetGates()) > 0 {
+		t.Errorf("found %v, %v", m, err)
+	}
+}
+
 func TestBreakGlassOpensAGate(t *testing.T) {
 	g := newGated(t)
 	olga := g.as("olga", "oncall")

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type materializationService struct {
 	registry     *registry.Registry
 	pool         *pgxpool.Pool
 	materializer *materialize.Materializer
+	log          *slog.Logger
 	// closing is closed when the server stops: watching goes on for as long as a run does.
 	closing <-chan struct{}
 }
@@ -133,6 +135,9 @@ func (s *materializationService) GetRun(ctx context.Context, req *headwaterv1.Ge
 	}
 	run, err := runWithChecks(ctx, s.registry.Catalog(), r)
 	if err != nil {
+		return nil, err
+	}
+	if run.ToApprove, err = s.toApprove(ctx, r); err != nil {
 		return nil, err
 	}
 	return &headwaterv1.GetRunResponse{Run: run}, nil

@@ -127,6 +127,9 @@ var matrix = map[string]matrixRow{
 	"MaterializationService/CancelRuns": {
 		&headwaterv1.CancelRunsRequest{Runs: []string{"1"}}, access.ActionMaterialize, "view:v", "engineer",
 	},
+	"MaterializationService/ApproveRun": {
+		&headwaterv1.ApproveRunRequest{Run: "1", Check: "c", Reason: "r"}, access.ActionApprove, "view:v", "",
+	},
 	"MaterializationService/VerifyRuns": {
 		&headwaterv1.VerifyRunsRequest{Runs: []string{"1"}}, access.ActionMaterialize, "view:v", "engineer",
 	},

@@ -468,7 +468,7 @@ func (s *Server) serve() error {
 	s.ingest.step = s.config.Reached
 	headwaterv1.RegisterIngestServiceServer(s.grpc, s.ingest)
 	headwaterv1.RegisterMaterializationServiceServer(s.grpc, &materializationService{
-		registry: s.registry, pool: s.pool, materializer: s.materializer, closing: s.closing,
+		registry: s.registry, pool: s.pool, materializer: s.materializer, log: s.config.Log, closing: s.closing,
 	})
 	headwaterv1.RegisterQuarantineServiceServer(s.grpc, &quarantineService{
 		registry: s.registry, pool: s.pool, materializer: s.materializer,

@@ -59,7 +59,7 @@ of them has been published or has failed, none is cancelled.`,
 		}),
 	}
 	cancel.Flags().StringVar(&reason, "reason", "", "why; kept with the runs")
-	return group("runs", "Runs: materializations of views", list, show, cancel, newRunsVerify(a), newRunChecks(a), newRunStats(a))
+	return group("runs", "Runs: materializations of views", list, show, cancel, newRunsApprove(a), newRunsVerify(a), newRunChecks(a), newRunStats(a))
 }
 
 // runName is VIEW@VERSION/SEQ, or VIEW@VERSION and the id while there is no sequence.
@@ -157,6 +157,9 @@ func runFacts(r *headwaterv1.Run) section {
 		s.add("why", r.Error)
 	case r.Error != "":
 		s.add("error", r.Error)
+	}
+	if r.GetToApprove() != "" {
+		s.add("to approve", r.ToApprove)
 	}
 	if r.State == headwaterv1.RunState_RUN_STATE_PUBLISHED {
 		s.add("wrote", wrote(r.GetLedger()))

@@ -548,7 +548,9 @@ type Run struct {
 	// as it was published. Where a new digest is empty, nothing is known of what is left.
 	Erasures []*Erasure `protobuf:"bytes,36,rep,name=erasures,proto3" json:"erasures,omitempty"`
 	// What holding its output to the baseline of its view version came to, when it was published. Absent: it has no profile.
-	Drift         *RunDrift `protobuf:"bytes,38,opt,name=drift,proto3" json:"drift,omitempty"`
+	Drift *RunDrift `protobuf:"bytes,38,opt,name=drift,proto3" json:"drift,omitempty"`
+	// Of a run that failed by checks that can be waived: by which command, and who can. Not in lists of runs.
+	ToApprove     string `protobuf:"bytes,39,opt,name=to_approve,json=toApprove,proto3" json:"to_approve,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -840,6 +842,13 @@ func (x *Run) GetDrift() *RunDrift {
 		return x.Drift
 	}
 	return nil
+}
+
+func (x *Run) GetToApprove() string {
+	if x != nil {
+		return x.ToApprove
+	}
+	return ""
 }
 
 type RunDrift struct {
@@ -2334,6 +2343,131 @@ func (x *CancelRunsResponse) GetRuns() []*Run {
 	return nil
 }
 
+type ApproveRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id, or `VIEW@VERSION/SEQ`.
+	Run string `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// By its name.
+	Check  string `protobuf:"bytes,2,opt,name=check,proto3" json:"check,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// At most 366 days ahead. Unset: a day.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRunRequest) Reset() {
+	*x = ApproveRunRequest{}
+	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRunRequest) ProtoMessage() {}
+
+func (x *ApproveRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRunRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRunRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ApproveRunRequest) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *ApproveRunRequest) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *ApproveRunRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ApproveRunRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+type ApproveRunResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each source, or the output, of which the check failed.
+	Approvals []*Approval `protobuf:"bytes,1,rep,name=approvals,proto3" json:"approvals,omitempty"`
+	// That was queued.
+	Run           *Run `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRunResponse) Reset() {
+	*x = ApproveRunResponse{}
+	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRunResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRunResponse) ProtoMessage() {}
+
+func (x *ApproveRunResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRunResponse.ProtoReflect.Descriptor instead.
+func (*ApproveRunResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ApproveRunResponse) GetApprovals() []*Approval {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *ApproveRunResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
 type VerifyRunsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Each an id, or `VIEW@VERSION/SEQ`. Empty: those published since a time.
@@ -2345,7 +2479,7 @@ type VerifyRunsRequest struct {
 
 func (x *VerifyRunsRequest) Reset() {
 	*x = VerifyRunsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	mi := &file_headwater_v1_run_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2491,7 @@ func (x *VerifyRunsRequest) String() string {
 func (*VerifyRunsRequest) ProtoMessage() {}
 
 func (x *VerifyRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	mi := &file_headwater_v1_run_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2504,7 @@ func (x *VerifyRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRunsRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *VerifyRunsRequest) GetRuns() []string {
@@ -2404,7 +2538,7 @@ type VerifyRunsResponse struct {
 
 func (x *VerifyRunsResponse) Reset() {
 	*x = VerifyRunsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	mi := &file_headwater_v1_run_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2550,7 @@ func (x *VerifyRunsResponse) String() string {
 func (*VerifyRunsResponse) ProtoMessage() {}
 
 func (x *VerifyRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	mi := &file_headwater_v1_run_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2563,7 @@ func (x *VerifyRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRunsResponse.ProtoReflect.Descriptor instead.
 func (*VerifyRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *VerifyRunsResponse) GetRun() *Run {
@@ -2486,7 +2620,7 @@ type RunStatsRequest struct {
 
 func (x *RunStatsRequest) Reset() {
 	*x = RunStatsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[26]
+	mi := &file_headwater_v1_run_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2498,7 +2632,7 @@ func (x *RunStatsRequest) String() string {
 func (*RunStatsRequest) ProtoMessage() {}
 
 func (x *RunStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[26]
+	mi := &file_headwater_v1_run_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2511,7 +2645,7 @@ func (x *RunStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatsRequest.ProtoReflect.Descriptor instead.
 func (*RunStatsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RunStatsRequest) GetViews() []string {
@@ -2537,7 +2671,7 @@ type RunStatsResponse struct {
 
 func (x *RunStatsResponse) Reset() {
 	*x = RunStatsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[27]
+	mi := &file_headwater_v1_run_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2683,7 @@ func (x *RunStatsResponse) String() string {
 func (*RunStatsResponse) ProtoMessage() {}
 
 func (x *RunStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[27]
+	mi := &file_headwater_v1_run_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2696,7 @@ func (x *RunStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatsResponse.ProtoReflect.Descriptor instead.
 func (*RunStatsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RunStatsResponse) GetViews() []*ViewStats {
@@ -2600,7 +2734,7 @@ type ViewStats struct {
 
 func (x *ViewStats) Reset() {
 	*x = ViewStats{}
-	mi := &file_headwater_v1_run_proto_msgTypes[28]
+	mi := &file_headwater_v1_run_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2746,7 @@ func (x *ViewStats) String() string {
 func (*ViewStats) ProtoMessage() {}
 
 func (x *ViewStats) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[28]
+	mi := &file_headwater_v1_run_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +2759,7 @@ func (x *ViewStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewStats.ProtoReflect.Descriptor instead.
 func (*ViewStats) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ViewStats) GetView() string {
@@ -2742,7 +2876,7 @@ type ListCheckResultsRequest struct {
 
 func (x *ListCheckResultsRequest) Reset() {
 	*x = ListCheckResultsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[29]
+	mi := &file_headwater_v1_run_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2754,7 +2888,7 @@ func (x *ListCheckResultsRequest) String() string {
 func (*ListCheckResultsRequest) ProtoMessage() {}
 
 func (x *ListCheckResultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[29]
+	mi := &file_headwater_v1_run_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2767,7 +2901,7 @@ func (x *ListCheckResultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckResultsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckResultsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCheckResultsRequest) GetView() string {
@@ -2808,7 +2942,7 @@ type ListCheckResultsResponse struct {
 
 func (x *ListCheckResultsResponse) Reset() {
 	*x = ListCheckResultsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[30]
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +2954,7 @@ func (x *ListCheckResultsResponse) String() string {
 func (*ListCheckResultsResponse) ProtoMessage() {}
 
 func (x *ListCheckResultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[30]
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +2967,7 @@ func (x *ListCheckResultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckResultsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckResultsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListCheckResultsResponse) GetResults() []*CheckResult {
@@ -2858,7 +2992,7 @@ type CheckResult struct {
 
 func (x *CheckResult) Reset() {
 	*x = CheckResult{}
-	mi := &file_headwater_v1_run_proto_msgTypes[31]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2870,7 +3004,7 @@ func (x *CheckResult) String() string {
 func (*CheckResult) ProtoMessage() {}
 
 func (x *CheckResult) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[31]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2883,7 +3017,7 @@ func (x *CheckResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResult.ProtoReflect.Descriptor instead.
 func (*CheckResult) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CheckResult) GetRunId() int64 {
@@ -2933,7 +3067,7 @@ type CheckOnlineRequest struct {
 
 func (x *CheckOnlineRequest) Reset() {
 	*x = CheckOnlineRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	mi := &file_headwater_v1_run_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3079,7 @@ func (x *CheckOnlineRequest) String() string {
 func (*CheckOnlineRequest) ProtoMessage() {}
 
 func (x *CheckOnlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	mi := &file_headwater_v1_run_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3092,7 @@ func (x *CheckOnlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOnlineRequest.ProtoReflect.Descriptor instead.
 func (*CheckOnlineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckOnlineRequest) GetViews() []string {
@@ -2999,7 +3133,7 @@ type CheckOnlineResponse struct {
 
 func (x *CheckOnlineResponse) Reset() {
 	*x = CheckOnlineResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[33]
+	mi := &file_headwater_v1_run_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3145,7 @@ func (x *CheckOnlineResponse) String() string {
 func (*CheckOnlineResponse) ProtoMessage() {}
 
 func (x *CheckOnlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[33]
+	mi := &file_headwater_v1_run_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3158,7 @@ func (x *CheckOnlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOnlineResponse.ProtoReflect.Descriptor instead.
 func (*CheckOnlineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CheckOnlineResponse) GetView() string {
@@ -3110,7 +3244,7 @@ type OnlineRepair struct {
 
 func (x *OnlineRepair) Reset() {
 	*x = OnlineRepair{}
-	mi := &file_headwater_v1_run_proto_msgTypes[34]
+	mi := &file_headwater_v1_run_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3256,7 @@ func (x *OnlineRepair) String() string {
 func (*OnlineRepair) ProtoMessage() {}
 
 func (x *OnlineRepair) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[34]
+	mi := &file_headwater_v1_run_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3269,7 @@ func (x *OnlineRepair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineRepair.ProtoReflect.Descriptor instead.
 func (*OnlineRepair) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OnlineRepair) GetNoticedAt() *timestamppb.Timestamp {
@@ -3173,7 +3307,7 @@ type OnlineDifference struct {
 
 func (x *OnlineDifference) Reset() {
 	*x = OnlineDifference{}
-	mi := &file_headwater_v1_run_proto_msgTypes[35]
+	mi := &file_headwater_v1_run_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3185,7 +3319,7 @@ func (x *OnlineDifference) String() string {
 func (*OnlineDifference) ProtoMessage() {}
 
 func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[35]
+	mi := &file_headwater_v1_run_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3198,7 +3332,7 @@ func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineDifference.ProtoReflect.Descriptor instead.
 func (*OnlineDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OnlineDifference) GetKey() string {
@@ -3241,7 +3375,7 @@ type RunInput_Load struct {
 
 func (x *RunInput_Load) Reset() {
 	*x = RunInput_Load{}
-	mi := &file_headwater_v1_run_proto_msgTypes[36]
+	mi := &file_headwater_v1_run_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3253,7 +3387,7 @@ func (x *RunInput_Load) String() string {
 func (*RunInput_Load) ProtoMessage() {}
 
 func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[36]
+	mi := &file_headwater_v1_run_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3301,7 +3435,7 @@ var File_headwater_v1_run_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x16headwater/v1/run.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x1aheadwater/v1/options.proto\x1a\x1aheadwater/v1/quality.proto\"\xa9\x01\n" +
+	"\x16headwater/v1/run.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bheadwater/v1/approval.proto\x1a\x1aheadwater/v1/dataset.proto\x1a\x1aheadwater/v1/options.proto\x1a\x1aheadwater/v1/quality.proto\"\xa9\x01\n" +
 	"\x12MaterializeRequest\x12#\n" +
 	"\x05views\x18\x01 \x03(\tB\r\xbaH\n" +
 	"\x92\x01\a\b\x01\x10\x80\x02\x18\x01R\x05views\x12.\n" +
@@ -3309,7 +3443,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\"<\n" +
 	"\x13MaterializeResponse\x12%\n" +
-	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xa0\f\n" +
+	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xbf\f\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\tR\x04view\x12!\n" +
@@ -3350,7 +3484,9 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x13cancel_requested_at\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\x11cancelRequestedAt\x12!\n" +
 	"\fcancelled_by\x18# \x01(\tR\vcancelledBy\x121\n" +
 	"\berasures\x18$ \x03(\v2\x15.headwater.v1.ErasureR\berasures\x12,\n" +
-	"\x05drift\x18& \x01(\v2\x16.headwater.v1.RunDriftR\x05drift\"\x93\x01\n" +
+	"\x05drift\x18& \x01(\v2\x16.headwater.v1.RunDriftR\x05drift\x12\x1d\n" +
+	"\n" +
+	"to_approve\x18' \x01(\tR\ttoApprove\"\x93\x01\n" +
 	"\bRunDrift\x124\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1a.headwater.v1.DriftVerdictR\averdict\x12\x1a\n" +
 	"\bbaseline\x18\x02 \x01(\tR\bbaseline\x125\n" +
@@ -3485,7 +3621,16 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x92\x01\a\b\x01\x10\x80\x02\x18\x01R\x04runs\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\";\n" +
 	"\x12CancelRunsResponse\x12%\n" +
-	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"f\n" +
+	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xaa\x01\n" +
+	"\x11ApproveRunRequest\x12\x19\n" +
+	"\x03run\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03run\x12\x1d\n" +
+	"\x05check\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x05check\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06reason\x129\n" +
+	"\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"o\n" +
+	"\x12ApproveRunResponse\x124\n" +
+	"\tapprovals\x18\x01 \x03(\v2\x16.headwater.v1.ApprovalR\tapprovals\x12#\n" +
+	"\x03run\x18\x02 \x01(\v2\x11.headwater.v1.RunR\x03run\"f\n" +
 	"\x11VerifyRunsRequest\x12\x1f\n" +
 	"\x04runs\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x02\x18\x01R\x04runs\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xdb\x01\n" +
@@ -3603,14 +3748,17 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x16VERDICT_SOURCE_CHANGED\x10\x02\x12\x15\n" +
 	"\x11VERDICT_DIFFERENT\x10\x03\x12\x13\n" +
 	"\x0fVERDICT_ERRORED\x10\x04\x12\x12\n" +
-	"\x0eVERDICT_ERASED\x10\x052\xc8\a\n" +
+	"\x0eVERDICT_ERASED\x10\x052\xa3\b\n" +
 	"\x16MaterializationService\x12c\n" +
 	"\vMaterialize\x12 .headwater.v1.MaterializeRequest\x1a!.headwater.v1.MaterializeResponse\"\x0f\x8a\xc9\x18\v\b\x05\x10\x04\x1a\x05views\x12V\n" +
 	"\bListRuns\x12\x1d.headwater.v1.ListRunsRequest\x1a\x1e.headwater.v1.ListRunsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12P\n" +
 	"\x06GetRun\x12\x1b.headwater.v1.GetRunRequest\x1a\x1c.headwater.v1.GetRunResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12U\n" +
 	"\bWatchRun\x12\x1d.headwater.v1.WatchRunRequest\x1a\x1e.headwater.v1.WatchRunResponse\"\b\x8a\xc9\x18\x04\b\x03 \x010\x01\x12Y\n" +
 	"\n" +
-	"CancelRuns\x12\x1f.headwater.v1.CancelRunsRequest\x1a .headwater.v1.CancelRunsResponse\"\b\x8a\xc9\x18\x04\b\x05 \x01\x12[\n" +
+	"CancelRuns\x12\x1f.headwater.v1.CancelRunsRequest\x1a .headwater.v1.CancelRunsResponse\"\b\x8a\xc9\x18\x04\b\x05 \x01\x12Y\n" +
+	"\n" +
+	"ApproveRun\x12\x1f.headwater.v1.ApproveRunRequest\x1a .headwater.v1.ApproveRunResponse\"\b\x8a\xc9\x18\x04\b\n" +
+	" \x01\x12[\n" +
 	"\n" +
 	"VerifyRuns\x12\x1f.headwater.v1.VerifyRunsRequest\x1a .headwater.v1.VerifyRunsResponse\"\b\x8a\xc9\x18\x04\b\x05 \x010\x01\x12V\n" +
 	"\bRunStats\x12\x1d.headwater.v1.RunStatsRequest\x1a\x1e.headwater.v1.RunStatsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12t\n" +
@@ -3632,7 +3780,7 @@ func file_headwater_v1_run_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_headwater_v1_run_proto_goTypes = []any{
 	(RunState)(0),                    // 0: headwater.v1.RunState
 	(OnlineState)(0),                 // 1: headwater.v1.OnlineState
@@ -3664,35 +3812,38 @@ var file_headwater_v1_run_proto_goTypes = []any{
 	(*OnlineRebuild)(nil),            // 27: headwater.v1.OnlineRebuild
 	(*CancelRunsRequest)(nil),        // 28: headwater.v1.CancelRunsRequest
 	(*CancelRunsResponse)(nil),       // 29: headwater.v1.CancelRunsResponse
-	(*VerifyRunsRequest)(nil),        // 30: headwater.v1.VerifyRunsRequest
-	(*VerifyRunsResponse)(nil),       // 31: headwater.v1.VerifyRunsResponse
-	(*RunStatsRequest)(nil),          // 32: headwater.v1.RunStatsRequest
-	(*RunStatsResponse)(nil),         // 33: headwater.v1.RunStatsResponse
-	(*ViewStats)(nil),                // 34: headwater.v1.ViewStats
-	(*ListCheckResultsRequest)(nil),  // 35: headwater.v1.ListCheckResultsRequest
-	(*ListCheckResultsResponse)(nil), // 36: headwater.v1.ListCheckResultsResponse
-	(*CheckResult)(nil),              // 37: headwater.v1.CheckResult
-	(*CheckOnlineRequest)(nil),       // 38: headwater.v1.CheckOnlineRequest
-	(*CheckOnlineResponse)(nil),      // 39: headwater.v1.CheckOnlineResponse
-	(*OnlineRepair)(nil),             // 40: headwater.v1.OnlineRepair
-	(*OnlineDifference)(nil),         // 41: headwater.v1.OnlineDifference
-	(*RunInput_Load)(nil),            // 42: headwater.v1.RunInput.Load
-	(*timestamppb.Timestamp)(nil),    // 43: google.protobuf.Timestamp
-	(*Erasure)(nil),                  // 44: headwater.v1.Erasure
-	(DriftVerdict)(0),                // 45: headwater.v1.DriftVerdict
+	(*ApproveRunRequest)(nil),        // 30: headwater.v1.ApproveRunRequest
+	(*ApproveRunResponse)(nil),       // 31: headwater.v1.ApproveRunResponse
+	(*VerifyRunsRequest)(nil),        // 32: headwater.v1.VerifyRunsRequest
+	(*VerifyRunsResponse)(nil),       // 33: headwater.v1.VerifyRunsResponse
+	(*RunStatsRequest)(nil),          // 34: headwater.v1.RunStatsRequest
+	(*RunStatsResponse)(nil),         // 35: headwater.v1.RunStatsResponse
+	(*ViewStats)(nil),                // 36: headwater.v1.ViewStats
+	(*ListCheckResultsRequest)(nil),  // 37: headwater.v1.ListCheckResultsRequest
+	(*ListCheckResultsResponse)(nil), // 38: headwater.v1.ListCheckResultsResponse
+	(*CheckResult)(nil),              // 39: headwater.v1.CheckResult
+	(*CheckOnlineRequest)(nil),       // 40: headwater.v1.CheckOnlineRequest
+	(*CheckOnlineResponse)(nil),      // 41: headwater.v1.CheckOnlineResponse
+	(*OnlineRepair)(nil),             // 42: headwater.v1.OnlineRepair
+	(*OnlineDifference)(nil),         // 43: headwater.v1.OnlineDifference
+	(*RunInput_Load)(nil),            // 44: headwater.v1.RunInput.Load
+	(*timestamppb.Timestamp)(nil),    // 45: google.protobuf.Timestamp
+	(*Erasure)(nil),                  // 46: headwater.v1.Erasure
+	(DriftVerdict)(0),                // 47: headwater.v1.DriftVerdict
+	(*Approval)(nil),                 // 48: headwater.v1.Approval
 }
 var file_headwater_v1_run_proto_depIdxs = []int32{
-	43, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
-	43, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
+	45, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
+	45, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
 	8,  // 2: headwater.v1.MaterializeResponse.runs:type_name -> headwater.v1.Run
 	0,  // 3: headwater.v1.Run.state:type_name -> headwater.v1.RunState
-	43, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
-	43, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
+	45, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
+	45, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
 	13, // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
 	14, // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
-	43, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
-	43, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	43, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
+	45, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
+	45, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	45, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
 	16, // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
 	17, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
 	18, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
@@ -3700,18 +3851,18 @@ var file_headwater_v1_run_proto_depIdxs = []int32{
 	2,  // 15: headwater.v1.Run.scope:type_name -> headwater.v1.RunScope
 	11, // 16: headwater.v1.Run.intervals:type_name -> headwater.v1.Interval
 	3,  // 17: headwater.v1.Run.trigger:type_name -> headwater.v1.RunTrigger
-	43, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
+	45, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
 	12, // 19: headwater.v1.Run.progress:type_name -> headwater.v1.Progress
-	43, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
-	44, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
+	45, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
+	46, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
 	9,  // 22: headwater.v1.Run.drift:type_name -> headwater.v1.RunDrift
-	45, // 23: headwater.v1.RunDrift.verdict:type_name -> headwater.v1.DriftVerdict
+	47, // 23: headwater.v1.RunDrift.verdict:type_name -> headwater.v1.DriftVerdict
 	10, // 24: headwater.v1.RunDrift.columns:type_name -> headwater.v1.ColumnVerdict
-	45, // 25: headwater.v1.ColumnVerdict.verdict:type_name -> headwater.v1.DriftVerdict
-	43, // 26: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
-	43, // 27: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
-	43, // 28: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
-	42, // 29: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
+	47, // 25: headwater.v1.ColumnVerdict.verdict:type_name -> headwater.v1.DriftVerdict
+	45, // 26: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
+	45, // 27: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
+	45, // 28: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
+	44, // 29: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
 	15, // 30: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
 	4,  // 31: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
 	8,  // 32: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
@@ -3719,45 +3870,50 @@ var file_headwater_v1_run_proto_depIdxs = []int32{
 	8,  // 34: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
 	27, // 35: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
 	8,  // 36: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
-	43, // 37: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
-	8,  // 38: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
-	5,  // 39: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
-	43, // 40: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
-	34, // 41: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
-	43, // 42: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
-	37, // 43: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
-	43, // 44: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
-	17, // 45: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
-	0,  // 46: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
-	41, // 47: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
-	40, // 48: headwater.v1.CheckOnlineResponse.repair:type_name -> headwater.v1.OnlineRepair
-	43, // 49: headwater.v1.OnlineRepair.noticed_at:type_name -> google.protobuf.Timestamp
-	43, // 50: headwater.v1.OnlineRepair.ended_at:type_name -> google.protobuf.Timestamp
-	6,  // 51: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
-	19, // 52: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
-	21, // 53: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
-	23, // 54: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
-	28, // 55: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
-	30, // 56: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
-	32, // 57: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
-	35, // 58: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
-	38, // 59: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
-	25, // 60: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
-	7,  // 61: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
-	20, // 62: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
-	22, // 63: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
-	24, // 64: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
-	29, // 65: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
-	31, // 66: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
-	33, // 67: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
-	36, // 68: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
-	39, // 69: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
-	26, // 70: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
-	61, // [61:71] is the sub-list for method output_type
-	51, // [51:61] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	45, // 37: headwater.v1.ApproveRunRequest.expires_at:type_name -> google.protobuf.Timestamp
+	48, // 38: headwater.v1.ApproveRunResponse.approvals:type_name -> headwater.v1.Approval
+	8,  // 39: headwater.v1.ApproveRunResponse.run:type_name -> headwater.v1.Run
+	45, // 40: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
+	8,  // 41: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
+	5,  // 42: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
+	45, // 43: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
+	36, // 44: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
+	45, // 45: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
+	39, // 46: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
+	45, // 47: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
+	17, // 48: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
+	0,  // 49: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
+	43, // 50: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
+	42, // 51: headwater.v1.CheckOnlineResponse.repair:type_name -> headwater.v1.OnlineRepair
+	45, // 52: headwater.v1.OnlineRepair.noticed_at:type_name -> google.protobuf.Timestamp
+	45, // 53: headwater.v1.OnlineRepair.ended_at:type_name -> google.protobuf.Timestamp
+	6,  // 54: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
+	19, // 55: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
+	21, // 56: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
+	23, // 57: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
+	28, // 58: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
+	30, // 59: headwater.v1.MaterializationService.ApproveRun:input_type -> headwater.v1.ApproveRunRequest
+	32, // 60: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
+	34, // 61: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
+	37, // 62: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
+	40, // 63: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
+	25, // 64: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
+	7,  // 65: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
+	20, // 66: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
+	22, // 67: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
+	24, // 68: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
+	29, // 69: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
+	31, // 70: headwater.v1.MaterializationService.ApproveRun:output_type -> headwater.v1.ApproveRunResponse
+	33, // 71: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
+	35, // 72: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
+	38, // 73: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
+	41, // 74: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
+	26, // 75: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
+	65, // [65:76] is the sub-list for method output_type
+	54, // [54:65] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_run_proto_init() }
@@ -3765,19 +3921,20 @@ func file_headwater_v1_run_proto_init() {
 	if File_headwater_v1_run_proto != nil {
 		return
 	}
+	file_headwater_v1_approval_proto_init()
 	file_headwater_v1_dataset_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_quality_proto_init()
 	file_headwater_v1_run_proto_msgTypes[4].OneofWrappers = []any{}
 	file_headwater_v1_run_proto_msgTypes[11].OneofWrappers = []any{}
-	file_headwater_v1_run_proto_msgTypes[28].OneofWrappers = []any{}
+	file_headwater_v1_run_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_run_proto_rawDesc), len(file_headwater_v1_run_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	MaterializationService_GetRun_FullMethodName           = "/headwater.v1.MaterializationService/GetRun"
 	MaterializationService_WatchRun_FullMethodName         = "/headwater.v1.MaterializationService/WatchRun"
 	MaterializationService_CancelRuns_FullMethodName       = "/headwater.v1.MaterializationService/CancelRuns"
+	MaterializationService_ApproveRun_FullMethodName       = "/headwater.v1.MaterializationService/ApproveRun"
 	MaterializationService_VerifyRuns_FullMethodName       = "/headwater.v1.MaterializationService/VerifyRuns"
 	MaterializationService_RunStats_FullMethodName         = "/headwater.v1.MaterializationService/RunStats"
 	MaterializationService_ListCheckResults_FullMethodName = "/headwater.v1.MaterializationService/ListCheckResults"
@@ -45,6 +46,9 @@ type MaterializationServiceClient interface {
 	WatchRun(ctx context.Context, in *WatchRunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRunResponse], error)
 	// Ends runs that have not ended. What they wrote is undone.
 	CancelRuns(ctx context.Context, in *CancelRunsRequest, opts ...grpc.CallOption) (*CancelRunsResponse, error)
+	// Waives a check by which a run failed, for exactly what it had looked at, and runs it again on behalf of who had started it. Needs APPROVE
+	// on the view, and is by somebody else than who started the run.
+	ApproveRun(ctx context.Context, in *ApproveRunRequest, opts ...grpc.CallOption) (*ApproveRunResponse, error)
 	// Computes runs again on the inputs that they recorded, and sends what came of each. Nothing is written.
 	VerifyRuns(ctx context.Context, in *VerifyRunsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyRunsResponse], error)
 	// How reliable the runs of each view version were.
@@ -118,6 +122,16 @@ func (c *materializationServiceClient) CancelRuns(ctx context.Context, in *Cance
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelRunsResponse)
 	err := c.cc.Invoke(ctx, MaterializationService_CancelRuns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *materializationServiceClient) ApproveRun(ctx context.Context, in *ApproveRunRequest, opts ...grpc.CallOption) (*ApproveRunResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveRunResponse)
+	err := c.cc.Invoke(ctx, MaterializationService_ApproveRun_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -206,6 +220,9 @@ type MaterializationServiceServer interface {
 	WatchRun(*WatchRunRequest, grpc.ServerStreamingServer[WatchRunResponse]) error
 	// Ends runs that have not ended. What they wrote is undone.
 	CancelRuns(context.Context, *CancelRunsRequest) (*CancelRunsResponse, error)
+	// Waives a check by which a run failed, for exactly what it had looked at, and runs it again on behalf of who had started it. Needs APPROVE
+	// on the view, and is by somebody else than who started the run.
+	ApproveRun(context.Context, *ApproveRunRequest) (*ApproveRunResponse, error)
 	// Computes runs again on the inputs that they recorded, and sends what came of each. Nothing is written.
 	VerifyRuns(*VerifyRunsRequest, grpc.ServerStreamingServer[VerifyRunsResponse]) error
 	// How reliable the runs of each view version were.
@@ -240,6 +257,9 @@ func (UnimplementedMaterializationServiceServer) WatchRun(*WatchRunRequest, grpc
 }
 func (UnimplementedMaterializationServiceServer) CancelRuns(context.Context, *CancelRunsRequest) (*CancelRunsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelRuns not implemented")
+}
+func (UnimplementedMaterializationServiceServer) ApproveRun(context.Context, *ApproveRunRequest) (*ApproveRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveRun not implemented")
 }
 func (UnimplementedMaterializationServiceServer) VerifyRuns(*VerifyRunsRequest, grpc.ServerStreamingServer[VerifyRunsResponse]) error {
 	return status.Error(codes.Unimplemented, "method VerifyRuns not implemented")
@@ -361,6 +381,24 @@ func _MaterializationService_CancelRuns_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MaterializationService_ApproveRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveRunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MaterializationServiceServer).ApproveRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MaterializationService_ApproveRun_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MaterializationServiceServer).ApproveRun(ctx, req.(*ApproveRunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MaterializationService_VerifyRuns_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(VerifyRunsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -459,6 +497,10 @@ var MaterializationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelRuns",
 			Handler:    _MaterializationService_CancelRuns_Handler,
+		},
+		{
+			MethodName: "ApproveRun",
+			Handler:    _MaterializationService_ApproveRun_Handler,
 		},
 		{
 			MethodName: "RunStats",

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from headwater.v1 import approval_pb2 as _approval_pb2
 from headwater.v1 import dataset_pb2 as _dataset_pb2
 from headwater.v1 import options_pb2 as _options_pb2
 from headwater.v1 import quality_pb2 as _quality_pb2
@@ -115,7 +116,7 @@ class MaterializeResponse(_message.Message):
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("id", "view", "view_version", "seq", "state", "position", "interval_start", "interval_end", "inputs", "fingerprint", "ledger", "digest", "principal", "queued_at", "started_at", "ended_at", "phases", "checks", "gates", "error", "online_state", "online_written", "online_stale", "online_tombstones", "warnings", "scope", "intervals", "trigger", "attempt", "waits_for", "not_before", "priority", "progress", "cancel_requested_at", "cancelled_by", "erasures", "drift")
+    __slots__ = ("id", "view", "view_version", "seq", "state", "position", "interval_start", "interval_end", "inputs", "fingerprint", "ledger", "digest", "principal", "queued_at", "started_at", "ended_at", "phases", "checks", "gates", "error", "online_state", "online_written", "online_stale", "online_tombstones", "warnings", "scope", "intervals", "trigger", "attempt", "waits_for", "not_before", "priority", "progress", "cancel_requested_at", "cancelled_by", "erasures", "drift", "to_approve")
     ID_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +154,7 @@ class Run(_message.Message):
     CANCELLED_BY_FIELD_NUMBER: _ClassVar[int]
     ERASURES_FIELD_NUMBER: _ClassVar[int]
     DRIFT_FIELD_NUMBER: _ClassVar[int]
+    TO_APPROVE_FIELD_NUMBER: _ClassVar[int]
     id: int
     view: str
     view_version: int
@@ -190,7 +192,8 @@ class Run(_message.Message):
     cancelled_by: str
     erasures: _containers.RepeatedCompositeFieldContainer[_dataset_pb2.Erasure]
     drift: RunDrift
-    def __init__(self, id: _Optional[int] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., seq: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., position: _Optional[int] = ..., interval_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[RunInput, _Mapping]]] = ..., fingerprint: _Optional[str] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., digest: _Optional[str] = ..., principal: _Optional[str] = ..., queued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., phases: _Optional[_Iterable[_Union[Phase, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[Gate, _Mapping]]] = ..., error: _Optional[str] = ..., online_state: _Optional[_Union[OnlineState, str]] = ..., online_written: _Optional[int] = ..., online_stale: _Optional[int] = ..., online_tombstones: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[RunScope, str]] = ..., intervals: _Optional[_Iterable[_Union[Interval, _Mapping]]] = ..., trigger: _Optional[_Union[RunTrigger, str]] = ..., attempt: _Optional[int] = ..., waits_for: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancelled_by: _Optional[str] = ..., erasures: _Optional[_Iterable[_Union[_dataset_pb2.Erasure, _Mapping]]] = ..., drift: _Optional[_Union[RunDrift, _Mapping]] = ...) -> None: ...
+    to_approve: str
+    def __init__(self, id: _Optional[int] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., seq: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., position: _Optional[int] = ..., interval_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[RunInput, _Mapping]]] = ..., fingerprint: _Optional[str] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., digest: _Optional[str] = ..., principal: _Optional[str] = ..., queued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., phases: _Optional[_Iterable[_Union[Phase, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[Gate, _Mapping]]] = ..., error: _Optional[str] = ..., online_state: _Optional[_Union[OnlineState, str]] = ..., online_written: _Optional[int] = ..., online_stale: _Optional[int] = ..., online_tombstones: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[RunScope, str]] = ..., intervals: _Optional[_Iterable[_Union[Interval, _Mapping]]] = ..., trigger: _Optional[_Union[RunTrigger, str]] = ..., attempt: _Optional[int] = ..., waits_for: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancelled_by: _Optional[str] = ..., erasures: _Optional[_Iterable[_Union[_dataset_pb2.Erasure, _Mapping]]] = ..., drift: _Optional[_Union[RunDrift, _Mapping]] = ..., to_approve: _Optional[str] = ...) -> None: ...
 
 class RunDrift(_message.Message):
     __slots__ = ("verdict", "baseline", "columns")
@@ -460,6 +463,26 @@ class CancelRunsResponse(_message.Message):
     RUNS_FIELD_NUMBER: _ClassVar[int]
     runs: _containers.RepeatedCompositeFieldContainer[Run]
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
+
+class ApproveRunRequest(_message.Message):
+    __slots__ = ("run", "check", "reason", "expires_at")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    check: str
+    reason: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, run: _Optional[str] = ..., check: _Optional[str] = ..., reason: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ApproveRunResponse(_message.Message):
+    __slots__ = ("approvals", "run")
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    approvals: _containers.RepeatedCompositeFieldContainer[_approval_pb2.Approval]
+    run: Run
+    def __init__(self, approvals: _Optional[_Iterable[_Union[_approval_pb2.Approval, _Mapping]]] = ..., run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
 
 class VerifyRunsRequest(_message.Message):
     __slots__ = ("runs", "since")

@@ -59,6 +59,11 @@ class MaterializationServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_run__pb2.CancelRunsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_run__pb2.CancelRunsResponse.FromString,
                 _registered_method=True)
+        self.ApproveRun = channel.unary_unary(
+                '/headwater.v1.MaterializationService/ApproveRun',
+                request_serializer=headwater_dot_v1_dot_run__pb2.ApproveRunRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_run__pb2.ApproveRunResponse.FromString,
+                _registered_method=True)
         self.VerifyRuns = channel.unary_stream(
                 '/headwater.v1.MaterializationService/VerifyRuns',
                 request_serializer=headwater_dot_v1_dot_run__pb2.VerifyRunsRequest.SerializeToString,
@@ -114,6 +119,12 @@ class MaterializationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelRuns(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveRun(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +187,11 @@ def add_MaterializationServiceServicer_to_server(servicer, server):
                     servicer.CancelRuns,
                     request_deserializer=headwater_dot_v1_dot_run__pb2.CancelRunsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_run__pb2.CancelRunsResponse.SerializeToString,
+            ),
+            'ApproveRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveRun,
+                    request_deserializer=headwater_dot_v1_dot_run__pb2.ApproveRunRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_run__pb2.ApproveRunResponse.SerializeToString,
             ),
             'VerifyRuns': grpc.unary_stream_rpc_method_handler(
                     servicer.VerifyRuns,
@@ -338,6 +354,33 @@ class MaterializationService(object):
             '/headwater.v1.MaterializationService/CancelRuns',
             headwater_dot_v1_dot_run__pb2.CancelRunsRequest.SerializeToString,
             headwater_dot_v1_dot_run__pb2.CancelRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.MaterializationService/ApproveRun',
+            headwater_dot_v1_dot_run__pb2.ApproveRunRequest.SerializeToString,
+            headwater_dot_v1_dot_run__pb2.ApproveRunResponse.FromString,
             options,
             channel_credentials,
             insecure,
