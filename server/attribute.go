@@ -108,6 +108,7 @@ func (a *attribution) periods() (before, since performance.Period) {
 		span = time.Hour
 	}
 	a.places = make([]int, len(a.all))
+	numbers := map[string]int32{}
 	for i, p := range a.all {
 		a.places[i] = -1
 		if !p.labelled {
@@ -118,7 +119,16 @@ func (a *attribution) periods() (before, since performance.Period) {
 			to = &before
 		}
 		a.places[i] = len(to.Points)
-		to.Points = append(to.Points, performance.Point{Span: p.At.UnixMicro() / span.Microseconds(), Loss: a.model.Loss(p.example)})
+		point := performance.Point{Span: p.At.UnixMicro() / span.Microseconds(), Loss: a.model.Loss(p.example)}
+		for _, hash := range p.Entities {
+			number, known := numbers[string(hash)]
+			if !known {
+				number = int32(len(numbers))
+				numbers[string(hash)] = number
+			}
+			point.Entities = append(point.Entities, number)
+		}
+		to.Points = append(to.Points, point)
 		to.Examples = append(to.Examples, p.example)
 	}
 	return before, since
@@ -173,7 +183,7 @@ func (a *attribution) placesOf(in []int, since bool) (places []int) {
 func (a *attribution) attributed(j *performance.Judged) *headwaterv1.AttributedSlice {
 	s := a.slices[j.Name]
 	out := &headwaterv1.AttributedSlice{
-		Slice: s.name, Title: s.title, Labelled: j.Excess.In, P: j.P, Q: j.Q, Usual: j.Usual.Value, StandsOut: j.StandsOut(), Tested: j.Tested, Exact: s.exact, Why: s.why,
+		Slice: s.name, Title: s.title, Labelled: j.Excess.In, P: j.P, Q: j.Q, Usual: j.Usual, StandsOut: j.StandsOut(), Tested: j.Tested, Exact: s.exact, Why: s.why,
 	}
 	if j.Excess.In > 0 {
 		out.Excess = &headwaterv1.Estimate{Value: j.Excess.Value, N: j.Excess.In}

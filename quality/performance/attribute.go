@@ -37,8 +37,10 @@ type Slice struct {
 // Judged is a slice with what is found of it.
 type Judged struct {
 	Slice
-	// Excess is beyond what is usual, and Usual that.
-	Excess, Usual Excess
+	// Excess is beyond what is usual.
+	Excess Excess
+	// Usual is the difference of before, of its entities and of what is like it.
+	Usual float64
 	// P is the chance of such an excess by itself, and Q that corrected for all slices that were tested.
 	P, Q float64
 	// Tested says that it has enough to tell.
@@ -158,22 +160,28 @@ func meanLoss(points []Point) *Estimate {
 // welch is the chance that the loss since is that much greater than before by itself.
 func welch(before, since []Point) float64 {
 	a, b := meanLoss(before), meanLoss(since)
-	se := math.Hypot((a.High-a.Value)/z95, (b.High-b.Value)/z95)
-	return Excess{Value: b.Value - a.Value, SE: se}.Chance()
+	difference := b.Value - a.Value
+	if se := math.Hypot((a.High-a.Value)/z95, (b.High-b.Value)/z95); difference > noise*(math.Abs(a.Value)+math.Abs(b.Value)) {
+		return above(difference / se)
+	}
+	return 1
 }
 
 // judge compares each slice with the rest, and all together.
 func judge(before, since []Point, list []Slice) []Judged {
 	out := make([]Judged, len(list))
+	before, since = slices.Clone(before), slices.Clone(since)
+	usualOf(before, since)
 	var tested []int
 	var chances []float64
 	for i, s := range list {
-		j := Judged{Slice: s, P: 1, Q: 1, Excess: ExcessOf(since, s.In)}
-		if j.Tested = j.Excess.In >= LeastInSlice && j.Excess.Out >= LeastInSlice; j.Tested {
-			if usual := ExcessOf(before, s.Before); usual.In >= LeastInSlice && usual.Out >= LeastInSlice {
-				j.Usual = usual
-				j.Excess = j.Excess.Less(usual)
+		excess, by := compare(since, s.In)
+		j := Judged{Slice: s, P: 1, Q: 1, Excess: excess}
+		if j.Tested = excess.Enough(); j.Tested {
+			if usual, usually := compare(before, s.Before); usual.Enough() {
+				j.Excess = excess.less(by, usual, usually)
 			}
+			j.Usual = excess.raw - j.Excess.Value
 			j.P = j.Excess.Chance()
 			tested, chances = append(tested, i), append(chances, j.P)
 		}

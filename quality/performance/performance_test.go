@@ -151,7 +151,7 @@ func TestExcessIsTheTestOfCochranMantelHaenszel(t *testing.T) {
 				if k < 2 {
 					in = append(in, len(points))
 				}
-				points = append(points, Point{int64(span), float64(k % 2)})
+				points = append(points, Point{Span: int64(span), Loss: float64(k % 2)})
 			}
 		}
 	}
@@ -162,7 +162,7 @@ func TestExcessIsTheTestOfCochranMantelHaenszel(t *testing.T) {
 		t.Errorf("found %d and %d", e.In, e.Out)
 	}
 	// A span without a rest tells nothing.
-	alone := ExcessOf(append(points, Point{99, 1}, Point{99, 1}), append(in, len(points), len(points)+1))
+	alone := ExcessOf(append(points, Point{Span: 99, Loss: 1}, Point{Span: 99, Loss: 1}), append(in, len(points), len(points)+1))
 	if alone != e {
 		t.Errorf("found %v, expected %v", alone, e)
 	}
@@ -193,7 +193,7 @@ func (p *planted) add(to *Period, day int64, wrong func(k int) float64, flipped 
 			}
 			p.loads[name].In = append(p.loads[name].In, len(to.Points))
 		}
-		to.Points, to.Examples = append(to.Points, Point{day, m.Loss(e)}), append(to.Examples, e)
+		to.Points, to.Examples = append(to.Points, Point{Span: day, Loss: m.Loss(e)}), append(to.Examples, e)
 	}
 }
 
@@ -290,11 +290,11 @@ func TestWhatIsUsualIsNotBlamed(t *testing.T) {
 				loss++
 				hard[p] = append(hard[p], i)
 			}
-			points[p] = append(points[p], Point{int64(i / 100), loss})
+			points[p] = append(points[p], Point{Span: int64(i / 100), Loss: loss})
 		}
 	}
 	found := judge(points[0], points[1], []Slice{{Kind: OfSource, Name: "always", In: hard[1], Before: hard[0]}, {Kind: OfSource, Name: "new", In: hard[1]}})
-	if found[0].Name != "new" || !found[0].StandsOut() || found[1].StandsOut() || math.Abs(found[1].Usual.Value-1) > 0.2 {
+	if found[0].Name != "new" || !found[0].StandsOut() || found[1].StandsOut() || math.Abs(found[1].Usual-1) > 0.2 {
 		t.Errorf("found %+v", found)
 	}
 }
@@ -306,7 +306,7 @@ func TestRegressionLabelsThatMoved(t *testing.T) {
 		for i := range 500 {
 			v := r.NormFloat64()
 			e := Example{Value: v, Found: v + r.NormFloat64()/10 + shift}
-			p.Points, p.Examples = append(p.Points, Point{int64(i / 100), m.Loss(e)}), append(p.Examples, e)
+			p.Points, p.Examples = append(p.Points, Point{Span: int64(i / 100), Loss: m.Loss(e)}), append(p.Examples, e)
 		}
 		return p
 	}
@@ -328,7 +328,7 @@ func TestLoadsAreNamedBeforeRuns(t *testing.T) {
 			loss += 0.5
 			in = append(in, i)
 		}
-		points = append(points, Point{int64(i / 50), loss})
+		points = append(points, Point{Span: int64(i / 50), Loss: loss})
 	}
 	var names []string
 	for _, j := range judge(nil, points, []Slice{
@@ -343,4 +343,160 @@ func TestLoadsAreNamedBeforeRuns(t *testing.T) {
 	if found := strings.Join(names, " "); found != "load run source feature more few" {
 		t.Errorf("found the order %s", found)
 	}
+}
+
+// nullWorld is predictions of a model that is calibrated, of entities that are not equally hard.
+func nullWorld(r *rand.Rand, hours, entities, loads int) (before, since Period, list []Slice) {
+	m := Model{Positive: "true", Scored: true}
+	chance := make([]float64, entities)
+	for g := range chance {
+		chance[g] = r.Float64()
+	}
+	of := r.Perm(entities)
+	list = make([]Slice, loads)
+	for hour := range 2 * hours {
+		to := &before
+		if hour >= hours {
+			to = &since
+		}
+		for g := range entities {
+			e := Example{Score: chance[g], Actual: fmt.Sprint(r.Float64() < chance[g])}
+			if hour >= hours {
+				s := &list[of[g]*loads/entities]
+				s.Kind, s.Name = OfLoad, fmt.Sprintf("load %d", of[g]*loads/entities)
+				s.In = append(s.In, len(to.Points))
+			}
+			to.Points, to.Examples = append(to.Points, Point{Span: int64(hour), Loss: m.Loss(e), Entities: []int32{int32(g)}}), append(to.Examples, e)
+		}
+	}
+	return before, since, list
+}
+
+// blamed is in which share of worlds a slice stands out.
+func blamed(worlds int, of func(r *rand.Rand) []Judged) float64 {
+	n := 0
+	for world := range worlds {
+		if slices.ContainsFunc(of(rand.New(rand.NewPCG(uint64(world), 21))), func(j Judged) bool { return j.StandsOut() }) {
+			n++
+		}
+	}
+	return float64(n) / float64(worlds)
+}
+
+// Predictions of one entity are no independent observations, with what was before and without.
+func TestEntitiesThatAreHarderBlameNoLoad(t *testing.T) {
+	for _, c := range []struct{ hours, entities, loads int }{{14, 40, 4}, {14, 400, 20}, {3, 40, 4}} {
+		for _, known := range []bool{true, false} {
+			share := blamed(300, func(r *rand.Rand) []Judged {
+				before, since, list := nullWorld(r, c.hours, c.entities, c.loads)
+				if !known {
+					before.Points = nil
+				}
+				return judge(before.Points, since.Points, list)
+			})
+			t.Logf("%v, before is known: %v: %.3f", c, known, share)
+			if share > 0.1 {
+				t.Errorf("%v, before is known: %v: a load is blamed in %.3f of worlds in which none is bad", c, known, share)
+			}
+		}
+	}
+	// A load that is bad is found all the same, and surer by what was before.
+	for _, known := range []bool{true, false} {
+		share := blamed(100, func(r *rand.Rand) []Judged {
+			before, since, list := nullWorld(r, 14, 40, 4)
+			for _, i := range list[2].In {
+				since.Points[i].Loss += 0.15
+			}
+			if !known {
+				before.Points = nil
+			}
+			found := judge(before.Points, since.Points, list)
+			if found[0].Name != "load 2" {
+				return nil
+			}
+			return found
+		})
+		t.Logf("before is known: %v: %.2f", known, share)
+		if share < 0.9 {
+			t.Errorf("before is known: %v: the bad load is found in %.2f of worlds", known, share)
+		}
+	}
+	// Of one or few entities nothing tells a load from what they are.
+	before, since, list := nullWorld(rand.New(rand.NewPCG(1, 1)), 14, 40, 10)
+	if found := judge(before.Points, since.Points, list); found[0].Tested {
+		t.Errorf("found %+v tested, of four entities", found[0])
+	}
+}
+
+// Rare losses have no normal tail.
+func TestRareLossesBlameNothing(t *testing.T) {
+	for _, c := range []struct {
+		rate               float64
+		slices, size, days int
+	}{{0.01, 200, 12, 3}, {0.01, 40, 250, 3}, {0.02, 100, 50, 6}, {0.97, 20, 100, 3}} {
+		tested := 0
+		share := blamed(100, func(r *rand.Rand) []Judged {
+			var points []Point
+			list := make([]Slice, c.slices)
+			for day := range c.days {
+				for i := range max(1000, c.slices*c.size) {
+					loss := 0.0
+					if r.Float64() < c.rate {
+						loss = 1
+					}
+					if s := i % 1000000 / c.size; s < c.slices && day*c.slices/c.days <= s && s < (day+1)*c.slices/c.days || s < c.slices && c.size >= 50 {
+						list[s].Name = fmt.Sprint(s)
+						list[s].In = append(list[s].In, len(points))
+					}
+					points = append(points, Point{Span: int64(day), Loss: loss})
+				}
+			}
+			found := judge(nil, points, list)
+			for _, j := range found {
+				if j.Tested {
+					tested++
+				}
+			}
+			return found
+		})
+		t.Logf("%v: %.3f, %d tested", c, share, tested)
+		if share > 0.1 {
+			t.Errorf("%v: a slice is blamed in %.3f of worlds in which none is bad", c, share)
+		}
+		if (tested == 0) != (c.size == 12) {
+			t.Errorf("%v: found %d slices tested", c, tested)
+		}
+	}
+}
+
+// Losses that are all equal differ by rounding.
+func TestRoundingBlamesNothing(t *testing.T) {
+	for _, loss := range []float64{0.1, 0.3 * 0.3, 1e6 / 3} {
+		var p Period
+		var in []int
+		for i := range 1000 {
+			if i%7 == 0 {
+				in = append(in, i)
+			}
+			p.Points, p.Examples = append(p.Points, Point{Span: int64(i / 30), Loss: loss}), append(p.Examples, Example{Value: 1, Found: 1 + loss})
+		}
+		before := Period{Points: p.Points[:501], Examples: p.Examples[:501]}
+		if a := (Model{Task: Regression}).Attribute(before, p, []Slice{{Kind: OfLoad, Name: "load", In: in}}); a.Verdict != NoDecay || a.Slices[0].P != 1 {
+			t.Errorf("found %s: %s, %+v", a.Verdict, a.Reason, a.Slices[0].Excess)
+		}
+	}
+}
+
+// The quantiles of tables, and the chance of counts of Poisson's distribution.
+func TestTails(t *testing.T) {
+	for _, c := range []struct {
+		t       float64
+		freedom int
+		want    float64
+	}{{6.3138, 1, 0.05}, {2.9200, 2, 0.05}, {2.2622, 9, 0.025}, {2.7638, 10, 0.01}, {3.1737, 100, 0.001}} {
+		near(t, fmt.Sprint(c), aboveT(c.t, c.freedom), c.want, c.want/1000)
+	}
+	// Thirteen or more where five are expected, and twenty-five where twelve are.
+	near(t, "13 of 5", above(straight(7.5/math.Sqrt(5), 1/math.Sqrt(5))), 0.002019, 0.0005)
+	near(t, "25 of 12", above(straight(12.5/math.Sqrt(12), 1/math.Sqrt(12))), 0.000716, 0.0002)
 }
