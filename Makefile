@@ -57,13 +57,13 @@ test-python: deps build ## The tests and examples of the Python client, against 
 	@scripts/test-python.sh $(PYTEST)
 
 .PHONY: test-postgres-versions
-test-postgres-versions: deps ## What SQL is made of and lineage by column, on Postgres 16, 17 and 18, which are fetched for them
+test-postgres-versions: deps ## What SQL is made of, lineage by column and partitions, on Postgres 16, 17 and 18, which are fetched for them
 	@mkdir -p .cache/bin
 	@go build -o .cache/bin/withservers ./internal/testenv/cmd/withservers
 	@for major in 16 17 18; do \
-		echo "==> go test ./offline ./lineage, on Postgres $$major"; \
+		echo "==> go test ./offline ./lineage ./internal/database, on Postgres $$major"; \
 		folder=$$(scripts/postgres.sh $$major) && HEADWATER_PG_BIN="$$folder" .cache/bin/withservers \
-			go test -timeout 30m -count=1 -run 'Corpus|Columns|Backfills|Copies' $(TESTFLAGS) ./offline ./lineage || exit 1; \
+			go test -timeout 30m -count=1 -run 'Corpus|Columns|Backfills|Copies|Partitions' $(TESTFLAGS) ./offline ./lineage ./internal/database || exit 1; \
 	done
 
 .PHONY: test-valkey

@@ -423,3 +423,28 @@ func TestCreateTable(t *testing.T) {
 		})
 	}
 }
+
+// A partition numbers by its table: from Postgres 17 on one with an identity of its own is not taken.
+func TestPartitionsHaveTheIdentityOfTheirTable(t *testing.T) {
+	pool := openEmpty(t)
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE public.parts (day date NOT NULL, number bigint GENERATED ALWAYS AS IDENTITY, PRIMARY KEY (day, number)) PARTITION BY RANGE (day)`); err != nil {
+		t.Fatal(err)
+	}
+	day := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 2 {
+		p := database.Partition{Schema: "public", Table: "parts", Day: day.AddDate(0, 0, i)}
+		if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return database.CreatePartition(t.Context(), tx, p) }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Exec(t.Context(), `INSERT INTO public.parts (day) VALUES ($1), ($1)`, p.Day); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var numbers, sequences int
+	if err := pool.QueryRow(t.Context(), `SELECT (SELECT count(DISTINCT number) FROM public.parts), (SELECT count(*) FROM pg_sequences WHERE schemaname = 'public')`).Scan(&numbers, &sequences); err != nil {
+		t.Fatal(err)
+	}
+	if numbers != 4 || sequences != 1 {
+		t.Errorf("found %d numbers of %d sequences, expected four of one", numbers, sequences)
+	}
+}

@@ -96,7 +96,7 @@ func (p Partition) Name() string { return p.Table + "_" + p.Day.UTC().Format("20
 func CreatePartition(ctx context.Context, tx pgx.Tx, p Partition) error {
 	from := p.Day.UTC().Truncate(24 * time.Hour)
 	table, name := pgx.Identifier{p.Schema, p.Table}.Sanitize(), pgx.Identifier{p.Schema, p.Name()}.Sanitize()
-	_, err := tx.Exec(ctx, "CREATE TABLE "+name+" (LIKE "+table+" INCLUDING ALL)")
+	_, err := tx.Exec(ctx, "CREATE TABLE "+name+" (LIKE "+table+" INCLUDING ALL EXCLUDING IDENTITY)")
 	if err == nil {
 		_, err = tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')", table, name,
 			from.Format(time.DateOnly), from.Add(24*time.Hour).Format(time.DateOnly)))
