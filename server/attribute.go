@@ -111,12 +111,12 @@ func (a *attribution) periods() (before, since performance.Period) {
 	numbers := map[string]int32{}
 	for i, p := range a.all {
 		a.places[i] = -1
-		if !p.labelled {
-			continue
-		}
 		to := &since
 		if p.At.Before(a.since) {
 			to = &before
+		}
+		if to.Predictions++; !p.labelled {
+			continue
 		}
 		a.places[i] = len(to.Points)
 		point := performance.Point{Span: p.At.UnixMicro() / span.Microseconds(), Loss: a.model.Loss(p.example)}

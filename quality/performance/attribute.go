@@ -71,12 +71,23 @@ const (
 	sure = 0.001
 	// moved is the stability index from which on it matters.
 	moved = 0.1
+	// leastOfClass is of how many of each class scores must tell outcomes apart, or upside down.
+	leastOfClass = 10
+	// asKnown is the part of the coverage before from which on outcomes are taken to be as complete. Below it those that come late are missing, which may be of one kind.
+	asKnown = 0.8
 )
 
 // Period is what was predicted and found in a time.
 type Period struct {
 	Points   []Point
 	Examples []Example
+	// Predictions are how many there are, with those whose outcome is not known. 0: as many as points.
+	Predictions int64
+}
+
+// coverage is the share whose outcome is known.
+func (p Period) coverage() float64 {
+	return float64(len(p.Points)) / float64(max(p.Predictions, int64(len(p.Points)), 1))
 }
 
 // Attribution is a verdict with what it stands on.
@@ -113,8 +124,7 @@ func (m Model) Attribute(before, since Period, list []Slice) *Attribution {
 	comparable := len(before.Points) >= LeastLabels
 	if comparable {
 		a.Worse = welch(before.Points, since.Points)
-		if why := m.labels(a, before.Examples, since.Examples); why != "" {
-			a.Verdict, a.Reason, a.Suspect = LabelIssue, why, nil
+		if a.Verdict, a.Reason = m.labels(a, before, since); a.Verdict != "" {
 			return a
 		}
 	}
@@ -207,8 +217,10 @@ func (j *Judged) rank() float64 {
 	return math.Round(j.Excess.Value/j.Excess.SE*1e6) / 1e6
 }
 
-// labels is why outcomes are to be doubted rather than predictions, empty if they are not: what was predicted is as it was, and outcomes moved or are upside down.
-func (m Model) labels(a *Attribution, before, since []Example) string {
+// labels is why outcomes are to be doubted rather than predictions, none if they are not: what was predicted is as it was, and outcomes moved or are upside down. If they moved
+// while fewer are known, they may be those that are known early.
+func (m Model) labels(a *Attribution, was, is Period) (Verdict, string) {
+	before, since := was.Examples, is.Examples
 	var labelled, predicted moves
 	if m.Task == Regression {
 		labelled = movesOfNumbers(before, since, func(e Example) float64 { return e.Found })
@@ -223,18 +235,33 @@ func (m Model) labels(a *Attribution, before, since []Example) string {
 	}
 	a.LabelsMoved, a.PredictionsMoved = labelled.index, predicted.index
 	if predicted.are() {
-		return ""
+		return "", ""
 	}
-	if m.Task == Classification && m.Positive != "" {
+	if m.Task == Classification && m.Positive != "" && m.bothClasses(before) && m.bothClasses(since) {
 		was, is := m.Measure(int64(len(before)), before).AUC, m.Measure(int64(len(since)), since).AUC
 		if was != nil && is != nil && was.Low > 0.5 && is.High < 0.5 {
-			return fmt.Sprintf("scores told outcomes apart before (AUC %.3f) and tell them upside down since (AUC %.3f): look at how labels are made before anything else", was.Value, is.Value)
+			return LabelIssue, fmt.Sprintf("scores told outcomes apart before (AUC %.3f) and tell them upside down since (AUC %.3f): look at how labels are made before anything else", was.Value, is.Value)
 		}
 	}
-	if labelled.are() {
-		return fmt.Sprintf("outcomes moved (stability index %.3f) and what was predicted did not (%.3f): look at how labels are made before the model is trained anew", labelled.index, predicted.index)
+	switch {
+	case !labelled.are():
+		return "", ""
+	case is.coverage() < asKnown*was.coverage():
+		return InsufficientLabels, fmt.Sprintf("outcomes moved (stability index %.3f) and what was predicted did not (%.3f), but %.0f%% of outcomes since are known against %.0f%% before: those that come later may be of other kinds",
+			labelled.index, predicted.index, 100*is.coverage(), 100*was.coverage())
 	}
-	return ""
+	return LabelIssue, fmt.Sprintf("outcomes moved (stability index %.3f) and what was predicted did not (%.3f): look at how labels are made before the model is trained anew", labelled.index, predicted.index)
+}
+
+// bothClasses reports whether there are enough of the positive class and of others.
+func (m Model) bothClasses(list []Example) bool {
+	n := 0
+	for _, e := range list {
+		if e.Actual == m.Positive {
+			n++
+		}
+	}
+	return min(n, len(list)-n) >= leastOfClass
 }
 
 // moves is how far a distribution moved.

@@ -500,3 +500,48 @@ func TestTails(t *testing.T) {
 	near(t, "13 of 5", above(straight(7.5/math.Sqrt(5), 1/math.Sqrt(5))), 0.002019, 0.0005)
 	near(t, "25 of 12", above(straight(12.5/math.Sqrt(12), 1/math.Sqrt(12))), 0.000716, 0.0002)
 }
+
+// Outcomes of one kind that come later are no issue of labels, a few that scores tell upside down are chance, and what stands out is named beside an issue.
+func TestLabelsAreDoubtedOfEnough(t *testing.T) {
+	m := Model{Positive: "true", Scored: true}
+	period := func(n int, actual func(i int) bool, score func(i int) float64) (p Period) {
+		for i := range n {
+			e := Example{Score: score(i), Actual: fmt.Sprint(actual(i))}
+			p.Points, p.Examples = append(p.Points, Point{Span: int64(i / 50), Loss: m.Loss(e)}), append(p.Examples, e)
+		}
+		return p
+	}
+	flat := func(i int) float64 { return 0.4 + float64(i%10)/50 }
+	before := period(400, func(i int) bool { return i%10 >= 5 }, flat)
+	before.Predictions = 420
+	since := period(200, func(i int) bool { return i%10 == 9 }, flat)
+	if a := m.Attribute(before, since, nil); a.Verdict != LabelIssue || !strings.HasPrefix(a.Reason, "outcomes moved") {
+		t.Errorf("found %s: %s", a.Verdict, a.Reason)
+	}
+	since.Predictions = 400
+	if a := m.Attribute(before, since, nil); a.Verdict != InsufficientLabels || !strings.HasSuffix(a.Reason, "but 50% of outcomes since are known against 95% before: those that come later may be of other kinds") {
+		t.Errorf("found %s: %s", a.Verdict, a.Reason)
+	}
+	// Two of a class are scored lowest, among outcomes that are as rare before.
+	rare := func(below bool) func(int) bool {
+		return func(i int) bool { return i%100 == map[bool]int{true: 0, false: 99}[below] }
+	}
+	ordered := func(i int) float64 { return float64(i%100) / 100 }
+	if a := m.Attribute(period(1500, rare(false), ordered), period(200, rare(true), ordered), nil); a.Verdict == LabelIssue {
+		t.Errorf("found %s: %s", a.Verdict, a.Reason)
+	}
+	if a := m.Attribute(period(1500, rare(false), ordered), period(1500, rare(true), ordered), nil); a.Verdict != LabelIssue || !strings.Contains(a.Reason, "upside down") {
+		t.Errorf("found %s: %s", a.Verdict, a.Reason)
+	}
+	since.Predictions = 200
+	var in []int
+	for i := range since.Points {
+		if i%3 == 0 {
+			in = append(in, i)
+			since.Points[i].Loss += 0.5
+		}
+	}
+	if a := m.Attribute(before, since, []Slice{{Kind: OfLoad, Name: "load", In: in}}); a.Verdict != LabelIssue || a.Suspect == nil || a.Suspect.Name != "load" {
+		t.Errorf("found %s: %s, %v", a.Verdict, a.Reason, a.Suspect)
+	}
+}
