@@ -25,6 +25,8 @@ const (
 	maxAttributed, maxEvidence, maxEvidenceRuns = 100, 5, 3
 	// hoursUpTo is up to which span of time predictions are compared within hours. Beyond it they are within days.
 	hoursUpTo = 48 * time.Hour
+	// leastBefore is how long before predictions are compared with, at least.
+	leastBefore = 14 * 24 * time.Hour
 )
 
 // attribution is one call.
@@ -47,17 +49,23 @@ func (s *feedbackService) AttributeLoss(ctx context.Context, req *headwaterv1.At
 	if !until.IsZero() && !since.Before(until) {
 		return nil, badImpact("until", "found %s, which is not after %s, expected a span of time", until.Format(time.RFC3339), since.Format(time.RFC3339))
 	}
-	e, err := s.evaluate(ctx, req.GetModel(), time.Time{}, until, req.GetTask(), req.GetPositive(), map[string]bool{"": true})
+	// What is usual is told by as long a time before.
+	end := until
+	if end.IsZero() {
+		end = time.Now()
+	}
+	before := since.Add(-max(end.Sub(since), leastBefore))
+	e, err := s.evaluate(ctx, req.GetModel(), before, since, until, req.GetTask(), req.GetPositive(), map[string]bool{"": true})
 	if err != nil {
 		return nil, err
 	}
 	a := &attribution{evaluation: e, since: since, slices: map[string]*slice{}, evidence: map[string]*headwaterv1.RunEvidence{}}
-	before, after := a.periods()
+	earlier, after := a.periods()
 	list, err := a.gather()
 	if err != nil {
 		return nil, err
 	}
-	found := e.model.Attribute(before, after, list)
+	found := e.model.Attribute(earlier, after, list)
 	resp := &headwaterv1.AttributeLossResponse{
 		Model: req.GetModel(), Verdict: headwaterv1.LossVerdict(headwaterv1.LossVerdict_value["LOSS_VERDICT_"+string(found.Verdict)]), Reason: found.Reason,
 		Before: estimateOf(found.Before), Since: estimateOf(found.Since), LabelsMoved: numberOrNone(found.LabelsMoved), PredictionsMoved: numberOrNone(found.PredictionsMoved),

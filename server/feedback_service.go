@@ -35,6 +35,8 @@ type feedbackService struct {
 	store    *feedback.Store
 	reads    *readlog.Log
 	lineage  *lineageService
+	// maxEvaluated is how many predictions are looked at for one answer.
+	maxEvaluated int
 }
 
 // model finds a model that the caller may act on, as the guard decided.

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// maxEvaluated is how many predictions are looked at for one answer.
-	maxEvaluated = 200_000
+	// defaultMaxEvaluated is how many predictions are looked at for one answer.
+	defaultMaxEvaluated = 200_000
 	// maxValues is how many values of features are kept for it.
 	maxValues = 2_000_000
 	// readBefore is how long before a prediction that was logged by its keys a read of them may be what it was made of.
@@ -86,8 +86,9 @@ func (e *evaluation) note(format string, args ...any) {
 	}
 }
 
-// evaluate reads predictions with outcomes and reads, and finds out what the model does.
-func (s *feedbackService) evaluate(ctx context.Context, model string, since, until time.Time, task headwaterv1.ModelTask, positive string, features map[string]bool) (*evaluation, error) {
+// evaluate reads predictions with outcomes and reads, and finds out what the model does. Of those from before on, where it is given, as many of the newest before since are
+// read as there may be beside.
+func (s *feedbackService) evaluate(ctx context.Context, model string, before, since, until time.Time, task headwaterv1.ModelTask, positive string, features map[string]bool) (*evaluation, error) {
 	ref, err := lineage.Parse("model:" + model)
 	if err != nil {
 		return nil, err
@@ -102,15 +103,33 @@ func (s *feedbackService) evaluate(ctx context.Context, model string, since, unt
 	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
 		return nil, badImpact("until", "found %s, which is not after %s, expected a span of time", until.Format(time.RFC3339), since.Format(time.RFC3339))
 	}
-	more, err := feedback.Each(ctx, s.pool, feedback.Filter{Model: ref.Name, Version: ref.Version, Since: since, Until: until}, maxEvaluated, func(t *feedback.Told) error {
+	filter := feedback.Filter{Model: ref.Name, Version: ref.Version, Since: since, Until: until}
+	add := func(t *feedback.Told) error {
 		e.all = append(e.all, &evaluated{Told: t, labelled: !t.Actual.None()})
 		return nil
-	})
+	}
+	more, err := feedback.Each(ctx, s.pool, filter, s.maxEvaluated, add)
 	if err != nil {
 		return nil, database.Fault(err)
 	}
-	if more {
-		return nil, fault.New(fault.ResourceExhausted, "model %s: found more than %d predictions, expected at most as many for one answer; ask for less time, with since and until", model, maxEvaluated)
+	switch {
+	case more && !before.IsZero():
+		return nil, fault.New(fault.ResourceExhausted, "model %s: found more than %d predictions since %s, expected at most as many for one answer; ask for less time, with until", model, s.maxEvaluated,
+			since.Format(time.RFC3339))
+	case more:
+		return nil, fault.New(fault.ResourceExhausted, "model %s: found more than %d predictions, expected at most as many for one answer; ask for less time, with since and until", model, s.maxEvaluated)
+	case !before.IsZero():
+		after := e.all
+		e.all = nil
+		filter.Since, filter.Until, filter.Newest = before, since, true
+		if more, err = feedback.Each(ctx, s.pool, filter, s.maxEvaluated-len(after), add); err != nil {
+			return nil, database.Fault(err)
+		}
+		slices.Reverse(e.all)
+		if more {
+			e.note("of the time before, the newest %d predictions are looked at, of more", len(e.all))
+		}
+		e.all = append(e.all, after...)
 	}
 	if len(e.all) == 0 {
 		return nil, fault.New(fault.FailedPrecondition, "model %s: found no prediction in this time, expected some; `headwater predictions log` logs them", model)
@@ -386,7 +405,7 @@ func (s *feedbackService) GetPerformance(ctx context.Context, req *headwaterv1.G
 	case headwaterv1.PerformanceBy_PERFORMANCE_BY_COLUMN:
 		features = map[string]bool{req.GetColumn(): true}
 	}
-	e, err := s.evaluate(ctx, req.GetModel(), since, until, req.GetTask(), req.GetPositive(), features)
+	e, err := s.evaluate(ctx, req.GetModel(), time.Time{}, since, until, req.GetTask(), req.GetPositive(), features)
 	if err != nil {
 		return nil, err
 	}
@@ -414,7 +433,7 @@ func (s *feedbackService) GetPerformance(ctx context.Context, req *headwaterv1.G
 	slices.SortStableFunc(resp.Slices, func(a, b *headwaterv1.PerformanceSlice) int {
 		return cmp.Or(cmp.Compare(lossOf(b), lossOf(a)), cmp.Compare(a.GetSlice(), b.GetSlice()))
 	})
-	if resp.Parked, err = feedback.Parked(ctx, s.pool, e.name); err != nil {
+	if resp.Parked, err = feedback.Parked(ctx, s.pool, e.name, since); err != nil {
 		return nil, database.Fault(err)
 	}
 	resp.Hidden, resp.WithoutRead, resp.Notes = e.hidden, e.withoutRead, e.notes

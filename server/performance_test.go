@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/quality/feedback"
 )
 
 // judgedWorld is forty airports, of which ten came with a bad load and the others with a good one, at last, and models that predict whether their flights are late.
@@ -346,5 +348,53 @@ func TestPerformanceFollowsViews(t *testing.T) {
 	}
 	if found := byLoad(w.as("ann", "analyst")); !strings.Contains(found, bad+"0/2 false") && !strings.Contains(found, bad+"0/1 false") {
 		t.Errorf("found\n%s\nexpected the bad load told by runs", found)
+	}
+}
+
+// As much of the time before is looked at as there may be beside that since, the newest first.
+func TestTheTimeBeforeIsBounded(t *testing.T) {
+	p, now := feedbackWorld(t)
+	var all []*headwaterv1.Prediction
+	for _, id := range []string{"-5", "-4", "-3", "-2", "-1", "+0", "+1"} {
+		hours, _ := strconv.Atoi(id)
+		all = append(all, &headwaterv1.Prediction{Id: id, Time: timestamppb.New(now.Add(time.Duration(hours-2) * time.Hour)), Prediction: class("late"), Keys: map[string]*headwaterv1.Value{"origin": class("ORD")}})
+	}
+	if found := p.logPredictions(p.admin, "late", all...); found != "7 0 0 0 0" {
+		t.Fatal(found)
+	}
+	p.reportOutcomes(p.admin, "late", &headwaterv1.Outcome{Id: "-2", Actual: class("on time")}, &headwaterv1.Outcome{Id: "-2", Actual: class("late")}, &headwaterv1.Outcome{Id: "nobody", Actual: class("late")})
+	since := now.Add(-2 * time.Hour)
+	ask := func(most int, before time.Time) (string, error) {
+		s := &feedbackService{registry: p.server.registry, pool: p.server.pool, store: p.server.feedback, reads: p.server.reads, lineage: p.server.lineage, maxEvaluated: most}
+		e, err := s.evaluate(t.Context(), "late", before, since, time.Time{}, headwaterv1.ModelTask_MODEL_TASK_UNSPECIFIED, "", nil)
+		if err != nil {
+			return "", err
+		}
+		var list []string
+		for _, p := range e.all {
+			list = append(list, p.ID)
+			if p.labelled {
+				list = append(list, *p.Actual.Class)
+			}
+		}
+		return strings.Join(append(list, e.notes...), " "), nil
+	}
+	for _, c := range []struct {
+		most   int
+		before time.Duration
+		want   string
+	}{{100, 100 * time.Hour, "-5 -4 -3 -2 late -1 +0 +1"}, {100, 3 * time.Hour, "-3 -2 late -1 +0 +1"}, {4, 100 * time.Hour, "-2 late -1 +0 +1 of the time before, the newest 2 predictions are looked at, of more"}} {
+		if found, err := ask(c.most, since.Add(-c.before)); err != nil || !strings.HasPrefix(found, c.want) || c.most == 100 && strings.Contains(found, "of the time before") {
+			t.Errorf("found %s, %v, expected %s", found, err, c.want)
+		}
+	}
+	_, err := ask(1, since.Add(-time.Hour))
+	if f := fault.FromError(err); f.Reason != fault.ResourceExhausted || f.Message != fmt.Sprintf("model late: found more than 1 predictions since %s, expected at most as many for one answer; ask for less time, with until", since.Format(time.RFC3339)) {
+		t.Errorf("found %v", err)
+	}
+	for at, want := range map[time.Time]int64{{}: 1, now: 1, now.AddDate(0, 0, 2): 0} {
+		if n, err := feedback.Parked(t.Context(), p.pool, "late", at); err != nil || n != want {
+			t.Errorf("found %d parked since %s, %v, expected %d", n, at, err, want)
+		}
 	}
 }

@@ -507,7 +507,7 @@ func (s *Server) serve() error {
 		flush: s.audit.Flush, closing: s.closing,
 	}
 	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
-	headwaterv1.RegisterFeedbackServiceServer(s.grpc, &feedbackService{registry: s.registry, pool: s.pool, store: s.feedback, reads: s.reads, lineage: s.lineage})
+	headwaterv1.RegisterFeedbackServiceServer(s.grpc, &feedbackService{registry: s.registry, pool: s.pool, store: s.feedback, reads: s.reads, lineage: s.lineage, maxEvaluated: defaultMaxEvaluated})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets, s.registry, s.served))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)
 	healthv1.RegisterHealthServer(s.grpc, s.health.server)

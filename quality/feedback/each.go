@@ -2,6 +2,7 @@ package feedback
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/headwaterhq/headwater/internal/database"
@@ -21,6 +22,8 @@ type Filter struct {
 	Version int
 	// Since and Until bound when they were made: from, and before. Zero: nothing does.
 	Since, Until time.Time
+	// Newest takes the newest first.
+	Newest bool
 }
 
 func (f Filter) bounds() (since, until time.Time) {
@@ -33,17 +36,26 @@ func (f Filter) bounds() (since, until time.Time) {
 	return since, until
 }
 
-// Each gives predictions to do, by time and id, at most limit of them. more says that there are others.
+// Each gives predictions to do, by time and id or the other way round, at most limit of them. more says that there are others.
 func Each(ctx context.Context, q database.Querier, f Filter, limit int, do func(*Told) error) (more bool, err error) {
 	since, until := f.bounds()
-	rows, err := q.Query(ctx, `
-		SELECT p.id, p.predicted_at, p.model_version, p.service, p.read_id, p.read_row, p.entity_hashes, p.class, p.number, p.score, o.class, o.value
-		FROM headwater.prediction p LEFT JOIN (
-			SELECT DISTINCT ON (prediction_id) prediction_id, class, value FROM headwater.outcome WHERE model = $1 ORDER BY prediction_id, known_at DESC, number DESC
-		) o ON o.prediction_id = p.id
-		WHERE p.model = $1 AND ($2 = 0 OR p.model_version = $2) AND p.predicted_at >= $3 AND p.predicted_at < $4
-			AND p.day >= ($3 AT TIME ZONE 'UTC')::date AND p.day <= ($4 AT TIME ZONE 'UTC')::date
-		ORDER BY p.predicted_at, p.id LIMIT $5`, f.Model, f.Version, since, until, limit+1)
+	order := ""
+	if f.Newest {
+		order = "DESC"
+	}
+	// Outcomes of those only: a few are looked up by their keys, and many are hashed.
+	rows, err := q.Query(ctx, fmt.Sprintf(`
+		WITH p AS MATERIALIZED (
+			SELECT id, predicted_at, model_version, service, read_id, read_row, entity_hashes, class, number, score FROM headwater.prediction
+			WHERE model = $1 AND ($2 = 0 OR model_version = $2) AND predicted_at >= $3 AND predicted_at < $4
+				AND day >= ($3 AT TIME ZONE 'UTC')::date AND day <= ($4 AT TIME ZONE 'UTC')::date
+			ORDER BY predicted_at %[1]s, id %[1]s LIMIT $5
+		), told AS (
+			SELECT DISTINCT ON (o.prediction_id) o.prediction_id, o.class, o.value FROM p JOIN headwater.outcome o ON o.model = $1 AND o.prediction_id = p.id
+			ORDER BY o.prediction_id, o.known_at DESC, o.number DESC
+		)
+		SELECT p.*, o.class, o.value FROM p LEFT JOIN told o ON o.prediction_id = p.id ORDER BY p.predicted_at %[1]s, p.id %[1]s`, order),
+		f.Model, f.Version, since, until, limit+1)
 	if err != nil {
 		return false, err
 	}
@@ -64,10 +76,12 @@ func Each(ctx context.Context, q database.Querier, f Filter, limit int, do func(
 	return false, rows.Err()
 }
 
-// Parked is how many predictions of a model are not here while outcomes of theirs are.
-func Parked(ctx context.Context, q database.Querier, model string) (n int64, err error) {
+// Parked is how many predictions of a model are not here while outcomes of theirs are, which were reported since the day of a time. Zero: ever.
+func Parked(ctx context.Context, q database.Querier, model string, since time.Time) (n int64, err error) {
+	since, _ = Filter{Since: since}.bounds()
 	err = q.QueryRow(ctx, `
 		SELECT count(DISTINCT o.prediction_id) FROM headwater.outcome o
-		WHERE o.model = $1 AND NOT EXISTS (SELECT FROM headwater.prediction p WHERE p.model = $1 AND p.id = o.prediction_id)`, model).Scan(&n)
+		WHERE o.model = $1 AND o.day >= ($2 AT TIME ZONE 'UTC')::date
+			AND NOT EXISTS (SELECT FROM headwater.prediction p WHERE p.model = $1 AND p.id = o.prediction_id)`, model, since).Scan(&n)
 	return n, err
 }
