@@ -57,16 +57,28 @@ type BiasSetAside struct {
 	Subject string `json:"subject"`
 }
 
-// WithoutSetAside is what was found, but for the rows that were set aside.
+// WithoutSetAside is what was found, but for the rows that were set aside, and the groups that only these have.
 func (f *BiasFindings) WithoutSetAside() *BiasFindings {
 	out := *f
 	out.SetAside, out.SetAsideOf, out.SetAsideWithheld = 0, nil, true
 	out.Groupings = slices.Clone(out.Groupings)
 	for i := range out.Groupings {
 		g := &out.Groupings[i]
-		g.Groups = slices.Clone(g.Groups)
-		for k := range g.Groups {
-			g.Groups[k].SetAside = 0
+		groups := g.Groups
+		missing := slices.Clone(g.Missing)
+		g.Groups, g.Missing = nil, missing
+		for k := range missing {
+			missing[k].Rows = nil
+		}
+		for k, of := range groups {
+			if of.Rows == 0 && of.LeftOut == 0 {
+				continue
+			}
+			of.SetAside = 0
+			g.Groups = append(g.Groups, of)
+			for n := range missing {
+				missing[n].Rows = append(missing[n].Rows, f.Groupings[i].Missing[n].Rows[k])
+			}
 		}
 	}
 	return &out
