@@ -10,12 +10,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/quality"
 	"github.com/headwaterhq/headwater/quality/bias"
@@ -60,10 +62,34 @@ func (s *biasService) ReportBias(ctx context.Context, req *headwaterv1.ReportBia
 		return nil, err
 	}
 	kept := &quality.BiasReport{Dataset: m.ID, Digest: m.Digest(), Question: asked.kept, Findings: found, Principal: access.PrincipalFrom(ctx).Name}
-	if err := quality.KeepBiasReport(ctx, s.pool, kept); err != nil {
+	if err := s.keep(ctx, m, kept); err != nil {
 		return nil, err
 	}
 	return &headwaterv1.ReportBiasResponse{Report: biasMessage(kept, m)}, nil
+}
+
+// keep keeps a report on a dataset of which no erasure took rows while it was made: one that did has taken what was found before, and would not take this.
+func (s *biasService) keep(ctx context.Context, m *dataset.Manifest, r *quality.BiasReport) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var now dataset.Manifest
+		if err := tx.QueryRow(ctx, `SELECT manifest FROM headwater.dataset WHERE id = $1 FOR SHARE`, r.Dataset).Scan(&now); err != nil {
+			if errors.Is(err, pgx.ErrNoRows) {
+				return dataset.Missing(r.Dataset)
+			}
+			return err
+		}
+		if err := now.CheckKept(); err != nil {
+			return err
+		}
+		if now.Digest() != r.Digest {
+			return fault.New(fault.FailedPrecondition, "dataset %s: an erasure took rows out of it while the report was made, so it is not kept; ask for it again", m.Ref())
+		}
+		return quality.KeepBiasReport(ctx, tx, r)
+	})
+	if err != nil {
+		return database.Fault(err)
+	}
+	return nil
 }
 
 // GetBiasReport shows what may be had with the dataset. What was set aside is shown to who may read all that it was of.
@@ -87,6 +113,10 @@ func (s *biasService) GetBiasReport(ctx context.Context, req *headwaterv1.GetBia
 	}
 	if f := r.Findings; f != nil && slices.ContainsFunc(f.SetAsideOf, func(of quality.BiasSetAside) bool { return !seesSetAside(ctx, of) }) {
 		r.Findings = f.WithoutSetAside()
+	}
+	if n := len(m.Erasures); n > 0 && r.Findings != nil && r.Digest != m.Digest() {
+		// What was found is of rows that an erasure took.
+		r.Findings, r.Erased = nil, &m.Erasures[n-1].Time
 	}
 	return &headwaterv1.GetBiasReportResponse{Report: biasMessage(r, m)}, nil
 }

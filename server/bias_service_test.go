@@ -9,10 +9,12 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/headwaterhq/headwater/dataset"
 	"github.com/headwaterhq/headwater/definition"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 // applicants are a source of people with a score and attributes; the view with attributes that no service reads, and a service of the scores.
@@ -76,6 +78,7 @@ func (p *product) applied() table {
 	for i := range 5 {
 		row(1000+i, -1, "b")
 	}
+	row(1005, -1, "only aside")
 	content := source.arrow(p.t)
 	if _, err := p.send(p.admin, "applications", p.header(content, 0), content, 1000); err != nil {
 		p.t.Fatal(err)
@@ -109,7 +112,7 @@ func TestBiasReports(t *testing.T) {
 		t.Errorf("found %v", report)
 	}
 	found := report.GetFindings()
-	if n := len(found.GetGroupings()); n != 3 || found.GetRows() != 300 || found.GetSetAside() != 5 {
+	if n := len(found.GetGroupings()); n != 3 || found.GetRows() != 300 || found.GetSetAside() != 6 {
 		t.Fatalf("found %d groupings, %d rows, %d set aside", n, found.GetRows(), found.GetSetAside())
 	}
 	race := found.GetGroupings()[0]
@@ -147,6 +150,10 @@ func TestBiasReports(t *testing.T) {
 	shown, err := service.GetBiasReport(ethics, &headwaterv1.GetBiasReportRequest{Id: report.GetId()})
 	if f := shown.GetReport().GetFindings(); err != nil || !f.GetSetAsideWithheld() || f.GetSetAside() != 0 || f.GetGroupings()[0].GetGroups()[1].GetSetAside() != 0 {
 		t.Errorf("found %v, %v, expected the rows that were set aside of a source to be withheld from who may not read it", f, err)
+	}
+	// So is a group that only these have.
+	if n, k := strings.Count(report.String(), "only aside"), strings.Count(shown.String(), "only aside"); n == 0 || k != 0 {
+		t.Errorf("found the group that only rows that were set aside have %d times, and %d times by who may not read these", n, k)
 	}
 	list := func(ctx context.Context, of string) int {
 		t.Helper()
@@ -200,7 +207,7 @@ func TestBiasReports(t *testing.T) {
 	refused(p.admin, by("hired"), fault.InvalidArgument, "by: found hired, which is label already, expected another column")
 	q := by("people.race")
 	q.References = map[string]string{"people.race": "c"}
-	refused(p.admin, q, fault.InvalidArgument, "references: reference people.race=c: found no row with that value, expected one of a, b")
+	refused(p.admin, q, fault.InvalidArgument, "references: reference people.race=c: found no row with that value, expected one of a, b, only aside")
 	q = by("people.race")
 	q.Prediction = "predicted"
 	refused(p.admin, q, fault.InvalidArgument, "prediction: column predicted: found float64, expected string, the type of hired; of scores say the threshold from which on they are favourable")
@@ -216,6 +223,24 @@ func TestBiasReports(t *testing.T) {
 	again, err = service.GetBiasReport(p.admin, &headwaterv1.GetBiasReportRequest{Id: report.GetId()})
 	if err != nil || again.GetReport().GetFindings() != nil || again.GetReport().GetErasedAt() == nil {
 		t.Errorf("found %v, %v, expected what was found to be erased", again, err)
+	}
+	// A report that was being made meanwhile is not kept, and would not be shown.
+	late := &quality.BiasReport{Dataset: report.GetDataset(), Digest: report.GetContentDigest(), Findings: &quality.BiasFindings{}, Principal: "ada"}
+	left, err := dataset.Find(t.Context(), p.pool, whole.GetId())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = (&biasService{pool: p.pool}).keep(t.Context(), left, late)
+	if f := fault.As(err); f == nil || f.Reason != fault.FailedPrecondition ||
+		f.Message != "dataset hiring@2: an erasure took rows out of it while the report was made, so it is not kept; ask for it again" || late.ID != "" {
+		t.Errorf("found %v and report %q", err, late.ID)
+	}
+	if err := quality.KeepBiasReport(t.Context(), p.pool, late); err != nil {
+		t.Fatal(err)
+	}
+	again, err = service.GetBiasReport(p.admin, &headwaterv1.GetBiasReportRequest{Id: late.ID})
+	if err != nil || again.GetReport().GetFindings() != nil || again.GetReport().GetErasedAt() == nil {
+		t.Errorf("found %v, %v, expected nothing of what is not there any more", again, err)
 	}
 	r, err = service.ReportBias(p.admin, &headwaterv1.ReportBiasRequest{Dataset: whole.GetId(), Question: by("people.race")})
 	if err != nil || r.GetReport().GetFindings().GetRows() != 299 || r.GetReport().GetContentDigest() == report.GetContentDigest() {
