@@ -207,7 +207,7 @@ func TestBiasReports(t *testing.T) {
 	refused(p.admin, by("hired"), fault.InvalidArgument, "by: found hired, which is label already, expected another column")
 	q := by("people.race")
 	q.References = map[string]string{"people.race": "c"}
-	refused(p.admin, q, fault.InvalidArgument, "references: reference people.race=c: found no row with that value, expected one of a, b, only aside")
+	refused(p.admin, q, fault.InvalidArgument, "references: reference people.race=c: found no row with that value, expected one of a, b")
 	q = by("people.race")
 	q.Prediction = "predicted"
 	refused(p.admin, q, fault.InvalidArgument, "prediction: column predicted: found float64, expected string, the type of hired; of scores say the threshold from which on they are favourable")

@@ -177,7 +177,7 @@ func TestPublishedTests(t *testing.T) {
 	// Y. Benjamini, Y. Hochberg (1995), section 3.2: of fifteen chances, Bonferroni's procedure rejects three at 0.05, and so does Holm's.
 	chances := []float64{0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1}
 	rejected := 0
-	for _, p := range Holm(chances) {
+	for _, p := range Holm(chances, len(chances)) {
 		if p <= Significance {
 			rejected++
 		}
@@ -187,7 +187,7 @@ func TestPublishedTests(t *testing.T) {
 	}
 	// R's p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm").
 	for i, want := range []float64{0.05, 0.08, 0.09, 0.09, 0.09} {
-		near(t, "Holm", Holm([]float64{0.01, 0.02, 0.03, 0.04, 0.05})[i], want, 1e-12)
+		near(t, "Holm", Holm([]float64{0.01, 0.02, 0.03, 0.04, 0.05}, 5)[i], want, 1e-12)
 	}
 }
 
@@ -426,5 +426,114 @@ func TestTooManyGroups(t *testing.T) {
 	}
 	if _, err := c.Report(); err == nil || err.Error() != "reference race=z: found no row with that value, expected one of a, b" {
 		t.Errorf("found %v", err)
+	}
+}
+
+// The reference is the group with the greatest rate, so that of groups with the same rate some differs from it often by chance alone.
+func TestAReferenceThatTheDataChoseIsCorrectedFor(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	for _, groups := range []int{5, 10} {
+		const trials, size = 1500, 400
+		found := 0
+		for range trials {
+			c, err := New(Question{Attributes: []string{"g"}, Label: "l"}, feature.Bool(true))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range groups {
+				g, err := c.group([]feature.Value{feature.Int64(int64(i))})
+				if err != nil {
+					t.Fatal(err)
+				}
+				at := &cell{}
+				for range size {
+					at[outcome(random.IntN(2))][missing]++
+				}
+				c.cells[cellKey{group: g}] = at
+				c.rows += size
+			}
+			r, err := c.Report()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Groupings[0].Label.Significant {
+				found++
+			}
+		}
+		// Three deviations of 0.05 of that many.
+		if share := float64(found) / trials; share > Significance+3*math.Sqrt(Significance*(1-Significance)/trials) {
+			t.Errorf("%d groups: found more than chance in %.3f of the trials, expected no more than %v", groups, share, Significance)
+		}
+	}
+	// One that is named is chosen by nobody's data: each of the others is held to it alone.
+	rows := []counted{
+		{[]string{"a"}, "yes", "", "", 60}, {[]string{"a"}, "no", "", "", 40}, {[]string{"b"}, "yes", "", "", 45}, {[]string{"b"}, "no", "", "", 55}, {[]string{"c"}, "yes", "", "", 50}, {[]string{"c"}, "no", "", "", 50},
+	}
+	for of, references := range map[float64]map[string]string{2: {"g": "a"}, 3: nil} {
+		r := reportOf(t, Question{Attributes: []string{"g"}, Label: "l", References: references}, rows)
+		b := groupOf(t, &r.Groupings[0], "b").Label
+		near(t, "corrected chance", must(t, "chance", b.PAdjusted), of*must(t, "chance", b.P), 1e-12)
+	}
+}
+
+// A group of which few outcomes are known is no reference, however many rows it has, and no impact is found of it.
+func TestFewKnownOutcomes(t *testing.T) {
+	rows := []counted{
+		{[]string{"a"}, "yes", "", "", 60}, {[]string{"a"}, "no", "", "", 40}, {[]string{"b"}, "yes", "", "", 57}, {[]string{"b"}, "no", "", "", 43},
+		{[]string{"lucky"}, "yes", "", "", 1}, {[]string{"lucky"}, "", "", "", 9}, {[]string{"unlucky"}, "no", "", "", 29},
+	}
+	g := &reportOf(t, Question{Attributes: []string{"g"}, Label: "l"}, rows).Groupings[0]
+	if a, lucky, unlucky := groupOf(t, g, "a"), groupOf(t, g, "lucky"), groupOf(t, g, "unlucky"); !a.Label.Reference || lucky.Label.Reference || lucky.Label.Test != "" || unlucky.Label.Test != "" {
+		t.Errorf("found %+v, %+v and %+v", a.Label, lucky.Label, unlucky.Label)
+	}
+	if s := g.Label; s.Verdict != NotEnoughData || s.Reason != "the outcome of lucky is known of 1 rows, expected at least 30" || s.Significant {
+		t.Errorf("found %+v", s)
+	}
+	near(t, "least ratio", must(t, "ratio", g.Label.LeastRatio), 0.95, 1e-12)
+	// What is below four fifths of those that can be judged is so, whoever else there is.
+	rows[2].n, rows[3].n = 30, 70
+	if s := reportOf(t, Question{Attributes: []string{"g"}, Label: "l"}, rows).Groupings[0].Label; s.Verdict != BelowFourFifths || !s.Significant {
+		t.Errorf("found %+v", s)
+	}
+}
+
+// A named reference of which no outcome is known is refused; of sets of attributes it is told of.
+func TestANamedReferenceHasOutcomes(t *testing.T) {
+	c, err := New(Question{Attributes: []string{"g"}, Label: "l", References: map[string]string{"g": "b"}}, feature.Bool(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for race, label := range map[string]feature.Value{"a": feature.Bool(true), "b": feature.Null()} {
+		if err := c.Add(&Row{Attributes: []feature.Value{feature.String(race)}, Label: label}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Report(); err == nil || err.Error() != "reference g=b: found no row with that value of which l is known, expected one of a" {
+		t.Errorf("found %v", err)
+	}
+	r := reportOf(t, Question{Attributes: []string{"g", "h"}, Intersections: true, Label: "l", References: map[string]string{"g": "a", "h": "y"}}, []counted{
+		{[]string{"a", "x"}, "yes", "", "", 50}, {[]string{"b", "y"}, "yes", "", "", 50},
+	})
+	const why = "; no outcome of the reference that was named is known, so nothing is compared with it"
+	for i := range r.Groupings {
+		g := &r.Groupings[i]
+		compared := false
+		for k := range g.Groups {
+			compared = compared || g.Groups[k].Label.Reference
+		}
+		if (i < 2) != compared || strings.HasSuffix(g.Label.Reason, why) == compared {
+			t.Errorf("by %v: found compared %t, %s", g.By, compared, g.Label.Reason)
+		}
+	}
+}
+
+// A group with no favourable outcome has no true positive rate, so that there is no difference to the one of another.
+func TestNoDifferenceOfOneRate(t *testing.T) {
+	r := reportOf(t, Question{Attributes: []string{"g"}, Label: "l", Prediction: "p"}, []counted{
+		{[]string{"a"}, "yes", "yes", "", 40}, {[]string{"a"}, "no", "no", "", 40}, {[]string{"b"}, "no", "yes", "", 30}, {[]string{"b"}, "no", "no", "", 30},
+	})
+	s := r.Groupings[0].Prediction
+	if s.EqualOpportunity != nil || s.EqualizedOdds != nil || !strings.HasSuffix(s.Reason, "; no favourable outcome of b has a prediction, so it has no true positive rate") {
+		t.Errorf("found %+v", s)
 	}
 }

@@ -16,7 +16,7 @@ const (
 	FourFifths = 0.8
 	// Significance is up to which corrected chance a difference is taken to be more than chance.
 	Significance = 0.05
-	// minKnown is of how many rows of a group an outcome has to be known for it to be told that there is no adverse impact.
+	// minKnown is of how many rows of a group an outcome has to be known for its rate to be judged.
 	minKnown = 30
 )
 
@@ -89,6 +89,14 @@ type Group struct {
 	SetAside int64   `json:"set_aside"`
 }
 
+func (g *Group) name() string {
+	var list []string
+	for _, v := range g.Values {
+		list = append(list, v.String())
+	}
+	return strings.Join(list, ", ")
+}
+
 // Rate is how often an outcome is favourable.
 type Rate struct {
 	// Known are the rows of which the outcome is known, Missing the others.
@@ -101,7 +109,7 @@ type Rate struct {
 	// ImpactRatio is the rate divided by the reference's, ParityDifference the rate less that. nil of what cannot be told.
 	ImpactRatio      *float64 `json:"impact_ratio,omitempty"`
 	ParityDifference *float64 `json:"parity_difference,omitempty"`
-	// Test is that by which it differs from the reference, with the chance of a difference as great, as it is and corrected. Empty of the reference and of groups that are apart.
+	// Test is that by which it differs from the reference, with the chance of a difference as great, as it is and corrected. Empty of the reference, of groups that are apart and of those with few known outcomes.
 	Test      string   `json:"test,omitempty"`
 	P         *float64 `json:"p,omitempty"`
 	PAdjusted *float64 `json:"p_adjusted,omitempty"`
@@ -126,7 +134,7 @@ type Errors struct {
 	AUCOff float64  `json:"auc_off"`
 }
 
-// Summary is over the groups that are not apart.
+// Summary is over the groups that are not apart, and of which enough outcomes are known.
 type Summary struct {
 	Verdict Verdict `json:"verdict"`
 	// Reason says why, for people.
@@ -137,7 +145,8 @@ type Summary struct {
 	Significant bool `json:"significant"`
 	// ParityDifference is the greatest rate less the least.
 	ParityDifference *float64 `json:"parity_difference,omitempty"`
-	// EqualOpportunity is the greatest true positive rate less the least; EqualizedOdds the greater of that and the same of false positive rates. Of predictions only.
+	// EqualOpportunity is the greatest true positive rate less the least; EqualizedOdds the greater of that and the same of false positive rates. Of predictions only; nil where
+	// fewer than two groups have such a rate.
 	EqualOpportunity *float64 `json:"equal_opportunity_difference,omitempty"`
 	EqualizedOdds    *float64 `json:"equalized_odds_difference,omitempty"`
 }
@@ -303,11 +312,11 @@ func (c *Collector) grouping(set []int, scores []step) (*Grouping, error) {
 	for g, n := range c.setAside {
 		out.Groups[of[g]].SetAside += n
 	}
-	reference, err := c.reference(set, out)
+	ref, err := c.reference(set, out, rows)
 	if err != nil {
 		return nil, err
 	}
-	out.Label = c.rate(out, rows, reference, func(g *Group) **Rate { return &g.Label }, func(of *cell) (n [outcomes]int64) {
+	out.Label = c.rate(out, rows, ref, func(g *Group) **Rate { return &g.Label }, func(of *cell) (n [outcomes]int64) {
 		for l, by := range of {
 			for _, rows := range by {
 				n[l] += rows
@@ -316,7 +325,7 @@ func (c *Collector) grouping(set []int, scores []step) (*Grouping, error) {
 		return n
 	})
 	if c.q.Prediction != "" {
-		out.Prediction = c.rate(out, rows, reference, func(g *Group) **Rate { return &g.Prediction }, func(of *cell) (n [outcomes]int64) {
+		out.Prediction = c.rate(out, rows, ref, func(g *Group) **Rate { return &g.Prediction }, func(of *cell) (n [outcomes]int64) {
 			for _, by := range of {
 				for p, rows := range by {
 					n[p] += rows
@@ -335,34 +344,39 @@ func hasKey(m map[tuple]int, t tuple) bool {
 	return ok
 }
 
-// UnknownReference is a group that is to be the reference and that there is not.
+// UnknownReference is a group that is to be the reference, of which no outcome is known.
 type UnknownReference struct {
 	Attribute, Value string
-	There            []string
+	// Rows: there are some with that value.
+	Rows  bool
+	Label string
+	There []string
 }
 
 func (e *UnknownReference) Error() string {
-	return fmt.Sprintf("reference %s=%s: found no row with that value, expected one of %s", e.Attribute, e.Value, strings.Join(e.There, ", "))
+	what := "row with that value"
+	if e.Rows {
+		what += " of which " + e.Label + " is known"
+	}
+	return fmt.Sprintf("reference %s=%s: found no %s, expected one of %s", e.Attribute, e.Value, what, strings.Join(e.There, ", "))
 }
 
-// reference is the place of the group that was asked for, -1 where none was of all attributes of the set.
-func (c *Collector) reference(set []int, of *Grouping) (int, error) {
+// reference is what the groups of a grouping are compared with.
+type reference struct {
+	// named: a group was asked for, by all attributes.
+	named bool
+	// at is its place, -1 where it has no rows.
+	at int
+}
+
+// reference is the group that was asked for.
+func (c *Collector) reference(set []int, of *Grouping, rows []gathered) (reference, error) {
 	for _, i := range set {
-		asked, ok := c.q.References[c.attributes[i].column]
-		if !ok {
-			return -1, nil
-		}
-		var there []string
-		for _, v := range c.attributes[i].list {
-			if !v.Null {
-				there = append(there, v.Text)
-			}
-		}
-		if !slices.Contains(there, asked) {
-			slices.Sort(there)
-			return 0, &UnknownReference{Attribute: c.attributes[i].column, Value: asked, There: there}
+		if _, ok := c.q.References[c.attributes[i].column]; !ok {
+			return reference{at: -1}, nil
 		}
 	}
+	ref := reference{named: true, at: -1}
 	for at := range of.Groups {
 		same := true
 		for k, i := range set {
@@ -370,39 +384,71 @@ func (c *Collector) reference(set []int, of *Grouping) (int, error) {
 			same = same && !v.Null && v.Text == c.q.References[c.attributes[i].column]
 		}
 		if same {
-			return at, nil
+			ref.at = at
 		}
 	}
-	return -1, nil
+	known := func(at int) (n int64) {
+		for l, by := range rows[at].all {
+			for _, rows := range by {
+				if outcome(l) != missing {
+					n += rows
+				}
+			}
+		}
+		return n
+	}
+	if len(set) > 1 || ref.at >= 0 && known(ref.at) > 0 {
+		// Of several attributes nobody may have all that were named, of which each is there.
+		return ref, nil
+	}
+	name := c.attributes[set[0]].column
+	err := &UnknownReference{Attribute: name, Value: c.q.References[name], Label: c.q.Label, Rows: ref.at >= 0 && of.Groups[ref.at].Rows > 0}
+	for at := range of.Groups {
+		if v := of.Groups[at].Values[0]; !v.Null && known(at) > 0 {
+			err.There = append(err.There, v.Text)
+		}
+	}
+	if len(err.There) == 0 {
+		// What is known of nobody is told by the verdict.
+		return ref, nil
+	}
+	return ref, err
 }
 
 // rate fills in the rates of one of both outcomes, and sums them up.
-func (c *Collector) rate(out *Grouping, rows []gathered, reference int, of func(*Group) **Rate, counts func(*cell) [outcomes]int64) *Summary {
+func (c *Collector) rate(out *Grouping, rows []gathered, ref reference, of func(*Group) **Rate, counts func(*cell) [outcomes]int64) *Summary {
 	for i := range out.Groups {
 		n := counts(&rows[i].all)
 		r := &Rate{Known: n[favourable] + n[unfavourable], Favourable: n[favourable], Missing: n[missing]}
 		r.Rate = ratio(r.Favourable, r.Known)
 		*of(&out.Groups[i]) = r
 	}
-	judged := func(i int) bool { return out.Groups[i].Apart == "" && (*of(&out.Groups[i])).Rate != nil }
-	rateOf := func(i int) float64 { return *(*of(&out.Groups[i])).Rate }
-	if reference >= 0 && (*of(&out.Groups[reference])).Rate == nil {
-		reference = -1
-	} else if reference < 0 {
+	at := ref.at
+	if ref.named && at >= 0 && (*of(&out.Groups[at])).Rate == nil {
+		at = -1
+	}
+	if !ref.named {
 		for i := range out.Groups {
-			if judged(i) && (reference < 0 || rateOf(i) > rateOf(reference)) {
-				reference = i
+			if r := *of(&out.Groups[i]); judged(&out.Groups[i], r) && (at < 0 || *r.Rate > *(*of(&out.Groups[at])).Rate) {
+				at = i
 			}
 		}
 	}
-	if reference >= 0 {
-		c.compare(out, rows, reference, of, counts)
+	if at >= 0 {
+		c.compare(out, rows, at, ref.named, of, counts)
 	}
-	return sumUp(out, of, judged)
+	s := sumUp(out, of)
+	if ref.named && at < 0 {
+		s.Reason += "; no outcome of the reference that was named is known, so nothing is compared with it"
+	}
+	return s
 }
 
-// compare holds each group to the reference.
-func (c *Collector) compare(out *Grouping, rows []gathered, reference int, of func(*Group) **Rate, counts func(*cell) [outcomes]int64) {
+// judged reports whether anything is said of a group's rate: it is not apart, and enough outcomes are known.
+func judged(g *Group, r *Rate) bool { return g.Apart == "" && r.Known >= minKnown }
+
+// compare holds each group to the reference. One that was not named is the greatest of all, so that the chances are those of some among all pairs.
+func (c *Collector) compare(out *Grouping, rows []gathered, reference int, named bool, of func(*Group) **Rate, counts func(*cell) [outcomes]int64) {
 	ref := *of(&out.Groups[reference])
 	ref.Reference = true
 	var tested []*Rate
@@ -419,7 +465,7 @@ func (c *Collector) compare(out *Grouping, rows []gathered, reference int, of fu
 			impact := *r.Rate / *ref.Rate
 			r.ImpactRatio = &impact
 		}
-		if i == reference || out.Groups[i].Apart != "" {
+		if i == reference || !judged(&out.Groups[i], r) {
 			continue
 		}
 		p, test := Difference(r.Favourable, r.Known, ref.Favourable, ref.Known)
@@ -432,10 +478,17 @@ func (c *Collector) compare(out *Grouping, rows []gathered, reference int, of fu
 			within, stratified = append(within, r.Stratified), append(stratified, r.Stratified.P)
 		}
 	}
-	for k, p := range Holm(chances) {
+	pairs := func(n int) int {
+		if named {
+			return n
+		}
+		return n * (n + 1) / 2
+	}
+	for k, p := range Holm(chances, pairs(len(chances))) {
 		tested[k].PAdjusted = &p
 	}
-	for k, p := range Holm(stratified) {
+	// Pairs without a stratum that can tell could have had one.
+	for k, p := range Holm(stratified, pairs(len(chances))) {
 		within[k].PAdjusted = p
 	}
 }
@@ -454,27 +507,37 @@ func (c *Collector) strataOf(a, b *gathered, counts func(*cell) [outcomes]int64)
 	return list
 }
 
-func sumUp(out *Grouping, of func(*Group) **Rate, judged func(int) bool) *Summary {
+func sumUp(out *Grouping, of func(*Group) **Rate) *Summary {
 	s := &Summary{}
-	least, most, few := -1, -1, -1
+	least, most, few, n := -1, -1, -1, 0
 	for i := range out.Groups {
-		if !judged(i) {
+		r := *of(&out.Groups[i])
+		if out.Groups[i].Apart == "" && (few < 0 || r.Known < (*of(&out.Groups[few])).Known) {
+			few = i
+		}
+		if !judged(&out.Groups[i], r) {
 			continue
 		}
-		r := *of(&out.Groups[i])
+		n++
 		if least < 0 || *r.Rate < *(*of(&out.Groups[least])).Rate {
 			least = i
 		}
 		if most < 0 || *r.Rate > *(*of(&out.Groups[most])).Rate {
 			most = i
 		}
-		if few < 0 || r.Known < (*of(&out.Groups[few])).Known {
-			few = i
-		}
 		s.Significant = s.Significant || r.PAdjusted != nil && *r.PAdjusted <= Significance
 	}
-	if least < 0 || countOf(out, judged) < 2 {
-		s.Verdict, s.Reason = NotEnoughData, "there are no two groups to compare that are known, have outcomes and at least 2 % of the rows"
+	tooFew := ""
+	if few >= 0 {
+		if known := (*of(&out.Groups[few])).Known; known < minKnown {
+			tooFew = fmt.Sprintf("the outcome of %s is known of %d rows, expected at least %d", out.Groups[few].name(), known, minKnown)
+		}
+	}
+	if n < 2 {
+		s.Verdict, s.Reason = NotEnoughData, fmt.Sprintf("there are no two groups to compare that are known, have %d known outcomes and at least 2 %% of the rows", minKnown)
+		if tooFew != "" {
+			s.Reason += ": " + tooFew
+		}
 		return s
 	}
 	low, high := *(*of(&out.Groups[least])).Rate, *(*of(&out.Groups[most])).Rate
@@ -486,36 +549,19 @@ func sumUp(out *Grouping, of func(*Group) **Rate, judged func(int) bool) *Summar
 	}
 	impact := low / high
 	s.LeastRatio = &impact
-	named := func(i int) string {
-		var list []string
-		for _, v := range out.Groups[i].Values {
-			list = append(list, v.String())
-		}
-		return strings.Join(list, ", ")
-	}
-	fewest := (*of(&out.Groups[few])).Known
 	switch {
 	case impact < FourFifths:
-		s.Verdict, s.Reason = BelowFourFifths, fmt.Sprintf("the rate of %s is %s of that of %s, expected at least %v", named(least), floored(impact), named(most), FourFifths)
-	case fewest < minKnown:
-		s.Verdict, s.Reason = NotEnoughData, fmt.Sprintf("the outcome of %s is known of %d rows, expected at least %d", named(few), fewest, minKnown)
+		s.Verdict, s.Reason = BelowFourFifths, fmt.Sprintf("the rate of %s is %s of that of %s, expected at least %v", out.Groups[least].name(), floored(impact), out.Groups[most].name(), FourFifths)
+	case tooFew != "":
+		s.Verdict, s.Reason = NotEnoughData, tooFew
 	default:
-		s.Verdict, s.Reason = AtLeastFourFifths, fmt.Sprintf("the least rate, of %s, is %s of the greatest, of %s", named(least), floored(impact), named(most))
+		s.Verdict, s.Reason = AtLeastFourFifths, fmt.Sprintf("the least rate, of %s, is %s of the greatest, of %s", out.Groups[least].name(), floored(impact), out.Groups[most].name())
 	}
 	return s
 }
 
 // floored is a ratio with three digits that never looks like more than it is: 0.79996 is no 0.8.
 func floored(f float64) string { return fmt.Sprintf("%.3f", math.Floor(f*1000)/1000) }
-
-func countOf(out *Grouping, judged func(int) bool) (n int) {
-	for i := range out.Groups {
-		if judged(i) {
-			n++
-		}
-	}
-	return n
-}
 
 func ratio(part, of int64) *float64 {
 	if of == 0 {
@@ -555,6 +601,7 @@ func (c *Collector) errors(out *Grouping, rows []gathered, of []int, scores []st
 		}
 	}
 	var truth, falsehood spread
+	var without []string
 	for i := range out.Groups {
 		e := out.Groups[i].Errors
 		if reference >= 0 {
@@ -565,11 +612,18 @@ func (c *Collector) errors(out *Grouping, rows []gathered, of []int, scores []st
 				e.EqualizedOdds = &odds
 			}
 		}
-		if out.Groups[i].Apart == "" {
+		if g := &out.Groups[i]; judged(g, g.Label) && judged(g, g.Prediction) {
 			truth.add(e.TruePositiveRate)
 			falsehood.add(e.FalsePositiveRate)
+			if e.TruePositiveRate == nil {
+				without = append(without, "no favourable outcome of "+g.name()+" has a prediction, so it has no true positive rate")
+			}
+			if e.FalsePositiveRate == nil {
+				without = append(without, "no unfavourable outcome of "+g.name()+" has a prediction, so it has no false positive rate")
+			}
 		}
 	}
+	out.Prediction.Reason = strings.Join(append([]string{out.Prediction.Reason}, without...), "; ")
 	out.Prediction.EqualOpportunity = truth.width()
 	if d := falsehood.width(); d != nil && out.Prediction.EqualOpportunity != nil {
 		odds := max(*d, *out.Prediction.EqualOpportunity)
@@ -580,21 +634,24 @@ func (c *Collector) errors(out *Grouping, rows []gathered, of []int, scores []st
 // spread is from the least to the greatest of what is there.
 type spread struct {
 	low, high float64
-	some      bool
+	n         int
 }
 
 func (s *spread) add(f *float64) {
 	switch {
 	case f == nil:
-	case !s.some:
-		s.low, s.high, s.some = *f, *f, true
+		return
+	case s.n == 0:
+		s.low, s.high = *f, *f
 	default:
 		s.low, s.high = min(s.low, *f), max(s.high, *f)
 	}
+	s.n++
 }
 
+// width is nil of fewer than two: one differs from nothing.
 func (s *spread) width() *float64 {
-	if !s.some {
+	if s.n < 2 {
 		return nil
 	}
 	w := s.high - s.low

@@ -69,8 +69,8 @@ func TwoProportions(good1, n1, good2, n2 int64) (z, p float64) {
 }
 
 // Holm corrects chances for how many there are (S. Holm, 1979), in their order: the chance of any false one among those that are no more than some chance is no more
-// than that.
-func Holm(p []float64) []float64 {
+// than that. of is how many there are, of which these may be some that the data chose.
+func Holm(p []float64, of int) []float64 {
 	order := make([]int, len(p))
 	for i := range order {
 		order[i] = i
@@ -79,7 +79,7 @@ func Holm(p []float64) []float64 {
 	corrected := make([]float64, len(p))
 	var most float64
 	for rank, i := range order {
-		most = max(most, min(1, float64(len(p)-rank)*p[i]))
+		most = max(most, min(1, float64(of-rank)*p[i]))
 		corrected[i] = most
 	}
 	return corrected
