@@ -45,7 +45,7 @@ func biasFindings(f *quality.BiasFindings) *headwaterv1.BiasFindings {
 	for _, p := range f.Proxies {
 		proxy := &headwaterv1.BiasProxy{
 			Attribute: p.Attribute, Column: p.Column, CramersV: p.CramersV, CramersVCorrected: p.CramersVCorrected, MutualInformationNats: p.Information,
-			MutualInformationShare: p.InformationShare, Auc: p.AUC, Exact: p.Exact,
+			MutualInformationShare: p.InformationShare, Auc: p.AUC, AucOff: p.AUCOff, Exact: p.Exact,
 		}
 		if p.Group != nil {
 			proxy.Group = biasValue(*p.Group)
@@ -58,6 +58,9 @@ func biasFindings(f *quality.BiasFindings) *headwaterv1.BiasFindings {
 func biasValue(v bias.Value) *headwaterv1.BiasValue {
 	if v.Null {
 		return &headwaterv1.BiasValue{}
+	}
+	if v.Other {
+		return &headwaterv1.BiasValue{Other: true}
 	}
 	return &headwaterv1.BiasValue{Text: &v.Text}
 }

@@ -51,7 +51,7 @@ func (s *biasService) ReportBias(ctx context.Context, req *headwaterv1.ReportBia
 	}
 	found := &quality.BiasFindings{SpineSetAside: spineSetAside(m)}
 	if err := s.addSetAside(ctx, m, asked, found); err != nil {
-		return nil, asked.refusal(err)
+		return nil, err
 	}
 	report, err := asked.collector.Report()
 	if err != nil {
@@ -186,11 +186,7 @@ func (s *biasService) addSetAside(ctx context.Context, m *dataset.Manifest, aske
 	for _, name := range asked.kept.By {
 		names = append(names, name[strings.LastIndex(name, ".")+1:])
 	}
-	type counted struct {
-		values []feature.Value
-		rows   int64
-	}
-	var all []counted
+	attributes := make([]feature.Value, len(names))
 	for i := range m.Views {
 		v := &m.Views[i]
 		view, err := s.registry.Catalog().PastView(fmt.Sprintf("%s@%d", v.View, v.Version))
@@ -206,16 +202,14 @@ func (s *biasService) addSetAside(ctx context.Context, m *dataset.Manifest, aske
 			if !slices.Contains(found.SetAsideOf, of) {
 				found.SetAsideOf = append(found.SetAsideOf, of)
 			}
-			c := counted{rows: rows}
 			for k, text := range values {
-				value := feature.Null()
+				attributes[k] = feature.Null()
 				if text != nil {
 					// What is no value of the type is none.
-					value, _ = groupValue(*text, asked.types[k])
+					attributes[k], _ = groupValue(*text, asked.types[k])
 				}
-				c.values = append(c.values, value)
 			}
-			all = append(all, c)
+			asked.collector.AddSetAside(attributes, rows)
 			return nil
 		})
 		if err != nil {
@@ -224,12 +218,7 @@ func (s *biasService) addSetAside(ctx context.Context, m *dataset.Manifest, aske
 	}
 	if found.SetAsideWithheld {
 		found.SetAsideOf = nil
-		return nil
-	}
-	for _, c := range all {
-		if err := asked.collector.AddSetAside(c.values, c.rows); err != nil {
-			return err
-		}
+		asked.collector.WithoutSetAside()
 	}
 	return nil
 }
@@ -299,7 +288,11 @@ func (q *biasQuestion) refusal(err error) error {
 	var reference *bias.UnknownReference
 	switch {
 	case errors.As(err, &many):
-		return badQuestion("by", "%s; leave it out, or bring its values to fewer in the spine", many)
+		field := "by"
+		if many.Strata {
+			field = "stratify"
+		}
+		return badQuestion(field, "%s; leave it out, or bring its values to fewer in the spine", many)
 	case errors.As(err, &reference):
 		return badQuestion("references", "%s", reference)
 	}

@@ -15,6 +15,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/quality/bias"
 )
 
 // applicants are a source of people with a score and attributes; the view with attributes that no service reads, and a service of the scores.
@@ -78,7 +79,9 @@ func (p *product) applied() table {
 	for i := range 5 {
 		row(1000+i, -1, "b")
 	}
-	row(1005, -1, "only aside")
+	for i := range 70 {
+		row(1005+i, -1, fmt.Sprint("only aside ", i))
+	}
 	content := source.arrow(p.t)
 	if _, err := p.send(p.admin, "applications", p.header(content, 0), content, 1000); err != nil {
 		p.t.Fatal(err)
@@ -112,7 +115,7 @@ func TestBiasReports(t *testing.T) {
 		t.Errorf("found %v", report)
 	}
 	found := report.GetFindings()
-	if n := len(found.GetGroupings()); n != 3 || found.GetRows() != 300 || found.GetSetAside() != 6 {
+	if n := len(found.GetGroupings()); n != 3 || found.GetRows() != 300 || found.GetSetAside() != 75 {
 		t.Fatalf("found %d groupings, %d rows, %d set aside", n, found.GetRows(), found.GetSetAside())
 	}
 	race := found.GetGroupings()[0]
@@ -151,9 +154,20 @@ func TestBiasReports(t *testing.T) {
 	if f := shown.GetReport().GetFindings(); err != nil || !f.GetSetAsideWithheld() || f.GetSetAside() != 0 || f.GetGroupings()[0].GetGroups()[1].GetSetAside() != 0 {
 		t.Errorf("found %v, %v, expected the rows that were set aside of a source to be withheld from who may not read it", f, err)
 	}
-	// So is a group that only these have.
-	if n, k := strings.Count(report.String(), "only aside"), strings.Count(shown.String(), "only aside"); n == 0 || k != 0 {
-		t.Errorf("found the group that only rows that were set aside have %d times, and %d times by who may not read these", n, k)
+	// So is the group of values that only these have, which is one.
+	others := func(r *headwaterv1.BiasReport) (rows int64, groups int) {
+		for _, g := range r.GetFindings().GetGroupings()[0].GetGroups() {
+			if g.GetValues()[0].GetOther() {
+				rows, groups = rows+g.GetSetAside(), groups+1
+			}
+		}
+		return rows, groups
+	}
+	if rows, n := others(report); rows != 70 || n != 1 || strings.Contains(report.String(), "only aside") {
+		t.Errorf("found %d groups of %d rows in %v, expected one of all values that no row of the spine has", n, rows, report)
+	}
+	if _, n := others(shown.GetReport()); n != 0 {
+		t.Errorf("found %v, expected no group that only rows that were set aside have", shown)
 	}
 	list := func(ctx context.Context, of string) int {
 		t.Helper()
@@ -212,6 +226,12 @@ func TestBiasReports(t *testing.T) {
 	q.Prediction = "predicted"
 	refused(p.admin, q, fault.InvalidArgument, "prediction: column predicted: found float64, expected string, the type of hired; of scores say the threshold from which on they are favourable")
 	refused(p.admin, &headwaterv1.BiasQuestion{Label: "site", Favourable: "one", By: []string{"people.race"}}, fault.InvalidArgument, `favourable: found "one", expected a int64, the type of site`)
+
+	// Too many strata are told of where they were asked for.
+	err = (&biasQuestion{}).refusal(&bias.TooMany{Column: "site", Most: 1024, Strata: true})
+	if f := fault.As(err); f == nil || f.Message != "stratify: column site: found more than 1024 values, expected one of few; leave it out, or bring its values to fewer in the spine" {
+		t.Errorf("found %v", err)
+	}
 
 	// An erasure takes away what was found of the entity's rows.
 	_, err = p.retention.Forget(p.admin, &headwaterv1.ForgetRequest{

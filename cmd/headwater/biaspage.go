@@ -36,12 +36,12 @@ type biasTable struct {
 // biasWords are those of each report.
 var biasWords = []string{
 	"Rate: the share of known outcomes that are favourable. Outcomes that are missing are counted, and in no rate.",
-	"Impact ratio: the rate divided by that of the reference, which is marked with an asterisk: the group that was asked for, else the one with the greatest rate. A rate below four fifths of another is " +
+	"Impact ratio: the rate divided by that of the reference, which is marked with an asterisk: the group that was asked for, else the one with the greatest rate of those that are judged. A rate below four fifths of another is " +
 		"taken to be evidence of adverse impact (29 CFR 1607.4 D).",
 	"Parity difference: the rate less that of the reference.",
-	"Chance: that of a difference as great where there is none, corrected for how many groups there are by Holm's method; by Fisher's exact test where fewer than 5 rows are to be expected somewhere, else by the " +
+	"Chance: that of a difference as great where there is none, corrected by Holm's method for how many groups are held to the reference that was asked for, else for all pairs of groups; by Fisher's exact test where fewer than 5 rows are to be expected somewhere, else by the " +
 		"two-proportion z test. Within strata it is that of the Cochran-Mantel-Haenszel test, and the odds ratio is the common one.",
-	"A group is set apart, and judged by nothing, where it has less than 2 % of the rows or an attribute is NULL.",
+	"A group is set apart, and judged by nothing, where it has less than 2 % of the rows or an attribute is NULL; one of which fewer than 30 outcomes are known is judged by nothing either.",
 }
 
 var verdictSigns = map[headwaterv1.BiasVerdict]string{
@@ -178,9 +178,11 @@ func groupName(g *headwaterv1.BiasGroup) string {
 
 func biasText(v *headwaterv1.BiasValue) string {
 	switch {
+	case v.GetOther():
+		return "any other"
 	case v.Text == nil:
 		return "NULL"
-	case v.GetText() == "", v.GetText() == "NULL":
+	case v.GetText() == "", v.GetText() == "NULL", v.GetText() == "any other":
 		return fmt.Sprintf("%q", v.GetText())
 	}
 	return v.GetText()
@@ -248,13 +250,18 @@ func errorTable(groups []*headwaterv1.BiasGroup) biasTable {
 	}}}
 	for _, g := range groups {
 		e := g.GetErrors()
-		auc := fourDigits(e.Auc)
-		if e.GetAucOff() > 0 {
-			auc += fmt.Sprintf(" ± %.4f", e.GetAucOff())
-		}
-		t.add(groupName(g), fourDigits(e.TruePositiveRate), fourDigits(e.FalsePositiveRate), fourDigits(e.EqualOpportunityDifference), fourDigits(e.EqualizedOddsDifference), auc)
+		t.add(groupName(g), fourDigits(e.TruePositiveRate), fourDigits(e.FalsePositiveRate), fourDigits(e.EqualOpportunityDifference), fourDigits(e.EqualizedOddsDifference), aucText(e.Auc, e.GetAucOff()))
 	}
 	return t
+}
+
+// aucText is an AUC and by how much it may be off.
+func aucText(auc *float64, off float64) string {
+	text := fourDigits(auc)
+	if off > 0 {
+		text += fmt.Sprintf(" ± %.4f", off)
+	}
+	return text
 }
 
 // proxyParts are a part for each attribute.
@@ -280,7 +287,7 @@ func proxyParts(proxies []*headwaterv1.BiasProxy) (parts []biasPart) {
 			values = ""
 		}
 		t.add(p.GetColumn(), fmt.Sprintf("%.4f", p.GetCramersV()), fmt.Sprintf("%.4f", p.GetCramersVCorrected()), fmt.Sprintf("%.4f", p.GetMutualInformationNats()),
-			fmt.Sprintf("%.1f %%", 100*p.GetMutualInformationShare()), fourDigits(p.Auc), group, values)
+			fmt.Sprintf("%.1f %%", 100*p.GetMutualInformationShare()), aucText(p.Auc, p.GetAucOff()), group, values)
 	}
 	return parts
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -398,7 +399,18 @@ func TestTooManyGroups(t *testing.T) {
 		err = c.Add(&Row{Attributes: []feature.Value{feature.Int64(int64(i))}, Label: feature.Bool(true)})
 	}
 	var many *TooMany
-	if !errors.As(err, &many) || err.Error() != "column id: found more than 64 values, expected one of few" {
+	if !errors.As(err, &many) || many.Strata || err.Error() != "column id: found more than 64 values, expected one of few" {
+		t.Errorf("found %v", err)
+	}
+	// Of strata it is told that they are of these.
+	c, err = New(Question{Attributes: []string{"a"}, Label: "hired", Stratum: "id"}, feature.Bool(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i <= MaxStrata && err == nil; i++ {
+		err = c.Add(&Row{Attributes: []feature.Value{feature.Int64(1)}, Label: feature.Bool(true), Stratum: feature.Int64(int64(i))})
+	}
+	if !errors.As(err, &many) || !many.Strata || err.Error() != "column id: found more than 1024 values, expected one of few" {
 		t.Errorf("found %v", err)
 	}
 	// Neither may there be too many groups of all attributes together, of rows that are not there too.
@@ -536,4 +548,77 @@ func TestNoDifferenceOfOneRate(t *testing.T) {
 	if s.EqualOpportunity != nil || s.EqualizedOdds != nil || !strings.HasSuffix(s.Reason, "; no favourable outcome of b has a prediction, so it has no true positive rate") {
 		t.Errorf("found %+v", s)
 	}
+}
+
+// Values that only rows that were set aside have are one group, whatever their number: they keep no report from being made.
+func TestValuesThatAreSetAsideAreOneGroup(t *testing.T) {
+	c, err := New(Question{Attributes: []string{"a", "b"}, Intersections: true, Label: "l"}, feature.String("yes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range MaxGroups {
+		if err := c.Add(&Row{Attributes: []feature.Value{feature.Int64(int64(i)), feature.String("x")}, Label: feature.String("yes")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2 * maxTuples {
+		c.AddSetAside([]feature.Value{feature.Int64(int64(i)), feature.String(fmt.Sprint(i))}, 1)
+	}
+	c.AddSetAside([]feature.Value{feature.Int64(3), feature.String("x")}, 5)
+	c.AddSetAside([]feature.Value{feature.Null(), feature.String("x")}, 7)
+	r, err := c.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := &r.Groupings[0], &r.Groupings[1]
+	if n := len(a.Groups); n != MaxGroups+2 || r.SetAside != 2*maxTuples+12 {
+		t.Errorf("found %d groups and %d rows", n, r.SetAside)
+	}
+	for want, g := range map[int64]*Group{
+		2*maxTuples - MaxGroups: groupOf(t, a, "any other"), 7: groupOf(t, a, "NULL"), 6: groupOf(t, a, "3"), 2 * maxTuples: groupOf(t, b, "any other"), 12: groupOf(t, b, "x"),
+	} {
+		if g.SetAside != want || g.Values[0].last() > 0 && g.Rows > 0 {
+			t.Errorf("found %+v, expected %d rows", g, want)
+		}
+	}
+	c.WithoutSetAside()
+	if r, err = c.Report(); err != nil || r.SetAside != 0 {
+		t.Errorf("found %d rows, %v", r.SetAside, err)
+	}
+}
+
+// An AUC of a column with many numbers says by how much it may be off.
+func TestAProxySaysByHowMuchItMayBeOff(t *testing.T) {
+	c, err := New(Question{Attributes: []string{"g"}, Label: "l", Columns: []feature.Column{{Name: "x", Type: feature.TypeFloat64}}}, feature.Bool(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(9, 10))
+	var values [2][]float64
+	for i := range 3 * maxNumbers {
+		x := r.Float64() + 0.1*float64(i%2)
+		values[i%2] = append(values[i%2], x)
+		if err := c.Add(&Row{Attributes: []feature.Value{feature.Int64(int64(i % 2))}, Label: feature.Bool(true), Columns: []feature.Value{feature.Float64(x)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, err := c.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := report.Proxies[0]
+	slices.Sort(values[0])
+	var above float64
+	for _, x := range values[1] {
+		at, _ := slices.BinarySearch(values[0], x)
+		above += float64(at)
+	}
+	want := above / float64(len(values[0])*len(values[1]))
+	if p.Group.Text == "0" {
+		want = 1 - want
+	}
+	if p.Exact || p.AUCOff <= 0 {
+		t.Fatalf("found %+v, expected it to say that it is not exact", p)
+	}
+	near(t, "AUC", must(t, "AUC", p.AUC), want, p.AUCOff)
 }

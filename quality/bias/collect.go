@@ -53,6 +53,8 @@ type Row struct {
 type TooMany struct {
 	Column string
 	Most   int
+	// Strata: they are of what is stratified by.
+	Strata bool
 }
 
 func (e *TooMany) Error() string {
@@ -77,10 +79,17 @@ type cellKey struct{ group, stratum int32 }
 // cell counts rows by the outcomes of label and prediction.
 type cell [outcomes][outcomes]int64
 
+// What no row has: NULL, and any other value.
+const (
+	unknownValue = -1
+	otherValue   = -2
+)
+
 // values are the different ones of a column, in the order in which they came.
 type values struct {
 	column string
 	most   int
+	strata bool
 	index  map[string]int32
 	list   []Value
 	buf    []byte
@@ -96,16 +105,51 @@ func (vs *values) of(v feature.Value) (int32, error) {
 		return i, nil
 	}
 	if len(vs.list) == vs.most {
-		return 0, &TooMany{Column: vs.column, Most: vs.most}
+		return 0, &TooMany{Column: vs.column, Most: vs.most, Strata: vs.strata}
 	}
 	i := int32(len(vs.list))
 	vs.index[string(vs.buf)] = i
+	vs.add(v)
+	return i, nil
+}
+
+// known is of a value that came before; where none did, of one that is none of them.
+func (vs *values) known(v feature.Value) int32 {
+	vs.buf = v.AppendCanonical(vs.buf[:0])
+	if i, ok := vs.index[string(vs.buf)]; ok {
+		return i
+	}
+	if v.IsNull() {
+		return unknownValue
+	}
+	return otherValue
+}
+
+func (vs *values) add(v feature.Value) {
 	shown := Value{Null: v.IsNull()}
 	if !shown.Null {
 		shown.Text = strings.Clone(v.Text())
 	}
 	vs.list = append(vs.list, shown)
-	return i, nil
+}
+
+// placeOf is the place of a value that known gave, of which there may be one more than the most.
+func (vs *values) placeOf(i int32) int32 {
+	switch {
+	case i == unknownValue:
+		if at := slices.IndexFunc(vs.list, func(v Value) bool { return v.Null }); at >= 0 {
+			return int32(at)
+		}
+		vs.list = append(vs.list, Value{Null: true})
+	case i == otherValue:
+		if at := slices.IndexFunc(vs.list, func(v Value) bool { return v.Other }); at >= 0 {
+			return int32(at)
+		}
+		vs.list = append(vs.list, Value{Other: true})
+	default:
+		return i
+	}
+	return int32(len(vs.list) - 1)
 }
 
 // Collector takes rows in. It is for one goroutine.
@@ -118,11 +162,12 @@ type Collector struct {
 	groups     []tuple
 	cells      map[cellKey]*cell
 	leftOut    map[int32]int64
-	setAside   map[int32]int64
-	labels     *values
-	scores     *grid
-	columns    []*column
-	rows       int64
+	// setAside are by the values of rows and those that none has, until all are there.
+	setAside map[tuple]int64
+	labels   *values
+	scores   *grid
+	columns  []*column
+	rows     int64
 }
 
 // CanGroup reports whether the values of a type can be groups.
@@ -136,7 +181,7 @@ func New(q Question, favourableValue feature.Value) (*Collector, error) {
 		return nil, fmt.Errorf("found %d attributes, expected 1 to %d", len(q.Attributes), MaxAttributes)
 	}
 	c := &Collector{
-		q: q, labels: newValues(q.Label, maxOutcomes), strata: newValues(q.Stratum, MaxStrata), tuples: map[tuple]int32{}, cells: map[cellKey]*cell{}, leftOut: map[int32]int64{}, setAside: map[int32]int64{},
+		q: q, labels: newValues(q.Label, maxOutcomes), strata: newValues(q.Stratum, MaxStrata), tuples: map[tuple]int32{}, cells: map[cellKey]*cell{}, leftOut: map[int32]int64{}, setAside: map[tuple]int64{},
 	}
 	isGood := func(v feature.Value) outcome {
 		switch {
@@ -148,6 +193,7 @@ func New(q Question, favourableValue feature.Value) (*Collector, error) {
 		return unfavourable
 	}
 	c.isGood = [2]func(feature.Value) outcome{isGood, isGood}
+	c.strata.strata = true
 	if q.Threshold != nil {
 		c.scores = newGrid(1 << 16)
 		c.isGood[1] = func(v feature.Value) outcome {
@@ -204,7 +250,7 @@ func (c *Collector) Add(r *Row) error {
 	at := c.cells[key]
 	if at == nil {
 		if len(c.cells) == maxCells {
-			return &TooMany{Column: strings.Join(append(slices.Clone(c.q.Attributes), c.q.Stratum), " with "), Most: maxCells}
+			return &TooMany{Column: strings.Join(append(slices.Clone(c.q.Attributes), c.q.Stratum), " with "), Most: maxCells, Strata: true}
 		}
 		at = &cell{}
 		c.cells[key] = at
@@ -236,14 +282,22 @@ func (c *Collector) AddLeftOut(attributes []feature.Value) error {
 	return err
 }
 
-// AddSetAside takes rows that were set aside before any of these was made. Attributes that they do not have are NULL.
-func (c *Collector) AddSetAside(attributes []feature.Value, rows int64) error {
-	g, err := c.group(attributes)
-	if err == nil {
-		c.setAside[g] += rows
+// AddSetAside takes rows that were set aside before any of these was made, after these. Attributes that they do not have are NULL. Values that none of these has are one: nobody can bring those to fewer.
+func (c *Collector) AddSetAside(attributes []feature.Value, rows int64) {
+	var t tuple
+	for i, vs := range c.attributes {
+		t[i] = vs.known(attributes[i])
 	}
-	return err
+	if _, ok := c.setAside[t]; !ok && len(c.setAside) >= maxTuples {
+		for i := range c.attributes {
+			t[i] = otherValue
+		}
+	}
+	c.setAside[t] += rows
 }
+
+// WithoutSetAside forgets rows that were set aside.
+func (c *Collector) WithoutSetAside() { clear(c.setAside) }
 
 // Outcomes are the labels' values, as texts: at most maxOutcomes of them, those that came first.
 func (c *Collector) Outcomes() (list []string) {

@@ -24,13 +24,29 @@ const (
 type Value struct {
 	Text string `json:"text,omitempty"`
 	Null bool   `json:"null,omitempty"`
+	// Other: one that no row has, of what was set aside.
+	Other bool `json:"other,omitempty"`
 }
 
 func (v Value) String() string {
-	if v.Null {
+	switch {
+	case v.Null:
 		return "NULL"
+	case v.Other:
+		return "any other"
 	}
 	return v.Text
+}
+
+// last orders what is none of the values of rows, and what is not known, behind these.
+func (v Value) last() int {
+	switch {
+	case v.Null:
+		return 2
+	case v.Other:
+		return 1
+	}
+	return 0
 }
 
 // Verdict is what the rates of a set of groups come to.
@@ -168,8 +184,10 @@ type Proxy struct {
 	Information      float64 `json:"mutual_information_nats"`
 	InformationShare float64 `json:"mutual_information_share"`
 	// AUC tells a group, Group, from all others by the column, the one that it tells best. nil of what has no order.
-	AUC   *float64 `json:"auc,omitempty"`
-	Group *Value   `json:"group,omitempty"`
+	// It may be off by AUCOff.
+	AUC    *float64 `json:"auc,omitempty"`
+	AUCOff float64  `json:"auc_off,omitempty"`
+	Group  *Value   `json:"group,omitempty"`
 	// Exact: values are told apart as they are.
 	Exact bool `json:"exact"`
 }
@@ -180,15 +198,25 @@ func (c *Collector) Report() (*Report, error) {
 	for _, n := range c.leftOut {
 		r.LeftOut += n
 	}
-	for _, n := range c.setAside {
+	setAside := map[int32]int64{}
+	for t, n := range c.setAside {
 		r.SetAside += n
+		for i, vs := range c.attributes {
+			t[i] = vs.placeOf(t[i])
+		}
+		g, ok := c.tuples[t]
+		if !ok {
+			g = int32(len(c.groups))
+			c.tuples[t], c.groups = g, append(c.groups, t)
+		}
+		setAside[g] += n
 	}
 	scores := []step(nil)
 	if c.scores != nil {
 		scores = c.scores.steps()
 	}
 	for _, set := range c.sets() {
-		g, err := c.grouping(set, scores)
+		g, err := c.grouping(set, scores, setAside)
 		if err != nil {
 			return nil, err
 		}
@@ -226,7 +254,7 @@ type gathered struct {
 	strata map[int32]*cell
 }
 
-func (c *Collector) grouping(set []int, scores []step) (*Grouping, error) {
+func (c *Collector) grouping(set []int, scores []step, setAside map[int32]int64) (*Grouping, error) {
 	out := &Grouping{}
 	for _, i := range set {
 		out.By = append(out.By, c.attributes[i].column)
@@ -255,14 +283,7 @@ func (c *Collector) grouping(set []int, scores []step) (*Grouping, error) {
 	}
 	slices.SortFunc(tuples, func(a, b tuple) int {
 		return slices.CompareFunc(valuesOf(a), valuesOf(b), func(v, w Value) int {
-			if v.Null != w.Null {
-				// What is not known comes last.
-				if v.Null {
-					return 1
-				}
-				return -1
-			}
-			return cmp.Compare(v.Text, w.Text)
+			return cmp.Or(cmp.Compare(v.last(), w.last()), cmp.Compare(v.Text, w.Text))
 		})
 	})
 	for i, t := range tuples {
@@ -309,7 +330,7 @@ func (c *Collector) grouping(set []int, scores []step) (*Grouping, error) {
 	for g, n := range c.leftOut {
 		out.Groups[of[g]].LeftOut += n
 	}
-	for g, n := range c.setAside {
+	for g, n := range setAside {
 		out.Groups[of[g]].SetAside += n
 	}
 	ref, err := c.reference(set, out, rows)
@@ -381,7 +402,7 @@ func (c *Collector) reference(set []int, of *Grouping, rows []gathered) (referen
 		same := true
 		for k, i := range set {
 			v := of.Groups[at].Values[k]
-			same = same && !v.Null && v.Text == c.q.References[c.attributes[i].column]
+			same = same && v.last() == 0 && v.Text == c.q.References[c.attributes[i].column]
 		}
 		if same {
 			ref.at = at
@@ -719,7 +740,7 @@ func (c *Collector) proxies(attribute int) []Proxy {
 				if vs.list[i].Null || c.rows == 0 || float64(rows[at])/float64(c.rows) < SmallShare {
 					continue
 				}
-				auc, _, ok := col.numbers[attribute].auc(steps, func(of int32) int {
+				auc, off, ok := col.numbers[attribute].auc(steps, func(of int32) int {
 					switch places[of] {
 					case -1:
 						return -1
@@ -730,7 +751,7 @@ func (c *Collector) proxies(attribute int) []Proxy {
 				})
 				if ok && (p.AUC == nil || math.Abs(auc-0.5) > math.Abs(*p.AUC-0.5)) {
 					value := vs.list[i]
-					p.AUC, p.Group = &auc, &value
+					p.AUC, p.AUCOff, p.Group = &auc, off, &value
 				}
 			}
 		}

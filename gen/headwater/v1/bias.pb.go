@@ -31,7 +31,7 @@ const (
 	BiasVerdict_BIAS_VERDICT_BELOW_FOUR_FIFTHS BiasVerdict = 1
 	// That of none is, and there is enough data to tell.
 	BiasVerdict_BIAS_VERDICT_AT_LEAST_FOUR_FIFTHS BiasVerdict = 2
-	// There are no two groups to compare, no outcome is favourable, or a group has fewer than 30 known ones.
+	// There are no two groups to compare, no outcome is favourable, or a group has fewer than 30 known ones: such a group is judged by nothing.
 	BiasVerdict_BIAS_VERDICT_NOT_ENOUGH_DATA BiasVerdict = 3
 )
 
@@ -208,7 +208,7 @@ type BiasQuestion struct {
 	Threshold  *float64 `protobuf:"fixed64,6,opt,name=threshold,proto3,oneof" json:"threshold,omitempty"`
 	// Groups are compared within the values of this column as well, at most 1024. Empty: they are not.
 	Stratify string `protobuf:"bytes,7,opt,name=stratify,proto3" json:"stratify,omitempty"`
-	// By column, the group that others are compared with. Where one is not named, it is the one that is favoured most.
+	// By column, the group that others are compared with, which must have known outcomes. Where one is not named, it is the one that is favoured most.
 	References    map[string]string `protobuf:"bytes,8,rep,name=references,proto3" json:"references,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -443,7 +443,10 @@ func (x *GetBiasReportResponse) GetReport() *BiasReport {
 type ListBiasReportsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id, or `NAME@VERSION`. Empty: all datasets.
-	Dataset       string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	Dataset string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// How many reports. 0: 100.
+	PageSize      int32  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -485,9 +488,24 @@ func (x *ListBiasReportsRequest) GetDataset() string {
 	return ""
 }
 
+func (x *ListBiasReportsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListBiasReportsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 type ListBiasReportsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reports       []*BiasReport          `protobuf:"bytes,1,rep,name=reports,proto3" json:"reports,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -529,6 +547,13 @@ func (x *ListBiasReportsResponse) GetReports() []*BiasReport {
 	return nil
 }
 
+func (x *ListBiasReportsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type BiasReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -543,9 +568,11 @@ type BiasReport struct {
 	// When an erasure took away what it found. Absent: it did not.
 	ErasedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=erased_at,json=erasedAt,proto3" json:"erased_at,omitempty"`
 	// What it found. Absent in lists, and where it was erased.
-	Findings      *BiasFindings `protobuf:"bytes,9,opt,name=findings,proto3" json:"findings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Findings *BiasFindings `protobuf:"bytes,9,opt,name=findings,proto3" json:"findings,omitempty"`
+	// In lists: the question is without columns of views that the caller may not list.
+	ColumnsWithheld bool `protobuf:"varint,10,opt,name=columns_withheld,json=columnsWithheld,proto3" json:"columns_withheld,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *BiasReport) Reset() {
@@ -641,12 +668,20 @@ func (x *BiasReport) GetFindings() *BiasFindings {
 	return nil
 }
 
+func (x *BiasReport) GetColumnsWithheld() bool {
+	if x != nil {
+		return x.ColumnsWithheld
+	}
+	return false
+}
+
 type BiasFindings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Rows  int64                  `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
 	// Rows of the spine that a rule of the build left out.
 	LeftOut int64 `protobuf:"varint,2,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
-	// Rows that are quarantined at the sequences at which the dataset reads its views. Their groups are told by a column of the attribute's name, where they have one.
+	// Rows that are quarantined at the sequences at which the dataset reads its views. Their groups are told by a column of the attribute's name, where they have one;
+	// values that no row of the spine has are one group.
 	SetAside int64 `protobuf:"varint,3,opt,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
 	// These are for who may read the rows of what they were set aside of. They were not counted, or are not shown.
 	SetAsideWithheld bool `protobuf:"varint,8,opt,name=set_aside_withheld,json=setAsideWithheld,proto3" json:"set_aside_withheld,omitempty"`
@@ -937,8 +972,10 @@ func (x *BiasGroup) GetSetAside() int64 {
 
 type BiasValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Absent for NULL.
-	Text          *string `protobuf:"bytes,1,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	// Absent for NULL, and for others.
+	Text *string `protobuf:"bytes,1,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	// Any value that no row of the spine has: of rows that were set aside only.
+	Other         bool `protobuf:"varint,2,opt,name=other,proto3" json:"other,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -980,6 +1017,13 @@ func (x *BiasValue) GetText() string {
 	return ""
 }
 
+func (x *BiasValue) GetOther() bool {
+	if x != nil {
+		return x.Other
+	}
+	return false
+}
+
 // How often an outcome is favourable.
 type BiasRate struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -994,7 +1038,7 @@ type BiasRate struct {
 	ImpactRatio      *float64 `protobuf:"fixed64,6,opt,name=impact_ratio,json=impactRatio,proto3,oneof" json:"impact_ratio,omitempty"`
 	ParityDifference *float64 `protobuf:"fixed64,7,opt,name=parity_difference,json=parityDifference,proto3,oneof" json:"parity_difference,omitempty"`
 	// `Fisher's exact test` where fewer than 5 rows are to be expected in a field of the table, else `two-proportion z test`; with the chance of a difference as great, two-sided, as it is and
-	// corrected. Absent of the reference, and of groups that are set apart.
+	// corrected: by how many groups are held to a reference that was named, else by all pairs. Absent of the reference, of groups that are set apart, and of those with fewer than 30 known outcomes.
 	Test      string   `protobuf:"bytes,8,opt,name=test,proto3" json:"test,omitempty"`
 	P         *float64 `protobuf:"fixed64,9,opt,name=p,proto3,oneof" json:"p,omitempty"`
 	PAdjusted *float64 `protobuf:"fixed64,10,opt,name=p_adjusted,json=pAdjusted,proto3,oneof" json:"p_adjusted,omitempty"`
@@ -1327,7 +1371,7 @@ func (x *BiasErrors) GetAucOff() float64 {
 	return 0
 }
 
-// Over the groups that are not set apart.
+// Over the groups that are not set apart, and have at least 30 known outcomes.
 type BiasSummary struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Verdict BiasVerdict            `protobuf:"varint,1,opt,name=verdict,proto3,enum=headwater.v1.BiasVerdict" json:"verdict,omitempty"`
@@ -1337,7 +1381,8 @@ type BiasSummary struct {
 	ParityDifference *float64 `protobuf:"fixed64,4,opt,name=parity_difference,json=parityDifference,proto3,oneof" json:"parity_difference,omitempty"`
 	// A group differs from the reference with a corrected chance of 0.05 or less.
 	Significant bool `protobuf:"varint,5,opt,name=significant,proto3" json:"significant,omitempty"`
-	// Of predictions: the greatest true positive rate less the least, and the greater of that and the same of false positive rates.
+	// Of predictions: the greatest true positive rate less the least, and the greater of that and the same of false positive rates. Absent where fewer than two
+	// groups have such a rate.
 	EqualOpportunityDifference *float64 `protobuf:"fixed64,6,opt,name=equal_opportunity_difference,json=equalOpportunityDifference,proto3,oneof" json:"equal_opportunity_difference,omitempty"`
 	EqualizedOddsDifference    *float64 `protobuf:"fixed64,7,opt,name=equalized_odds_difference,json=equalizedOddsDifference,proto3,oneof" json:"equalized_odds_difference,omitempty"`
 	unknownFields              protoimpl.UnknownFields
@@ -1490,8 +1535,10 @@ type BiasProxy struct {
 	// Of what has an order: how well the column tells `group` from all others, the group that it tells best.
 	Auc   *float64   `protobuf:"fixed64,7,opt,name=auc,proto3,oneof" json:"auc,omitempty"`
 	Group *BiasValue `protobuf:"bytes,8,opt,name=group,proto3" json:"group,omitempty"`
-	// Else the column has more values than are told apart, and what is told is no more than there is.
-	Exact         bool `protobuf:"varint,9,opt,name=exact,proto3" json:"exact,omitempty"`
+	// Else the column has more values than are told apart: the mutual information is then no more than there is, and Cramér's V may be more or less.
+	Exact bool `protobuf:"varint,9,opt,name=exact,proto3" json:"exact,omitempty"`
+	// By how much the AUC may be off for that.
+	AucOff        float64 `protobuf:"fixed64,10,opt,name=auc_off,json=aucOff,proto3" json:"auc_off,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1589,6 +1636,13 @@ func (x *BiasProxy) GetExact() bool {
 	return false
 }
 
+func (x *BiasProxy) GetAucOff() float64 {
+	if x != nil {
+		return x.AucOff
+	}
+	return 0
+}
+
 var File_headwater_v1_bias_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_bias_proto_rawDesc = "" +
@@ -1627,11 +1681,16 @@ const file_headwater_v1_bias_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x02id\x12\"\n" +
 	"\apurpose\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\apurpose\"I\n" +
 	"\x15GetBiasReportResponse\x120\n" +
-	"\x06report\x18\x01 \x01(\v2\x18.headwater.v1.BiasReportR\x06report\"<\n" +
+	"\x06report\x18\x01 \x01(\v2\x18.headwater.v1.BiasReportR\x06report\"\x8e\x01\n" +
 	"\x16ListBiasReportsRequest\x12\"\n" +
-	"\adataset\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\adataset\"M\n" +
+	"\adataset\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\adataset\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"u\n" +
 	"\x17ListBiasReportsResponse\x122\n" +
-	"\areports\x18\x01 \x03(\v2\x18.headwater.v1.BiasReportR\areports\"\x80\x03\n" +
+	"\areports\x18\x01 \x03(\v2\x18.headwater.v1.BiasReportR\areports\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x03\n" +
 	"\n" +
 	"BiasReport\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1644,7 +1703,9 @@ const file_headwater_v1_bias_proto_rawDesc = "" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x126\n" +
 	"\bquestion\x18\a \x01(\v2\x1a.headwater.v1.BiasQuestionR\bquestion\x127\n" +
 	"\terased_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\berasedAt\x126\n" +
-	"\bfindings\x18\t \x01(\v2\x1a.headwater.v1.BiasFindingsR\bfindings\"\xbd\x02\n" +
+	"\bfindings\x18\t \x01(\v2\x1a.headwater.v1.BiasFindingsR\bfindings\x12)\n" +
+	"\x10columns_withheld\x18\n" +
+	" \x01(\bR\x0fcolumnsWithheld\"\xbd\x02\n" +
 	"\fBiasFindings\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x19\n" +
 	"\bleft_out\x18\x02 \x01(\x03R\aleftOut\x12\x1b\n" +
@@ -1675,9 +1736,10 @@ const file_headwater_v1_bias_proto_rawDesc = "" +
 	"prediction\x120\n" +
 	"\x06errors\x18\a \x01(\v2\x18.headwater.v1.BiasErrorsR\x06errors\x12\x19\n" +
 	"\bleft_out\x18\b \x01(\x03R\aleftOut\x12\x1b\n" +
-	"\tset_aside\x18\t \x01(\x03R\bsetAside\"-\n" +
+	"\tset_aside\x18\t \x01(\x03R\bsetAside\"C\n" +
 	"\tBiasValue\x12\x17\n" +
-	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x88\x01\x01B\a\n" +
+	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x88\x01\x01\x12\x14\n" +
+	"\x05other\x18\x02 \x01(\bR\x05otherB\a\n" +
 	"\x05_text\"\xb9\x03\n" +
 	"\bBiasRate\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\x03R\x05known\x12\x1e\n" +
@@ -1748,7 +1810,7 @@ const file_headwater_v1_bias_proto_rawDesc = "" +
 	"\x1a_equalized_odds_difference\"9\n" +
 	"\vBiasMissing\x12\x16\n" +
 	"\x06column\x18\x01 \x01(\tR\x06column\x12\x12\n" +
-	"\x04rows\x18\x02 \x03(\x03R\x04rows\"\xe4\x02\n" +
+	"\x04rows\x18\x02 \x03(\x03R\x04rows\"\xfd\x02\n" +
 	"\tBiasProxy\x12\x1c\n" +
 	"\tattribute\x18\x01 \x01(\tR\tattribute\x12\x16\n" +
 	"\x06column\x18\x02 \x01(\tR\x06column\x12\x1b\n" +
@@ -1758,7 +1820,9 @@ const file_headwater_v1_bias_proto_rawDesc = "" +
 	"\x18mutual_information_share\x18\x06 \x01(\x01R\x16mutualInformationShare\x12\x15\n" +
 	"\x03auc\x18\a \x01(\x01H\x00R\x03auc\x88\x01\x01\x12-\n" +
 	"\x05group\x18\b \x01(\v2\x17.headwater.v1.BiasValueR\x05group\x12\x14\n" +
-	"\x05exact\x18\t \x01(\bR\x05exactB\x06\n" +
+	"\x05exact\x18\t \x01(\bR\x05exact\x12\x17\n" +
+	"\aauc_off\x18\n" +
+	" \x01(\x01R\x06aucOffB\x06\n" +
 	"\x04_auc*\x98\x01\n" +
 	"\vBiasVerdict\x12\x1c\n" +
 	"\x18BIAS_VERDICT_UNSPECIFIED\x10\x00\x12\"\n" +

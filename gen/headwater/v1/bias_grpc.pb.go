@@ -35,7 +35,8 @@ type BiasServiceClient interface {
 	ReportBias(ctx context.Context, in *ReportBiasRequest, opts ...grpc.CallOption) (*ReportBiasResponse, error)
 	// Shows a report that was kept.
 	GetBiasReport(ctx context.Context, in *GetBiasReportRequest, opts ...grpc.CallOption) (*GetBiasReportResponse, error)
-	// Lists the reports that are kept, the newest first, without what they found. Needs LIST on the dataset.
+	// Lists the reports that are kept, the newest first, without what they found and without references. Needs LIST on the dataset. Columns of views that the caller may not LIST are
+	// withheld.
 	ListBiasReports(ctx context.Context, in *ListBiasReportsRequest, opts ...grpc.CallOption) (*ListBiasReportsResponse, error)
 }
 
@@ -88,7 +89,8 @@ type BiasServiceServer interface {
 	ReportBias(context.Context, *ReportBiasRequest) (*ReportBiasResponse, error)
 	// Shows a report that was kept.
 	GetBiasReport(context.Context, *GetBiasReportRequest) (*GetBiasReportResponse, error)
-	// Lists the reports that are kept, the newest first, without what they found. Needs LIST on the dataset.
+	// Lists the reports that are kept, the newest first, without what they found and without references. Needs LIST on the dataset. Columns of views that the caller may not LIST are
+	// withheld.
 	ListBiasReports(context.Context, *ListBiasReportsRequest) (*ListBiasReportsResponse, error)
 	mustEmbedUnimplementedBiasServiceServer()
 }

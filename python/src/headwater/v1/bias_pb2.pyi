@@ -89,19 +89,25 @@ class GetBiasReportResponse(_message.Message):
     def __init__(self, report: _Optional[_Union[BiasReport, _Mapping]] = ...) -> None: ...
 
 class ListBiasReportsRequest(_message.Message):
-    __slots__ = ("dataset",)
+    __slots__ = ("dataset", "page_size", "page_token")
     DATASET_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     dataset: str
-    def __init__(self, dataset: _Optional[str] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, dataset: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListBiasReportsResponse(_message.Message):
-    __slots__ = ("reports",)
+    __slots__ = ("reports", "next_page_token")
     REPORTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     reports: _containers.RepeatedCompositeFieldContainer[BiasReport]
-    def __init__(self, reports: _Optional[_Iterable[_Union[BiasReport, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, reports: _Optional[_Iterable[_Union[BiasReport, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class BiasReport(_message.Message):
-    __slots__ = ("id", "dataset", "dataset_ref", "content_digest", "principal", "created_at", "question", "erased_at", "findings")
+    __slots__ = ("id", "dataset", "dataset_ref", "content_digest", "principal", "created_at", "question", "erased_at", "findings", "columns_withheld")
     ID_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     DATASET_REF_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +117,7 @@ class BiasReport(_message.Message):
     QUESTION_FIELD_NUMBER: _ClassVar[int]
     ERASED_AT_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_WITHHELD_FIELD_NUMBER: _ClassVar[int]
     id: str
     dataset: str
     dataset_ref: str
@@ -120,7 +127,8 @@ class BiasReport(_message.Message):
     question: BiasQuestion
     erased_at: _timestamp_pb2.Timestamp
     findings: BiasFindings
-    def __init__(self, id: _Optional[str] = ..., dataset: _Optional[str] = ..., dataset_ref: _Optional[str] = ..., content_digest: _Optional[str] = ..., principal: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., question: _Optional[_Union[BiasQuestion, _Mapping]] = ..., erased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., findings: _Optional[_Union[BiasFindings, _Mapping]] = ...) -> None: ...
+    columns_withheld: bool
+    def __init__(self, id: _Optional[str] = ..., dataset: _Optional[str] = ..., dataset_ref: _Optional[str] = ..., content_digest: _Optional[str] = ..., principal: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., question: _Optional[_Union[BiasQuestion, _Mapping]] = ..., erased_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., findings: _Optional[_Union[BiasFindings, _Mapping]] = ..., columns_withheld: bool = ...) -> None: ...
 
 class BiasFindings(_message.Message):
     __slots__ = ("rows", "left_out", "set_aside", "set_aside_withheld", "spine_set_aside", "correction", "groupings", "proxies")
@@ -179,10 +187,12 @@ class BiasGroup(_message.Message):
     def __init__(self, values: _Optional[_Iterable[_Union[BiasValue, _Mapping]]] = ..., rows: _Optional[int] = ..., share: _Optional[float] = ..., apart: _Optional[_Union[BiasApart, str]] = ..., label: _Optional[_Union[BiasRate, _Mapping]] = ..., prediction: _Optional[_Union[BiasRate, _Mapping]] = ..., errors: _Optional[_Union[BiasErrors, _Mapping]] = ..., left_out: _Optional[int] = ..., set_aside: _Optional[int] = ...) -> None: ...
 
 class BiasValue(_message.Message):
-    __slots__ = ("text",)
+    __slots__ = ("text", "other")
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
     text: str
-    def __init__(self, text: _Optional[str] = ...) -> None: ...
+    other: bool
+    def __init__(self, text: _Optional[str] = ..., other: bool = ...) -> None: ...
 
 class BiasRate(_message.Message):
     __slots__ = ("known", "favourable", "missing", "rate", "reference", "impact_ratio", "parity_difference", "test", "p", "p_adjusted", "stratified")
@@ -279,7 +289,7 @@ class BiasMissing(_message.Message):
     def __init__(self, column: _Optional[str] = ..., rows: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class BiasProxy(_message.Message):
-    __slots__ = ("attribute", "column", "cramers_v", "cramers_v_corrected", "mutual_information_nats", "mutual_information_share", "auc", "group", "exact")
+    __slots__ = ("attribute", "column", "cramers_v", "cramers_v_corrected", "mutual_information_nats", "mutual_information_share", "auc", "group", "exact", "auc_off")
     ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
     COLUMN_FIELD_NUMBER: _ClassVar[int]
     CRAMERS_V_FIELD_NUMBER: _ClassVar[int]
@@ -289,6 +299,7 @@ class BiasProxy(_message.Message):
     AUC_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
+    AUC_OFF_FIELD_NUMBER: _ClassVar[int]
     attribute: str
     column: str
     cramers_v: float
@@ -298,4 +309,5 @@ class BiasProxy(_message.Message):
     auc: float
     group: BiasValue
     exact: bool
-    def __init__(self, attribute: _Optional[str] = ..., column: _Optional[str] = ..., cramers_v: _Optional[float] = ..., cramers_v_corrected: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., mutual_information_share: _Optional[float] = ..., auc: _Optional[float] = ..., group: _Optional[_Union[BiasValue, _Mapping]] = ..., exact: bool = ...) -> None: ...
+    auc_off: float
+    def __init__(self, attribute: _Optional[str] = ..., column: _Optional[str] = ..., cramers_v: _Optional[float] = ..., cramers_v_corrected: _Optional[float] = ..., mutual_information_nats: _Optional[float] = ..., mutual_information_share: _Optional[float] = ..., auc: _Optional[float] = ..., group: _Optional[_Union[BiasValue, _Mapping]] = ..., exact: bool = ..., auc_off: _Optional[float] = ...) -> None: ...
