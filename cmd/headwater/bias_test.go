@@ -61,7 +61,7 @@ func hostileBias() *headwaterv1.BiasReport {
 			}},
 			Proxies: []*headwaterv1.BiasProxy{
 				{Attribute: "people.race", Column: "scores__club", CramersV: 1, CramersVCorrected: 0.99, MutualInformationNats: 0.6365, MutualInformationShare: 1, Exact: true},
-				{Attribute: "people.race", Column: hostile, CramersV: 0.1, Auc: f(0.55), Group: value("a")},
+				{Attribute: "people.race", Column: hostile, CramersV: 0.1, Auc: f(0.55), AucOff: 0.002, Group: value("a")},
 			},
 		},
 	}
