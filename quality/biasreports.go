@@ -109,9 +109,19 @@ func FindBiasReport(ctx context.Context, q database.Querier, id string) (*BiasRe
 	return r, err
 }
 
-// BiasReports are those of a dataset, by its id, or of all for "", the newest first, without what they found.
-func BiasReports(ctx context.Context, q database.Querier, dataset string) ([]*BiasReport, error) {
-	rows, err := q.Query(ctx, `SELECT `+biasColumns+` FROM headwater.bias_report WHERE $1 = '' OR dataset_id = $1 ORDER BY created_at DESC, id`, dataset)
+// BiasKey is where a page of reports ends.
+type BiasKey struct {
+	At time.Time
+	ID string
+}
+
+// BiasReports are up to limit of those of datasets, by their ids, the newest first, without what they found: those behind a key, from the first on for nil.
+func BiasReports(ctx context.Context, q database.Querier, datasets []string, behind *BiasKey, limit int) ([]*BiasReport, error) {
+	if behind == nil {
+		behind = &BiasKey{}
+	}
+	rows, err := q.Query(ctx, `SELECT `+biasColumns+` FROM headwater.bias_report WHERE dataset_id = ANY ($1) AND ($3 = '' OR (created_at, id) < ($2, $3))
+		ORDER BY created_at DESC, id DESC LIMIT $4`, datasets, behind.At, behind.ID, limit)
 	if err != nil {
 		return nil, err
 	}

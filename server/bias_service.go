@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -121,11 +123,17 @@ func (s *biasService) GetBiasReport(ctx context.Context, req *headwaterv1.GetBia
 	return &headwaterv1.GetBiasReportResponse{Report: biasMessage(r, m)}, nil
 }
 
-// ListBiasReports lists what was asked, and not what was found, of datasets that the caller may list.
+// defaultBiasReports is how many reports a page has unless it is said.
+const defaultBiasReports = 100
+
+// ListBiasReports lists what was asked, and not what was found, of datasets that the caller may list. Values of groups are found, and columns are told of where their view may be listed.
 func (s *biasService) ListBiasReports(ctx context.Context, req *headwaterv1.ListBiasReportsRequest) (*headwaterv1.ListBiasReportsResponse, error) {
 	resp := &headwaterv1.ListBiasReportsResponse{}
+	behind, err := biasKey(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
 	of := map[string]*dataset.Manifest{}
-	only := ""
 	if ref := req.GetDataset(); ref != "" {
 		m, err := dataset.Find(ctx, s.pool, ref)
 		if err != nil {
@@ -134,7 +142,7 @@ func (s *biasService) ListBiasReports(ctx context.Context, req *headwaterv1.List
 		if err := requireOr(ctx, access.ActionList, access.KindDataset, m.Name, dataset.Missing(ref)); err != nil {
 			return nil, err
 		}
-		only, of[m.ID] = m.ID, m
+		of[m.ID] = m
 	} else {
 		all, err := dataset.List(ctx, s.pool, "")
 		if err != nil {
@@ -148,16 +156,61 @@ func (s *biasService) ListBiasReports(ctx context.Context, req *headwaterv1.List
 			of[m.ID] = m
 		}
 	}
-	reports, err := quality.BiasReports(ctx, s.pool, only)
+	limit := cmp.Or(int(req.GetPageSize()), defaultBiasReports)
+	reports, err := quality.BiasReports(ctx, s.pool, slices.Collect(maps.Keys(of)), behind, limit+1)
 	if err != nil {
-		return nil, err
+		return nil, database.Fault(err)
 	}
-	for _, r := range reports {
-		if m := of[r.Dataset]; m != nil {
-			resp.Reports = append(resp.Reports, biasMessage(r, m))
+	for i, r := range reports {
+		if i == limit {
+			last := reports[i-1]
+			resp.NextPageToken = fmt.Sprintf("%d %s", last.At.UnixMicro(), last.ID)
+			break
 		}
+		withheld := withholdColumns(ctx, &r.Question)
+		shown := biasMessage(r, of[r.Dataset])
+		shown.ColumnsWithheld = withheld
+		resp.Reports = append(resp.Reports, shown)
 	}
 	return resp, nil
+}
+
+// biasKey is that of a page token, nil for none.
+func biasKey(token string) (*quality.BiasKey, error) {
+	if token == "" {
+		return nil, nil
+	}
+	micros, id, ok := strings.Cut(token, " ")
+	at, err := strconv.ParseInt(micros, 10, 64)
+	if err != nil || !ok || id == "" {
+		return nil, fault.New(fault.InvalidArgument, "page_token: found %q, expected the next_page_token of the page before", shorten(token, maxShownName))
+	}
+	return &quality.BiasKey{At: time.UnixMicro(at), ID: id}, nil
+}
+
+// withholdColumns takes values out of a question, and columns of views that the caller may not list; it reports whether there were such.
+func withholdColumns(ctx context.Context, q *quality.BiasQuestion) (withheld bool) {
+	q.References = nil
+	hidden := func(column string) bool {
+		return slices.ContainsFunc(q.Views, func(view string) bool {
+			return strings.HasPrefix(column, view+".") && !access.Allows(ctx, access.ActionList, access.KindView, view)
+		})
+	}
+	by := len(q.By)
+	q.By = slices.DeleteFunc(q.By, hidden)
+	withheld = len(q.By) < by
+	if hidden(q.Label) {
+		q.Label, q.Favourable, withheld = "", "", true
+	}
+	for _, column := range []*string{&q.Prediction, &q.Stratify} {
+		if hidden(*column) {
+			*column, withheld = "", true
+		}
+	}
+	if q.Prediction == "" {
+		q.Threshold = nil
+	}
+	return withheld
 }
 
 // spineSetAside is how many rows of sources were quarantined when the spine was read.

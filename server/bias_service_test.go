@@ -28,7 +28,7 @@ func applicants() *feature.Definitions {
 	return &feature.Definitions{
 		Entities: []feature.Entity{{Name: "applicant", JoinKeys: []feature.Column{{Name: "applicant", Type: feature.TypeInt64}}}},
 		Sources: []feature.Source{{
-			Name: "applications", EventTime: "at", ArrivalColumn: "at", Columns: []feature.Column{
+			Name: "applications", EventTime: "at", ArrivalColumn: "at", MaxQuarantineRatio: proto.Float64(1), Columns: []feature.Column{
 				{Name: "at", Type: feature.TypeTimestamp}, {Name: "applicant", Type: feature.TypeInt64}, {Name: "score", Type: feature.TypeFloat64},
 				{Name: "club", Type: feature.TypeString}, {Name: "race", Type: feature.TypeString}, {Name: "female", Type: feature.TypeBool},
 			},
@@ -105,6 +105,7 @@ func TestBiasReports(t *testing.T) {
 	}
 	question := &headwaterv1.BiasQuestion{
 		Label: "hired", Favourable: "yes", By: []string{"people.race", "people.female"}, Intersections: true, Prediction: "predicted", Threshold: proto.Float64(0.5), Stratify: "site",
+		References: map[string]string{"people.race": "a"},
 	}
 	r, err := service.ReportBias(p.admin, &headwaterv1.ReportBiasRequest{Dataset: whole.GetId(), Question: question})
 	if err != nil {
@@ -184,6 +185,33 @@ func TestBiasReports(t *testing.T) {
 	}
 	if n, k := list(clerk, ""), list(ethics, "hiring@1"); n != 2 || k != 1 {
 		t.Errorf("found %d and %d reports, expected 2 and 1", n, k)
+	}
+	// Pages are the whole, and columns of views are for who may list these.
+	var ids []string
+	for req := (&headwaterv1.ListBiasReportsRequest{PageSize: 1}); ; {
+		page, err := service.ListBiasReports(clerk, req)
+		if err != nil || len(page.GetReports()) != 1 {
+			t.Fatalf("found %v, %v, expected a page of one", page, err)
+		}
+		of := page.GetReports()[0]
+		ids = append(ids, of.GetId())
+		if q := of.GetQuestion(); len(q.GetBy()) > 0 || !of.GetColumnsWithheld() || q.GetLabel() != "hired" {
+			t.Errorf("found %v, expected no column of a view that may not be listed", of)
+		}
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if len(ids) != 2 || ids[1] != report.GetId() || ids[0] == ids[1] {
+		t.Errorf("found %v, expected two reports, the newest first", ids)
+	}
+	listed, err := service.ListBiasReports(ethics, &headwaterv1.ListBiasReportsRequest{Dataset: "hiring@2"})
+	if of := listed.GetReports(); err != nil || len(of) != 1 || of[0].GetColumnsWithheld() || len(of[0].GetQuestion().GetBy()) != 2 || len(of[0].GetQuestion().GetReferences()) > 0 {
+		t.Errorf("found %v, %v, expected columns for who may list their view, and no references", listed, err)
+	}
+	if _, err := service.ListBiasReports(clerk, &headwaterv1.ListBiasReportsRequest{PageToken: "x"}); fault.FromError(err) == nil ||
+		fault.FromError(err).Message != `page_token: found "x", expected the next_page_token of the page before` {
+		t.Errorf("found %v", err)
 	}
 	refused := func(ctx context.Context, q *headwaterv1.BiasQuestion, reason fault.Reason, message string) {
 		t.Helper()

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -111,20 +113,45 @@ func newBiasList(a *app) *cobra.Command {
 			if len(args) == 1 {
 				req.Dataset = datasetID(args[0])
 			}
-			r, err := c.Bias.ListBiasReports(cmd.Context(), req)
+			r, err := listBiasReports(cmd.Context(), c, req)
 			if err != nil {
 				return err
 			}
 			t := table{header: []string{"ID", "DATASET", "DIGEST", "FAVOURABLE", "BY", "PREDICTION", "MADE AT", "MADE BY"}}
 			for _, of := range r.GetReports() {
 				q := of.GetQuestion()
-				by := strings.Join(q.GetBy(), ",")
+				by := slices.Clone(q.GetBy())
 				if q.GetIntersections() {
-					by += "," + intersections
+					by = append(by, intersections)
 				}
-				t.add(of.GetId(), of.GetDatasetRef(), short(of.GetContentDigest()), fmt.Sprintf("%s = %s", q.GetLabel(), q.GetFavourable()), by, q.GetPrediction(), instant(of.GetCreatedAt()), of.GetPrincipal())
+				if of.GetColumnsWithheld() {
+					by = append(by, "(withheld)")
+				}
+				favourable := ""
+				if q.GetLabel() != "" {
+					favourable = fmt.Sprintf("%s = %s", q.GetLabel(), q.GetFavourable())
+				}
+				t.add(of.GetId(), of.GetDatasetRef(), short(of.GetContentDigest()), favourable, strings.Join(by, ","), q.GetPrediction(), instant(of.GetCreatedAt()), of.GetPrincipal())
 			}
 			return a.print(r, t)
 		}),
+	}
+}
+
+func listBiasReports(ctx context.Context, c *client.Client, req *headwaterv1.ListBiasReportsRequest) (whole *headwaterv1.ListBiasReportsResponse, err error) {
+	for {
+		page, err := c.Bias.ListBiasReports(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		if req.PageToken = page.NextPageToken; whole == nil {
+			whole = page
+		} else {
+			whole.Reports = append(whole.Reports, page.Reports...)
+		}
+		if req.PageToken == "" {
+			whole.NextPageToken = ""
+			return whole, nil
+		}
 	}
 }
