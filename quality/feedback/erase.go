@@ -45,6 +45,9 @@ func (s *Store) Erase(ctx context.Context, e Erasing) error {
 	for {
 		n := 0
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			if err := aloneWithAll(ctx, tx, `entity_hashes && $1::bytea[]`, e.Entities); err != nil {
+				return err
+			}
 			rows, err := tx.Query(ctx, `SELECT model, id FROM headwater.prediction WHERE entity_hashes && $1::bytea[] ORDER BY model, id LIMIT $2 FOR UPDATE`, e.Entities, eraseBatch)
 			if err != nil {
 				return err
@@ -64,6 +67,9 @@ func (s *Store) Erase(ctx context.Context, e Erasing) error {
 
 // EraseRows takes away, in tx, the predictions that were made of rows of a read, with their outcomes.
 func (e Erasing) EraseRows(ctx context.Context, tx pgx.Tx, readID string, of []int32) error {
+	if err := aloneWithAll(ctx, tx, `read_id = $1 AND read_id <> '' AND read_row = ANY ($2)`, readID, of); err != nil {
+		return err
+	}
 	rows, err := tx.Query(ctx, `SELECT model, id FROM headwater.prediction WHERE read_id = $1 AND read_id <> '' AND read_row = ANY ($2) ORDER BY model, id FOR UPDATE`, readID, of)
 	if err != nil {
 		return err
@@ -73,6 +79,24 @@ func (e Erasing) EraseRows(ctx context.Context, tx pgx.Tx, readID string, of []i
 		return err
 	}
 	return e.take(ctx, tx, found)
+}
+
+// aloneWithAll has nobody else write of the models of predictions: an outcome that is on its way is kept before it is looked for, or finds the erasure.
+func aloneWithAll(ctx context.Context, tx pgx.Tx, where string, args ...any) error {
+	rows, err := tx.Query(ctx, `SELECT DISTINCT model FROM headwater.prediction WHERE `+where+` ORDER BY 1`, args...)
+	if err != nil {
+		return err
+	}
+	models, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, model := range models {
+		if err := alone(ctx, tx, model); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e Erasing) take(ctx context.Context, tx pgx.Tx, found []gone) error {
@@ -87,9 +111,7 @@ func (e Erasing) take(ctx context.Context, tx pgx.Tx, found []gone) error {
 			}
 			counts[p.Model] += tag.RowsAffected()
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO headwater.prediction_erasure (hash, erased_at) VALUES ($1, clock_timestamp()) ON CONFLICT (hash) DO UPDATE SET erased_at = excluded.erased_at`,
-			e.Hash(p.Model, p.ID))
-		if err != nil {
+		if err := mark(ctx, tx, e.Hash(p.Model, p.ID)); err != nil {
 			return err
 		}
 	}
@@ -99,4 +121,10 @@ func (e Erasing) take(ctx context.Context, tx pgx.Tx, found []gone) error {
 		}
 	}
 	return nil
+}
+
+// mark has what is told of a prediction later not be kept.
+func mark(ctx context.Context, tx pgx.Tx, hash []byte) error {
+	_, err := tx.Exec(ctx, `INSERT INTO headwater.prediction_erasure (hash, erased_at) VALUES ($1, clock_timestamp()) ON CONFLICT (hash) DO UPDATE SET erased_at = excluded.erased_at`, hash)
+	return err
 }
