@@ -266,22 +266,25 @@ func (e *evaluation) takeReads(page []*evaluated) error {
 
 // findByKeys finds the newest reads shortly before of predictions that were logged by their keys.
 func (e *evaluation) findByKeys(page []*evaluated) error {
-	var places, shorts []int64
-	var services []string
+	var places []int64
+	var services, shorts []string
 	var times []time.Time
 	for i, p := range page {
 		if p.ReadID == "" && len(p.Entities) > 0 {
 			places, services, times = append(places, int64(i)), append(services, p.Service), append(times, p.At)
-			// One is enough to find it: rows are held to all of them.
-			shorts = append(shorts, readlog.Short(p.Entities[0]))
+			var all []string
+			for _, hash := range p.Entities {
+				all = append(all, strconv.FormatInt(readlog.Short(hash), 10))
+			}
+			shorts = append(shorts, "{"+strings.Join(all, ",")+"}")
 		}
 	}
 	if len(places) == 0 {
 		return nil
 	}
 	rows, err := e.pool.Query(e.ctx, `
-		SELECT w.place, r.read_id FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::bigint[]) AS w (place, service, at, hash),
-			LATERAL (SELECT read_id FROM headwater.read_log r WHERE r.entity_hashes @> ARRAY[w.hash] AND r.service = w.service AND r.served_at <= w.at
+		SELECT w.place, r.read_id FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[]) AS w (place, service, at, hashes),
+			LATERAL (SELECT read_id FROM headwater.read_log r WHERE r.entity_hashes @> w.hashes::bigint[] AND r.service = w.service AND r.served_at <= w.at
 				AND r.served_at > w.at - interval '`+readBefore+`'
 				AND r.day >= ((w.at - interval '`+readBefore+`') AT TIME ZONE 'UTC')::date AND r.day <= (w.at AT TIME ZONE 'UTC')::date ORDER BY r.served_at DESC, r.read_id DESC LIMIT 1) AS r`, places, services, times, shorts)
 	if err != nil {
@@ -311,6 +314,10 @@ func (e *evaluation) takeRead(p *evaluated, r *headwaterv1.LoggedRead) error {
 			e.withoutRead++
 			return nil
 		}
+	}
+	if len(p.Entities) == 0 {
+		// The read was not in the log yet when it was predicted.
+		p.Entities = e.reads.HashesOfRow(r, p.Row)
 	}
 	p.read, p.position, p.hashVersion = true, r.GetPosition(), r.GetHashVersion()
 	e.services[serviceOf(r)] = true

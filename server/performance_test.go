@@ -398,3 +398,26 @@ func TestTheTimeBeforeIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Of several entities a read of all of them is what a prediction was made of.
+func TestReadsAreFoundByAllKeys(t *testing.T) {
+	p, now := feedbackWorld(t)
+	p.apply(logging("all", "small", "model"))
+	if _, err := p.lineage.RegisterModel(p.admin, &headwaterv1.RegisterModelRequest{Name: "both", Service: "model"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []struct {
+		origin string
+		number int64
+	}{{"ORD", 7}, {"ORD", 8}, {"JFK", 7}} {
+		p.readModel(&headwaterv1.GetFeaturesRequest{Service: "model", Keys: map[string]*headwaterv1.KeyColumn{"origin": texts(key.origin), "number": numbers(key.number)}})
+	}
+	keys := map[string]*headwaterv1.Value{"origin": class("ORD"), "number": {Kind: &headwaterv1.Value_Int64Value{Int64Value: 7}}}
+	if found := p.logPredictions(p.admin, "both", &headwaterv1.Prediction{Id: "a", Time: timestamppb.New(now.Add(30 * time.Minute)), Prediction: class("late"), Keys: keys}); found != "1 0 0 0 0" {
+		t.Fatal(found)
+	}
+	r, err := p.feedback().GetPerformance(p.admin, &headwaterv1.GetPerformanceRequest{Model: "both"})
+	if err != nil || r.GetWithoutRead() != 0 || r.GetOverall().GetPredictions() != 1 {
+		t.Errorf("found %v, %v, expected the read of both keys to be found", r, err)
+	}
+}
