@@ -94,34 +94,28 @@ func (s *feedbackService) LogPredictions(ctx context.Context, req *headwaterv1.L
 	}
 	resp := &headwaterv1.LogPredictionsResponse{}
 	var all []feedback.Prediction
-	var at []int
 	without := map[string]bool{}
 	for i, p := range req.GetPredictions() {
-		kept, erased, err := l.prediction(i, p)
+		kept, err := l.prediction(i, p)
 		if err != nil {
 			return nil, err
-		}
-		if erased {
-			resp.Erased++
-			continue
 		}
 		if p.GetReadId() != "" && l.found[p.GetReadId()] == nil {
 			without[p.GetId()] = true
 		}
-		all, at = append(all, kept), append(at, i)
+		all = append(all, kept)
 	}
 	done, err := s.store.Log(ctx, m.Name, all)
 	var conflict *feedback.Conflict
 	if errors.As(err, &conflict) {
-		i := at[conflict.At]
+		i := conflict.At
 		return nil, fault.New(fault.AlreadyExists, "predictions[%d].id: found %s, under which model %s has another prediction; expected an id for each, and the same again to say the same",
 			i, quoted(req.GetPredictions()[i].GetId()), m.Name).Violating(fault.Violation{Field: fmt.Sprintf("predictions[%d].id", i), Description: "another prediction has it"})
 	}
 	if err != nil {
 		return nil, database.Fault(err)
 	}
-	resp.Logged, resp.Duplicates, resp.Joined = int64(len(done.New)), done.Duplicates, done.Joined
-	resp.Erased += done.Erased
+	resp.Logged, resp.Duplicates, resp.Joined, resp.Erased = int64(len(done.New)), done.Duplicates, done.Joined, done.Erased
 	for _, id := range done.New {
 		if without[id] {
 			resp.WithoutRead++
@@ -149,45 +143,45 @@ func (l *predictionLog) bad(i int, field, format string, args ...any) error {
 	return badFeedback("predictions", i, field, format, args...)
 }
 
-// prediction is the i-th as it is kept. erased: it is not, since its row of the read is.
-func (l *predictionLog) prediction(i int, p *headwaterv1.Prediction) (kept feedback.Prediction, erased bool, err error) {
+// prediction is the i-th as it is kept.
+func (l *predictionLog) prediction(i int, p *headwaterv1.Prediction) (kept feedback.Prediction, err error) {
 	kept = feedback.Prediction{
 		ID: p.GetId(), ModelVersion: l.model.Version, Principal: l.principal, Service: l.model.Service, ReadID: p.GetReadId(), Row: int(p.GetRow()), Score: p.Score,
 		IDHashes: l.idHashes(l.model.Name, p.GetId()),
 	}
 	if p.GetTime().CheckValid() != nil {
-		return kept, false, l.bad(i, "time", "found a time that is none, expected one in the years 1 to 9999")
+		return kept, l.bad(i, "time", "found a time that is none, expected one in the years 1 to 9999")
 	}
 	if kept.At = p.GetTime().AsTime().Truncate(time.Microsecond); kept.At.Before(l.from) || !kept.At.Before(l.to) {
-		return kept, false, l.bad(i, "time", "found %s, expected one from %s, since when predictions are kept (feedback_retention), to an hour from now", kept.At.Format(time.RFC3339), l.from.Format(time.DateOnly))
+		return kept, l.bad(i, "time", "found %s, expected one from %s, since when predictions are kept (feedback_retention), to an hour from now", kept.At.Format(time.RFC3339), l.from.Format(time.DateOnly))
 	}
 	if kept.Answer, err = answerOf(p.GetPrediction()); err != nil {
-		return kept, false, l.bad(i, "prediction", "%v", err)
+		return kept, l.bad(i, "prediction", "%v", err)
 	}
 	if p.Score != nil && !(*p.Score >= 0 && *p.Score <= 1) {
-		return kept, false, l.bad(i, "score", "found %v, expected a probability, from 0 to 1", *p.Score)
+		return kept, l.bad(i, "score", "found %v, expected a probability, from 0 to 1", *p.Score)
 	}
 	if kept.None() && p.Score == nil {
-		return kept, false, l.bad(i, "prediction", "found neither a prediction nor a score, expected one of them or both")
+		return kept, l.bad(i, "prediction", "found neither a prediction nor a score, expected one of them or both")
 	}
 	switch {
 	case p.GetReadId() != "" && p.GetService() != "":
-		return kept, false, l.bad(i, "read_id", "found a read and a service, expected one of them: a read says which service it is of")
+		return kept, l.bad(i, "read_id", "found a read and a service, expected one of them: a read says which service it is of")
 	case p.GetReadId() != "":
 		if len(p.GetKeys()) > 0 {
-			return kept, false, l.bad(i, "keys", "found keys beside a read, expected none: the read has them")
+			return kept, l.bad(i, "keys", "found keys beside a read, expected none: the read has them")
 		}
-		erased, err = l.byRead(i, p, &kept)
+		kept.Erased, err = l.byRead(i, p, &kept)
 	case len(p.GetKeys()) > 0:
 		if p.GetRow() != 0 {
-			return kept, false, l.bad(i, "row", "found %d without a read, expected 0", p.GetRow())
+			return kept, l.bad(i, "row", "found %d without a read, expected 0", p.GetRow())
 		}
 		err = l.byKeys(i, p, &kept)
 	default:
 		err = l.bad(i, "read_id", "found neither a read nor keys, expected one of them: it says what the prediction was made of")
 	}
 	kept.Digest = predictionDigest(p, &kept)
-	return kept, erased, err
+	return kept, err
 }
 
 // byRead finds the entities of a row of a read. A read that is not here may wait on another server's disk.

@@ -262,6 +262,19 @@ func TestForgetTakesFeedback(t *testing.T) {
 	if found := p.reportOutcomes(p.admin, "fares", &headwaterv1.Outcome{Id: forgottenText, Actual: class("y")}); found != "0 0 0 0 0 1" {
 		t.Errorf("found %s", found)
 	}
+	// Nor what is told of a prediction that was made of an erased row and not logged before, waiting or not.
+	if found := p.reportOutcomes(p.admin, "fares", &headwaterv1.Outcome{Id: "waiting", Actual: class("y")}); found != "1 0 0 0 1 0" {
+		t.Errorf("found %s", found)
+	}
+	if found := p.logPredictions(p.admin, "fares", predicted("waiting", person, 0, now, class("x")), predicted("bob", person, 0, now, class("x"))); found != "0 0 2 0 0" {
+		t.Errorf("found %s", found)
+	}
+	if n := p.count(`SELECT count(*) FROM headwater.outcome WHERE prediction_id = 'waiting'`); n != 0 {
+		t.Errorf("found %d outcomes that wait for what is erased", n)
+	}
+	if found := p.reportOutcomes(p.admin, "fares", &headwaterv1.Outcome{Id: "waiting", Actual: class("y")}, &headwaterv1.Outcome{Id: "bob", Actual: class("y")}); found != "1 0 0 0 0 1" {
+		t.Errorf("found %s, expected that of bob, which another prediction has, to be kept", found)
+	}
 	if again, err := w.forget(false); err != nil || again.GetId() != done.GetId() {
 		t.Errorf("found %v, %v, expected the same erasure", again, err)
 	}

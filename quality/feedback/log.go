@@ -48,12 +48,14 @@ type Prediction struct {
 	Digest []byte
 	// IDHashes are the keyed hashes of model and id by all secrets, the newest first.
 	IDHashes [][]byte
+	// Erased says that what it was made of is: it is not kept, nor what is told of it.
+	Erased bool
 }
 
 // Logged is what became of predictions.
 type Logged struct {
 	New []string
-	// Duplicates and Erased were not kept, the latter since they were taken away by an erasure before.
+	// Duplicates and Erased were not kept, the latter since they, or what they were made of, were taken away by an erasure before.
 	Duplicates, Erased int64
 	// Joined are the outcomes that waited for the new ones.
 	Joined int64
@@ -115,6 +117,18 @@ func (s *Store) Log(ctx context.Context, model string, all []Prediction) (done L
 			switch is, there := known[p.ID]; {
 			case gone[i]:
 				done.Erased++
+			case p.Erased:
+				done.Erased++
+				// One that is there under the id is another's.
+				if there {
+					continue
+				}
+				if _, err := tx.Exec(ctx, `DELETE FROM headwater.outcome WHERE model = $1 AND prediction_id = $2`, model, p.ID); err != nil {
+					return err
+				}
+				if err := mark(ctx, tx, p.IDHashes[0]); err != nil {
+					return err
+				}
 			case there && !bytes.Equal(is, p.Digest):
 				return &Conflict{i}
 			case there:
