@@ -36,12 +36,8 @@ func twoYears(without func(month int) bool) []reference.SourceRow {
 
 func (w *world) setBaseline(t *testing.T, name string, r *Run) {
 	t.Helper()
-	k, err := quality.RunProfile(t.Context(), w.pool, r.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
 	w.inTx(t, func(ctx context.Context, tx pgx.Tx) error {
-		return quality.SetBaseline(ctx, tx, &quality.Baseline{Name: name, Subject: fmt.Sprintf("view:%s@%d", r.View, r.ViewVersion), Run: r.ID, Node: "run:" + r.Ref(), SetBy: "test"}, k.Profile)
+		return quality.SetBaseline(ctx, tx, &quality.Baseline{Name: name, Subject: fmt.Sprintf("view:%s@%d", r.View, r.ViewVersion), Run: r.ID, Node: "run:" + r.Ref(), SetBy: "test"})
 	})
 }
 

@@ -65,15 +65,31 @@ func baselines(ctx context.Context, q database.Querier, sql string, args ...any)
 	})
 }
 
-// SetBaseline makes a baseline of the profile p, in the place of the one that the subject has, and of the one that has its name for another version of the same.
+// SetBaseline makes a baseline of the profile that is kept of its run or dataset, in the place of the one that the subject has, and of the one that has its name for another version of the same.
 // b says what and of what; the rest is filled in.
-func SetBaseline(ctx context.Context, tx pgx.Tx, b *Baseline, p *profile.Profile) error {
+func SetBaseline(ctx context.Context, tx pgx.Tx, b *Baseline) error {
 	// Baselines are set one after the other: names and subjects have one each.
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('headwater.baseline', 0))`); err != nil {
 		return err
 	}
+	// Before the baselines that it may be in, as an erasure does, which then finds this one too.
+	column, id := "run_id", any(b.Run)
+	if b.Dataset != "" {
+		column, id = "dataset_id", b.Dataset
+	}
+	if _, err := tx.Exec(ctx, `SELECT FROM headwater.profile WHERE `+column+` = $1 FOR SHARE`, id); err != nil {
+		return err
+	}
+	kept, err := keptProfile(ctx, tx, column, id)
+	if err != nil {
+		return err
+	}
+	if kept == nil || kept.Profile == nil {
+		return fault.New(fault.FailedPrecondition, "baseline %s: found that the profile of %s was erased meanwhile, expected one that is kept: set it to another run or dataset", b.Name, b.Node)
+	}
+	p := kept.Profile
 	var other string
-	err := tx.QueryRow(ctx, `SELECT subject FROM headwater.baseline WHERE name = $1 AND ended_at IS NULL AND regexp_replace(subject, '@.*', '') <> regexp_replace($2, '@.*', '')`,
+	err = tx.QueryRow(ctx, `SELECT subject FROM headwater.baseline WHERE name = $1 AND ended_at IS NULL AND regexp_replace(subject, '@.*', '') <> regexp_replace($2, '@.*', '')`,
 		b.Name, b.Subject).Scan(&other)
 	if err == nil {
 		return fault.New(fault.FailedPrecondition, "baseline %s: found it set for %s, expected a name that is free or of %s: choose another name, or `headwater baseline remove %[1]s`",

@@ -20,7 +20,6 @@ import (
 	"github.com/headwaterhq/headwater/lineage"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/quality"
-	"github.com/headwaterhq/headwater/quality/profile"
 )
 
 // baselineWriter and baselineRemovedWriter begin the writers of audit records of what baselines are; the name is the rest, and the number its version.
@@ -55,11 +54,10 @@ func (s *qualityService) SetBaseline(ctx context.Context, req *headwaterv1.SetBa
 		return nil, fault.New(fault.InvalidArgument, "node: found %q, expected %s: a baseline is the profile that is kept of a run or a dataset", shorten(req.GetNode(), maxShownName), expected).
 			Violating(fault.Violation{Field: "node", Description: "expected " + expected})
 	}
-	var p *profile.Profile
 	subject := req.GetSubject()
 	if ref.Kind == lineage.Run {
 		var r *materialize.Run
-		if r, p, err = s.profileOfRun(ctx, ref); err != nil {
+		if r, _, err = s.profileOfRun(ctx, ref); err != nil {
 			return nil, err
 		}
 		b.Run, b.Node = r.ID, ref.String()
@@ -68,7 +66,7 @@ func (s *qualityService) SetBaseline(ctx context.Context, req *headwaterv1.SetBa
 		}
 	} else {
 		var m *dataset.Manifest
-		if m, p, err = s.profileOfDataset(ctx, ref); err != nil {
+		if m, _, err = s.profileOfDataset(ctx, ref); err != nil {
 			return nil, err
 		}
 		b.Dataset, b.Node = m.ID, "dataset:"+m.ID
@@ -96,7 +94,7 @@ func (s *qualityService) SetBaseline(ctx context.Context, req *headwaterv1.SetBa
 	}
 	b.Subject = of.String()
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := quality.SetBaseline(ctx, tx, b, p); err != nil {
+		if err := quality.SetBaseline(ctx, tx, b); err != nil {
 			return err
 		}
 		return access.WriteTx(ctx, tx, access.Record{

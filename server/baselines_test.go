@@ -261,3 +261,37 @@ func TestDriftOfARunIsShown(t *testing.T) {
 		}
 	}
 }
+
+// What an erasure takes away while a baseline is set of it is not in the baseline.
+func TestABaselineIsSetWhileItsProfileIsErased(t *testing.T) {
+	p := newProduct(t)
+	p.apply(definitions())
+	p.ingest(flights(manyFlights(10, 0, time.Now().Add(-30*time.Hour).Truncate(time.Hour))...), 0)
+	p.materialize("delays")
+	tx, err := p.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	if err := quality.EraseRunProfile(t.Context(), tx, p.count(`SELECT run_id FROM headwater.profile`)); err != nil {
+		t.Fatal(err)
+	}
+	set := make(chan error, 1)
+	go func() {
+		_, err := headwaterv1.NewQualityServiceClient(p.conn).SetBaseline(p.admin, &headwaterv1.SetBaselineRequest{Name: "normal", Node: "run:delays@1/1"})
+		set <- err
+	}()
+	eventually(t, "the baseline to wait for the erasure, or to be set", func() bool {
+		return len(set) > 0 || p.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%headwater.profile%'`) > 0
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := "baseline normal: found that the profile of run:delays@1/1 was erased meanwhile, expected one that is kept: set it to another run or dataset"
+	if f := fault.FromError(<-set); f == nil || f.Reason != fault.FailedPrecondition || f.Message != want {
+		t.Errorf("found %v, expected %s", f, want)
+	}
+	if n := p.count(`SELECT count(*) FROM headwater.baseline`); n != 0 {
+		t.Errorf("found %d baselines, expected none", n)
+	}
+}
