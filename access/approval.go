@@ -17,7 +17,7 @@ import (
 )
 
 // Approval is a gate that somebody opened, for exactly what was looked at. It counts for what has the same resource, gate and inputs, also
-// where that was made again, but not where its approver made that.
+// where that was made again, but not where its approver made that. One by a role that was taken for a time counts for its dataset alone.
 type Approval struct {
 	ID int64
 	// Kind and Subject are what was looked at: KindDataset or KindRun, and its id.
@@ -30,7 +30,8 @@ type Approval struct {
 	Gate   string
 	// Found is what the gate had found.
 	Found string
-	// Author had made what was looked at. Approver is another, unless BreakGlass says why that one had taken a role for a time.
+	// Author had made what was looked at. Approver is another, unless BreakGlass says why that one had taken a role for a time. It is empty where the approver might
+	// approve what another made without that.
 	Author, Approver, Credential string
 	Reason                       string
 	BreakGlass                   string
@@ -45,9 +46,22 @@ func (a *Approval) InForce(now time.Time) bool {
 	return a.WithdrawnAt.IsZero() && now.Before(a.ExpiresAt)
 }
 
-// counts reports whether it opens its gate of what author made, at a time.
-func (a *Approval) counts(author string, now time.Time) bool {
-	return a.InForce(now) && (a.Approver != author || a.BreakGlass != "")
+// counts reports whether it opens its gate of a subject that author made, at a time. What breaks glass is for its own subject; a run
+// that failed is made again as another, of the same inputs.
+func (a *Approval) counts(subject, author string, now time.Time) bool {
+	if a.BreakGlass != "" {
+		return a.InForce(now) && (a.Kind == KindRun || a.Subject == subject)
+	}
+	return a.InForce(now) && a.Approver != author
+}
+
+// breaksGlass reports whether it takes a role that was taken for a time to approve a resource, or what author made.
+func breaksGlass(ctx context.Context, p *Principal, resource, author string) bool {
+	if p.elevated == nil {
+		return false
+	}
+	kind, name, _ := strings.Cut(resource, ":")
+	return author == p.Name || !SessionFrom(ctx).Policy().Decide(p.elevated.Roles, ActionApprove, Kind(kind), name).Allowed
 }
 
 // MaxApproval is how far ahead an approval may expire.
@@ -71,8 +85,8 @@ func keptReason(reason, of string) (string, error) {
 }
 
 // Approve opens a gate, in one commit with a record of its own. Whether the principal may approve the resource is decided before. The
-// author's own approval is a PERMISSION_DENIED fault, unless it has taken a role for a time: then the gate is opened, and the record says
-// so. Of two at once one is refused.
+// author's own approval is a PERMISSION_DENIED fault, unless it has taken a role for a time: then the gate is opened until that ends at
+// the latest, and the record says so. Of two at once one is refused.
 func Approve(ctx context.Context, tx pgx.Tx, p *Principal, a Approval) (_ Approval, err error) {
 	if a.Reason, err = keptReason(a.Reason, "an approval"); err != nil {
 		return Approval{}, err
@@ -90,6 +104,10 @@ func Approve(ctx context.Context, tx pgx.Tx, p *Principal, a Approval) (_ Approv
 		return Approval{}, database.Fault(err)
 	}
 	a.ApprovedAt, a.ExpiresAt = a.ApprovedAt.UTC(), a.ExpiresAt.UTC().Truncate(time.Microsecond)
+	breaks := breaksGlass(ctx, p, a.Resource, a.Author)
+	if breaks && a.ExpiresAt.After(p.takenUntil) {
+		a.ExpiresAt = p.takenUntil.UTC().Truncate(time.Microsecond)
+	}
 	if most := a.ApprovedAt.Add(MaxApproval); !a.ExpiresAt.After(a.ApprovedAt) || a.ExpiresAt.After(most) {
 		return Approval{}, fault.New(fault.InvalidArgument, "an approval expires").Violating(fault.Violation{
 			Field: "expires_at", Description: fmt.Sprintf("found %s, expected a time after now and at most %d days ahead", a.ExpiresAt.Format(time.RFC3339), int(MaxApproval.Hours()/24)),
@@ -100,12 +118,15 @@ func Approve(ctx context.Context, tx pgx.Tx, p *Principal, a Approval) (_ Approv
 		return Approval{}, err
 	}
 	for i := range there {
-		if there[i].counts(a.Author, a.ApprovedAt) {
+		if there[i].counts(a.Subject, a.Author, a.ApprovedAt) {
 			return Approval{}, fault.New(fault.AlreadyExists, "gate %s of %s %s is approved already, by %s until %s (approval %d)", a.Gate, a.Kind, a.Subject,
 				there[i].Approver, there[i].ExpiresAt.Format(time.RFC3339), there[i].ID)
 		}
 	}
-	a.Approver, a.Credential, a.BreakGlass = p.Name, p.Credential, strings.TrimPrefix(p.taken, breakGlass)
+	a.Approver, a.Credential, a.BreakGlass = p.Name, p.Credential, ""
+	if breaks {
+		a.BreakGlass = p.BreakGlass()
+	}
 	err = tx.QueryRow(ctx, `INSERT INTO headwater.approval (kind, subject, resource, inputs, gate, found, author, approver, credential, reason, break_glass, approved_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id`,
 		a.Kind, a.Subject, a.Resource, a.Inputs, a.Gate, a.Found, a.Author, a.Approver, a.Credential, a.Reason, a.BreakGlass, a.ApprovedAt, a.ExpiresAt).Scan(&a.ID)
@@ -161,11 +182,11 @@ func MissingApproval(id int64) error {
 	return fault.New(fault.NotFound, "there is no approval %d; `headwater approvals list` shows those there are", id)
 }
 
-// ApprovalOf finds what opens a gate of what author made, by its resource and inputs; the one that holds longest. nil: nothing does. In the
+// ApprovalOf finds what opens a gate of a subject that author made, by its resource and inputs; the one that holds longest. nil: nothing does. In the
 // transaction of what goes by it, the approval stays in force until that ends.
-func ApprovalOf(ctx context.Context, db database.Querier, resource, gate, inputs, author string) (*Approval, error) {
+func ApprovalOf(ctx context.Context, db database.Querier, resource, gate, inputs, subject, author string) (*Approval, error) {
 	list, err := approvals(ctx, db, `resource = $1 AND gate = $2 AND inputs = $3 AND withdrawn_at IS NULL AND expires_at > clock_timestamp()
-		AND (approver <> $4 OR break_glass <> '') ORDER BY expires_at DESC, id LIMIT 1 FOR SHARE`, resource, gate, inputs, author)
+		AND CASE break_glass WHEN '' THEN approver <> $4 ELSE kind = $6 OR subject = $5 END ORDER BY expires_at DESC, id LIMIT 1 FOR SHARE`, resource, gate, inputs, author, subject, KindRun)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}

@@ -302,6 +302,9 @@ func (p *Principal) with(taken []Elevation) *Principal {
 	elevated.elevated, elevated.Roles = p, slices.Clone(p.Roles)
 	var reasons []string
 	for _, e := range taken {
+		if elevated.takenUntil.IsZero() || e.Until.Before(elevated.takenUntil) {
+			elevated.takenUntil = e.Until
+		}
 		if !slices.Contains(elevated.Roles, e.Role) {
 			elevated.Roles = append(elevated.Roles, e.Role)
 		}

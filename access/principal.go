@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/headwaterhq/headwater/feature"
 )
@@ -24,6 +25,8 @@ type Principal struct {
 	// elevated is who it is without the roles that it took for a time, and taken why it took them. nil: it took none.
 	elevated *Principal
 	taken    string
+	// takenUntil is when the first of those ends.
+	takenUntil time.Time
 	// scopes bound what its token is used for. nil: nothing does.
 	scopes []Scope
 	// policyKey is policyKeyOf(p), or empty where nobody has computed it yet.

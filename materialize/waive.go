@@ -69,7 +69,7 @@ func (rn *runner) waive(ctx context.Context, r *Run, t *offline.Transform, resul
 		if c.Inputs, err = r.checkedInputs(t, c); err != nil {
 			return err
 		}
-		a, err := access.ApprovalOf(ctx, rn.pool, viewResource(r.View), CheckGate(c.Name), c.Inputs, r.Principal)
+		a, err := access.ApprovalOf(ctx, rn.pool, viewResource(r.View), CheckGate(c.Name), c.Inputs, fmt.Sprint(r.ID), r.Principal)
 		if err != nil {
 			return err
 		}

@@ -176,7 +176,7 @@ func (s *datasetService) impactTags(plan *read.Plan, spine []feature.Column, eve
 
 // approvedGate is dataset.Approved.
 func approvedGate(ctx context.Context, q database.Querier, m *dataset.Manifest, gate string) (int64, error) {
-	a, err := access.ApprovalOf(ctx, q, datasetResource(m), gate, m.Digest(), m.Principal)
+	a, err := access.ApprovalOf(ctx, q, datasetResource(m), gate, m.Digest(), m.ID, m.Principal)
 	if a == nil {
 		return 0, err
 	}

@@ -323,7 +323,7 @@ func TestBreakGlassOpensAGate(t *testing.T) {
 	olga := g.as("olga", "oncall")
 	m := g.buildHeld(olga, g.spine)
 	g.report(m.GetId())
-	_, err := g.access.Elevate(olga, &headwaterv1.ElevateRequest{Role: "admin", Duration: durationpb.New(time.Minute), Reason: "nobody is there"})
+	elevated, err := g.access.Elevate(olga, &headwaterv1.ElevateRequest{Role: "admin", Duration: durationpb.New(time.Minute), Reason: "nobody is there"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,6 +406,31 @@ func TestTagsThatHoldADataset(t *testing.T) {
 		}
 	}
 	// A whole source, of whatever is made of it; and a tag that is not of people holds nothing.
+	if end := a.GetExpiresAt().AsTime(); end.After(elevated.GetElevation().GetUntil().AsTime()) {
+		t.Errorf("found that it expires at %s, after the role ends at %s", end, elevated.GetElevation().GetUntil().AsTime())
+	}
+	// It is for that dataset alone, not for its content wherever it is built again.
+	for _, ctx := range []context.Context{olga, g.bea} {
+		if again := g.buildHeld(ctx, g.spine); again.GetContentDigest() != m.GetContentDigest() {
+			t.Errorf("found another content")
+		}
+	}
+	// Who may approve without it breaks no glass by having taken a role.
+	eve := g.as("eve", "oncall", "reviews")
+	if _, err := g.access.Elevate(eve, &headwaterv1.ElevateRequest{Role: "admin", Duration: durationpb.New(time.Minute), Reason: "something else"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the role", func() bool {
+		_, err := g.access.ListElevations(eve, &headwaterv1.ListElevationsRequest{})
+		return err == nil
+	})
+	other := g.buildHeld(g.bea, g.spine)
+	if b := g.mustApprove(eve, other.GetId()); b.GetBreakGlass() != "" {
+		t.Errorf("found %v, expected that it breaks no glass", b)
+	}
+	if own := g.buildHeld(eve, g.spine); own.GetContentDigest() != other.GetContentDigest() {
+		t.Errorf("found another content")
+	}
 	d.Sources[0].Columns[4].Tags, d.Sources[0].Tags = []string{"nightly"}, []string{"human_decision"}
 	p.apply(d)
 	if got, want := tags(features("delays.words"), spine), `human_decision "" of source:flights`; got != want {
