@@ -110,8 +110,8 @@ func someOf(texts []string) string {
 	return strings.Join(texts, ", ")
 }
 
-// impactTags are the tags by which a dataset is held until somebody has looked at its impact on people: of the service and the views that it reads, of
-// every source that their values may come from or the spine was read from, and of columns, along the values that they are made of. Those
+// impactTags are the tags by which a dataset is held until somebody has looked at its impact on people: of the service, of every view and
+// source that its values may come from, through whatever views, of every source that the spine was read from, and of columns, along the values that they are made of. Those
 // that definitions have today count for older versions too.
 func (s *datasetService) impactTags(plan *read.Plan, spine []feature.Column, events *headwaterv1.SpineEvents, sources []*feature.SourceVersion) []dataset.ImpactTag {
 	catalog := s.registry.Catalog()
@@ -135,13 +135,20 @@ func (s *datasetService) impactTags(plan *read.Plan, spine []feature.Column, eve
 		}
 	}
 	source := func(v *feature.SourceVersion) { whole(feature.KindSource, v.Name, v.Tags) }
+	var views func(*feature.ViewVersion)
+	views = func(v *feature.ViewVersion) {
+		whole(feature.KindView, v.Name, v.Tags)
+		for _, of := range v.ViewVersions {
+			views(of)
+		}
+	}
 	if service := plan.Service; service.Name != "" {
 		whole(feature.KindService, service.Name, service.Tags)
 	}
 	for i := range plan.Columns {
 		c := &plan.Columns[i]
 		column(c.Name, tags.Column(c.Version, c.Version.Features[c.Feature].Name))
-		whole(feature.KindView, c.Version.Name, c.Version.Tags)
+		views(c.Version)
 		c.Version.EachSource(source)
 	}
 	for i := range plan.Views {
