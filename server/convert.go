@@ -212,6 +212,9 @@ func manifestOf(ctx context.Context, m *dataset.Manifest) *headwaterv1.Manifest 
 		sortStatuses(column.Statuses)
 		out.Columns = append(out.Columns, column)
 	}
+	if heldFrom(ctx, m) {
+		withoutHeld(out)
+	}
 	return out
 }
 

@@ -193,6 +193,31 @@ func approvedGate(ctx context.Context, q database.Querier, m *dataset.Manifest, 
 // datasetResource is what approving a dataset is decided on.
 func datasetResource(m *dataset.Manifest) string { return string(access.KindDataset) + ":" + m.Name }
 
+// heldFrom reports whether a dataset is held, so that what tells of values in it is withheld from the caller: from all but who may approve it, which who built it may not.
+// Of few rows their least value is the value of a row.
+func heldFrom(ctx context.Context, m *dataset.Manifest) bool {
+	if m.State != dataset.Built && (m.State != dataset.Deleted || m.ReleasedAt != nil || dataset.Hold(m.Gates)) {
+		return false
+	}
+	return m.Principal == access.PrincipalFrom(ctx).Name || !access.Allows(ctx, access.ActionApprove, access.KindDataset, m.Name)
+}
+
+// withoutHeld takes out of a manifest what tells of values of rows that are not given out: summaries of columns, how many rows each rule left out, and with such rules how
+// many are left.
+func withoutHeld(m *headwaterv1.Manifest) {
+	for _, c := range m.Columns {
+		if c.Summary != nil {
+			c.Summary = &headwaterv1.ColumnSummary{}
+		}
+	}
+	for _, rule := range m.LeftOut {
+		rule.Rows, m.Rows = 0, 0
+	}
+}
+
+// withheldHeld says that a dataset is held, where that is why something is not shown.
+const withheldHeld = "what tells of values in it is withheld until then from all but who may approve it"
+
 // refuseHeld refuses to give out rows of a dataset that is held, with what is missing now.
 func (s *datasetService) refuseHeld(ctx context.Context, m *dataset.Manifest) error {
 	if m.State != dataset.Built {
@@ -439,6 +464,9 @@ func (s *datasetService) gatesNow(ctx context.Context, m *dataset.Manifest, show
 		}
 		if shown.Held, err = s.heldText(ctx, s.pool, m, results); err != nil {
 			return err
+		}
+		if heldFrom(ctx, m) {
+			shown.Held += "; " + withheldHeld
 		}
 	}
 	shown.Gates = gatesOf(results)

@@ -106,14 +106,15 @@ func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
 		"delays__delay, from source:flights.delay, and no report on what it has in it; to make one: headwater bias report " + id + " --label L --favourable V --by A; to approve: headwater dataset approve " + id +
 		" --gate bias_report --reason R --expires T; whoever has one of the roles [reviews admin] can approve it, but not bea, who made it: ada, ann; " +
 		"the delays team owns it; then: headwater dataset release " + id
-	if m.GetHeld() != held {
-		t.Errorf("found\n%s\nexpected\n%s", m.GetHeld(), held)
+	const withheld = "; what tells of values in it is withheld until then from all but who may approve it"
+	if m.GetHeld() != held+withheld {
+		t.Errorf("found\n%s\nexpected\n%s", m.GetHeld(), held+withheld)
 	}
 	if tags := m.GetCarriedTags(); len(tags) != 1 || tags[0].GetTag() != "employment" || tags[0].GetColumn() != "delays__delay" || !slices.Equal(tags[0].GetFrom(), []string{"source:flights.delay"}) {
 		t.Errorf("found the tags %v", tags)
 	}
 	shown, err := g.datasets.GetDataset(g.bea, &headwaterv1.GetDatasetRequest{Dataset: id})
-	if err != nil || shown.GetManifest().GetHeld() != held || len(shown.GetManifest().GetGates()) != 1 || shown.GetManifest().GetGates()[0].GetHolds() {
+	if err != nil || shown.GetManifest().GetHeld() != held+withheld || len(shown.GetManifest().GetGates()) != 1 || shown.GetManifest().GetGates()[0].GetHolds() {
 		t.Errorf("found %v, %v", shown, err)
 	}
 	refused := func(what string, err error, reason fault.Reason, message string) {
@@ -202,7 +203,7 @@ func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
 	}
 	shown, err = g.datasets.GetDataset(g.bea, &headwaterv1.GetDatasetRequest{Dataset: id})
 	if a := shown.GetManifest().GetGates()[0].GetApproval(); err != nil || a.GetReason() != "looked at it" || a.GetInputs() != m.GetContentDigest() ||
-		shown.GetManifest().GetHeld() != "dataset "+id+" (training@1) is held, and its rows are not given out before it is released: all of its gates hold now; headwater dataset release "+id {
+		shown.GetManifest().GetHeld() != "dataset "+id+" (training@1) is held, and its rows are not given out before it is released: all of its gates hold now; headwater dataset release "+id+withheld {
 		t.Errorf("found %v, %v", shown, err)
 	}
 	if _, _, err := g.fetch(g.bea, id); fault.ReasonOf(fault.FromError(err)) != fault.GateRefused {
@@ -224,6 +225,70 @@ func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
 	}
 	if again, _, err := g.fetch(g.bea, "training@1"); err != nil || !bytes.Equal(again, rows) {
 		t.Errorf("found other bytes, %v", err)
+	}
+}
+
+// A row at a time would tell of all of them, were that which tells of values shown of what is held.
+func TestWhatTellsOfValuesIsWithheldOfWhatIsHeld(t *testing.T) {
+	g := newGated(t)
+	sent, built, err := g.build(g.bea, "small", &headwaterv1.BuildDatasetHeader{Name: "training", LeaveOut: []*headwaterv1.LeaveOutRule{whereRule("row.delays__delay > 0.0")}}, g.spine)
+	if err != nil || len(sent) != 0 {
+		t.Fatalf("found %d bytes, %v", len(sent), err)
+	}
+	if n := built.GetLeftOut()[0].GetRows(); n != 0 || built.GetSpineRows() != 1 {
+		t.Errorf("found %d rows left out of %d, expected that it is not told", n, built.GetSpineRows())
+	}
+	m := g.buildHeld(g.bea, g.spine)
+	told := func(m *headwaterv1.Manifest) (values int) {
+		for _, c := range m.GetColumns() {
+			if s := c.GetSummary(); s.GetMin() != nil || s.GetMax() != nil || s.Mean != nil || s.GetDistinct() > 0 {
+				values++
+			}
+		}
+		return values
+	}
+	shown := func(ctx context.Context) *headwaterv1.Manifest {
+		r, err := g.datasets.GetDataset(ctx, &headwaterv1.GetDatasetRequest{Dataset: m.GetId()})
+		if err != nil {
+			t.Fatal(fault.FromError(err))
+		}
+		return r.GetManifest()
+	}
+	verified, err := g.datasets.VerifyDataset(g.bea, &headwaterv1.VerifyDatasetRequest{Dataset: m.GetId()})
+	if err != nil {
+		t.Fatal(fault.FromError(err))
+	}
+	for what, m := range map[string]*headwaterv1.Manifest{
+		"the build": m, "its builder": shown(g.bea), "its builder who approves": shown(g.as("bea", "reviews", builds)), "a verification": verified.GetManifest(),
+	} {
+		if n := told(m); n > 0 {
+			t.Errorf("%s is told of the values of %d columns", what, n)
+		}
+	}
+	if m := shown(g.ann); told(m) == 0 || strings.HasSuffix(m.GetHeld(), "who may approve it") {
+		t.Errorf("found %v, expected that who may approve it is told", m)
+	}
+	profiles := headwaterv1.NewQualityServiceClient(g.conn)
+	profile := func(ctx context.Context) string {
+		r, err := profiles.GetProfile(ctx, &headwaterv1.GetProfileRequest{Node: "dataset:" + m.GetId()})
+		if err != nil {
+			t.Fatal(fault.FromError(err))
+		}
+		return r.GetProfile().GetWithheld()
+	}
+	want := "dataset " + m.GetId() + " is held until it is released: what tells of values in it is withheld until then from all but who may approve it"
+	if got := profile(g.bea); got != want {
+		t.Errorf("found %q, expected %q", got, want)
+	}
+	if got := profile(g.ann); got != "" {
+		t.Errorf("found %q for who may approve it", got)
+	}
+	g.mustApprove(g.ann, m.GetId())
+	if _, err := g.release(g.bea, m.GetId()); err != nil {
+		t.Fatal(err)
+	}
+	if got := profile(g.bea); got != "" || told(shown(g.bea)) == 0 {
+		t.Errorf("found %q of what is released", got)
 	}
 }
 
@@ -341,6 +406,31 @@ func TestBreakGlassOpensAGate(t *testing.T) {
 	if rows, _, err := g.fetch(olga, m.GetId()); err != nil || sha(rows) != m.GetArrowSha256() {
 		t.Errorf("found %v", err)
 	}
+	if end := a.GetExpiresAt().AsTime(); end.After(elevated.GetElevation().GetUntil().AsTime()) {
+		t.Errorf("found that it expires at %s, after the role ends at %s", end, elevated.GetElevation().GetUntil().AsTime())
+	}
+	// It is for that dataset alone, not for its content wherever it is built again.
+	for _, ctx := range []context.Context{olga, g.bea} {
+		if again := g.buildHeld(ctx, g.spine); again.GetContentDigest() != m.GetContentDigest() {
+			t.Errorf("found another content")
+		}
+	}
+	// Who may approve without it breaks no glass by having taken a role.
+	eve := g.as("eve", "oncall", "reviews")
+	if _, err := g.access.Elevate(eve, &headwaterv1.ElevateRequest{Role: "admin", Duration: durationpb.New(time.Minute), Reason: "something else"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the role", func() bool {
+		_, err := g.access.ListElevations(eve, &headwaterv1.ListElevationsRequest{})
+		return err == nil
+	})
+	other := g.buildHeld(g.bea, g.spine)
+	if b := g.mustApprove(eve, other.GetId()); b.GetBreakGlass() != "" {
+		t.Errorf("found %v, expected that it breaks no glass", b)
+	}
+	if own := g.buildHeld(eve, g.spine); own.GetContentDigest() != other.GetContentDigest() {
+		t.Errorf("found another content")
+	}
 	if log := g.log.String(); !strings.Contains(log, "BREAK GLASS: a gate was opened by who had taken a role for a time") || !strings.Contains(log, "gate=bias_report") {
 		t.Errorf("found the log\n%s", log)
 	}
@@ -406,8 +496,10 @@ func TestTagsThatHoldADataset(t *testing.T) {
 		}
 	}
 	// A whole source, of whatever is made of it; and a tag that is not of people holds nothing.
-	if end := a.GetExpiresAt().AsTime(); end.After(elevated.GetElevation().GetUntil().AsTime()) {
-		t.Errorf("found that it expires at %s, after the role ends at %s", end, elevated.GetElevation().GetUntil().AsTime())
+	d.Sources[0].Columns[4].Tags, d.Sources[0].Tags = []string{"nightly"}, []string{"human_decision"}
+	p.apply(d)
+	if got, want := tags(features("delays.words"), spine), `human_decision "" of source:flights`; got != want {
+		t.Errorf("found %s, expected %s", got, want)
 	}
 	// A whole view, behind another and behind what is computed on demand.
 	d.Sources[0].Tags = nil
@@ -416,25 +508,8 @@ func TestTagsThatHoldADataset(t *testing.T) {
 			d.Views[i].Tags = []string{"housing"}
 		}
 	}
-	// Who may approve without it breaks no glass by having taken a role.
-	eve := g.as("eve", "oncall", "reviews")
-	if _, err := g.access.Elevate(eve, &headwaterv1.ElevateRequest{Role: "admin", Duration: durationpb.New(time.Minute), Reason: "something else"}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the role", func() bool {
-		_, err := g.access.ListElevations(eve, &headwaterv1.ListElevationsRequest{})
-		return err == nil
-	})
-	other := g.buildHeld(g.bea, g.spine)
-	if b := g.mustApprove(eve, other.GetId()); b.GetBreakGlass() != "" {
-		t.Errorf("found %v, expected that it breaks no glass", b)
-	}
-	if own := g.buildHeld(eve, g.spine); own.GetContentDigest() != other.GetContentDigest() {
-		t.Errorf("found another content")
-	}
-	d.Sources[0].Columns[4].Tags, d.Sources[0].Tags = []string{"nightly"}, []string{"human_decision"}
 	p.apply(d)
-	if got, want := tags(features("delays.words"), spine), `human_decision "" of source:flights`; got != want {
+	if got, want := tags(features("ratio.of_delay"), spine), `housing "" of view:recent`; got != want {
 		t.Errorf("found %s, expected %s", got, want)
 	}
 }

@@ -289,6 +289,10 @@ func (s *qualityService) showDataset(ctx context.Context, d *described, m *datas
 		d.withheld = "what tells of values is for who may read the dataset"
 		return nil
 	}
+	if heldFrom(ctx, m) {
+		d.withheld = "dataset " + m.ID + " is held until it is released: " + withheldHeld
+		return nil
+	}
 	_, err := s.datasets.builtOf(ctx, m)
 	return err
 }
