@@ -41,6 +41,13 @@ func (r *Run) drifted(ctx context.Context, q database.Querier, view *feature.Vie
 	if d.Baseline != nil {
 		r.Drift.Baseline = d.Baseline.Ref()
 	}
+	if view.Drift != nil && (d.Baseline == nil || d.Baseline.Erased != nil) {
+		found, name := "no baseline", "NAME"
+		if d.Baseline != nil {
+			found, name = "that an erasure took baseline "+r.Drift.Baseline+" away", d.Baseline.Name
+		}
+		r.Warnings = append(r.Warnings, fmt.Sprintf("view %s declares drift: found %s, expected one to hold its rows to; headwater baseline set %s run:%s", view.Ref(), found, name, r.Ref()))
+	}
 	for _, c := range d.Columns {
 		column := DriftedColumn{Name: c.Name, Verdict: c.Verdict, Reason: c.Reason}
 		if c.Baseline > 0 && c.Current > 0 {

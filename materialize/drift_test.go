@@ -96,7 +96,8 @@ func TestRunsAreHeldToBaselines(t *testing.T) {
 		WHERE event_time >= {{interval.start}} AND event_time < {{interval.end}}`, 0)
 	first := w.load(t, src, 0, twoYears(func(int) bool { return false })...)
 	name := "normal_" + view.Name
-	w.setBaseline(t, name, w.published(t, view, nil))
+	baseline := w.published(t, view, nil)
+	w.setBaseline(t, name, baseline)
 	w.load(t, src, first, twoYears(func(month int) bool { return month%4 == 0 })...)
 	verdicts := func(r *Run) string {
 		text := fmt.Sprintf("%s by %s:", r.Drift.Verdict, r.Drift.Baseline)
@@ -119,5 +120,21 @@ func TestRunsAreHeldToBaselines(t *testing.T) {
 	view.Drift = &feature.DriftRule{DriftThresholds: feature.DriftThresholds{Warn: 5, Fail: 10}}
 	if got, want := verdicts(w.published(t, view, nil)), "OK by "+name+"@1: value OK rows OK"; got != want {
 		t.Errorf("found %s, expected %s", got, want)
+	}
+	// What declares drift and has nothing to be held to is told so.
+	w.inTx(t, func(ctx context.Context, tx pgx.Tx) error { return quality.EraseRunProfile(ctx, tx, baseline.ID) })
+	r = w.published(t, view, nil)
+	want := fmt.Sprintf("view %s declares drift: found that an erasure took baseline %s@1 away, expected one to hold its rows to; headwater baseline set %[2]s run:%s", view.Ref(), name, r.Ref())
+	if len(r.Warnings) != 1 || r.Warnings[0] != want {
+		t.Errorf("found warnings %q, expected %q", r.Warnings, want)
+	}
+	w.inTx(t, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE headwater.baseline SET ended_at = clock_timestamp(), ended_by = 'test' WHERE name = $1`, name)
+		return err
+	})
+	r = w.published(t, view, nil)
+	want = fmt.Sprintf("view %s declares drift: found no baseline, expected one to hold its rows to; headwater baseline set NAME run:%s", view.Ref(), r.Ref())
+	if len(r.Warnings) != 1 || r.Warnings[0] != want {
+		t.Errorf("found warnings %q, expected %q", r.Warnings, want)
 	}
 }
