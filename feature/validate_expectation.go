@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 )
 
 // expected is what expectations are held to: a source, or a view with the columns that it outputs.
@@ -102,7 +103,7 @@ func (v *validation) expectationName(at string, e *Expectation, first map[string
 func (v *validation) expectationFits(at string, e *Expectation, of expected) {
 	at += "." + e.Kind.String()
 	if e.Kind == ExpectRowsKept {
-		v.duration(at+".bucket", e.Bucket)
+		v.bucket(at+".bucket", e.Bucket)
 	}
 	switch {
 	case e.Kind == ExpectSchemaUnchanged && of.source == nil:
@@ -114,6 +115,18 @@ func (v *validation) expectationFits(at string, e *Expectation, of expected) {
 	case e.Kind == ExpectUnique && of.view != nil && of.view.Aggregation != nil:
 		v.add(at, "found unique for windowed aggregations, expected it for a view of SQL: these have one row for each key and time already")
 	}
+}
+
+// minBucket is the least width of buckets of time.
+const minBucket = time.Minute
+
+// bucket takes the width of buckets of time, zero for none: with less there is about one for each row, which says nothing.
+func (v *validation) bucket(field string, d time.Duration) {
+	if d > 0 && d < minBucket {
+		v.add(field, "found %s, expected at least 1m: a finer bucket has about one row, whose share says nothing; write a wider one, such as 24h, or leave it out", d)
+		return
+	}
+	v.duration(field, d)
 }
 
 // expectationColumn finds the column of an expectation. nil: it has none, or something is wrong with it.
@@ -212,7 +225,7 @@ func (v *validation) expectationOf(at string, e *Expectation, c *Column) {
 			v.add(kind+".q", "found %g, expected a number from 0 to 1, such as 0.5 for the median", e.Quantile)
 		}
 	case ExpectCompleteness:
-		v.duration(kind+".bucket", e.Bucket)
+		v.bucket(kind+".bucket", e.Bucket)
 	}
 }
 

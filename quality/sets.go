@@ -41,8 +41,8 @@ type Set struct {
 	// EntitiesKept measures that kind, of the output: examples are entities that are not there. A reason says why it can not be
 	// measured. nil: never.
 	EntitiesKept func(ctx context.Context) (kept, of int64, examples []Example, reason string, err error)
-	// InputsByTime counts the rows of the inputs that count by buckets of event time. nil: they are not known.
-	InputsByTime func(ctx context.Context, width time.Duration) (map[int64]int64, error)
+	// InputsByTime counts the rows of the inputs that count by buckets of event time, of each input at most so many. nil: they are not known.
+	InputsByTime func(ctx context.Context, width time.Duration, most int) (map[int64]int64, error)
 	// Grain is how far EventTime of the output lies behind the beginning of what a row is made of.
 	Grain time.Duration
 	// Produced and Accepted are the rows that the run made and those of its inputs that count.
@@ -406,26 +406,41 @@ func (s *Set) completenessByTime(ctx context.Context, tx pgx.Tx, e *feature.Expe
 	return nil
 }
 
+// maxBuckets is how many time buckets are held to each other.
+const maxBuckets = 100_000
+
 // rowsKeptByTime finds the time bucket in which the fewest rows were made of those that the inputs have there, or the most.
 func (s *Set) rowsKeptByTime(ctx context.Context, tx pgx.Tx, e *feature.Expectation, r *Result) error {
 	if s.InputsByTime == nil {
 		r.skip("the times of the inputs' rows are not known")
 		return nil
 	}
-	accepted, err := s.InputsByTime(ctx, e.Bucket)
-	if err != nil {
-		return err
-	}
+	var accepted map[int64]int64
 	made := map[int64]int64{}
 	width := e.Bucket.Microseconds()
-	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT floor((extract(epoch FROM %s) * 1000000 - %d) / %d)::bigint, count(*) FROM %s GROUP BY 1", quoted(s.EventTime),
-		s.Grain.Microseconds(), width, s.From))
-	if err != nil {
+	broke, err := guarded(ctx, tx, func(tx pgx.Tx) (err error) {
+		if accepted, err = s.InputsByTime(ctx, e.Bucket, maxBuckets+1); err != nil || len(accepted) > maxBuckets {
+			return err
+		}
+		rows, err := tx.Query(ctx, fmt.Sprintf("SELECT floor((extract(epoch FROM %s) * 1000000 - %d) / %d)::bigint, count(*) FROM %s GROUP BY 1 LIMIT %d", quoted(s.EventTime),
+			s.Grain.Microseconds(), width, s.From, maxBuckets+1))
+		if err != nil {
+			return err
+		}
+		var bucket, n int64
+		_, err = pgx.ForEachRow(rows, []any{&bucket, &n}, func() error { made[bucket] += n; return nil })
 		return err
-	}
-	var bucket, n int64
-	if _, err := pgx.ForEachRow(rows, []any{&bucket, &n}, func() error { made[bucket] += n; return nil }); err != nil {
+	})
+	switch {
+	case err != nil:
 		return err
+	case broke != "":
+		r.State, r.Found, r.Look = Errored, broke, "the log of the database has more"
+		return nil
+	case max(len(accepted), len(made)) > maxBuckets:
+		r.State, r.Found = Errored, fmt.Sprintf("more than %d buckets of time have rows", maxBuckets)
+		r.Look = "rows_kept.bucket: with a wider one there are fewer"
+		return nil
 	}
 	worst, worstBucket := Result{}, int64(0)
 	below := 0

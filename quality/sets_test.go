@@ -188,6 +188,25 @@ func TestACheckThatBreaksIsErroredAlone(t *testing.T) {
 	}
 }
 
+// What is counted by time has a bound, and what the rows do not let be counted breaks the check alone.
+func TestRowsKeptByTimeBreaksAlone(t *testing.T) {
+	s := newSeed(t)
+	kept := feature.Expectation{Kind: feature.ExpectRowsKept, Bucket: time.Minute, Error: feature.Bounds{Min: number64(1)}}
+	count := feature.Expectation{Kind: feature.ExpectRowCount, Error: feature.Bounds{Min: number64(1)}}
+	inputs := func(context.Context, time.Duration, int) (map[int64]int64, error) { return map[int64]int64{0: 1}, nil }
+	set := Set{Reach: ReachAll, Produced: 1, Accepted: 1, InputsByTime: inputs}
+	const minutes = "SELECT '2026-01-01'::timestamptz + i * interval '1 minute' AS at FROM generate_series(1, 100001) AS i"
+	for rows, want := range map[string]string{
+		"SELECT 'infinity'::timestamptz AS at": "the measurement failed (SQLSTATE ",
+		minutes:                                "more than 100000 buckets of time have rows",
+	} {
+		results := s.check(set, rows, kept, count)
+		if r := results[0]; r.State != Errored || !strings.HasPrefix(r.Found, want) || r.Look == "" || results[1].State != Passed {
+			t.Errorf("found %s and %s, expected it errored alone: %s", said(r), said(results[1]), want)
+		}
+	}
+}
+
 func TestEarlierRunsAreOfTheSameReach(t *testing.T) {
 	s := newSeed(t)
 	ratio := feature.Expectation{Kind: feature.ExpectRowCountRatio, Runs: 3, Error: feature.Bounds{Min: number64(0.5)}}
