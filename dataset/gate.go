@@ -17,7 +17,7 @@ import (
 // sends no rows, and it is not fetched before it is released.
 //
 // A build asks in its order all requirements that a Builder has, when the dataset is there whole and nothing of it was sent, and so does a release, in its
-// transaction. A requirement looks at nothing but the manifest and the database: what it says of one dataset must not depend on who asks.
+// transaction. A requirement looks at nothing but the manifest, the database and definitions: what it says of one dataset must not depend on who asks.
 type Requirement struct {
 	// Gate names it in manifests, approvals and messages: lower case, with _.
 	Gate string

@@ -25,6 +25,18 @@ type BiasReport struct {
 	Erased    *time.Time
 	Principal string
 	At        time.Time
+	// Verdicts are those on the label, by each set of attributes, where reports on a content are asked for.
+	Verdicts []bias.Verdict
+}
+
+// Verdict is the gravest of the verdicts.
+func (r *BiasReport) Verdict() bias.Verdict {
+	for _, v := range []bias.Verdict{bias.BelowFourFifths, bias.NotEnoughData} {
+		if slices.Contains(r.Verdicts, v) {
+			return v
+		}
+	}
+	return bias.AtLeastFourFifths
 }
 
 // BiasQuestion is what was asked, as it was: columns by the names that were given.
@@ -128,13 +140,17 @@ func BiasReports(ctx context.Context, q database.Querier, datasets []string, beh
 	return pgx.CollectRows(rows, scanBias)
 }
 
-// BiasReportsOn are those on a content, by its digest, the newest first, without what they found. Those that an erasure took away are none.
+// BiasReportsOn are those on a content, by its digest, the newest first, with no more of what they found than their verdicts. Those that an erasure took away are none.
 func BiasReportsOn(ctx context.Context, q database.Querier, digest string) ([]*BiasReport, error) {
-	rows, err := q.Query(ctx, `SELECT `+biasColumns+` FROM headwater.bias_report WHERE digest = $1 AND findings IS NOT NULL ORDER BY created_at DESC, id`, digest)
+	rows, err := q.Query(ctx, `SELECT `+biasColumns+`, jsonb_path_query_array(findings, '$.groupings[*].label.verdict') FROM headwater.bias_report
+		WHERE digest = $1 AND findings IS NOT NULL ORDER BY created_at DESC, id DESC`, digest)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, scanBias)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*BiasReport, error) {
+		r := &BiasReport{}
+		return r, row.Scan(&r.ID, &r.Dataset, &r.Digest, &r.Question, &r.Principal, &r.At, &r.Erased, &r.Verdicts)
+	})
 }
 
 // EraseBiasReports takes away what was found of a dataset, of which an erasure took rows.

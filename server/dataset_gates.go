@@ -16,14 +16,16 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/quality/bias"
 	"github.com/headwaterhq/headwater/read"
 )
 
 // requirements are what must hold before the rows of a dataset are given out, in the order in which they are told of. Each looks at the
-// manifest and the database alone; what depends on definitions is noted in the manifest by the build (impactTags).
+// manifest, the database and definitions alone; the tags that hold a dataset are noted in the manifest by the build (impactTags).
 func (s *datasetService) requirements() []dataset.Requirement {
-	return []dataset.Requirement{requireArrival, requireBiasReport}
+	return []dataset.Requirement{requireArrival, s.requireBiasReport()}
 }
 
 // gateKnowledge is the gate of datasets whose release is gated and in which values may come from the future. Nobody can approve that: no model
@@ -43,45 +45,162 @@ var requireArrival = dataset.Requirement{
 // gateBiasReport is the gate of datasets that carry an impact tag.
 const gateBiasReport = "bias_report"
 
-// requireBiasReport holds no dataset back that carries no impact tag. Of the others it never holds by itself: there has to be a report on exactly this content,
-// and somebody else than who built it looks at it, and approves it until some time.
-var requireBiasReport = dataset.Requirement{
-	Gate: gateBiasReport,
-	Look: func(ctx context.Context, q database.Querier, m *dataset.Manifest) (*dataset.Finding, error) {
-		if len(m.ImpactTags) == 0 {
-			return nil, nil
+// requireBiasReport holds no dataset back that carries no impact tag. Of the others it never holds by itself: there has to be a report on exactly this content that is about its
+// outcomes, and somebody else than who built it looks at it, and approves it until some time.
+func (s *datasetService) requireBiasReport() dataset.Requirement {
+	return dataset.Requirement{
+		Gate: gateBiasReport,
+		Look: func(ctx context.Context, q database.Querier, m *dataset.Manifest) (*dataset.Finding, error) {
+			if len(m.ImpactTags) == 0 {
+				return nil, nil
+			}
+			reports, none, err := s.reportsAbout(ctx, q, m)
+			if err != nil {
+				return nil, err
+			}
+			if len(reports) == 0 {
+				return &dataset.Finding{Found: tagsText(m.ImpactTags) + ", and " + none, Remedy: "to make one: " + reportCommand(m)}, nil
+			}
+			return &dataset.Finding{
+				Found:  tagsText(m.ImpactTags) + ", and no approval of what it has in it, on which there is " + reportsText(reports),
+				Remedy: "to look at it: headwater bias show " + reports[0].ID,
+			}, nil
+		},
+		MayApprove: func(ctx context.Context, q database.Querier, m *dataset.Manifest) error {
+			reports, none, err := s.reportsAbout(ctx, q, m)
+			if err == nil && len(reports) == 0 {
+				err = fault.New(fault.GateRefused, "gate %s of dataset %s: found %s, expected one to look at before it is approved; %s", gateBiasReport, m.ID, none, reportCommand(m)).
+					With("dataset", m.ID)
+			}
+			return err
+		},
+	}
+}
+
+// reportsAbout are the reports on what a dataset has in it that are about its outcomes, and by a protected column where one can be asked for: any other one opens
+// nothing. none says what there is none of.
+func (s *datasetService) reportsAbout(ctx context.Context, q database.Querier, m *dataset.Manifest) (about []*quality.BiasReport, none string, err error) {
+	none = "no report on what it has in it"
+	reports, err := quality.BiasReportsOn(ctx, q, m.Digest())
+	if err != nil || len(reports) == 0 {
+		return nil, none, err
+	}
+	outcomes, err := s.outcomes(m)
+	if err != nil {
+		return nil, none, err
+	}
+	protected, err := s.protected(ctx, q, m)
+	if err != nil {
+		return nil, none, err
+	}
+	isOutcome := func(name string) bool { return strings.Contains(name, ".") || slices.Contains(outcomes, name) }
+	for _, r := range reports {
+		if of := &r.Question; (len(outcomes) == 0 || isOutcome(of.Label) || isOutcome(of.Prediction)) &&
+			(len(protected) == 0 || slices.ContainsFunc(of.By, func(name string) bool { return slices.Contains(protected, name) })) {
+			about = append(about, r)
 		}
-		reports, err := quality.BiasReportsOn(ctx, q, m.Digest())
+	}
+	if len(outcomes) > 0 {
+		none += " of " + strings.Join(outcomes, " or ")
+	}
+	if len(protected) > 0 {
+		// Which these are is for who may list their views.
+		none += " by a column with the tag " + feature.ProtectedTag
+	}
+	return about, none, nil
+}
+
+// outcomes are the columns of a dataset that a report may be about: those with an impact tag, and those of the spine by which nothing is read. Columns of views beside it are others. None: a report
+// may be about any.
+func (s *datasetService) outcomes(m *dataset.Manifest) (names []string, err error) {
+	taken := map[string]bool{m.TimestampColumn: true}
+	for i := range m.Views {
+		v := &m.Views[i]
+		version, err := s.registry.Catalog().PastView(fmt.Sprintf("%s@%d", v.View, v.Version))
 		if err != nil {
 			return nil, err
 		}
-		if len(reports) == 0 {
-			return &dataset.Finding{Found: tagsText(m.ImpactTags) + ", and no report on what it has in it", Remedy: "to make one: " + reportCommand(m)}, nil
+		for _, k := range version.EntityVersion.JoinKeys {
+			taken[cmp.Or(m.KeyMapping[k.Name], k.Name)] = true
 		}
-		return &dataset.Finding{
-			Found:  tagsText(m.ImpactTags) + ", and no approval of what it has in it, on which there is " + reportsText(reports),
-			Remedy: "to look at it: headwater bias show " + reports[0].ID,
-		}, nil
-	},
-	MayApprove: func(ctx context.Context, q database.Querier, m *dataset.Manifest) error {
-		reports, err := quality.BiasReportsOn(ctx, q, m.Digest())
-		if err == nil && len(reports) == 0 {
-			err = fault.New(fault.GateRefused, "gate %s of dataset %s: found no report on what it has in it, expected one to look at before it is approved; %s", gateBiasReport, m.ID, reportCommand(m)).
-				With("dataset", m.ID)
+		for _, in := range version.Inputs() {
+			taken[in.Name] = true
 		}
-		return err
-	},
+	}
+	for i := range m.Joins {
+		for _, column := range m.Joins[i].KeyMapping {
+			taken[column] = true
+		}
+	}
+	for i := range m.Columns {
+		c := &m.Columns[i]
+		t, err := feature.ParseType(c.Type)
+		if err != nil {
+			return nil, err
+		}
+		tagged := slices.ContainsFunc(m.ImpactTags, func(t dataset.ImpactTag) bool { return t.Column == c.Name })
+		if (tagged || c.Origin == "spine" && !taken[c.Name]) && (bias.CanGroup(t) || t == feature.TypeFloat64) {
+			names = append(names, c.Name)
+		}
+	}
+	return names, nil
+}
+
+// protected are the columns that people must not be told apart by, of views that have rows for the keys in a dataset's spine by its position, as reports name them.
+func (s *datasetService) protected(ctx context.Context, q database.Querier, m *dataset.Manifest) (names []string, err error) {
+	catalog := s.registry.Catalog()
+	for _, v := range catalog.Views() {
+		for i := range m.Views {
+			if of := &m.Views[i]; of.View == v.Name {
+				if v, err = catalog.PastView(fmt.Sprintf("%s@%d", of.View, of.Version)); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if v.OnDemand != nil {
+			continue
+		}
+		keys := read.KeyColumns(v, m.KeyMapping, nil)
+		if slices.ContainsFunc(keys, func(key string) bool {
+			return !slices.ContainsFunc(m.Columns, func(c dataset.ManifestColumn) bool { return c.Origin == "spine" && c.Name == key })
+		}) {
+			continue
+		}
+		at := len(names)
+		for _, c := range v.Stored() {
+			if !bias.CanGroup(c.Type) || !catalog.Tags().Has(v, c.Name, feature.ProtectedTag) {
+				continue
+			}
+			names = append(names, v.Name+"."+c.Name)
+			for i := range m.Columns {
+				if m.Columns[i].Origin == "feature:"+v.Ref()+"."+c.Name {
+					names = append(names, m.Columns[i].Name)
+				}
+			}
+		}
+		if len(names) == at {
+			continue
+		}
+		published, err := offline.At(ctx, q, v.ID, m.Position)
+		if err != nil {
+			return nil, err
+		}
+		if published.Seq == 0 {
+			names = names[:at]
+		}
+	}
+	return names, nil
 }
 
 func reportCommand(m *dataset.Manifest) string {
 	return fmt.Sprintf("headwater bias report %s --label L --favourable V --by A", m.ID)
 }
 
-// reportsText is reports in words, the newest first.
+// reportsText is reports in words with what they say of the label, the newest first.
 func reportsText(reports []*quality.BiasReport) string {
 	var parts []string
 	for _, r := range reports {
-		parts = append(parts, fmt.Sprintf("report %s by %s", r.ID, r.Principal))
+		parts = append(parts, fmt.Sprintf("report %s by %s: %s %s", r.ID, r.Principal, r.Question.Label, strings.ToLower(strings.ReplaceAll(string(r.Verdict()), "_", " "))))
 	}
 	return someOf(parts)
 }

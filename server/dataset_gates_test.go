@@ -148,7 +148,7 @@ func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
 	refused("with one on another content", err, fault.GateRefused, none)
 	report := g.report(id)
 	shown, err = g.datasets.GetDataset(g.bea, &headwaterv1.GetDatasetRequest{Dataset: id})
-	if want := "and no approval of what it has in it, on which there is report " + report + " by ada; to look at it: headwater bias show " + report + "; to approve: "; err != nil ||
+	if want := "and no approval of what it has in it, on which there is report " + report + " by ada: number not enough data; to look at it: headwater bias show " + report + "; to approve: "; err != nil ||
 		!strings.Contains(shown.GetManifest().GetHeld(), want) {
 		t.Errorf("found %v, %v\nexpected in it %s", shown.GetManifest().GetHeld(), err, want)
 	}
@@ -356,6 +356,61 @@ func TestAnApprovalIsForExactlyThatContent(t *testing.T) {
 	}
 	if list, err := g.approvals.ListApprovals(g.as("eve", "oncall"), &headwaterv1.ListApprovalsRequest{}); fault.ReasonOf(fault.FromError(err)) != fault.PermissionDenied {
 		t.Errorf("found %v, %v", list, err)
+	}
+}
+
+// A report opens the way to an approval where it is about an outcome of the dataset, by what is protected where there is such, and its verdict is told.
+func TestAGateAsksForAReportAboutItsOutcomes(t *testing.T) {
+	p := newProduct(t)
+	spine := p.applied()
+	d := applicants()
+	d.Sources[0].Column("race").Tags = []string{feature.ProtectedTag}
+	d.Services[0].Tags = []string{"employment"}
+	d.Roles = append(d.Roles, role("reviews", "approve,list on dataset:*"))
+	p.apply(d)
+	_, m, err := p.build(p.admin, "hiring", &headwaterv1.BuildDatasetHeader{}, spine.arrow(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := func(label, favourable string, by ...string) {
+		t.Helper()
+		_, err := headwaterv1.NewBiasServiceClient(p.conn).ReportBias(p.admin, &headwaterv1.ReportBiasRequest{
+			Dataset: m.GetId(), Question: &headwaterv1.BiasQuestion{Label: label, Favourable: favourable, By: by},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	approve := func() error {
+		_, err := p.datasets.ApproveDataset(p.as("ann", "reviews"), &headwaterv1.ApproveDatasetRequest{
+			Dataset: m.GetId(), Gate: gateBiasReport, Reason: "r", ExpiresAt: timestamppb.New(time.Now().Add(time.Hour)),
+		})
+		return err
+	}
+	report("hired", "yes", "site")
+	report("scores__score", "3", "people.race")
+	none := "no report on what it has in it of hired or site or predicted by a column with the tag protected"
+	want := "gate bias_report of dataset " + m.GetId() + ": found " + none + ", expected one to look at before it is approved; headwater bias report " + m.GetId() + " --label L --favourable V --by A"
+	if f := fault.FromError(approve()); f == nil || f.Reason != fault.GateRefused || f.Message != want {
+		t.Errorf("found %v\nexpected %s", f, want)
+	}
+	held := func() string {
+		t.Helper()
+		shown, err := p.datasets.GetDataset(p.admin, &headwaterv1.GetDatasetRequest{Dataset: m.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return shown.GetManifest().GetHeld()
+	}
+	if got := held(); !strings.Contains(got, ", and "+none+"; to make one: ") {
+		t.Errorf("found %s", got)
+	}
+	report("hired", "yes", "people.race", "site")
+	if got := held(); !strings.Contains(got, " by ada: hired below four fifths; to look at it: ") {
+		t.Errorf("found %s, expected the verdict", got)
+	}
+	if err := approve(); err != nil {
+		t.Error(err)
 	}
 }
 
