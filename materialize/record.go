@@ -106,6 +106,9 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if err := r.keepProfile(ctx, tx); err != nil {
 		return err
 	}
+	if err := quality.KeepMetrics(ctx, tx, r.ID, r.ViewID, r.reach(), r.metrics); err != nil {
+		return err
+	}
 	if err := quality.Finish(ctx, tx, r.ID, r.ViewID, r.Seq, r.cameAside); err != nil {
 		return err
 	}
@@ -137,12 +140,12 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 			too_late = $11, used = $12, filtered = $13, unaccounted = $14, produced = $15, unchanged = $16, inserted = $17,
 			withdrawn = $18, live_before = $19, live_after = $20, reasons = $21, gates = $22, phases = $23, warnings = $24,
 			spans = $25::text::tstzmultirange, computed = $26, output_quarantined = $27, output_dropped = $28, online_state = 'pending',
-			open_attempt = NULL, drift = $29
+			open_attempt = NULL, drift = $29, anomalies = $30
 		WHERE id = $1`,
 		r.ID, r.Position, start, end, r.Digest[:], l.Read, l.Accepted, l.Quarantined,
 		l.Duplicate, l.Dropped, l.TooLate, l.Used, l.Filtered, l.Unaccounted, l.Produced, l.Unchanged, l.Inserted,
 		l.Withdrawn, l.LiveBefore, l.LiveAfter, orEmpty(r.Reasons), orEmpty(r.Gates), orEmpty(r.Phases),
-		orEmpty(r.Warnings), r.Spans.Multirange(), l.Computed, l.OutputQuarantined, l.OutputDropped, r.Drift)
+		orEmpty(r.Warnings), r.Spans.Multirange(), l.Computed, l.OutputQuarantined, l.OutputDropped, r.Drift, r.Anomalies)
 	return err
 }
 

@@ -77,10 +77,12 @@ type Run struct {
 	Checks []quality.Result
 	Gates  []Gate
 	// Drift is nil where its output was held to nothing: it has no profile, or was not published.
-	Drift    *Drift
-	Phases   []Phase
-	Warnings []string
-	Inputs   []Input
+	Drift *Drift
+	// Anomalies is nil where nothing was held to earlier runs.
+	Anomalies *Anomalies
+	Phases    []Phase
+	Warnings  []string
+	Inputs    []Input
 	// ViewInputs are by the name of the view.
 	ViewInputs []ViewInput
 	// Erasures are what erasures did to it since, the oldest first.
@@ -105,6 +107,8 @@ type Run struct {
 	profile *profile.Profile
 	// waived are the checks that approvals let be warnings.
 	waived []Gate
+	// metrics are what is measured of it, for later runs.
+	metrics []quality.Metric
 	// lineage is how long the attempt took, as yet, to write what it read and what others are told.
 	lineage time.Duration
 
@@ -201,7 +205,7 @@ const selectRun = `
 		coalesce(r.error, ''), r.rows_read, r.accepted, r.quarantined, r.duplicate, r.dropped, r.too_late, r.used, r.filtered,
 		r.unaccounted, r.produced, r.unchanged, r.inserted, r.withdrawn, r.live_before, r.live_after,
 		r.computed, r.output_quarantined, r.output_dropped, r.reasons, r.gates, r.phases, r.warnings,
-		coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones, r.plan, r.spans, coalesce(r.open_attempt, 0), r.engine, r.drift
+		coalesce(r.online_state, ''), r.online_written, r.online_stale, r.online_tombstones, r.plan, r.spans, coalesce(r.open_attempt, 0), r.engine, r.drift, r.anomalies
 	FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id`
 
 func scanRun(row pgx.CollectableRow) (*Run, error) {
@@ -215,7 +219,7 @@ func scanRun(row pgx.CollectableRow) (*Run, error) {
 		&r.Error, &l.Read, &l.Accepted, &l.Quarantined, &l.Duplicate, &l.Dropped, &l.TooLate, &l.Used, &l.Filtered,
 		&l.Unaccounted, &l.Produced, &l.Unchanged, &l.Inserted, &l.Withdrawn, &l.LiveBefore, &l.LiveAfter,
 		&l.Computed, &l.OutputQuarantined, &l.OutputDropped, &r.Reasons, &r.Gates, &r.Phases, &r.Warnings,
-		&r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones, &r.Plan, &spans, &r.OpenAttempt, &r.Engine, &r.Drift)
+		&r.OnlineState, &r.OnlineWritten, &r.OnlineStale, &r.OnlineTombstones, &r.Plan, &spans, &r.OpenAttempt, &r.Engine, &r.Drift, &r.Anomalies)
 	if start != nil && end != nil {
 		r.Interval = offline.Span{Start: feature.TimeOf(*start), End: feature.TimeOf(*end)}
 	}

@@ -423,6 +423,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if err := r.drifted(ctx, rn.pool, l.view); err != nil {
 		return err
 	}
+	if err := r.anomalous(ctx, rn.pool); err != nil {
+		return err
+	}
 	if err := rn.waive(ctx, r, t, r.Checks); err != nil {
 		return err
 	}

@@ -73,6 +73,9 @@ func keepProfile(ctx context.Context, tx pgx.Tx, column string, id any, p *profi
 
 // EraseRunProfile takes away what a run's output is like, of which values may have been an erased entity's, from baselines too.
 func EraseRunProfile(ctx context.Context, tx pgx.Tx, run int64) error {
+	if err := eraseMeans(ctx, tx, run); err != nil {
+		return err
+	}
 	return eraseProfile(ctx, tx, "run_id", run)
 }
 

@@ -125,6 +125,14 @@ func runOf(r *materialize.Run) *headwaterv1.Run {
 	for _, g := range r.Gates {
 		out.Gates = append(out.Gates, &headwaterv1.Gate{Name: g.Name, Passed: g.Passed, Detail: g.Detail})
 	}
+	if r.Anomalies != nil {
+		out.MetricsTested = int32(r.Anomalies.Tested)
+		for _, a := range r.Anomalies.Found {
+			out.Anomalies = append(out.Anomalies, &headwaterv1.RunAnomaly{
+				Metric: a.Metric, Value: a.Value, Expected: a.Expected, Z: a.Z, Points: int32(a.Points), Seasonal: a.Seasonal,
+			})
+		}
+	}
 	for _, p := range r.Phases {
 		out.Phases = append(out.Phases, &headwaterv1.Phase{Name: p.Name, DurationMicros: p.Micros})
 	}

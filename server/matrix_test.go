@@ -151,6 +151,7 @@ var matrix = map[string]matrixRow{
 	"QualityService/CompareProfiles": {
 		&headwaterv1.CompareProfilesRequest{Baseline: "run:v@1/1", Current: "run:v@1/2"}, access.ActionList, "view:v", "engineer scientist",
 	},
+	"QualityService/GetQuality":      {&headwaterv1.GetQualityRequest{}, access.ActionList, "view:*", "engineer scientist"},
 	"QualityService/GetSkew":         {&headwaterv1.GetSkewRequest{Model: "m"}, access.ActionList, "model:m", ""},
 	"QualityService/SetBaseline":     {&headwaterv1.SetBaselineRequest{Name: "b", Node: "run:v@1/1"}, access.ActionRegister, "view:v", ""},
 	"QualityService/ListBaselines":   {&headwaterv1.ListBaselinesRequest{}, access.ActionList, "view:*", "engineer scientist"},

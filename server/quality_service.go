@@ -37,6 +37,8 @@ type qualityService struct {
 	reads    *readlog.Log
 	// readLog computes reads again.
 	readLog *readLogService
+	// head knows how new what is online is.
+	head *head
 }
 
 // described is a profile, as the caller may see it.

@@ -139,7 +139,7 @@ func runSections(r *headwaterv1.Run) []section {
 	for _, w := range r.Warnings {
 		warnings.add(w)
 	}
-	return append(sections, inputs, checks, toLookAt, runDriftSection(r.Drift), gates, phases, warnings)
+	return append(sections, inputs, checks, toLookAt, runDriftSection(r.Drift), anomalySection(r.Anomalies), gates, phases, warnings)
 }
 
 // maxShownIntervals is how many intervals of a run are shown.

@@ -83,6 +83,270 @@ func (DriftVerdict) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
 }
 
+type GetQualityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `view:NAME[@VERSION]`: its runs, the newest first. Empty: the newest version of each view that the caller may list, the worst first.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Runs that ended from this time on. Absent: the last 30 days.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetQualityRequest) Reset() {
+	*x = GetQualityRequest{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetQualityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetQualityRequest) ProtoMessage() {}
+
+func (x *GetQualityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetQualityRequest.ProtoReflect.Descriptor instead.
+func (*GetQualityRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *GetQualityRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *GetQualityRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+type GetQualityResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Views         []*ViewQuality         `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetQualityResponse) Reset() {
+	*x = GetQualityResponse{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetQualityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetQualityResponse) ProtoMessage() {}
+
+func (x *GetQualityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetQualityResponse.ProtoReflect.Descriptor instead.
+func (*GetQualityResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetQualityResponse) GetViews() []*ViewQuality {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+// How good a run of a view version was.
+type ViewQuality struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	ViewVersion int32                  `protobuf:"varint,2,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
+	Owner       string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// The newest that was published or failed, or each of them. Empty: there was none in that time.
+	Run     string                 `protobuf:"bytes,4,opt,name=run,proto3" json:"run,omitempty"`
+	Failed  bool                   `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
+	EndedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// From 0 to 100: the mean of the parts. Absent where there are none.
+	Score         *float64       `protobuf:"fixed64,7,opt,name=score,proto3,oneof" json:"score,omitempty"`
+	Parts         []*QualityPart `protobuf:"bytes,8,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewQuality) Reset() {
+	*x = ViewQuality{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewQuality) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewQuality) ProtoMessage() {}
+
+func (x *ViewQuality) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewQuality.ProtoReflect.Descriptor instead.
+func (*ViewQuality) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ViewQuality) GetView() string {
+	if x != nil {
+		return x.View
+	}
+	return ""
+}
+
+func (x *ViewQuality) GetViewVersion() int32 {
+	if x != nil {
+		return x.ViewVersion
+	}
+	return 0
+}
+
+func (x *ViewQuality) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ViewQuality) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *ViewQuality) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *ViewQuality) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
+	}
+	return nil
+}
+
+func (x *ViewQuality) GetScore() float64 {
+	if x != nil && x.Score != nil {
+		return *x.Score
+	}
+	return 0
+}
+
+func (x *ViewQuality) GetParts() []*QualityPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+type QualityPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `checks`, `completeness`, `drift`, `freshness` or `anomalies`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// From 0 to 1.
+	Value float64 `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	// What it is made of, in words, without values of rows.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QualityPart) Reset() {
+	*x = QualityPart{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QualityPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QualityPart) ProtoMessage() {}
+
+func (x *QualityPart) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QualityPart.ProtoReflect.Descriptor instead.
+func (*QualityPart) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *QualityPart) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *QualityPart) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *QualityPart) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 type GetSkewRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `NAME` or `NAME@VERSION`.
@@ -98,7 +362,7 @@ type GetSkewRequest struct {
 
 func (x *GetSkewRequest) Reset() {
 	*x = GetSkewRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -110,7 +374,7 @@ func (x *GetSkewRequest) String() string {
 func (*GetSkewRequest) ProtoMessage() {}
 
 func (x *GetSkewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[0]
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -123,7 +387,7 @@ func (x *GetSkewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSkewRequest.ProtoReflect.Descriptor instead.
 func (*GetSkewRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{0}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetSkewRequest) GetModel() string {
@@ -178,7 +442,7 @@ type GetSkewResponse struct {
 
 func (x *GetSkewResponse) Reset() {
 	*x = GetSkewResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -190,7 +454,7 @@ func (x *GetSkewResponse) String() string {
 func (*GetSkewResponse) ProtoMessage() {}
 
 func (x *GetSkewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[1]
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -203,7 +467,7 @@ func (x *GetSkewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSkewResponse.ProtoReflect.Descriptor instead.
 func (*GetSkewResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetSkewResponse) GetModel() string {
@@ -311,7 +575,7 @@ type FeatureSkew struct {
 
 func (x *FeatureSkew) Reset() {
 	*x = FeatureSkew{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -323,7 +587,7 @@ func (x *FeatureSkew) String() string {
 func (*FeatureSkew) ProtoMessage() {}
 
 func (x *FeatureSkew) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[2]
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -336,7 +600,7 @@ func (x *FeatureSkew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureSkew.ProtoReflect.Descriptor instead.
 func (*FeatureSkew) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *FeatureSkew) GetDrift() *ColumnDrift {
@@ -411,7 +675,7 @@ type SkewExample struct {
 
 func (x *SkewExample) Reset() {
 	*x = SkewExample{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +687,7 @@ func (x *SkewExample) String() string {
 func (*SkewExample) ProtoMessage() {}
 
 func (x *SkewExample) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[3]
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +700,7 @@ func (x *SkewExample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkewExample.ProtoReflect.Descriptor instead.
 func (*SkewExample) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SkewExample) GetReadId() string {
@@ -496,7 +760,7 @@ type SetBaselineRequest struct {
 
 func (x *SetBaselineRequest) Reset() {
 	*x = SetBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +772,7 @@ func (x *SetBaselineRequest) String() string {
 func (*SetBaselineRequest) ProtoMessage() {}
 
 func (x *SetBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +785,7 @@ func (x *SetBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBaselineRequest.ProtoReflect.Descriptor instead.
 func (*SetBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SetBaselineRequest) GetName() string {
@@ -563,7 +827,7 @@ type SetBaselineResponse struct {
 
 func (x *SetBaselineResponse) Reset() {
 	*x = SetBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +839,7 @@ func (x *SetBaselineResponse) String() string {
 func (*SetBaselineResponse) ProtoMessage() {}
 
 func (x *SetBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +852,7 @@ func (x *SetBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBaselineResponse.ProtoReflect.Descriptor instead.
 func (*SetBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SetBaselineResponse) GetBaseline() *Baseline {
@@ -613,7 +877,7 @@ type ListBaselinesRequest struct {
 
 func (x *ListBaselinesRequest) Reset() {
 	*x = ListBaselinesRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +889,7 @@ func (x *ListBaselinesRequest) String() string {
 func (*ListBaselinesRequest) ProtoMessage() {}
 
 func (x *ListBaselinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +902,7 @@ func (x *ListBaselinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBaselinesRequest.ProtoReflect.Descriptor instead.
 func (*ListBaselinesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
 }
 
 type ListBaselinesResponse struct {
@@ -650,7 +914,7 @@ type ListBaselinesResponse struct {
 
 func (x *ListBaselinesResponse) Reset() {
 	*x = ListBaselinesResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +926,7 @@ func (x *ListBaselinesResponse) String() string {
 func (*ListBaselinesResponse) ProtoMessage() {}
 
 func (x *ListBaselinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +939,7 @@ func (x *ListBaselinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBaselinesResponse.ProtoReflect.Descriptor instead.
 func (*ListBaselinesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListBaselinesResponse) GetBaselines() []*Baseline {
@@ -694,7 +958,7 @@ type GetBaselineRequest struct {
 
 func (x *GetBaselineRequest) Reset() {
 	*x = GetBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +970,7 @@ func (x *GetBaselineRequest) String() string {
 func (*GetBaselineRequest) ProtoMessage() {}
 
 func (x *GetBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +983,7 @@ func (x *GetBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBaselineRequest.ProtoReflect.Descriptor instead.
 func (*GetBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetBaselineRequest) GetName() string {
@@ -739,7 +1003,7 @@ type GetBaselineResponse struct {
 
 func (x *GetBaselineResponse) Reset() {
 	*x = GetBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +1015,7 @@ func (x *GetBaselineResponse) String() string {
 func (*GetBaselineResponse) ProtoMessage() {}
 
 func (x *GetBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +1028,7 @@ func (x *GetBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBaselineResponse.ProtoReflect.Descriptor instead.
 func (*GetBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetBaselineResponse) GetVersions() []*Baseline {
@@ -783,7 +1047,7 @@ type RemoveBaselineRequest struct {
 
 func (x *RemoveBaselineRequest) Reset() {
 	*x = RemoveBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +1059,7 @@ func (x *RemoveBaselineRequest) String() string {
 func (*RemoveBaselineRequest) ProtoMessage() {}
 
 func (x *RemoveBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +1072,7 @@ func (x *RemoveBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBaselineRequest.ProtoReflect.Descriptor instead.
 func (*RemoveBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RemoveBaselineRequest) GetName() string {
@@ -826,7 +1090,7 @@ type RemoveBaselineResponse struct {
 
 func (x *RemoveBaselineResponse) Reset() {
 	*x = RemoveBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -838,7 +1102,7 @@ func (x *RemoveBaselineResponse) String() string {
 func (*RemoveBaselineResponse) ProtoMessage() {}
 
 func (x *RemoveBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -851,7 +1115,7 @@ func (x *RemoveBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBaselineResponse.ProtoReflect.Descriptor instead.
 func (*RemoveBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
 }
 
 // A profile that somebody named, for what is held to it.
@@ -878,7 +1142,7 @@ type Baseline struct {
 
 func (x *Baseline) Reset() {
 	*x = Baseline{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[12]
+	mi := &file_headwater_v1_quality_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1154,7 @@ func (x *Baseline) String() string {
 func (*Baseline) ProtoMessage() {}
 
 func (x *Baseline) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[12]
+	mi := &file_headwater_v1_quality_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1167,7 @@ func (x *Baseline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Baseline.ProtoReflect.Descriptor instead.
 func (*Baseline) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Baseline) GetName() string {
@@ -997,7 +1261,7 @@ type CompareProfilesRequest struct {
 
 func (x *CompareProfilesRequest) Reset() {
 	*x = CompareProfilesRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[13]
+	mi := &file_headwater_v1_quality_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1273,7 @@ func (x *CompareProfilesRequest) String() string {
 func (*CompareProfilesRequest) ProtoMessage() {}
 
 func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[13]
+	mi := &file_headwater_v1_quality_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1286,7 @@ func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareProfilesRequest.ProtoReflect.Descriptor instead.
 func (*CompareProfilesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CompareProfilesRequest) GetBaseline() string {
@@ -1066,7 +1330,7 @@ type CompareProfilesResponse struct {
 
 func (x *CompareProfilesResponse) Reset() {
 	*x = CompareProfilesResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[14]
+	mi := &file_headwater_v1_quality_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1342,7 @@ func (x *CompareProfilesResponse) String() string {
 func (*CompareProfilesResponse) ProtoMessage() {}
 
 func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[14]
+	mi := &file_headwater_v1_quality_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1355,7 @@ func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareProfilesResponse.ProtoReflect.Descriptor instead.
 func (*CompareProfilesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CompareProfilesResponse) GetBaseline() string {
@@ -1150,7 +1414,7 @@ type ColumnDrift struct {
 
 func (x *ColumnDrift) Reset() {
 	*x = ColumnDrift{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[15]
+	mi := &file_headwater_v1_quality_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1426,7 @@ func (x *ColumnDrift) String() string {
 func (*ColumnDrift) ProtoMessage() {}
 
 func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[15]
+	mi := &file_headwater_v1_quality_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1439,7 @@ func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnDrift.ProtoReflect.Descriptor instead.
 func (*ColumnDrift) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ColumnDrift) GetName() string {
@@ -1323,7 +1587,7 @@ type DriftBucket struct {
 
 func (x *DriftBucket) Reset() {
 	*x = DriftBucket{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[16]
+	mi := &file_headwater_v1_quality_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1599,7 @@ func (x *DriftBucket) String() string {
 func (*DriftBucket) ProtoMessage() {}
 
 func (x *DriftBucket) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[16]
+	mi := &file_headwater_v1_quality_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1612,7 @@ func (x *DriftBucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriftBucket.ProtoReflect.Descriptor instead.
 func (*DriftBucket) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DriftBucket) GetLabel() string {
@@ -1384,7 +1648,7 @@ type GetProfileRequest struct {
 
 func (x *GetProfileRequest) Reset() {
 	*x = GetProfileRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[17]
+	mi := &file_headwater_v1_quality_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1660,7 @@ func (x *GetProfileRequest) String() string {
 func (*GetProfileRequest) ProtoMessage() {}
 
 func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[17]
+	mi := &file_headwater_v1_quality_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1673,7 @@ func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
 func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetProfileRequest) GetNode() string {
@@ -1437,7 +1701,7 @@ type GetProfileResponse struct {
 
 func (x *GetProfileResponse) Reset() {
 	*x = GetProfileResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[18]
+	mi := &file_headwater_v1_quality_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1713,7 @@ func (x *GetProfileResponse) String() string {
 func (*GetProfileResponse) ProtoMessage() {}
 
 func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[18]
+	mi := &file_headwater_v1_quality_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1726,7 @@ func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileResponse.ProtoReflect.Descriptor instead.
 func (*GetProfileResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetProfileResponse) GetProfile() *Profile {
@@ -1501,7 +1765,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[19]
+	mi := &file_headwater_v1_quality_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1777,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[19]
+	mi := &file_headwater_v1_quality_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1790,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Profile) GetNode() string {
@@ -1610,7 +1874,7 @@ type ColumnProfile struct {
 
 func (x *ColumnProfile) Reset() {
 	*x = ColumnProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[20]
+	mi := &file_headwater_v1_quality_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1886,7 @@ func (x *ColumnProfile) String() string {
 func (*ColumnProfile) ProtoMessage() {}
 
 func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[20]
+	mi := &file_headwater_v1_quality_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1899,7 @@ func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnProfile.ProtoReflect.Descriptor instead.
 func (*ColumnProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ColumnProfile) GetName() string {
@@ -1742,7 +2006,7 @@ type ValueProfile struct {
 
 func (x *ValueProfile) Reset() {
 	*x = ValueProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[21]
+	mi := &file_headwater_v1_quality_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +2018,7 @@ func (x *ValueProfile) String() string {
 func (*ValueProfile) ProtoMessage() {}
 
 func (x *ValueProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[21]
+	mi := &file_headwater_v1_quality_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +2031,7 @@ func (x *ValueProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueProfile.ProtoReflect.Descriptor instead.
 func (*ValueProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ValueProfile) GetMin() *Value {
@@ -1858,7 +2122,7 @@ type QuantileValue struct {
 
 func (x *QuantileValue) Reset() {
 	*x = QuantileValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[22]
+	mi := &file_headwater_v1_quality_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1870,7 +2134,7 @@ func (x *QuantileValue) String() string {
 func (*QuantileValue) ProtoMessage() {}
 
 func (x *QuantileValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[22]
+	mi := &file_headwater_v1_quality_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1883,7 +2147,7 @@ func (x *QuantileValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuantileValue.ProtoReflect.Descriptor instead.
 func (*QuantileValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *QuantileValue) GetQ() float64 {
@@ -1912,7 +2176,7 @@ type HistogramBin struct {
 
 func (x *HistogramBin) Reset() {
 	*x = HistogramBin{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[23]
+	mi := &file_headwater_v1_quality_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2188,7 @@ func (x *HistogramBin) String() string {
 func (*HistogramBin) ProtoMessage() {}
 
 func (x *HistogramBin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[23]
+	mi := &file_headwater_v1_quality_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2201,7 @@ func (x *HistogramBin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistogramBin.ProtoReflect.Descriptor instead.
 func (*HistogramBin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HistogramBin) GetFrom() *Value {
@@ -1972,7 +2236,7 @@ type FrequentValue struct {
 
 func (x *FrequentValue) Reset() {
 	*x = FrequentValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[24]
+	mi := &file_headwater_v1_quality_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2248,7 @@ func (x *FrequentValue) String() string {
 func (*FrequentValue) ProtoMessage() {}
 
 func (x *FrequentValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[24]
+	mi := &file_headwater_v1_quality_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2261,7 @@ func (x *FrequentValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequentValue.ProtoReflect.Descriptor instead.
 func (*FrequentValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FrequentValue) GetValue() *Value {
@@ -2025,7 +2289,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[25]
+	mi := &file_headwater_v1_quality_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2301,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[25]
+	mi := &file_headwater_v1_quality_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2314,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Lengths) GetMin() int64 {
@@ -2087,7 +2351,7 @@ type TimeCompleteness struct {
 
 func (x *TimeCompleteness) Reset() {
 	*x = TimeCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[26]
+	mi := &file_headwater_v1_quality_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2099,7 +2363,7 @@ func (x *TimeCompleteness) String() string {
 func (*TimeCompleteness) ProtoMessage() {}
 
 func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[26]
+	mi := &file_headwater_v1_quality_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2112,7 +2376,7 @@ func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeCompleteness.ProtoReflect.Descriptor instead.
 func (*TimeCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TimeCompleteness) GetFrom() *timestamppb.Timestamp {
@@ -2156,7 +2420,7 @@ type GroupedCompleteness struct {
 
 func (x *GroupedCompleteness) Reset() {
 	*x = GroupedCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[27]
+	mi := &file_headwater_v1_quality_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2432,7 @@ func (x *GroupedCompleteness) String() string {
 func (*GroupedCompleteness) ProtoMessage() {}
 
 func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[27]
+	mi := &file_headwater_v1_quality_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2445,7 @@ func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupedCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupedCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GroupedCompleteness) GetColumn() string {
@@ -2218,7 +2482,7 @@ type GroupCompleteness struct {
 
 func (x *GroupCompleteness) Reset() {
 	*x = GroupCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[28]
+	mi := &file_headwater_v1_quality_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2494,7 @@ func (x *GroupCompleteness) String() string {
 func (*GroupCompleteness) ProtoMessage() {}
 
 func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[28]
+	mi := &file_headwater_v1_quality_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2507,7 @@ func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GroupCompleteness) GetValue() *Value {
@@ -2271,7 +2535,26 @@ var File_headwater_v1_quality_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\xba\x01\n" +
+	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"c\n" +
+	"\x11GetQualityRequest\x12\x1c\n" +
+	"\x04node\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x04node\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"E\n" +
+	"\x12GetQualityResponse\x12/\n" +
+	"\x05views\x18\x01 \x03(\v2\x19.headwater.v1.ViewQualityR\x05views\"\x91\x02\n" +
+	"\vViewQuality\x12\x12\n" +
+	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
+	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x10\n" +
+	"\x03run\x18\x04 \x01(\tR\x03run\x12\x16\n" +
+	"\x06failed\x18\x05 \x01(\bR\x06failed\x125\n" +
+	"\bended_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x19\n" +
+	"\x05score\x18\a \x01(\x01H\x00R\x05score\x88\x01\x01\x12/\n" +
+	"\x05parts\x18\b \x03(\v2\x19.headwater.v1.QualityPartR\x05partsB\b\n" +
+	"\x06_score\"O\n" +
+	"\vQualityPart\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xba\x01\n" +
 	"\x0eGetSkewRequest\x12 \n" +
 	"\x05model\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05model\x120\n" +
@@ -2470,11 +2753,13 @@ const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\x12DRIFT_VERDICT_WARN\x10\x02\x12\x16\n" +
 	"\x12DRIFT_VERDICT_FAIL\x10\x03\x12!\n" +
 	"\x1dDRIFT_VERDICT_NOT_ENOUGH_DATA\x10\x04\x12\x1d\n" +
-	"\x19DRIFT_VERDICT_NO_BASELINE\x10\x052\xbd\x05\n" +
+	"\x19DRIFT_VERDICT_NO_BASELINE\x10\x052\x9b\x06\n" +
 	"\x0eQualityService\x12\\\n" +
 	"\n" +
 	"GetProfile\x12\x1f.headwater.v1.GetProfileRequest\x1a .headwater.v1.GetProfileResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12k\n" +
-	"\x0fCompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12S\n" +
+	"\x0fCompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
+	"\n" +
+	"GetQuality\x12\x1f.headwater.v1.GetQualityRequest\x1a .headwater.v1.GetQualityResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12S\n" +
 	"\aGetSkew\x12\x1c.headwater.v1.GetSkewRequest\x1a\x1d.headwater.v1.GetSkewResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
 	"\vSetBaseline\x12 .headwater.v1.SetBaselineRequest\x1a!.headwater.v1.SetBaselineResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12e\n" +
 	"\rListBaselines\x12\".headwater.v1.ListBaselinesRequest\x1a#.headwater.v1.ListBaselinesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12_\n" +
@@ -2494,96 +2779,106 @@ func file_headwater_v1_quality_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_quality_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_headwater_v1_quality_proto_goTypes = []any{
 	(DriftVerdict)(0),               // 0: headwater.v1.DriftVerdict
-	(*GetSkewRequest)(nil),          // 1: headwater.v1.GetSkewRequest
-	(*GetSkewResponse)(nil),         // 2: headwater.v1.GetSkewResponse
-	(*FeatureSkew)(nil),             // 3: headwater.v1.FeatureSkew
-	(*SkewExample)(nil),             // 4: headwater.v1.SkewExample
-	(*SetBaselineRequest)(nil),      // 5: headwater.v1.SetBaselineRequest
-	(*SetBaselineResponse)(nil),     // 6: headwater.v1.SetBaselineResponse
-	(*ListBaselinesRequest)(nil),    // 7: headwater.v1.ListBaselinesRequest
-	(*ListBaselinesResponse)(nil),   // 8: headwater.v1.ListBaselinesResponse
-	(*GetBaselineRequest)(nil),      // 9: headwater.v1.GetBaselineRequest
-	(*GetBaselineResponse)(nil),     // 10: headwater.v1.GetBaselineResponse
-	(*RemoveBaselineRequest)(nil),   // 11: headwater.v1.RemoveBaselineRequest
-	(*RemoveBaselineResponse)(nil),  // 12: headwater.v1.RemoveBaselineResponse
-	(*Baseline)(nil),                // 13: headwater.v1.Baseline
-	(*CompareProfilesRequest)(nil),  // 14: headwater.v1.CompareProfilesRequest
-	(*CompareProfilesResponse)(nil), // 15: headwater.v1.CompareProfilesResponse
-	(*ColumnDrift)(nil),             // 16: headwater.v1.ColumnDrift
-	(*DriftBucket)(nil),             // 17: headwater.v1.DriftBucket
-	(*GetProfileRequest)(nil),       // 18: headwater.v1.GetProfileRequest
-	(*GetProfileResponse)(nil),      // 19: headwater.v1.GetProfileResponse
-	(*Profile)(nil),                 // 20: headwater.v1.Profile
-	(*ColumnProfile)(nil),           // 21: headwater.v1.ColumnProfile
-	(*ValueProfile)(nil),            // 22: headwater.v1.ValueProfile
-	(*QuantileValue)(nil),           // 23: headwater.v1.QuantileValue
-	(*HistogramBin)(nil),            // 24: headwater.v1.HistogramBin
-	(*FrequentValue)(nil),           // 25: headwater.v1.FrequentValue
-	(*Lengths)(nil),                 // 26: headwater.v1.Lengths
-	(*TimeCompleteness)(nil),        // 27: headwater.v1.TimeCompleteness
-	(*GroupedCompleteness)(nil),     // 28: headwater.v1.GroupedCompleteness
-	(*GroupCompleteness)(nil),       // 29: headwater.v1.GroupCompleteness
-	(*timestamppb.Timestamp)(nil),   // 30: google.protobuf.Timestamp
-	(*Value)(nil),                   // 31: headwater.v1.Value
+	(*GetQualityRequest)(nil),       // 1: headwater.v1.GetQualityRequest
+	(*GetQualityResponse)(nil),      // 2: headwater.v1.GetQualityResponse
+	(*ViewQuality)(nil),             // 3: headwater.v1.ViewQuality
+	(*QualityPart)(nil),             // 4: headwater.v1.QualityPart
+	(*GetSkewRequest)(nil),          // 5: headwater.v1.GetSkewRequest
+	(*GetSkewResponse)(nil),         // 6: headwater.v1.GetSkewResponse
+	(*FeatureSkew)(nil),             // 7: headwater.v1.FeatureSkew
+	(*SkewExample)(nil),             // 8: headwater.v1.SkewExample
+	(*SetBaselineRequest)(nil),      // 9: headwater.v1.SetBaselineRequest
+	(*SetBaselineResponse)(nil),     // 10: headwater.v1.SetBaselineResponse
+	(*ListBaselinesRequest)(nil),    // 11: headwater.v1.ListBaselinesRequest
+	(*ListBaselinesResponse)(nil),   // 12: headwater.v1.ListBaselinesResponse
+	(*GetBaselineRequest)(nil),      // 13: headwater.v1.GetBaselineRequest
+	(*GetBaselineResponse)(nil),     // 14: headwater.v1.GetBaselineResponse
+	(*RemoveBaselineRequest)(nil),   // 15: headwater.v1.RemoveBaselineRequest
+	(*RemoveBaselineResponse)(nil),  // 16: headwater.v1.RemoveBaselineResponse
+	(*Baseline)(nil),                // 17: headwater.v1.Baseline
+	(*CompareProfilesRequest)(nil),  // 18: headwater.v1.CompareProfilesRequest
+	(*CompareProfilesResponse)(nil), // 19: headwater.v1.CompareProfilesResponse
+	(*ColumnDrift)(nil),             // 20: headwater.v1.ColumnDrift
+	(*DriftBucket)(nil),             // 21: headwater.v1.DriftBucket
+	(*GetProfileRequest)(nil),       // 22: headwater.v1.GetProfileRequest
+	(*GetProfileResponse)(nil),      // 23: headwater.v1.GetProfileResponse
+	(*Profile)(nil),                 // 24: headwater.v1.Profile
+	(*ColumnProfile)(nil),           // 25: headwater.v1.ColumnProfile
+	(*ValueProfile)(nil),            // 26: headwater.v1.ValueProfile
+	(*QuantileValue)(nil),           // 27: headwater.v1.QuantileValue
+	(*HistogramBin)(nil),            // 28: headwater.v1.HistogramBin
+	(*FrequentValue)(nil),           // 29: headwater.v1.FrequentValue
+	(*Lengths)(nil),                 // 30: headwater.v1.Lengths
+	(*TimeCompleteness)(nil),        // 31: headwater.v1.TimeCompleteness
+	(*GroupedCompleteness)(nil),     // 32: headwater.v1.GroupedCompleteness
+	(*GroupCompleteness)(nil),       // 33: headwater.v1.GroupCompleteness
+	(*timestamppb.Timestamp)(nil),   // 34: google.protobuf.Timestamp
+	(*Value)(nil),                   // 35: headwater.v1.Value
 }
 var file_headwater_v1_quality_proto_depIdxs = []int32{
-	30, // 0: headwater.v1.GetSkewRequest.since:type_name -> google.protobuf.Timestamp
-	30, // 1: headwater.v1.GetSkewRequest.until:type_name -> google.protobuf.Timestamp
-	30, // 2: headwater.v1.GetSkewResponse.since:type_name -> google.protobuf.Timestamp
-	30, // 3: headwater.v1.GetSkewResponse.until:type_name -> google.protobuf.Timestamp
-	3,  // 4: headwater.v1.GetSkewResponse.features:type_name -> headwater.v1.FeatureSkew
-	16, // 5: headwater.v1.FeatureSkew.drift:type_name -> headwater.v1.ColumnDrift
-	4,  // 6: headwater.v1.FeatureSkew.examples:type_name -> headwater.v1.SkewExample
-	13, // 7: headwater.v1.SetBaselineResponse.baseline:type_name -> headwater.v1.Baseline
-	13, // 8: headwater.v1.ListBaselinesResponse.baselines:type_name -> headwater.v1.Baseline
-	13, // 9: headwater.v1.GetBaselineResponse.versions:type_name -> headwater.v1.Baseline
-	30, // 10: headwater.v1.Baseline.set_at:type_name -> google.protobuf.Timestamp
-	30, // 11: headwater.v1.Baseline.ended_at:type_name -> google.protobuf.Timestamp
-	30, // 12: headwater.v1.Baseline.erased_at:type_name -> google.protobuf.Timestamp
-	16, // 13: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
-	0,  // 14: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
-	17, // 15: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
-	20, // 16: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
-	20, // 17: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
-	21, // 18: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
-	27, // 19: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
-	28, // 20: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
-	22, // 21: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
-	31, // 22: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
-	31, // 23: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
-	23, // 24: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
-	24, // 25: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
-	25, // 26: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
-	26, // 27: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
-	31, // 28: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
-	31, // 29: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
-	31, // 30: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
-	30, // 31: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
-	30, // 32: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
-	29, // 33: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
-	31, // 34: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
-	18, // 35: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
-	14, // 36: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
-	1,  // 37: headwater.v1.QualityService.GetSkew:input_type -> headwater.v1.GetSkewRequest
-	5,  // 38: headwater.v1.QualityService.SetBaseline:input_type -> headwater.v1.SetBaselineRequest
-	7,  // 39: headwater.v1.QualityService.ListBaselines:input_type -> headwater.v1.ListBaselinesRequest
-	9,  // 40: headwater.v1.QualityService.GetBaseline:input_type -> headwater.v1.GetBaselineRequest
-	11, // 41: headwater.v1.QualityService.RemoveBaseline:input_type -> headwater.v1.RemoveBaselineRequest
-	19, // 42: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
-	15, // 43: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
-	2,  // 44: headwater.v1.QualityService.GetSkew:output_type -> headwater.v1.GetSkewResponse
-	6,  // 45: headwater.v1.QualityService.SetBaseline:output_type -> headwater.v1.SetBaselineResponse
-	8,  // 46: headwater.v1.QualityService.ListBaselines:output_type -> headwater.v1.ListBaselinesResponse
-	10, // 47: headwater.v1.QualityService.GetBaseline:output_type -> headwater.v1.GetBaselineResponse
-	12, // 48: headwater.v1.QualityService.RemoveBaseline:output_type -> headwater.v1.RemoveBaselineResponse
-	42, // [42:49] is the sub-list for method output_type
-	35, // [35:42] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	34, // 0: headwater.v1.GetQualityRequest.since:type_name -> google.protobuf.Timestamp
+	3,  // 1: headwater.v1.GetQualityResponse.views:type_name -> headwater.v1.ViewQuality
+	34, // 2: headwater.v1.ViewQuality.ended_at:type_name -> google.protobuf.Timestamp
+	4,  // 3: headwater.v1.ViewQuality.parts:type_name -> headwater.v1.QualityPart
+	34, // 4: headwater.v1.GetSkewRequest.since:type_name -> google.protobuf.Timestamp
+	34, // 5: headwater.v1.GetSkewRequest.until:type_name -> google.protobuf.Timestamp
+	34, // 6: headwater.v1.GetSkewResponse.since:type_name -> google.protobuf.Timestamp
+	34, // 7: headwater.v1.GetSkewResponse.until:type_name -> google.protobuf.Timestamp
+	7,  // 8: headwater.v1.GetSkewResponse.features:type_name -> headwater.v1.FeatureSkew
+	20, // 9: headwater.v1.FeatureSkew.drift:type_name -> headwater.v1.ColumnDrift
+	8,  // 10: headwater.v1.FeatureSkew.examples:type_name -> headwater.v1.SkewExample
+	17, // 11: headwater.v1.SetBaselineResponse.baseline:type_name -> headwater.v1.Baseline
+	17, // 12: headwater.v1.ListBaselinesResponse.baselines:type_name -> headwater.v1.Baseline
+	17, // 13: headwater.v1.GetBaselineResponse.versions:type_name -> headwater.v1.Baseline
+	34, // 14: headwater.v1.Baseline.set_at:type_name -> google.protobuf.Timestamp
+	34, // 15: headwater.v1.Baseline.ended_at:type_name -> google.protobuf.Timestamp
+	34, // 16: headwater.v1.Baseline.erased_at:type_name -> google.protobuf.Timestamp
+	20, // 17: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
+	0,  // 18: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
+	21, // 19: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
+	24, // 20: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
+	24, // 21: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
+	25, // 22: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
+	31, // 23: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
+	32, // 24: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
+	26, // 25: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
+	35, // 26: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
+	35, // 27: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
+	27, // 28: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
+	28, // 29: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
+	29, // 30: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
+	30, // 31: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
+	35, // 32: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
+	35, // 33: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
+	35, // 34: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
+	34, // 35: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
+	34, // 36: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
+	33, // 37: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
+	35, // 38: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
+	22, // 39: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
+	18, // 40: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
+	1,  // 41: headwater.v1.QualityService.GetQuality:input_type -> headwater.v1.GetQualityRequest
+	5,  // 42: headwater.v1.QualityService.GetSkew:input_type -> headwater.v1.GetSkewRequest
+	9,  // 43: headwater.v1.QualityService.SetBaseline:input_type -> headwater.v1.SetBaselineRequest
+	11, // 44: headwater.v1.QualityService.ListBaselines:input_type -> headwater.v1.ListBaselinesRequest
+	13, // 45: headwater.v1.QualityService.GetBaseline:input_type -> headwater.v1.GetBaselineRequest
+	15, // 46: headwater.v1.QualityService.RemoveBaseline:input_type -> headwater.v1.RemoveBaselineRequest
+	23, // 47: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
+	19, // 48: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
+	2,  // 49: headwater.v1.QualityService.GetQuality:output_type -> headwater.v1.GetQualityResponse
+	6,  // 50: headwater.v1.QualityService.GetSkew:output_type -> headwater.v1.GetSkewResponse
+	10, // 51: headwater.v1.QualityService.SetBaseline:output_type -> headwater.v1.SetBaselineResponse
+	12, // 52: headwater.v1.QualityService.ListBaselines:output_type -> headwater.v1.ListBaselinesResponse
+	14, // 53: headwater.v1.QualityService.GetBaseline:output_type -> headwater.v1.GetBaselineResponse
+	16, // 54: headwater.v1.QualityService.RemoveBaseline:output_type -> headwater.v1.RemoveBaselineResponse
+	47, // [47:55] is the sub-list for method output_type
+	39, // [39:47] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_quality_proto_init() }
@@ -2593,15 +2888,16 @@ func file_headwater_v1_quality_proto_init() {
 	}
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
-	file_headwater_v1_quality_proto_msgTypes[15].OneofWrappers = []any{}
-	file_headwater_v1_quality_proto_msgTypes[21].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[2].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[19].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_quality_proto_rawDesc), len(file_headwater_v1_quality_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	QualityService_GetProfile_FullMethodName      = "/headwater.v1.QualityService/GetProfile"
 	QualityService_CompareProfiles_FullMethodName = "/headwater.v1.QualityService/CompareProfiles"
+	QualityService_GetQuality_FullMethodName      = "/headwater.v1.QualityService/GetQuality"
 	QualityService_GetSkew_FullMethodName         = "/headwater.v1.QualityService/GetSkew"
 	QualityService_SetBaseline_FullMethodName     = "/headwater.v1.QualityService/SetBaseline"
 	QualityService_ListBaselines_FullMethodName   = "/headwater.v1.QualityService/ListBaselines"
@@ -40,6 +41,8 @@ type QualityServiceClient interface {
 	GetProfile(ctx context.Context, in *GetProfileRequest, opts ...grpc.CallOption) (*GetProfileResponse, error)
 	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
 	CompareProfiles(ctx context.Context, in *CompareProfilesRequest, opts ...grpc.CallOption) (*CompareProfilesResponse, error)
+	// How good the runs of views are: a score of the checks, the completeness, the drift, the freshness and the anomalies of each. Needs LIST on the views.
+	GetQuality(ctx context.Context, in *GetQualityRequest, opts ...grpc.CallOption) (*GetQualityResponse, error)
 	// What was served to a model, from the log of reads: how far its features lie from those that the model was trained on, and whether a sample of it is what the history says.
 	// Needs LIST on the model, and READ_OFFLINE on its service and on what it was trained on, with nothing of them hidden.
 	GetSkew(ctx context.Context, in *GetSkewRequest, opts ...grpc.CallOption) (*GetSkewResponse, error)
@@ -76,6 +79,16 @@ func (c *qualityServiceClient) CompareProfiles(ctx context.Context, in *CompareP
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CompareProfilesResponse)
 	err := c.cc.Invoke(ctx, QualityService_CompareProfiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *qualityServiceClient) GetQuality(ctx context.Context, in *GetQualityRequest, opts ...grpc.CallOption) (*GetQualityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetQualityResponse)
+	err := c.cc.Invoke(ctx, QualityService_GetQuality_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +157,8 @@ type QualityServiceServer interface {
 	GetProfile(context.Context, *GetProfileRequest) (*GetProfileResponse, error)
 	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
 	CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error)
+	// How good the runs of views are: a score of the checks, the completeness, the drift, the freshness and the anomalies of each. Needs LIST on the views.
+	GetQuality(context.Context, *GetQualityRequest) (*GetQualityResponse, error)
 	// What was served to a model, from the log of reads: how far its features lie from those that the model was trained on, and whether a sample of it is what the history says.
 	// Needs LIST on the model, and READ_OFFLINE on its service and on what it was trained on, with nothing of them hidden.
 	GetSkew(context.Context, *GetSkewRequest) (*GetSkewResponse, error)
@@ -171,6 +186,9 @@ func (UnimplementedQualityServiceServer) GetProfile(context.Context, *GetProfile
 }
 func (UnimplementedQualityServiceServer) CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CompareProfiles not implemented")
+}
+func (UnimplementedQualityServiceServer) GetQuality(context.Context, *GetQualityRequest) (*GetQualityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetQuality not implemented")
 }
 func (UnimplementedQualityServiceServer) GetSkew(context.Context, *GetSkewRequest) (*GetSkewResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSkew not implemented")
@@ -240,6 +258,24 @@ func _QualityService_CompareProfiles_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(QualityServiceServer).CompareProfiles(ctx, req.(*CompareProfilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QualityService_GetQuality_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetQualityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QualityServiceServer).GetQuality(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QualityService_GetQuality_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QualityServiceServer).GetQuality(ctx, req.(*GetQualityRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -348,6 +384,10 @@ var QualityService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CompareProfiles",
 			Handler:    _QualityService_CompareProfiles_Handler,
+		},
+		{
+			MethodName: "GetQuality",
+			Handler:    _QualityService_GetQuality_Handler,
 		},
 		{
 			MethodName: "GetSkew",

@@ -550,7 +550,12 @@ type Run struct {
 	// What holding its output to the baseline of its view version came to, when it was published. Absent: it has no profile.
 	Drift *RunDrift `protobuf:"bytes,38,opt,name=drift,proto3" json:"drift,omitempty"`
 	// Of a run that failed by checks that can be waived: by which command, and who can. Not in lists of runs.
-	ToApprove     string `protobuf:"bytes,39,opt,name=to_approve,json=toApprove,proto3" json:"to_approve,omitempty"`
+	ToApprove string `protobuf:"bytes,39,opt,name=to_approve,json=toApprove,proto3" json:"to_approve,omitempty"`
+	// Metrics of it that are unlike those of the published runs of its view version before it, of the same reach: `rows`, `filtered` and `quarantined` (shares of rows),
+	// `completeness:COLUMN`, `mean:COLUMN`.
+	Anomalies []*RunAnomaly `protobuf:"bytes,40,rep,name=anomalies,proto3" json:"anomalies,omitempty"`
+	// Of how many metrics there was enough to tell.
+	MetricsTested int32 `protobuf:"varint,41,opt,name=metrics_tested,json=metricsTested,proto3" json:"metrics_tested,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -851,6 +856,108 @@ func (x *Run) GetToApprove() string {
 	return ""
 }
 
+func (x *Run) GetAnomalies() []*RunAnomaly {
+	if x != nil {
+		return x.Anomalies
+	}
+	return nil
+}
+
+func (x *Run) GetMetricsTested() int32 {
+	if x != nil {
+		return x.MetricsTested
+	}
+	return 0
+}
+
+type RunAnomaly struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Metric string                 `protobuf:"bytes,1,opt,name=metric,proto3" json:"metric,omitempty"`
+	// Absent of means, which tell of values.
+	Value *float64 `protobuf:"fixed64,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	// The median of those before, or of those of the same day of the week.
+	Expected *float64 `protobuf:"fixed64,3,opt,name=expected,proto3,oneof" json:"expected,omitempty"`
+	// By how many robust standard deviations it lies above. Absent: the others do not differ.
+	Z *float64 `protobuf:"fixed64,4,opt,name=z,proto3,oneof" json:"z,omitempty"`
+	// How many runs it was held to.
+	Points        int32 `protobuf:"varint,5,opt,name=points,proto3" json:"points,omitempty"`
+	Seasonal      bool  `protobuf:"varint,6,opt,name=seasonal,proto3" json:"seasonal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunAnomaly) Reset() {
+	*x = RunAnomaly{}
+	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunAnomaly) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunAnomaly) ProtoMessage() {}
+
+func (x *RunAnomaly) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunAnomaly.ProtoReflect.Descriptor instead.
+func (*RunAnomaly) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RunAnomaly) GetMetric() string {
+	if x != nil {
+		return x.Metric
+	}
+	return ""
+}
+
+func (x *RunAnomaly) GetValue() float64 {
+	if x != nil && x.Value != nil {
+		return *x.Value
+	}
+	return 0
+}
+
+func (x *RunAnomaly) GetExpected() float64 {
+	if x != nil && x.Expected != nil {
+		return *x.Expected
+	}
+	return 0
+}
+
+func (x *RunAnomaly) GetZ() float64 {
+	if x != nil && x.Z != nil {
+		return *x.Z
+	}
+	return 0
+}
+
+func (x *RunAnomaly) GetPoints() int32 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *RunAnomaly) GetSeasonal() bool {
+	if x != nil {
+		return x.Seasonal
+	}
+	return false
+}
+
 type RunDrift struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The worst of the columns.
@@ -864,7 +971,7 @@ type RunDrift struct {
 
 func (x *RunDrift) Reset() {
 	*x = RunDrift{}
-	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	mi := &file_headwater_v1_run_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +983,7 @@ func (x *RunDrift) String() string {
 func (*RunDrift) ProtoMessage() {}
 
 func (x *RunDrift) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[3]
+	mi := &file_headwater_v1_run_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +996,7 @@ func (x *RunDrift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunDrift.ProtoReflect.Descriptor instead.
 func (*RunDrift) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RunDrift) GetVerdict() DriftVerdict {
@@ -927,7 +1034,7 @@ type ColumnVerdict struct {
 
 func (x *ColumnVerdict) Reset() {
 	*x = ColumnVerdict{}
-	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	mi := &file_headwater_v1_run_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1046,7 @@ func (x *ColumnVerdict) String() string {
 func (*ColumnVerdict) ProtoMessage() {}
 
 func (x *ColumnVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[4]
+	mi := &file_headwater_v1_run_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1059,7 @@ func (x *ColumnVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnVerdict.ProtoReflect.Descriptor instead.
 func (*ColumnVerdict) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ColumnVerdict) GetName() string {
@@ -1001,7 +1108,7 @@ type Interval struct {
 
 func (x *Interval) Reset() {
 	*x = Interval{}
-	mi := &file_headwater_v1_run_proto_msgTypes[5]
+	mi := &file_headwater_v1_run_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1120,7 @@ func (x *Interval) String() string {
 func (*Interval) ProtoMessage() {}
 
 func (x *Interval) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[5]
+	mi := &file_headwater_v1_run_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1133,7 @@ func (x *Interval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interval.ProtoReflect.Descriptor instead.
 func (*Interval) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Interval) GetStart() *timestamppb.Timestamp {
@@ -1059,7 +1166,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_headwater_v1_run_proto_msgTypes[6]
+	mi := &file_headwater_v1_run_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1178,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[6]
+	mi := &file_headwater_v1_run_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1191,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Progress) GetPhase() string {
@@ -1160,7 +1267,7 @@ type RunInput struct {
 
 func (x *RunInput) Reset() {
 	*x = RunInput{}
-	mi := &file_headwater_v1_run_proto_msgTypes[7]
+	mi := &file_headwater_v1_run_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1172,7 +1279,7 @@ func (x *RunInput) String() string {
 func (*RunInput) ProtoMessage() {}
 
 func (x *RunInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[7]
+	mi := &file_headwater_v1_run_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,7 +1292,7 @@ func (x *RunInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunInput.ProtoReflect.Descriptor instead.
 func (*RunInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RunInput) GetSource() string {
@@ -1312,7 +1419,7 @@ type Ledger struct {
 
 func (x *Ledger) Reset() {
 	*x = Ledger{}
-	mi := &file_headwater_v1_run_proto_msgTypes[8]
+	mi := &file_headwater_v1_run_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1431,7 @@ func (x *Ledger) String() string {
 func (*Ledger) ProtoMessage() {}
 
 func (x *Ledger) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[8]
+	mi := &file_headwater_v1_run_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1444,7 @@ func (x *Ledger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ledger.ProtoReflect.Descriptor instead.
 func (*Ledger) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Ledger) GetRead() int64 {
@@ -1485,7 +1592,7 @@ type LedgerReason struct {
 
 func (x *LedgerReason) Reset() {
 	*x = LedgerReason{}
-	mi := &file_headwater_v1_run_proto_msgTypes[9]
+	mi := &file_headwater_v1_run_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1604,7 @@ func (x *LedgerReason) String() string {
 func (*LedgerReason) ProtoMessage() {}
 
 func (x *LedgerReason) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[9]
+	mi := &file_headwater_v1_run_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1617,7 @@ func (x *LedgerReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerReason.ProtoReflect.Descriptor instead.
 func (*LedgerReason) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LedgerReason) GetBucket() string {
@@ -1544,7 +1651,7 @@ type Phase struct {
 
 func (x *Phase) Reset() {
 	*x = Phase{}
-	mi := &file_headwater_v1_run_proto_msgTypes[10]
+	mi := &file_headwater_v1_run_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1663,7 @@ func (x *Phase) String() string {
 func (*Phase) ProtoMessage() {}
 
 func (x *Phase) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[10]
+	mi := &file_headwater_v1_run_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1676,7 @@ func (x *Phase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phase.ProtoReflect.Descriptor instead.
 func (*Phase) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Phase) GetName() string {
@@ -1611,7 +1718,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_headwater_v1_run_proto_msgTypes[11]
+	mi := &file_headwater_v1_run_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1730,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[11]
+	mi := &file_headwater_v1_run_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1743,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Check) GetName() string {
@@ -1728,7 +1835,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_headwater_v1_run_proto_msgTypes[12]
+	mi := &file_headwater_v1_run_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1847,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[12]
+	mi := &file_headwater_v1_run_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +1860,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Gate) GetName() string {
@@ -1791,7 +1898,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[13]
+	mi := &file_headwater_v1_run_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +1910,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[13]
+	mi := &file_headwater_v1_run_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +1923,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListRunsRequest) GetView() string {
@@ -1849,7 +1956,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[14]
+	mi := &file_headwater_v1_run_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +1968,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[14]
+	mi := &file_headwater_v1_run_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +1981,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -1894,7 +2001,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	mi := &file_headwater_v1_run_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2013,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[15]
+	mi := &file_headwater_v1_run_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2026,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetRunRequest) GetRun() string {
@@ -1938,7 +2045,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[16]
+	mi := &file_headwater_v1_run_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2057,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[16]
+	mi := &file_headwater_v1_run_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2070,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetRunResponse) GetRun() *Run {
@@ -1982,7 +2089,7 @@ type WatchRunRequest struct {
 
 func (x *WatchRunRequest) Reset() {
 	*x = WatchRunRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[17]
+	mi := &file_headwater_v1_run_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2101,7 @@ func (x *WatchRunRequest) String() string {
 func (*WatchRunRequest) ProtoMessage() {}
 
 func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[17]
+	mi := &file_headwater_v1_run_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2114,7 @@ func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunRequest.ProtoReflect.Descriptor instead.
 func (*WatchRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchRunRequest) GetId() int64 {
@@ -2026,7 +2133,7 @@ type WatchRunResponse struct {
 
 func (x *WatchRunResponse) Reset() {
 	*x = WatchRunResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[18]
+	mi := &file_headwater_v1_run_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2145,7 @@ func (x *WatchRunResponse) String() string {
 func (*WatchRunResponse) ProtoMessage() {}
 
 func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[18]
+	mi := &file_headwater_v1_run_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2158,7 @@ func (x *WatchRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunResponse.ProtoReflect.Descriptor instead.
 func (*WatchRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchRunResponse) GetRun() *Run {
@@ -2071,7 +2178,7 @@ type RebuildOnlineRequest struct {
 
 func (x *RebuildOnlineRequest) Reset() {
 	*x = RebuildOnlineRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[19]
+	mi := &file_headwater_v1_run_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2190,7 @@ func (x *RebuildOnlineRequest) String() string {
 func (*RebuildOnlineRequest) ProtoMessage() {}
 
 func (x *RebuildOnlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[19]
+	mi := &file_headwater_v1_run_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2203,7 @@ func (x *RebuildOnlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildOnlineRequest.ProtoReflect.Descriptor instead.
 func (*RebuildOnlineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RebuildOnlineRequest) GetViews() []string {
@@ -2116,7 +2223,7 @@ type RebuildOnlineResponse struct {
 
 func (x *RebuildOnlineResponse) Reset() {
 	*x = RebuildOnlineResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[20]
+	mi := &file_headwater_v1_run_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2235,7 @@ func (x *RebuildOnlineResponse) String() string {
 func (*RebuildOnlineResponse) ProtoMessage() {}
 
 func (x *RebuildOnlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[20]
+	mi := &file_headwater_v1_run_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2248,7 @@ func (x *RebuildOnlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildOnlineResponse.ProtoReflect.Descriptor instead.
 func (*RebuildOnlineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RebuildOnlineResponse) GetRebuilds() []*OnlineRebuild {
@@ -2168,7 +2275,7 @@ type OnlineRebuild struct {
 
 func (x *OnlineRebuild) Reset() {
 	*x = OnlineRebuild{}
-	mi := &file_headwater_v1_run_proto_msgTypes[21]
+	mi := &file_headwater_v1_run_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2287,7 @@ func (x *OnlineRebuild) String() string {
 func (*OnlineRebuild) ProtoMessage() {}
 
 func (x *OnlineRebuild) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[21]
+	mi := &file_headwater_v1_run_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2300,7 @@ func (x *OnlineRebuild) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineRebuild.ProtoReflect.Descriptor instead.
 func (*OnlineRebuild) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OnlineRebuild) GetView() string {
@@ -2256,7 +2363,7 @@ type CancelRunsRequest struct {
 
 func (x *CancelRunsRequest) Reset() {
 	*x = CancelRunsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[22]
+	mi := &file_headwater_v1_run_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2375,7 @@ func (x *CancelRunsRequest) String() string {
 func (*CancelRunsRequest) ProtoMessage() {}
 
 func (x *CancelRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[22]
+	mi := &file_headwater_v1_run_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2388,7 @@ func (x *CancelRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunsRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelRunsRequest) GetRuns() []string {
@@ -2308,7 +2415,7 @@ type CancelRunsResponse struct {
 
 func (x *CancelRunsResponse) Reset() {
 	*x = CancelRunsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[23]
+	mi := &file_headwater_v1_run_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2427,7 @@ func (x *CancelRunsResponse) String() string {
 func (*CancelRunsResponse) ProtoMessage() {}
 
 func (x *CancelRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[23]
+	mi := &file_headwater_v1_run_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2440,7 @@ func (x *CancelRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunsResponse.ProtoReflect.Descriptor instead.
 func (*CancelRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CancelRunsResponse) GetRuns() []*Run {
@@ -2358,7 +2465,7 @@ type ApproveRunRequest struct {
 
 func (x *ApproveRunRequest) Reset() {
 	*x = ApproveRunRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	mi := &file_headwater_v1_run_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2477,7 @@ func (x *ApproveRunRequest) String() string {
 func (*ApproveRunRequest) ProtoMessage() {}
 
 func (x *ApproveRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[24]
+	mi := &file_headwater_v1_run_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2490,7 @@ func (x *ApproveRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRunRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ApproveRunRequest) GetRun() string {
@@ -2426,7 +2533,7 @@ type ApproveRunResponse struct {
 
 func (x *ApproveRunResponse) Reset() {
 	*x = ApproveRunResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	mi := &file_headwater_v1_run_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2545,7 @@ func (x *ApproveRunResponse) String() string {
 func (*ApproveRunResponse) ProtoMessage() {}
 
 func (x *ApproveRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[25]
+	mi := &file_headwater_v1_run_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2558,7 @@ func (x *ApproveRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRunResponse.ProtoReflect.Descriptor instead.
 func (*ApproveRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ApproveRunResponse) GetApprovals() []*Approval {
@@ -2479,7 +2586,7 @@ type VerifyRunsRequest struct {
 
 func (x *VerifyRunsRequest) Reset() {
 	*x = VerifyRunsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[26]
+	mi := &file_headwater_v1_run_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2491,7 +2598,7 @@ func (x *VerifyRunsRequest) String() string {
 func (*VerifyRunsRequest) ProtoMessage() {}
 
 func (x *VerifyRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[26]
+	mi := &file_headwater_v1_run_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2504,7 +2611,7 @@ func (x *VerifyRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRunsRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRunsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *VerifyRunsRequest) GetRuns() []string {
@@ -2538,7 +2645,7 @@ type VerifyRunsResponse struct {
 
 func (x *VerifyRunsResponse) Reset() {
 	*x = VerifyRunsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[27]
+	mi := &file_headwater_v1_run_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2657,7 @@ func (x *VerifyRunsResponse) String() string {
 func (*VerifyRunsResponse) ProtoMessage() {}
 
 func (x *VerifyRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[27]
+	mi := &file_headwater_v1_run_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2670,7 @@ func (x *VerifyRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRunsResponse.ProtoReflect.Descriptor instead.
 func (*VerifyRunsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *VerifyRunsResponse) GetRun() *Run {
@@ -2620,7 +2727,7 @@ type RunStatsRequest struct {
 
 func (x *RunStatsRequest) Reset() {
 	*x = RunStatsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[28]
+	mi := &file_headwater_v1_run_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +2739,7 @@ func (x *RunStatsRequest) String() string {
 func (*RunStatsRequest) ProtoMessage() {}
 
 func (x *RunStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[28]
+	mi := &file_headwater_v1_run_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +2752,7 @@ func (x *RunStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatsRequest.ProtoReflect.Descriptor instead.
 func (*RunStatsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RunStatsRequest) GetViews() []string {
@@ -2671,7 +2778,7 @@ type RunStatsResponse struct {
 
 func (x *RunStatsResponse) Reset() {
 	*x = RunStatsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[29]
+	mi := &file_headwater_v1_run_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2683,7 +2790,7 @@ func (x *RunStatsResponse) String() string {
 func (*RunStatsResponse) ProtoMessage() {}
 
 func (x *RunStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[29]
+	mi := &file_headwater_v1_run_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2696,7 +2803,7 @@ func (x *RunStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatsResponse.ProtoReflect.Descriptor instead.
 func (*RunStatsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RunStatsResponse) GetViews() []*ViewStats {
@@ -2734,7 +2841,7 @@ type ViewStats struct {
 
 func (x *ViewStats) Reset() {
 	*x = ViewStats{}
-	mi := &file_headwater_v1_run_proto_msgTypes[30]
+	mi := &file_headwater_v1_run_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2746,7 +2853,7 @@ func (x *ViewStats) String() string {
 func (*ViewStats) ProtoMessage() {}
 
 func (x *ViewStats) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[30]
+	mi := &file_headwater_v1_run_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2759,7 +2866,7 @@ func (x *ViewStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewStats.ProtoReflect.Descriptor instead.
 func (*ViewStats) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ViewStats) GetView() string {
@@ -2876,7 +2983,7 @@ type ListCheckResultsRequest struct {
 
 func (x *ListCheckResultsRequest) Reset() {
 	*x = ListCheckResultsRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[31]
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2888,7 +2995,7 @@ func (x *ListCheckResultsRequest) String() string {
 func (*ListCheckResultsRequest) ProtoMessage() {}
 
 func (x *ListCheckResultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[31]
+	mi := &file_headwater_v1_run_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2901,7 +3008,7 @@ func (x *ListCheckResultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckResultsRequest.ProtoReflect.Descriptor instead.
 func (*ListCheckResultsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListCheckResultsRequest) GetView() string {
@@ -2942,7 +3049,7 @@ type ListCheckResultsResponse struct {
 
 func (x *ListCheckResultsResponse) Reset() {
 	*x = ListCheckResultsResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2954,7 +3061,7 @@ func (x *ListCheckResultsResponse) String() string {
 func (*ListCheckResultsResponse) ProtoMessage() {}
 
 func (x *ListCheckResultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[32]
+	mi := &file_headwater_v1_run_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2967,7 +3074,7 @@ func (x *ListCheckResultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckResultsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckResultsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListCheckResultsResponse) GetResults() []*CheckResult {
@@ -2992,7 +3099,7 @@ type CheckResult struct {
 
 func (x *CheckResult) Reset() {
 	*x = CheckResult{}
-	mi := &file_headwater_v1_run_proto_msgTypes[33]
+	mi := &file_headwater_v1_run_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3004,7 +3111,7 @@ func (x *CheckResult) String() string {
 func (*CheckResult) ProtoMessage() {}
 
 func (x *CheckResult) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[33]
+	mi := &file_headwater_v1_run_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3017,7 +3124,7 @@ func (x *CheckResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResult.ProtoReflect.Descriptor instead.
 func (*CheckResult) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckResult) GetRunId() int64 {
@@ -3067,7 +3174,7 @@ type CheckOnlineRequest struct {
 
 func (x *CheckOnlineRequest) Reset() {
 	*x = CheckOnlineRequest{}
-	mi := &file_headwater_v1_run_proto_msgTypes[34]
+	mi := &file_headwater_v1_run_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3079,7 +3186,7 @@ func (x *CheckOnlineRequest) String() string {
 func (*CheckOnlineRequest) ProtoMessage() {}
 
 func (x *CheckOnlineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[34]
+	mi := &file_headwater_v1_run_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3092,7 +3199,7 @@ func (x *CheckOnlineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOnlineRequest.ProtoReflect.Descriptor instead.
 func (*CheckOnlineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CheckOnlineRequest) GetViews() []string {
@@ -3133,7 +3240,7 @@ type CheckOnlineResponse struct {
 
 func (x *CheckOnlineResponse) Reset() {
 	*x = CheckOnlineResponse{}
-	mi := &file_headwater_v1_run_proto_msgTypes[35]
+	mi := &file_headwater_v1_run_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3252,7 @@ func (x *CheckOnlineResponse) String() string {
 func (*CheckOnlineResponse) ProtoMessage() {}
 
 func (x *CheckOnlineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[35]
+	mi := &file_headwater_v1_run_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3265,7 @@ func (x *CheckOnlineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckOnlineResponse.ProtoReflect.Descriptor instead.
 func (*CheckOnlineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CheckOnlineResponse) GetView() string {
@@ -3244,7 +3351,7 @@ type OnlineRepair struct {
 
 func (x *OnlineRepair) Reset() {
 	*x = OnlineRepair{}
-	mi := &file_headwater_v1_run_proto_msgTypes[36]
+	mi := &file_headwater_v1_run_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3256,7 +3363,7 @@ func (x *OnlineRepair) String() string {
 func (*OnlineRepair) ProtoMessage() {}
 
 func (x *OnlineRepair) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[36]
+	mi := &file_headwater_v1_run_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3269,7 +3376,7 @@ func (x *OnlineRepair) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineRepair.ProtoReflect.Descriptor instead.
 func (*OnlineRepair) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{36}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OnlineRepair) GetNoticedAt() *timestamppb.Timestamp {
@@ -3307,7 +3414,7 @@ type OnlineDifference struct {
 
 func (x *OnlineDifference) Reset() {
 	*x = OnlineDifference{}
-	mi := &file_headwater_v1_run_proto_msgTypes[37]
+	mi := &file_headwater_v1_run_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3319,7 +3426,7 @@ func (x *OnlineDifference) String() string {
 func (*OnlineDifference) ProtoMessage() {}
 
 func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[37]
+	mi := &file_headwater_v1_run_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3332,7 +3439,7 @@ func (x *OnlineDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnlineDifference.ProtoReflect.Descriptor instead.
 func (*OnlineDifference) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{37}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OnlineDifference) GetKey() string {
@@ -3375,7 +3482,7 @@ type RunInput_Load struct {
 
 func (x *RunInput_Load) Reset() {
 	*x = RunInput_Load{}
-	mi := &file_headwater_v1_run_proto_msgTypes[38]
+	mi := &file_headwater_v1_run_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3387,7 +3494,7 @@ func (x *RunInput_Load) String() string {
 func (*RunInput_Load) ProtoMessage() {}
 
 func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_run_proto_msgTypes[38]
+	mi := &file_headwater_v1_run_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3400,7 +3507,7 @@ func (x *RunInput_Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunInput_Load.ProtoReflect.Descriptor instead.
 func (*RunInput_Load) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_run_proto_rawDescGZIP(), []int{7, 0}
+	return file_headwater_v1_run_proto_rawDescGZIP(), []int{8, 0}
 }
 
 func (x *RunInput_Load) GetId() int64 {
@@ -3443,7 +3550,7 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x12\n" +
 	"\x04full\x18\x04 \x01(\bR\x04full\"<\n" +
 	"\x13MaterializeResponse\x12%\n" +
-	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\xbf\f\n" +
+	"\x04runs\x18\x01 \x03(\v2\x11.headwater.v1.RunR\x04runs\"\x9e\r\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\tR\x04view\x12!\n" +
@@ -3486,7 +3593,20 @@ const file_headwater_v1_run_proto_rawDesc = "" +
 	"\berasures\x18$ \x03(\v2\x15.headwater.v1.ErasureR\berasures\x12,\n" +
 	"\x05drift\x18& \x01(\v2\x16.headwater.v1.RunDriftR\x05drift\x12\x1d\n" +
 	"\n" +
-	"to_approve\x18' \x01(\tR\ttoApprove\"\x93\x01\n" +
+	"to_approve\x18' \x01(\tR\ttoApprove\x126\n" +
+	"\tanomalies\x18( \x03(\v2\x18.headwater.v1.RunAnomalyR\tanomalies\x12%\n" +
+	"\x0emetrics_tested\x18) \x01(\x05R\rmetricsTested\"\xc4\x01\n" +
+	"\n" +
+	"RunAnomaly\x12\x16\n" +
+	"\x06metric\x18\x01 \x01(\tR\x06metric\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\x01H\x00R\x05value\x88\x01\x01\x12\x1f\n" +
+	"\bexpected\x18\x03 \x01(\x01H\x01R\bexpected\x88\x01\x01\x12\x11\n" +
+	"\x01z\x18\x04 \x01(\x01H\x02R\x01z\x88\x01\x01\x12\x16\n" +
+	"\x06points\x18\x05 \x01(\x05R\x06points\x12\x1a\n" +
+	"\bseasonal\x18\x06 \x01(\bR\bseasonalB\b\n" +
+	"\x06_valueB\v\n" +
+	"\t_expectedB\x04\n" +
+	"\x02_z\"\x93\x01\n" +
 	"\bRunDrift\x124\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1a.headwater.v1.DriftVerdictR\averdict\x12\x1a\n" +
 	"\bbaseline\x18\x02 \x01(\tR\bbaseline\x125\n" +
@@ -3780,7 +3900,7 @@ func file_headwater_v1_run_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_headwater_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_headwater_v1_run_proto_goTypes = []any{
 	(RunState)(0),                    // 0: headwater.v1.RunState
 	(OnlineState)(0),                 // 1: headwater.v1.OnlineState
@@ -3791,129 +3911,131 @@ var file_headwater_v1_run_proto_goTypes = []any{
 	(*MaterializeRequest)(nil),       // 6: headwater.v1.MaterializeRequest
 	(*MaterializeResponse)(nil),      // 7: headwater.v1.MaterializeResponse
 	(*Run)(nil),                      // 8: headwater.v1.Run
-	(*RunDrift)(nil),                 // 9: headwater.v1.RunDrift
-	(*ColumnVerdict)(nil),            // 10: headwater.v1.ColumnVerdict
-	(*Interval)(nil),                 // 11: headwater.v1.Interval
-	(*Progress)(nil),                 // 12: headwater.v1.Progress
-	(*RunInput)(nil),                 // 13: headwater.v1.RunInput
-	(*Ledger)(nil),                   // 14: headwater.v1.Ledger
-	(*LedgerReason)(nil),             // 15: headwater.v1.LedgerReason
-	(*Phase)(nil),                    // 16: headwater.v1.Phase
-	(*Check)(nil),                    // 17: headwater.v1.Check
-	(*Gate)(nil),                     // 18: headwater.v1.Gate
-	(*ListRunsRequest)(nil),          // 19: headwater.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),         // 20: headwater.v1.ListRunsResponse
-	(*GetRunRequest)(nil),            // 21: headwater.v1.GetRunRequest
-	(*GetRunResponse)(nil),           // 22: headwater.v1.GetRunResponse
-	(*WatchRunRequest)(nil),          // 23: headwater.v1.WatchRunRequest
-	(*WatchRunResponse)(nil),         // 24: headwater.v1.WatchRunResponse
-	(*RebuildOnlineRequest)(nil),     // 25: headwater.v1.RebuildOnlineRequest
-	(*RebuildOnlineResponse)(nil),    // 26: headwater.v1.RebuildOnlineResponse
-	(*OnlineRebuild)(nil),            // 27: headwater.v1.OnlineRebuild
-	(*CancelRunsRequest)(nil),        // 28: headwater.v1.CancelRunsRequest
-	(*CancelRunsResponse)(nil),       // 29: headwater.v1.CancelRunsResponse
-	(*ApproveRunRequest)(nil),        // 30: headwater.v1.ApproveRunRequest
-	(*ApproveRunResponse)(nil),       // 31: headwater.v1.ApproveRunResponse
-	(*VerifyRunsRequest)(nil),        // 32: headwater.v1.VerifyRunsRequest
-	(*VerifyRunsResponse)(nil),       // 33: headwater.v1.VerifyRunsResponse
-	(*RunStatsRequest)(nil),          // 34: headwater.v1.RunStatsRequest
-	(*RunStatsResponse)(nil),         // 35: headwater.v1.RunStatsResponse
-	(*ViewStats)(nil),                // 36: headwater.v1.ViewStats
-	(*ListCheckResultsRequest)(nil),  // 37: headwater.v1.ListCheckResultsRequest
-	(*ListCheckResultsResponse)(nil), // 38: headwater.v1.ListCheckResultsResponse
-	(*CheckResult)(nil),              // 39: headwater.v1.CheckResult
-	(*CheckOnlineRequest)(nil),       // 40: headwater.v1.CheckOnlineRequest
-	(*CheckOnlineResponse)(nil),      // 41: headwater.v1.CheckOnlineResponse
-	(*OnlineRepair)(nil),             // 42: headwater.v1.OnlineRepair
-	(*OnlineDifference)(nil),         // 43: headwater.v1.OnlineDifference
-	(*RunInput_Load)(nil),            // 44: headwater.v1.RunInput.Load
-	(*timestamppb.Timestamp)(nil),    // 45: google.protobuf.Timestamp
-	(*Erasure)(nil),                  // 46: headwater.v1.Erasure
-	(DriftVerdict)(0),                // 47: headwater.v1.DriftVerdict
-	(*Approval)(nil),                 // 48: headwater.v1.Approval
+	(*RunAnomaly)(nil),               // 9: headwater.v1.RunAnomaly
+	(*RunDrift)(nil),                 // 10: headwater.v1.RunDrift
+	(*ColumnVerdict)(nil),            // 11: headwater.v1.ColumnVerdict
+	(*Interval)(nil),                 // 12: headwater.v1.Interval
+	(*Progress)(nil),                 // 13: headwater.v1.Progress
+	(*RunInput)(nil),                 // 14: headwater.v1.RunInput
+	(*Ledger)(nil),                   // 15: headwater.v1.Ledger
+	(*LedgerReason)(nil),             // 16: headwater.v1.LedgerReason
+	(*Phase)(nil),                    // 17: headwater.v1.Phase
+	(*Check)(nil),                    // 18: headwater.v1.Check
+	(*Gate)(nil),                     // 19: headwater.v1.Gate
+	(*ListRunsRequest)(nil),          // 20: headwater.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),         // 21: headwater.v1.ListRunsResponse
+	(*GetRunRequest)(nil),            // 22: headwater.v1.GetRunRequest
+	(*GetRunResponse)(nil),           // 23: headwater.v1.GetRunResponse
+	(*WatchRunRequest)(nil),          // 24: headwater.v1.WatchRunRequest
+	(*WatchRunResponse)(nil),         // 25: headwater.v1.WatchRunResponse
+	(*RebuildOnlineRequest)(nil),     // 26: headwater.v1.RebuildOnlineRequest
+	(*RebuildOnlineResponse)(nil),    // 27: headwater.v1.RebuildOnlineResponse
+	(*OnlineRebuild)(nil),            // 28: headwater.v1.OnlineRebuild
+	(*CancelRunsRequest)(nil),        // 29: headwater.v1.CancelRunsRequest
+	(*CancelRunsResponse)(nil),       // 30: headwater.v1.CancelRunsResponse
+	(*ApproveRunRequest)(nil),        // 31: headwater.v1.ApproveRunRequest
+	(*ApproveRunResponse)(nil),       // 32: headwater.v1.ApproveRunResponse
+	(*VerifyRunsRequest)(nil),        // 33: headwater.v1.VerifyRunsRequest
+	(*VerifyRunsResponse)(nil),       // 34: headwater.v1.VerifyRunsResponse
+	(*RunStatsRequest)(nil),          // 35: headwater.v1.RunStatsRequest
+	(*RunStatsResponse)(nil),         // 36: headwater.v1.RunStatsResponse
+	(*ViewStats)(nil),                // 37: headwater.v1.ViewStats
+	(*ListCheckResultsRequest)(nil),  // 38: headwater.v1.ListCheckResultsRequest
+	(*ListCheckResultsResponse)(nil), // 39: headwater.v1.ListCheckResultsResponse
+	(*CheckResult)(nil),              // 40: headwater.v1.CheckResult
+	(*CheckOnlineRequest)(nil),       // 41: headwater.v1.CheckOnlineRequest
+	(*CheckOnlineResponse)(nil),      // 42: headwater.v1.CheckOnlineResponse
+	(*OnlineRepair)(nil),             // 43: headwater.v1.OnlineRepair
+	(*OnlineDifference)(nil),         // 44: headwater.v1.OnlineDifference
+	(*RunInput_Load)(nil),            // 45: headwater.v1.RunInput.Load
+	(*timestamppb.Timestamp)(nil),    // 46: google.protobuf.Timestamp
+	(*Erasure)(nil),                  // 47: headwater.v1.Erasure
+	(DriftVerdict)(0),                // 48: headwater.v1.DriftVerdict
+	(*Approval)(nil),                 // 49: headwater.v1.Approval
 }
 var file_headwater_v1_run_proto_depIdxs = []int32{
-	45, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
-	45, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
+	46, // 0: headwater.v1.MaterializeRequest.from:type_name -> google.protobuf.Timestamp
+	46, // 1: headwater.v1.MaterializeRequest.to:type_name -> google.protobuf.Timestamp
 	8,  // 2: headwater.v1.MaterializeResponse.runs:type_name -> headwater.v1.Run
 	0,  // 3: headwater.v1.Run.state:type_name -> headwater.v1.RunState
-	45, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
-	45, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
-	13, // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
-	14, // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
-	45, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
-	45, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	45, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
-	16, // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
-	17, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
-	18, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
+	46, // 4: headwater.v1.Run.interval_start:type_name -> google.protobuf.Timestamp
+	46, // 5: headwater.v1.Run.interval_end:type_name -> google.protobuf.Timestamp
+	14, // 6: headwater.v1.Run.inputs:type_name -> headwater.v1.RunInput
+	15, // 7: headwater.v1.Run.ledger:type_name -> headwater.v1.Ledger
+	46, // 8: headwater.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
+	46, // 9: headwater.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	46, // 10: headwater.v1.Run.ended_at:type_name -> google.protobuf.Timestamp
+	17, // 11: headwater.v1.Run.phases:type_name -> headwater.v1.Phase
+	18, // 12: headwater.v1.Run.checks:type_name -> headwater.v1.Check
+	19, // 13: headwater.v1.Run.gates:type_name -> headwater.v1.Gate
 	1,  // 14: headwater.v1.Run.online_state:type_name -> headwater.v1.OnlineState
 	2,  // 15: headwater.v1.Run.scope:type_name -> headwater.v1.RunScope
-	11, // 16: headwater.v1.Run.intervals:type_name -> headwater.v1.Interval
+	12, // 16: headwater.v1.Run.intervals:type_name -> headwater.v1.Interval
 	3,  // 17: headwater.v1.Run.trigger:type_name -> headwater.v1.RunTrigger
-	45, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
-	12, // 19: headwater.v1.Run.progress:type_name -> headwater.v1.Progress
-	45, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
-	46, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
-	9,  // 22: headwater.v1.Run.drift:type_name -> headwater.v1.RunDrift
-	47, // 23: headwater.v1.RunDrift.verdict:type_name -> headwater.v1.DriftVerdict
-	10, // 24: headwater.v1.RunDrift.columns:type_name -> headwater.v1.ColumnVerdict
-	47, // 25: headwater.v1.ColumnVerdict.verdict:type_name -> headwater.v1.DriftVerdict
-	45, // 26: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
-	45, // 27: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
-	45, // 28: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
-	44, // 29: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
-	15, // 30: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
-	4,  // 31: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
-	8,  // 32: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
-	8,  // 33: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
-	8,  // 34: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
-	27, // 35: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
-	8,  // 36: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
-	45, // 37: headwater.v1.ApproveRunRequest.expires_at:type_name -> google.protobuf.Timestamp
-	48, // 38: headwater.v1.ApproveRunResponse.approvals:type_name -> headwater.v1.Approval
-	8,  // 39: headwater.v1.ApproveRunResponse.run:type_name -> headwater.v1.Run
-	45, // 40: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
-	8,  // 41: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
-	5,  // 42: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
-	45, // 43: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
-	36, // 44: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
-	45, // 45: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
-	39, // 46: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
-	45, // 47: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
-	17, // 48: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
-	0,  // 49: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
-	43, // 50: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
-	42, // 51: headwater.v1.CheckOnlineResponse.repair:type_name -> headwater.v1.OnlineRepair
-	45, // 52: headwater.v1.OnlineRepair.noticed_at:type_name -> google.protobuf.Timestamp
-	45, // 53: headwater.v1.OnlineRepair.ended_at:type_name -> google.protobuf.Timestamp
-	6,  // 54: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
-	19, // 55: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
-	21, // 56: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
-	23, // 57: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
-	28, // 58: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
-	30, // 59: headwater.v1.MaterializationService.ApproveRun:input_type -> headwater.v1.ApproveRunRequest
-	32, // 60: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
-	34, // 61: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
-	37, // 62: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
-	40, // 63: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
-	25, // 64: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
-	7,  // 65: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
-	20, // 66: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
-	22, // 67: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
-	24, // 68: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
-	29, // 69: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
-	31, // 70: headwater.v1.MaterializationService.ApproveRun:output_type -> headwater.v1.ApproveRunResponse
-	33, // 71: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
-	35, // 72: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
-	38, // 73: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
-	41, // 74: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
-	26, // 75: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
-	65, // [65:76] is the sub-list for method output_type
-	54, // [54:65] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	46, // 18: headwater.v1.Run.not_before:type_name -> google.protobuf.Timestamp
+	13, // 19: headwater.v1.Run.progress:type_name -> headwater.v1.Progress
+	46, // 20: headwater.v1.Run.cancel_requested_at:type_name -> google.protobuf.Timestamp
+	47, // 21: headwater.v1.Run.erasures:type_name -> headwater.v1.Erasure
+	10, // 22: headwater.v1.Run.drift:type_name -> headwater.v1.RunDrift
+	9,  // 23: headwater.v1.Run.anomalies:type_name -> headwater.v1.RunAnomaly
+	48, // 24: headwater.v1.RunDrift.verdict:type_name -> headwater.v1.DriftVerdict
+	11, // 25: headwater.v1.RunDrift.columns:type_name -> headwater.v1.ColumnVerdict
+	48, // 26: headwater.v1.ColumnVerdict.verdict:type_name -> headwater.v1.DriftVerdict
+	46, // 27: headwater.v1.Interval.start:type_name -> google.protobuf.Timestamp
+	46, // 28: headwater.v1.Interval.end:type_name -> google.protobuf.Timestamp
+	46, // 29: headwater.v1.Progress.updated_at:type_name -> google.protobuf.Timestamp
+	45, // 30: headwater.v1.RunInput.loads:type_name -> headwater.v1.RunInput.Load
+	16, // 31: headwater.v1.Ledger.reasons:type_name -> headwater.v1.LedgerReason
+	4,  // 32: headwater.v1.Check.state:type_name -> headwater.v1.CheckState
+	8,  // 33: headwater.v1.ListRunsResponse.runs:type_name -> headwater.v1.Run
+	8,  // 34: headwater.v1.GetRunResponse.run:type_name -> headwater.v1.Run
+	8,  // 35: headwater.v1.WatchRunResponse.run:type_name -> headwater.v1.Run
+	28, // 36: headwater.v1.RebuildOnlineResponse.rebuilds:type_name -> headwater.v1.OnlineRebuild
+	8,  // 37: headwater.v1.CancelRunsResponse.runs:type_name -> headwater.v1.Run
+	46, // 38: headwater.v1.ApproveRunRequest.expires_at:type_name -> google.protobuf.Timestamp
+	49, // 39: headwater.v1.ApproveRunResponse.approvals:type_name -> headwater.v1.Approval
+	8,  // 40: headwater.v1.ApproveRunResponse.run:type_name -> headwater.v1.Run
+	46, // 41: headwater.v1.VerifyRunsRequest.since:type_name -> google.protobuf.Timestamp
+	8,  // 42: headwater.v1.VerifyRunsResponse.run:type_name -> headwater.v1.Run
+	5,  // 43: headwater.v1.VerifyRunsResponse.verdict:type_name -> headwater.v1.Verdict
+	46, // 44: headwater.v1.RunStatsRequest.since:type_name -> google.protobuf.Timestamp
+	37, // 45: headwater.v1.RunStatsResponse.views:type_name -> headwater.v1.ViewStats
+	46, // 46: headwater.v1.ViewStats.last_published_at:type_name -> google.protobuf.Timestamp
+	40, // 47: headwater.v1.ListCheckResultsResponse.results:type_name -> headwater.v1.CheckResult
+	46, // 48: headwater.v1.CheckResult.time:type_name -> google.protobuf.Timestamp
+	18, // 49: headwater.v1.CheckResult.check:type_name -> headwater.v1.Check
+	0,  // 50: headwater.v1.CheckResult.run_state:type_name -> headwater.v1.RunState
+	44, // 51: headwater.v1.CheckOnlineResponse.differences:type_name -> headwater.v1.OnlineDifference
+	43, // 52: headwater.v1.CheckOnlineResponse.repair:type_name -> headwater.v1.OnlineRepair
+	46, // 53: headwater.v1.OnlineRepair.noticed_at:type_name -> google.protobuf.Timestamp
+	46, // 54: headwater.v1.OnlineRepair.ended_at:type_name -> google.protobuf.Timestamp
+	6,  // 55: headwater.v1.MaterializationService.Materialize:input_type -> headwater.v1.MaterializeRequest
+	20, // 56: headwater.v1.MaterializationService.ListRuns:input_type -> headwater.v1.ListRunsRequest
+	22, // 57: headwater.v1.MaterializationService.GetRun:input_type -> headwater.v1.GetRunRequest
+	24, // 58: headwater.v1.MaterializationService.WatchRun:input_type -> headwater.v1.WatchRunRequest
+	29, // 59: headwater.v1.MaterializationService.CancelRuns:input_type -> headwater.v1.CancelRunsRequest
+	31, // 60: headwater.v1.MaterializationService.ApproveRun:input_type -> headwater.v1.ApproveRunRequest
+	33, // 61: headwater.v1.MaterializationService.VerifyRuns:input_type -> headwater.v1.VerifyRunsRequest
+	35, // 62: headwater.v1.MaterializationService.RunStats:input_type -> headwater.v1.RunStatsRequest
+	38, // 63: headwater.v1.MaterializationService.ListCheckResults:input_type -> headwater.v1.ListCheckResultsRequest
+	41, // 64: headwater.v1.MaterializationService.CheckOnline:input_type -> headwater.v1.CheckOnlineRequest
+	26, // 65: headwater.v1.MaterializationService.RebuildOnline:input_type -> headwater.v1.RebuildOnlineRequest
+	7,  // 66: headwater.v1.MaterializationService.Materialize:output_type -> headwater.v1.MaterializeResponse
+	21, // 67: headwater.v1.MaterializationService.ListRuns:output_type -> headwater.v1.ListRunsResponse
+	23, // 68: headwater.v1.MaterializationService.GetRun:output_type -> headwater.v1.GetRunResponse
+	25, // 69: headwater.v1.MaterializationService.WatchRun:output_type -> headwater.v1.WatchRunResponse
+	30, // 70: headwater.v1.MaterializationService.CancelRuns:output_type -> headwater.v1.CancelRunsResponse
+	32, // 71: headwater.v1.MaterializationService.ApproveRun:output_type -> headwater.v1.ApproveRunResponse
+	34, // 72: headwater.v1.MaterializationService.VerifyRuns:output_type -> headwater.v1.VerifyRunsResponse
+	36, // 73: headwater.v1.MaterializationService.RunStats:output_type -> headwater.v1.RunStatsResponse
+	39, // 74: headwater.v1.MaterializationService.ListCheckResults:output_type -> headwater.v1.ListCheckResultsResponse
+	42, // 75: headwater.v1.MaterializationService.CheckOnline:output_type -> headwater.v1.CheckOnlineResponse
+	27, // 76: headwater.v1.MaterializationService.RebuildOnline:output_type -> headwater.v1.RebuildOnlineResponse
+	66, // [66:77] is the sub-list for method output_type
+	55, // [55:66] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_run_proto_init() }
@@ -3925,16 +4047,17 @@ func file_headwater_v1_run_proto_init() {
 	file_headwater_v1_dataset_proto_init()
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_quality_proto_init()
-	file_headwater_v1_run_proto_msgTypes[4].OneofWrappers = []any{}
-	file_headwater_v1_run_proto_msgTypes[11].OneofWrappers = []any{}
-	file_headwater_v1_run_proto_msgTypes[30].OneofWrappers = []any{}
+	file_headwater_v1_run_proto_msgTypes[3].OneofWrappers = []any{}
+	file_headwater_v1_run_proto_msgTypes[5].OneofWrappers = []any{}
+	file_headwater_v1_run_proto_msgTypes[12].OneofWrappers = []any{}
+	file_headwater_v1_run_proto_msgTypes[31].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_run_proto_rawDesc), len(file_headwater_v1_run_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,50 @@ DRIFT_VERDICT_FAIL: DriftVerdict
 DRIFT_VERDICT_NOT_ENOUGH_DATA: DriftVerdict
 DRIFT_VERDICT_NO_BASELINE: DriftVerdict
 
+class GetQualityRequest(_message.Message):
+    __slots__ = ("node", "since")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, node: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetQualityResponse(_message.Message):
+    __slots__ = ("views",)
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    views: _containers.RepeatedCompositeFieldContainer[ViewQuality]
+    def __init__(self, views: _Optional[_Iterable[_Union[ViewQuality, _Mapping]]] = ...) -> None: ...
+
+class ViewQuality(_message.Message):
+    __slots__ = ("view", "view_version", "owner", "run", "failed", "ended_at", "score", "parts")
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    view: str
+    view_version: int
+    owner: str
+    run: str
+    failed: bool
+    ended_at: _timestamp_pb2.Timestamp
+    score: float
+    parts: _containers.RepeatedCompositeFieldContainer[QualityPart]
+    def __init__(self, view: _Optional[str] = ..., view_version: _Optional[int] = ..., owner: _Optional[str] = ..., run: _Optional[str] = ..., failed: bool = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., score: _Optional[float] = ..., parts: _Optional[_Iterable[_Union[QualityPart, _Mapping]]] = ...) -> None: ...
+
+class QualityPart(_message.Message):
+    __slots__ = ("name", "value", "detail")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: float
+    detail: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[float] = ..., detail: _Optional[str] = ...) -> None: ...
+
 class GetSkewRequest(_message.Message):
     __slots__ = ("model", "since", "until", "sample")
     MODEL_FIELD_NUMBER: _ClassVar[int]

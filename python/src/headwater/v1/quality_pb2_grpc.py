@@ -44,6 +44,11 @@ class QualityServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.FromString,
                 _registered_method=True)
+        self.GetQuality = channel.unary_unary(
+                '/headwater.v1.QualityService/GetQuality',
+                request_serializer=headwater_dot_v1_dot_quality__pb2.GetQualityRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_quality__pb2.GetQualityResponse.FromString,
+                _registered_method=True)
         self.GetSkew = channel.unary_unary(
                 '/headwater.v1.QualityService/GetSkew',
                 request_serializer=headwater_dot_v1_dot_quality__pb2.GetSkewRequest.SerializeToString,
@@ -81,6 +86,12 @@ class QualityServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CompareProfiles(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuality(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +139,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.CompareProfiles,
                     request_deserializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.SerializeToString,
+            ),
+            'GetQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuality,
+                    request_deserializer=headwater_dot_v1_dot_quality__pb2.GetQualityRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_quality__pb2.GetQualityResponse.SerializeToString,
             ),
             'GetSkew': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSkew,
@@ -209,6 +225,33 @@ class QualityService(object):
             '/headwater.v1.QualityService/CompareProfiles',
             headwater_dot_v1_dot_quality__pb2.CompareProfilesRequest.SerializeToString,
             headwater_dot_v1_dot_quality__pb2.CompareProfilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.QualityService/GetQuality',
+            headwater_dot_v1_dot_quality__pb2.GetQualityRequest.SerializeToString,
+            headwater_dot_v1_dot_quality__pb2.GetQualityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -116,7 +116,7 @@ class MaterializeResponse(_message.Message):
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("id", "view", "view_version", "seq", "state", "position", "interval_start", "interval_end", "inputs", "fingerprint", "ledger", "digest", "principal", "queued_at", "started_at", "ended_at", "phases", "checks", "gates", "error", "online_state", "online_written", "online_stale", "online_tombstones", "warnings", "scope", "intervals", "trigger", "attempt", "waits_for", "not_before", "priority", "progress", "cancel_requested_at", "cancelled_by", "erasures", "drift", "to_approve")
+    __slots__ = ("id", "view", "view_version", "seq", "state", "position", "interval_start", "interval_end", "inputs", "fingerprint", "ledger", "digest", "principal", "queued_at", "started_at", "ended_at", "phases", "checks", "gates", "error", "online_state", "online_written", "online_stale", "online_tombstones", "warnings", "scope", "intervals", "trigger", "attempt", "waits_for", "not_before", "priority", "progress", "cancel_requested_at", "cancelled_by", "erasures", "drift", "to_approve", "anomalies", "metrics_tested")
     ID_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -155,6 +155,8 @@ class Run(_message.Message):
     ERASURES_FIELD_NUMBER: _ClassVar[int]
     DRIFT_FIELD_NUMBER: _ClassVar[int]
     TO_APPROVE_FIELD_NUMBER: _ClassVar[int]
+    ANOMALIES_FIELD_NUMBER: _ClassVar[int]
+    METRICS_TESTED_FIELD_NUMBER: _ClassVar[int]
     id: int
     view: str
     view_version: int
@@ -193,7 +195,25 @@ class Run(_message.Message):
     erasures: _containers.RepeatedCompositeFieldContainer[_dataset_pb2.Erasure]
     drift: RunDrift
     to_approve: str
-    def __init__(self, id: _Optional[int] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., seq: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., position: _Optional[int] = ..., interval_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[RunInput, _Mapping]]] = ..., fingerprint: _Optional[str] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., digest: _Optional[str] = ..., principal: _Optional[str] = ..., queued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., phases: _Optional[_Iterable[_Union[Phase, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[Gate, _Mapping]]] = ..., error: _Optional[str] = ..., online_state: _Optional[_Union[OnlineState, str]] = ..., online_written: _Optional[int] = ..., online_stale: _Optional[int] = ..., online_tombstones: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[RunScope, str]] = ..., intervals: _Optional[_Iterable[_Union[Interval, _Mapping]]] = ..., trigger: _Optional[_Union[RunTrigger, str]] = ..., attempt: _Optional[int] = ..., waits_for: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancelled_by: _Optional[str] = ..., erasures: _Optional[_Iterable[_Union[_dataset_pb2.Erasure, _Mapping]]] = ..., drift: _Optional[_Union[RunDrift, _Mapping]] = ..., to_approve: _Optional[str] = ...) -> None: ...
+    anomalies: _containers.RepeatedCompositeFieldContainer[RunAnomaly]
+    metrics_tested: int
+    def __init__(self, id: _Optional[int] = ..., view: _Optional[str] = ..., view_version: _Optional[int] = ..., seq: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., position: _Optional[int] = ..., interval_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[RunInput, _Mapping]]] = ..., fingerprint: _Optional[str] = ..., ledger: _Optional[_Union[Ledger, _Mapping]] = ..., digest: _Optional[str] = ..., principal: _Optional[str] = ..., queued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., phases: _Optional[_Iterable[_Union[Phase, _Mapping]]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[Gate, _Mapping]]] = ..., error: _Optional[str] = ..., online_state: _Optional[_Union[OnlineState, str]] = ..., online_written: _Optional[int] = ..., online_stale: _Optional[int] = ..., online_tombstones: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[RunScope, str]] = ..., intervals: _Optional[_Iterable[_Union[Interval, _Mapping]]] = ..., trigger: _Optional[_Union[RunTrigger, str]] = ..., attempt: _Optional[int] = ..., waits_for: _Optional[str] = ..., not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancelled_by: _Optional[str] = ..., erasures: _Optional[_Iterable[_Union[_dataset_pb2.Erasure, _Mapping]]] = ..., drift: _Optional[_Union[RunDrift, _Mapping]] = ..., to_approve: _Optional[str] = ..., anomalies: _Optional[_Iterable[_Union[RunAnomaly, _Mapping]]] = ..., metrics_tested: _Optional[int] = ...) -> None: ...
+
+class RunAnomaly(_message.Message):
+    __slots__ = ("metric", "value", "expected", "z", "points", "seasonal")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    Z_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SEASONAL_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    value: float
+    expected: float
+    z: float
+    points: int
+    seasonal: bool
+    def __init__(self, metric: _Optional[str] = ..., value: _Optional[float] = ..., expected: _Optional[float] = ..., z: _Optional[float] = ..., points: _Optional[int] = ..., seasonal: bool = ...) -> None: ...
 
 class RunDrift(_message.Message):
     __slots__ = ("verdict", "baseline", "columns")
