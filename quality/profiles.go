@@ -122,3 +122,18 @@ func keptProfile(ctx context.Context, q database.Querier, column string, id any)
 	k.Profile, err = UnpackProfile(packed)
 	return k, err
 }
+
+// CollectProfiles takes away the profiles of what is gone since before a time: of runs of view versions that lie before what of their history can be read, and, where datasets
+// is set, of deleted datasets that no model was trained on. Baselines keep their copies. With dryRun they are only counted.
+func CollectProfiles(ctx context.Context, tx pgx.Tx, views []int64, datasets bool, before time.Time, dryRun bool) (n int64, err error) {
+	const gone = ` FROM headwater.profile p WHERE p.run_id IN (SELECT r.id FROM headwater.run r JOIN headwater.view_state s ON s.view_id = r.view_id
+			WHERE r.view_id = ANY ($1) AND r.seq < s.horizon_seq AND r.ended_at < $3)
+		OR $2 AND p.dataset_id IN (SELECT d.id FROM headwater.dataset d WHERE d.state = 'deleted' AND (d.manifest ->> 'deleted_at')::timestamptz < $3
+			AND NOT EXISTS (SELECT FROM headwater.model m WHERE m.dataset_id = d.id))`
+	if dryRun {
+		err = tx.QueryRow(ctx, `SELECT count(*)`+gone, views, datasets, before).Scan(&n)
+		return n, err
+	}
+	tag, err := tx.Exec(ctx, `DELETE`+gone, views, datasets, before)
+	return tag.RowsAffected(), err
+}

@@ -4,9 +4,13 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 func (s *retentionService) CollectHistory(ctx context.Context, req *headwaterv1.CollectHistoryRequest) (*headwaterv1.CollectHistoryResponse, error) {
@@ -36,7 +40,15 @@ func (s *retentionService) CollectHistory(ctx context.Context, req *headwaterv1.
 			View: v.Name, Version: int32(v.Version), HorizonSeq: c.Horizon, RowsCollected: c.Rows, RowsProtected: c.Protected,
 		})
 	}
-	return resp, nil
+	ids := make([]int64, len(views))
+	for i, v := range views {
+		ids[i] = v.ID
+	}
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		resp.ProfilesCollected, err = quality.CollectProfiles(ctx, tx, ids, len(req.GetViews()) == 0, before, req.GetDryRun())
+		return err
+	})
+	return resp, database.Fault(err)
 }
 
 // viewsToCollect finds the view versions that refs name, each once, or all: those that were removed too.

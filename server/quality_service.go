@@ -39,7 +39,12 @@ type qualityService struct {
 	readLog *readLogService
 	// head knows how new what is online is.
 	head *head
+	// maxViewRows is how many rows of a view are read for a profile at most.
+	maxViewRows int64
 }
+
+// maxViewRows takes some minutes to read.
+const maxViewRows = 20_000_000
 
 // described is a profile, as the caller may see it.
 type described struct {
@@ -162,7 +167,7 @@ func badProfileNode(node string) error {
 func taken(what string, k *quality.KeptProfile, again string) (*profile.Profile, error) {
 	switch {
 	case k == nil:
-		return nil, fault.New(fault.NotFound, "%s: no profile of it is kept: it is older than profiles are, or its server keeps none (profiles: off); %s", what, again)
+		return nil, fault.New(fault.NotFound, "%s: no profile of it is kept: it is older than profiles are, it was collected (headwater gc), or its server keeps none (profiles: off); %s", what, again)
 	case k.Profile == nil:
 		return nil, fault.New(fault.NotFound, "%s: an erasure took its profile away at %s, since values of it may have been the entity's; %s", what,
 			k.Erased.UTC().Format(time.RFC3339), again)
@@ -234,6 +239,14 @@ func (s *qualityService) ofView(ctx context.Context, ref lineage.NodeRef) (*desc
 	}
 	if view.OnDemand != nil {
 		return nil, fault.New(fault.FailedPrecondition, "view %s: its features are computed on demand, so it holds no rows; ask for a dataset, or for the reads of a service", view.Ref())
+	}
+	var rows int64
+	if err := s.pool.QueryRow(ctx, `SELECT coalesce((SELECT live_rows FROM headwater.view_state WHERE view_id = $1), 0)`, view.ID).Scan(&rows); err != nil {
+		return nil, database.Fault(err)
+	}
+	if rows > s.maxViewRows {
+		return nil, fault.New(fault.FailedPrecondition, "view %s: found %d rows, expected at most %d to be read for a profile; `headwater profile run:VIEW@VERSION/SEQ` shows what a run made, which is kept",
+			view.Ref(), rows, s.maxViewRows)
 	}
 	p, err := profile.New(materialize.ProfileSpecs(view))
 	if err != nil {

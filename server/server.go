@@ -496,7 +496,7 @@ func (s *Server) serve() error {
 	readLog := &readLogService{registry: s.registry, pool: s.pool, reads: s.reads}
 	headwaterv1.RegisterReadLogServiceServer(s.grpc, readLog)
 	headwaterv1.RegisterBiasServiceServer(s.grpc, &biasService{registry: s.registry, pool: s.pool, datasets: datasets})
-	headwaterv1.RegisterQualityServiceServer(s.grpc, &qualityService{registry: s.registry, pool: s.pool, datasets: datasets, reads: s.reads, readLog: readLog, head: s.head})
+	headwaterv1.RegisterQualityServiceServer(s.grpc, &qualityService{registry: s.registry, pool: s.pool, datasets: datasets, reads: s.reads, readLog: readLog, head: s.head, maxViewRows: maxViewRows})
 	names, err := s.openLineageNames()
 	if err != nil {
 		return err

@@ -23,6 +23,9 @@ func newGC(a *app) *cobra.Command {
 --older-than; without a VIEW, of all views. Rows that a kept dataset reads stay. Live rows always stay: what is read now does not
 change. A state of the data of before then can be asked for no longer, and runs of before then can be verified no longer.
 
+Profiles of runs of before then are deleted too, and without a VIEW those of datasets that were deleted and that no model was trained on. Baselines
+stay.
+
 A collection waits for the run of a view that is at work. It may be interrupted and done again at any time.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, views []string) error {
 			request.Views = views
@@ -45,6 +48,13 @@ A collection waits for the run of a view that is at work. It may be interrupted 
 			for _, v := range collected.GetViews() {
 				view := fmt.Sprintf("%s@%d", v.GetView(), v.GetVersion())
 				t.add(view, fmt.Sprintf("run:%s/%d", view, max(v.GetHorizonSeq(), 1)), number(v.GetRowsCollected()), number(v.GetRowsProtected()))
+			}
+			if n := collected.GetProfilesCollected(); n > 0 {
+				verb := "collected"
+				if request.DryRun {
+					verb = "would collect"
+				}
+				a.notef("%s %s of what is gone", verb, counted(n, "profile"))
 			}
 			return a.print(collected, t)
 		}),

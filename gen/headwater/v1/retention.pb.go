@@ -476,10 +476,12 @@ func (x *CollectHistoryRequest) GetDryRun() bool {
 }
 
 type CollectHistoryResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Views         []*CollectedView       `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Views []*CollectedView       `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	// Profiles of runs whose history is collected, and, where no views were named, of datasets that were deleted and that no model was trained on.
+	ProfilesCollected int64 `protobuf:"varint,2,opt,name=profiles_collected,json=profilesCollected,proto3" json:"profiles_collected,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CollectHistoryResponse) Reset() {
@@ -517,6 +519,13 @@ func (x *CollectHistoryResponse) GetViews() []*CollectedView {
 		return x.Views
 	}
 	return nil
+}
+
+func (x *CollectHistoryResponse) GetProfilesCollected() int64 {
+	if x != nil {
+		return x.ProfilesCollected
+	}
+	return 0
 }
 
 type CollectedView struct {
@@ -639,9 +648,10 @@ const file_headwater_v1_retention_proto_rawDesc = "" +
 	"\n" +
 	"older_than\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x12\x14\n" +
 	"\x05views\x18\x02 \x03(\tR\x05views\x12\x17\n" +
-	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"K\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"z\n" +
 	"\x16CollectHistoryResponse\x121\n" +
-	"\x05views\x18\x01 \x03(\v2\x1b.headwater.v1.CollectedViewR\x05views\"\xac\x01\n" +
+	"\x05views\x18\x01 \x03(\v2\x1b.headwater.v1.CollectedViewR\x05views\x12-\n" +
+	"\x12profiles_collected\x18\x02 \x01(\x03R\x11profilesCollected\"\xac\x01\n" +
 	"\rCollectedView\x12\x12\n" +
 	"\x04view\x18\x01 \x01(\tR\x04view\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x1f\n" +

@@ -94,10 +94,12 @@ class CollectHistoryRequest(_message.Message):
     def __init__(self, older_than: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., views: _Optional[_Iterable[str]] = ..., dry_run: bool = ...) -> None: ...
 
 class CollectHistoryResponse(_message.Message):
-    __slots__ = ("views",)
+    __slots__ = ("views", "profiles_collected")
     VIEWS_FIELD_NUMBER: _ClassVar[int]
+    PROFILES_COLLECTED_FIELD_NUMBER: _ClassVar[int]
     views: _containers.RepeatedCompositeFieldContainer[CollectedView]
-    def __init__(self, views: _Optional[_Iterable[_Union[CollectedView, _Mapping]]] = ...) -> None: ...
+    profiles_collected: int
+    def __init__(self, views: _Optional[_Iterable[_Union[CollectedView, _Mapping]]] = ..., profiles_collected: _Optional[int] = ...) -> None: ...
 
 class CollectedView(_message.Message):
     __slots__ = ("view", "version", "horizon_seq", "rows_collected", "rows_protected")
