@@ -29,8 +29,8 @@ func (p *proposal) refuseProtected() {
 }
 
 func (p *proposal) refuseProtectedView(tags *feature.Tags, v *feature.ViewVersion, told map[string]bool) {
-	// Of one that was not analysed nothing is known.
-	if told[v.Ref()] || p.broken[v.Name] || v.Analysis == nil && v.OnDemand == nil {
+	// Where none is analysed nothing is known. One of before analyses were kept has the tags of all that it reads.
+	if told[v.Ref()] || p.broken[v.Name] || v.Analysis == nil && v.OnDemand == nil && p.checks.view == nil {
 		return
 	}
 	told[v.Ref()] = true

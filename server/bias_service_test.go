@@ -356,3 +356,22 @@ func TestProtectedValuesAreNoFeatures(t *testing.T) {
 		t.Errorf("found %v with %v", err, f)
 	}
 }
+
+// A view from before analyses were kept has the tags of all that it reads.
+func TestViewsWithoutAnalysisAreHeldToProtectedTags(t *testing.T) {
+	p := newProduct(t)
+	p.apply(applicants())
+	if _, err := p.pool.Exec(p.admin, `UPDATE headwater.definition SET analysis = NULL WHERE kind = 'view' AND name = 'scores'`); err != nil {
+		t.Fatal(err)
+	}
+	url, redis := p.url, p.redisURL
+	p.close()
+	p = openProduct(t, url, redis)
+	late := &feature.Definitions{Sources: applicants().Sources}
+	late.Sources[0].Column("race").Tags = []string{feature.ProtectedTag}
+	_, err := p.registry.Apply(p.admin, &headwaterv1.ApplyRequest{Files: []*headwaterv1.DefinitionSource{{Path: "late.yaml", File: definition.ToProto(late)}}})
+	f := fault.FromError(err)
+	if f == nil || f.Reason != fault.InvalidDefinition || len(f.Violations) != 2 || !strings.Contains(f.Violations[0].Description, "feature score of view scores@1, from source:applications.race") {
+		t.Errorf("found %v with %v", err, f)
+	}
+}
