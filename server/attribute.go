@@ -355,8 +355,12 @@ func (a *attribution) suspect(found *performance.Attribution) (*headwaterv1.Loss
 		out.Commands = append(out.Commands, fmt.Sprintf("headwater impact %s --repair", ask.Source))
 	}
 	impact, err := a.lineage.GetImpact(a.ctx, ask)
-	if err != nil {
-		return nil, err
+	switch {
+	case a.ctx.Err() != nil:
+		return nil, a.ctx.Err()
+	case err != nil:
+		// What is found holds without it.
+		a.note("what would mend it was not found: %s", fault.FromError(err).Message)
 	}
 	for _, step := range impact.GetRepairs() {
 		out.Commands = append(out.Commands, step.GetCommand())

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality/performance"
 )
@@ -113,10 +115,31 @@ type runRef struct {
 	seq  int64
 }
 
-// byLoad cuts by the loads that the rows which were read were made of, and by their sources.
+// byLoad cuts by the loads that the rows which were read were made of, and by their sources. It takes the place of an impact, and has the time of one.
 func (e *evaluation) byLoad() (loads, sources []*slice, err error) {
+	asked := e.ctx
+	ctx, cancel := context.WithTimeoutCause(asked, e.lineage.impactTime, errImpactTime)
+	defer cancel()
+	e.ctx = ctx
+	defer func() { e.ctx = asked }()
+	began := false
+	loads, sources, err = e.byLoadInTime(&began)
+	switch {
+	case err == nil || context.Cause(ctx) != errImpactTime:
+		return loads, sources, err
+	case !began:
+		return nil, nil, fault.New(fault.ResourceExhausted, "model %s: slices by load are found as impact is, of which this server tells %d at a time, and none of those had ended after %s; ask again later",
+			e.name, maxImpacts, e.lineage.impactTime)
+	}
+	return nil, nil, fault.New(fault.DeadlineExceeded, "model %s: found that which loads its predictions are made of takes longer than %s to tell, which is how long one answer may take; ask for less time, with since and until",
+		e.name, e.lineage.impactTime)
+}
+
+// byLoadInTime sets began once it has its place.
+func (e *evaluation) byLoadInTime(began *bool) (loads, sources []*slice, err error) {
 	select {
 	case e.lineage.impacts <- struct{}{}:
+		*began = true
 		defer func() { <-e.lineage.impacts }()
 	case <-e.ctx.Done():
 		return nil, nil, e.ctx.Err()
@@ -155,6 +178,11 @@ func (e *evaluation) byLoad() (loads, sources []*slice, err error) {
 		s := &slice{name: fmt.Sprintf("load:%d", load.ID), title: load.FileName, kind: performance.OfLoad, usual: "source:" + load.Source, load: load}
 		s.in = behind[load.ID]
 		s.why = "which rows it has a part in was not looked up, so all counts that runs wrote which read it"
+		if !access.Allows(e.ctx, access.ActionReadLineage, access.KindSource, load.Source) {
+			e.hiddenLoads++
+			hidden[load.Source] = true
+			continue
+		}
 		if exactly < maxExactLoads && time.Now().Before(until) {
 			exactly++
 			if err := e.exactly(tx, s); err != nil {
@@ -164,11 +192,6 @@ func (e *evaluation) byLoad() (loads, sources []*slice, err error) {
 			e.note("loads beyond the newest %d, and those that took longer than %s to look for, are told by the runs that read them", maxExactLoads, exactFor)
 		}
 		if len(s.in) == 0 {
-			continue
-		}
-		if !access.Allows(e.ctx, access.ActionReadLineage, access.KindSource, load.Source) {
-			e.hiddenLoads++
-			hidden[load.Source] = true
 			continue
 		}
 		loads = append(loads, s)

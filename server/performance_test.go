@@ -15,7 +15,9 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality/feedback"
+	"github.com/headwaterhq/headwater/quality/performance"
 )
 
 // judgedWorld is forty airports, of which ten came with a bad load and the others with a good one, at last, and models that predict whether their flights are late.
@@ -220,6 +222,50 @@ func TestLossIsAttributed(t *testing.T) {
 		_, err := w.feedback().GetPerformance(watcher, &headwaterv1.GetPerformanceRequest{Model: "bad_load", By: headwaterv1.PerformanceBy_PERFORMANCE_BY_NULL_PATTERN})
 		if f := fault.FromError(err); f.Reason != fault.PermissionDenied || !strings.HasPrefix(f.Message, "model bad_load: what tells of values of features is for who may read service small offline") {
 			t.Errorf("found %v", err)
+		}
+	})
+	t.Run("slices by load have the time of an impact", func(t *testing.T) {
+		s := w.server.lineage
+		byLoad := func() *fault.Fault {
+			_, err := w.feedback().GetPerformance(w.admin, &headwaterv1.GetPerformanceRequest{Model: "bad_load", By: headwaterv1.PerformanceBy_PERFORMANCE_BY_LOAD})
+			return fault.FromError(err)
+		}
+		s.impactTime = 50 * time.Millisecond
+		for range maxImpacts {
+			s.impacts <- struct{}{}
+		}
+		if f := byLoad(); f == nil || f.Reason != fault.ResourceExhausted || f.Message != "model bad_load: slices by load are found as impact is, of which this server tells 2 at a time, and none of those had ended after 50ms; ask again later" {
+			t.Errorf("found %v", f)
+		}
+		for range maxImpacts {
+			<-s.impacts
+		}
+		// Another holds what a slice by load reads, so that it cannot end.
+		lock, err := w.pool.Begin(w.admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Rollback(w.admin)
+		if _, err := lock.Exec(w.admin, `LOCK TABLE headwater.run_load IN ACCESS EXCLUSIVE MODE`); err != nil {
+			t.Fatal(err)
+		}
+		s.impactTime = 500 * time.Millisecond
+		if f := byLoad(); f == nil || f.Reason != fault.DeadlineExceeded || !strings.HasSuffix(f.Message, "takes longer than 500ms to tell, which is how long one answer may take; ask for less time, with since and until") {
+			t.Errorf("found %v", f)
+		}
+		s.impactTime = maxImpactTime
+		if err := lock.Rollback(w.admin); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("a suspect is named without what mends it", func(t *testing.T) {
+		a := &attribution{
+			evaluation: &evaluation{feedbackService: &feedbackService{registry: w.server.registry, pool: w.server.pool, lineage: w.server.lineage}, ctx: t.Context()},
+			slices:     map[string]*slice{"load:99": {name: "load:99", load: &offline.Load{ID: 99, Source: "flights", FileName: "gone.csv"}}},
+		}
+		found, err := a.suspect(&performance.Attribution{Suspect: &performance.Judged{Slice: performance.Slice{Name: "load:99"}}})
+		if err != nil || found.GetFile() != "gone.csv" || len(found.GetCommands()) != 1 || len(a.notes) != 1 || !strings.HasPrefix(a.notes[0], "what would mend it was not found: ") {
+			t.Errorf("found %v, %q, %v", found, a.notes, err)
 		}
 	})
 	t.Run("a decay of all blames none", func(t *testing.T) {
