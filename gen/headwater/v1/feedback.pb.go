@@ -748,7 +748,7 @@ type AttributeLossResponse struct {
 	Model   string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
 	Verdict LossVerdict            `protobuf:"varint,2,opt,name=verdict,proto3,enum=headwater.v1.LossVerdict" json:"verdict,omitempty"`
 	Reason  string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// With UPSTREAM_SUSPECT.
+	// What stands out most upstream: with UPSTREAM_SUSPECT, and beside doubts about labels.
 	Suspect *LossSuspect `protobuf:"bytes,4,opt,name=suspect,proto3" json:"suspect,omitempty"`
 	// Mean losses.
 	Before *Estimate `protobuf:"bytes,5,opt,name=before,proto3" json:"before,omitempty"`
