@@ -41,6 +41,10 @@ type qualityService struct {
 	head *head
 	// maxViewRows is how many rows of a view are read for a profile at most.
 	maxViewRows int64
+	// lineage has the places and the time of what looks through many reads.
+	lineage *lineageService
+	// skewReads and skewEntities are maxSkewReads and maxSkewEntities.
+	skewReads, skewEntities int64
 }
 
 // maxViewRows takes some minutes to read.

@@ -152,6 +152,7 @@ type Server struct {
 	tracer       *tracing.Tracer
 	events       *openlineage.Sender
 	lineage      *lineageService
+	quality      *qualityService
 	// certificates is nil where calls are not encrypted.
 	certificates *certificates
 	// kept is nil where no results are kept; sweeping ends when nobody looks after them any more.
@@ -496,7 +497,6 @@ func (s *Server) serve() error {
 	readLog := &readLogService{registry: s.registry, pool: s.pool, reads: s.reads}
 	headwaterv1.RegisterReadLogServiceServer(s.grpc, readLog)
 	headwaterv1.RegisterBiasServiceServer(s.grpc, &biasService{registry: s.registry, pool: s.pool, datasets: datasets})
-	headwaterv1.RegisterQualityServiceServer(s.grpc, &qualityService{registry: s.registry, pool: s.pool, datasets: datasets, reads: s.reads, readLog: readLog, head: s.head, maxViewRows: maxViewRows})
 	names, err := s.openLineageNames()
 	if err != nil {
 		return err
@@ -507,6 +507,11 @@ func (s *Server) serve() error {
 		flush: s.audit.Flush, closing: s.closing,
 	}
 	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
+	s.quality = &qualityService{
+		registry: s.registry, pool: s.pool, datasets: datasets, reads: s.reads, readLog: readLog, head: s.head, maxViewRows: maxViewRows,
+		lineage: s.lineage, skewReads: maxSkewReads, skewEntities: maxSkewEntities,
+	}
+	headwaterv1.RegisterQualityServiceServer(s.grpc, s.quality)
 	headwaterv1.RegisterFeedbackServiceServer(s.grpc, &feedbackService{registry: s.registry, pool: s.pool, store: s.feedback, reads: s.reads, lineage: s.lineage, maxEvaluated: defaultMaxEvaluated})
 	headwaterv1.RegisterAccessServiceServer(s.grpc, NewAccessService(s.pool, policies, s.audit, s.secrets, s.registry, s.served))
 	s.health = reportHealth(s.grpc.GetServiceInfo(), s.pool, s.redis)

@@ -32,6 +32,9 @@ const (
 	defaultSkewSample = 200
 	// maxSkewAge bounds for how many days reads are looked through.
 	maxSkewAge = 366 * 24 * time.Hour
+	// maxSkewReads bounds how many reads are looked through, and maxSkewEntities how many entities of a sample are computed again.
+	maxSkewReads    = maxImpactReads
+	maxSkewEntities = 1_000_000
 	// maxSkewExamples is how many reads are named of each feature.
 	maxSkewExamples = 5
 )
@@ -124,7 +127,25 @@ func (l *leastHashes) list() []string {
 }
 
 // GetSkew holds what was served to a model to what it was trained on, and a sample of it to the history. It tells of values of both, so that they must be for the caller whole.
+// It takes a place of those of impacts, and as long as one of them at most.
 func (s *qualityService) GetSkew(ctx context.Context, req *headwaterv1.GetSkewRequest) (*headwaterv1.GetSkewResponse, error) {
+	within := s.lineage.impactTime
+	ctx, cancel := context.WithTimeoutCause(ctx, within, errImpactTime)
+	defer cancel()
+	began := false
+	resp, err := s.skew(ctx, req, &began)
+	switch {
+	case err == nil || context.Cause(ctx) != errImpactTime:
+		return resp, err
+	case !began:
+		return nil, fault.New(fault.ResourceExhausted, "skew: this server tells of %d skews and impacts at a time, and none of those had ended after %s; ask again later", maxImpacts, within)
+	}
+	return nil, fault.New(fault.DeadlineExceeded, "skew: found that what model %s is served takes longer than %s to tell, which is how long one may take; ask for less: "+
+		"for a shorter time (--since, --until) or for a smaller sample (--sample)", req.GetModel(), within)
+}
+
+// skew sets began once it has its place.
+func (s *qualityService) skew(ctx context.Context, req *headwaterv1.GetSkewRequest, began *bool) (*headwaterv1.GetSkewResponse, error) {
 	ref, err := lineage.Parse("model:" + req.GetModel())
 	if err != nil {
 		return nil, err
@@ -165,6 +186,13 @@ func (s *qualityService) GetSkew(ctx context.Context, req *headwaterv1.GetSkewRe
 		return nil, access.SessionFrom(ctx).Deny(access.ActionReadOffline, access.KindService, service.Ref(), "policies hide some of what it serves from you",
 			"ask who may see all of it")
 	}
+	select {
+	case s.lineage.impacts <- struct{}{}:
+		*began = true
+		defer func() { <-s.lineage.impacts }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	resp := &headwaterv1.GetSkewResponse{Model: ref.String(), Service: "service:" + name, Since: timestamppb.New(since), Until: timestamppb.New(until)}
 	baseline, err := s.modelBaseline(ctx, ref.String(), m)
 	if err != nil {
@@ -181,7 +209,10 @@ func (s *qualityService) GetSkew(ctx context.Context, req *headwaterv1.GetSkewRe
 			if at := r.GetServedAt().AsTime(); at.Before(since) || !at.Before(until) {
 				return nil
 			}
-			resp.Reads++
+			if resp.Reads++; resp.Reads > s.skewReads {
+				return fault.New(fault.ResourceExhausted, "skew: found more than %d reads of service %s from %s until %s, which is how many are looked through; ask for a shorter time: --since, --until",
+					s.skewReads, name, since.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))
+			}
 			sample.add(r.GetReadId())
 			return served.add(r)
 		})
@@ -243,6 +274,8 @@ func (s *qualityService) recomputeSample(ctx context.Context, service *feature.S
 		return database.Fault(err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	named := access.Allows(ctx, access.ActionReadLineage, access.KindService, service.Name)
+	entities := int64(0)
 	const batch = 50
 	for part := range slices.Chunk(ids, batch) {
 		reads, err := readlog.FindAll(ctx, s.pool, part)
@@ -258,7 +291,10 @@ func (s *qualityService) recomputeSample(ctx context.Context, service *feature.S
 				resp.Hidden++
 				continue
 			}
-			why, err := s.recomputeRead(ctx, conn, r, of)
+			if entities += int64(r.GetEntities()); entities > s.skewEntities {
+				return fault.New(fault.ResourceExhausted, "skew: found more than %d entities in the reads of the sample, which is how many are computed again; ask for a smaller sample: --sample", s.skewEntities)
+			}
+			why, err := s.recomputeRead(ctx, conn, r, of, named)
 			if err != nil {
 				return err
 			}
@@ -273,8 +309,8 @@ func (s *qualityService) recomputeSample(ctx context.Context, service *feature.S
 	return nil
 }
 
-// recomputeRead is for one read. why says why it cannot be computed.
-func (s *qualityService) recomputeRead(ctx context.Context, conn *pgx.Conn, r *headwaterv1.LoggedRead, of map[string]*headwaterv1.FeatureSkew) (why string, err error) {
+// recomputeRead is for one read; named says that its id is told. why says why it cannot be computed.
+func (s *qualityService) recomputeRead(ctx context.Context, conn *pgx.Conn, r *headwaterv1.LoggedRead, of map[string]*headwaterv1.FeatureSkew, named bool) (why string, err error) {
 	service, err := s.readLog.serviceAsRead(r)
 	if err != nil {
 		return "", err
@@ -327,9 +363,13 @@ func (s *qualityService) recomputeRead(ctx context.Context, conn *pgx.Conn, r *h
 			f.Different++
 		}
 		if len(f.Examples) < maxSkewExamples {
-			f.Examples = append(f.Examples, &headwaterv1.SkewExample{
-				ReadId: r.GetReadId(), Row: int32(row), Served: d.GetServed(), Recomputed: d.GetRecomputed(), ServedRun: d.GetServedRun(), RecomputedRun: d.GetRecomputedRun(),
-			})
+			example := &headwaterv1.SkewExample{
+				Row: int32(row), Served: d.GetServed(), Recomputed: d.GetRecomputed(), ServedRun: d.GetServedRun(), RecomputedRun: d.GetRecomputedRun(),
+			}
+			if named {
+				example.ReadId = r.GetReadId()
+			}
+			f.Examples = append(f.Examples, example)
 		}
 	})
 }

@@ -18,7 +18,8 @@ import (
 func TestSkew(t *testing.T) {
 	p := newProduct(t)
 	d := readers(policy("own_places", "view:delays", ownPlaces))
-	d.Roles = append(d.Roles, role("lister", "list on model:*"), role("modeller", "list on model:*"))
+	d.Roles = append(d.Roles, role("lister", "list on model:*"), role("modeller", "list on model:*"),
+		role("offline", "read_offline,list on service:*,view:*,source:*,dataset:*"))
 	for i := range d.Services {
 		if d.Services[i].Name == "small" {
 			d.Services[i].Log = "all"
@@ -150,4 +151,51 @@ func TestSkew(t *testing.T) {
 			t.Errorf("%v: found %q, expected %q", c.req, got, c.want)
 		}
 	}
+	// Ids of reads are for who may list reads.
+	r, refused = skew(p.as("o", "offline", "whole", "modeller"), &headwaterv1.GetSkewRequest{Model: "late", Sample: 1000})
+	if refused != "" || len(r.GetFeatures()[0].GetExamples()) != 2 {
+		t.Fatalf("found %v %s", r, refused)
+	}
+	for _, e := range r.GetFeatures()[0].GetExamples() {
+		if e.GetReadId() != "" || e.GetServed() == "" {
+			t.Errorf("found %v for who may not read the lineage of the service", e)
+		}
+	}
+
+	// It looks through so many reads, computes so many entities again, and takes so long and a place of those of impacts.
+	q := p.server.quality
+	q.skewReads = 29
+	_, got := skew(whole, &headwaterv1.GetSkewRequest{Model: "late"})
+	if want := "skew: found more than 29 reads of service small@1 from "; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, ", which is how many are looked through; ask for a shorter time: --since, --until") {
+		t.Errorf("found %q, expected %q", got, want)
+	}
+	q.skewReads, q.skewEntities = 30, 299
+	_, got = skew(whole, &headwaterv1.GetSkewRequest{Model: "late"})
+	if want := "skew: found more than 299 entities in the reads of the sample, which is how many are computed again; ask for a smaller sample: --sample"; got != want {
+		t.Errorf("found %q, expected %q", got, want)
+	}
+	q.skewEntities = 300
+	if _, got = skew(whole, &headwaterv1.GetSkewRequest{Model: "late"}); got != "" {
+		t.Errorf("found %q of what is within the bounds", got)
+	}
+	for range maxImpacts {
+		q.lineage.impacts <- struct{}{}
+	}
+	q.lineage.impactTime = time.Second
+	_, err = service.GetSkew(whole, &headwaterv1.GetSkewRequest{Model: "late"})
+	wantFault(t, err, fault.ResourceExhausted, "skew: this server tells of 2 skews and impacts at a time, and none of those had ended after 1s; ask again later")
+	for range maxImpacts {
+		<-q.lineage.impacts
+	}
+	lock, err := p.pool.Begin(p.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Rollback(p.admin)
+	if _, err := lock.Exec(p.admin, `LOCK TABLE headwater.read_log IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	_, err = service.GetSkew(whole, &headwaterv1.GetSkewRequest{Model: "late"})
+	wantFault(t, err, fault.DeadlineExceeded, "skew: found that what model late is served takes longer than 1s to tell, which is how long one may take; ask for less: "+
+		"for a shorter time (--since, --until) or for a smaller sample (--sample)")
 }
