@@ -387,7 +387,7 @@ func blamed(worlds int, of func(r *rand.Rand) []Judged) float64 {
 func TestEntitiesThatAreHarderBlameNoLoad(t *testing.T) {
 	for _, c := range []struct{ hours, entities, loads int }{{14, 40, 4}, {14, 400, 20}, {3, 40, 4}} {
 		for _, known := range []bool{true, false} {
-			share := blamed(300, func(r *rand.Rand) []Judged {
+			share := blamed(120, func(r *rand.Rand) []Judged {
 				before, since, list := nullWorld(r, c.hours, c.entities, c.loads)
 				if !known {
 					before.Points = nil
@@ -435,7 +435,7 @@ func TestRareLossesBlameNothing(t *testing.T) {
 		slices, size, days int
 	}{{0.01, 200, 12, 3}, {0.01, 40, 250, 3}, {0.02, 100, 50, 6}, {0.97, 20, 100, 3}} {
 		tested := 0
-		share := blamed(100, func(r *rand.Rand) []Judged {
+		share := blamed(40, func(r *rand.Rand) []Judged {
 			var points []Point
 			list := make([]Slice, c.slices)
 			for day := range c.days {
