@@ -13,7 +13,8 @@ say 'Candidates, what they can, what they are, and whom the sites took. What the
 step 0 "headwater apply $example/definitions"
 expect 1 'view:people@1$'
 say 'A feature that is made of it is refused, by what its value is made of.'
-step 1 "headwater apply $example/refused"
+cp "$example/sex.yaml.txt" "$demo/sex.yaml"
+step 1 "headwater apply $demo/sex.yaml"
 expect 1 'found the tag protected on feature code of view guess@1, from source:applications.sex'
 step 0 "headwater ingest applications $example/data/applications.csv"
 step 0 "headwater ingest decisions $example/data/decisions-march.csv"

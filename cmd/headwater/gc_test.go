@@ -102,7 +102,7 @@ func TestDatasetsAreKeptComparedAndDeleted(t *testing.T) {
 		t.Errorf("found %s, expected %s", got, want)
 	}
 	w.run("gc", "--older-than", "0d", "-o", "csv").expect(t, exitDone, "view,readable_from,collected,protected\n"+
-		"ratios@1,run:ratios@1/2,1,0\ntotals@1,run:totals@1/2,1,0\n", "")
+		"ratios@1,run:ratios@1/2,1,0\ntotals@1,run:totals@1/2,1,0\n", "collected 1 profile of what is gone\n")
 	if got, want := w.collected(t), "ratios@1: 0 gone, 0 kept; totals@1: 0 gone, 0 kept"; got != want {
 		t.Errorf("found %s, expected %s", got, want)
 	}

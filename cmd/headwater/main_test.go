@@ -20,7 +20,7 @@ import (
 func TestUsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                                 "`headwater` needs a command, one of ",
-		"attribute":                        "found `headwater attribute`, which is not a command; expected one of ",
+		"weather":                          "found `headwater weather`, which is not a command; expected one of ",
 		"materialise":                      "found `headwater materialise`, which is not a command; did you mean materialize?",
 		"loads delete":                     "found `headwater loads delete`, which is not a command; expected one of list, retract, show",
 		"list":                             "found 0 arguments, expected `headwater list KIND`",

@@ -66,7 +66,7 @@ func TestStory(t *testing.T) {
 func (s *story) define(t *testing.T) {
 	definitions := examples + "definitions"
 	s.run("validate", definitions).expect(t, exitDone,
-		"KIND     DEFINITIONS\nentity             2\nsource             1\nview               2\nservice            1\nrole               3\npolicy             0\n", "*")
+		"KIND      DEFINITIONS\nentity              2\nsource              1\nview                2\nservice             1\nrole                3\npolicy              0\nconsumer            0\n", "*")
 	var plan headwaterv1.PlanResponse
 	r := s.run("plan", definitions, "-o", "json")
 	parse(t, r.out, &plan)
