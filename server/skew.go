@@ -221,7 +221,7 @@ func (s *qualityService) skew(ctx context.Context, req *headwaterv1.GetSkewReque
 		}
 	}
 	if resp.Reads == 0 {
-		return nil, fault.New(fault.NotFound, "model %s: no reads of service %s from %s until %s are kept: the service keeps no log of reads (`log: all`), there were none, or they are older than reads are kept; "+
+		return nil, fault.New(fault.NotFound, "%s: no reads of service %s from %s until %s are kept: the service keeps no log of reads (`log: all`), there were none, or they are older than reads are kept; "+
 			"`headwater reads list --service %s` shows those that are", ref.String(), name, since.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339), m.Service)
 	}
 	resp.Entities = served.p.Rows()

@@ -56,7 +56,7 @@ func TestSkew(t *testing.T) {
 		}
 		return r, ""
 	}
-	if _, got := skew(whole, &headwaterv1.GetSkewRequest{Model: "late"}); !strings.HasPrefix(got, "model model:late@1: no reads of service small@1 from ") || !strings.Contains(got, "keeps no log of reads (`log: all`)") {
+	if _, got := skew(whole, &headwaterv1.GetSkewRequest{Model: "late"}); !strings.HasPrefix(got, "model:late@1: no reads of service small@1 from ") || !strings.Contains(got, "keeps no log of reads (`log: all`)") {
 		t.Errorf("found %s", got)
 	}
 	serve := func(keys []string) string {
