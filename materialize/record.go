@@ -180,12 +180,16 @@ func insertInputs(ctx context.Context, tx pgx.Tx, r *Run) error {
 		if in.RowsDigest != nil {
 			digest = in.RowsDigest[:]
 		}
+		var left LeftOut
+		if in.LeftOut != nil {
+			left = *in.LeftOut
+		}
 		_, err := tx.Exec(ctx, `
 			INSERT INTO headwater.run_input (run_id, source, source_version, source_fingerprint, load_number, rows_read, duplicates,
-				relation, rows_digest, buckets, kept, loads)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12)`,
+				relation, rows_digest, buckets, kept, loads, quarantined, dropped, too_late, newest)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14, $15, $16)`,
 			r.ID, in.Source, in.SourceVersion, in.SourceFingerprint[:], in.LoadNumber, in.Rows, in.Duplicates, in.Relation, digest,
-			in.Buckets, in.Kept, len(in.Loads))
+			in.Buckets, in.Kept, len(in.Loads), left.Quarantined, left.Dropped, left.TooLate, left.Newest)
 		if err != nil {
 			return err
 		}

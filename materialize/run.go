@@ -189,6 +189,8 @@ type Input struct {
 	Buckets *offline.Buckets
 	// Kept is what the run kept of those rows. nil: none of them.
 	Kept *offline.Kept
+	// LeftOut is written with the run, and read by LastRead alone.
+	LeftOut *LeftOut
 }
 
 // InputLoad is the part of a load that the run read.

@@ -493,7 +493,7 @@ func describeInputs(ctx context.Context, q database.Querier, inputs []*offline.I
 		described[i] = Input{
 			Source: in.Source.Name, SourceVersion: in.Source.Version, SourceFingerprint: in.Source.Fingerprint,
 			LoadNumber: in.LoadNumber, Rows: in.Rows + in.SetAside(), Duplicates: in.Exact + in.Conflicting, RowsDigest: in.RowsDigest,
-			Buckets: in.Buckets, Kept: in.Kept,
+			Buckets: in.Buckets, Kept: in.Kept, LeftOut: leftOut(in),
 		}
 		if in.Source.Postgres != nil {
 			described[i].Relation = in.Source.Postgres.String()

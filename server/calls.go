@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/tracing"
 	"github.com/headwaterhq/headwater/online"
+	"github.com/headwaterhq/headwater/quality"
 )
 
 // defaultReadSample is of how many online reads one is measured. The others cost a counter.
@@ -44,6 +46,9 @@ type calls struct {
 	phase    *prometheus.HistogramVec
 	rows     *prometheus.CounterVec
 	age      *prometheus.HistogramVec
+	// found is what reads of services were given, until takeFound.
+	foundLock sync.Mutex
+	found     map[quality.FoundOf]int64
 }
 
 // callCounts are by gRPC code.
@@ -142,6 +147,7 @@ type watch struct {
 	last     time.Time
 	took     [phases]time.Duration
 	rows     []online.Found
+	service  *feature.ServiceVersion
 	// span is nil for a call that is not traced.
 	span trace.Span
 }
@@ -195,10 +201,47 @@ func (w *watch) done(p phase) {
 	w.last = now
 }
 
-// found takes what was found for each row.
-func (w *watch) found(l *online.Lookup, now feature.Time) {
+// found takes what was found for each row of a read of a service, which has no name where features are read by reference.
+func (w *watch) found(l *online.Lookup, service *feature.ServiceVersion, now feature.Time) {
 	if w != nil && w.measured {
-		w.rows = l.AppendFound(w.rows, now)
+		w.rows, w.service = l.AppendFound(w.rows, now), service
+	}
+}
+
+// count adds what a read of a service was given.
+func (c *calls) count(service *feature.ServiceVersion, rows []online.Found) {
+	if service == nil || service.Name == "" {
+		return
+	}
+	c.foundLock.Lock()
+	defer c.foundLock.Unlock()
+	if c.found == nil {
+		c.found = map[quality.FoundOf]int64{}
+	}
+	for _, f := range rows {
+		if f.Rows > 0 {
+			c.found[quality.FoundOf{Service: service.Name, Version: service.Version, Status: strings.ToLower(f.Status.String())}] += int64(f.Rows)
+		}
+	}
+}
+
+// takeFound is what reads were given since it was last called. untakeFound gives it back.
+func (c *calls) takeFound() map[quality.FoundOf]int64 {
+	c.foundLock.Lock()
+	defer c.foundLock.Unlock()
+	taken := c.found
+	c.found = nil
+	return taken
+}
+
+func (c *calls) untakeFound(taken map[quality.FoundOf]int64) {
+	c.foundLock.Lock()
+	defer c.foundLock.Unlock()
+	if c.found == nil {
+		c.found = map[quality.FoundOf]int64{}
+	}
+	for of, n := range taken {
+		c.found[of] += n
 	}
 }
 
@@ -245,6 +288,7 @@ func (c *calls) measure(
 				c.phase.WithLabelValues(phaseNames[p]).Observe(d.Seconds())
 			}
 		}
+		c.count(w.service, w.rows)
 		for _, f := range w.rows {
 			view := f.View.Ref()
 			c.rows.WithLabelValues(view, strings.ToLower(f.Status.String())).Add(float64(f.Rows))

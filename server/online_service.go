@@ -136,7 +136,7 @@ func (o *onlineService) read(ctx context.Context, req *headwaterv1.GetFeaturesRe
 	if err := lookup.Judge(a.now, stale); err != nil {
 		return err
 	}
-	w.found(lookup, a.now)
+	w.found(lookup, plan.read.Service, a.now)
 	w.done(phaseJudge)
 	if a.position == 0 && lookup.Found() {
 		// A row is of a publication, the first of which the server has not heard of yet.

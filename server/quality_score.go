@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -16,7 +18,7 @@ import (
 	"github.com/headwaterhq/headwater/lineage"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/quality"
-	"github.com/headwaterhq/headwater/quality/drift"
+	"github.com/headwaterhq/headwater/quality/score"
 )
 
 const (
@@ -25,90 +27,88 @@ const (
 	maxQualityRuns    = 100
 )
 
-// GetQuality scores runs. What it tells is counts, shares and verdicts, for who may list the views.
+// scoredKinds are those that have scores, with what is decided on to list them.
+var scoredKinds = []access.Kind{access.KindView, access.KindService, access.KindSource}
+
+const scoredNodes = "`view:NAME[@VERSION]`, `service:NAME[@VERSION]` or `source:NAME`"
+
+// GetQuality scores what the caller may list. What it tells is counts, shares and verdicts.
 func (s *qualityService) GetQuality(ctx context.Context, req *headwaterv1.GetQualityRequest) (*headwaterv1.GetQualityResponse, error) {
 	since := time.Now().Add(-defaultQualityAge)
 	if t := req.GetSince(); t != nil {
 		since = t.AsTime()
 	}
-	var views []*feature.ViewVersion
-	limit := 1
-	if node := req.GetNode(); node != "" {
-		ref, err := lineage.Parse(node)
-		if err != nil || ref.Kind != lineage.View {
-			return nil, fault.New(fault.InvalidArgument, "node: found %q, expected `view:NAME[@VERSION]`, or none for all views", shorten(node, maxShownName)).
-				Violating(fault.Violation{Field: "node", Description: "expected `view:NAME[@VERSION]`"})
-		}
-		if err := access.Require(ctx, access.ActionList, access.KindView, ref.Name); err != nil {
-			return nil, err
-		}
-		view, err := s.registry.Catalog().PastView(strings.TrimPrefix(ref.String(), "view:"))
-		if err != nil {
-			return nil, err
-		}
-		views, limit = append(views, view), maxQualityRuns
-	} else {
-		var err error
-		views, err = access.Filter(ctx, access.ActionList, access.KindView, s.registry.Catalog().Views(), func(v *feature.ViewVersion) string { return v.Name })
-		if err != nil {
-			return nil, err
-		}
+	if req.GetNode() == "" {
+		return s.listQuality(ctx, access.Kind(req.GetKind()), since)
 	}
-	byID := map[int64]*feature.ViewVersion{}
-	var ids []int64
-	for _, v := range views {
-		if v.Materialized() {
-			byID[v.ID], ids = v, append(ids, v.ID)
-		}
+	if req.GetKind() != "" {
+		return nil, fault.New(fault.InvalidArgument, "kind: found %q with a node, expected none: a node has its kind", req.GetKind()).
+			Violating(fault.Violation{Field: "kind", Description: "expected none with a node"})
 	}
-	runs, err := materialize.Ended(ctx, s.pool, ids, since, limit)
+	return s.nodeQuality(ctx, req.GetNode(), since)
+}
+
+// mayName says which views the words of a service may name to the caller.
+func mayName(ctx context.Context) func(ref string) bool {
+	return func(ref string) bool {
+		name, _, _ := strings.Cut(ref, "@")
+		return access.Allows(ctx, access.ActionList, access.KindView, name)
+	}
+}
+
+// listQuality lists what is in use of a kind, or of all, the worst first. A caller is denied who may list nothing of any of them.
+func (s *qualityService) listQuality(ctx context.Context, only access.Kind, since time.Time) (*headwaterv1.GetQualityResponse, error) {
+	f, err := s.scores.facts(ctx, since)
 	if err != nil {
 		return nil, database.Fault(err)
 	}
-	runIDs := make([]int64, len(runs))
-	for i, r := range runs {
-		runIDs[i] = r.ID
-	}
-	complete, err := quality.Completeness(ctx, s.pool, runIDs)
-	if err != nil {
-		return nil, database.Fault(err)
-	}
+	all := worstFirst(f.all(mayName(ctx)))
 	resp := &headwaterv1.GetQualityResponse{}
-	seen := map[int64]bool{}
-	for _, r := range runs {
-		view := byID[r.ViewID]
-		share, ok := complete[r.ID]
-		parts := partsOf(r, share, ok)
-		if !seen[r.ViewID] {
-			parts = append(parts, s.freshnessPart(view)...)
-		}
-		seen[r.ViewID] = true
-		q := &headwaterv1.ViewQuality{
-			View: view.Name, ViewVersion: int32(view.Version), Owner: view.Owner, Run: r.Ref(), Failed: r.State == materialize.Failed, Parts: parts, EndedAt: timestampOf(r.EndedAt),
-		}
-		if r.Seq == 0 {
-			q.Run = fmt.Sprint(r.ID)
-		}
-		if score, ok := scoreOf(parts); ok || q.Failed {
-			if q.Failed {
-				score = 0
+	shown := map[string]bool{}
+	for _, kind := range s.listable(ctx, only) {
+		var of []*scored
+		for _, one := range all {
+			if access.Kind(one.kind) == kind {
+				of = append(of, one)
 			}
-			q.Score = &score
 		}
-		resp.Views = append(resp.Views, q)
-	}
-	if limit > 1 {
-		return resp, nil
-	}
-	for _, v := range views {
-		if v.Materialized() && !seen[v.ID] {
-			resp.Views = append(resp.Views, &headwaterv1.ViewQuality{View: v.Name, ViewVersion: int32(v.Version), Owner: v.Owner})
+		kept, err := access.Filter(ctx, access.ActionList, kind, of, func(one *scored) string { return one.name })
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range kept {
+			shown[one.node] = true
 		}
 	}
-	slices.SortStableFunc(resp.Views, func(a, b *headwaterv1.ViewQuality) int {
-		return cmp.Or(cmp.Compare(orLast(a.Score), orLast(b.Score)), strings.Compare(a.GetView(), b.GetView()))
-	})
+	for _, one := range all {
+		if shown[one.node] {
+			resp.Nodes = append(resp.Nodes, one.message())
+		}
+	}
 	return resp, nil
+}
+
+// listable are the kinds of which there may be something for the caller; where there is none, one that is decided on.
+func (s *qualityService) listable(ctx context.Context, only access.Kind) (kinds []access.Kind) {
+	if only != "" {
+		return []access.Kind{only}
+	}
+	for _, kind := range scoredKinds {
+		if access.AllowsAny(ctx, access.ActionList, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	if kinds == nil {
+		return scoredKinds[:1]
+	}
+	return kinds
+}
+
+// worstFirst sorts by score, then by node; what has none is last.
+func worstFirst(list []*scored) []*scored {
+	return slices.SortedStableFunc(slices.Values(list), func(a, b *scored) int {
+		return cmp.Or(cmp.Compare(orLast(a.score), orLast(b.score)), strings.Compare(a.node, b.node))
+	})
 }
 
 // orLast puts what has no score behind all that have one.
@@ -119,74 +119,126 @@ func orLast(score *float64) float64 {
 	return *score
 }
 
-// partsOf are those of a run. complete is the mean completeness of its columns, where that was measured.
-func partsOf(r *materialize.Run, complete float64, measured bool) (parts []*headwaterv1.QualityPart) {
-	add := func(name string, value float64, detail string) {
-		parts = append(parts, &headwaterv1.QualityPart{Name: name, Value: value, Detail: detail})
-	}
-	var sum, n float64
-	for _, c := range r.Checks {
-		switch c.State {
-		case quality.Passed:
-			sum, n = sum+1, n+1
-		case quality.Warned:
-			sum, n = sum+0.5, n+1
-		case quality.Failed, quality.Errored:
-			n++
+// message is what is told of a score.
+func (s *scored) message() *headwaterv1.NodeQuality {
+	out := &headwaterv1.NodeQuality{Node: s.node, Owner: s.owner, Score: s.score, Parts: partMessages(s.parts)}
+	if r := s.run; r != nil {
+		out.Run, out.Failed, out.EndedAt = r.Ref(), r.State == materialize.Failed, timestampOf(r.EndedAt)
+		if r.Seq == 0 {
+			out.Run = fmt.Sprint(r.ID)
 		}
 	}
-	if n > 0 {
-		add("checks", sum/n, quality.Summary(r.Checks))
-	}
-	if measured {
-		add("completeness", complete, fmt.Sprintf("%.1f %% of values are there", 100*complete))
-	}
-	if r.Drift != nil {
-		var ok, warned, failed float64
-		for _, c := range r.Drift.Columns {
-			switch c.Verdict {
-			case drift.OK:
-				ok++
-			case drift.Warn:
-				warned++
-			case drift.Fail:
-				failed++
-			}
-		}
-		if all := ok + warned + failed; all > 0 {
-			add("drift", (ok+warned/2)/all, fmt.Sprintf("%.0f OK, %.0f WARN, %.0f FAIL against %s", ok, warned, failed, r.Drift.Baseline))
-		}
-	}
-	if a := r.Anomalies; a != nil && a.Tested > 0 {
-		detail := fmt.Sprintf("none of %d metrics", a.Tested)
-		if len(a.Found) > 0 {
-			names := make([]string, len(a.Found))
-			for i, f := range a.Found {
-				names[i] = f.Metric
-			}
-			detail = fmt.Sprintf("%s, of %d metrics", strings.Join(names, ", "), a.Tested)
-		}
-		add("anomalies", 1-float64(len(a.Found))/float64(a.Tested), detail)
-	}
-	return parts
+	return out
 }
 
-// freshnessPart is that of what is online of a view version, none where nothing is declared.
-func (s *qualityService) freshnessPart(v *feature.ViewVersion) []*headwaterv1.QualityPart {
-	if v.Freshness == nil {
-		return nil
+func partMessages(parts []score.Part) (list []*headwaterv1.QualityPart) {
+	for i := range parts {
+		p := &parts[i]
+		list = append(list, &headwaterv1.QualityPart{Name: p.Name, Value: p.Value, Detail: p.Detail})
 	}
-	f := (*s.head.fresh.Load())[v.ID]
-	if f.IsLate(v.Freshness, feature.TimeOf(time.Now())) {
-		return []*headwaterv1.QualityPart{{Name: "freshness", Value: 0, Detail: "late: expected a row online of the last " + feature.DurationText(v.Freshness.MaxAge)}}
-	}
-	return []*headwaterv1.QualityPart{{Name: "freshness", Value: 1, Detail: "as new as declared"}}
+	return list
 }
 
-// scoreOf is the mean of the parts, from 0 to 100. ok: there are some.
-func scoreOf(parts []*headwaterv1.QualityPart) (score float64, ok bool) {
-	for _, p := range parts {
-		score += p.GetValue()
+// nodeQuality is what one node is like, of a view by its runs, and what it was.
+func (s *qualityService) nodeQuality(ctx context.Context, node string, since time.Time) (*headwaterv1.GetQualityResponse, error) {
+	ref, err := lineage.Parse(node)
+	if err != nil || ref.Column != "" || ref.Kind != lineage.View && ref.Kind != lineage.Service && ref.Kind != lineage.Source {
+		return nil, fault.New(fault.InvalidArgument, "node: found %q, expected %s, or none for all", shorten(node, maxShownName), scoredNodes).
+			Violating(fault.Violation{Field: "node", Description: "expected " + scoredNodes})
 	}
-	return 100 * score / float64(max(len(parts), 1)), len(parts) > 0
+	kind := map[lineage.NodeKind]access.Kind{lineage.View: access.KindView, lineage.Service: access.KindService, lineage.Source: access.KindSource}[ref.Kind]
+	if err := access.Require(ctx, access.ActionList, kind, ref.Name); err != nil {
+		return nil, err
+	}
+	f, err := s.scores.facts(ctx, since)
+	if err != nil {
+		return nil, database.Fault(err)
+	}
+	catalog, name := s.registry.Catalog(), ref.Name
+	if ref.Version > 0 {
+		name = fmt.Sprintf("%s@%d", ref.Name, ref.Version)
+	}
+	resp := &headwaterv1.GetQualityResponse{}
+	var now *scored
+	switch ref.Kind {
+	case lineage.Source:
+		src, err := catalog.PastSource(name)
+		if err != nil {
+			return nil, err
+		}
+		now = f.source(src)
+		resp.Nodes = append(resp.Nodes, now.message())
+	case lineage.Service:
+		service, err := catalog.PastService(name)
+		if err != nil {
+			return nil, err
+		}
+		now = f.service(service, mayName(ctx))
+		resp.Nodes = append(resp.Nodes, now.message())
+	default:
+		view, err := catalog.PastView(name)
+		if err != nil {
+			return nil, err
+		}
+		if now, resp.Nodes, err = s.runQuality(ctx, f, view, since); err != nil {
+			return nil, database.Fault(err)
+		}
+	}
+	return resp, database.Fault(s.addHistory(ctx, resp, now, since))
+}
+
+// runQuality is the quality of a view version's runs, the newest first.
+func (s *qualityService) runQuality(ctx context.Context, f *facts, view *feature.ViewVersion, since time.Time) (now *scored, list []*headwaterv1.NodeQuality, err error) {
+	runs, err := materialize.Ended(ctx, s.pool, []int64{view.ID}, since, maxQualityRuns)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := make([]int64, len(runs))
+	for i, r := range runs {
+		ids[i] = r.ID
+	}
+	complete, err := quality.Completeness(ctx, s.pool, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(runs) > 0 {
+		// A version that is in use no more is not among those that were looked at.
+		f.runs[view.ID], f.complete[runs[0].ID] = runs[0], complete[runs[0].ID]
+		if _, measured := complete[runs[0].ID]; !measured {
+			delete(f.complete, runs[0].ID)
+		}
+	}
+	now = f.view(view)
+	list = append(list, now.message())
+	for i, r := range runs {
+		if i == 0 {
+			continue
+		}
+		share, measured := complete[r.ID]
+		one := &scored{node: now.node, owner: now.owner, run: r, parts: partsOf(r, share, measured)}
+		one.score = scoreOfRun(r, one.parts)
+		list = append(list, one.message())
+	}
+	return now, list, nil
+}
+
+// addHistory adds what a node was like, and what it is like now.
+func (s *qualityService) addHistory(ctx context.Context, resp *headwaterv1.GetQualityResponse, now *scored, since time.Time) error {
+	kept, err := quality.Scores(ctx, s.pool, now.node, since)
+	if err != nil {
+		return err
+	}
+	if now.score != nil {
+		kept = append(kept, quality.Scored{At: time.Now(), Score: *now.score, Parts: now.parts})
+	}
+	for i := range kept {
+		point := &headwaterv1.QualityPoint{At: timestamppb.New(kept[i].At), Score: kept[i].Score}
+		for _, p := range kept[i].Parts {
+			if p.Value != nil && *p.Value < 1 {
+				point.Parts = append(point.Parts, &headwaterv1.QualityPart{Name: p.Name, Value: p.Value})
+			}
+		}
+		resp.History = append(resp.History, point)
+	}
+	return nil
 }

@@ -45,6 +45,7 @@ type qualityService struct {
 	lineage *lineageService
 	// skewReads and skewEntities are maxSkewReads and maxSkewEntities.
 	skewReads, skewEntities int64
+	scores                  *scorer
 }
 
 // maxViewRows takes some minutes to read.

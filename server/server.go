@@ -153,6 +153,7 @@ type Server struct {
 	events       *openlineage.Sender
 	lineage      *lineageService
 	quality      *qualityService
+	scores       *scorer
 	// certificates is nil where calls are not encrypted.
 	certificates *certificates
 	// kept is nil where no results are kept; sweeping ends when nobody looks after them any more.
@@ -253,6 +254,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	if err := s.tellOthers(); err != nil {
 		return nil, err
 	}
+	s.scores.follow()
 	if err := s.materializer.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -507,9 +509,13 @@ func (s *Server) serve() error {
 		flush: s.audit.Flush, closing: s.closing,
 	}
 	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
+	s.scores = &scorer{pool: s.pool, databases: s.databases, registry: s.registry, head: s.head, calls: s.guard.Calls, log: s.config.Log}
+	if err := s.metrics.registry.Register(newScoreMetrics(s.scores)); err != nil {
+		return err
+	}
 	s.quality = &qualityService{
 		registry: s.registry, pool: s.pool, datasets: datasets, reads: s.reads, readLog: readLog, head: s.head, maxViewRows: maxViewRows,
-		lineage: s.lineage, skewReads: maxSkewReads, skewEntities: maxSkewEntities,
+		lineage: s.lineage, skewReads: maxSkewReads, skewEntities: maxSkewEntities, scores: s.scores,
 	}
 	headwaterv1.RegisterQualityServiceServer(s.grpc, s.quality)
 	headwaterv1.RegisterFeedbackServiceServer(s.grpc, &feedbackService{registry: s.registry, pool: s.pool, store: s.feedback, reads: s.reads, lineage: s.lineage, maxEvaluated: defaultMaxEvaluated})
@@ -573,6 +579,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.events != nil {
 		s.events.Close()
+	}
+	if s.scores != nil && s.scores.stop != nil {
+		s.scores.close()
 	}
 	if s.elevations != nil {
 		s.elevations.Close()

@@ -244,7 +244,26 @@ func (s *qualityService) skew(ctx context.Context, req *headwaterv1.GetSkewReque
 		of[c] = &headwaterv1.FeatureSkew{Drift: driftMessage(c, &drift.Report{Verdict: drift.NotEnoughData, Reason: "the log keeps hashes of its values"})}
 		resp.Features = append(resp.Features, of[c])
 	}
-	return resp, s.recomputeSample(ctx, service, sample.list(), resp, of)
+	if err := s.recomputeSample(ctx, service, sample.list(), resp, of); err != nil {
+		return nil, err
+	}
+	return resp, database.Fault(quality.KeepSkew(ctx, s.pool, skewVerdict(m, until, resp.GetFeatures())))
+}
+
+// skewVerdict is what scores of the service know of it: numbers of features alone.
+func skewVerdict(m *lineage.ModelVersion, until time.Time, features []*headwaterv1.FeatureSkew) quality.SkewVerdict {
+	v := quality.SkewVerdict{Model: m.Name, ModelVersion: m.Version, Service: m.Service, ServiceVersion: m.ServiceVersion, At: until}
+	for _, f := range features {
+		switch verdict := f.GetDrift().GetVerdict(); {
+		case f.GetDifferent()+f.GetOnlyOnline()+f.GetOnlyOffline() > 0, verdict == headwaterv1.DriftVerdict_DRIFT_VERDICT_FAIL:
+			v.Failed++
+		case verdict == headwaterv1.DriftVerdict_DRIFT_VERDICT_WARN:
+			v.Warned++
+		case verdict == headwaterv1.DriftVerdict_DRIFT_VERDICT_OK:
+			v.OK++
+		}
+	}
+	return v
 }
 
 // modelBaseline is what a model is held to: the baseline that was set for it, or else the dataset that it was trained on. nil: there is neither.

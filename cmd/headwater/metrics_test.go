@@ -33,6 +33,9 @@ func TestRunsAreToldToPrometheusAndMeasured(t *testing.T) {
 	// A row without a key: the run of ratios fails, and the next one without that load is published.
 	w.must(t, "ingest", "sales", file(t, "keyless.csv", "at,shop,amount,kind\n2001-01-01 12:05,a,1,keyless\n"))
 	w.run("materialize", "ratios", "--wait").expect(t, exitFailed, "*", "*")
+	if lines := strings.Split(w.must(t, "quality"), "\n"); !strings.HasPrefix(lines[0], "NODE") || !regexp.MustCompile(`^view:ratios@1 +0 +checks .*the run failed`).MatchString(lines[1]) {
+		t.Errorf("found\n%s", strings.Join(lines, "\n"))
+	}
 	w.must(t, "loads", "retract", "2", "--reason", "a sale of no shop")
 	w.must(t, "materialize", "ratios", "--wait")
 
@@ -80,6 +83,22 @@ func TestRunsAreToldToPrometheusAndMeasured(t *testing.T) {
 		t.Errorf("found\n%s", out)
 	}
 	w.run("runs", "stats", "--since", "2999-01-01").expect(t, exitUsage, "", "*")
+
+	// Runs of a view over time, with a line of bars, and as JSON.
+	if out := w.must(t, "quality", "ratios", "--since", "2001-01-01"); !regexp.MustCompile(`^2001-01-01T00:00:00Z ▏ *[▁▂▃▄▅▆▇█]▕ now [0-9]+`).MatchString(out) || strings.Count(out, "\nview:ratios@1 ") != 3 ||
+		!strings.Contains(out, "the run failed") {
+		t.Errorf("found\n%s", out)
+	}
+	var quality headwaterv1.GetQualityResponse
+	w.ask(t, &quality, "quality", "source:sales")
+	if len(quality.GetNodes()) != 1 || len(quality.GetHistory()) == 0 || quality.GetNodes()[0].GetParts()[1].GetName() != "quarantine" {
+		t.Errorf("found %v", &quality)
+	}
+	if out := w.must(t, "quality", "--kind", "service"); strings.Contains(out, "view:ratios@1 ") || strings.Contains(out, "source:") {
+		t.Errorf("found\n%s", out)
+	}
+	w.run("quality", "source:sales", "--kind", "view").expect(t, exitUsage, "", "headwater: found --kind view with a NODE, expected one of them\n")
+	w.run("quality", "--kind", "load").expect(t, exitUsage, "", "*")
 }
 
 // grepped is the lines of text that begin with name.

@@ -85,10 +85,13 @@ func (DriftVerdict) EnumDescriptor() ([]byte, []int) {
 
 type GetQualityRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `view:NAME[@VERSION]`: its runs, the newest first. Empty: the newest version of each view that the caller may list, the worst first.
+	// `view:NAME[@VERSION]`: its runs, the newest first. `service:NAME[@VERSION]` or `source:NAME`: what it is like now. Of each its history besides. Empty: the newest
+	// version of each view and service, and each source, that the caller may list, the worst first.
 	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	// Runs that ended from this time on. Absent: the last 30 days.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Runs that ended from this time on, reads from then on, and the history since. Absent: the last 30 days.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// `view`, `service` or `source`: these alone. Empty: all. Only without a node.
+	Kind          string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -137,9 +140,18 @@ func (x *GetQualityRequest) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetQualityRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
 type GetQualityResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Views         []*ViewQuality         `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Nodes []*NodeQuality         `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Of the node that was asked for, the oldest first: the lowest score of each hour, or of each day where there are more than 1000 hours, and what it is now.
+	History       []*QualityPoint `protobuf:"bytes,2,rep,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -174,44 +186,52 @@ func (*GetQualityResponse) Descriptor() ([]byte, []int) {
 	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *GetQualityResponse) GetViews() []*ViewQuality {
+func (x *GetQualityResponse) GetNodes() []*NodeQuality {
 	if x != nil {
-		return x.Views
+		return x.Nodes
 	}
 	return nil
 }
 
-// How good a run of a view version was.
-type ViewQuality struct {
-	state       protoimpl.MessageState `protogen:"open.v1"`
-	View        string                 `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
-	ViewVersion int32                  `protobuf:"varint,2,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`
-	Owner       string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
-	// The newest that was published or failed, or each of them. Empty: there was none in that time.
-	Run     string                 `protobuf:"bytes,4,opt,name=run,proto3" json:"run,omitempty"`
-	Failed  bool                   `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
-	EndedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
-	// From 0 to 100: the mean of the parts. Absent where there are none.
-	Score         *float64       `protobuf:"fixed64,7,opt,name=score,proto3,oneof" json:"score,omitempty"`
-	Parts         []*QualityPart `protobuf:"bytes,8,rep,name=parts,proto3" json:"parts,omitempty"`
+func (x *GetQualityResponse) GetHistory() []*QualityPoint {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+// How good a run of a view version was, or how good a service or a source is.
+type NodeQuality struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `view:NAME@VERSION`, `service:NAME@VERSION` or `source:NAME`.
+	Node  string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Of a view: the newest run that was published or failed, or each of them. Empty: there was none in that time.
+	Run    string `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`
+	Failed bool   `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	// When the run ended.
+	EndedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// From 0 to 100: the mean of the parts that are known. Absent where none is. 0 of a run that failed.
+	Score         *float64       `protobuf:"fixed64,6,opt,name=score,proto3,oneof" json:"score,omitempty"`
+	Parts         []*QualityPart `protobuf:"bytes,7,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ViewQuality) Reset() {
-	*x = ViewQuality{}
+func (x *NodeQuality) Reset() {
+	*x = NodeQuality{}
 	mi := &file_headwater_v1_quality_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ViewQuality) String() string {
+func (x *NodeQuality) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ViewQuality) ProtoMessage() {}
+func (*NodeQuality) ProtoMessage() {}
 
-func (x *ViewQuality) ProtoReflect() protoreflect.Message {
+func (x *NodeQuality) ProtoReflect() protoreflect.Message {
 	mi := &file_headwater_v1_quality_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -223,61 +243,54 @@ func (x *ViewQuality) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ViewQuality.ProtoReflect.Descriptor instead.
-func (*ViewQuality) Descriptor() ([]byte, []int) {
+// Deprecated: Use NodeQuality.ProtoReflect.Descriptor instead.
+func (*NodeQuality) Descriptor() ([]byte, []int) {
 	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *ViewQuality) GetView() string {
+func (x *NodeQuality) GetNode() string {
 	if x != nil {
-		return x.View
+		return x.Node
 	}
 	return ""
 }
 
-func (x *ViewQuality) GetViewVersion() int32 {
-	if x != nil {
-		return x.ViewVersion
-	}
-	return 0
-}
-
-func (x *ViewQuality) GetOwner() string {
+func (x *NodeQuality) GetOwner() string {
 	if x != nil {
 		return x.Owner
 	}
 	return ""
 }
 
-func (x *ViewQuality) GetRun() string {
+func (x *NodeQuality) GetRun() string {
 	if x != nil {
 		return x.Run
 	}
 	return ""
 }
 
-func (x *ViewQuality) GetFailed() bool {
+func (x *NodeQuality) GetFailed() bool {
 	if x != nil {
 		return x.Failed
 	}
 	return false
 }
 
-func (x *ViewQuality) GetEndedAt() *timestamppb.Timestamp {
+func (x *NodeQuality) GetEndedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.EndedAt
 	}
 	return nil
 }
 
-func (x *ViewQuality) GetScore() float64 {
+func (x *NodeQuality) GetScore() float64 {
 	if x != nil && x.Score != nil {
 		return *x.Score
 	}
 	return 0
 }
 
-func (x *ViewQuality) GetParts() []*QualityPart {
+func (x *NodeQuality) GetParts() []*QualityPart {
 	if x != nil {
 		return x.Parts
 	}
@@ -286,11 +299,12 @@ func (x *ViewQuality) GetParts() []*QualityPart {
 
 type QualityPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `checks`, `completeness`, `drift`, `freshness` or `anomalies`.
+	// Of views `checks`, `completeness`, `drift`, `freshness`, `anomalies`; of services `views`, `freshness`, `reads`, `skew`; of sources `checks`, `quarantine`, `dropped`,
+	// `lateness`, `freshness`, `drift`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// From 0 to 1.
-	Value float64 `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
-	// What it is made of, in words, without values of rows.
+	// From 0 to 1. Absent: it is unknown, and counts neither way.
+	Value *float64 `protobuf:"fixed64,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	// What it is made of, or why it is unknown, in words, without values of rows.
 	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -334,8 +348,8 @@ func (x *QualityPart) GetName() string {
 }
 
 func (x *QualityPart) GetValue() float64 {
-	if x != nil {
-		return x.Value
+	if x != nil && x.Value != nil {
+		return *x.Value
 	}
 	return 0
 }
@@ -345,6 +359,67 @@ func (x *QualityPart) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+type QualityPoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	Score float64                `protobuf:"fixed64,2,opt,name=score,proto3" json:"score,omitempty"`
+	// Those that were known and below 1, without details.
+	Parts         []*QualityPart `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QualityPoint) Reset() {
+	*x = QualityPoint{}
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QualityPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QualityPoint) ProtoMessage() {}
+
+func (x *QualityPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QualityPoint.ProtoReflect.Descriptor instead.
+func (*QualityPoint) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *QualityPoint) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *QualityPoint) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *QualityPoint) GetParts() []*QualityPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
 }
 
 type GetSkewRequest struct {
@@ -362,7 +437,7 @@ type GetSkewRequest struct {
 
 func (x *GetSkewRequest) Reset() {
 	*x = GetSkewRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +449,7 @@ func (x *GetSkewRequest) String() string {
 func (*GetSkewRequest) ProtoMessage() {}
 
 func (x *GetSkewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[4]
+	mi := &file_headwater_v1_quality_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +462,7 @@ func (x *GetSkewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSkewRequest.ProtoReflect.Descriptor instead.
 func (*GetSkewRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetSkewRequest) GetModel() string {
@@ -442,7 +517,7 @@ type GetSkewResponse struct {
 
 func (x *GetSkewResponse) Reset() {
 	*x = GetSkewResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +529,7 @@ func (x *GetSkewResponse) String() string {
 func (*GetSkewResponse) ProtoMessage() {}
 
 func (x *GetSkewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[5]
+	mi := &file_headwater_v1_quality_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +542,7 @@ func (x *GetSkewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSkewResponse.ProtoReflect.Descriptor instead.
 func (*GetSkewResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetSkewResponse) GetModel() string {
@@ -575,7 +650,7 @@ type FeatureSkew struct {
 
 func (x *FeatureSkew) Reset() {
 	*x = FeatureSkew{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +662,7 @@ func (x *FeatureSkew) String() string {
 func (*FeatureSkew) ProtoMessage() {}
 
 func (x *FeatureSkew) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[6]
+	mi := &file_headwater_v1_quality_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +675,7 @@ func (x *FeatureSkew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureSkew.ProtoReflect.Descriptor instead.
 func (*FeatureSkew) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FeatureSkew) GetDrift() *ColumnDrift {
@@ -675,7 +750,7 @@ type SkewExample struct {
 
 func (x *SkewExample) Reset() {
 	*x = SkewExample{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +762,7 @@ func (x *SkewExample) String() string {
 func (*SkewExample) ProtoMessage() {}
 
 func (x *SkewExample) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[7]
+	mi := &file_headwater_v1_quality_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +775,7 @@ func (x *SkewExample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkewExample.ProtoReflect.Descriptor instead.
 func (*SkewExample) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SkewExample) GetReadId() string {
@@ -760,7 +835,7 @@ type SetBaselineRequest struct {
 
 func (x *SetBaselineRequest) Reset() {
 	*x = SetBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +847,7 @@ func (x *SetBaselineRequest) String() string {
 func (*SetBaselineRequest) ProtoMessage() {}
 
 func (x *SetBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[8]
+	mi := &file_headwater_v1_quality_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +860,7 @@ func (x *SetBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBaselineRequest.ProtoReflect.Descriptor instead.
 func (*SetBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SetBaselineRequest) GetName() string {
@@ -827,7 +902,7 @@ type SetBaselineResponse struct {
 
 func (x *SetBaselineResponse) Reset() {
 	*x = SetBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +914,7 @@ func (x *SetBaselineResponse) String() string {
 func (*SetBaselineResponse) ProtoMessage() {}
 
 func (x *SetBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[9]
+	mi := &file_headwater_v1_quality_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +927,7 @@ func (x *SetBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBaselineResponse.ProtoReflect.Descriptor instead.
 func (*SetBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetBaselineResponse) GetBaseline() *Baseline {
@@ -877,7 +952,7 @@ type ListBaselinesRequest struct {
 
 func (x *ListBaselinesRequest) Reset() {
 	*x = ListBaselinesRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +964,7 @@ func (x *ListBaselinesRequest) String() string {
 func (*ListBaselinesRequest) ProtoMessage() {}
 
 func (x *ListBaselinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[10]
+	mi := &file_headwater_v1_quality_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +977,7 @@ func (x *ListBaselinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBaselinesRequest.ProtoReflect.Descriptor instead.
 func (*ListBaselinesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
 }
 
 type ListBaselinesResponse struct {
@@ -914,7 +989,7 @@ type ListBaselinesResponse struct {
 
 func (x *ListBaselinesResponse) Reset() {
 	*x = ListBaselinesResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1001,7 @@ func (x *ListBaselinesResponse) String() string {
 func (*ListBaselinesResponse) ProtoMessage() {}
 
 func (x *ListBaselinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[11]
+	mi := &file_headwater_v1_quality_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1014,7 @@ func (x *ListBaselinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBaselinesResponse.ProtoReflect.Descriptor instead.
 func (*ListBaselinesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListBaselinesResponse) GetBaselines() []*Baseline {
@@ -958,7 +1033,7 @@ type GetBaselineRequest struct {
 
 func (x *GetBaselineRequest) Reset() {
 	*x = GetBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[12]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1045,7 @@ func (x *GetBaselineRequest) String() string {
 func (*GetBaselineRequest) ProtoMessage() {}
 
 func (x *GetBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[12]
+	mi := &file_headwater_v1_quality_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1058,7 @@ func (x *GetBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBaselineRequest.ProtoReflect.Descriptor instead.
 func (*GetBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetBaselineRequest) GetName() string {
@@ -1003,7 +1078,7 @@ type GetBaselineResponse struct {
 
 func (x *GetBaselineResponse) Reset() {
 	*x = GetBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[13]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1090,7 @@ func (x *GetBaselineResponse) String() string {
 func (*GetBaselineResponse) ProtoMessage() {}
 
 func (x *GetBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[13]
+	mi := &file_headwater_v1_quality_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1103,7 @@ func (x *GetBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBaselineResponse.ProtoReflect.Descriptor instead.
 func (*GetBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetBaselineResponse) GetVersions() []*Baseline {
@@ -1047,7 +1122,7 @@ type RemoveBaselineRequest struct {
 
 func (x *RemoveBaselineRequest) Reset() {
 	*x = RemoveBaselineRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[14]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1134,7 @@ func (x *RemoveBaselineRequest) String() string {
 func (*RemoveBaselineRequest) ProtoMessage() {}
 
 func (x *RemoveBaselineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[14]
+	mi := &file_headwater_v1_quality_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +1147,7 @@ func (x *RemoveBaselineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBaselineRequest.ProtoReflect.Descriptor instead.
 func (*RemoveBaselineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RemoveBaselineRequest) GetName() string {
@@ -1090,7 +1165,7 @@ type RemoveBaselineResponse struct {
 
 func (x *RemoveBaselineResponse) Reset() {
 	*x = RemoveBaselineResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[15]
+	mi := &file_headwater_v1_quality_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1177,7 @@ func (x *RemoveBaselineResponse) String() string {
 func (*RemoveBaselineResponse) ProtoMessage() {}
 
 func (x *RemoveBaselineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[15]
+	mi := &file_headwater_v1_quality_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1190,7 @@ func (x *RemoveBaselineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBaselineResponse.ProtoReflect.Descriptor instead.
 func (*RemoveBaselineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{16}
 }
 
 // A profile that somebody named, for what is held to it.
@@ -1142,7 +1217,7 @@ type Baseline struct {
 
 func (x *Baseline) Reset() {
 	*x = Baseline{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[16]
+	mi := &file_headwater_v1_quality_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1229,7 @@ func (x *Baseline) String() string {
 func (*Baseline) ProtoMessage() {}
 
 func (x *Baseline) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[16]
+	mi := &file_headwater_v1_quality_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1242,7 @@ func (x *Baseline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Baseline.ProtoReflect.Descriptor instead.
 func (*Baseline) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Baseline) GetName() string {
@@ -1261,7 +1336,7 @@ type CompareProfilesRequest struct {
 
 func (x *CompareProfilesRequest) Reset() {
 	*x = CompareProfilesRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[17]
+	mi := &file_headwater_v1_quality_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1348,7 @@ func (x *CompareProfilesRequest) String() string {
 func (*CompareProfilesRequest) ProtoMessage() {}
 
 func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[17]
+	mi := &file_headwater_v1_quality_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1361,7 @@ func (x *CompareProfilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareProfilesRequest.ProtoReflect.Descriptor instead.
 func (*CompareProfilesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CompareProfilesRequest) GetBaseline() string {
@@ -1330,7 +1405,7 @@ type CompareProfilesResponse struct {
 
 func (x *CompareProfilesResponse) Reset() {
 	*x = CompareProfilesResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[18]
+	mi := &file_headwater_v1_quality_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1417,7 @@ func (x *CompareProfilesResponse) String() string {
 func (*CompareProfilesResponse) ProtoMessage() {}
 
 func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[18]
+	mi := &file_headwater_v1_quality_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1430,7 @@ func (x *CompareProfilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareProfilesResponse.ProtoReflect.Descriptor instead.
 func (*CompareProfilesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CompareProfilesResponse) GetBaseline() string {
@@ -1414,7 +1489,7 @@ type ColumnDrift struct {
 
 func (x *ColumnDrift) Reset() {
 	*x = ColumnDrift{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[19]
+	mi := &file_headwater_v1_quality_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1501,7 @@ func (x *ColumnDrift) String() string {
 func (*ColumnDrift) ProtoMessage() {}
 
 func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[19]
+	mi := &file_headwater_v1_quality_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1514,7 @@ func (x *ColumnDrift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnDrift.ProtoReflect.Descriptor instead.
 func (*ColumnDrift) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ColumnDrift) GetName() string {
@@ -1587,7 +1662,7 @@ type DriftBucket struct {
 
 func (x *DriftBucket) Reset() {
 	*x = DriftBucket{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[20]
+	mi := &file_headwater_v1_quality_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1674,7 @@ func (x *DriftBucket) String() string {
 func (*DriftBucket) ProtoMessage() {}
 
 func (x *DriftBucket) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[20]
+	mi := &file_headwater_v1_quality_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1687,7 @@ func (x *DriftBucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriftBucket.ProtoReflect.Descriptor instead.
 func (*DriftBucket) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DriftBucket) GetLabel() string {
@@ -1648,7 +1723,7 @@ type GetProfileRequest struct {
 
 func (x *GetProfileRequest) Reset() {
 	*x = GetProfileRequest{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[21]
+	mi := &file_headwater_v1_quality_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1735,7 @@ func (x *GetProfileRequest) String() string {
 func (*GetProfileRequest) ProtoMessage() {}
 
 func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[21]
+	mi := &file_headwater_v1_quality_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1748,7 @@ func (x *GetProfileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileRequest.ProtoReflect.Descriptor instead.
 func (*GetProfileRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetProfileRequest) GetNode() string {
@@ -1701,7 +1776,7 @@ type GetProfileResponse struct {
 
 func (x *GetProfileResponse) Reset() {
 	*x = GetProfileResponse{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[22]
+	mi := &file_headwater_v1_quality_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1788,7 @@ func (x *GetProfileResponse) String() string {
 func (*GetProfileResponse) ProtoMessage() {}
 
 func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[22]
+	mi := &file_headwater_v1_quality_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1801,7 @@ func (x *GetProfileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfileResponse.ProtoReflect.Descriptor instead.
 func (*GetProfileResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetProfileResponse) GetProfile() *Profile {
@@ -1765,7 +1840,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[23]
+	mi := &file_headwater_v1_quality_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1852,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[23]
+	mi := &file_headwater_v1_quality_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1865,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Profile) GetNode() string {
@@ -1874,7 +1949,7 @@ type ColumnProfile struct {
 
 func (x *ColumnProfile) Reset() {
 	*x = ColumnProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[24]
+	mi := &file_headwater_v1_quality_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +1961,7 @@ func (x *ColumnProfile) String() string {
 func (*ColumnProfile) ProtoMessage() {}
 
 func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[24]
+	mi := &file_headwater_v1_quality_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +1974,7 @@ func (x *ColumnProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnProfile.ProtoReflect.Descriptor instead.
 func (*ColumnProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ColumnProfile) GetName() string {
@@ -2006,7 +2081,7 @@ type ValueProfile struct {
 
 func (x *ValueProfile) Reset() {
 	*x = ValueProfile{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[25]
+	mi := &file_headwater_v1_quality_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2093,7 @@ func (x *ValueProfile) String() string {
 func (*ValueProfile) ProtoMessage() {}
 
 func (x *ValueProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[25]
+	mi := &file_headwater_v1_quality_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2106,7 @@ func (x *ValueProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueProfile.ProtoReflect.Descriptor instead.
 func (*ValueProfile) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ValueProfile) GetMin() *Value {
@@ -2122,7 +2197,7 @@ type QuantileValue struct {
 
 func (x *QuantileValue) Reset() {
 	*x = QuantileValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[26]
+	mi := &file_headwater_v1_quality_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2134,7 +2209,7 @@ func (x *QuantileValue) String() string {
 func (*QuantileValue) ProtoMessage() {}
 
 func (x *QuantileValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[26]
+	mi := &file_headwater_v1_quality_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2147,7 +2222,7 @@ func (x *QuantileValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuantileValue.ProtoReflect.Descriptor instead.
 func (*QuantileValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *QuantileValue) GetQ() float64 {
@@ -2176,7 +2251,7 @@ type HistogramBin struct {
 
 func (x *HistogramBin) Reset() {
 	*x = HistogramBin{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[27]
+	mi := &file_headwater_v1_quality_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2188,7 +2263,7 @@ func (x *HistogramBin) String() string {
 func (*HistogramBin) ProtoMessage() {}
 
 func (x *HistogramBin) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[27]
+	mi := &file_headwater_v1_quality_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2201,7 +2276,7 @@ func (x *HistogramBin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistogramBin.ProtoReflect.Descriptor instead.
 func (*HistogramBin) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HistogramBin) GetFrom() *Value {
@@ -2236,7 +2311,7 @@ type FrequentValue struct {
 
 func (x *FrequentValue) Reset() {
 	*x = FrequentValue{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[28]
+	mi := &file_headwater_v1_quality_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2248,7 +2323,7 @@ func (x *FrequentValue) String() string {
 func (*FrequentValue) ProtoMessage() {}
 
 func (x *FrequentValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[28]
+	mi := &file_headwater_v1_quality_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2261,7 +2336,7 @@ func (x *FrequentValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrequentValue.ProtoReflect.Descriptor instead.
 func (*FrequentValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FrequentValue) GetValue() *Value {
@@ -2289,7 +2364,7 @@ type Lengths struct {
 
 func (x *Lengths) Reset() {
 	*x = Lengths{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[29]
+	mi := &file_headwater_v1_quality_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2301,7 +2376,7 @@ func (x *Lengths) String() string {
 func (*Lengths) ProtoMessage() {}
 
 func (x *Lengths) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[29]
+	mi := &file_headwater_v1_quality_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2314,7 +2389,7 @@ func (x *Lengths) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lengths.ProtoReflect.Descriptor instead.
 func (*Lengths) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Lengths) GetMin() int64 {
@@ -2351,7 +2426,7 @@ type TimeCompleteness struct {
 
 func (x *TimeCompleteness) Reset() {
 	*x = TimeCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[30]
+	mi := &file_headwater_v1_quality_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2438,7 @@ func (x *TimeCompleteness) String() string {
 func (*TimeCompleteness) ProtoMessage() {}
 
 func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[30]
+	mi := &file_headwater_v1_quality_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2451,7 @@ func (x *TimeCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeCompleteness.ProtoReflect.Descriptor instead.
 func (*TimeCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TimeCompleteness) GetFrom() *timestamppb.Timestamp {
@@ -2420,7 +2495,7 @@ type GroupedCompleteness struct {
 
 func (x *GroupedCompleteness) Reset() {
 	*x = GroupedCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[31]
+	mi := &file_headwater_v1_quality_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2507,7 @@ func (x *GroupedCompleteness) String() string {
 func (*GroupedCompleteness) ProtoMessage() {}
 
 func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[31]
+	mi := &file_headwater_v1_quality_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2520,7 @@ func (x *GroupedCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupedCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupedCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GroupedCompleteness) GetColumn() string {
@@ -2482,7 +2557,7 @@ type GroupCompleteness struct {
 
 func (x *GroupCompleteness) Reset() {
 	*x = GroupCompleteness{}
-	mi := &file_headwater_v1_quality_proto_msgTypes[32]
+	mi := &file_headwater_v1_quality_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2494,7 +2569,7 @@ func (x *GroupCompleteness) String() string {
 func (*GroupCompleteness) ProtoMessage() {}
 
 func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_quality_proto_msgTypes[32]
+	mi := &file_headwater_v1_quality_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2507,7 +2582,7 @@ func (x *GroupCompleteness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupCompleteness.ProtoReflect.Descriptor instead.
 func (*GroupCompleteness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_quality_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GroupCompleteness) GetValue() *Value {
@@ -2535,26 +2610,32 @@ var File_headwater_v1_quality_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"c\n" +
+	"\x1aheadwater/v1/quality.proto\x12\fheadwater.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/options.proto\x1a\x18headwater/v1/value.proto\"\x97\x01\n" +
 	"\x11GetQualityRequest\x12\x1c\n" +
 	"\x04node\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x04node\x120\n" +
-	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"E\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x122\n" +
+	"\x04kind\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19R\x00R\x04viewR\aserviceR\x06sourceR\x04kind\"{\n" +
 	"\x12GetQualityResponse\x12/\n" +
-	"\x05views\x18\x01 \x03(\v2\x19.headwater.v1.ViewQualityR\x05views\"\x91\x02\n" +
-	"\vViewQuality\x12\x12\n" +
-	"\x04view\x18\x01 \x01(\tR\x04view\x12!\n" +
-	"\fview_version\x18\x02 \x01(\x05R\vviewVersion\x12\x14\n" +
-	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x10\n" +
-	"\x03run\x18\x04 \x01(\tR\x03run\x12\x16\n" +
-	"\x06failed\x18\x05 \x01(\bR\x06failed\x125\n" +
-	"\bended_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x19\n" +
-	"\x05score\x18\a \x01(\x01H\x00R\x05score\x88\x01\x01\x12/\n" +
-	"\x05parts\x18\b \x03(\v2\x19.headwater.v1.QualityPartR\x05partsB\b\n" +
-	"\x06_score\"O\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x19.headwater.v1.NodeQualityR\x05nodes\x124\n" +
+	"\ahistory\x18\x02 \x03(\v2\x1a.headwater.v1.QualityPointR\ahistory\"\xee\x01\n" +
+	"\vNodeQuality\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x10\n" +
+	"\x03run\x18\x03 \x01(\tR\x03run\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\bR\x06failed\x125\n" +
+	"\bended_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12\x19\n" +
+	"\x05score\x18\x06 \x01(\x01H\x00R\x05score\x88\x01\x01\x12/\n" +
+	"\x05parts\x18\a \x03(\v2\x19.headwater.v1.QualityPartR\x05partsB\b\n" +
+	"\x06_score\"^\n" +
 	"\vQualityPart\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xba\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\x01H\x00R\x05value\x88\x01\x01\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detailB\b\n" +
+	"\x06_value\"\x81\x01\n" +
+	"\fQualityPoint\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
+	"\x05score\x18\x02 \x01(\x01R\x05score\x12/\n" +
+	"\x05parts\x18\x03 \x03(\v2\x19.headwater.v1.QualityPartR\x05parts\"\xba\x01\n" +
 	"\x0eGetSkewRequest\x12 \n" +
 	"\x05model\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05model\x120\n" +
@@ -2760,7 +2841,7 @@ const file_headwater_v1_quality_proto_rawDesc = "" +
 	"\x0fCompareProfiles\x12$.headwater.v1.CompareProfilesRequest\x1a%.headwater.v1.CompareProfilesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
 	"\n" +
 	"GetQuality\x12\x1f.headwater.v1.GetQualityRequest\x1a .headwater.v1.GetQualityResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12S\n" +
-	"\aGetSkew\x12\x1c.headwater.v1.GetSkewRequest\x1a\x1d.headwater.v1.GetSkewResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12\\\n" +
+	"\aGetSkew\x12\x1c.headwater.v1.GetSkewRequest\x1a\x1d.headwater.v1.GetSkewResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x02\x12\\\n" +
 	"\vSetBaseline\x12 .headwater.v1.SetBaselineRequest\x1a!.headwater.v1.SetBaselineResponse\"\b\x8a\xc9\x18\x04\b\x04 \x01\x12e\n" +
 	"\rListBaselines\x12\".headwater.v1.ListBaselinesRequest\x1a#.headwater.v1.ListBaselinesResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12_\n" +
 	"\vGetBaseline\x12 .headwater.v1.GetBaselineRequest\x1a!.headwater.v1.GetBaselineResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12e\n" +
@@ -2779,106 +2860,110 @@ func file_headwater_v1_quality_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_quality_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_headwater_v1_quality_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_headwater_v1_quality_proto_goTypes = []any{
 	(DriftVerdict)(0),               // 0: headwater.v1.DriftVerdict
 	(*GetQualityRequest)(nil),       // 1: headwater.v1.GetQualityRequest
 	(*GetQualityResponse)(nil),      // 2: headwater.v1.GetQualityResponse
-	(*ViewQuality)(nil),             // 3: headwater.v1.ViewQuality
+	(*NodeQuality)(nil),             // 3: headwater.v1.NodeQuality
 	(*QualityPart)(nil),             // 4: headwater.v1.QualityPart
-	(*GetSkewRequest)(nil),          // 5: headwater.v1.GetSkewRequest
-	(*GetSkewResponse)(nil),         // 6: headwater.v1.GetSkewResponse
-	(*FeatureSkew)(nil),             // 7: headwater.v1.FeatureSkew
-	(*SkewExample)(nil),             // 8: headwater.v1.SkewExample
-	(*SetBaselineRequest)(nil),      // 9: headwater.v1.SetBaselineRequest
-	(*SetBaselineResponse)(nil),     // 10: headwater.v1.SetBaselineResponse
-	(*ListBaselinesRequest)(nil),    // 11: headwater.v1.ListBaselinesRequest
-	(*ListBaselinesResponse)(nil),   // 12: headwater.v1.ListBaselinesResponse
-	(*GetBaselineRequest)(nil),      // 13: headwater.v1.GetBaselineRequest
-	(*GetBaselineResponse)(nil),     // 14: headwater.v1.GetBaselineResponse
-	(*RemoveBaselineRequest)(nil),   // 15: headwater.v1.RemoveBaselineRequest
-	(*RemoveBaselineResponse)(nil),  // 16: headwater.v1.RemoveBaselineResponse
-	(*Baseline)(nil),                // 17: headwater.v1.Baseline
-	(*CompareProfilesRequest)(nil),  // 18: headwater.v1.CompareProfilesRequest
-	(*CompareProfilesResponse)(nil), // 19: headwater.v1.CompareProfilesResponse
-	(*ColumnDrift)(nil),             // 20: headwater.v1.ColumnDrift
-	(*DriftBucket)(nil),             // 21: headwater.v1.DriftBucket
-	(*GetProfileRequest)(nil),       // 22: headwater.v1.GetProfileRequest
-	(*GetProfileResponse)(nil),      // 23: headwater.v1.GetProfileResponse
-	(*Profile)(nil),                 // 24: headwater.v1.Profile
-	(*ColumnProfile)(nil),           // 25: headwater.v1.ColumnProfile
-	(*ValueProfile)(nil),            // 26: headwater.v1.ValueProfile
-	(*QuantileValue)(nil),           // 27: headwater.v1.QuantileValue
-	(*HistogramBin)(nil),            // 28: headwater.v1.HistogramBin
-	(*FrequentValue)(nil),           // 29: headwater.v1.FrequentValue
-	(*Lengths)(nil),                 // 30: headwater.v1.Lengths
-	(*TimeCompleteness)(nil),        // 31: headwater.v1.TimeCompleteness
-	(*GroupedCompleteness)(nil),     // 32: headwater.v1.GroupedCompleteness
-	(*GroupCompleteness)(nil),       // 33: headwater.v1.GroupCompleteness
-	(*timestamppb.Timestamp)(nil),   // 34: google.protobuf.Timestamp
-	(*Value)(nil),                   // 35: headwater.v1.Value
+	(*QualityPoint)(nil),            // 5: headwater.v1.QualityPoint
+	(*GetSkewRequest)(nil),          // 6: headwater.v1.GetSkewRequest
+	(*GetSkewResponse)(nil),         // 7: headwater.v1.GetSkewResponse
+	(*FeatureSkew)(nil),             // 8: headwater.v1.FeatureSkew
+	(*SkewExample)(nil),             // 9: headwater.v1.SkewExample
+	(*SetBaselineRequest)(nil),      // 10: headwater.v1.SetBaselineRequest
+	(*SetBaselineResponse)(nil),     // 11: headwater.v1.SetBaselineResponse
+	(*ListBaselinesRequest)(nil),    // 12: headwater.v1.ListBaselinesRequest
+	(*ListBaselinesResponse)(nil),   // 13: headwater.v1.ListBaselinesResponse
+	(*GetBaselineRequest)(nil),      // 14: headwater.v1.GetBaselineRequest
+	(*GetBaselineResponse)(nil),     // 15: headwater.v1.GetBaselineResponse
+	(*RemoveBaselineRequest)(nil),   // 16: headwater.v1.RemoveBaselineRequest
+	(*RemoveBaselineResponse)(nil),  // 17: headwater.v1.RemoveBaselineResponse
+	(*Baseline)(nil),                // 18: headwater.v1.Baseline
+	(*CompareProfilesRequest)(nil),  // 19: headwater.v1.CompareProfilesRequest
+	(*CompareProfilesResponse)(nil), // 20: headwater.v1.CompareProfilesResponse
+	(*ColumnDrift)(nil),             // 21: headwater.v1.ColumnDrift
+	(*DriftBucket)(nil),             // 22: headwater.v1.DriftBucket
+	(*GetProfileRequest)(nil),       // 23: headwater.v1.GetProfileRequest
+	(*GetProfileResponse)(nil),      // 24: headwater.v1.GetProfileResponse
+	(*Profile)(nil),                 // 25: headwater.v1.Profile
+	(*ColumnProfile)(nil),           // 26: headwater.v1.ColumnProfile
+	(*ValueProfile)(nil),            // 27: headwater.v1.ValueProfile
+	(*QuantileValue)(nil),           // 28: headwater.v1.QuantileValue
+	(*HistogramBin)(nil),            // 29: headwater.v1.HistogramBin
+	(*FrequentValue)(nil),           // 30: headwater.v1.FrequentValue
+	(*Lengths)(nil),                 // 31: headwater.v1.Lengths
+	(*TimeCompleteness)(nil),        // 32: headwater.v1.TimeCompleteness
+	(*GroupedCompleteness)(nil),     // 33: headwater.v1.GroupedCompleteness
+	(*GroupCompleteness)(nil),       // 34: headwater.v1.GroupCompleteness
+	(*timestamppb.Timestamp)(nil),   // 35: google.protobuf.Timestamp
+	(*Value)(nil),                   // 36: headwater.v1.Value
 }
 var file_headwater_v1_quality_proto_depIdxs = []int32{
-	34, // 0: headwater.v1.GetQualityRequest.since:type_name -> google.protobuf.Timestamp
-	3,  // 1: headwater.v1.GetQualityResponse.views:type_name -> headwater.v1.ViewQuality
-	34, // 2: headwater.v1.ViewQuality.ended_at:type_name -> google.protobuf.Timestamp
-	4,  // 3: headwater.v1.ViewQuality.parts:type_name -> headwater.v1.QualityPart
-	34, // 4: headwater.v1.GetSkewRequest.since:type_name -> google.protobuf.Timestamp
-	34, // 5: headwater.v1.GetSkewRequest.until:type_name -> google.protobuf.Timestamp
-	34, // 6: headwater.v1.GetSkewResponse.since:type_name -> google.protobuf.Timestamp
-	34, // 7: headwater.v1.GetSkewResponse.until:type_name -> google.protobuf.Timestamp
-	7,  // 8: headwater.v1.GetSkewResponse.features:type_name -> headwater.v1.FeatureSkew
-	20, // 9: headwater.v1.FeatureSkew.drift:type_name -> headwater.v1.ColumnDrift
-	8,  // 10: headwater.v1.FeatureSkew.examples:type_name -> headwater.v1.SkewExample
-	17, // 11: headwater.v1.SetBaselineResponse.baseline:type_name -> headwater.v1.Baseline
-	17, // 12: headwater.v1.ListBaselinesResponse.baselines:type_name -> headwater.v1.Baseline
-	17, // 13: headwater.v1.GetBaselineResponse.versions:type_name -> headwater.v1.Baseline
-	34, // 14: headwater.v1.Baseline.set_at:type_name -> google.protobuf.Timestamp
-	34, // 15: headwater.v1.Baseline.ended_at:type_name -> google.protobuf.Timestamp
-	34, // 16: headwater.v1.Baseline.erased_at:type_name -> google.protobuf.Timestamp
-	20, // 17: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
-	0,  // 18: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
-	21, // 19: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
-	24, // 20: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
-	24, // 21: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
-	25, // 22: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
-	31, // 23: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
-	32, // 24: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
-	26, // 25: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
-	35, // 26: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
-	35, // 27: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
-	27, // 28: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
-	28, // 29: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
-	29, // 30: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
-	30, // 31: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
-	35, // 32: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
-	35, // 33: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
-	35, // 34: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
-	34, // 35: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
-	34, // 36: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
-	33, // 37: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
-	35, // 38: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
-	22, // 39: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
-	18, // 40: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
-	1,  // 41: headwater.v1.QualityService.GetQuality:input_type -> headwater.v1.GetQualityRequest
-	5,  // 42: headwater.v1.QualityService.GetSkew:input_type -> headwater.v1.GetSkewRequest
-	9,  // 43: headwater.v1.QualityService.SetBaseline:input_type -> headwater.v1.SetBaselineRequest
-	11, // 44: headwater.v1.QualityService.ListBaselines:input_type -> headwater.v1.ListBaselinesRequest
-	13, // 45: headwater.v1.QualityService.GetBaseline:input_type -> headwater.v1.GetBaselineRequest
-	15, // 46: headwater.v1.QualityService.RemoveBaseline:input_type -> headwater.v1.RemoveBaselineRequest
-	23, // 47: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
-	19, // 48: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
-	2,  // 49: headwater.v1.QualityService.GetQuality:output_type -> headwater.v1.GetQualityResponse
-	6,  // 50: headwater.v1.QualityService.GetSkew:output_type -> headwater.v1.GetSkewResponse
-	10, // 51: headwater.v1.QualityService.SetBaseline:output_type -> headwater.v1.SetBaselineResponse
-	12, // 52: headwater.v1.QualityService.ListBaselines:output_type -> headwater.v1.ListBaselinesResponse
-	14, // 53: headwater.v1.QualityService.GetBaseline:output_type -> headwater.v1.GetBaselineResponse
-	16, // 54: headwater.v1.QualityService.RemoveBaseline:output_type -> headwater.v1.RemoveBaselineResponse
-	47, // [47:55] is the sub-list for method output_type
-	39, // [39:47] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	35, // 0: headwater.v1.GetQualityRequest.since:type_name -> google.protobuf.Timestamp
+	3,  // 1: headwater.v1.GetQualityResponse.nodes:type_name -> headwater.v1.NodeQuality
+	5,  // 2: headwater.v1.GetQualityResponse.history:type_name -> headwater.v1.QualityPoint
+	35, // 3: headwater.v1.NodeQuality.ended_at:type_name -> google.protobuf.Timestamp
+	4,  // 4: headwater.v1.NodeQuality.parts:type_name -> headwater.v1.QualityPart
+	35, // 5: headwater.v1.QualityPoint.at:type_name -> google.protobuf.Timestamp
+	4,  // 6: headwater.v1.QualityPoint.parts:type_name -> headwater.v1.QualityPart
+	35, // 7: headwater.v1.GetSkewRequest.since:type_name -> google.protobuf.Timestamp
+	35, // 8: headwater.v1.GetSkewRequest.until:type_name -> google.protobuf.Timestamp
+	35, // 9: headwater.v1.GetSkewResponse.since:type_name -> google.protobuf.Timestamp
+	35, // 10: headwater.v1.GetSkewResponse.until:type_name -> google.protobuf.Timestamp
+	8,  // 11: headwater.v1.GetSkewResponse.features:type_name -> headwater.v1.FeatureSkew
+	21, // 12: headwater.v1.FeatureSkew.drift:type_name -> headwater.v1.ColumnDrift
+	9,  // 13: headwater.v1.FeatureSkew.examples:type_name -> headwater.v1.SkewExample
+	18, // 14: headwater.v1.SetBaselineResponse.baseline:type_name -> headwater.v1.Baseline
+	18, // 15: headwater.v1.ListBaselinesResponse.baselines:type_name -> headwater.v1.Baseline
+	18, // 16: headwater.v1.GetBaselineResponse.versions:type_name -> headwater.v1.Baseline
+	35, // 17: headwater.v1.Baseline.set_at:type_name -> google.protobuf.Timestamp
+	35, // 18: headwater.v1.Baseline.ended_at:type_name -> google.protobuf.Timestamp
+	35, // 19: headwater.v1.Baseline.erased_at:type_name -> google.protobuf.Timestamp
+	21, // 20: headwater.v1.CompareProfilesResponse.columns:type_name -> headwater.v1.ColumnDrift
+	0,  // 21: headwater.v1.ColumnDrift.verdict:type_name -> headwater.v1.DriftVerdict
+	22, // 22: headwater.v1.ColumnDrift.buckets:type_name -> headwater.v1.DriftBucket
+	25, // 23: headwater.v1.GetProfileResponse.profile:type_name -> headwater.v1.Profile
+	25, // 24: headwater.v1.GetProfileResponse.against:type_name -> headwater.v1.Profile
+	26, // 25: headwater.v1.Profile.columns:type_name -> headwater.v1.ColumnProfile
+	32, // 26: headwater.v1.Profile.by_time:type_name -> headwater.v1.TimeCompleteness
+	33, // 27: headwater.v1.Profile.by_group:type_name -> headwater.v1.GroupedCompleteness
+	27, // 28: headwater.v1.ColumnProfile.values:type_name -> headwater.v1.ValueProfile
+	36, // 29: headwater.v1.ValueProfile.min:type_name -> headwater.v1.Value
+	36, // 30: headwater.v1.ValueProfile.max:type_name -> headwater.v1.Value
+	28, // 31: headwater.v1.ValueProfile.quantiles:type_name -> headwater.v1.QuantileValue
+	29, // 32: headwater.v1.ValueProfile.histogram:type_name -> headwater.v1.HistogramBin
+	30, // 33: headwater.v1.ValueProfile.top:type_name -> headwater.v1.FrequentValue
+	31, // 34: headwater.v1.ValueProfile.lengths:type_name -> headwater.v1.Lengths
+	36, // 35: headwater.v1.HistogramBin.from:type_name -> headwater.v1.Value
+	36, // 36: headwater.v1.HistogramBin.to:type_name -> headwater.v1.Value
+	36, // 37: headwater.v1.FrequentValue.value:type_name -> headwater.v1.Value
+	35, // 38: headwater.v1.TimeCompleteness.from:type_name -> google.protobuf.Timestamp
+	35, // 39: headwater.v1.TimeCompleteness.to:type_name -> google.protobuf.Timestamp
+	34, // 40: headwater.v1.GroupedCompleteness.groups:type_name -> headwater.v1.GroupCompleteness
+	36, // 41: headwater.v1.GroupCompleteness.value:type_name -> headwater.v1.Value
+	23, // 42: headwater.v1.QualityService.GetProfile:input_type -> headwater.v1.GetProfileRequest
+	19, // 43: headwater.v1.QualityService.CompareProfiles:input_type -> headwater.v1.CompareProfilesRequest
+	1,  // 44: headwater.v1.QualityService.GetQuality:input_type -> headwater.v1.GetQualityRequest
+	6,  // 45: headwater.v1.QualityService.GetSkew:input_type -> headwater.v1.GetSkewRequest
+	10, // 46: headwater.v1.QualityService.SetBaseline:input_type -> headwater.v1.SetBaselineRequest
+	12, // 47: headwater.v1.QualityService.ListBaselines:input_type -> headwater.v1.ListBaselinesRequest
+	14, // 48: headwater.v1.QualityService.GetBaseline:input_type -> headwater.v1.GetBaselineRequest
+	16, // 49: headwater.v1.QualityService.RemoveBaseline:input_type -> headwater.v1.RemoveBaselineRequest
+	24, // 50: headwater.v1.QualityService.GetProfile:output_type -> headwater.v1.GetProfileResponse
+	20, // 51: headwater.v1.QualityService.CompareProfiles:output_type -> headwater.v1.CompareProfilesResponse
+	2,  // 52: headwater.v1.QualityService.GetQuality:output_type -> headwater.v1.GetQualityResponse
+	7,  // 53: headwater.v1.QualityService.GetSkew:output_type -> headwater.v1.GetSkewResponse
+	11, // 54: headwater.v1.QualityService.SetBaseline:output_type -> headwater.v1.SetBaselineResponse
+	13, // 55: headwater.v1.QualityService.ListBaselines:output_type -> headwater.v1.ListBaselinesResponse
+	15, // 56: headwater.v1.QualityService.GetBaseline:output_type -> headwater.v1.GetBaselineResponse
+	17, // 57: headwater.v1.QualityService.RemoveBaseline:output_type -> headwater.v1.RemoveBaselineResponse
+	50, // [50:58] is the sub-list for method output_type
+	42, // [42:50] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_quality_proto_init() }
@@ -2889,15 +2974,16 @@ func file_headwater_v1_quality_proto_init() {
 	file_headwater_v1_options_proto_init()
 	file_headwater_v1_value_proto_init()
 	file_headwater_v1_quality_proto_msgTypes[2].OneofWrappers = []any{}
-	file_headwater_v1_quality_proto_msgTypes[19].OneofWrappers = []any{}
-	file_headwater_v1_quality_proto_msgTypes[25].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[3].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[20].OneofWrappers = []any{}
+	file_headwater_v1_quality_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_quality_proto_rawDesc), len(file_headwater_v1_quality_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,10 +41,10 @@ type QualityServiceClient interface {
 	GetProfile(ctx context.Context, in *GetProfileRequest, opts ...grpc.CallOption) (*GetProfileResponse, error)
 	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
 	CompareProfiles(ctx context.Context, in *CompareProfilesRequest, opts ...grpc.CallOption) (*CompareProfilesResponse, error)
-	// How good the runs of views are: a score of the checks, the completeness, the drift, the freshness and the anomalies of each. Needs LIST on the views.
+	// How good views, services and sources are: a score of each, made of parts that are shown. Needs LIST on what is told of.
 	GetQuality(ctx context.Context, in *GetQualityRequest, opts ...grpc.CallOption) (*GetQualityResponse, error)
 	// What was served to a model, from the log of reads: how far its features lie from those that the model was trained on, and whether a sample of it is what the history says.
-	// Needs LIST on the model, and READ_OFFLINE on its service and on what it was trained on, with nothing of them hidden.
+	// Needs LIST on the model, and READ_OFFLINE on its service and on what it was trained on, with nothing of them hidden. How many features failed is kept for the service's quality.
 	GetSkew(ctx context.Context, in *GetSkewRequest, opts ...grpc.CallOption) (*GetSkewResponse, error)
 	// Names the profile of a run or a dataset, so that a version of a view, a service or a model is held to it, in the place of the baseline that it has. Needs
 	// REGISTER on that, and LIST on the view of the run or on the dataset.
@@ -157,10 +157,10 @@ type QualityServiceServer interface {
 	GetProfile(context.Context, *GetProfileRequest) (*GetProfileResponse, error)
 	// How far the columns of two things with profiles lie apart, and whether that is more than chance. Needs what GetProfile needs to show values of both.
 	CompareProfiles(context.Context, *CompareProfilesRequest) (*CompareProfilesResponse, error)
-	// How good the runs of views are: a score of the checks, the completeness, the drift, the freshness and the anomalies of each. Needs LIST on the views.
+	// How good views, services and sources are: a score of each, made of parts that are shown. Needs LIST on what is told of.
 	GetQuality(context.Context, *GetQualityRequest) (*GetQualityResponse, error)
 	// What was served to a model, from the log of reads: how far its features lie from those that the model was trained on, and whether a sample of it is what the history says.
-	// Needs LIST on the model, and READ_OFFLINE on its service and on what it was trained on, with nothing of them hidden.
+	// Needs LIST on the model, and READ_OFFLINE on its service and on what it was trained on, with nothing of them hidden. How many features failed is kept for the service's quality.
 	GetSkew(context.Context, *GetSkewRequest) (*GetSkewResponse, error)
 	// Names the profile of a run or a dataset, so that a version of a view, a service or a model is held to it, in the place of the baseline that it has. Needs
 	// REGISTER on that, and LIST on the view of the run or on the dataset.

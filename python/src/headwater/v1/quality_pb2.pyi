@@ -28,38 +28,40 @@ DRIFT_VERDICT_NOT_ENOUGH_DATA: DriftVerdict
 DRIFT_VERDICT_NO_BASELINE: DriftVerdict
 
 class GetQualityRequest(_message.Message):
-    __slots__ = ("node", "since")
+    __slots__ = ("node", "since", "kind")
     NODE_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     node: str
     since: _timestamp_pb2.Timestamp
-    def __init__(self, node: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    kind: str
+    def __init__(self, node: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ...) -> None: ...
 
 class GetQualityResponse(_message.Message):
-    __slots__ = ("views",)
-    VIEWS_FIELD_NUMBER: _ClassVar[int]
-    views: _containers.RepeatedCompositeFieldContainer[ViewQuality]
-    def __init__(self, views: _Optional[_Iterable[_Union[ViewQuality, _Mapping]]] = ...) -> None: ...
+    __slots__ = ("nodes", "history")
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[NodeQuality]
+    history: _containers.RepeatedCompositeFieldContainer[QualityPoint]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[NodeQuality, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[QualityPoint, _Mapping]]] = ...) -> None: ...
 
-class ViewQuality(_message.Message):
-    __slots__ = ("view", "view_version", "owner", "run", "failed", "ended_at", "score", "parts")
-    VIEW_FIELD_NUMBER: _ClassVar[int]
-    VIEW_VERSION_FIELD_NUMBER: _ClassVar[int]
+class NodeQuality(_message.Message):
+    __slots__ = ("node", "owner", "run", "failed", "ended_at", "score", "parts")
+    NODE_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
-    view: str
-    view_version: int
+    node: str
     owner: str
     run: str
     failed: bool
     ended_at: _timestamp_pb2.Timestamp
     score: float
     parts: _containers.RepeatedCompositeFieldContainer[QualityPart]
-    def __init__(self, view: _Optional[str] = ..., view_version: _Optional[int] = ..., owner: _Optional[str] = ..., run: _Optional[str] = ..., failed: bool = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., score: _Optional[float] = ..., parts: _Optional[_Iterable[_Union[QualityPart, _Mapping]]] = ...) -> None: ...
+    def __init__(self, node: _Optional[str] = ..., owner: _Optional[str] = ..., run: _Optional[str] = ..., failed: bool = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., score: _Optional[float] = ..., parts: _Optional[_Iterable[_Union[QualityPart, _Mapping]]] = ...) -> None: ...
 
 class QualityPart(_message.Message):
     __slots__ = ("name", "value", "detail")
@@ -70,6 +72,16 @@ class QualityPart(_message.Message):
     value: float
     detail: str
     def __init__(self, name: _Optional[str] = ..., value: _Optional[float] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class QualityPoint(_message.Message):
+    __slots__ = ("at", "score", "parts")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    at: _timestamp_pb2.Timestamp
+    score: float
+    parts: _containers.RepeatedCompositeFieldContainer[QualityPart]
+    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., score: _Optional[float] = ..., parts: _Optional[_Iterable[_Union[QualityPart, _Mapping]]] = ...) -> None: ...
 
 class GetSkewRequest(_message.Message):
     __slots__ = ("model", "since", "until", "sample")

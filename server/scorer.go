@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/registry"
+)
+
+const (
+	// scoreEvery is how often scores are made, and forgetEvery how often those are deleted that are too old.
+	scoreEvery  = 30 * time.Second
+	forgetEvery = time.Hour
+)
+
+// scorer makes scores at an interval: keeps them, and has them at hand for Prometheus.
+type scorer struct {
+	pool      *pgxpool.Pool
+	databases *offline.Databases
+	registry  *registry.Registry
+	head      *head
+	// calls has what reads were given.
+	calls *calls
+	log   *slog.Logger
+	// newest are the scores of the last look. nil: there was none yet.
+	newest  atomic.Pointer[[]*scored]
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+// facts are what scores are made of, from a time on.
+func (s *scorer) facts(ctx context.Context, since time.Time) (*facts, error) {
+	return factsOf(ctx, s.pool, s.databases, s.registry.Catalog(), s.head, since)
+}
+
+// follow looks until close.
+func (s *scorer) follow() {
+	var ctx context.Context
+	ctx, s.stop = context.WithCancel(context.Background())
+	s.stopped.Go(func() {
+		forgotten := time.Time{}
+		for {
+			err := s.look(ctx, time.Now())
+			if err == nil && time.Since(forgotten) > forgetEvery {
+				forgotten = time.Now()
+				err = quality.ForgetScores(ctx, s.pool, forgotten)
+			}
+			if err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "scores of quality cannot be made; it is tried again", "error", database.Fault(err))
+			}
+			select {
+			case <-ctx.Done():
+				// What reads were given since is kept still.
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+				defer cancel()
+				_ = s.keepFound(ctx, time.Now())
+				return
+			case <-time.After(scoreEvery):
+			}
+		}
+	})
+}
+
+func (s *scorer) close() {
+	s.stop()
+	s.stopped.Wait()
+}
+
+// look makes all scores and keeps them, as of at.
+func (s *scorer) look(ctx context.Context, at time.Time) error {
+	if err := s.keepFound(ctx, at); err != nil {
+		return err
+	}
+	f, err := s.facts(ctx, at.Add(-defaultQualityAge))
+	if err != nil {
+		return err
+	}
+	// Who may list a service need not know of the views that it reads.
+	all := f.all(func(string) bool { return false })
+	var kept []quality.Scored
+	for _, one := range all {
+		if one.score != nil {
+			kept = append(kept, quality.Scored{Node: one.node, At: at, Score: *one.score, Parts: one.parts})
+		}
+	}
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return quality.KeepScores(ctx, tx, kept) })
+	if err != nil {
+		return err
+	}
+	s.newest.Store(&all)
+	return nil
+}
+
+// keepFound keeps what reads were given since it was last called.
+func (s *scorer) keepFound(ctx context.Context, at time.Time) error {
+	taken := s.calls.takeFound()
+	if len(taken) == 0 {
+		return nil
+	}
+	err := quality.AddFound(ctx, s.pool, at, taken)
+	if err != nil {
+		s.calls.untakeFound(taken)
+	}
+	return err
+}
