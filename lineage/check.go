@@ -9,8 +9,8 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 )
 
-// Check looks for what does not lead to where it came from: rows of histories, online values and datasets without a published run, runs
-// without what they read or were defined by, and edges to what is not there. Nothing that the server does leaves any; a hand in the
+// Check looks for what does not lead to where it came from: rows of histories, online values, logged reads and datasets without a published run, reads
+// without their service, predictions without their model, runs without what they read or were defined by, and edges to what is not there. Nothing that the server does leaves any; a hand in the
 // database, or a backup that was restored in part, does. It changes nothing, takes no lock, and may be done while all else goes on:
 // each question is asked of one snapshot, and what a run at work has written is its own.
 type Check struct {

@@ -132,6 +132,15 @@ var systemQuestions = []string{
 	`SELECT 'run:' || c.view || '@' || c.view_version || '/' || c.run_seq, 'logged reads of service ' || c.service || ' that had rows of it: ' || sum(c.reads), 'a view version of that name'
 	FROM headwater.read_log_count c WHERE NOT EXISTS (SELECT FROM headwater.definition d WHERE d.kind = 'view' AND d.name = c.view AND d.version = c.view_version)
 	GROUP BY c.view, c.view_version, c.run_seq, c.service ORDER BY 1, c.service`,
+	// Logged reads are counted by day, and models of predictions are looked up one after the other: neither reads all of what is logged.
+	`SELECT 'predictions:' || c.service || '@' || c.service_version, 'logged reads that had rows of runs, of ' || count(DISTINCT c.day) || ' days', 'a service version of that name'
+	FROM headwater.read_log_count c WHERE NOT EXISTS (SELECT FROM headwater.definition d WHERE d.kind = 'service' AND d.name = c.service AND d.version = c.service_version)
+	GROUP BY c.service, c.service_version ORDER BY 1`,
+	`WITH RECURSIVE predicted AS (
+		SELECT min(model) AS model FROM headwater.prediction
+		UNION ALL SELECT (SELECT min(p.model) FROM headwater.prediction p WHERE p.model > l.model) FROM predicted l WHERE l.model IS NOT NULL
+	) SELECT 'model:' || p.model, 'predictions of it', 'a model of that name' FROM predicted p
+	WHERE p.model IS NOT NULL AND NOT EXISTS (SELECT FROM headwater.model m WHERE m.name = p.model) ORDER BY 1`,
 	`SELECT 'consumer:' || d.name || '@' || d.version, n.noted || ' edges from what it reads', w.wanted || ', as its definition says'
 	FROM (SELECT DISTINCT ON (name) * FROM headwater.definition WHERE kind = 'consumer' ORDER BY name, version DESC) d
 	CROSS JOIN LATERAL (SELECT count(*) AS noted FROM headwater.consumer_input i WHERE i.definition_id = d.id AND i.valid_to = 'infinity') n

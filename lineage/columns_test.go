@@ -157,7 +157,7 @@ func TestColumns(t *testing.T) {
 	for node, want := range map[string]string{
 		"view:delays#no":   "there is no column delays#no; `headwater describe view delays` shows those of the view",
 		"source:flights#n": "there is no column flights#n; `headwater describe source flights` shows those of the source",
-		"load:1": "columns: found them asked of load:1, expected a source, view, feature, service, dataset, model or consumer: " +
+		"load:1": "columns: found them asked of load:1, expected a source, view, feature, service, dataset, model, consumer or prediction: " +
 			"a load has the columns of its source",
 	} {
 		_, err := lineage.Walk(context.Background(), e.pool, lineage.Query{Node: node, Direction: lineage.Up, Columns: true})

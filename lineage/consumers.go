@@ -19,18 +19,6 @@ func during(made string) string {
 	return `greatest(i.valid_from, o.` + made + `), nullif(least(i.valid_to, CASE WHEN i.version IS NULL THEN n.` + made + ` END), 'infinity')`
 }
 
-// hasConsumers reports whether any consumer reads, or read, anything: where none does, no level of a walk asks further.
-func (w *walker) hasConsumers(ctx context.Context) (bool, error) {
-	if w.consumed == nil {
-		var has bool
-		if err := w.q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM headwater.consumer_input)`).Scan(&has); err != nil {
-			return false, err
-		}
-		w.consumed = &has
-	}
-	return *w.consumed, nil
-}
-
 // definitionsOfConsumers follows the edges between services, views and features, or columns of views, and the consumers that read them.
 func (w *walker) definitionsOfConsumers(ctx context.Context, where string, args ...any) error {
 	type row struct {
@@ -41,7 +29,7 @@ func (w *walker) definitionsOfConsumers(ctx context.Context, where string, args 
 		From       time.Time
 		To         *time.Time
 	}
-	if has, err := w.hasConsumers(ctx); !has {
+	if found, err := w.hasAny(ctx); !found.consumers {
 		return err
 	}
 	// Of which kinds of reads there is an edge for each column.
@@ -78,7 +66,7 @@ func (w *walker) datasetsOfConsumers(ctx context.Context, where string, arg any)
 		From     time.Time
 		To       *time.Time
 	}
-	if has, err := w.hasConsumers(ctx); !has {
+	if found, err := w.hasAny(ctx); !found.consumers {
 		return err
 	}
 	return each(ctx, w.q, func(r *row) {
@@ -100,7 +88,7 @@ func (w *walker) modelsOfConsumers(ctx context.Context, where string, args ...an
 		From     time.Time
 		To       *time.Time
 	}
-	if has, err := w.hasConsumers(ctx); !has {
+	if found, err := w.hasAny(ctx); !found.consumers {
 		return err
 	}
 	return each(ctx, w.q, func(r *row) {
@@ -124,10 +112,13 @@ func (w *walker) consumersUp(ctx context.Context, consumers []node) error {
 	return w.modelsOfConsumers(ctx, these, ids(consumers))
 }
 
-// modelsDown goes from models to the consumers that read what they predict.
+// modelsDown goes from models to the consumers that read what they predict, and to the logged reads of the services that they read.
 func (w *walker) modelsDown(ctx context.Context, models []node) error {
 	names, versions := modelsAndVersions(models)
-	return w.modelsOfConsumers(ctx, `(o.name, o.version) IN (SELECT * FROM unnest($3::text[], $4::integer[]))`, names, versions)
+	if err := w.modelsOfConsumers(ctx, `(o.name, o.version) IN (SELECT * FROM unnest($3::text[], $4::integer[]))`, names, versions); err != nil {
+		return err
+	}
+	return w.readsOfModels(ctx, models)
 }
 
 func modelsAndVersions(models []node) (names []string, versions []int32) {

@@ -33,6 +33,8 @@ func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node,
 		{[]NodeKind{Run}, w.describeRuns},
 		{[]NodeKind{Dataset}, w.describeDatasets},
 		{[]NodeKind{Model}, w.describeModels},
+		{[]NodeKind{Prediction}, w.describePrediction},
+		{[]NodeKind{Predictions}, w.describePredictions},
 		{[]NodeKind{OutsideJob}, w.describeOutsideJobs},
 		{[]NodeKind{OutsideTable}, w.describeOutsideTables},
 		{[]NodeKind{OutsideColumn}, w.describeOutsideColumns},
@@ -97,6 +99,9 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 	for _, n := range met[Model] {
 		add(n, NodeRef{Kind: Model, Name: n.name, Version: int(n.id)}, n.name)
 	}
+	for _, n := range met[Prediction] {
+		add(n, NodeRef{Kind: Prediction, ReadID: n.name}, w.read.GetService())
+	}
 	type load struct {
 		ID     int64
 		Source string
@@ -128,7 +133,7 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 	if err != nil {
 		return nil, err
 	}
-	of := slices.Concat(met[View], met[Feature], met[Service], met[Consumer], met[ViewColumn])
+	of := slices.Concat(met[View], met[Feature], met[Service], met[Consumer], met[Predictions], met[ViewColumn])
 	versions, err := w.versionsOf(ctx, ids(of))
 	if err != nil {
 		return nil, err

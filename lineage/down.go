@@ -58,7 +58,7 @@ func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 }
 
 // runsDown goes from runs to the view versions that they are behind, to the datasets and the runs of other views that
-// they are behind for good, and from the run that was asked for to those that corrected it.
+// they are behind for good, to the logged reads that had rows of theirs, and from the run that was asked for to those that corrected it.
 func (w *walker) runsDown(ctx context.Context, runs []node) error {
 	spans, err := w.runSpans(ctx, ids(runs))
 	if err != nil {
@@ -90,6 +90,9 @@ func (w *walker) runsDown(ctx context.Context, runs []node) error {
 		return err
 	}
 	if err := w.readsDown(ctx, spans); err != nil {
+		return err
+	}
+	if err := w.readsOfRuns(ctx, spans); err != nil {
 		return err
 	}
 	return w.corrections(ctx, runs, `c.corrected_id = $3`)
@@ -132,13 +135,16 @@ func (w *walker) featuresDown(ctx context.Context, features []node) error {
 	return w.datasetsOfFeatures(ctx, `(f.view_id, f.feature) `+viewColumns, views, columns)
 }
 
-// servicesDown goes from services to the models and consumers that read them and to the datasets built with them. From a load or a run a dataset is
+// servicesDown goes from services to the models and consumers that read them, to their logged reads and to the datasets built with them. From a load or a run a dataset is
 // reached by what it read alone: of a service's datasets, some are older than the rows.
 func (w *walker) servicesDown(ctx context.Context, services []node) error {
 	if err := w.modelsOf(ctx, Service, `m.service_id = ANY ($3)`, ids(services)); err != nil {
 		return err
 	}
 	if err := w.definitionsOfConsumers(ctx, `i.kind = 'service' AND o.id = ANY ($3)`, ids(services)); err != nil {
+		return err
+	}
+	if err := w.readsOfServices(ctx, services); err != nil {
 		return err
 	}
 	if w.root.kind == Load || w.root.kind == Run {

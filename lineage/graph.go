@@ -10,8 +10,8 @@ type Graph struct {
 	Nodes []Node
 	// Edges are ordered by From, To, Kind. Both ends are in Nodes, of this page or one before it.
 	Edges []Edge
-	// Subjects is, by id, whose lineage each of the nodes is, and each end of the edges: the name of the source, the view, the service or the
-	// dataset, which is what access to it goes by.
+	// Subjects is, by id, whose lineage each of the nodes is, and each end of the edges: the name of the source, the view, the service (also of
+	// predictions) or the dataset, which is what access to it goes by.
 	Subjects map[string]string
 	// At is what the graph was asked at.
 	At Instant
@@ -68,18 +68,19 @@ type EdgeKind uint8
 const (
 	// Definition: what is at the edge's end is defined by, or belongs to, what is at its start. source → view, view →
 	// feature, view → service, feature → service, source → load, service → dataset, feature → dataset of one without a service,
-	// dataset → model, service → model, what a consumer reads → consumer, and source → column. From a view that columns were asked of, view → column, and, going up, column → view.
+	// dataset → model, service → model, service → prediction, model → prediction of a read of which nothing was logged that the model predicted, service and
+	// model → predictions, what a consumer reads → consumer, and source → column. From a view that columns were asked of, view → column, and, going up, column → view.
 	Definition EdgeKind = iota + 1
-	// Read: load → run, run → dataset, run → run of a view that reads the first one's, load → dataset of which the server read the spine
+	// Read: load → run, run → dataset, run → prediction that was given rows of it, run → predictions, run → run of a view that reads the first one's, load → dataset of which the server read the spine
 	// from a source, and source → run and source → dataset for a source of whose loads none was read: there was no row, or the rows are in
 	// a table of others.
 	Read
-	// Wrote: run → view, and of others job → table, job → source and job → load.
+	// Wrote: run → view, model → prediction that it is known to have made, and of others job → table, job → source and job → load.
 	Wrote
 	// Replaced: old load → the load that replaced or retracted it. No row flows along it, so a walk follows it to other
 	// replacements only, never to what they reach.
 	Replaced
-	// Value, Filter, Join, Group and Order: column → column, as feature.InputKind has them, those of others too. column → service: the features that it serves
+	// Value, Filter, Join, Group and Order: column → column, as feature.InputKind has them, those of others too. column → service and column → prediction: the features that it serves
 	// by value, the keys that they are found by as a join, and the times that decide which is the newest as an order; column →
 	// dataset: the features that were asked for by reference; column → consumer: of features and views that it reads, by value.
 	Value

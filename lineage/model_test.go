@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/testenv"
 )
 
@@ -23,9 +24,12 @@ type model struct {
 	runs     []*modelRun
 	datasets []*modelDataset
 	models   []*modelModel
+	reads    []*modelRead
 	// consumers are the versions of the only one; removed says that it is there no more.
 	consumers []*modelConsumer
 	removed   bool
+	// predictions is how many were logged.
+	predictions int
 }
 
 type modelView struct {
@@ -87,6 +91,16 @@ type modelModel struct {
 	service *modelService
 }
 
+// modelRead is a logged read of a service version, with the runs whose rows it was given and the versions of the model that predicted something of it.
+type modelRead struct {
+	id      string
+	service *modelService
+	runs    []*modelRun
+	models  []*modelModel
+	// newest is the newest version of the model for the service when the read was answered, or nil.
+	newest *modelModel
+}
+
 // modelConsumer is a version of the consumer, by the nodes that it reads, which may have no version.
 type modelConsumer struct {
 	version int
@@ -141,6 +155,7 @@ func (m *model) read(n NodeRef) string {
 func (c *modelConsumer) node() string { return fmt.Sprintf("consumer:c@%d", c.version) }
 func (r *modelModel) node() string    { return fmt.Sprintf("model:m@%d", r.version) }
 func (v *modelView) ref() string      { return fmt.Sprintf("%s@%d", v.name, v.version) }
+func (r *modelRead) node() string     { return "prediction:" + r.id }
 func (r *modelRun) node() string      { return fmt.Sprintf("run:%s/%d", r.view.ref(), r.seq) }
 func (s *modelService) node() string  { return fmt.Sprintf("service:%s@%d", s.name, s.version) }
 func (l *modelLoad) node() string     { return fmt.Sprintf("load:%d", l.id) }
@@ -244,6 +259,34 @@ func (m *model) edges(seqOf func(*modelView) int64) []Edge {
 			add("dataset:"+r.dataset.id, r.node(), Definition)
 		}
 	}
+	for _, r := range m.reads {
+		all := fmt.Sprintf("predictions:%s@%d", r.service.name, r.service.version)
+		once := func(from string, kind EdgeKind) {
+			if !slices.Contains(list, Edge{From: from, To: all, Kind: kind}) {
+				add(from, all, kind)
+			}
+		}
+		add(r.service.node(), r.node(), Definition)
+		for _, run := range r.runs {
+			add(run.node(), r.node(), Read)
+			once(run.node(), Read)
+		}
+		for _, predicted := range r.models {
+			add(predicted.node(), r.node(), Wrote)
+		}
+		if r.newest != nil && len(r.models) == 0 {
+			add(r.newest.node(), r.node(), Definition)
+		}
+		if len(r.runs) == 0 {
+			continue
+		}
+		once(r.service.node(), Definition)
+		for _, of := range m.models {
+			if of.service == r.service {
+				once(of.node(), Definition)
+			}
+		}
+	}
 	if n := len(m.consumers); n > 0 && !m.removed {
 		for _, r := range m.consumers[n-1].reads {
 			if from := m.read(r); from != "" && !slices.Contains(list, Edge{From: from, To: m.consumers[n-1].node(), Kind: Definition}) {
@@ -269,6 +312,18 @@ func (m *model) walk(root string, dir Direction, depth int) (nodes []string, edg
 		}
 	}
 	all := m.edges(seqOf)
+	// From a read, the runs behind views are those whose rows it was given. Down, no read is met.
+	for _, r := range m.reads {
+		if dir == Up && root == r.node() {
+			all = slices.DeleteFunc(all, func(e Edge) bool { return e.Kind == Wrote && strings.HasPrefix(e.To, "view:") })
+			for _, run := range r.runs {
+				all = append(all, Edge{From: run.node(), To: "view:" + run.view.ref(), Kind: Wrote})
+			}
+		}
+	}
+	if dir == Down {
+		all = slices.DeleteFunc(all, func(e Edge) bool { return strings.HasPrefix(e.To, "prediction:") })
+	}
 	met := map[string]bool{root: true}
 	// aside is loads that only stand in for others.
 	aside := map[string]bool{}
@@ -281,7 +336,7 @@ func (m *model) walk(root string, dir Direction, depth int) (nodes []string, edg
 				if dir == Up {
 					near, far = far, near
 				}
-				toDataset := e.Kind == Definition && len(far) > 8 && far[:8] == "dataset:"
+				toDataset := e.Kind == Definition && (strings.HasPrefix(far, "dataset:") || strings.HasPrefix(far, "predictions:"))
 				if near != at || aside[at] && e.Kind != Replaced || toDataset && (ref.Kind == Load || ref.Kind == Run) {
 					continue
 				}
@@ -340,7 +395,7 @@ func drawModel(t *rapid.T, tx pgx.Tx, moment func(*model)) *model {
 		if moment != nil && rapid.IntRange(0, 9).Draw(t, "a moment") == 0 {
 			moment(m)
 		}
-		switch rapid.IntRange(0, 7).Draw(t, "event") {
+		switch rapid.IntRange(0, 9).Draw(t, "event") {
 		case 0:
 			m.drawLoad(t, sources)
 		case 1, 2, 3:
@@ -351,6 +406,10 @@ func drawModel(t *rapid.T, tx pgx.Tx, moment func(*model)) *model {
 			m.drawRegistered(t)
 		case 6, 7:
 			m.drawConsumer(t)
+		case 8:
+			m.drawRead(t)
+		case 9:
+			m.drawPredicted(t)
 		}
 	}
 	m.seed.spans()
@@ -483,6 +542,60 @@ func (m *model) drawRegistered(t *rapid.T) {
 	m.models = append(m.models, r)
 }
 
+// drawRead reads two entities of a service: each is given a row of some published run of each view, or of none.
+func (m *model) drawRead(t *rapid.T) {
+	r := &modelRead{id: fmt.Sprintf("rd_%d", len(m.reads)+1), service: rapid.SampledFrom(m.services).Draw(t, "service")}
+	var given []*headwaterv1.ViewProvenance
+	var features []*headwaterv1.LoggedFeature
+	for _, v := range m.views {
+		if _, reads := r.service.picks[v]; !reads {
+			continue
+		}
+		p := &headwaterv1.ViewProvenance{View: v.name, ViewVersion: int32(v.version)}
+		for range 2 {
+			runs := []*modelRun{nil}
+			for _, run := range m.runs {
+				if run.view == v && run.published {
+					runs = append(runs, run)
+				}
+			}
+			run := rapid.SampledFrom(runs).Draw(t, "row of")
+			if run == nil {
+				p.RunSeqs = append(p.RunSeqs, 0)
+				continue
+			}
+			p.RunSeqs = append(p.RunSeqs, run.seq)
+			if !slices.Contains(r.runs, run) {
+				r.runs = append(r.runs, run)
+			}
+		}
+		given = append(given, p)
+		for _, f := range r.service.picks[v] {
+			features = append(features, &headwaterv1.LoggedFeature{Name: v.name + "__" + f, View: v.name, ViewVersion: int32(v.version), Feature: f})
+		}
+	}
+	for _, of := range m.models {
+		if of.service == r.service {
+			r.newest = of
+		}
+	}
+	m.seed.read(r.id, r.service.name, r.service.version, features, given...)
+	m.reads = append(m.reads, r)
+}
+
+// drawPredicted has a version of the model predict something of a read.
+func (m *model) drawPredicted(t *rapid.T) {
+	if len(m.models) == 0 || len(m.reads) == 0 {
+		return
+	}
+	of, r := rapid.SampledFrom(m.models).Draw(t, "model"), rapid.SampledFrom(m.reads).Draw(t, "read")
+	m.predictions++
+	m.seed.predicted(fmt.Sprint("p", m.predictions), "m", of.version, r.id)
+	if !slices.Contains(r.models, of) {
+		r.models = append(r.models, of)
+	}
+}
+
 // drawConsumer removes the consumer, or applies a version of it.
 func (m *model) drawConsumer(t *rapid.T) {
 	if n := len(m.consumers); n > 0 && !m.removed && rapid.IntRange(0, 3).Draw(t, "is removed") == 0 {
@@ -553,6 +666,9 @@ func (m *model) roots() []string {
 	for _, c := range m.consumers {
 		list = append(list, c.node())
 	}
+	for _, r := range m.reads {
+		list = append(list, r.node())
+	}
 	return list
 }
 
@@ -621,6 +737,9 @@ func TestWalkAsOf(t *testing.T) {
 					t.Fatal(err)
 				}
 				query.At = at
+				// Reads are counted by days, and not told as of a moment.
+				graph.Nodes = slices.DeleteFunc(graph.Nodes, func(n Node) bool { return strings.HasPrefix(n.ID, "predictions:") })
+				graph.Edges = slices.DeleteFunc(graph.Edges, func(e Edge) bool { return strings.HasPrefix(e.To, "predictions:") })
 				then = append(then, shown{query, graph})
 			}
 		})
@@ -632,8 +751,8 @@ func TestWalkAsOf(t *testing.T) {
 			if !slices.Equal(nodeIDs(g), nodeIDs(s.graph)) || !slices.Equal(timeless(g.Edges), timeless(s.graph.Edges)) {
 				t.Fatalf("from %s as of %+v:\nfound    %v %v\nexpected %v %v", g.Root, s.query.At, nodeIDs(g), g.Edges, nodeIDs(s.graph), s.graph.Edges)
 			}
-			// A dataset has views at the sequences that it read, which may have ended before that moment.
-			dataset := strings.HasPrefix(g.Root, "dataset:") || strings.HasPrefix(g.Root, "model:") || strings.HasPrefix(g.Root, "consumer:")
+			// A dataset and a prediction have views at the sequences that they read, which may have ended before that moment.
+			dataset := strings.HasPrefix(g.Root, "dataset:") || strings.HasPrefix(g.Root, "model:") || strings.HasPrefix(g.Root, "consumer:") || strings.HasPrefix(g.Root, "prediction:")
 			for i, e := range g.Edges {
 				ended := e.ValidTo != 0 && e.ValidTo <= s.query.At.Position
 				if strings.HasPrefix(e.To, "consumer:") && e.ValidTo == s.query.At.Position {

@@ -22,6 +22,10 @@ const (
 	Model
 	// Consumer is what reads outside.
 	Consumer
+	// Prediction is a logged online read, by its read id. A walk begins at one, and meets none.
+	Prediction
+	// Predictions are the logged reads of a service version together. A walk down meets them; none begins at them.
+	Predictions
 	// SourceColumn and ViewColumn are single columns. Those of a view are its join keys, event_time, available_at, features and attributes.
 	SourceColumn
 	ViewColumn
@@ -33,16 +37,19 @@ const (
 	OutsideColumn
 )
 
-var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "model", "consumer", "source", "view", "job", "table", "table"}
+var nodeKindNames = [...]string{"invalid", "source", "load", "run", "view", "feature", "service", "dataset", "model", "consumer", "prediction", "predictions", "source", "view", "job", "table", "table"}
 
 // String is the kind's name in nodes: `view` in `view:airport_delays@1`.
 func (k NodeKind) String() string { return nodeKindNames[k] }
 
+// isRoot reports whether a walk may begin at nodes of the kind: neither at what is of others, nor at what stands for many.
+func (k NodeKind) isRoot() bool { return k != OutsideJob && k != OutsideTable && k != Predictions }
+
 // NodeRef names a node. Which fields are set goes by its kind; the others are zero.
 type NodeRef struct {
 	Kind NodeKind
-	// Name is that of the source, the view (also of a run or a feature), the service, the model, the consumer, or the dataset when
-	// DatasetID is empty.
+	// Name is that of the source, the view (also of a run or a feature), the service (also of Predictions), the model, the consumer, or the
+	// dataset when DatasetID is empty.
 	Name string
 	// Version is that of the view, the service, the model, the consumer or the dataset. 0: the newest, which a dataset and a run do not have.
 	Version int
@@ -54,6 +61,8 @@ type NodeRef struct {
 	Seq int64
 	// DatasetID is `ds_` and what follows it.
 	DatasetID string
+	// ReadID is `rd_` and what follows it.
+	ReadID string
 }
 
 // String is the node as Parse reads it.
@@ -73,6 +82,8 @@ func (n NodeRef) String() string {
 		name += "#" + n.Column
 	case n.DatasetID != "":
 		name = n.DatasetID
+	case n.Kind == Prediction:
+		name = n.ReadID
 	}
 	return n.Kind.String() + ":" + name
 }
@@ -115,6 +126,8 @@ var forms = []form{
 	{Dataset, "dataset:NAME@VERSION", whole(anyName + "@" + anyVersion), fillVersioned},
 	{Model, "model:NAME[@VERSION]", whole(anyName + "(?:@" + anyVersion + ")?"), fillVersioned},
 	{Consumer, "consumer:NAME[@VERSION]", whole(anyName + "(?:@" + anyVersion + ")?"), fillVersioned},
+	{Prediction, "prediction:READ_ID", whole("(rd_[0-9A-Za-z]{1,61})"), func(n *NodeRef, g []string) { n.ReadID = g[0] }},
+	{Predictions, "predictions:SERVICE@VERSION", whole(anyName + "@" + anyVersion), fillVersioned},
 	{OutsideJob, "job:NAMESPACE/NAME", whole("(.+/.+)"), func(n *NodeRef, g []string) { n.Name = g[0] }},
 	{OutsideTable, "table:NAMESPACE/NAME", whole("(.+/.+)"), func(n *NodeRef, g []string) { n.Name = g[0] }},
 }
@@ -135,8 +148,8 @@ func number(digits string) int64 {
 }
 
 // Parse reads a node: `source:NAME`, `load:ID`, `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, `feature:VIEW[@VERSION].NAME`,
-// `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, `dataset:ID`, `dataset:NAME@VERSION`, `model:NAME[@VERSION]` or
-// `consumer:NAME[@VERSION]`.
+// `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, `dataset:ID`, `dataset:NAME@VERSION`, `model:NAME[@VERSION]`,
+// `consumer:NAME[@VERSION]` or `prediction:READ_ID`; and what walks meet and none begins at: `predictions:SERVICE@VERSION`, and jobs and tables of others.
 // Anything else is an INVALID_ARGUMENT fault.
 func Parse(s string) (NodeRef, error) {
 	kind, rest, _ := strings.Cut(s, ":")
@@ -154,8 +167,7 @@ func Parse(s string) (NodeRef, error) {
 	}
 	if expected == nil {
 		for _, f := range forms {
-			// Of what is of others none can be asked for.
-			if f.kind != OutsideJob && f.kind != OutsideTable {
+			if f.kind.isRoot() {
 				expected = append(expected, "`"+f.written+"`")
 			}
 		}

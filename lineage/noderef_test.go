@@ -29,6 +29,8 @@ func TestParse(t *testing.T) {
 		"model:delay":                          {Kind: Model, Name: "delay"},
 		"model:delay@3":                        {Kind: Model, Name: "delay", Version: 3},
 		"consumer:sales":                       {Kind: Consumer, Name: "sales"},
+		"prediction:rd_01jh5x2q":               {Kind: Prediction, ReadID: "rd_01jh5x2q"},
+		"predictions:delay_model@3":            {Kind: Predictions, Name: "delay_model", Version: 3},
 		"consumer:sales@2":                     {Kind: Consumer, Name: "sales", Version: 2},
 	} {
 		got, err := Parse(s)
@@ -44,7 +46,7 @@ func TestParse(t *testing.T) {
 func TestParseFaults(t *testing.T) {
 	const all = "expected `source:NAME`, `load:ID`, `run:VIEW@VERSION/SEQ`, `view:NAME[@VERSION]`, " +
 		"`feature:VIEW[@VERSION].NAME`, `service:NAME[@VERSION]`, `source:NAME#COLUMN`, `view:NAME[@VERSION]#COLUMN`, " +
-		"`dataset:ID`, `dataset:NAME@VERSION`, `model:NAME[@VERSION]` or `consumer:NAME[@VERSION]`, with names in lower case"
+		"`dataset:ID`, `dataset:NAME@VERSION`, `model:NAME[@VERSION]`, `consumer:NAME[@VERSION]` or `prediction:READ_ID`, with names in lower case"
 	for _, c := range []struct {
 		node, want string
 		reason     fault.Reason
@@ -71,6 +73,9 @@ func TestParseFaults(t *testing.T) {
 		{
 			"run:airport_delays/5", "node: found \"run:airport_delays/5\", expected `run:VIEW@VERSION/SEQ`, with names in lower case",
 			fault.InvalidArgument,
+		},
+		{
+			"prediction:ds_1", "node: found \"prediction:ds_1\", expected `prediction:READ_ID`, with names in lower case", fault.InvalidArgument,
 		},
 		{
 			"dataset:training", "node: found \"dataset:training\", expected `dataset:ID` or `dataset:NAME@VERSION`, " +

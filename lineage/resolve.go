@@ -33,6 +33,10 @@ func NotFound(ref NodeRef) *fault.Fault {
 		look = "`headwater lineage show source:NAME --up` shows what a source comes from"
 	case Dataset:
 		look = "`headwater dataset list` shows those there are, by id and by NAME@VERSION"
+	case Prediction:
+		look = "`headwater reads list` shows the reads that are kept, and `headwater trace --service S --entity k=v --at T` computes one that is not"
+	case Predictions:
+		look = "`headwater reads list` shows the reads that are kept"
 	}
 	what := ref.Kind.String()
 	if ref.Column != "" {
@@ -84,6 +88,9 @@ func (w *walker) resolve(ctx context.Context, ref NodeRef) (n node, err error) {
 		err = w.q.QueryRow(ctx, `
 			SELECT version FROM headwater.model WHERE name = $1 AND ($2 = 0 OR version = $2) AND registered_at < $3
 			ORDER BY version DESC LIMIT 1`, ref.Name, ref.Version, w.at.Before).Scan(&n.id)
+	case Prediction:
+		n.name = ref.ReadID
+		w.read, err = w.loggedRead(ctx, ref.ReadID)
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = NotFoundAsOf(ref, w.AsOf)

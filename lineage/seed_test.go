@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 )
@@ -281,6 +283,54 @@ func (s *seed) spine(dataset string, loads map[int64]int64, sources ...string) {
 	for load, rows := range loads {
 		s.exec(`INSERT INTO headwater.dataset_load (dataset_id, load_id, rows) VALUES ($1, $2, $3)`, dataset, load, rows)
 	}
+}
+
+// read logs an online read of a service version, which was given rows of runs of views, an entity's in each place.
+func (s *seed) read(id, service string, version int, features []*headwaterv1.LoggedFeature, given ...*headwaterv1.ViewProvenance) *headwaterv1.LoggedRead {
+	s.t.Helper()
+	s.exec(`CREATE TABLE IF NOT EXISTS headwater.read_log_seeded PARTITION OF headwater.read_log FOR VALUES FROM ('2001-01-01') TO ('2002-01-01')`)
+	at := s.now()
+	r := &headwaterv1.LoggedRead{
+		ReadId: id, ServedAt: timestamppb.New(at), Service: service, ServiceVersion: int32(version), Log: "all", Principal: "ada", Purpose: "checkout",
+		Position: s.id(`SELECT position FROM headwater.publish_head`), Entities: 1, Features: features, Provenance: given,
+	}
+	for _, p := range given {
+		r.Entities = max(r.Entities, int32(len(p.RunSeqs)))
+		counted := map[int64]int64{}
+		for _, seq := range p.RunSeqs {
+			if seq > 0 {
+				counted[seq]++
+			}
+		}
+		for seq, rows := range counted {
+			s.exec(`INSERT INTO headwater.read_log_count AS c VALUES ($1::timestamptz AT TIME ZONE 'UTC', $2, $3, $4, $5, $6, 1, $7)
+				ON CONFLICT (day, service, service_version, view, view_version, run_seq) DO UPDATE SET reads = c.reads + 1, rows = c.rows + excluded.rows`,
+				at, service, version, p.View, p.ViewVersion, seq, rows)
+		}
+	}
+	s.log(r)
+	return r
+}
+
+// log writes the record of a read.
+func (s *seed) log(r *headwaterv1.LoggedRead) {
+	s.t.Helper()
+	record, err := proto.Marshal(r)
+	if err != nil {
+		s.t.Fatalf("%v", err)
+	}
+	s.exec(`INSERT INTO headwater.read_log (day, read_id, served_at, service, service_version, log, position, principal, purpose, prediction_id, entities, entity_hashes, record)
+		VALUES ($1::timestamptz AT TIME ZONE 'UTC', $2, $1, $3, $4, 'all', $5, 'ada', '', '', $6, '{}', $7)
+		ON CONFLICT (read_id, day) DO UPDATE SET record = excluded.record`,
+		r.GetServedAt().AsTime(), r.GetReadId(), r.GetService(), r.GetServiceVersion(), r.GetPosition(), r.GetEntities(), record)
+}
+
+// predicted logs what a model version predicted, of a read.
+func (s *seed) predicted(id, model string, version int, read string) {
+	s.t.Helper()
+	s.exec(`CREATE TABLE IF NOT EXISTS headwater.prediction_seeded PARTITION OF headwater.prediction FOR VALUES FROM ('2001-01-01') TO ('2002-01-01')`)
+	s.exec(`INSERT INTO headwater.prediction (day, model, model_version, id, predicted_at, logged_at, principal, service, read_id, read_row, entity_hashes, score, digest)
+		VALUES ($1::timestamptz AT TIME ZONE 'UTC', $2, $3, $4, $1, $1, 'ada', '', $5, 0, '{}', 0.5, $6)`, s.now(), model, version, id, read, digest(id))
 }
 
 // text is a graph as a tree from its root, then its nodes with their properties.

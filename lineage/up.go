@@ -80,6 +80,9 @@ func (w *walker) viewsUp(ctx context.Context, views []node) error {
 	if err := w.inputs(ctx, `i.definition_id = ANY ($3)`, ids(views)); err != nil {
 		return err
 	}
+	if w.root.kind == Prediction {
+		return w.wroteGiven(ctx, views)
+	}
 	at, err := w.publishedSeqs(ctx, ids(views))
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 )
@@ -22,9 +23,12 @@ type Query struct {
 	Direction Direction
 	// Depth is how many edges are followed, 0 for all.
 	Depth int
-	// Columns asks for the graph of columns: from a column, a feature, or all columns of a source, view, service, dataset, model or consumer. A node that
+	// Columns asks for the graph of columns: from a column, a feature, or all columns of a source, view, service, dataset, model, consumer or prediction. A node that
 	// is a column asks for it by itself.
 	Columns bool
+	// HidesRuns reports whether it is not to be told of a prediction which runs wrote the rows that it was given of a view, `NAME@VERSION`, and what is
+	// behind them. nil: it is of all.
+	HidesRuns func(view string) bool
 	// At is when, and AsOf how that was said, for messages. Zero: now.
 	At   Instant
 	AsOf string
@@ -62,9 +66,12 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 		return nil, fault.New(fault.Unimplemented, "node: found %q, which is not Headwater's, and which no walk begins at; ask for a source that comes from it, with "+
 			"--up", query.Node)
 	}
+	if ref.Kind == Predictions {
+		return nil, errNoRoot(query.Node, ref)
+	}
 	query.Columns = query.Columns || ref.Column != ""
 	if query.Columns && (ref.Kind == Load || ref.Kind == Run) {
-		return nil, fault.New(fault.InvalidArgument, "columns: found them asked of %s, expected a source, view, feature, service, dataset, model or consumer: "+
+		return nil, fault.New(fault.InvalidArgument, "columns: found them asked of %s, expected a source, view, feature, service, dataset, model, consumer or prediction: "+
 			"a %s has the columns of its %s", ref, ref.Kind, map[NodeKind]NodeKind{Load: Source, Run: View}[ref.Kind])
 	}
 	page, err := query.page()
@@ -99,8 +106,8 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 }
 
 // node is a node by the key of its record. id is that of the load, the run, or the definition of the view (also of a
-// feature's or a column's), service or consumer; name is that of the source (also of a column's), the feature or the view's column, the dataset's
-// id or the model, whose version id is; column is that of the source's column.
+// feature's or a column's), service (also of predictions) or consumer; name is that of the source (also of a column's), the feature or the view's
+// column, the dataset's id, the read's id or the model, whose version id is; column is that of the source's column.
 type node struct {
 	kind   NodeKind
 	id     int64
@@ -149,8 +156,11 @@ type walker struct {
 	asOf map[int64]int64
 	// outside is, for what is of others, the source that it was met by.
 	outside map[node]string
-	// consumed is whether any consumer reads anything, once it was asked.
-	consumed *bool
+	// read is the root where that is a prediction, and given are the runs whose rows it was given.
+	read  *headwaterv1.LoggedRead
+	given []int64
+	// has is asked for by hasAny.
+	has *has
 }
 
 // A follower follows the edges of one level that end, or going down begin, at nodes of one kind: a query per kind of edge,
@@ -174,6 +184,7 @@ var followers = map[Direction][]follower{
 		{Dataset, (*walker).datasetsUp},
 		{Model, (*walker).modelsUp},
 		{Consumer, (*walker).consumersUp},
+		{Prediction, (*walker).predictionUp},
 	},
 	Down: {
 		{Source, (*walker).sourcesDown},
@@ -198,6 +209,7 @@ var columnFollowers = map[Direction][]follower{
 		{Dataset, (*walker).columnsOfDatasetsUp},
 		{Model, (*walker).modelsUp},
 		{Consumer, (*walker).consumersUp},
+		{Prediction, (*walker).columnsOfPredictionUp},
 	},
 	Down: {
 		{Source, (*walker).columnsOfSourceDown},

@@ -19,7 +19,7 @@ import (
 // NotFound is the error of a read that is not there.
 func NotFound(readID string) error {
 	return fault.New(fault.NotFound, "no read %s is kept: its service keeps no log of reads or did not keep this one, it is older than reads are kept, "+
-		"or it waits on a server's disk; `headwater reads list` shows those that are", shown(readID)).With("kind", "read").With("name", shown(readID))
+		"or it waits on a server's disk; `headwater reads list` shows those that are, and `headwater trace --service S --entity k=v --at T` computes one that is not", shown(readID)).With("kind", "read").With("name", shown(readID))
 }
 
 // shown is a read id as somebody sent it.

@@ -86,6 +86,12 @@ func TestOrphansAreFound(t *testing.T) {
 			"run:delays@1/55: found logged reads of service small that had rows of it: 1, expected a published run"},
 		{"reads of a view that is gone", `UPDATE headwater.read_log_count SET view = 'dropped'`, `UPDATE headwater.read_log_count SET view = 'delays'`,
 			"run:dropped@1/1: found logged reads of service small that had rows of it: 1, expected a view version of that name"},
+		{"reads of a service that is gone", `UPDATE headwater.read_log_count SET service_version = 9`, `UPDATE headwater.read_log_count SET service_version = 1`,
+			"predictions:small@9: found logged reads that had rows of runs, of 1 days, expected a service version of that name"},
+		{"predictions of no model", `CREATE TABLE headwater.prediction_planted PARTITION OF headwater.prediction FOR VALUES FROM ('2001-01-01') TO ('2001-01-02');
+			INSERT INTO headwater.prediction (day, model, model_version, id, predicted_at, logged_at, principal, service, read_id, read_row, entity_hashes, score, digest)
+			VALUES ('2001-01-01', 'gone', 1, 'p', '2001-01-01Z', '2001-01-01Z', '', '', '', 0, '{}', 0, sha256('')), ('2001-01-01', 'gone', 1, 'q', '2001-01-01Z', '2001-01-01Z', '', '', '', 0, '{}', 0, sha256(''))`,
+			`DROP TABLE headwater.prediction_planted`, "model:gone: found predictions of it, expected a model of that name"},
 		{"views read at no run", `UPDATE headwater.run_view_input SET seq = 8`, `UPDATE headwater.run_view_input SET seq = 1`,
 			"run:over@1/1: found rows read as of sequence 8 of delays@1, expected a published run of it"},
 		{"views not read", `UPDATE headwater.run_view_input SET view_id = $1`, `UPDATE headwater.run_view_input SET view_id = (SELECT view_id FROM headwater.dataset_view)`,

@@ -68,7 +68,7 @@ func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLin
 	if err != nil {
 		return nil, err
 	}
-	hidden := lineage.NotFoundAsOf(ref, req.GetAsOf())
+	var hidden error = lineage.NotFoundAsOf(ref, req.GetAsOf())
 	kind := resourceKindOf(ref.Kind)
 	if err := access.RequireAny(ctx, access.ActionReadLineage, kind); err != nil {
 		return nil, err
@@ -83,6 +83,11 @@ func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLin
 		Node: req.GetNode(), Direction: directions[req.GetDirection()], Depth: int(req.GetDepth()), Columns: req.GetColumns(),
 		AsOf: req.GetAsOf(), PageSize: int(req.GetPageSize()), PageToken: req.GetPageToken(),
 	}
+	if ref.Kind == lineage.Prediction {
+		if query.HidesRuns, err = s.ofPrediction(ctx, ref.ReadID); err != nil {
+			return nil, err
+		}
+	}
 	if query.AsOf != "" && query.PageToken == "" {
 		if query.At, err = s.instant(ctx, query.AsOf); err != nil {
 			return nil, err
@@ -92,8 +97,11 @@ func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLin
 	if err != nil {
 		return nil, err
 	}
-	if err := access.RequireOr(ctx, access.ActionReadLineage, kind, graph.Subjects[graph.Root], hidden); err != nil {
-		return nil, err
+	// Of a prediction it is decided.
+	if ref.Kind != lineage.Prediction {
+		if err := access.RequireOr(ctx, access.ActionReadLineage, kind, graph.Subjects[graph.Root], hidden); err != nil {
+			return nil, err
+		}
 	}
 	shown, kinds := map[string]bool{}, map[string]access.Kind{}
 	for id, name := range graph.Subjects {
@@ -121,6 +129,25 @@ func (s *lineageService) GetLineage(ctx context.Context, req *headwaterv1.GetLin
 	return resp, nil
 }
 
+// ofPrediction decides on the lineage of a logged read, and of which views it is not to be told which runs wrote what it was given: as a trace tells of them.
+func (s *lineageService) ofPrediction(ctx context.Context, readID string) (hides func(view string) bool, err error) {
+	r, err := s.reads.find(ctx, access.ActionReadLineage, readID)
+	if err != nil {
+		return nil, err
+	}
+	service, err := s.reads.serviceAsRead(r)
+	if err != nil {
+		return nil, err
+	}
+	rules, _ := rulesOf(r.GetPolicy())
+	beyond, unreadable := access.SessionFrom(ctx).Beyond(service, rules)
+	readable := unreadable == "" && access.AllowsService(ctx, access.ActionReadOffline, service)
+	return func(view string) bool {
+		name := nameOf(view)
+		return hidesRowsOf(ctx, view, name, readable, beyond) || !access.Allows(ctx, access.ActionReadLineage, access.KindView, name)
+	}, nil
+}
+
 // instant is the moment that as_of says.
 func (s *lineageService) instant(ctx context.Context, asOf string) (lineage.Instant, error) {
 	position, err := offline.ResolveAsOf(ctx, s.pool, asOf)
@@ -139,7 +166,7 @@ func resourceKindOf(k lineage.NodeKind) access.Kind {
 	switch k {
 	case lineage.Source, lineage.SourceColumn, lineage.Load, lineage.OutsideJob, lineage.OutsideTable, lineage.OutsideColumn:
 		return access.KindSource
-	case lineage.Service:
+	case lineage.Service, lineage.Prediction, lineage.Predictions:
 		return access.KindService
 	case lineage.Dataset:
 		return access.KindDataset

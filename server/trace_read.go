@@ -485,11 +485,16 @@ func (t *tracer) leave(format string, args ...any) {
 // hidesRows reports whether the caller sees less of the rows of a view of the plan than the read did.
 func (t *tracer) hidesRows(ctx context.Context, view int) bool {
 	v := t.check.plan.Views[view].Version
-	if !t.readable {
+	return hidesRowsOf(ctx, v.Ref(), v.Name, t.readable, t.beyond)
+}
+
+// hidesRowsOf reports whether somebody sees less of the rows of a view than a read did, by the rules beyond those of the read.
+func hidesRowsOf(ctx context.Context, view, name string, readable bool, beyond []read.Rule) bool {
+	if !readable {
 		// What is hidden is not told where nothing may be read.
-		return access.Hides(ctx, access.KindView, v.Name)
+		return access.Hides(ctx, access.KindView, name)
 	}
-	return slices.ContainsFunc(t.beyond, func(r read.Rule) bool { return r.About == v.Ref() })
+	return slices.ContainsFunc(beyond, func(r read.Rule) bool { return r.About == view })
 }
 
 // hidesValue reports whether the caller may not see the value of a column. What is computed of a view is hidden with any of its values.

@@ -19,17 +19,21 @@ func newLineage(a *app) *cobra.Command {
 	show := &cobra.Command{
 		Use: "show NODE", Short: "Show what a node comes from (--up, the default) or what it reaches (--down)", Args: takes(1, 1, "NODE"),
 		Long: `Shows what a node comes from, towards the sources (--up, the default), or what it reaches, towards services, datasets,
-models and consumers outside (--down). A NODE is one of
+models, predictions and consumers outside (--down). A NODE is one of
 
   source:NAME                 load:ID
   view:NAME[@VERSION]         feature:VIEW[@VERSION].NAME
   run:VIEW@VERSION/SEQ        service:NAME[@VERSION]
   dataset:ID, dataset:NAME@VERSION
   model:NAME[@VERSION]        consumer:NAME[@VERSION]
+  prediction:READ_ID          a read that was logged
   source:NAME#COLUMN          view:NAME[@VERSION]#COLUMN
 
 With --columns, and of a column always, it shows what each column is computed from and in what way, and not runs and loads. The columns of
 a view are its join keys, event_time, available_at, features and attributes.
+
+Of a prediction, the runs are those whose rows it was given; headwater trace READ_ID tells more of it. Down, the logged reads of a service are one
+node, predictions:SERVICE@VERSION, which says how headwater reads list lists them.
 
 The result is a tree, or with -o json, csv, dot (Graphviz) or mermaid the graph.`,
 		Annotations: map[string]string{moreForms: "dot,mermaid"},
@@ -70,7 +74,7 @@ The result is a tree, or with -o json, csv, dot (Graphviz) or mermaid the graph.
 	}
 	flags := show.Flags()
 	flags.BoolVar(&up, "up", false, "towards the sources")
-	flags.BoolVar(&down, "down", false, "towards services, datasets, models and consumers outside")
+	flags.BoolVar(&down, "down", false, "towards services, datasets, models, predictions and consumers outside")
 	flags.BoolVar(&columns, "columns", false, "column by column")
 	flags.Int32Var(&depth, "depth", 0, "how many edges to follow (default: all)")
 	flags.StringVar(&asOf, "as-of", "", "the graph as it was: pos:N, run:VIEW@VERSION/SEQ or a time (default: now)")

@@ -94,7 +94,7 @@ func TestReads(t *testing.T) {
 
 	for _, command := range []string{"show", "verify"} {
 		w.run("reads", command, "rd_none").expect(t, exitNotFound, "", `headwater: no read "rd_none" is kept: its service keeps no log of reads or did not keep this one, `+
-			"it is older than reads are kept, or it waits on a server's disk; `headwater reads list` shows those that are\n")
+			"it is older than reads are kept, or it waits on a server's disk; `headwater reads list` shows those that are, and `headwater trace --service S --entity k=v --at T` computes one that is not\n")
 		w.run("reads", command).expect(t, exitUsage, "", "*")
 	}
 	w.run("reads", "list", "--service", "shop_modle").expect(t, exitNotFound, "", "*")

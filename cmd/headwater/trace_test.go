@@ -148,6 +148,36 @@ func TestTrace(t *testing.T) {
 		t.Errorf("found\n%s", shown)
 	}
 
+	// As a node it leads to the same run and file, and these lead to the reads of the service together.
+	up := w.must(t, "lineage", "show", "prediction:"+id)
+	for _, want := range []string{
+		"prediction:" + id + "  2 features for 2 rows by shop_model@1 at position ", "\n├─ read run:totals@1/1  2001-01-01T", "\n│  └─ read load:1  sales.csv, sha256 ", "\n└─ from service:shop_model@1  ",
+		"written by run:totals@1/1  (above)\n",
+	} {
+		if !strings.Contains(up, want) {
+			t.Errorf("found\n%s\nexpected in it\n%s", up, want)
+		}
+	}
+	if columns := w.must(t, "lineage", "show", "prediction:"+id, "--columns"); !strings.Contains(columns, "made of view:totals@1#amount") || !strings.Contains(columns, "made of source:sales#amount") {
+		t.Errorf("found\n%s", columns)
+	}
+	if dot := w.must(t, "lineage", "show", "prediction:"+id, "-o", "dot", "--depth", "1"); !strings.Contains(dot, `"run:totals@1/1" -> "prediction:`+id+`" [label="read"];`) {
+		t.Errorf("found\n%s", dot)
+	}
+	if mermaid := w.must(t, "lineage", "show", "prediction:"+id, "-o", "mermaid", "--depth", "1"); !strings.Contains(mermaid, `["prediction:`+id+"<br/>2 features for 2 rows by shop_model@1") {
+		t.Errorf("found\n%s", mermaid)
+	}
+	const together = "predictions:shop_model@1  1 logged read had rows of it; those of the service: `headwater reads list --service shop_model@1`\n"
+	if down := w.must(t, "lineage", "show", "run:totals@1/1", "--down"); !strings.Contains(down, "read by "+together) {
+		t.Errorf("found\n%s", down)
+	}
+	if down := w.must(t, "lineage", "show", "prediction:"+id, "--down"); strings.Count(down, "\n") != 1 {
+		t.Errorf("found\n%s", down)
+	}
+	w.run("lineage", "show", "prediction:"+id, "--as-of", "pos:1").expect(t, exitNotFound, "", "headwater: there is no prediction "+id+" as of pos:1; ask without --as-of, or for a later one\n")
+	w.run("lineage", "show", "prediction:rd_none").expect(t, exitNotFound, "", `headwater: no read "rd_none" is kept: its service keeps no log of reads or did not keep this one, `+
+		"it is older than reads are kept, or it waits on a server's disk; `headwater reads list` shows those that are, and `headwater trace --service S --entity k=v --at T` computes one that is not\n")
+
 	// What the file of that row reaches has the read, and what would mend it.
 	impact := strings.Join(spaced(w.must(t, "impact", "sales", "--load", "1", "--repair")), "\n")
 	for _, want := range []string{

@@ -160,7 +160,7 @@ func (LineageEdgeKind) EnumDescriptor() ([]byte, []int) {
 type GetLineageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `source:NAME`, `load:ID`, `view:NAME@VERSION`, `feature:VIEW.NAME`, `service:NAME`, `dataset:ID`,
-	// `run:VIEW@VERSION/SEQ`, `model:NAME`, with `#COLUMN` for a column of a source or a view.
+	// `run:VIEW@VERSION/SEQ`, `model:NAME`, `consumer:NAME`, `prediction:READ_ID`, with `#COLUMN` for a column of a source or a view.
 	Node      string           `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	Direction LineageDirection `protobuf:"varint,2,opt,name=direction,proto3,enum=headwater.v1.LineageDirection" json:"direction,omitempty"`
 	// How many edges to follow. 0: all.
