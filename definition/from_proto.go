@@ -263,6 +263,7 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 			})
 		}
 	}
+	view.Gates.Publish = gates(v.GetGates().GetPublish())
 	switch kind := v.GetKind().(type) {
 	case *headwaterv1.FeatureView_Sql:
 		view.SQL = &feature.SQLTransform{
@@ -285,6 +286,14 @@ func (c *fromProto) view(at string, v *headwaterv1.FeatureView) feature.View {
 		}
 	}
 	return view
+}
+
+// gates are those that are named; which there are is for package feature to say.
+func gates(names []string) (list []feature.Gate) {
+	for _, name := range names {
+		list = append(list, feature.Gate(name))
+	}
+	return list
 }
 
 func (c *fromProto) aggregation(at string, a *headwaterv1.AggregationTransform) *feature.Aggregation {

@@ -113,6 +113,9 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 			p.Drift.Columns = append(p.Drift.Columns, &headwaterv1.ColumnDriftRule{Column: t.Column, Warn: t.Warn, Fail: t.Fail})
 		}
 	}
+	if len(v.Gates.Publish) > 0 {
+		p.Gates = &headwaterv1.ViewGates{Publish: gatesToProto(v.Gates.Publish)}
+	}
 	switch {
 	case v.Push != nil:
 		p.Kind = &headwaterv1.FeatureView_Push{Push: &headwaterv1.PushTransform{Source: v.Push.Source, Keys: v.Push.Keys}}
@@ -146,6 +149,13 @@ func viewToProto(v *feature.View) *headwaterv1.FeatureView {
 		p.Kind = &headwaterv1.FeatureView_OnDemand{OnDemand: onDemand}
 	}
 	return p
+}
+
+func gatesToProto(gates []feature.Gate) (names []string) {
+	for _, g := range gates {
+		names = append(names, string(g))
+	}
+	return names
 }
 
 func viewRefsToProto(refs []feature.ViewRef) []string {

@@ -294,6 +294,8 @@ type View struct {
 	Freshness *ViewFreshness
 	// Drift is nil where the thresholds are the default.
 	Drift *DriftRule
+	// Gates are what must hold before a run is published.
+	Gates Gates
 	// Cache is how long a server may keep an online row in memory. Zero: not at all.
 	Cache time.Duration
 	// Declassify are where tags of what columns are made of stop.

@@ -44,6 +44,7 @@ func DiffView(before, after *ViewVersion) Difference {
 	d.field("schedule", before.Schedule.text(), after.Schedule.text())
 	d.field("freshness", before.Freshness.text(), after.Freshness.text())
 	d.field("drift", before.Drift.text(), after.Drift.text())
+	d.gates(&before.Gates, &after.Gates)
 	d.field("cache", durationText(before.Cache), durationText(after.Cache))
 	d.names("declassify", declassified(before.Declassify), declassified(after.Declassify))
 	d.docs(&before.Docs, &after.Docs)

@@ -64,6 +64,18 @@ func (r *DriftRule) text() string {
 	return strings.Join(parts, "; ")
 }
 
+// FailText is from which index on columns fail. r may be nil.
+func (r *DriftRule) FailText() string {
+	text := fmt.Sprintf("a population stability index below %g", r.Of("").Fail)
+	if r == nil {
+		return text
+	}
+	for _, c := range r.Columns {
+		text += fmt.Sprintf(", of %s below %g", c.Column, r.Of(c.Column).Fail)
+	}
+	return text
+}
+
 func (v *validation) drift(view *View) {
 	r := view.Drift
 	if r == nil {

@@ -254,6 +254,7 @@ func (v *validation) view(w *View) {
 	v.schedule(w)
 	v.freshness(w)
 	v.drift(w)
+	v.viewGates(w)
 
 	kinds := 0
 	if w.Push != nil {

@@ -207,8 +207,8 @@ func insertInputs(ctx context.Context, tx pgx.Tx, r *Run) error {
 // fail ends a run that did not publish. What it wrote is undone already. One that ended otherwise is left as it is.
 func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 	tag, err := tx.Exec(ctx, `
-		UPDATE headwater.run SET state = 'failed', ended_at = clock_timestamp(), error = $2, open_attempt = NULL
-		WHERE id = $1 AND state IN ('queued', 'running')`, r.ID, message)
+		UPDATE headwater.run SET state = 'failed', ended_at = clock_timestamp(), error = $2, open_attempt = NULL, drift = $3
+		WHERE id = $1 AND state IN ('queued', 'running')`, r.ID, message, r.Drift)
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}

@@ -76,7 +76,7 @@ type Run struct {
 	// Checks are in the order they were made, also of a run that failed.
 	Checks []quality.Result
 	Gates  []Gate
-	// Drift is nil where its output was held to nothing: it has no profile, or was not published.
+	// Drift is nil where its output was held to nothing: it has no profile, or ended before.
 	Drift *Drift
 	// Anomalies is nil where nothing was held to earlier runs.
 	Anomalies *Anomalies

@@ -426,6 +426,9 @@ func (rn *runner) write(ctx context.Context, l *lease, r *Run, state viewState, 
 	if err := r.anomalous(ctx, rn.pool); err != nil {
 		return err
 	}
+	if err := rn.checkGates(ctx, r, t); err != nil {
+		return err
+	}
 	if err := rn.waive(ctx, r, t, r.Checks); err != nil {
 		return err
 	}

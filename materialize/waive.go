@@ -57,9 +57,24 @@ func (r *Run) checkedInputs(t *offline.Transform, c *quality.Result) (string, er
 	return hex.EncodeToString(sum[:]), err
 }
 
+// harden has warnings be failures where a gate on publishing lets none pass. An approval waives one as any other.
+func (r *Run) harden(view *feature.ViewVersion, results []quality.Result) {
+	if !view.Gates.Publishes(feature.GateChecks) {
+		return
+	}
+	for i := range results {
+		// What is waived has been here before.
+		if c := &results[i]; c.State == quality.Warned && c.Inputs == "" {
+			c.State = quality.Failed
+			c.Found += ", a warning, and the view publishes only without"
+		}
+	}
+}
+
 // waive lets checks that failed be warnings where somebody else than who started the run has approved that for exactly what they looked at. It
-// notes of the others what an approval would be for. A check that broke is not waived: nobody knows what it would have found.
+// takes warnings for failures where a gate of the view says so, and notes of the others what an approval would be for. A check that broke is not waived: nobody knows what it would have found.
 func (rn *runner) waive(ctx context.Context, r *Run, t *offline.Transform, results []quality.Result) error {
+	r.harden(t.View, results)
 	for i := range results {
 		c := &results[i]
 		if c.State != quality.Failed || c.Inputs != "" {

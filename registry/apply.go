@@ -23,7 +23,7 @@ type Request struct {
 	// MayEnd decides on removing or retiring a definition; its error ends the request. nil: all may.
 	MayEnd func(kind feature.Kind, name string) error
 	// MayLoosen decides on what could let somebody do or see more: a role that is made, changed, removed or revived, a policy that is
-	// changed or removed, and a tag that is taken off or put on where rules go by it, whose kind is `tag`. Its error ends the request.
+	// changed or removed, a view or a service that loses a gate, and a tag that is taken off or put on where rules go by it, whose kind is `tag`. Its error ends the request.
 	// nil: all may.
 	MayLoosen func(kind, name string) error
 	// Shows says whether whoever asks may know of a definition or, by the kind `dataset`, of a dataset. What they may not

@@ -40,9 +40,15 @@ func (p *proposal) loosen(may func(kind, name string) error) error {
 				}
 			}
 		default:
-			if !ends && c.before != nil {
-				p.loosenedTags(tags, c)
+			if ends || c.before == nil {
+				continue
 			}
+			if c.dropsGates() {
+				if err := may(n.kind.String(), n.name); err != nil {
+					return err
+				}
+			}
+			p.loosenedTags(tags, c)
 		}
 	}
 	for _, tag := range slices.Sorted(maps.Keys(tags)) {
@@ -51,6 +57,16 @@ func (p *proposal) loosen(may func(kind, name string) error) error {
 		}
 	}
 	return nil
+}
+
+// dropsGates reports whether a change takes off what must hold before something is given out.
+func (c *proposed) dropsGates() bool {
+	for i := range c.body.Views {
+		if before := c.before.Views; len(before) > i && before[i].Gates.Dropped(&c.body.Views[i].Gates) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // loosenedTags adds the tags that a change takes off what stays, where something that restricts goes by them, or puts on what is there,

@@ -2312,7 +2312,10 @@ type FeatureView struct {
 	Declassify []*Declassification `protobuf:"bytes,21,rep,name=declassify,proto3" json:"declassify,omitempty"`
 	// From which drift on, against the baseline of the view version, a run is told of it. Absent: a population stability index of 0.1 warns, one of 0.25 fails.
 	// Not for on-demand features.
-	Drift         *DriftRule `protobuf:"bytes,23,opt,name=drift,proto3" json:"drift,omitempty"`
+	Drift *DriftRule `protobuf:"bytes,23,opt,name=drift,proto3" json:"drift,omitempty"`
+	// What must hold before a run is published. Whoever takes one off must be allowed to `administer` the view. Absent: nothing but the rules and expectations
+	// that fail a run. Not for on-demand features.
+	Gates         *ViewGates `protobuf:"bytes,24,opt,name=gates,proto3" json:"gates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2516,6 +2519,13 @@ func (x *FeatureView) GetDrift() *DriftRule {
 	return nil
 }
 
+func (x *FeatureView) GetGates() *ViewGates {
+	if x != nil {
+		return x.Gates
+	}
+	return nil
+}
+
 type isFeatureView_Kind interface {
 	isFeatureView_Kind()
 }
@@ -2548,7 +2558,53 @@ func (*FeatureView_OnDemand) isFeatureView_Kind() {}
 
 func (*FeatureView_Push) isFeatureView_Kind() {}
 
-// From which population stability index on a column has drifted. A run whose columns fail is published all the same, unless a gate says otherwise.
+type ViewGates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `checks`: no check warns. `drift`: no column fails against the baseline of the view version. `freshness`: the newest event time, with the run, is as new as
+	// `freshness` declares.
+	Publish       []string `protobuf:"bytes,1,rep,name=publish,proto3" json:"publish,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewGates) Reset() {
+	*x = ViewGates{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewGates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewGates) ProtoMessage() {}
+
+func (x *ViewGates) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewGates.ProtoReflect.Descriptor instead.
+func (*ViewGates) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ViewGates) GetPublish() []string {
+	if x != nil {
+		return x.Publish
+	}
+	return nil
+}
+
+// From which population stability index on a column has drifted. A run whose columns fail is published all the same, unless `gates.publish` has `drift`.
 type DriftRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The index from which on a column is warned of. Absent: 0.1.
@@ -2563,7 +2619,7 @@ type DriftRule struct {
 
 func (x *DriftRule) Reset() {
 	*x = DriftRule{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	mi := &file_headwater_v1_definition_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2575,7 +2631,7 @@ func (x *DriftRule) String() string {
 func (*DriftRule) ProtoMessage() {}
 
 func (x *DriftRule) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[30]
+	mi := &file_headwater_v1_definition_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2588,7 +2644,7 @@ func (x *DriftRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriftRule.ProtoReflect.Descriptor instead.
 func (*DriftRule) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{30}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DriftRule) GetWarn() float64 {
@@ -2626,7 +2682,7 @@ type ColumnDriftRule struct {
 
 func (x *ColumnDriftRule) Reset() {
 	*x = ColumnDriftRule{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	mi := &file_headwater_v1_definition_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2638,7 +2694,7 @@ func (x *ColumnDriftRule) String() string {
 func (*ColumnDriftRule) ProtoMessage() {}
 
 func (x *ColumnDriftRule) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[31]
+	mi := &file_headwater_v1_definition_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2651,7 +2707,7 @@ func (x *ColumnDriftRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ColumnDriftRule.ProtoReflect.Descriptor instead.
 func (*ColumnDriftRule) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{31}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ColumnDriftRule) GetColumn() string {
@@ -2688,7 +2744,7 @@ type ViewFreshness struct {
 
 func (x *ViewFreshness) Reset() {
 	*x = ViewFreshness{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[32]
+	mi := &file_headwater_v1_definition_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +2756,7 @@ func (x *ViewFreshness) String() string {
 func (*ViewFreshness) ProtoMessage() {}
 
 func (x *ViewFreshness) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[32]
+	mi := &file_headwater_v1_definition_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +2769,7 @@ func (x *ViewFreshness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewFreshness.ProtoReflect.Descriptor instead.
 func (*ViewFreshness) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{32}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ViewFreshness) GetMaxAge() *durationpb.Duration {
@@ -2747,7 +2803,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[33]
+	mi := &file_headwater_v1_definition_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2759,7 +2815,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[33]
+	mi := &file_headwater_v1_definition_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2772,7 +2828,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{33}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Schedule) GetCron() string {
@@ -2818,7 +2874,7 @@ type PushTransform struct {
 
 func (x *PushTransform) Reset() {
 	*x = PushTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[34]
+	mi := &file_headwater_v1_definition_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +2886,7 @@ func (x *PushTransform) String() string {
 func (*PushTransform) ProtoMessage() {}
 
 func (x *PushTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[34]
+	mi := &file_headwater_v1_definition_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +2899,7 @@ func (x *PushTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushTransform.ProtoReflect.Descriptor instead.
 func (*PushTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{34}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PushTransform) GetSource() string {
@@ -2879,7 +2935,7 @@ type Feature struct {
 
 func (x *Feature) Reset() {
 	*x = Feature{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[35]
+	mi := &file_headwater_v1_definition_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +2947,7 @@ func (x *Feature) String() string {
 func (*Feature) ProtoMessage() {}
 
 func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[35]
+	mi := &file_headwater_v1_definition_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +2960,7 @@ func (x *Feature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feature.ProtoReflect.Descriptor instead.
 func (*Feature) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{35}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Feature) GetName() string {
@@ -2962,7 +3018,7 @@ type SqlTransform struct {
 
 func (x *SqlTransform) Reset() {
 	*x = SqlTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[36]
+	mi := &file_headwater_v1_definition_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2974,7 +3030,7 @@ func (x *SqlTransform) String() string {
 func (*SqlTransform) ProtoMessage() {}
 
 func (x *SqlTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[36]
+	mi := &file_headwater_v1_definition_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2987,7 +3043,7 @@ func (x *SqlTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SqlTransform.ProtoReflect.Descriptor instead.
 func (*SqlTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{36}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SqlTransform) GetSources() []string {
@@ -3031,7 +3087,7 @@ type FunctionAllowance struct {
 
 func (x *FunctionAllowance) Reset() {
 	*x = FunctionAllowance{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[37]
+	mi := &file_headwater_v1_definition_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +3099,7 @@ func (x *FunctionAllowance) String() string {
 func (*FunctionAllowance) ProtoMessage() {}
 
 func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[37]
+	mi := &file_headwater_v1_definition_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3112,7 @@ func (x *FunctionAllowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionAllowance.ProtoReflect.Descriptor instead.
 func (*FunctionAllowance) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{37}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FunctionAllowance) GetFunction() string {
@@ -3096,7 +3152,7 @@ type AggregationTransform struct {
 
 func (x *AggregationTransform) Reset() {
 	*x = AggregationTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[38]
+	mi := &file_headwater_v1_definition_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3108,7 +3164,7 @@ func (x *AggregationTransform) String() string {
 func (*AggregationTransform) ProtoMessage() {}
 
 func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[38]
+	mi := &file_headwater_v1_definition_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3121,7 +3177,7 @@ func (x *AggregationTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AggregationTransform.ProtoReflect.Descriptor instead.
 func (*AggregationTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{38}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AggregationTransform) GetSource() string {
@@ -3183,7 +3239,7 @@ type Aggregate struct {
 
 func (x *Aggregate) Reset() {
 	*x = Aggregate{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[39]
+	mi := &file_headwater_v1_definition_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3195,7 +3251,7 @@ func (x *Aggregate) String() string {
 func (*Aggregate) ProtoMessage() {}
 
 func (x *Aggregate) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[39]
+	mi := &file_headwater_v1_definition_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3208,7 +3264,7 @@ func (x *Aggregate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Aggregate.ProtoReflect.Descriptor instead.
 func (*Aggregate) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{39}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Aggregate) GetFeature() string {
@@ -3275,7 +3331,7 @@ type OnDemandTransform struct {
 
 func (x *OnDemandTransform) Reset() {
 	*x = OnDemandTransform{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[40]
+	mi := &file_headwater_v1_definition_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3343,7 @@ func (x *OnDemandTransform) String() string {
 func (*OnDemandTransform) ProtoMessage() {}
 
 func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[40]
+	mi := &file_headwater_v1_definition_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3356,7 @@ func (x *OnDemandTransform) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandTransform.ProtoReflect.Descriptor instead.
 func (*OnDemandTransform) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{40}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *OnDemandTransform) GetInputs() []*RequestInput {
@@ -3340,7 +3396,7 @@ type RequestInput struct {
 
 func (x *RequestInput) Reset() {
 	*x = RequestInput{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[41]
+	mi := &file_headwater_v1_definition_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3352,7 +3408,7 @@ func (x *RequestInput) String() string {
 func (*RequestInput) ProtoMessage() {}
 
 func (x *RequestInput) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[41]
+	mi := &file_headwater_v1_definition_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3365,7 +3421,7 @@ func (x *RequestInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestInput.ProtoReflect.Descriptor instead.
 func (*RequestInput) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{41}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RequestInput) GetName() string {
@@ -3409,7 +3465,7 @@ type OnDemandExpression struct {
 
 func (x *OnDemandExpression) Reset() {
 	*x = OnDemandExpression{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[42]
+	mi := &file_headwater_v1_definition_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3421,7 +3477,7 @@ func (x *OnDemandExpression) String() string {
 func (*OnDemandExpression) ProtoMessage() {}
 
 func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[42]
+	mi := &file_headwater_v1_definition_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3434,7 +3490,7 @@ func (x *OnDemandExpression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnDemandExpression.ProtoReflect.Descriptor instead.
 func (*OnDemandExpression) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{42}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *OnDemandExpression) GetFeature() string {
@@ -3478,7 +3534,7 @@ type FeatureService struct {
 
 func (x *FeatureService) Reset() {
 	*x = FeatureService{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[43]
+	mi := &file_headwater_v1_definition_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3490,7 +3546,7 @@ func (x *FeatureService) String() string {
 func (*FeatureService) ProtoMessage() {}
 
 func (x *FeatureService) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[43]
+	mi := &file_headwater_v1_definition_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3503,7 +3559,7 @@ func (x *FeatureService) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeatureService.ProtoReflect.Descriptor instead.
 func (*FeatureService) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{43}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FeatureService) GetName() string {
@@ -3580,7 +3636,7 @@ type ServiceView struct {
 
 func (x *ServiceView) Reset() {
 	*x = ServiceView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[44]
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3592,7 +3648,7 @@ func (x *ServiceView) String() string {
 func (*ServiceView) ProtoMessage() {}
 
 func (x *ServiceView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[44]
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3605,7 +3661,7 @@ func (x *ServiceView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceView.ProtoReflect.Descriptor instead.
 func (*ServiceView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{44}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ServiceView) GetView() string {
@@ -3664,7 +3720,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3676,7 +3732,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3689,7 +3745,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Role) GetName() string {
@@ -3772,7 +3828,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3784,7 +3840,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3797,7 +3853,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Grant) GetActions() []string {
@@ -3858,7 +3914,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3870,7 +3926,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3883,7 +3939,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Policy) GetName() string {
@@ -4026,7 +4082,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	mi := &file_headwater_v1_definition_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4038,7 +4094,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	mi := &file_headwater_v1_definition_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4051,7 +4107,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Mask) GetHow() isMask_How {
@@ -4192,7 +4248,7 @@ type Redact struct {
 
 func (x *Redact) Reset() {
 	*x = Redact{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[49]
+	mi := &file_headwater_v1_definition_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4204,7 +4260,7 @@ func (x *Redact) String() string {
 func (*Redact) ProtoMessage() {}
 
 func (x *Redact) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[49]
+	mi := &file_headwater_v1_definition_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4217,7 +4273,7 @@ func (x *Redact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redact.ProtoReflect.Descriptor instead.
 func (*Redact) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{49}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{50}
 }
 
 type HashMask struct {
@@ -4232,7 +4288,7 @@ type HashMask struct {
 
 func (x *HashMask) Reset() {
 	*x = HashMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[50]
+	mi := &file_headwater_v1_definition_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4244,7 +4300,7 @@ func (x *HashMask) String() string {
 func (*HashMask) ProtoMessage() {}
 
 func (x *HashMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[50]
+	mi := &file_headwater_v1_definition_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4257,7 +4313,7 @@ func (x *HashMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashMask.ProtoReflect.Descriptor instead.
 func (*HashMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{50}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *HashMask) GetKey() string {
@@ -4287,7 +4343,7 @@ type PartialMask struct {
 
 func (x *PartialMask) Reset() {
 	*x = PartialMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[51]
+	mi := &file_headwater_v1_definition_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4299,7 +4355,7 @@ func (x *PartialMask) String() string {
 func (*PartialMask) ProtoMessage() {}
 
 func (x *PartialMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[51]
+	mi := &file_headwater_v1_definition_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4312,7 +4368,7 @@ func (x *PartialMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartialMask.ProtoReflect.Descriptor instead.
 func (*PartialMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{51}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PartialMask) GetFirst() int32 {
@@ -4346,7 +4402,7 @@ type RoundMask struct {
 
 func (x *RoundMask) Reset() {
 	*x = RoundMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[52]
+	mi := &file_headwater_v1_definition_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4358,7 +4414,7 @@ func (x *RoundMask) String() string {
 func (*RoundMask) ProtoMessage() {}
 
 func (x *RoundMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[52]
+	mi := &file_headwater_v1_definition_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4371,7 +4427,7 @@ func (x *RoundMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundMask.ProtoReflect.Descriptor instead.
 func (*RoundMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{52}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RoundMask) GetTo() string {
@@ -4391,7 +4447,7 @@ type BucketMask struct {
 
 func (x *BucketMask) Reset() {
 	*x = BucketMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[53]
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4403,7 +4459,7 @@ func (x *BucketMask) String() string {
 func (*BucketMask) ProtoMessage() {}
 
 func (x *BucketMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[53]
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4416,7 +4472,7 @@ func (x *BucketMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketMask.ProtoReflect.Descriptor instead.
 func (*BucketMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{53}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *BucketMask) GetBounds() []string {
@@ -4436,7 +4492,7 @@ type TruncateMask struct {
 
 func (x *TruncateMask) Reset() {
 	*x = TruncateMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4448,7 +4504,7 @@ func (x *TruncateMask) String() string {
 func (*TruncateMask) ProtoMessage() {}
 
 func (x *TruncateMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4461,7 +4517,7 @@ func (x *TruncateMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TruncateMask.ProtoReflect.Descriptor instead.
 func (*TruncateMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *TruncateMask) GetTo() string {
@@ -4489,7 +4545,7 @@ type Requirement struct {
 
 func (x *Requirement) Reset() {
 	*x = Requirement{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4501,7 +4557,7 @@ func (x *Requirement) String() string {
 func (*Requirement) ProtoMessage() {}
 
 func (x *Requirement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4514,7 +4570,7 @@ func (x *Requirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
 func (*Requirement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Requirement) GetPurposes() []string {
@@ -4571,7 +4627,7 @@ type Consumer struct {
 
 func (x *Consumer) Reset() {
 	*x = Consumer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[56]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4583,7 +4639,7 @@ func (x *Consumer) String() string {
 func (*Consumer) ProtoMessage() {}
 
 func (x *Consumer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[56]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4596,7 +4652,7 @@ func (x *Consumer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consumer.ProtoReflect.Descriptor instead.
 func (*Consumer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Consumer) GetName() string {
@@ -4674,7 +4730,7 @@ type ConsumerReads struct {
 
 func (x *ConsumerReads) Reset() {
 	*x = ConsumerReads{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[57]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4686,7 +4742,7 @@ func (x *ConsumerReads) String() string {
 func (*ConsumerReads) ProtoMessage() {}
 
 func (x *ConsumerReads) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[57]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4699,7 +4755,7 @@ func (x *ConsumerReads) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsumerReads.ProtoReflect.Descriptor instead.
 func (*ConsumerReads) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ConsumerReads) GetServices() []string {
@@ -4752,7 +4808,7 @@ type Declassification struct {
 
 func (x *Declassification) Reset() {
 	*x = Declassification{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[58]
+	mi := &file_headwater_v1_definition_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4764,7 +4820,7 @@ func (x *Declassification) String() string {
 func (*Declassification) ProtoMessage() {}
 
 func (x *Declassification) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[58]
+	mi := &file_headwater_v1_definition_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4777,7 +4833,7 @@ func (x *Declassification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Declassification.ProtoReflect.Descriptor instead.
 func (*Declassification) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Declassification) GetColumn() string {
@@ -4824,7 +4880,7 @@ type DefinitionTest struct {
 
 func (x *DefinitionTest) Reset() {
 	*x = DefinitionTest{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[59]
+	mi := &file_headwater_v1_definition_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4836,7 +4892,7 @@ func (x *DefinitionTest) String() string {
 func (*DefinitionTest) ProtoMessage() {}
 
 func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[59]
+	mi := &file_headwater_v1_definition_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4849,7 +4905,7 @@ func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionTest.ProtoReflect.Descriptor instead.
 func (*DefinitionTest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{59}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DefinitionTest) GetName() string {
@@ -4920,7 +4976,7 @@ type TestLoad struct {
 
 func (x *TestLoad) Reset() {
 	*x = TestLoad{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[60]
+	mi := &file_headwater_v1_definition_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4932,7 +4988,7 @@ func (x *TestLoad) String() string {
 func (*TestLoad) ProtoMessage() {}
 
 func (x *TestLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[60]
+	mi := &file_headwater_v1_definition_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4945,7 +5001,7 @@ func (x *TestLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestLoad.ProtoReflect.Descriptor instead.
 func (*TestLoad) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{60}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *TestLoad) GetSource() string {
@@ -4997,7 +5053,7 @@ type TestView struct {
 
 func (x *TestView) Reset() {
 	*x = TestView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[61]
+	mi := &file_headwater_v1_definition_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5009,7 +5065,7 @@ func (x *TestView) String() string {
 func (*TestView) ProtoMessage() {}
 
 func (x *TestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[61]
+	mi := &file_headwater_v1_definition_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5022,7 +5078,7 @@ func (x *TestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestView.ProtoReflect.Descriptor instead.
 func (*TestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{61}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TestView) GetView() string {
@@ -5058,7 +5114,7 @@ type TestAnswer struct {
 
 func (x *TestAnswer) Reset() {
 	*x = TestAnswer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[62]
+	mi := &file_headwater_v1_definition_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5070,7 +5126,7 @@ func (x *TestAnswer) String() string {
 func (*TestAnswer) ProtoMessage() {}
 
 func (x *TestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[62]
+	mi := &file_headwater_v1_definition_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5083,7 +5139,7 @@ func (x *TestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAnswer.ProtoReflect.Descriptor instead.
 func (*TestAnswer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{62}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *TestAnswer) GetService() string {
@@ -5298,7 +5354,8 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x04 \x03(\tR\x04tags\x129\n" +
 	"\n" +
 	"deprecated\x18\x05 \x01(\v2\x19.headwater.v1.DeprecationR\n" +
-	"deprecated\"\xe6\t\n" +
+	"deprecated\"\x95\n" +
+	"\n" +
 	"\vFeatureView\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x16\n" +
 	"\x06entity\x18\x02 \x01(\tR\x06entity\x12>\n" +
@@ -5328,9 +5385,13 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\n" +
 	"declassify\x18\x15 \x03(\v2\x1e.headwater.v1.DeclassificationB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\n" +
 	"declassify\x12-\n" +
-	"\x05drift\x18\x17 \x01(\v2\x17.headwater.v1.DriftRuleR\x05driftB\r\n" +
+	"\x05drift\x18\x17 \x01(\v2\x17.headwater.v1.DriftRuleR\x05drift\x12-\n" +
+	"\x05gates\x18\x18 \x01(\v2\x17.headwater.v1.ViewGatesR\x05gatesB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01B\x17\n" +
-	"\x15_max_quarantine_ratio\"\x9b\x01\n" +
+	"\x15_max_quarantine_ratio\"1\n" +
+	"\tViewGates\x12$\n" +
+	"\apublish\x18\x01 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x10\x18\x01R\apublish\"\x9b\x01\n" +
 	"\tDriftRule\x12$\n" +
 	"\x04warn\x18\x01 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x04warn\x12$\n" +
 	"\x04fail\x18\x02 \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\x04fail\x12B\n" +
@@ -5560,7 +5621,7 @@ func file_headwater_v1_definition_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_definition_proto_rawDescData
 }
 
-var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
 var file_headwater_v1_definition_proto_goTypes = []any{
 	(*DefinitionFile)(nil),        // 0: headwater.v1.DefinitionFile
 	(*Deprecation)(nil),           // 1: headwater.v1.Deprecation
@@ -5592,61 +5653,62 @@ var file_headwater_v1_definition_proto_goTypes = []any{
 	(*ArrivalTime)(nil),           // 27: headwater.v1.ArrivalTime
 	(*Column)(nil),                // 28: headwater.v1.Column
 	(*FeatureView)(nil),           // 29: headwater.v1.FeatureView
-	(*DriftRule)(nil),             // 30: headwater.v1.DriftRule
-	(*ColumnDriftRule)(nil),       // 31: headwater.v1.ColumnDriftRule
-	(*ViewFreshness)(nil),         // 32: headwater.v1.ViewFreshness
-	(*Schedule)(nil),              // 33: headwater.v1.Schedule
-	(*PushTransform)(nil),         // 34: headwater.v1.PushTransform
-	(*Feature)(nil),               // 35: headwater.v1.Feature
-	(*SqlTransform)(nil),          // 36: headwater.v1.SqlTransform
-	(*FunctionAllowance)(nil),     // 37: headwater.v1.FunctionAllowance
-	(*AggregationTransform)(nil),  // 38: headwater.v1.AggregationTransform
-	(*Aggregate)(nil),             // 39: headwater.v1.Aggregate
-	(*OnDemandTransform)(nil),     // 40: headwater.v1.OnDemandTransform
-	(*RequestInput)(nil),          // 41: headwater.v1.RequestInput
-	(*OnDemandExpression)(nil),    // 42: headwater.v1.OnDemandExpression
-	(*FeatureService)(nil),        // 43: headwater.v1.FeatureService
-	(*ServiceView)(nil),           // 44: headwater.v1.ServiceView
-	(*Role)(nil),                  // 45: headwater.v1.Role
-	(*Grant)(nil),                 // 46: headwater.v1.Grant
-	(*Policy)(nil),                // 47: headwater.v1.Policy
-	(*Mask)(nil),                  // 48: headwater.v1.Mask
-	(*Redact)(nil),                // 49: headwater.v1.Redact
-	(*HashMask)(nil),              // 50: headwater.v1.HashMask
-	(*PartialMask)(nil),           // 51: headwater.v1.PartialMask
-	(*RoundMask)(nil),             // 52: headwater.v1.RoundMask
-	(*BucketMask)(nil),            // 53: headwater.v1.BucketMask
-	(*TruncateMask)(nil),          // 54: headwater.v1.TruncateMask
-	(*Requirement)(nil),           // 55: headwater.v1.Requirement
-	(*Consumer)(nil),              // 56: headwater.v1.Consumer
-	(*ConsumerReads)(nil),         // 57: headwater.v1.ConsumerReads
-	(*Declassification)(nil),      // 58: headwater.v1.Declassification
-	(*DefinitionTest)(nil),        // 59: headwater.v1.DefinitionTest
-	(*TestLoad)(nil),              // 60: headwater.v1.TestLoad
-	(*TestView)(nil),              // 61: headwater.v1.TestView
-	(*TestAnswer)(nil),            // 62: headwater.v1.TestAnswer
-	nil,                           // 63: headwater.v1.References.ColumnsEntry
-	nil,                           // 64: headwater.v1.PushTransform.KeysEntry
-	nil,                           // 65: headwater.v1.AggregationTransform.KeysEntry
-	nil,                           // 66: headwater.v1.ServiceView.RenameEntry
-	nil,                           // 67: headwater.v1.ServiceView.DefaultsEntry
-	nil,                           // 68: headwater.v1.Role.AttributesEntry
-	nil,                           // 69: headwater.v1.TestAnswer.StatusesEntry
-	(*durationpb.Duration)(nil),   // 70: google.protobuf.Duration
-	(*structpb.Value)(nil),        // 71: google.protobuf.Value
-	(*timestamppb.Timestamp)(nil), // 72: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 73: google.protobuf.Struct
-	(*structpb.ListValue)(nil),    // 74: google.protobuf.ListValue
+	(*ViewGates)(nil),             // 30: headwater.v1.ViewGates
+	(*DriftRule)(nil),             // 31: headwater.v1.DriftRule
+	(*ColumnDriftRule)(nil),       // 32: headwater.v1.ColumnDriftRule
+	(*ViewFreshness)(nil),         // 33: headwater.v1.ViewFreshness
+	(*Schedule)(nil),              // 34: headwater.v1.Schedule
+	(*PushTransform)(nil),         // 35: headwater.v1.PushTransform
+	(*Feature)(nil),               // 36: headwater.v1.Feature
+	(*SqlTransform)(nil),          // 37: headwater.v1.SqlTransform
+	(*FunctionAllowance)(nil),     // 38: headwater.v1.FunctionAllowance
+	(*AggregationTransform)(nil),  // 39: headwater.v1.AggregationTransform
+	(*Aggregate)(nil),             // 40: headwater.v1.Aggregate
+	(*OnDemandTransform)(nil),     // 41: headwater.v1.OnDemandTransform
+	(*RequestInput)(nil),          // 42: headwater.v1.RequestInput
+	(*OnDemandExpression)(nil),    // 43: headwater.v1.OnDemandExpression
+	(*FeatureService)(nil),        // 44: headwater.v1.FeatureService
+	(*ServiceView)(nil),           // 45: headwater.v1.ServiceView
+	(*Role)(nil),                  // 46: headwater.v1.Role
+	(*Grant)(nil),                 // 47: headwater.v1.Grant
+	(*Policy)(nil),                // 48: headwater.v1.Policy
+	(*Mask)(nil),                  // 49: headwater.v1.Mask
+	(*Redact)(nil),                // 50: headwater.v1.Redact
+	(*HashMask)(nil),              // 51: headwater.v1.HashMask
+	(*PartialMask)(nil),           // 52: headwater.v1.PartialMask
+	(*RoundMask)(nil),             // 53: headwater.v1.RoundMask
+	(*BucketMask)(nil),            // 54: headwater.v1.BucketMask
+	(*TruncateMask)(nil),          // 55: headwater.v1.TruncateMask
+	(*Requirement)(nil),           // 56: headwater.v1.Requirement
+	(*Consumer)(nil),              // 57: headwater.v1.Consumer
+	(*ConsumerReads)(nil),         // 58: headwater.v1.ConsumerReads
+	(*Declassification)(nil),      // 59: headwater.v1.Declassification
+	(*DefinitionTest)(nil),        // 60: headwater.v1.DefinitionTest
+	(*TestLoad)(nil),              // 61: headwater.v1.TestLoad
+	(*TestView)(nil),              // 62: headwater.v1.TestView
+	(*TestAnswer)(nil),            // 63: headwater.v1.TestAnswer
+	nil,                           // 64: headwater.v1.References.ColumnsEntry
+	nil,                           // 65: headwater.v1.PushTransform.KeysEntry
+	nil,                           // 66: headwater.v1.AggregationTransform.KeysEntry
+	nil,                           // 67: headwater.v1.ServiceView.RenameEntry
+	nil,                           // 68: headwater.v1.ServiceView.DefaultsEntry
+	nil,                           // 69: headwater.v1.Role.AttributesEntry
+	nil,                           // 70: headwater.v1.TestAnswer.StatusesEntry
+	(*durationpb.Duration)(nil),   // 71: google.protobuf.Duration
+	(*structpb.Value)(nil),        // 72: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil), // 73: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 74: google.protobuf.Struct
+	(*structpb.ListValue)(nil),    // 75: google.protobuf.ListValue
 }
 var file_headwater_v1_definition_proto_depIdxs = []int32{
 	2,   // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
 	4,   // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
 	29,  // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
-	43,  // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
-	45,  // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
-	59,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
-	47,  // 6: headwater.v1.DefinitionFile.policies:type_name -> headwater.v1.Policy
-	56,  // 7: headwater.v1.DefinitionFile.consumers:type_name -> headwater.v1.Consumer
+	44,  // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
+	46,  // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
+	60,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
+	48,  // 6: headwater.v1.DefinitionFile.policies:type_name -> headwater.v1.Policy
+	57,  // 7: headwater.v1.DefinitionFile.consumers:type_name -> headwater.v1.Consumer
 	3,   // 8: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
 	1,   // 9: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
 	28,  // 10: headwater.v1.Source.columns:type_name -> headwater.v1.Column
@@ -5654,10 +5716,10 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	24,  // 12: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
 	25,  // 13: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
 	26,  // 14: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
-	70,  // 15: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
+	71,  // 15: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
 	1,   // 16: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
 	5,   // 17: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
-	70,  // 18: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
+	71,  // 18: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
 	7,   // 19: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
 	8,   // 20: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
 	9,   // 21: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
@@ -5678,82 +5740,83 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	23,  // 36: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
 	6,   // 37: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
 	6,   // 38: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
-	71,  // 39: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
-	71,  // 40: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
-	71,  // 41: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
-	70,  // 42: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
-	72,  // 43: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
-	63,  // 44: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
-	70,  // 45: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
-	70,  // 46: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
-	70,  // 47: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
-	70,  // 48: headwater.v1.RowsKept.bucket:type_name -> google.protobuf.Duration
-	70,  // 49: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
+	72,  // 39: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
+	72,  // 40: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
+	72,  // 41: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
+	71,  // 42: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
+	73,  // 43: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
+	64,  // 44: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
+	71,  // 45: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
+	71,  // 46: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
+	71,  // 47: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
+	71,  // 48: headwater.v1.RowsKept.bucket:type_name -> google.protobuf.Duration
+	71,  // 49: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
 	1,   // 50: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
-	35,  // 51: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
-	35,  // 52: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
-	70,  // 53: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
-	70,  // 54: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
-	70,  // 55: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
-	36,  // 56: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
-	38,  // 57: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
-	40,  // 58: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
-	34,  // 59: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
+	36,  // 51: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
+	36,  // 52: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
+	71,  // 53: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
+	71,  // 54: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
+	71,  // 55: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
+	37,  // 56: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
+	39,  // 57: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
+	41,  // 58: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
+	35,  // 59: headwater.v1.FeatureView.push:type_name -> headwater.v1.PushTransform
 	1,   // 60: headwater.v1.FeatureView.deprecated:type_name -> headwater.v1.Deprecation
 	5,   // 61: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
-	33,  // 62: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
-	32,  // 63: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
-	70,  // 64: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
-	58,  // 65: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
-	30,  // 66: headwater.v1.FeatureView.drift:type_name -> headwater.v1.DriftRule
-	31,  // 67: headwater.v1.DriftRule.columns:type_name -> headwater.v1.ColumnDriftRule
-	70,  // 68: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
-	64,  // 69: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
-	1,   // 70: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
-	37,  // 71: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
-	65,  // 72: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
-	70,  // 73: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
-	39,  // 74: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
-	70,  // 75: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
-	41,  // 76: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
-	42,  // 77: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
-	44,  // 78: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
-	1,   // 79: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
-	66,  // 80: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
-	67,  // 81: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
-	46,  // 82: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
-	1,   // 83: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
-	68,  // 84: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
-	70,  // 85: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
-	48,  // 86: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
-	55,  // 87: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
-	1,   // 88: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
-	49,  // 89: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
-	71,  // 90: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
-	50,  // 91: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
-	51,  // 92: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
-	52,  // 93: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
-	53,  // 94: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
-	54,  // 95: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
-	57,  // 96: headwater.v1.Consumer.reads:type_name -> headwater.v1.ConsumerReads
-	1,   // 97: headwater.v1.Consumer.deprecated:type_name -> headwater.v1.Deprecation
-	60,  // 98: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
-	61,  // 99: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
-	62,  // 100: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
-	0,   // 101: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
-	73,  // 102: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
-	73,  // 103: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
-	73,  // 104: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
-	72,  // 105: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
-	73,  // 106: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
-	69,  // 107: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
-	71,  // 108: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
-	74,  // 109: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
-	110, // [110:110] is the sub-list for method output_type
-	110, // [110:110] is the sub-list for method input_type
-	110, // [110:110] is the sub-list for extension type_name
-	110, // [110:110] is the sub-list for extension extendee
-	0,   // [0:110] is the sub-list for field type_name
+	34,  // 62: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
+	33,  // 63: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
+	71,  // 64: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
+	59,  // 65: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
+	31,  // 66: headwater.v1.FeatureView.drift:type_name -> headwater.v1.DriftRule
+	30,  // 67: headwater.v1.FeatureView.gates:type_name -> headwater.v1.ViewGates
+	32,  // 68: headwater.v1.DriftRule.columns:type_name -> headwater.v1.ColumnDriftRule
+	71,  // 69: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
+	65,  // 70: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
+	1,   // 71: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
+	38,  // 72: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
+	66,  // 73: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
+	71,  // 74: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
+	40,  // 75: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
+	71,  // 76: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
+	42,  // 77: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
+	43,  // 78: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
+	45,  // 79: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
+	1,   // 80: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
+	67,  // 81: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
+	68,  // 82: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
+	47,  // 83: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
+	1,   // 84: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
+	69,  // 85: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
+	71,  // 86: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
+	49,  // 87: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
+	56,  // 88: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
+	1,   // 89: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
+	50,  // 90: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
+	72,  // 91: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
+	51,  // 92: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
+	52,  // 93: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
+	53,  // 94: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
+	54,  // 95: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
+	55,  // 96: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
+	58,  // 97: headwater.v1.Consumer.reads:type_name -> headwater.v1.ConsumerReads
+	1,   // 98: headwater.v1.Consumer.deprecated:type_name -> headwater.v1.Deprecation
+	61,  // 99: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
+	62,  // 100: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
+	63,  // 101: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
+	0,   // 102: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
+	74,  // 103: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
+	74,  // 104: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
+	74,  // 105: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
+	73,  // 106: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
+	74,  // 107: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
+	70,  // 108: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
+	72,  // 109: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
+	75,  // 110: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
+	111, // [111:111] is the sub-list for method output_type
+	111, // [111:111] is the sub-list for method input_type
+	111, // [111:111] is the sub-list for extension type_name
+	111, // [111:111] is the sub-list for extension extendee
+	0,   // [0:111] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_definition_proto_init() }
@@ -5799,12 +5862,12 @@ func file_headwater_v1_definition_proto_init() {
 		(*FeatureView_OnDemand)(nil),
 		(*FeatureView_Push)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[47].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[48].OneofWrappers = []any{
 		(*Policy_RowFilter)(nil),
 		(*Policy_Mask)(nil),
 		(*Policy_Require)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[48].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[49].OneofWrappers = []any{
 		(*Mask_Redact)(nil),
 		(*Mask_Constant)(nil),
 		(*Mask_Hash)(nil),
@@ -5819,7 +5882,7 @@ func file_headwater_v1_definition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_definition_proto_rawDesc), len(file_headwater_v1_definition_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   70,
+			NumMessages:   71,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

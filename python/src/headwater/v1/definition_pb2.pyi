@@ -339,7 +339,7 @@ class Column(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ...) -> None: ...
 
 class FeatureView(_message.Message):
-    __slots__ = ("name", "entity", "features", "attributes", "ttl", "grain", "lookback", "sql", "aggregation", "on_demand", "push", "description", "owner", "tags", "deprecated", "expectations", "max_quarantine_ratio", "schedule", "freshness", "cache", "declassify", "drift")
+    __slots__ = ("name", "entity", "features", "attributes", "ttl", "grain", "lookback", "sql", "aggregation", "on_demand", "push", "description", "owner", "tags", "deprecated", "expectations", "max_quarantine_ratio", "schedule", "freshness", "cache", "declassify", "drift", "gates")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
@@ -362,6 +362,7 @@ class FeatureView(_message.Message):
     CACHE_FIELD_NUMBER: _ClassVar[int]
     DECLASSIFY_FIELD_NUMBER: _ClassVar[int]
     DRIFT_FIELD_NUMBER: _ClassVar[int]
+    GATES_FIELD_NUMBER: _ClassVar[int]
     name: str
     entity: str
     features: _containers.RepeatedCompositeFieldContainer[Feature]
@@ -384,7 +385,14 @@ class FeatureView(_message.Message):
     cache: _duration_pb2.Duration
     declassify: _containers.RepeatedCompositeFieldContainer[Declassification]
     drift: DriftRule
-    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., grain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lookback: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sql: _Optional[_Union[SqlTransform, _Mapping]] = ..., aggregation: _Optional[_Union[AggregationTransform, _Mapping]] = ..., on_demand: _Optional[_Union[OnDemandTransform, _Mapping]] = ..., push: _Optional[_Union[PushTransform, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., expectations: _Optional[_Iterable[_Union[Expectation, _Mapping]]] = ..., max_quarantine_ratio: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., freshness: _Optional[_Union[ViewFreshness, _Mapping]] = ..., cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., declassify: _Optional[_Iterable[_Union[Declassification, _Mapping]]] = ..., drift: _Optional[_Union[DriftRule, _Mapping]] = ...) -> None: ...
+    gates: ViewGates
+    def __init__(self, name: _Optional[str] = ..., entity: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., attributes: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., grain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lookback: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sql: _Optional[_Union[SqlTransform, _Mapping]] = ..., aggregation: _Optional[_Union[AggregationTransform, _Mapping]] = ..., on_demand: _Optional[_Union[OnDemandTransform, _Mapping]] = ..., push: _Optional[_Union[PushTransform, _Mapping]] = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., expectations: _Optional[_Iterable[_Union[Expectation, _Mapping]]] = ..., max_quarantine_ratio: _Optional[float] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., freshness: _Optional[_Union[ViewFreshness, _Mapping]] = ..., cache: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., declassify: _Optional[_Iterable[_Union[Declassification, _Mapping]]] = ..., drift: _Optional[_Union[DriftRule, _Mapping]] = ..., gates: _Optional[_Union[ViewGates, _Mapping]] = ...) -> None: ...
+
+class ViewGates(_message.Message):
+    __slots__ = ("publish",)
+    PUBLISH_FIELD_NUMBER: _ClassVar[int]
+    publish: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, publish: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DriftRule(_message.Message):
     __slots__ = ("warn", "fail", "columns")
