@@ -104,7 +104,7 @@ type Request struct {
 	// Roles and Attributes are the principal's, for the manifest.
 	Roles      []string
 	Attributes map[string][]string
-	// Tags tells by which tags it is held, when the columns of its spine are known; it may refuse them. nil: by none.
+	// Tags tells by which tags it is held, when the columns of its spine are known; it may refuse them, and note in the manifest what its service asks for. nil: by none.
 	Tags func(m *Manifest, spine []feature.Column, plan *read.Plan) ([]ImpactTag, error)
 	// Give is told of the dataset before any of it is written to the caller, who gets nothing where it fails. nil: nobody is.
 	Give func(m *Manifest) error
@@ -231,6 +231,9 @@ func (b *Builder) build(ctx context.Context, req Request, spine io.Reader, out i
 	}
 	m.SpineDigest = a.spine.digest.String()
 	m.take(res)
+	if !b.noProfiles {
+		m.profile = res.profile
+	}
 	if m.Gates, err = b.Look(ctx, b.pool, m); err != nil {
 		return nil, err
 	}

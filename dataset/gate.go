@@ -9,8 +9,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/quality/profile"
 )
 
 // A Requirement is what must hold before the rows of a dataset are given out. A dataset of which one does not hold is held: its build
@@ -37,6 +40,29 @@ type Finding struct {
 	Remedy string
 }
 
+// LateView is a view that was older than it declares when a dataset is as of.
+type LateView struct {
+	// View is `NAME@VERSION`, and MaxAge how old it may be.
+	View   string    `json:"view"`
+	MaxAge string    `json:"max_age"`
+	At     time.Time `json:"at"`
+}
+
+// Asks reports whether the service asked for a gate when the dataset was built.
+func (m *Manifest) Asks(gate feature.Gate) bool { return slices.Contains(m.ReleaseGates, string(gate)) }
+
+// Profile is what the dataset is like: as it is being built, or as it was kept. nil: nobody keeps it, or an erasure took it away.
+func (m *Manifest) Profile(ctx context.Context, q database.Querier) (*profile.Profile, error) {
+	if m.profile != nil {
+		return m.profile, nil
+	}
+	kept, err := quality.DatasetProfile(ctx, q, m.ID)
+	if err != nil || kept == nil {
+		return nil, err
+	}
+	return kept.Profile, nil
+}
+
 // GateResult is what was found of a dataset at a gate, as its manifest keeps it.
 type GateResult struct {
 	Gate string `json:"gate"`
@@ -55,7 +81,7 @@ type ImpactTag struct {
 	Tag string `json:"tag"`
 	// Column of the dataset. Empty where a whole definition has the tag.
 	Column string `json:"column,omitempty"`
-	// From is where it is written: `source:NAME`, `source:NAME.COLUMN`, `view:NAME`, `view:NAME.FEATURE`, `entity:NAME.KEY`, `service:NAME`.
+	// From is where it is written: `source:NAME`, `source:NAME.COLUMN`, `view:NAME`, `view:NAME.FEATURE`, `entity:NAME.KEY`, `service:NAME`, `service:NAME.LABEL`.
 	From []string `json:"from"`
 }
 

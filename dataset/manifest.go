@@ -13,6 +13,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/offline"
+	"github.com/headwaterhq/headwater/quality/profile"
 	"github.com/headwaterhq/headwater/read"
 )
 
@@ -111,6 +112,9 @@ type Manifest struct {
 	Gates []GateResult `json:"gates,omitempty"`
 	// ImpactTags are those by which it is held until somebody has looked at its impact on people.
 	ImpactTags []ImpactTag `json:"impact_tags,omitempty"`
+	// ReleaseGates are what its service asked for when it was built, and Late the views that were older than they declare then, where it asked for that.
+	ReleaseGates []string   `json:"release_gates,omitempty"`
+	Late         []LateView `json:"late,omitempty"`
 	// ReleasedAt and ReleasedBy are nil and empty of a dataset that was never held, and of one that is.
 	ReleasedAt *time.Time `json:"released_at,omitempty"`
 	ReleasedBy string     `json:"released_by,omitempty"`
@@ -123,6 +127,9 @@ type Manifest struct {
 	DeletedAt    *time.Time `json:"deleted_at,omitempty"`
 	DeletedBy    string     `json:"deleted_by,omitempty"`
 	DeleteReason string     `json:"delete_reason,omitempty"`
+
+	// profile is what it is like while it is built.
+	profile *profile.Profile
 }
 
 // ManifestView is a view version at the sequence that the dataset reads it at.

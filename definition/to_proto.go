@@ -195,6 +195,12 @@ func serviceToProto(s *feature.Service) *headwaterv1.FeatureService {
 		Name: s.Name, ServesAsGrant: s.ServesAsGrant, Description: s.Description, Owner: s.Owner, Tags: s.Tags,
 		Deprecated: deprecationToProto(s.Deprecated), Log: string(s.Log),
 	}
+	if len(s.Gates.Release) > 0 {
+		p.Gates = &headwaterv1.ServiceGates{Release: gatesToProto(s.Gates.Release)}
+	}
+	for _, l := range s.Labels {
+		p.Labels = append(p.Labels, &headwaterv1.Label{Name: l.Name, Type: l.Type.String(), Description: l.Description, Tags: l.Tags})
+	}
 	for _, v := range s.Views {
 		view := &headwaterv1.ServiceView{View: v.View, Features: v.Features, Rename: v.Rename}
 		switch {

@@ -502,6 +502,10 @@ type Service struct {
 	ServesAsGrant bool
 	// Log says which online reads are kept.
 	Log ReadLog
+	// Gates are what must hold before the rows of a dataset of it are given out.
+	Gates Gates
+	// Labels are columns of spines beside keys, times and request inputs.
+	Labels []Column
 	Docs
 }
 

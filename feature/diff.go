@@ -81,6 +81,8 @@ func DiffService(before, after *ServiceVersion) Difference {
 	d := Difference{WordsOnly: before.Fingerprint == after.Fingerprint}
 	d.field("serves_as_grant", fmt.Sprint(before.ServesAsGrant), fmt.Sprint(after.ServesAsGrant))
 	d.field("log", string(before.Log), string(after.Log))
+	d.gates(&before.Gates, &after.Gates)
+	d.columns("label", before.Labels, after.Labels)
 	for i := range before.Pins {
 		old := &before.Pins[i]
 		now := findPin(after.Pins, old.View.Name)

@@ -17,23 +17,31 @@ const (
 	GateDrift Gate = "drift"
 	// GateFreshness asks that the newest event time is as new as each view declares.
 	GateFreshness Gate = "freshness"
+	// GateImpactReport asks that somebody has looked at a report of outcomes by group.
+	GateImpactReport Gate = "impact_report"
 )
 
 // Gates are what must hold, by what it holds back. They change nothing that a definition means, so that they make no new version.
 type Gates struct {
-	// Publish holds back the run of a view.
-	Publish []Gate
+	// Publish holds back the run of a view, Release the rows of a dataset of a service.
+	Publish, Release []Gate
 }
 
 // publishGates are those that a run can be held to.
 var publishGates = []Gate{GateChecks, GateDrift, GateFreshness}
+
+// releaseGates are those that a dataset can be held to.
+var releaseGates = []Gate{GateChecks, GateDrift, GateFreshness, GateImpactReport}
+
+// HoldsSpines reports whether spines of the service have no columns but those that it declares.
+func (s *Service) HoldsSpines() bool { return len(s.Labels) > 0 || len(s.Gates.Release) > 0 }
 
 // Publishes reports whether a run is held to a gate before it is published.
 func (g *Gates) Publishes(gate Gate) bool { return slices.Contains(g.Publish, gate) }
 
 // Dropped are the gates that a definition had and has no more, such as `publish drift`.
 func (g *Gates) Dropped(after *Gates) (list []string) {
-	for i, lists := range [][2][]Gate{{g.Publish, after.Publish}} {
+	for i, lists := range [][2][]Gate{{g.Publish, after.Publish}, {g.Release, after.Release}} {
 		for _, gate := range lists[0] {
 			if !slices.Contains(lists[1], gate) {
 				list = append(list, gateOccasions[i]+" "+string(gate))
@@ -44,10 +52,11 @@ func (g *Gates) Dropped(after *Gates) (list []string) {
 }
 
 // gateOccasions are what gates hold back, as definitions call it.
-var gateOccasions = []string{"publish"}
+var gateOccasions = []string{"publish", "release"}
 
 func (d *Difference) gates(before, after *Gates) {
 	d.names("gates.publish", gateNames(before.Publish), gateNames(after.Publish))
+	d.names("gates.release", gateNames(before.Release), gateNames(after.Release))
 }
 
 func gateNames(gates []Gate) []string {
@@ -85,4 +94,10 @@ func (v *validation) viewGates(view *View) {
 	if i := slices.Index(g.Publish, GateFreshness); i >= 0 && view.Freshness == nil {
 		v.add(fmt.Sprintf("gates.publish[%d]", i), "found the gate freshness on a view that does not say how new it is to be; declare that: freshness: {max_age: 6h}")
 	}
+}
+
+// serviceGates checks the gates and labels of a service.
+func (v *validation) serviceGates(s *Service) {
+	v.gateList("gates.release", s.Gates.Release, releaseGates)
+	v.columns("labels", "label", s.Labels, map[string]string{})
 }

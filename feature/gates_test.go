@@ -49,3 +49,49 @@ func TestGatesAreWords(t *testing.T) {
 		t.Errorf("found %v dropped by one that is added", dropped)
 	}
 }
+
+func TestGatesAndLabelsOfServices(t *testing.T) {
+	label := func(name string) Column { return Column{Name: name, Type: TypeString} }
+	for _, c := range []struct {
+		service Service
+		want    string
+	}{
+		{Service{Gates: Gates{Release: []Gate{GateChecks, GateDrift, GateFreshness, GateImpactReport}}, Labels: []Column{label("hired")}}, ""},
+		{Service{Gates: Gates{Release: []Gate{"impact"}}}, `gates.release[0]: found the gate "impact", expected one of checks, drift, freshness, impact_report`},
+		{Service{Labels: []Column{label("hired"), label("hired")}}, "labels[1].name: found a second column called hired (there is a label of that name), expected each name once"},
+		{Service{Labels: []Column{{Name: "hired"}}}, "labels[0].type: found no type, expected one of " + TypeNames()},
+	} {
+		v := validation{path: "s"}
+		v.serviceGates(&c.service)
+		var found []string
+		for _, p := range v.problems {
+			found = append(found, strings.TrimPrefix(p.Field, "s.")+": "+p.Message)
+		}
+		if got := strings.Join(found, "; "); got != c.want {
+			t.Errorf("%v: found\n%s\nexpected\n%s", c.service.Gates, got, c.want)
+		}
+	}
+	keys := &EntityVersion{Entity: Entity{Name: "person", JoinKeys: []Column{label("person")}}}
+	view := &ViewVersion{View: View{Name: "skills", Entity: "person", Features: []Column{label("test")}}, EntityVersion: keys}
+	s := &ServiceVersion{Service: Service{Name: "s", Labels: []Column{label("person"), label("points"), label("hired")}},
+		Pins: []ServicePin{{View: view, Features: []int{0}, Names: []string{"points"}}}}
+	var found []string
+	for _, p := range s.OutputProblems() {
+		found = append(found, p.Field+": "+p.Message)
+	}
+	want := "labels[0].name: found the name person, which is that of the join key person of entity person; leave it out: spines have that column anyway\n" +
+		"labels[1].name: found the name points, which is that of a feature; give the label another name"
+	if got := strings.Join(found, "\n"); got != want {
+		t.Errorf("found\n%s\nexpected\n%s", got, want)
+	}
+	// Neither makes a new version.
+	before := *s
+	before.Labels = nil
+	if s.Service.Fingerprint(s.Pins) != before.Service.Fingerprint(s.Pins) {
+		t.Error("found another fingerprint by labels")
+	}
+	s.Fingerprint, before.Fingerprint = s.Service.Fingerprint(s.Pins), s.Service.Fingerprint(s.Pins)
+	if d := DiffService(&before, s); !d.WordsOnly || len(d.Lines) != 3 {
+		t.Errorf("found %+v", d)
+	}
+}

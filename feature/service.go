@@ -217,6 +217,7 @@ func (v *validation) service(s *Service) {
 	}
 	v.distinctNames(s)
 	v.log(s)
+	v.serviceGates(s)
 }
 
 // outputNames checks the names that a service gives features, each by itself. An output's name may be any, but for the
@@ -364,6 +365,7 @@ func (s *ServiceVersion) OutputProblems() []Problem {
 			}
 		})
 	}
+	outputs := map[string]bool{}
 	for i := range s.Pins {
 		pin := &s.Pins[i]
 		for j := range pin.Features {
@@ -371,6 +373,15 @@ func (s *ServiceVersion) OutputProblems() []Problem {
 				add(fmt.Sprintf("views[%d].rename[%q]", i, pin.View.Features[pin.Features[j]].Name),
 					"found the name %s, which is that of %s; give the feature another name", pin.Name(j), what)
 			}
+			outputs[pin.Name(j)] = true
+		}
+	}
+	for i := range s.Labels {
+		at, name := fmt.Sprintf("labels[%d].name", i), s.Labels[i].Name
+		if what, ok := handed[name]; ok {
+			add(at, "found the name %s, which is that of %s; leave it out: spines have that column anyway", name, what)
+		} else if outputs[name] {
+			add(at, "found the name %s, which is that of a feature; give the label another name", name)
 		}
 	}
 	return problems

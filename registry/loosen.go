@@ -66,6 +66,12 @@ func (c *proposed) dropsGates() bool {
 			return true
 		}
 	}
+	for i := range c.body.Services {
+		before, after := c.before.Services, &c.body.Services[i]
+		if len(before) > i && (before[i].Gates.Dropped(&after.Gates) != nil || before[i].HoldsSpines() && !after.HoldsSpines()) {
+			return true
+		}
+	}
 	return false
 }
 
@@ -141,6 +147,7 @@ func writtenTags(d *feature.Definitions) map[string][]string {
 	}
 	for i := range d.Services {
 		tags[""] = d.Services[i].Tags
+		columns("label", d.Services[i].Labels)
 	}
 	for i := range d.Consumers {
 		tags[""] = d.Consumers[i].Tags

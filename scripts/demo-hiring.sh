@@ -26,10 +26,14 @@ step 0 "export TOKEN_eva=\$(headwater token create --principal eva --role ethics
 say 'Mo builds a training set of the decisions. They were made by people, about work: the answer is an id, and no rows.'
 build="headwater dataset build --token \"\$TOKEN_mo\" --service screening --name hiring --spine-events decisions"
 step 5 "$build --out $demo/train.csv"
-expect 2 'gate bias_report: found tag employment as a whole, from source:decisions, tag human_decision in column hired, from source:decisions.hired'
+expect 2 'gate bias_report: found tag employment as a whole, from source:decisions, tag human_decision in column hired, from service:screening.hired, source:decisions.hired'
 if [ -e "$demo/train.csv" ]; then
 	fail 'no rows are written' 'a file'
 fi
+say 'A spine that is sent has no columns but those that the service declares, so that its label carries its tag all the same.'
+printf 'candidate,timestamp,hired,salary\n1,2026-04-01T00:00:00Z,yes,52000\n' >"$demo/sent.csv"
+step 1 "headwater dataset build --token \"\$TOKEN_mo\" --service screening --name sent --allow-partial --spine $demo/sent.csv --out $demo/train.csv"
+expect 1 'found the columns salary, which service screening does not declare, expected beside keys, times and request inputs only labels that it does, for it is gated \(labels it declares: hired, site\)'
 id=$(headwater dataset list --name hiring -o csv | awk -F, 'NR == 2 { print $1 }')
 step 5 "headwater dataset fetch --token \"\$TOKEN_mo\" $id --out $demo/train.csv"
 step 5 "headwater dataset release --token \"\$TOKEN_mo\" $id"

@@ -25,7 +25,7 @@ import (
 // requirements are what must hold before the rows of a dataset are given out, in the order in which they are told of. Each looks at the
 // manifest, the database and definitions alone; the tags that hold a dataset are noted in the manifest by the build (impactTags).
 func (s *datasetService) requirements() []dataset.Requirement {
-	return []dataset.Requirement{requireArrival, s.requireBiasReport()}
+	return []dataset.Requirement{requireArrival, requireChecks, requireDrift, requireFresh, s.requireBiasReport()}
 }
 
 // gateKnowledge is the gate of datasets whose release is gated and in which values may come from the future. Nobody can approve that: no model
@@ -42,27 +42,31 @@ var requireArrival = dataset.Requirement{
 	},
 }
 
-// gateBiasReport is the gate of datasets that carry an impact tag.
+// gateBiasReport is the gate of datasets that carry an impact tag, or whose service asks for an impact report.
 const gateBiasReport = "bias_report"
 
-// requireBiasReport holds no dataset back that carries no impact tag. Of the others it never holds by itself: there has to be a report on exactly this content that is about its
+// requireBiasReport holds no dataset back that carries no impact tag, unless its service asks for it. Of the others it never holds by itself: there has to be a report on exactly this content that is about its
 // outcomes, and somebody else than who built it looks at it, and approves it until some time.
 func (s *datasetService) requireBiasReport() dataset.Requirement {
 	return dataset.Requirement{
 		Gate: gateBiasReport,
 		Look: func(ctx context.Context, q database.Querier, m *dataset.Manifest) (*dataset.Finding, error) {
-			if len(m.ImpactTags) == 0 {
+			if len(m.ImpactTags) == 0 && !m.Asks(feature.GateImpactReport) {
 				return nil, nil
+			}
+			why := tagsText(m.ImpactTags)
+			if why == "" {
+				why = "that service " + m.Service + " asks for an impact report"
 			}
 			reports, none, err := s.reportsAbout(ctx, q, m)
 			if err != nil {
 				return nil, err
 			}
 			if len(reports) == 0 {
-				return &dataset.Finding{Found: tagsText(m.ImpactTags) + ", and " + none, Remedy: "to make one: " + reportCommand(m)}, nil
+				return &dataset.Finding{Found: why + ", and " + none, Remedy: "to make one: " + reportCommand(m)}, nil
 			}
 			return &dataset.Finding{
-				Found:  tagsText(m.ImpactTags) + ", and no approval of what it has in it, on which there is " + reportsText(reports),
+				Found:  why + ", and no approval of what it has in it, on which there is " + reportsText(reports),
 				Remedy: "to look at it: headwater bias show " + reports[0].ID,
 			}, nil
 		},
@@ -263,6 +267,16 @@ func (s *datasetService) impactTags(plan *read.Plan, spine []feature.Column, eve
 	}
 	if service := plan.Service; service.Name != "" {
 		whole(feature.KindService, service.Name, service.Tags)
+		for _, v := range s.declared(service) {
+			for _, l := range v.Labels {
+				if !slices.ContainsFunc(spine, func(c feature.Column) bool { return c.Name == l.Name }) {
+					continue
+				}
+				for _, tag := range l.Tags {
+					add(tag, l.Name, feature.KindService.String()+":"+service.Name+"."+l.Name)
+				}
+			}
+		}
 	}
 	for i := range plan.Columns {
 		c := &plan.Columns[i]

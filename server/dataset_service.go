@@ -78,6 +78,13 @@ func (s *datasetService) BuildDataset(stream grpc.BidiStreamingServer[headwaterv
 		Follow: s.follow(service, plan), Name: header.GetName(), TimestampColumn: header.GetTimestampColumn(), AsOf: header.GetAsOf(),
 		KeyMapping: header.GetKeyMapping(), Joins: joins, Features: features, AllowPartial: header.GetAllowPartial(), Principal: access.PrincipalFrom(ctx).Name, Origin: origin,
 		Tags: func(m *dataset.Manifest, spine []feature.Column, plan *read.Plan) ([]dataset.ImpactTag, error) {
+			declared := s.declared(plan.Service)
+			if err := refuseUndeclared(plan, declared, spine, m.TimestampColumn); err != nil {
+				return nil, err
+			}
+			if err := s.notedGates(ctx, m, plan, declared, header.GetAsOf()); err != nil {
+				return nil, err
+			}
 			var sources []*feature.SourceVersion
 			if origin != nil {
 				sources = origin.Sources

@@ -3527,7 +3527,13 @@ type FeatureService struct {
 	Deprecated *Deprecation `protobuf:"bytes,7,opt,name=deprecated,proto3" json:"deprecated,omitempty"`
 	// Which online reads are kept, with their keys, values and statuses, so that they can be traced: `all`, before they are
 	// answered; or `sample 0.01`, one of a hundred. Absent: none.
-	Log           string `protobuf:"bytes,8,opt,name=log,proto3" json:"log,omitempty"`
+	Log string `protobuf:"bytes,8,opt,name=log,proto3" json:"log,omitempty"`
+	// What must hold before the rows of a dataset of it are given out. Whoever takes one off must be allowed to `administer` the service. Absent: nothing but
+	// what tags ask for.
+	Gates *ServiceGates `protobuf:"bytes,9,opt,name=gates,proto3" json:"gates,omitempty"`
+	// Columns of spines that are outcomes, predictions, or else go beside the features. A spine of a service that declares labels or gates on release has no columns but
+	// these, keys, times and request inputs. Absent: of a service without gates any columns.
+	Labels        []*Label `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3618,6 +3624,138 @@ func (x *FeatureService) GetLog() string {
 	return ""
 }
 
+func (x *FeatureService) GetGates() *ServiceGates {
+	if x != nil {
+		return x.Gates
+	}
+	return nil
+}
+
+func (x *FeatureService) GetLabels() []*Label {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+type ServiceGates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `checks`: no check warned, or had nothing to compare with, of the runs whose rows are in it. `drift`: no column fails against the baseline of the service's version. `freshness`: its views
+	// were as new as they declare. `impact_report`: somebody has approved it by a report of outcomes by group.
+	Release       []string `protobuf:"bytes,1,rep,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceGates) Reset() {
+	*x = ServiceGates{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceGates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceGates) ProtoMessage() {}
+
+func (x *ServiceGates) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceGates.ProtoReflect.Descriptor instead.
+func (*ServiceGates) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ServiceGates) GetRelease() []string {
+	if x != nil {
+		return x.Release
+	}
+	return nil
+}
+
+type Label struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The column of the spine. Unique in the service, also among join keys and request inputs.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// As for columns of sources.
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// What it is, in words.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// Words that others sort by. One such as `human_decision` or `employment` holds datasets that have the label.
+	Tags          []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Label) Reset() {
+	*x = Label{}
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Label) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Label) ProtoMessage() {}
+
+func (x *Label) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Label.ProtoReflect.Descriptor instead.
+func (*Label) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Label) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Label) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Label) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Label) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
 type ServiceView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `NAME`, `NAME@VERSION` to move the pin, or `NAME@published` to follow the newest version of which a run is
@@ -3636,7 +3774,7 @@ type ServiceView struct {
 
 func (x *ServiceView) Reset() {
 	*x = ServiceView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3648,7 +3786,7 @@ func (x *ServiceView) String() string {
 func (*ServiceView) ProtoMessage() {}
 
 func (x *ServiceView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[45]
+	mi := &file_headwater_v1_definition_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3661,7 +3799,7 @@ func (x *ServiceView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceView.ProtoReflect.Descriptor instead.
 func (*ServiceView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{45}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ServiceView) GetView() string {
@@ -3720,7 +3858,7 @@ type Role struct {
 
 func (x *Role) Reset() {
 	*x = Role{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3732,7 +3870,7 @@ func (x *Role) String() string {
 func (*Role) ProtoMessage() {}
 
 func (x *Role) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[46]
+	mi := &file_headwater_v1_definition_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3745,7 +3883,7 @@ func (x *Role) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Role.ProtoReflect.Descriptor instead.
 func (*Role) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{46}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Role) GetName() string {
@@ -3828,7 +3966,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3840,7 +3978,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[47]
+	mi := &file_headwater_v1_definition_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3853,7 +3991,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{47}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Grant) GetActions() []string {
@@ -3914,7 +4052,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	mi := &file_headwater_v1_definition_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3926,7 +4064,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[48]
+	mi := &file_headwater_v1_definition_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3939,7 +4077,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{48}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Policy) GetName() string {
@@ -4082,7 +4220,7 @@ type Mask struct {
 
 func (x *Mask) Reset() {
 	*x = Mask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[49]
+	mi := &file_headwater_v1_definition_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4094,7 +4232,7 @@ func (x *Mask) String() string {
 func (*Mask) ProtoMessage() {}
 
 func (x *Mask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[49]
+	mi := &file_headwater_v1_definition_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4107,7 +4245,7 @@ func (x *Mask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mask.ProtoReflect.Descriptor instead.
 func (*Mask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{49}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Mask) GetHow() isMask_How {
@@ -4248,7 +4386,7 @@ type Redact struct {
 
 func (x *Redact) Reset() {
 	*x = Redact{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[50]
+	mi := &file_headwater_v1_definition_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4260,7 +4398,7 @@ func (x *Redact) String() string {
 func (*Redact) ProtoMessage() {}
 
 func (x *Redact) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[50]
+	mi := &file_headwater_v1_definition_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4273,7 +4411,7 @@ func (x *Redact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redact.ProtoReflect.Descriptor instead.
 func (*Redact) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{50}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{52}
 }
 
 type HashMask struct {
@@ -4288,7 +4426,7 @@ type HashMask struct {
 
 func (x *HashMask) Reset() {
 	*x = HashMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[51]
+	mi := &file_headwater_v1_definition_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4300,7 +4438,7 @@ func (x *HashMask) String() string {
 func (*HashMask) ProtoMessage() {}
 
 func (x *HashMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[51]
+	mi := &file_headwater_v1_definition_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4313,7 +4451,7 @@ func (x *HashMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashMask.ProtoReflect.Descriptor instead.
 func (*HashMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{51}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *HashMask) GetKey() string {
@@ -4343,7 +4481,7 @@ type PartialMask struct {
 
 func (x *PartialMask) Reset() {
 	*x = PartialMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[52]
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4355,7 +4493,7 @@ func (x *PartialMask) String() string {
 func (*PartialMask) ProtoMessage() {}
 
 func (x *PartialMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[52]
+	mi := &file_headwater_v1_definition_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4368,7 +4506,7 @@ func (x *PartialMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartialMask.ProtoReflect.Descriptor instead.
 func (*PartialMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{52}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PartialMask) GetFirst() int32 {
@@ -4402,7 +4540,7 @@ type RoundMask struct {
 
 func (x *RoundMask) Reset() {
 	*x = RoundMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[53]
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4414,7 +4552,7 @@ func (x *RoundMask) String() string {
 func (*RoundMask) ProtoMessage() {}
 
 func (x *RoundMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[53]
+	mi := &file_headwater_v1_definition_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4427,7 +4565,7 @@ func (x *RoundMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundMask.ProtoReflect.Descriptor instead.
 func (*RoundMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{53}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RoundMask) GetTo() string {
@@ -4447,7 +4585,7 @@ type BucketMask struct {
 
 func (x *BucketMask) Reset() {
 	*x = BucketMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4459,7 +4597,7 @@ func (x *BucketMask) String() string {
 func (*BucketMask) ProtoMessage() {}
 
 func (x *BucketMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[54]
+	mi := &file_headwater_v1_definition_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4472,7 +4610,7 @@ func (x *BucketMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketMask.ProtoReflect.Descriptor instead.
 func (*BucketMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{54}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *BucketMask) GetBounds() []string {
@@ -4492,7 +4630,7 @@ type TruncateMask struct {
 
 func (x *TruncateMask) Reset() {
 	*x = TruncateMask{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4504,7 +4642,7 @@ func (x *TruncateMask) String() string {
 func (*TruncateMask) ProtoMessage() {}
 
 func (x *TruncateMask) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[55]
+	mi := &file_headwater_v1_definition_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4517,7 +4655,7 @@ func (x *TruncateMask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TruncateMask.ProtoReflect.Descriptor instead.
 func (*TruncateMask) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{55}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *TruncateMask) GetTo() string {
@@ -4545,7 +4683,7 @@ type Requirement struct {
 
 func (x *Requirement) Reset() {
 	*x = Requirement{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[56]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4557,7 +4695,7 @@ func (x *Requirement) String() string {
 func (*Requirement) ProtoMessage() {}
 
 func (x *Requirement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[56]
+	mi := &file_headwater_v1_definition_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4570,7 +4708,7 @@ func (x *Requirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
 func (*Requirement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{56}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Requirement) GetPurposes() []string {
@@ -4627,7 +4765,7 @@ type Consumer struct {
 
 func (x *Consumer) Reset() {
 	*x = Consumer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[57]
+	mi := &file_headwater_v1_definition_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4639,7 +4777,7 @@ func (x *Consumer) String() string {
 func (*Consumer) ProtoMessage() {}
 
 func (x *Consumer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[57]
+	mi := &file_headwater_v1_definition_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4652,7 +4790,7 @@ func (x *Consumer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consumer.ProtoReflect.Descriptor instead.
 func (*Consumer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{57}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Consumer) GetName() string {
@@ -4730,7 +4868,7 @@ type ConsumerReads struct {
 
 func (x *ConsumerReads) Reset() {
 	*x = ConsumerReads{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[58]
+	mi := &file_headwater_v1_definition_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4742,7 +4880,7 @@ func (x *ConsumerReads) String() string {
 func (*ConsumerReads) ProtoMessage() {}
 
 func (x *ConsumerReads) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[58]
+	mi := &file_headwater_v1_definition_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4755,7 +4893,7 @@ func (x *ConsumerReads) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsumerReads.ProtoReflect.Descriptor instead.
 func (*ConsumerReads) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{58}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ConsumerReads) GetServices() []string {
@@ -4808,7 +4946,7 @@ type Declassification struct {
 
 func (x *Declassification) Reset() {
 	*x = Declassification{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[59]
+	mi := &file_headwater_v1_definition_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4820,7 +4958,7 @@ func (x *Declassification) String() string {
 func (*Declassification) ProtoMessage() {}
 
 func (x *Declassification) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[59]
+	mi := &file_headwater_v1_definition_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4833,7 +4971,7 @@ func (x *Declassification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Declassification.ProtoReflect.Descriptor instead.
 func (*Declassification) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{59}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Declassification) GetColumn() string {
@@ -4880,7 +5018,7 @@ type DefinitionTest struct {
 
 func (x *DefinitionTest) Reset() {
 	*x = DefinitionTest{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[60]
+	mi := &file_headwater_v1_definition_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4892,7 +5030,7 @@ func (x *DefinitionTest) String() string {
 func (*DefinitionTest) ProtoMessage() {}
 
 func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[60]
+	mi := &file_headwater_v1_definition_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4905,7 +5043,7 @@ func (x *DefinitionTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefinitionTest.ProtoReflect.Descriptor instead.
 func (*DefinitionTest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{60}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DefinitionTest) GetName() string {
@@ -4976,7 +5114,7 @@ type TestLoad struct {
 
 func (x *TestLoad) Reset() {
 	*x = TestLoad{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[61]
+	mi := &file_headwater_v1_definition_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4988,7 +5126,7 @@ func (x *TestLoad) String() string {
 func (*TestLoad) ProtoMessage() {}
 
 func (x *TestLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[61]
+	mi := &file_headwater_v1_definition_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5001,7 +5139,7 @@ func (x *TestLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestLoad.ProtoReflect.Descriptor instead.
 func (*TestLoad) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{61}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *TestLoad) GetSource() string {
@@ -5053,7 +5191,7 @@ type TestView struct {
 
 func (x *TestView) Reset() {
 	*x = TestView{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[62]
+	mi := &file_headwater_v1_definition_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5065,7 +5203,7 @@ func (x *TestView) String() string {
 func (*TestView) ProtoMessage() {}
 
 func (x *TestView) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[62]
+	mi := &file_headwater_v1_definition_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5078,7 +5216,7 @@ func (x *TestView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestView.ProtoReflect.Descriptor instead.
 func (*TestView) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{62}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *TestView) GetView() string {
@@ -5114,7 +5252,7 @@ type TestAnswer struct {
 
 func (x *TestAnswer) Reset() {
 	*x = TestAnswer{}
-	mi := &file_headwater_v1_definition_proto_msgTypes[63]
+	mi := &file_headwater_v1_definition_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5126,7 +5264,7 @@ func (x *TestAnswer) String() string {
 func (*TestAnswer) ProtoMessage() {}
 
 func (x *TestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_definition_proto_msgTypes[63]
+	mi := &file_headwater_v1_definition_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5139,7 +5277,7 @@ func (x *TestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestAnswer.ProtoReflect.Descriptor instead.
 func (*TestAnswer) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{63}
+	return file_headwater_v1_definition_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *TestAnswer) GetService() string {
@@ -5461,7 +5599,7 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x04tags\x18\x04 \x03(\tR\x04tags\"V\n" +
 	"\x12OnDemandExpression\x12!\n" +
 	"\afeature\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\afeature\x12\x1d\n" +
-	"\x03cel\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06R\x03cel\"\xc8\x02\n" +
+	"\x03cel\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06R\x03cel\"\xb2\x03\n" +
 	"\x0eFeatureService\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12<\n" +
 	"\x05views\x18\x02 \x03(\v2\x19.headwater.v1.ServiceViewB\v\xbaH\b\x92\x01\x05\b\x01\x10\x80\x01R\x05views\x12&\n" +
@@ -5472,7 +5610,18 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\n" +
 	"deprecated\x18\a \x01(\v2\x19.headwater.v1.DeprecationR\n" +
 	"deprecated\x12\x19\n" +
-	"\x03log\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\x03log\"\xa8\x03\n" +
+	"\x03log\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\x03log\x120\n" +
+	"\x05gates\x18\t \x01(\v2\x1a.headwater.v1.ServiceGatesR\x05gates\x126\n" +
+	"\x06labels\x18\n" +
+	" \x03(\v2\x13.headwater.v1.LabelB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\x06labels\"4\n" +
+	"\fServiceGates\x12$\n" +
+	"\arelease\x18\x01 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x10\x18\x01R\arelease\"\x8a\x01\n" +
+	"\x05Label\x12.\n" +
+	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1b\n" +
+	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x12\n" +
+	"\x04tags\x18\x04 \x03(\tR\x04tags\"\xa8\x03\n" +
 	"\vServiceView\x12F\n" +
 	"\x04view\x18\x01 \x01(\tB2\xbaH/r-2+^[a-z][a-z0-9_]*(@[1-9][0-9]*|@published)?$R\x04view\x12'\n" +
 	"\bfeatures\x18\x02 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\x80\x04\x18\x01R\bfeatures\x12H\n" +
@@ -5621,7 +5770,7 @@ func file_headwater_v1_definition_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_definition_proto_rawDescData
 }
 
-var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
+var file_headwater_v1_definition_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_headwater_v1_definition_proto_goTypes = []any{
 	(*DefinitionFile)(nil),        // 0: headwater.v1.DefinitionFile
 	(*Deprecation)(nil),           // 1: headwater.v1.Deprecation
@@ -5668,47 +5817,49 @@ var file_headwater_v1_definition_proto_goTypes = []any{
 	(*RequestInput)(nil),          // 42: headwater.v1.RequestInput
 	(*OnDemandExpression)(nil),    // 43: headwater.v1.OnDemandExpression
 	(*FeatureService)(nil),        // 44: headwater.v1.FeatureService
-	(*ServiceView)(nil),           // 45: headwater.v1.ServiceView
-	(*Role)(nil),                  // 46: headwater.v1.Role
-	(*Grant)(nil),                 // 47: headwater.v1.Grant
-	(*Policy)(nil),                // 48: headwater.v1.Policy
-	(*Mask)(nil),                  // 49: headwater.v1.Mask
-	(*Redact)(nil),                // 50: headwater.v1.Redact
-	(*HashMask)(nil),              // 51: headwater.v1.HashMask
-	(*PartialMask)(nil),           // 52: headwater.v1.PartialMask
-	(*RoundMask)(nil),             // 53: headwater.v1.RoundMask
-	(*BucketMask)(nil),            // 54: headwater.v1.BucketMask
-	(*TruncateMask)(nil),          // 55: headwater.v1.TruncateMask
-	(*Requirement)(nil),           // 56: headwater.v1.Requirement
-	(*Consumer)(nil),              // 57: headwater.v1.Consumer
-	(*ConsumerReads)(nil),         // 58: headwater.v1.ConsumerReads
-	(*Declassification)(nil),      // 59: headwater.v1.Declassification
-	(*DefinitionTest)(nil),        // 60: headwater.v1.DefinitionTest
-	(*TestLoad)(nil),              // 61: headwater.v1.TestLoad
-	(*TestView)(nil),              // 62: headwater.v1.TestView
-	(*TestAnswer)(nil),            // 63: headwater.v1.TestAnswer
-	nil,                           // 64: headwater.v1.References.ColumnsEntry
-	nil,                           // 65: headwater.v1.PushTransform.KeysEntry
-	nil,                           // 66: headwater.v1.AggregationTransform.KeysEntry
-	nil,                           // 67: headwater.v1.ServiceView.RenameEntry
-	nil,                           // 68: headwater.v1.ServiceView.DefaultsEntry
-	nil,                           // 69: headwater.v1.Role.AttributesEntry
-	nil,                           // 70: headwater.v1.TestAnswer.StatusesEntry
-	(*durationpb.Duration)(nil),   // 71: google.protobuf.Duration
-	(*structpb.Value)(nil),        // 72: google.protobuf.Value
-	(*timestamppb.Timestamp)(nil), // 73: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 74: google.protobuf.Struct
-	(*structpb.ListValue)(nil),    // 75: google.protobuf.ListValue
+	(*ServiceGates)(nil),          // 45: headwater.v1.ServiceGates
+	(*Label)(nil),                 // 46: headwater.v1.Label
+	(*ServiceView)(nil),           // 47: headwater.v1.ServiceView
+	(*Role)(nil),                  // 48: headwater.v1.Role
+	(*Grant)(nil),                 // 49: headwater.v1.Grant
+	(*Policy)(nil),                // 50: headwater.v1.Policy
+	(*Mask)(nil),                  // 51: headwater.v1.Mask
+	(*Redact)(nil),                // 52: headwater.v1.Redact
+	(*HashMask)(nil),              // 53: headwater.v1.HashMask
+	(*PartialMask)(nil),           // 54: headwater.v1.PartialMask
+	(*RoundMask)(nil),             // 55: headwater.v1.RoundMask
+	(*BucketMask)(nil),            // 56: headwater.v1.BucketMask
+	(*TruncateMask)(nil),          // 57: headwater.v1.TruncateMask
+	(*Requirement)(nil),           // 58: headwater.v1.Requirement
+	(*Consumer)(nil),              // 59: headwater.v1.Consumer
+	(*ConsumerReads)(nil),         // 60: headwater.v1.ConsumerReads
+	(*Declassification)(nil),      // 61: headwater.v1.Declassification
+	(*DefinitionTest)(nil),        // 62: headwater.v1.DefinitionTest
+	(*TestLoad)(nil),              // 63: headwater.v1.TestLoad
+	(*TestView)(nil),              // 64: headwater.v1.TestView
+	(*TestAnswer)(nil),            // 65: headwater.v1.TestAnswer
+	nil,                           // 66: headwater.v1.References.ColumnsEntry
+	nil,                           // 67: headwater.v1.PushTransform.KeysEntry
+	nil,                           // 68: headwater.v1.AggregationTransform.KeysEntry
+	nil,                           // 69: headwater.v1.ServiceView.RenameEntry
+	nil,                           // 70: headwater.v1.ServiceView.DefaultsEntry
+	nil,                           // 71: headwater.v1.Role.AttributesEntry
+	nil,                           // 72: headwater.v1.TestAnswer.StatusesEntry
+	(*durationpb.Duration)(nil),   // 73: google.protobuf.Duration
+	(*structpb.Value)(nil),        // 74: google.protobuf.Value
+	(*timestamppb.Timestamp)(nil), // 75: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 76: google.protobuf.Struct
+	(*structpb.ListValue)(nil),    // 77: google.protobuf.ListValue
 }
 var file_headwater_v1_definition_proto_depIdxs = []int32{
 	2,   // 0: headwater.v1.DefinitionFile.entities:type_name -> headwater.v1.Entity
 	4,   // 1: headwater.v1.DefinitionFile.sources:type_name -> headwater.v1.Source
 	29,  // 2: headwater.v1.DefinitionFile.feature_views:type_name -> headwater.v1.FeatureView
 	44,  // 3: headwater.v1.DefinitionFile.feature_services:type_name -> headwater.v1.FeatureService
-	46,  // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
-	60,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
-	48,  // 6: headwater.v1.DefinitionFile.policies:type_name -> headwater.v1.Policy
-	57,  // 7: headwater.v1.DefinitionFile.consumers:type_name -> headwater.v1.Consumer
+	48,  // 4: headwater.v1.DefinitionFile.roles:type_name -> headwater.v1.Role
+	62,  // 5: headwater.v1.DefinitionFile.tests:type_name -> headwater.v1.DefinitionTest
+	50,  // 6: headwater.v1.DefinitionFile.policies:type_name -> headwater.v1.Policy
+	59,  // 7: headwater.v1.DefinitionFile.consumers:type_name -> headwater.v1.Consumer
 	3,   // 8: headwater.v1.Entity.join_keys:type_name -> headwater.v1.JoinKey
 	1,   // 9: headwater.v1.Entity.deprecated:type_name -> headwater.v1.Deprecation
 	28,  // 10: headwater.v1.Source.columns:type_name -> headwater.v1.Column
@@ -5716,10 +5867,10 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	24,  // 12: headwater.v1.Source.landing:type_name -> headwater.v1.LandingOrigin
 	25,  // 13: headwater.v1.Source.postgres:type_name -> headwater.v1.PostgresOrigin
 	26,  // 14: headwater.v1.Source.duplicates:type_name -> headwater.v1.Duplicates
-	71,  // 15: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
+	73,  // 15: headwater.v1.Source.freshness:type_name -> google.protobuf.Duration
 	1,   // 16: headwater.v1.Source.deprecated:type_name -> headwater.v1.Deprecation
 	5,   // 17: headwater.v1.Source.expectations:type_name -> headwater.v1.Expectation
-	71,  // 18: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
+	73,  // 18: headwater.v1.Source.allowed_lateness:type_name -> google.protobuf.Duration
 	7,   // 19: headwater.v1.Expectation.not_null:type_name -> headwater.v1.NotNull
 	8,   // 20: headwater.v1.Expectation.range:type_name -> headwater.v1.ValueRange
 	9,   // 21: headwater.v1.Expectation.accepted_values:type_name -> headwater.v1.AcceptedValues
@@ -5740,23 +5891,23 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	23,  // 36: headwater.v1.Expectation.rows_kept:type_name -> headwater.v1.RowsKept
 	6,   // 37: headwater.v1.Expectation.warn:type_name -> headwater.v1.Bounds
 	6,   // 38: headwater.v1.Expectation.error:type_name -> headwater.v1.Bounds
-	72,  // 39: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
-	72,  // 40: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
-	72,  // 41: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
-	71,  // 42: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
-	73,  // 43: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
-	64,  // 44: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
-	71,  // 45: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
-	71,  // 46: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
-	71,  // 47: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
-	71,  // 48: headwater.v1.RowsKept.bucket:type_name -> google.protobuf.Duration
-	71,  // 49: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
+	74,  // 39: headwater.v1.ValueRange.min:type_name -> google.protobuf.Value
+	74,  // 40: headwater.v1.ValueRange.max:type_name -> google.protobuf.Value
+	74,  // 41: headwater.v1.AcceptedValues.values:type_name -> google.protobuf.Value
+	73,  // 42: headwater.v1.Plausible.future:type_name -> google.protobuf.Duration
+	75,  // 43: headwater.v1.Plausible.not_before:type_name -> google.protobuf.Timestamp
+	66,  // 44: headwater.v1.References.columns:type_name -> headwater.v1.References.ColumnsEntry
+	73,  // 45: headwater.v1.Freshness.warn_after:type_name -> google.protobuf.Duration
+	73,  // 46: headwater.v1.Freshness.error_after:type_name -> google.protobuf.Duration
+	73,  // 47: headwater.v1.Completeness.bucket:type_name -> google.protobuf.Duration
+	73,  // 48: headwater.v1.RowsKept.bucket:type_name -> google.protobuf.Duration
+	73,  // 49: headwater.v1.PostgresOrigin.reread:type_name -> google.protobuf.Duration
 	1,   // 50: headwater.v1.Column.deprecated:type_name -> headwater.v1.Deprecation
 	36,  // 51: headwater.v1.FeatureView.features:type_name -> headwater.v1.Feature
 	36,  // 52: headwater.v1.FeatureView.attributes:type_name -> headwater.v1.Feature
-	71,  // 53: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
-	71,  // 54: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
-	71,  // 55: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
+	73,  // 53: headwater.v1.FeatureView.ttl:type_name -> google.protobuf.Duration
+	73,  // 54: headwater.v1.FeatureView.grain:type_name -> google.protobuf.Duration
+	73,  // 55: headwater.v1.FeatureView.lookback:type_name -> google.protobuf.Duration
 	37,  // 56: headwater.v1.FeatureView.sql:type_name -> headwater.v1.SqlTransform
 	39,  // 57: headwater.v1.FeatureView.aggregation:type_name -> headwater.v1.AggregationTransform
 	41,  // 58: headwater.v1.FeatureView.on_demand:type_name -> headwater.v1.OnDemandTransform
@@ -5765,58 +5916,60 @@ var file_headwater_v1_definition_proto_depIdxs = []int32{
 	5,   // 61: headwater.v1.FeatureView.expectations:type_name -> headwater.v1.Expectation
 	34,  // 62: headwater.v1.FeatureView.schedule:type_name -> headwater.v1.Schedule
 	33,  // 63: headwater.v1.FeatureView.freshness:type_name -> headwater.v1.ViewFreshness
-	71,  // 64: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
-	59,  // 65: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
+	73,  // 64: headwater.v1.FeatureView.cache:type_name -> google.protobuf.Duration
+	61,  // 65: headwater.v1.FeatureView.declassify:type_name -> headwater.v1.Declassification
 	31,  // 66: headwater.v1.FeatureView.drift:type_name -> headwater.v1.DriftRule
 	30,  // 67: headwater.v1.FeatureView.gates:type_name -> headwater.v1.ViewGates
 	32,  // 68: headwater.v1.DriftRule.columns:type_name -> headwater.v1.ColumnDriftRule
-	71,  // 69: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
-	65,  // 70: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
+	73,  // 69: headwater.v1.ViewFreshness.max_age:type_name -> google.protobuf.Duration
+	67,  // 70: headwater.v1.PushTransform.keys:type_name -> headwater.v1.PushTransform.KeysEntry
 	1,   // 71: headwater.v1.Feature.deprecated:type_name -> headwater.v1.Deprecation
 	38,  // 72: headwater.v1.SqlTransform.functions:type_name -> headwater.v1.FunctionAllowance
-	66,  // 73: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
-	71,  // 74: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
+	68,  // 73: headwater.v1.AggregationTransform.keys:type_name -> headwater.v1.AggregationTransform.KeysEntry
+	73,  // 74: headwater.v1.AggregationTransform.hop:type_name -> google.protobuf.Duration
 	40,  // 75: headwater.v1.AggregationTransform.aggregates:type_name -> headwater.v1.Aggregate
-	71,  // 76: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
+	73,  // 76: headwater.v1.Aggregate.window:type_name -> google.protobuf.Duration
 	42,  // 77: headwater.v1.OnDemandTransform.inputs:type_name -> headwater.v1.RequestInput
 	43,  // 78: headwater.v1.OnDemandTransform.expressions:type_name -> headwater.v1.OnDemandExpression
-	45,  // 79: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
+	47,  // 79: headwater.v1.FeatureService.views:type_name -> headwater.v1.ServiceView
 	1,   // 80: headwater.v1.FeatureService.deprecated:type_name -> headwater.v1.Deprecation
-	67,  // 81: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
-	68,  // 82: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
-	47,  // 83: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
-	1,   // 84: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
-	69,  // 85: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
-	71,  // 86: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
-	49,  // 87: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
-	56,  // 88: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
-	1,   // 89: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
-	50,  // 90: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
-	72,  // 91: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
-	51,  // 92: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
-	52,  // 93: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
-	53,  // 94: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
-	54,  // 95: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
-	55,  // 96: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
-	58,  // 97: headwater.v1.Consumer.reads:type_name -> headwater.v1.ConsumerReads
-	1,   // 98: headwater.v1.Consumer.deprecated:type_name -> headwater.v1.Deprecation
-	61,  // 99: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
-	62,  // 100: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
-	63,  // 101: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
-	0,   // 102: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
-	74,  // 103: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
-	74,  // 104: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
-	74,  // 105: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
-	73,  // 106: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
-	74,  // 107: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
-	70,  // 108: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
-	72,  // 109: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
-	75,  // 110: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
-	111, // [111:111] is the sub-list for method output_type
-	111, // [111:111] is the sub-list for method input_type
-	111, // [111:111] is the sub-list for extension type_name
-	111, // [111:111] is the sub-list for extension extendee
-	0,   // [0:111] is the sub-list for field type_name
+	45,  // 81: headwater.v1.FeatureService.gates:type_name -> headwater.v1.ServiceGates
+	46,  // 82: headwater.v1.FeatureService.labels:type_name -> headwater.v1.Label
+	69,  // 83: headwater.v1.ServiceView.rename:type_name -> headwater.v1.ServiceView.RenameEntry
+	70,  // 84: headwater.v1.ServiceView.defaults:type_name -> headwater.v1.ServiceView.DefaultsEntry
+	49,  // 85: headwater.v1.Role.grants:type_name -> headwater.v1.Grant
+	1,   // 86: headwater.v1.Role.deprecated:type_name -> headwater.v1.Deprecation
+	71,  // 87: headwater.v1.Role.attributes:type_name -> headwater.v1.Role.AttributesEntry
+	73,  // 88: headwater.v1.Role.max_elevation:type_name -> google.protobuf.Duration
+	51,  // 89: headwater.v1.Policy.mask:type_name -> headwater.v1.Mask
+	58,  // 90: headwater.v1.Policy.require:type_name -> headwater.v1.Requirement
+	1,   // 91: headwater.v1.Policy.deprecated:type_name -> headwater.v1.Deprecation
+	52,  // 92: headwater.v1.Mask.redact:type_name -> headwater.v1.Redact
+	74,  // 93: headwater.v1.Mask.constant:type_name -> google.protobuf.Value
+	53,  // 94: headwater.v1.Mask.hash:type_name -> headwater.v1.HashMask
+	54,  // 95: headwater.v1.Mask.partial:type_name -> headwater.v1.PartialMask
+	55,  // 96: headwater.v1.Mask.round:type_name -> headwater.v1.RoundMask
+	56,  // 97: headwater.v1.Mask.bucket:type_name -> headwater.v1.BucketMask
+	57,  // 98: headwater.v1.Mask.truncate:type_name -> headwater.v1.TruncateMask
+	60,  // 99: headwater.v1.Consumer.reads:type_name -> headwater.v1.ConsumerReads
+	1,   // 100: headwater.v1.Consumer.deprecated:type_name -> headwater.v1.Deprecation
+	63,  // 101: headwater.v1.DefinitionTest.loads:type_name -> headwater.v1.TestLoad
+	64,  // 102: headwater.v1.DefinitionTest.views:type_name -> headwater.v1.TestView
+	65,  // 103: headwater.v1.DefinitionTest.answers:type_name -> headwater.v1.TestAnswer
+	0,   // 104: headwater.v1.DefinitionTest.definitions:type_name -> headwater.v1.DefinitionFile
+	76,  // 105: headwater.v1.TestLoad.rows:type_name -> google.protobuf.Struct
+	76,  // 106: headwater.v1.TestView.rows:type_name -> google.protobuf.Struct
+	76,  // 107: headwater.v1.TestAnswer.entity:type_name -> google.protobuf.Struct
+	75,  // 108: headwater.v1.TestAnswer.at:type_name -> google.protobuf.Timestamp
+	76,  // 109: headwater.v1.TestAnswer.features:type_name -> google.protobuf.Struct
+	72,  // 110: headwater.v1.TestAnswer.statuses:type_name -> headwater.v1.TestAnswer.StatusesEntry
+	74,  // 111: headwater.v1.ServiceView.DefaultsEntry.value:type_name -> google.protobuf.Value
+	77,  // 112: headwater.v1.Role.AttributesEntry.value:type_name -> google.protobuf.ListValue
+	113, // [113:113] is the sub-list for method output_type
+	113, // [113:113] is the sub-list for method input_type
+	113, // [113:113] is the sub-list for extension type_name
+	113, // [113:113] is the sub-list for extension extendee
+	0,   // [0:113] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_definition_proto_init() }
@@ -5862,12 +6015,12 @@ func file_headwater_v1_definition_proto_init() {
 		(*FeatureView_OnDemand)(nil),
 		(*FeatureView_Push)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[48].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[50].OneofWrappers = []any{
 		(*Policy_RowFilter)(nil),
 		(*Policy_Mask)(nil),
 		(*Policy_Require)(nil),
 	}
-	file_headwater_v1_definition_proto_msgTypes[49].OneofWrappers = []any{
+	file_headwater_v1_definition_proto_msgTypes[51].OneofWrappers = []any{
 		(*Mask_Redact)(nil),
 		(*Mask_Constant)(nil),
 		(*Mask_Hash)(nil),
@@ -5882,7 +6035,7 @@ func file_headwater_v1_definition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_definition_proto_rawDesc), len(file_headwater_v1_definition_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   71,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

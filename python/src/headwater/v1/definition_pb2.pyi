@@ -553,7 +553,7 @@ class OnDemandExpression(_message.Message):
     def __init__(self, feature: _Optional[str] = ..., cel: _Optional[str] = ...) -> None: ...
 
 class FeatureService(_message.Message):
-    __slots__ = ("name", "views", "serves_as_grant", "description", "owner", "tags", "deprecated", "log")
+    __slots__ = ("name", "views", "serves_as_grant", "description", "owner", "tags", "deprecated", "log", "gates", "labels")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     SERVES_AS_GRANT_FIELD_NUMBER: _ClassVar[int]
@@ -562,6 +562,8 @@ class FeatureService(_message.Message):
     TAGS_FIELD_NUMBER: _ClassVar[int]
     DEPRECATED_FIELD_NUMBER: _ClassVar[int]
     LOG_FIELD_NUMBER: _ClassVar[int]
+    GATES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     name: str
     views: _containers.RepeatedCompositeFieldContainer[ServiceView]
     serves_as_grant: bool
@@ -570,7 +572,27 @@ class FeatureService(_message.Message):
     tags: _containers.RepeatedScalarFieldContainer[str]
     deprecated: Deprecation
     log: str
-    def __init__(self, name: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ServiceView, _Mapping]]] = ..., serves_as_grant: bool = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., log: _Optional[str] = ...) -> None: ...
+    gates: ServiceGates
+    labels: _containers.RepeatedCompositeFieldContainer[Label]
+    def __init__(self, name: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ServiceView, _Mapping]]] = ..., serves_as_grant: bool = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., log: _Optional[str] = ..., gates: _Optional[_Union[ServiceGates, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ...) -> None: ...
+
+class ServiceGates(_message.Message):
+    __slots__ = ("release",)
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    release: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, release: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Label(_message.Message):
+    __slots__ = ("name", "type", "description", "tags")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    description: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ServiceView(_message.Message):
     __slots__ = ("view", "features", "rename", "defaults")
