@@ -333,6 +333,9 @@ func (w *walker) describePredictions(ctx context.Context, nodes []node, describe
 		p := properties{"first_day": first, "last_day": last, "list": list}
 		p.text("service", NodeRef{Kind: Service, Name: d.Name, Version: d.Version}.String())
 		title := "logged reads from " + first + " to " + last
+		if first == last {
+			title = "logged reads of " + first
+		}
 		switch runs[n] {
 		case 0:
 		case 1:

@@ -185,13 +185,18 @@ func TestReadsAreReachedTogether(t *testing.T) {
 			"predictions:n@1: 2 logged reads had rows of it; those of the service: `headwater reads list --service n@1`",
 		}},
 		{Query{Node: "load:2"}, []string{"predictions:n@1: 2 logged reads had rows of it; those of the service: `headwater reads list --service n@1`"}},
-		{Query{Node: "service:m", Depth: 1}, []string{"predictions:m@1: logged reads from 2001-01-01 to 2001-01-01; those of the service: `headwater reads list --service m@1`"}},
-		{Query{Node: "model:fraud"}, []string{"predictions:m@1: logged reads from 2001-01-01 to 2001-01-01; those of the service: `headwater reads list --service m@1`"}},
+		{Query{Node: "service:m", Depth: 1}, []string{"predictions:m@1: logged reads of 2001-01-01; those of the service: `headwater reads list --service m@1`"}},
+		{Query{Node: "model:fraud"}, []string{"predictions:m@1: logged reads of 2001-01-01; those of the service: `headwater reads list --service m@1`"}},
 		{Query{Node: "run:x@1/1", At: Instant{Position: 3, Before: s.now()}}, nil},
 	} {
 		if got := reads(c.query); !slices.Equal(got, c.want) {
 			t.Errorf("%s:\nfound    %q\nexpected %q", c.query.Node, got, c.want)
 		}
+	}
+	s.hours += 48
+	s.read("rd_4", "m", 1, nil, &headwaterv1.ViewProvenance{View: "x", ViewVersion: 1, RunSeqs: []int64{2}})
+	if got := reads(Query{Node: "service:m", Depth: 1}); len(got) != 1 || !strings.HasPrefix(got[0], "predictions:m@1: logged reads from 2001-01-01 to 2001-01-03;") {
+		t.Errorf("found %q", got)
 	}
 	_, err := Walk(context.Background(), s.tx, Query{Node: "predictions:m@1", Direction: Up})
 	if want := "node: found \"predictions:m@1\", which are many, and which no walk begins at; ask for one of them, `prediction:READ_ID`: " +
