@@ -20,11 +20,17 @@ import (
 // startServe starts a `headwater serve` on given stores, with an administrator's token that migrate made.
 func startServe(t *testing.T, postgres, redis string, environment ...string) *serverProcess {
 	t.Helper()
-	folder := t.TempDir()
+	return startServeIn(t, t.TempDir(), postgres, redis, environment...)
+}
+
+// startServeIn is startServe with its files in a folder, where an earlier one of the same database may have left its own.
+func startServeIn(t *testing.T, folder, postgres, redis string, environment ...string) *serverProcess {
+	t.Helper()
 	token := filepath.Join(folder, "admin.token")
-	r := runProgram(t, []string{"HEADWATER_POSTGRES_URL=" + postgres}, "migrate", "--admin-token-file", token)
-	if r.code != exitDone {
-		t.Fatalf("migrate: found status %d and %s", r.code, r.err)
+	if _, err := os.Stat(token); err != nil {
+		if r := runProgram(t, []string{"HEADWATER_POSTGRES_URL=" + postgres}, "migrate", "--admin-token-file", token); r.code != exitDone {
+			t.Fatalf("migrate: found status %d and %s", r.code, r.err)
+		}
 	}
 	address := freeAddress(t)
 	cmd := program(t, append(environment, "HEADWATER_POSTGRES_URL="+postgres, "HEADWATER_REDIS_URL="+redis, "HEADWATER_LISTEN="+address,
