@@ -78,7 +78,7 @@ func (b *bench) stream(ctx context.Context) error {
 	var stderr bytes.Buffer
 	// A process has its first results in memory that the system gives it anew, and later ones in what it gave back: there are enough
 	// rounds for the median to be of the latter.
-	rounds := strconv.Itoa(2*b.rounds + 1)
+	rounds := strconv.Itoa(6*b.rounds + 3)
 	command := exec.CommandContext(ctx, interpreter, script, b.servers.Address, m.GetId(), listener.Addr().String(), rounds)
 	command.Env = append(os.Environ(), "PYTHONPATH="+source, "HEADWATER_TOKEN="+b.servers.Token)
 	command.Stderr = &stderr
