@@ -49,6 +49,7 @@ var anyGrant = rapid.Custom(func(t *rapid.T) feature.Grant {
 
 // Whatever roles and policies there are, each cell is what a call is told, and what is in no cell is denied.
 func TestAMatrixIsWhatCallsDecide(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	at := time.Now().Add(-3 * time.Hour).Truncate(time.Microsecond)
 	spine := spineOf(asked("ORD", 7, time.Now())).arrow(t)

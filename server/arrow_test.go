@@ -160,6 +160,7 @@ func large(t *testing.T) (p *product, m *headwaterv1.Manifest, arrow []byte, kep
 }
 
 func TestAKeptResultThatRottedIsComputed(t *testing.T) {
+	t.Parallel()
 	p, m, arrow, kept := large(t)
 	whole, err := os.ReadFile(kept)
 	if err != nil {
@@ -186,6 +187,7 @@ func TestAKeptResultThatRottedIsComputed(t *testing.T) {
 
 // Memory that pieces were sent from is used again: also that of calls which ended early, and never while it is being sent.
 func TestPiecesOfCallsThatAreLeftEarly(t *testing.T) {
+	t.Parallel()
 	p, m, arrow, _ := large(t)
 	var calls sync.WaitGroup
 	for range 4 {

@@ -42,6 +42,7 @@ func roleOf(d *feature.Definitions, name string) *feature.Role {
 
 // Whoever may register everything gives neither itself nor others anything by it: by roles, by policies, by tags, by elevation, or by credentials.
 func TestAttackGrantingOneself(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(ruled())
 	at := time.Now().Add(-3 * time.Hour).Truncate(time.Microsecond)

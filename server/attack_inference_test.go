@@ -107,6 +107,7 @@ func (p *product) toldAttacker(ctx context.Context, at time.Time) map[string]str
 
 // Two servers differ in a hidden row and in a masked value, and in nothing else. Whoever may see neither is told the same by both, whatever is asked.
 func TestAttackInference(t *testing.T) {
+	t.Parallel()
 	at := time.Now().Add(-6 * time.Hour).Truncate(time.Hour)
 	var told [2]map[string]string
 	for world := range told {

@@ -34,6 +34,7 @@ func nested(depth int) *headwaterv1.Value {
 
 // Messages that are large, deep or wide are refused, and the server goes on.
 func TestAttackMessages(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(definitions())
 	p.ingest(flights(flight("ORD", 7, time.Now().Add(-time.Hour), feature.Float64(34))), 0)

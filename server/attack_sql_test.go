@@ -52,6 +52,7 @@ func harmless(t *testing.T, what string, err error) {
 
 // Texts of callers, wherever one can be put, are texts: in names, filters, keys, spines, intervals, headers of files and what is looked for.
 func TestAttackSQLInTexts(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := readers(policy("own_places", "view:delays", ownPlaces))
 	d.Services[1].Log = "all"
@@ -285,6 +286,7 @@ func TestAttackSQLInTexts(t *testing.T) {
 
 // A spine's SQL reads the sources that are named beside it, which the caller may read, and nothing else.
 func TestAttackSQLOfSpines(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := definitions()
 	d.Sources = append(d.Sources, feature.Source{Name: "salaries", EventTime: "date", Columns: d.Sources[0].Columns})

@@ -91,6 +91,7 @@ func (p *product) applied() table {
 }
 
 func TestBiasReports(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	spine := p.applied()
 	service := headwaterv1.NewBiasServiceClient(p.conn)

@@ -453,6 +453,7 @@ func expected(rules []agreementRule, r *agreementReader, roles []feature.Role, w
 // Whatever the policies, whoever reads and whatever the rows are: a dataset at now and an online read show the same rows, values and
 // statuses, or are refused alike; and what is hidden and what is masked is what the policies say.
 func TestADatasetAndAnOnlineReadAgree(t *testing.T) {
+	t.Parallel()
 	p := openProductWith(t, Config{PostgresURL: testenv.PostgresURL(t), RedisURL: testenv.RedisURL(t), Region: "here"})
 	pools, rows := agreementData(time.Now())
 	define := func(round int) (*feature.Definitions, []agreementRule) {

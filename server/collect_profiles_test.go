@@ -14,6 +14,7 @@ import (
 
 // Profiles go with the history that they are of; baselines stay, and so does what a model was trained on.
 func TestProfilesOfWhatIsGoneAreCollected(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(definitions())
 	at := time.Now().Add(-3 * time.Hour).Truncate(time.Second)

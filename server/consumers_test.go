@@ -28,6 +28,7 @@ func consumersOf(r *headwaterv1.GetImpactResponse) string {
 }
 
 func TestConsumers(t *testing.T) {
+	t.Parallel()
 	w := newImpactWorld(t, func(d *feature.Definitions) {
 		consumer := func(name, kind string, reads ...feature.ConsumerRead) feature.Consumer {
 			return feature.Consumer{Name: name, Type: kind, Docs: feature.Docs{Owner: name + "@example.com"}, Reads: reads}

@@ -32,6 +32,7 @@ func newOnDemandProduct(t *testing.T, roles ...feature.Role) (*product, time.Tim
 }
 
 func TestDatasetsOfFeatureReferences(t *testing.T) {
+	t.Parallel()
 	p, at := newOnDemandProduct(t)
 	spine := spineOf(asked("ORD", 7, at), asked("JFK", 7, at), asked("LAX", 7, at)).arrow(t)
 	refs := []string{"traffic.delay", "delays@1.words", "delays.delay"}
@@ -270,6 +271,7 @@ func TestPartialCoverage(t *testing.T) {
 
 // Knowledge of events is told of in every manifest, and refused for windows.
 func TestKnowledgeOfDatasets(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := definitions()
 	d.Views = append(d.Views, feature.View{

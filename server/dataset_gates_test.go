@@ -99,6 +99,7 @@ func (g *gated) mustApprove(ctx context.Context, dataset string) *headwaterv1.Ap
 }
 
 func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
+	t.Parallel()
 	g := newGated(t)
 	m := g.buildHeld(g.bea, g.spine)
 	id := m.GetId()
@@ -230,6 +231,7 @@ func TestADatasetIsHeldUntilAnotherApprovesIt(t *testing.T) {
 
 // A row at a time would tell of all of them, were that which tells of values shown of what is held.
 func TestWhatTellsOfValuesIsWithheldOfWhatIsHeld(t *testing.T) {
+	t.Parallel()
 	g := newGated(t)
 	sent, built, err := g.build(g.bea, "small", &headwaterv1.BuildDatasetHeader{Name: "training", LeaveOut: []*headwaterv1.LeaveOutRule{whereRule("row.delays__delay > 0.0")}}, g.spine)
 	if err != nil || len(sent) != 0 {
@@ -293,6 +295,7 @@ func TestWhatTellsOfValuesIsWithheldOfWhatIsHeld(t *testing.T) {
 }
 
 func TestAnApprovalIsForExactlyThatContent(t *testing.T) {
+	t.Parallel()
 	g := newGated(t)
 	first := g.buildHeld(g.bea, g.spine)
 	a := g.mustApprove(g.ann, first.GetId())
@@ -497,6 +500,7 @@ func TestBreakGlassOpensAGate(t *testing.T) {
 }
 
 func TestTagsThatHoldADataset(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := gatedDefinitions()
 	d.Views = append(d.Views, feature.View{Name: "ratio", Features: []feature.Column{{Name: "of_delay", Type: feature.TypeFloat64}}, OnDemand: &feature.OnDemand{

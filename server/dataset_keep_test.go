@@ -14,6 +14,7 @@ import (
 )
 
 func TestWhoMayDeleteDatasets(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := definitions()
 	d.Roles = append(d.Roles, role("builds", "read_offline on service:model", "read_offline on view:delays,view:recent,view:traffic"),
@@ -80,6 +81,7 @@ func TestWhoMayDeleteDatasets(t *testing.T) {
 }
 
 func TestCollectingHistory(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(definitions())
 	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -116,6 +118,7 @@ func TestCollectingHistory(t *testing.T) {
 }
 
 func TestComparingDatasets(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := definitions()
 	d.Roles = append(d.Roles, role("lists", "list on dataset:*"))

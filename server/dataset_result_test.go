@@ -24,6 +24,7 @@ func whereRule(cel string) *headwaterv1.LeaveOutRule {
 }
 
 func TestWhatAManifestSaysOfItsRows(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := definitions()
 	d.Roles = []feature.Role{

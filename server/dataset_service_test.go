@@ -39,6 +39,7 @@ func readRows(t testing.TB, stream []byte) (rows []string) {
 }
 
 func TestDatasets(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(definitions())
 	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -131,6 +132,7 @@ func TestDatasets(t *testing.T) {
 }
 
 func TestBuildRefuses(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(definitions())
 	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -192,6 +194,7 @@ func TestBuildRefuses(t *testing.T) {
 
 // Who may read a dataset no longer is denied it, whether or not datasets may be listed; only by its name it looks like none.
 func TestDatasetsOfWhoMayReadNoLonger(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := definitions()
 	d.Roles = append(d.Roles, role("builds", "read_offline on service:*"))

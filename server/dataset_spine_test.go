@@ -24,6 +24,7 @@ func eventsHeader(events *headwaterv1.SpineEvents) *headwaterv1.BuildDatasetHead
 }
 
 func TestSpinesThatTheServerReads(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(definitions())
 	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -90,6 +91,7 @@ func TestSpinesThatTheServerReads(t *testing.T) {
 }
 
 func TestSpinesThatTheServerDoesNotRead(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(definitions())
 	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -187,6 +189,7 @@ func TestWhoMayReadSpines(t *testing.T) {
 
 // What was read of sources is for who may read these, also when it is had again.
 func TestWhoMayHaveSpinesAgain(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := definitions()
 	d.Roles = append(d.Roles, role("small", "read_offline on service:small,view:*", "list on dataset:*"), role("rows", "read_offline on source:flights"))

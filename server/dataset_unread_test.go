@@ -12,6 +12,7 @@ import (
 
 // A load that no run has read is no reason for a value to be missing: rows of its times are refused until a run has read it.
 func TestRowsOfLoadsThatNoRunRead(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	p.apply(definitions())
 	at := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -44,6 +44,7 @@ func (p *product) explain(ctx context.Context, r *headwaterv1.ExplainAccessReque
 }
 
 func TestExplanationsAreWhatReadsDo(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := readers(
 		policy("for_model", "service:model", func(p *feature.Policy) { p.Require = &feature.Requirement{Purposes: []string{"delays", "tests"}} }),
@@ -154,6 +155,7 @@ func TestExplanationsAreWhatReadsDo(t *testing.T) {
 
 // Rows of a source are read as policies show them, and under the terms of the source.
 func TestExplanationsOfSources(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	licensed := policy("licensed", "source:flights", func(p *feature.Policy) { p.Require = &feature.Requirement{Purposes: []string{"delays"}} })
 	own := policy("own", "source:flights", func(p *feature.Policy) {

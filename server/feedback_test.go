@@ -180,6 +180,7 @@ func TestForgetTakesFeedback(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	p := newProduct(t)
 	w := newReadsWorld(p)
 	for model, service := range map[string]string{"fares": "person", "seats": "seating", "ports": "port"} {

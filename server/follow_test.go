@@ -23,6 +23,7 @@ func (p *product) followed() string {
 }
 
 func TestAServiceFollowsThePublished(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	other := openProduct(t, p.url, p.redisURL)
 	d := definitions()

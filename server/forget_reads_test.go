@@ -124,6 +124,7 @@ func TestForgetLoggedReads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	w := newReadsWorld(newProduct(t))
 	ctx := context.Background()
 	listed := func() int {
@@ -211,6 +212,7 @@ func TestAVerifiedReadKnowsAStaleNull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	w := newReadsWorld(newProduct(t))
 	// The only booking there is older than the window.
 	r := w.loggedRead(w.read("takers", "origin", "JFK").GetReadId()).GetRead()
@@ -243,6 +245,7 @@ func TestForgetReadsOnTheDiskOfAnotherServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	w := newReadsWorld(newProduct(t))
 	between, way := newProxy(t, w.url)
 	other := openProductWith(t, Config{PostgresURL: way, RedisURL: w.redisURL})
@@ -295,6 +298,7 @@ func TestForgetReadsOnTheDiskOfAnotherServer(t *testing.T) {
 
 // Reads are answered while Postgres is away, and each is there once when it is back.
 func TestPostgresGoneWhileReadsAreLogged(t *testing.T) {
+	t.Parallel()
 	direct := testenv.PostgresURL(t)
 	between, way := newProxy(t, direct)
 	p := openProduct(t, way, testenv.RedisURL(t))

@@ -495,6 +495,7 @@ func TestForgetGoesOn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	w := newForgetWorld(t)
 	dry, err := w.forget(true)
 	if err != nil {
@@ -560,6 +561,7 @@ func TestForgetGoesOn(t *testing.T) {
 
 // Of a table of others that runs kept rows of, those are erased, and who keeps the table is told to.
 func TestForgetWhatRunsKept(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	if _, err := p.pool.Exec(p.admin, `CREATE SCHEMA crm; CREATE TABLE crm.people (id text, seen timestamptz, city text);
 		INSERT INTO crm.people VALUES ('`+forgotten+`', '2024-01-01', 'Nice'), ('alice', '2024-01-02', 'Rome')`); err != nil {

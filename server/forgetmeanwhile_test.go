@@ -99,6 +99,7 @@ func TestForgetWhileARunIsAtWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	p := openProductWith(t, Config{PostgresURL: testenv.PostgresURL(t), RedisURL: testenv.RedisURL(t), RunChunkRows: 2})
 	d := passengers()
 	number := []feature.Column{{Name: "total", Type: feature.TypeFloat64}}
@@ -197,6 +198,7 @@ func TestTwoForgetsAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	w := newForgetWorld(t)
 	// One is in the middle of it when the others come: of the same person, and of one who shares sources and views.
 	reached, goOn := w.stopAt(materialize.StepErasingView)
@@ -233,6 +235,7 @@ func TestForgetInARedisCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	p := openProduct(t, testenv.PostgresURL(t), "redis://"+strings.Join(testenv.RedisCluster(t), ","))
 	w := forgetWorldOf(p, passengers())
 	// Many seats, so that entities which go are on all masters.
@@ -284,6 +287,7 @@ func TestForgetAndCollect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	w := newForgetWorld(t)
 	// Bookings of the person that a later run withdraws end in the history.
 	w.bookings(forgotten, 700, w.at.Add(60*time.Hour), 2)
@@ -351,6 +355,7 @@ func TestForgetIsFollowedInRedis(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a store")
 	}
+	t.Parallel()
 	w := newForgetWorld(t)
 	killed := errors.New("killed")
 	do := func(step string) error {

@@ -39,6 +39,7 @@ func curious() *feature.Definitions {
 
 // A person's key and texts are put wherever they can get to; after the erasure they are nowhere, but where the documents say that they stay.
 func TestForgetLeavesNothingAnywhere(t *testing.T) {
+	t.Parallel()
 	results := t.TempDir()
 	p := openProductWith(t, Config{PostgresURL: testenv.PostgresURL(t), RedisURL: testenv.RedisURL(t), ResultsDir: results, RunChunkRows: 2})
 	w := forgetWorldOf(p, curious())

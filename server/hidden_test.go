@@ -150,6 +150,7 @@ func (p *product) named(ctx context.Context) map[string]func(name string) error 
 }
 
 func TestWhatIsHiddenLooksMissing(t *testing.T) {
+	t.Parallel()
 	p, _, hidden, datasets := newDividedProduct(t)
 	pay := p.count(`SELECT r.id FROM headwater.run r JOIN headwater.definition d ON d.id = r.view_id WHERE d.name = 'pay'`)
 	load := fmt.Sprint(hidden.GetId())
@@ -192,6 +193,7 @@ func TestWhatIsHiddenLooksMissing(t *testing.T) {
 }
 
 func TestFewSeeTheirOwn(t *testing.T) {
+	t.Parallel()
 	p, shown, _, datasets := newDividedProduct(t)
 	ctx := p.as("fay", "few")
 	names := map[string]string{

@@ -14,6 +14,7 @@ import (
 
 // What happened since the bad file came is told as far as it is known, and where it is not that is said.
 func TestImpactSaysWhatIsNotKnown(t *testing.T) {
+	t.Parallel()
 	board := feature.Consumer{Name: "board", Docs: feature.Docs{Owner: "board@example.com"}, Type: "dashboard", Reads: []feature.ConsumerRead{{Kind: feature.ReadsService, Name: "scoring"}}}
 	wall := feature.Consumer{Name: "wall", Type: "screen", Reads: []feature.ConsumerRead{{Kind: feature.ReadsView, Name: "delays"}}}
 	w := newImpactWorld(t, func(d *feature.Definitions) { d.Consumers = []feature.Consumer{board, wall} })

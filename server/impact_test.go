@@ -185,6 +185,7 @@ func (w *impactWorld) datasetAt(name, service string, at time.Time, origins ...s
 
 // One bad file among many: its impact is the features, datasets, reads and models that used it, and no others.
 func TestImpactOfABadFile(t *testing.T) {
+	t.Parallel()
 	w := newImpactWorld(t, nil)
 	byLoad := &headwaterv1.GetImpactRequest{Source: "flights", Load: w.bad.GetId()}
 	all := w.impact(w.admin, byLoad)
@@ -376,6 +377,7 @@ func expectRepairs(t *testing.T, r *headwaterv1.GetImpactResponse, want string) 
 
 // A value that is the same with the bad row and without it is not affected once a run has computed it without.
 func TestImpactEndsWhereARunFoundTheSame(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	d := impactDefinitions()
 	p.apply(d)
@@ -404,6 +406,7 @@ func TestImpactEndsWhereARunFoundTheSame(t *testing.T) {
 
 // Who may read the lineage and not the rows is told by runs; what may not be seen is counted.
 func TestImpactDependsOnNoRowThatIsHidden(t *testing.T) {
+	t.Parallel()
 	w := newImpactWorld(t, func(d *feature.Definitions) {
 		d.Roles = []feature.Role{
 			role("lineage", "read_lineage on source:*,view:*,service:*,dataset:*,model:*"),
@@ -566,6 +569,7 @@ func TestImpactEndsInTime(t *testing.T) {
 
 // Keys that reads keep as hashes are found, also after the history that was served is collected.
 func TestImpactOnHashedKeysAndCollectedHistory(t *testing.T) {
+	t.Parallel()
 	w := newImpactWorld(t, func(d *feature.Definitions) { d.Entities[0].JoinKeys[0].Tags = []string{"pii"} })
 	if keys := w.loggedRead(w.affected.GetReadId()).GetRead().GetKeys(); len(keys) != 1 || len(keys[0].GetHashes()) != 2 {
 		t.Fatalf("found %v, expected hashes", keys)
