@@ -271,7 +271,7 @@ func (b *Builder) build(ctx context.Context, req Request, spine io.Reader, out i
 				return err
 			}
 		}
-		return t.built(ctx, tx)
+		return t.built(ctx, tx, m)
 	})
 	phase()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/notify"
 	"github.com/headwaterhq/headwater/internal/outbox"
 )
 
@@ -61,7 +62,16 @@ func (t *telling) end() {
 	}
 }
 
-func (t *telling) built(ctx context.Context, tx pgx.Tx) error {
+// built tells that a dataset was built, and of one that is held why.
+func (t *telling) built(ctx context.Context, tx pgx.Tx, m *Manifest) error {
+	if m.State == Built {
+		owned := notify.Notice{
+			Kind: notify.DatasetHeld, Node: "dataset:" + m.ID, OwnedKind: "service", OwnedName: m.Service, Found: m.heldFor(), Expected: "gates that hold", Remedy: "headwater dataset show " + m.ID,
+		}
+		if err := notify.Add(ctx, tx, owned); err != nil {
+			return err
+		}
+	}
 	return outbox.EndDataset(ctx, tx, outbox.DatasetBuilt, *t.about)
 }
 

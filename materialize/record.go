@@ -119,6 +119,10 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 	if err != nil {
 		return err
 	}
+	// Locks of notices are taken before those of publishing, by which others wait.
+	if err := tellPublished(ctx, tx, r); err != nil {
+		return err
+	}
 	// From here to the commit all other publishing waits.
 	if r.Position, err = offline.Publish(ctx, tx, r.ViewID, r.Seq, r.ID); err != nil {
 		return err
@@ -219,6 +223,9 @@ func fail(ctx context.Context, tx pgx.Tx, r *Run, message string) error {
 		return err
 	}
 	if err := quality.KeepFailed(ctx, tx, r.ID, r.ViewID, r.Seq, r.quarantined, r.cameAside); err != nil {
+		return err
+	}
+	if err := tellFailed(ctx, tx, r, message); err != nil {
 		return err
 	}
 	return tellEnd(ctx, tx, r, outbox.RunFailed, outbox.Run{Error: fault.Hidden(message)})

@@ -13,6 +13,7 @@ import (
 	"github.com/headwaterhq/headwater/access"
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/notify"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
 )
@@ -128,8 +129,12 @@ func (m *Materializer) ApproveRun(ctx context.Context, r *Run, view *feature.Vie
 			}
 			approvals = append(approvals, a)
 		}
-		id, err = m.queue(ctx, tx, req)
-		return err
+		if id, err = m.queue(ctx, tx, req); err != nil {
+			return err
+		}
+		n := r.notice(notify.RunApproved)
+		n.Found, n.Expected, n.Remedy = fmt.Sprintf("check %s is waived by %s, and the run goes again as %d", w.Check, approver.Name, id), "nothing is wrong", "headwater approvals list"
+		return notify.Add(ctx, tx, n)
 	})
 	if err != nil {
 		return nil, nil, err

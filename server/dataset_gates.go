@@ -16,6 +16,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/notify"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
 	"github.com/headwaterhq/headwater/quality/bias"
@@ -474,6 +475,9 @@ func (s *datasetService) ReleaseDataset(ctx context.Context, req *headwaterv1.Re
 		})
 	})
 	if err != nil {
+		if f := fault.As(err); f != nil && f.Reason == fault.GateRefused && m != nil {
+			s.tellRefused(ctx, m)
+		}
 		return nil, database.Fault(err)
 	}
 	shown, err := s.shownTo(ctx, m)
@@ -481,6 +485,30 @@ func (s *datasetService) ReleaseDataset(ctx context.Context, req *headwaterv1.Re
 		shown = withoutValues(manifestOf(ctx, m))
 	}
 	return &headwaterv1.ReleaseDatasetResponse{Manifest: shown}, nil
+}
+
+// datasetNotice is what webhooks are told of a dataset.
+func datasetNotice(kind notify.Kind, m *dataset.Manifest) notify.Notice {
+	return notify.Notice{Kind: kind, Node: "dataset:" + m.ID, OwnedKind: "service", OwnedName: m.Service, Remedy: "headwater dataset show " + m.ID}
+}
+
+// tellRefused tells of a release that was refused, in a commit of its own: a refusal changes nothing. Where it cannot be told the caller knows.
+func (s *datasetService) tellRefused(ctx context.Context, m *dataset.Manifest) {
+	results, err := s.builder.Look(ctx, s.pool, m)
+	if err == nil {
+		n := datasetNotice(notify.GateRefused, m)
+		var found, expected []string
+		for i := range results {
+			if g := &results[i]; !g.Holds {
+				found, expected = append(found, g.Gate+": "+g.Found), append(expected, g.Gate)
+			}
+		}
+		n.Found, n.Expected = strings.Join(found, "; "), "gates that hold: "+strings.Join(expected, ", ")
+		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return notify.Add(ctx, tx, n) })
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "webhooks are not told that a release was refused", "dataset", m.ID, "error", err)
+	}
 }
 
 // releasable reads the manifest of a dataset that the caller may release: who may APPROVE or ADMINISTER it, and who built it and may read
@@ -536,7 +564,12 @@ func (s *datasetService) ApproveDataset(ctx context.Context, req *headwaterv1.Ap
 			Kind: access.KindDataset, Subject: m.ID, Resource: datasetResource(m), Inputs: m.Digest(), Gate: req.GetGate(), Found: result.Found, Author: m.Principal,
 			Reason: req.GetReason(), ExpiresAt: expiryOf(req.GetExpiresAt().AsTime(), req.GetExpiresAt() != nil),
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		n := datasetNotice(notify.DatasetApproved, m)
+		n.Found, n.Expected, n.Remedy = "gate "+req.GetGate()+" is approved by "+principal.Name, "nothing is wrong", "headwater approvals list"
+		return notify.Add(ctx, tx, n)
 	})
 	if err != nil {
 		return nil, database.Fault(err)

@@ -108,6 +108,7 @@ var matrix = map[string]matrixRow{
 	"LineageService/DiffRuns":     {&headwaterv1.DiffRunsRequest{A: "1", B: "2"}, access.ActionReadLineage, "view:v", "engineer scientist"},
 	"LineageService/CheckLineage": {&headwaterv1.CheckLineageRequest{}, access.ActionReadLineage, "catalog:*", ""},
 	"LineageService/ListUses":     {&headwaterv1.ListUsesRequest{Node: "source:flights"}, access.ActionReadAudit, "system:*", "auditor"},
+	"LineageService/ResendOutbox": {&headwaterv1.ResendOutboxRequest{}, access.ActionAdminister, "system:*", ""},
 	"LineageService/GetOutbox":    {&headwaterv1.GetOutboxRequest{}, access.ActionAdminister, "system:*", ""},
 	"LineageService/RegisterModel": {
 		&headwaterv1.RegisterModelRequest{Name: "m", Service: "open_service"}, access.ActionRegister, "model:m", "",

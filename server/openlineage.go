@@ -12,6 +12,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/database"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/outbox"
 	"github.com/headwaterhq/headwater/lineage/openlineage"
 )
 
@@ -91,7 +92,7 @@ func (s *lineageService) GetOutbox(ctx context.Context, req *headwaterv1.GetOutb
 		}
 	}
 	limit := cmp.Or(int(req.GetPageSize()), defaultOutbox)
-	w, err := openlineage.ReadWaiting(ctx, s.pool, after, limit+1)
+	w, err := outbox.ReadWaiting(ctx, s.pool, after, limit+1)
 	if err != nil {
 		return nil, database.Fault(err)
 	}
@@ -103,8 +104,17 @@ func (s *lineageService) GetOutbox(ctx context.Context, req *headwaterv1.GetOutb
 		}
 		resp.Subjects = append(resp.Subjects, &headwaterv1.OutboxSubject{
 			Subject: subject.Subject, Topic: subject.Topic, Waiting: subject.Waiting, Parked: subject.Parked, Oldest: timestamppb.New(subject.Oldest),
-			Attempts: int32(subject.Attempts), NextTry: timestampOf(subject.NextTry), Error: subject.Error,
+			Attempts: int32(subject.Attempts), NextTry: timestampOf(subject.NextTry), Error: subject.Error, Receiver: subject.Receiver,
 		})
 	}
 	return resp, nil
+}
+
+// ResendOutbox has what was parked be tried again.
+func (s *lineageService) ResendOutbox(ctx context.Context, req *headwaterv1.ResendOutboxRequest) (*headwaterv1.ResendOutboxResponse, error) {
+	n, err := outbox.Resend(ctx, s.pool, req.GetSubjects(), req.GetReceiver())
+	if err != nil {
+		return nil, database.Fault(err)
+	}
+	return &headwaterv1.ResendOutboxResponse{Resent: n}, nil
 }

@@ -1,8 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,8 +15,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/internal/database"
+	"github.com/headwaterhq/headwater/internal/notify"
 	"github.com/headwaterhq/headwater/offline"
 	"github.com/headwaterhq/headwater/quality"
+	"github.com/headwaterhq/headwater/quality/score"
 	"github.com/headwaterhq/headwater/registry"
 )
 
@@ -31,6 +37,8 @@ type scorer struct {
 	// calls has what reads were given.
 	calls *calls
 	log   *slog.Logger
+	// lowScore is below which webhooks are told. 0: defaultLowScore.
+	lowScore float64
 	// newest are the scores of the last look. nil: there was none yet.
 	newest  atomic.Pointer[[]*scored]
 	stop    context.CancelFunc
@@ -92,12 +100,48 @@ func (s *scorer) look(ctx context.Context, at time.Time) error {
 			kept = append(kept, quality.Scored{Node: one.node, At: at, Score: *one.score, Parts: one.parts})
 		}
 	}
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return quality.KeepScores(ctx, tx, kept) })
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := quality.KeepScores(ctx, tx, kept); err != nil {
+			return err
+		}
+		return notify.Turn(ctx, tx, s.states(all))
+	})
 	if err != nil {
 		return err
 	}
 	s.newest.Store(&all)
 	return nil
+}
+
+// defaultLowScore is below which score webhooks are told, unless it is said.
+const defaultLowScore = 60
+
+// states are whether scores are low, and what is online or came last too old: for webhooks. Of what is not known nothing is said.
+func (s *scorer) states(all []*scored) (list []notify.State) {
+	low := cmp.Or(s.lowScore, defaultLowScore)
+	for _, one := range all {
+		n := notify.Notice{Node: one.node, OwnedKind: one.kind, OwnedName: one.name, Remedy: "headwater quality " + one.node}
+		if one.score != nil {
+			below := n
+			below.Kind, below.Expected = notify.ScoreLow, fmt.Sprintf("a score of %v or more", low)
+			below.Found = fmt.Sprintf("a score of %v", *one.score)
+			if worst := score.Worst(one.parts); worst != nil {
+				below.Found += fmt.Sprintf(", with %s: %s", worst.Name, worst.Detail)
+			}
+			if one.run != nil {
+				below.Run = one.run.Ref()
+			}
+			list = append(list, notify.State{Notice: below, In: *one.score < low})
+		}
+		if one.kind != "service" {
+			late := n
+			late.Kind, late.Expected, late.Remedy = notify.FreshnessExceeded, "what is as new as declared", fmt.Sprintf("headwater describe %s %s", one.kind, one.name)
+			late.Found = "what is older, or nothing"
+			list = append(list, notify.State{Notice: late, In: one.late})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b notify.State) int { return strings.Compare(a.Node, b.Node) })
+	return list
 }
 
 // keepFound keeps what reads were given since it was last called.

@@ -28,6 +28,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/grpccodec"
 	"github.com/headwaterhq/headwater/internal/grpcflow"
+	"github.com/headwaterhq/headwater/internal/notify"
 	"github.com/headwaterhq/headwater/internal/tracing"
 	"github.com/headwaterhq/headwater/lineage/openlineage"
 	"github.com/headwaterhq/headwater/materialize"
@@ -95,6 +96,9 @@ type Config struct {
 	ReadCacheBytes int
 	// OpenLineage is who is told what is run, built and applied.
 	OpenLineage OpenLineage
+	// Webhooks are told of what went wrong, and of scores below LowScore. 0: defaultLowScore.
+	Webhooks []notify.Webhook
+	LowScore float64
 	// InsecureNoAuth lets everybody do everything: nobody is asked who calls, and no call is recorded.
 	InsecureNoAuth bool
 	// OIDC says whose JWTs are taken, besides tokens of the server's own. nil: nobody's.
@@ -151,6 +155,7 @@ type Server struct {
 	metrics      *metrics
 	tracer       *tracing.Tracer
 	events       *openlineage.Sender
+	notifier     *notify.Notifier
 	lineage      *lineageService
 	quality      *qualityService
 	scores       *scorer
@@ -252,6 +257,9 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if err := s.tellOthers(); err != nil {
+		return nil, err
+	}
+	if err := s.notify(); err != nil {
 		return nil, err
 	}
 	s.scores.follow()
@@ -509,7 +517,7 @@ func (s *Server) serve() error {
 		flush: s.audit.Flush, closing: s.closing,
 	}
 	headwaterv1.RegisterLineageServiceServer(s.grpc, s.lineage)
-	s.scores = &scorer{pool: s.pool, databases: s.databases, registry: s.registry, head: s.head, calls: s.guard.Calls, log: s.config.Log}
+	s.scores = &scorer{pool: s.pool, databases: s.databases, registry: s.registry, head: s.head, calls: s.guard.Calls, log: s.config.Log, lowScore: s.config.LowScore}
 	if err := s.metrics.registry.Register(newScoreMetrics(s.scores)); err != nil {
 		return err
 	}
@@ -579,6 +587,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.events != nil {
 		s.events.Close()
+	}
+	if s.notifier != nil {
+		s.notifier.Close()
 	}
 	if s.scores != nil && s.scores.stop != nil {
 		s.scores.close()

@@ -13,10 +13,10 @@ const outboxPage = 1000
 func newLineageOutbox(a *app) *cobra.Command {
 	var limit int32
 	cmd := &cobra.Command{
-		Use: "outbox", Short: "Show which OpenLineage events wait to be sent, and why they were not taken", Args: takes(0, 0, ""),
-		Long: `Shows what waits to be told to others in OpenLineage's events: by run, dataset or definition, the oldest first, with how often it was tried, when it is
-tried again, and what its receiver said. An event that its receiver refuses is parked, and not tried again. Where events go, and how many wait in all, is said
-on standard error.`,
+		Use: "outbox", Short: "Show which events wait to be sent, and why they were not taken", Args: takes(0, 0, ""),
+		Long: `Shows what waits to be told to others, in OpenLineage's events and by webhooks: by run, dataset, definition or node, the oldest first, with how often it was
+tried, when it is tried again, and what its receiver said. An event that its receiver refuses is parked, and not tried again before ` + "`headwater lineage outbox resend`" + `. Where
+OpenLineage's events go, and how many wait in all, is said on standard error.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if limit < 0 {
 				return usagef("found --limit %d, expected 0 (all) or more", limit)
@@ -45,14 +45,35 @@ on standard error.`,
 			if all.NextPageToken != "" {
 				a.notef("there are newer ones: --limit 0 shows all")
 			}
-			t := table{header: []string{"SUBJECT", "TOPIC", "WAITING#", "PARKED#", "SINCE", "ATTEMPTS#", "NEXT TRY", "ERROR"}}
+			t := table{header: []string{"SUBJECT", "TOPIC", "WAITING#", "PARKED#", "SINCE", "ATTEMPTS#", "NEXT TRY", "RECEIVER", "ERROR"}}
 			for _, s := range all.Subjects {
-				t.add(s.Subject, s.Topic, number(s.Waiting), number(s.Parked), moment(s.Oldest), number(s.Attempts), moment(s.NextTry), s.Error)
+				t.add(s.Subject, s.Topic, number(s.Waiting), number(s.Parked), moment(s.Oldest), number(s.Attempts), moment(s.NextTry), s.Receiver, s.Error)
 			}
 			return a.print(all, t)
 		}),
 	}
 	cmd.Flags().Int32Var(&limit, "limit", 100, "how many runs, datasets and definitions, the oldest; 0: all")
+	cmd.AddCommand(newOutboxResend(a))
+	return cmd
+}
+
+func newOutboxResend(a *app) *cobra.Command {
+	req := &headwaterv1.ResendOutboxRequest{}
+	cmd := &cobra.Command{
+		Use: "resend [SUBJECT…]", Short: "Have what was parked be tried again", Args: cobra.ArbitraryArgs,
+		Long: `Has events that were parked be tried again at once, in their order: about SUBJECTs, as the outbox shows them, or about all.`,
+		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			req.Subjects = args
+			r, err := c.Lineage.ResendOutbox(cmd.Context(), req)
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"RESENT#"}}
+			t.add(number(r.GetResent()))
+			return a.print(r, t)
+		}),
+	}
+	cmd.Flags().StringVar(&req.Receiver, "receiver", "", "openlineage or webhook:NAME: those for this one alone")
 	return cmd
 }
 

@@ -22,7 +22,7 @@ func (c *canned) GetOutbox(_ context.Context, req *headwaterv1.GetOutboxRequest)
 	for n := first; n <= last; n++ {
 		r.Subjects = append(r.Subjects, &headwaterv1.OutboxSubject{
 			Subject: fmt.Sprintf("run:delays@1/%d", n), Topic: "run.started", Waiting: 2, Parked: int64(n / 3), Oldest: at("2001-02-03T04:05:06Z"), Attempts: 4,
-			NextTry: at("2001-02-03T04:06:06Z"), Error: "status 503: no space left",
+			NextTry: at("2001-02-03T04:06:06Z"), Error: "status 503: no space left", Receiver: "openlineage",
 		})
 	}
 	if last < 3 {
@@ -35,10 +35,10 @@ func TestLineageOutbox(t *testing.T) {
 	c := &canned{}
 	do := c.serve(t)
 	line := func(n, parked int) string {
-		return fmt.Sprintf("run:delays@1/%d  run.started        2       %d  2001-02-03T04:05:06Z         4  2001-02-03T04:06:06Z  status 503: no space left\n", n, parked)
+		return fmt.Sprintf("run:delays@1/%d  run.started        2       %d  2001-02-03T04:05:06Z         4  2001-02-03T04:06:06Z  openlineage  status 503: no space left\n", n, parked)
 	}
 	const (
-		header = "SUBJECT         TOPIC        WAITING  PARKED  SINCE                 ATTEMPTS  NEXT TRY              ERROR\n"
+		header = "SUBJECT         TOPIC        WAITING  PARKED  SINCE                 ATTEMPTS  NEXT TRY              RECEIVER     ERROR\n"
 		note   = "events go to http://marquez:5000/api/v1/lineage; waiting: 5, the oldest since 2001-02-03T04:05:06Z; of them tried and not taken: 1; parked, which it refused: 1\n"
 	)
 	do("lineage", "outbox").expect(t, exitDone, header+line(1, 0)+line(2, 0)+line(3, 1), note)
@@ -48,7 +48,7 @@ func TestLineageOutbox(t *testing.T) {
 	}
 	do("lineage", "outbox", "--limit", "-1").expect(t, exitUsage, "", "headwater: found --limit -1, expected 0 (all) or more\n")
 	c.blind = true
-	do("lineage", "outbox").expect(t, exitDone, "SUBJECT  TOPIC  WAITING  PARKED  SINCE  ATTEMPTS  NEXT TRY  ERROR\n",
+	do("lineage", "outbox").expect(t, exitDone, "SUBJECT  TOPIC  WAITING  PARKED  SINCE  ATTEMPTS  NEXT TRY  RECEIVER  ERROR\n",
 		"nobody is told: the server has no HEADWATER_OPENLINEAGE_URL and no HEADWATER_OPENLINEAGE_FILE; waiting: 1, the oldest since 2001-02-03T04:05:06Z; "+
 			"they are deleted when they are as old as events are kept\n")
 }

@@ -53,6 +53,7 @@ type serveConfig struct {
 	sourceConfig  `yaml:",inline"`
 
 	openLineageConfig `yaml:",inline"`
+	webhookConfig     `yaml:",inline"`
 }
 
 func loadServeConfig(file string) (serveConfig, error) {
@@ -67,7 +68,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 		if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 			return c, fault.New(fault.InvalidArgument, "configuration %s: %v; its keys are postgres_url, redis_url, redis_prefix, "+
 				"region, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, profiles, view_timeout, view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, "+
-				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, openlineage_listen, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
+				"max_streams, connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, openlineage_listen, webhooks, low_score, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, oidc_principal_claim, "+
 				"oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age and source_databases", file, err)
 		}
 	}
@@ -96,6 +97,7 @@ func loadServeConfig(file string) (serveConfig, error) {
 	c.callerConfig.readEnvironment()
 	c.sourceConfig.readEnvironment()
 	c.openLineageConfig.readEnvironment()
+	c.webhookConfig.readEnvironment()
 	return c, nil
 }
 
@@ -198,6 +200,11 @@ the same version. Any number of servers may share both stores. The environment g
   HEADWATER_OPENLINEAGE_KEEP      openlineage_keep       how long events are kept that cannot be delivered (default 7d)
   HEADWATER_OPENLINEAGE_LISTEN    openlineage_listen     address to take OpenLineage's events of others on, at /api/v1/lineage, with the
                                                  tokens and, where there is one, the certificate of calls (default none)
+  HEADWATER_WEBHOOK_URL       webhooks           endpoint that is told of what went wrong, by signed POST requests; in the file a map from names to
+                                                 url, secret and events (default: nobody is told)
+  HEADWATER_WEBHOOK_SECRET                       what signs them: whsec_ with base64 behind it, or a text of 16 bytes or more
+  HEADWATER_WEBHOOK_EVENTS                       which events, with commas between them, such as run.failed,score.low (default: all)
+  HEADWATER_LOW_SCORE         low_score          below which score of quality webhooks are told (default 60)
   HEADWATER_REFLECTION        reflection         off: callers cannot ask what methods there are (default on)
   HEADWATER_INSECURE_NO_AUTH  insecure_no_auth   on: nobody is asked who calls. Everybody may read, change and erase everything, and
                                                  no call is recorded in the audit log (default off)
@@ -240,7 +247,7 @@ Without tls_cert calls are not encrypted: let a proxy that speaks TLS stand befo
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file with postgres_url, redis_url, redis_prefix, listen, audit, audit_dir, audit_key, audit_retention, read_log_dir, read_log_bytes, read_log_retention, metrics_listen, metrics_profiles, run_chunk_workers, profiles, view_timeout, "+
 		"view_work_mem, view_temp_files, results_dir, results_bytes, results_days, history_retention, max_reads, max_waiting_reads, read_wait, max_request, max_answer, max_streams, "+
-		"connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, openlineage_listen, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
+		"connection_age, drain_delay, drain_time, slow_read, read_cache, otlp_endpoint, trace_share, openlineage_url, openlineage_api_key, openlineage_file, openlineage_namespace, openlineage_postgres, openlineage_keep, openlineage_listen, webhooks, low_score, reflection, insecure_no_auth, tls_cert, tls_key, tls_client_ca, oidc_issuer, oidc_audience, oidc_algorithms, oidc_jwks_url, "+
 		"oidc_principal_claim, oidc_roles_claim, oidc_roles, oidc_attributes, oidc_max_age, source_databases")
 	cmd.Flags().BoolVar(&open, "insecure-no-auth", false, "ask nobody who calls: whoever reaches the address may do everything, and no call is recorded")
 	return cmd
@@ -275,7 +282,7 @@ func runServe(ctx context.Context, a *app, c serveConfig) (err error) {
 		PostgresURL: c.PostgresURL, RedisURL: c.RedisURL, RedisPrefix: c.RedisPrefix, Region: c.Region, AuditDir: c.AuditDir, Version: version(),
 		ViewBounds: bounds, SourceDatabases: databases, RunChunkWorkers: chunkWorkers, NoProfiles: noProfiles, Reached: inTests.reached, RunChunkRows: inTests.chunkRows,
 	}
-	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config), c.watchConfig.apply(&config), c.openLineageConfig.apply(&config)); err != nil {
+	if err := errors.Join(c.resultsConfig.apply(&config), c.callsConfig.apply(&config), c.watchConfig.apply(&config), c.openLineageConfig.apply(&config), c.webhookConfig.apply(&config)); err != nil {
 		return err
 	}
 	if err := c.callerConfig.apply(&config); err != nil {

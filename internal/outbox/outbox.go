@@ -1,10 +1,11 @@
-// Package outbox owns the messages to the outside that are written in the commit that they tell of: headwater.outbox.
+// Package outbox owns the messages to the outside that are written in the commit that they tell of: headwater.outbox, and their delivery, each channel's by one server at a time.
 //
-// It may import internal packages. It knows nothing of what a message becomes, or of who delivers it.
+// It may import internal packages. It knows nothing of what a message becomes: who sends one says that.
 //
 // Invariants:
 //   - A message is there if and only if the transaction that it tells of was committed, until it was delivered, was given up, or is older
 //     than messages are kept.
+//   - A message is sent at least once, and always as the same bytes; those of one channel and subject in their order, but for those that are parked.
 //   - Messages of one subject are in the order of their ids: who writes about one holds a lock of it.
 package outbox
 
@@ -45,6 +46,8 @@ type Message struct {
 	Payload any
 	// At is when it happened. Zero: now.
 	At time.Time
+	// Channel is whom it is for.
+	Channel Channel
 }
 
 // Run is the payload of messages about runs.
@@ -104,8 +107,8 @@ func Add(ctx context.Context, tx pgx.Tx, messages ...Message) error {
 		if !m.At.IsZero() {
 			at = &m.At
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO headwater.outbox (topic, subject, payload, created_at)
-			VALUES ($1, $2, $3, coalesce($4, clock_timestamp()))`, m.Topic, m.Subject, m.Payload, at)
+		_, err := tx.Exec(ctx, `INSERT INTO headwater.outbox (topic, subject, payload, created_at, channel)
+			VALUES ($1, $2, $3, coalesce($4, clock_timestamp()), $5)`, m.Topic, m.Subject, m.Payload, at, m.Channel)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (w *waiting) Collect(ch chan<- prometheus.Metric) {
 	var waits, parked int64
 	var age float64
 	err := w.pool.QueryRow(ctx, `SELECT count(*) FILTER (WHERE parked_at IS NULL), count(*) FILTER (WHERE parked_at IS NOT NULL),
-		coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8 FROM headwater.outbox`).
+		coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8 FROM headwater.outbox WHERE channel <> 'notice'`).
 		Scan(&waits, &parked, &age)
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(messagesWaiting, err)

@@ -3192,7 +3192,9 @@ type OutboxSubject struct {
 	// When the first that waits is tried again. Unset: at once, or none waits.
 	NextTry *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=next_try,json=nextTry,proto3" json:"next_try,omitempty"`
 	// Of the newest event that was tried and not taken: why, as its receiver said.
-	Error         string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	// `openlineage`, or `webhook:NAME`.
+	Receiver      string `protobuf:"bytes,9,opt,name=receiver,proto3" json:"receiver,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3281,6 +3283,112 @@ func (x *OutboxSubject) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *OutboxSubject) GetReceiver() string {
+	if x != nil {
+		return x.Receiver
+	}
+	return ""
+}
+
+type ResendOutboxRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those about these alone, as OutboxSubject has them. Empty: about all.
+	Subjects []string `protobuf:"bytes,1,rep,name=subjects,proto3" json:"subjects,omitempty"`
+	// Those for this one alone, as OutboxSubject has it. Empty: for all.
+	Receiver      string `protobuf:"bytes,2,opt,name=receiver,proto3" json:"receiver,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendOutboxRequest) Reset() {
+	*x = ResendOutboxRequest{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendOutboxRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendOutboxRequest) ProtoMessage() {}
+
+func (x *ResendOutboxRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendOutboxRequest.ProtoReflect.Descriptor instead.
+func (*ResendOutboxRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ResendOutboxRequest) GetSubjects() []string {
+	if x != nil {
+		return x.Subjects
+	}
+	return nil
+}
+
+func (x *ResendOutboxRequest) GetReceiver() string {
+	if x != nil {
+		return x.Receiver
+	}
+	return ""
+}
+
+type ResendOutboxResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many are tried again.
+	Resent        int64 `protobuf:"varint,1,opt,name=resent,proto3" json:"resent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendOutboxResponse) Reset() {
+	*x = ResendOutboxResponse{}
+	mi := &file_headwater_v1_lineage_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendOutboxResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendOutboxResponse) ProtoMessage() {}
+
+func (x *ResendOutboxResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lineage_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendOutboxResponse.ProtoReflect.Descriptor instead.
+func (*ResendOutboxResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lineage_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ResendOutboxResponse) GetResent() int64 {
+	if x != nil {
+		return x.Resent
+	}
+	return 0
 }
 
 var File_headwater_v1_lineage_proto protoreflect.FileDescriptor
@@ -3570,7 +3678,7 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x06oldest\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x12\x14\n" +
 	"\x05tried\x18\x05 \x01(\x03R\x05tried\x127\n" +
 	"\bsubjects\x18\x06 \x03(\v2\x1b.headwater.v1.OutboxSubjectR\bsubjects\x12&\n" +
-	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"\x8e\x02\n" +
+	"\x0fnext_page_token\x18\a \x01(\tR\rnextPageToken\"\xaa\x02\n" +
 	"\rOutboxSubject\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x18\n" +
@@ -3579,7 +3687,13 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x06oldest\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x12\x1a\n" +
 	"\battempts\x18\x06 \x01(\x05R\battempts\x125\n" +
 	"\bnext_try\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\anextTry\x12\x14\n" +
-	"\x05error\x18\b \x01(\tR\x05error*k\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x12\x1a\n" +
+	"\breceiver\x18\t \x01(\tR\breceiver\"b\n" +
+	"\x13ResendOutboxRequest\x12%\n" +
+	"\bsubjects\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bsubjects\x12$\n" +
+	"\breceiver\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\breceiver\".\n" +
+	"\x14ResendOutboxResponse\x12\x16\n" +
+	"\x06resent\x18\x01 \x01(\x03R\x06resent*k\n" +
 	"\x10LineageDirection\x12!\n" +
 	"\x1dLINEAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LINEAGE_DIRECTION_UP\x10\x01\x12\x1a\n" +
@@ -3596,7 +3710,7 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\x17LINEAGE_EDGE_KIND_GROUP\x10\b\x12\x1b\n" +
 	"\x17LINEAGE_EDGE_KIND_ORDER\x10\t\x12\x1f\n" +
 	"\x1bLINEAGE_EDGE_KIND_CORRECTED\x10\n" +
-	"2\x8c\b\n" +
+	"2\xf0\b\n" +
 	"\x0eLineageService\x12\\\n" +
 	"\n" +
 	"GetLineage\x12\x1f.headwater.v1.GetLineageRequest\x1a .headwater.v1.GetLineageResponse\"\v\x8a\xc9\x18\x04\b\a \x01\x90\x02\x01\x12V\n" +
@@ -3611,7 +3725,8 @@ const file_headwater_v1_lineage_proto_rawDesc = "" +
 	"\n" +
 	"ListModels\x12\x1f.headwater.v1.ListModelsRequest\x1a .headwater.v1.ListModelsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12V\n" +
 	"\tTakeEvent\x12\x1e.headwater.v1.TakeEventRequest\x1a\x1f.headwater.v1.TakeEventResponse\"\b\x8a\xc9\x18\x04\b\x06 \x01\x12Y\n" +
-	"\tGetOutbox\x12\x1e.headwater.v1.GetOutboxRequest\x1a\x1f.headwater.v1.GetOutboxResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
+	"\tGetOutbox\x12\x1e.headwater.v1.GetOutboxRequest\x1a\x1f.headwater.v1.GetOutboxResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x01\x12b\n" +
+	"\fResendOutbox\x12!.headwater.v1.ResendOutboxRequest\x1a\".headwater.v1.ResendOutboxResponse\"\v\x8a\xc9\x18\x04\b\t\x10\t\x90\x02\x02B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
 	file_headwater_v1_lineage_proto_rawDescOnce sync.Once
@@ -3626,7 +3741,7 @@ func file_headwater_v1_lineage_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lineage_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_headwater_v1_lineage_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_headwater_v1_lineage_proto_goTypes = []any{
 	(LineageDirection)(0),         // 0: headwater.v1.LineageDirection
 	(LineageEdgeKind)(0),          // 1: headwater.v1.LineageEdgeKind
@@ -3668,67 +3783,69 @@ var file_headwater_v1_lineage_proto_goTypes = []any{
 	(*GetOutboxRequest)(nil),      // 37: headwater.v1.GetOutboxRequest
 	(*GetOutboxResponse)(nil),     // 38: headwater.v1.GetOutboxResponse
 	(*OutboxSubject)(nil),         // 39: headwater.v1.OutboxSubject
-	nil,                           // 40: headwater.v1.LineageNode.PropertiesEntry
-	nil,                           // 41: headwater.v1.TraceReadRequest.EntityEntry
-	nil,                           // 42: headwater.v1.TraceReadRequest.InputsEntry
-	nil,                           // 43: headwater.v1.TraceReadResponse.EntityEntry
-	nil,                           // 44: headwater.v1.TracedInput.PropertiesEntry
-	nil,                           // 45: headwater.v1.TracedRow.ColumnsEntry
-	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
-	(*Value)(nil),                 // 47: headwater.v1.Value
+	(*ResendOutboxRequest)(nil),   // 40: headwater.v1.ResendOutboxRequest
+	(*ResendOutboxResponse)(nil),  // 41: headwater.v1.ResendOutboxResponse
+	nil,                           // 42: headwater.v1.LineageNode.PropertiesEntry
+	nil,                           // 43: headwater.v1.TraceReadRequest.EntityEntry
+	nil,                           // 44: headwater.v1.TraceReadRequest.InputsEntry
+	nil,                           // 45: headwater.v1.TraceReadResponse.EntityEntry
+	nil,                           // 46: headwater.v1.TracedInput.PropertiesEntry
+	nil,                           // 47: headwater.v1.TracedRow.ColumnsEntry
+	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
+	(*Value)(nil),                 // 49: headwater.v1.Value
 }
 var file_headwater_v1_lineage_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.GetLineageRequest.direction:type_name -> headwater.v1.LineageDirection
 	4,  // 1: headwater.v1.GetLineageResponse.nodes:type_name -> headwater.v1.LineageNode
 	5,  // 2: headwater.v1.GetLineageResponse.edges:type_name -> headwater.v1.LineageEdge
-	40, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
+	42, // 3: headwater.v1.LineageNode.properties:type_name -> headwater.v1.LineageNode.PropertiesEntry
 	1,  // 4: headwater.v1.LineageEdge.kind:type_name -> headwater.v1.LineageEdgeKind
-	41, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
-	46, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
-	42, // 7: headwater.v1.TraceReadRequest.inputs:type_name -> headwater.v1.TraceReadRequest.InputsEntry
-	46, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
-	43, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
+	43, // 5: headwater.v1.TraceReadRequest.entity:type_name -> headwater.v1.TraceReadRequest.EntityEntry
+	48, // 6: headwater.v1.TraceReadRequest.at:type_name -> google.protobuf.Timestamp
+	44, // 7: headwater.v1.TraceReadRequest.inputs:type_name -> headwater.v1.TraceReadRequest.InputsEntry
+	48, // 8: headwater.v1.TraceReadResponse.served_at:type_name -> google.protobuf.Timestamp
+	45, // 9: headwater.v1.TraceReadResponse.entity:type_name -> headwater.v1.TraceReadResponse.EntityEntry
 	8,  // 10: headwater.v1.TraceReadResponse.features:type_name -> headwater.v1.TracedFeature
 	10, // 11: headwater.v1.TraceReadResponse.runs:type_name -> headwater.v1.TracedRun
-	46, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
+	48, // 12: headwater.v1.TracedFeature.event_time:type_name -> google.protobuf.Timestamp
 	5,  // 13: headwater.v1.TracedFeature.columns:type_name -> headwater.v1.LineageEdge
 	9,  // 14: headwater.v1.TracedFeature.arguments:type_name -> headwater.v1.TracedArgument
-	46, // 15: headwater.v1.TracedArgument.event_time:type_name -> google.protobuf.Timestamp
-	46, // 16: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
-	46, // 17: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
-	46, // 18: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
-	46, // 19: headwater.v1.TracedRun.applied_at:type_name -> google.protobuf.Timestamp
-	46, // 20: headwater.v1.TracedRun.rows_from:type_name -> google.protobuf.Timestamp
-	46, // 21: headwater.v1.TracedRun.rows_to:type_name -> google.protobuf.Timestamp
+	48, // 15: headwater.v1.TracedArgument.event_time:type_name -> google.protobuf.Timestamp
+	48, // 16: headwater.v1.TracedRun.published_at:type_name -> google.protobuf.Timestamp
+	48, // 17: headwater.v1.TracedRun.interval_start:type_name -> google.protobuf.Timestamp
+	48, // 18: headwater.v1.TracedRun.interval_end:type_name -> google.protobuf.Timestamp
+	48, // 19: headwater.v1.TracedRun.applied_at:type_name -> google.protobuf.Timestamp
+	48, // 20: headwater.v1.TracedRun.rows_from:type_name -> google.protobuf.Timestamp
+	48, // 21: headwater.v1.TracedRun.rows_to:type_name -> google.protobuf.Timestamp
 	11, // 22: headwater.v1.TracedRun.inputs:type_name -> headwater.v1.TracedInput
 	12, // 23: headwater.v1.TracedRun.checks:type_name -> headwater.v1.TracedCheck
 	13, // 24: headwater.v1.TracedRun.quarantined:type_name -> headwater.v1.TracedRow
-	44, // 25: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
+	46, // 25: headwater.v1.TracedInput.properties:type_name -> headwater.v1.TracedInput.PropertiesEntry
 	13, // 26: headwater.v1.TracedInput.rows:type_name -> headwater.v1.TracedRow
-	45, // 27: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
-	46, // 28: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
-	46, // 29: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
+	47, // 27: headwater.v1.TracedRow.columns:type_name -> headwater.v1.TracedRow.ColumnsEntry
+	48, // 28: headwater.v1.GetImpactRequest.from:type_name -> google.protobuf.Timestamp
+	48, // 29: headwater.v1.GetImpactRequest.to:type_name -> google.protobuf.Timestamp
 	16, // 30: headwater.v1.GetImpactResponse.nodes:type_name -> headwater.v1.ImpactedNode
 	17, // 31: headwater.v1.GetImpactResponse.repairs:type_name -> headwater.v1.RepairStep
 	20, // 32: headwater.v1.DiffRunsResponse.changes:type_name -> headwater.v1.RunChange
 	23, // 33: headwater.v1.CheckLineageResponse.orphan:type_name -> headwater.v1.LineageOrphan
 	24, // 34: headwater.v1.CheckLineageResponse.checked:type_name -> headwater.v1.LineageChecked
-	46, // 35: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
+	48, // 35: headwater.v1.ListUsesRequest.since:type_name -> google.protobuf.Timestamp
 	27, // 36: headwater.v1.ListUsesResponse.uses:type_name -> headwater.v1.Use
-	46, // 37: headwater.v1.ListUsesResponse.since:type_name -> google.protobuf.Timestamp
-	46, // 38: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
-	46, // 39: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
+	48, // 37: headwater.v1.ListUsesResponse.since:type_name -> google.protobuf.Timestamp
+	48, // 38: headwater.v1.Use.time:type_name -> google.protobuf.Timestamp
+	48, // 39: headwater.v1.Model.registered_at:type_name -> google.protobuf.Timestamp
 	28, // 40: headwater.v1.RegisterModelResponse.model:type_name -> headwater.v1.Model
 	28, // 41: headwater.v1.GetModelResponse.model:type_name -> headwater.v1.Model
 	28, // 42: headwater.v1.GetModelResponse.versions:type_name -> headwater.v1.Model
 	28, // 43: headwater.v1.ListModelsResponse.models:type_name -> headwater.v1.Model
-	46, // 44: headwater.v1.GetOutboxResponse.oldest:type_name -> google.protobuf.Timestamp
+	48, // 44: headwater.v1.GetOutboxResponse.oldest:type_name -> google.protobuf.Timestamp
 	39, // 45: headwater.v1.GetOutboxResponse.subjects:type_name -> headwater.v1.OutboxSubject
-	46, // 46: headwater.v1.OutboxSubject.oldest:type_name -> google.protobuf.Timestamp
-	46, // 47: headwater.v1.OutboxSubject.next_try:type_name -> google.protobuf.Timestamp
-	47, // 48: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
-	47, // 49: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
-	47, // 50: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
+	48, // 46: headwater.v1.OutboxSubject.oldest:type_name -> google.protobuf.Timestamp
+	48, // 47: headwater.v1.OutboxSubject.next_try:type_name -> google.protobuf.Timestamp
+	49, // 48: headwater.v1.TraceReadRequest.EntityEntry.value:type_name -> headwater.v1.Value
+	49, // 49: headwater.v1.TraceReadRequest.InputsEntry.value:type_name -> headwater.v1.Value
+	49, // 50: headwater.v1.TraceReadResponse.EntityEntry.value:type_name -> headwater.v1.Value
 	2,  // 51: headwater.v1.LineageService.GetLineage:input_type -> headwater.v1.GetLineageRequest
 	6,  // 52: headwater.v1.LineageService.TraceRead:input_type -> headwater.v1.TraceReadRequest
 	14, // 53: headwater.v1.LineageService.GetImpact:input_type -> headwater.v1.GetImpactRequest
@@ -3740,19 +3857,21 @@ var file_headwater_v1_lineage_proto_depIdxs = []int32{
 	33, // 59: headwater.v1.LineageService.ListModels:input_type -> headwater.v1.ListModelsRequest
 	35, // 60: headwater.v1.LineageService.TakeEvent:input_type -> headwater.v1.TakeEventRequest
 	37, // 61: headwater.v1.LineageService.GetOutbox:input_type -> headwater.v1.GetOutboxRequest
-	3,  // 62: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
-	7,  // 63: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
-	15, // 64: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
-	19, // 65: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
-	22, // 66: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
-	26, // 67: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
-	30, // 68: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
-	32, // 69: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
-	34, // 70: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
-	36, // 71: headwater.v1.LineageService.TakeEvent:output_type -> headwater.v1.TakeEventResponse
-	38, // 72: headwater.v1.LineageService.GetOutbox:output_type -> headwater.v1.GetOutboxResponse
-	62, // [62:73] is the sub-list for method output_type
-	51, // [51:62] is the sub-list for method input_type
+	40, // 62: headwater.v1.LineageService.ResendOutbox:input_type -> headwater.v1.ResendOutboxRequest
+	3,  // 63: headwater.v1.LineageService.GetLineage:output_type -> headwater.v1.GetLineageResponse
+	7,  // 64: headwater.v1.LineageService.TraceRead:output_type -> headwater.v1.TraceReadResponse
+	15, // 65: headwater.v1.LineageService.GetImpact:output_type -> headwater.v1.GetImpactResponse
+	19, // 66: headwater.v1.LineageService.DiffRuns:output_type -> headwater.v1.DiffRunsResponse
+	22, // 67: headwater.v1.LineageService.CheckLineage:output_type -> headwater.v1.CheckLineageResponse
+	26, // 68: headwater.v1.LineageService.ListUses:output_type -> headwater.v1.ListUsesResponse
+	30, // 69: headwater.v1.LineageService.RegisterModel:output_type -> headwater.v1.RegisterModelResponse
+	32, // 70: headwater.v1.LineageService.GetModel:output_type -> headwater.v1.GetModelResponse
+	34, // 71: headwater.v1.LineageService.ListModels:output_type -> headwater.v1.ListModelsResponse
+	36, // 72: headwater.v1.LineageService.TakeEvent:output_type -> headwater.v1.TakeEventResponse
+	38, // 73: headwater.v1.LineageService.GetOutbox:output_type -> headwater.v1.GetOutboxResponse
+	41, // 74: headwater.v1.LineageService.ResendOutbox:output_type -> headwater.v1.ResendOutboxResponse
+	63, // [63:75] is the sub-list for method output_type
+	51, // [51:63] is the sub-list for method input_type
 	51, // [51:51] is the sub-list for extension type_name
 	51, // [51:51] is the sub-list for extension extendee
 	0,  // [0:51] is the sub-list for field type_name
@@ -3777,7 +3896,7 @@ func file_headwater_v1_lineage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lineage_proto_rawDesc), len(file_headwater_v1_lineage_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   44,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

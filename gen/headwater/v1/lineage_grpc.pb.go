@@ -30,6 +30,7 @@ const (
 	LineageService_ListModels_FullMethodName    = "/headwater.v1.LineageService/ListModels"
 	LineageService_TakeEvent_FullMethodName     = "/headwater.v1.LineageService/TakeEvent"
 	LineageService_GetOutbox_FullMethodName     = "/headwater.v1.LineageService/GetOutbox"
+	LineageService_ResendOutbox_FullMethodName  = "/headwater.v1.LineageService/ResendOutbox"
 )
 
 // LineageServiceClient is the client API for LineageService service.
@@ -60,8 +61,10 @@ type LineageServiceClient interface {
 	// Takes an OpenLineage event of another system, which says what made the tables and files that sources are. Needs INGEST on a source, and
 	// on each source that the event says was written.
 	TakeEvent(ctx context.Context, in *TakeEventRequest, opts ...grpc.CallOption) (*TakeEventResponse, error)
-	// What waits to be told to others in OpenLineage's events, by what it is about, and why it was not taken yet.
+	// What waits to be told to others, in OpenLineage's events and by webhooks, by what it is about, and why it was not taken yet.
 	GetOutbox(ctx context.Context, in *GetOutboxRequest, opts ...grpc.CallOption) (*GetOutboxResponse, error)
+	// Has what was parked be tried again, at once, in its order.
+	ResendOutbox(ctx context.Context, in *ResendOutboxRequest, opts ...grpc.CallOption) (*ResendOutboxResponse, error)
 }
 
 type lineageServiceClient struct {
@@ -191,6 +194,16 @@ func (c *lineageServiceClient) GetOutbox(ctx context.Context, in *GetOutboxReque
 	return out, nil
 }
 
+func (c *lineageServiceClient) ResendOutbox(ctx context.Context, in *ResendOutboxRequest, opts ...grpc.CallOption) (*ResendOutboxResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResendOutboxResponse)
+	err := c.cc.Invoke(ctx, LineageService_ResendOutbox_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LineageServiceServer is the server API for LineageService service.
 // All implementations must embed UnimplementedLineageServiceServer
 // for forward compatibility.
@@ -219,8 +232,10 @@ type LineageServiceServer interface {
 	// Takes an OpenLineage event of another system, which says what made the tables and files that sources are. Needs INGEST on a source, and
 	// on each source that the event says was written.
 	TakeEvent(context.Context, *TakeEventRequest) (*TakeEventResponse, error)
-	// What waits to be told to others in OpenLineage's events, by what it is about, and why it was not taken yet.
+	// What waits to be told to others, in OpenLineage's events and by webhooks, by what it is about, and why it was not taken yet.
 	GetOutbox(context.Context, *GetOutboxRequest) (*GetOutboxResponse, error)
+	// Has what was parked be tried again, at once, in its order.
+	ResendOutbox(context.Context, *ResendOutboxRequest) (*ResendOutboxResponse, error)
 	mustEmbedUnimplementedLineageServiceServer()
 }
 
@@ -263,6 +278,9 @@ func (UnimplementedLineageServiceServer) TakeEvent(context.Context, *TakeEventRe
 }
 func (UnimplementedLineageServiceServer) GetOutbox(context.Context, *GetOutboxRequest) (*GetOutboxResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOutbox not implemented")
+}
+func (UnimplementedLineageServiceServer) ResendOutbox(context.Context, *ResendOutboxRequest) (*ResendOutboxResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResendOutbox not implemented")
 }
 func (UnimplementedLineageServiceServer) mustEmbedUnimplementedLineageServiceServer() {}
 func (UnimplementedLineageServiceServer) testEmbeddedByValue()                        {}
@@ -476,6 +494,24 @@ func _LineageService_GetOutbox_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LineageService_ResendOutbox_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResendOutboxRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LineageServiceServer).ResendOutbox(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LineageService_ResendOutbox_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LineageServiceServer).ResendOutbox(ctx, req.(*ResendOutboxRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LineageService_ServiceDesc is the grpc.ServiceDesc for LineageService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -522,6 +558,10 @@ var LineageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetOutbox",
 			Handler:    _LineageService_GetOutbox_Handler,
+		},
+		{
+			MethodName: "ResendOutbox",
+			Handler:    _LineageService_ResendOutbox_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -619,7 +619,7 @@ class GetOutboxResponse(_message.Message):
     def __init__(self, receiver: _Optional[str] = ..., waiting: _Optional[int] = ..., parked: _Optional[int] = ..., oldest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tried: _Optional[int] = ..., subjects: _Optional[_Iterable[_Union[OutboxSubject, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class OutboxSubject(_message.Message):
-    __slots__ = ("subject", "topic", "waiting", "parked", "oldest", "attempts", "next_try", "error")
+    __slots__ = ("subject", "topic", "waiting", "parked", "oldest", "attempts", "next_try", "error", "receiver")
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
@@ -628,6 +628,7 @@ class OutboxSubject(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     NEXT_TRY_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_FIELD_NUMBER: _ClassVar[int]
     subject: str
     topic: str
     waiting: int
@@ -636,4 +637,19 @@ class OutboxSubject(_message.Message):
     attempts: int
     next_try: _timestamp_pb2.Timestamp
     error: str
-    def __init__(self, subject: _Optional[str] = ..., topic: _Optional[str] = ..., waiting: _Optional[int] = ..., parked: _Optional[int] = ..., oldest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., next_try: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[str] = ...) -> None: ...
+    receiver: str
+    def __init__(self, subject: _Optional[str] = ..., topic: _Optional[str] = ..., waiting: _Optional[int] = ..., parked: _Optional[int] = ..., oldest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., next_try: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[str] = ..., receiver: _Optional[str] = ...) -> None: ...
+
+class ResendOutboxRequest(_message.Message):
+    __slots__ = ("subjects", "receiver")
+    SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    subjects: _containers.RepeatedScalarFieldContainer[str]
+    receiver: str
+    def __init__(self, subjects: _Optional[_Iterable[str]] = ..., receiver: _Optional[str] = ...) -> None: ...
+
+class ResendOutboxResponse(_message.Message):
+    __slots__ = ("resent",)
+    RESENT_FIELD_NUMBER: _ClassVar[int]
+    resent: int
+    def __init__(self, resent: _Optional[int] = ...) -> None: ...

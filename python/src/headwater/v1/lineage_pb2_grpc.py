@@ -89,6 +89,11 @@ class LineageServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_lineage__pb2.GetOutboxRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_lineage__pb2.GetOutboxResponse.FromString,
                 _registered_method=True)
+        self.ResendOutbox = channel.unary_unary(
+                '/headwater.v1.LineageService/ResendOutbox',
+                request_serializer=headwater_dot_v1_dot_lineage__pb2.ResendOutboxRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lineage__pb2.ResendOutboxResponse.FromString,
+                _registered_method=True)
 
 
 class LineageServiceServicer(object):
@@ -160,6 +165,12 @@ class LineageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResendOutbox(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LineageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -217,6 +228,11 @@ def add_LineageServiceServicer_to_server(servicer, server):
                     servicer.GetOutbox,
                     request_deserializer=headwater_dot_v1_dot_lineage__pb2.GetOutboxRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_lineage__pb2.GetOutboxResponse.SerializeToString,
+            ),
+            'ResendOutbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendOutbox,
+                    request_deserializer=headwater_dot_v1_dot_lineage__pb2.ResendOutboxRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lineage__pb2.ResendOutboxResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -516,6 +532,33 @@ class LineageService(object):
             '/headwater.v1.LineageService/GetOutbox',
             headwater_dot_v1_dot_lineage__pb2.GetOutboxRequest.SerializeToString,
             headwater_dot_v1_dot_lineage__pb2.GetOutboxResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendOutbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.LineageService/ResendOutbox',
+            headwater_dot_v1_dot_lineage__pb2.ResendOutboxRequest.SerializeToString,
+            headwater_dot_v1_dot_lineage__pb2.ResendOutboxResponse.FromString,
             options,
             channel_credentials,
             insecure,
