@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -66,6 +67,7 @@ func skewSections(r *headwaterv1.GetSkewResponse) []section {
 	}
 	columns := section{title: "features", table: table{header: []string{"FEATURE", "VERDICT", "PSI#", "BY CHANCE#", "COMPLETENESS#", "MATCH#", "LAG#", "MISMATCH#", "ONLY ONLINE#", "ONLY OFFLINE#",
 		"NOT CHECKED#", "REASON"}}}
+	distances := section{title: "distances", table: table{header: slices.Concat([]string{"FEATURE"}, distanceHeader)}}
 	examples := section{title: "not what the history says", table: table{header: []string{"FEATURE", "READ", "ROW#", "SERVED", "HISTORY"}}}
 	for _, f := range r.GetFeatures() {
 		d := f.GetDrift()
@@ -78,9 +80,12 @@ func skewSections(r *headwaterv1.GetSkewResponse) []section {
 		}
 		columns.add(d.GetName(), verdictName(d.GetVerdict()), psi, floor, change, number(f.GetMatching()), number(f.GetLagging()), number(f.GetDifferent()), number(f.GetOnlyOnline()),
 			number(f.GetOnlyOffline()), number(f.GetNotChecked()), d.GetReason())
+		if d.GetBaselineRows() > 0 && d.GetCurrentRows() > 0 {
+			distances.add(slices.Concat([]string{d.GetName()}, distanceCells(d))...)
+		}
 		for _, e := range f.GetExamples() {
 			examples.add(d.GetName(), e.GetReadId(), number(e.GetRow()), e.GetServed(), e.GetRecomputed())
 		}
 	}
-	return []section{facts, columns, examples}
+	return []section{facts, columns, distances, examples}
 }
