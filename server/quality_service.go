@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,15 +72,14 @@ func (s *qualityService) GetProfile(ctx context.Context, req *headwaterv1.GetPro
 	if err != nil {
 		return nil, err
 	}
-	resp := &headwaterv1.GetProfileResponse{Profile: profileMessage(d)}
 	if req.GetAgainst() == "" {
-		return resp, nil
+		return &headwaterv1.GetProfileResponse{Profile: profileMessage(d, nil)}, nil
 	}
-	if d, err = s.profileOf(ctx, req.GetAgainst()); err != nil {
+	against, err := s.profileOf(ctx, req.GetAgainst())
+	if err != nil {
 		return nil, err
 	}
-	resp.Against = profileMessage(d)
-	return resp, nil
+	return &headwaterv1.GetProfileResponse{Profile: profileMessage(d, against), Against: profileMessage(against, nil)}, nil
 }
 
 // CompareProfiles tells of values, so that both profiles must be for the caller whole.
@@ -352,8 +352,8 @@ func (s *qualityService) ofReads(ctx context.Context, node, name, version string
 	return d, access.SessionFrom(ctx).Show(&shown)
 }
 
-// profileMessage is a profile as it is sent.
-func profileMessage(d *described) *headwaterv1.Profile {
+// profileMessage is a profile as it is sent. Histograms are on the edges of those of a baseline, unless that is nil or its values are withheld: edges are values.
+func profileMessage(d, baseline *described) *headwaterv1.Profile {
 	p := d.profile
 	grain, steps := p.ByTime()
 	out := &headwaterv1.Profile{Node: d.node, Rows: p.Rows(), TimeStep: grain.String(), Withheld: d.withheld}
@@ -369,6 +369,14 @@ func profileMessage(d *described) *headwaterv1.Profile {
 			NegativeInfinities: d.NegativeInfinities, Empty: d.Empty, Distinct: d.Distinct, DistinctExact: d.DistinctExact,
 		}
 		if out.Withheld == "" {
+			if baseline != nil && baseline.withheld == "" {
+				same := func(b *profile.Column) bool { return b.Name == d.Name }
+				if i := slices.IndexFunc(baseline.profile.Columns(), same); i >= 0 {
+					if bins := c.HistogramOn(baseline.profile.Columns()[i]); bins != nil {
+						d.Values.Histogram = bins
+					}
+				}
+			}
 			column.Values = valueProfile(d)
 		}
 		out.Columns = append(out.Columns, column)

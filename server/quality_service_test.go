@@ -115,6 +115,29 @@ func TestProfiles(t *testing.T) {
 	if err != nil || r.GetAgainst().GetNode() != "view:delays@1" {
 		t.Errorf("found %v against, %v", r.GetAgainst().GetNode(), err)
 	}
+	// What has a value beyond the other one's is on the edges of that, unless these are withheld, since edges are values.
+	p.ingest(flights(flight("ORD", 7, at.Add(time.Second), feature.Float64(60))), 0)
+	p.materialize("recent")
+	edges := func(ctx context.Context, against string) string {
+		r, err := service.GetProfile(ctx, &headwaterv1.GetProfileRequest{Node: "run:recent@1/2", Against: against})
+		if err != nil {
+			return fault.FromError(err).Message
+		}
+		for _, c := range r.GetProfile().GetColumns() {
+			if h := c.GetValues().GetHistogram(); c.GetName() == "delay" {
+				return fmt.Sprintf("%d bins, from %.4g to %.4g is the last", len(h), h[len(h)-1].GetFrom().GetFloat64Value(), h[len(h)-1].GetTo().GetFloat64Value())
+			}
+		}
+		return "none"
+	}
+	for _, c := range []struct {
+		who           context.Context
+		against, want string
+	}{{whole, "", "20 bins, from 57.4 to 60 is the last"}, {whole, "run:delays@1/1", "21 bins, from 34 to 60 is the last"}, {reader, "run:delays@1/1", "20 bins, from 57.4 to 60 is the last"}} {
+		if got := edges(c.who, c.against); got != c.want {
+			t.Errorf("against %q: found %s, expected %s", c.against, got, c.want)
+		}
+	}
 	compare := func(ctx context.Context, baseline, current string) string {
 		r, err := service.CompareProfiles(ctx, &headwaterv1.CompareProfilesRequest{Baseline: baseline, Current: current})
 		if err != nil {

@@ -27,7 +27,7 @@ and how complete columns are by time and by group. A NODE is one of
   baseline:NAME[@VERSION]         what somebody named
   reads:SERVICE@VERSION/YYYY-MM-DD  what was served on a day in UTC, of a service with a log of its reads
 
-With --against each column is shown beside that of another one, its histogram on the same scale. What tells of values is for who may read
+With --against each column is shown beside that of another one, its histogram on the edges of that one's: what lies outside of these is in the first or the last bar. What tells of values is for who may read
 all of the rows; from others it is withheld.`,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			req.Node = args[0]
@@ -52,7 +52,11 @@ func profileSections(p, against *headwaterv1.Profile) []section {
 	columns := table{header: []string{"COLUMN", "TYPE", "NULL#", "NAN#", "EMPTY#", "DISTINCT#", "MIN", "MEDIAN", "MAX", "MEAN", "STDDEV", "DISTRIBUTION", "MOST FREQUENT"}}
 	for _, c := range p.GetColumns() {
 		other := columnOf(against, c.GetName())
-		low, high := rangeOf(c.GetValues(), other.GetValues())
+		// What lies outside of the other one's is in the first or the last bar, unless that has but one value.
+		low, high := rangeOf(other.GetValues())
+		if !(low < high) {
+			low, high = rangeOf(c.GetValues(), other.GetValues())
+		}
 		columns.add(columnCells(c, p.GetRows(), low, high)...)
 		if other != nil {
 			cells := columnCells(other, against.GetRows(), low, high)
@@ -62,7 +66,7 @@ func profileSections(p, against *headwaterv1.Profile) []section {
 	}
 	for _, c := range against.GetColumns() {
 		if columnOf(p, c.GetName()) == nil {
-			low, high := rangeOf(c.GetValues(), nil)
+			low, high := rangeOf(c.GetValues())
 			cells := columnCells(c, against.GetRows(), low, high)
 			cells[0] += " (against only)"
 			columns.add(cells...)
@@ -190,7 +194,7 @@ func spread(bins []*headwaterv1.HistogramBin, low, high float64) []float64 {
 		if !(width > 0) {
 			return 0
 		}
-		return min(max(int((f-low)/width), 0), barCount-1)
+		return int(min(max((f-low)/width, 0), barCount-1))
 	}
 	for _, b := range bins {
 		from, to, rows := edgeOf(b.GetFrom()), edgeOf(b.GetTo()), float64(b.GetRows())

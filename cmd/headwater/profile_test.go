@@ -15,7 +15,7 @@ func floatValue(f float64) *headwaterv1.Value {
 	return &headwaterv1.Value{Kind: &headwaterv1.Value_Float64Value{Float64Value: f}}
 }
 
-// A profile is drawn with bars, beside another one on the same scale, and says what is withheld.
+// A profile is drawn with bars, beside another one on its scale, and says what is withheld.
 func TestProfilesAreDrawn(t *testing.T) {
 	delay := func(low, high float64) *headwaterv1.ColumnProfile {
 		return &headwaterv1.ColumnProfile{Name: "delay", TypeName: "float64", Nulls: 5, Distinct: 3, DistinctExact: true, Values: &headwaterv1.ValueProfile{
@@ -45,8 +45,8 @@ against  view:delays@1   1000 rows  for others
 Columns
   COLUMN     TYPE       NULL  NAN  EMPTY  DISTINCT  MIN  MEDIAN  MAX  MEAN  STDDEV  DISTRIBUTION            MOST FREQUENT
   airport    key                             ~3000
-  delay      float64  50.0 %                     3  0    1       10   5     2       ▏█████▃▃▃▃▃          ▕  0 40.0 %
-  └ against  float64   0.5 %                     3  10   11      20   15    2       ▏          █████▃▃▃▃▃▕  10 0.4 %
+  delay      float64  50.0 %                     3  0    1       10   5     2       ▏█                   ▕  0 40.0 %
+  └ against  float64   0.5 %                     3  10   11      20   15    2       ▏██████████▃▃▃▃▃▃▃▃▃▃▕  10 0.4 %
 
 Completeness of run:delays@1/2, from 2024-01-01 to 2024-01-21
   COLUMN   THERE  BY TIME                 LEAST  IN THE DAY OF

@@ -293,6 +293,43 @@ func (c *Column) histogram(list []bucket) []Bin {
 	return bins
 }
 
+// HistogramOn is the histogram of the column's numbers on the edges of that of a baseline. What lies below these or above them is in a bin of its own, which begins at
+// the column's least number, or ends at its greatest. nil: either has no numbers.
+func (c *Column) HistogramOn(baseline *Column) []Bin {
+	if c.sketch == nil || baseline.sketch == nil || c.sketch.n == 0 || baseline.sketch.n == 0 {
+		return nil
+	}
+	bins := baseline.histogram(baseline.sketch.buckets())
+	edges := make([]float64, len(bins))
+	for i := range bins {
+		edges[i], bins[i].Rows = bins[i].From.(float64), 0
+	}
+	low, high := baseline.sketch.low, baseline.sketch.high
+	var below, above int64
+	for _, b := range c.sketch.buckets() {
+		// A bucket that the baseline reaches into is not outside of it.
+		switch {
+		case b.low < low && b.high <= low:
+			below += b.rows
+		case b.low > high:
+			above += b.rows
+		default:
+			at, found := slices.BinarySearch(edges, min(max(c.sketch.middle(b, c.whole()), low), high))
+			if !found {
+				at--
+			}
+			bins[at].Rows += b.rows
+		}
+	}
+	if below > 0 {
+		bins = slices.Insert(bins, 0, Bin{From: floatLiteral(c.sketch.low), To: floatLiteral(low), Rows: below})
+	}
+	if above > 0 {
+		bins = append(bins, Bin{From: floatLiteral(high), To: floatLiteral(c.sketch.high), Rows: above})
+	}
+	return bins
+}
+
 // Completeness is how many rows there are of some time or group, and of how many each column's value is there.
 type Completeness struct {
 	// From is when the time begins, and To when it ends.

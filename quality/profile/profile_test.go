@@ -432,3 +432,56 @@ func p2(t *testing.T, b []byte) *Profile {
 	}
 	return p
 }
+
+// A histogram beside another one has its edges, and what lies outside of them has a bin of its own.
+func TestHistogramsOnABaselinesEdges(t *testing.T) {
+	of := func(typ feature.Type, values ...float64) *Column {
+		p, err := New([]Spec{{Name: "c", Type: typ}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range values {
+			v := feature.Float64(f)
+			if typ == feature.TypeInt64 {
+				v = feature.Int64(int64(f))
+			}
+			p.Add(0, mix(uint64(i)), []feature.Value{v})
+		}
+		return p.Columns()[0]
+	}
+	upTo := func(from, to int) (values []float64) {
+		for i := from; i <= to; i++ {
+			values = append(values, float64(i))
+		}
+		return values
+	}
+	float, whole := feature.TypeFloat64, feature.TypeInt64
+	for _, c := range []struct {
+		name          string
+		baseline, one *Column
+		want          string
+	}{
+		{"both sides", of(float, 0, 100), of(float, -8, 0, 2, 52, 100, 104), "-8 to 0: 1, 0 to 5: 2, 50 to 55: 1, 95 to 100: 1, 100 to 104: 1"},
+		{"all above", of(float, 0, 100), of(float, 1e300, 1e300), "100 to 1e+300: 2"},
+		{"within", of(float, 0, 100), of(float, 52), "50 to 55: 1"},
+		{"a constant", of(float, 7), of(float, 6, 7, 7, 8), "6 to 7: 1, 7 to 7: 2, 7 to 8: 1"},
+		{"whole numbers", of(whole, upTo(1, 3)...), of(whole, upTo(1, 4)...), "1 to 2: 1, 2 to 3: 1, 3 to 4: 1, 3 to 4: 1"},
+		{"whole numbers and others", of(whole, upTo(0, 40)...), of(float, 1.5, 39.5), "0 to 2: 1, 38 to 40: 1"},
+		{"no numbers", of(float), of(float, 1), ""},
+		{"none of no numbers", of(float, 1), of(float), ""},
+	} {
+		var found []string
+		for _, b := range c.one.HistogramOn(c.baseline) {
+			if b.Rows > 0 {
+				found = append(found, fmt.Sprintf("%v to %v: %d", b.From, b.To, b.Rows))
+			}
+		}
+		if got := strings.Join(found, ", "); got != c.want {
+			t.Errorf("%s: found %s, expected %s", c.name, got, c.want)
+		}
+	}
+	values := of(float, upTo(1, 2000)...)
+	if found, want := values.HistogramOn(values), values.Describe().Values.Histogram; !reflect.DeepEqual(found, want) {
+		t.Errorf("found %v on its own edges, expected %v", found, want)
+	}
+}
