@@ -92,8 +92,7 @@ func SetBaseline(ctx context.Context, tx pgx.Tx, b *Baseline) error {
 	err = tx.QueryRow(ctx, `SELECT subject FROM headwater.baseline WHERE name = $1 AND ended_at IS NULL AND regexp_replace(subject, '@.*', '') <> regexp_replace($2, '@.*', '')`,
 		b.Name, b.Subject).Scan(&other)
 	if err == nil {
-		return fault.New(fault.FailedPrecondition, "baseline %s: found it set for %s, expected a name that is free or of %s: choose another name, or `headwater baseline remove %[1]s`",
-			b.Name, other, b.Subject)
+		return &TakenError{Name: b.Name, Other: other, Subject: b.Subject}
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err
@@ -116,6 +115,20 @@ func SetBaseline(ctx context.Context, tx pgx.Tx, b *Baseline) error {
 		SELECT $1, coalesce(max(version), 0) + 1, $2, nullif($3, 0), nullif($4, ''), $5, $6, $7, $8, $9, clock_timestamp(), $10
 		FROM headwater.baseline WHERE name = $1 RETURNING id, version, set_at`,
 		b.Name, b.Subject, b.Run, b.Dataset, b.Node, b.Reason, b.Rows, digest[:], b.packed, b.SetBy).Scan(&b.ID, &b.Version, &b.SetAt)
+}
+
+// TakenError is of a name that is of a baseline for something else.
+type TakenError struct{ Name, Other, Subject string }
+
+func (e *TakenError) Error() string { return "baseline " + e.Name + " is for " + e.Other }
+
+// Fault is for who may know of what it is for; from others that is withheld.
+func (e *TakenError) Fault(known bool) error {
+	if !known {
+		return fault.New(fault.FailedPrecondition, "baseline %s: found the name taken, expected one that is free or of %s: choose another name", e.Name, e.Subject)
+	}
+	return fault.New(fault.FailedPrecondition, "baseline %s: found it set for %s, expected a name that is free or of %s: choose another name, or `headwater baseline remove %[1]s`",
+		e.Name, e.Other, e.Subject)
 }
 
 // RemoveBaseline ends one that holds.

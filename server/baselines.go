@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -102,6 +103,11 @@ func (s *qualityService) SetBaseline(ctx context.Context, req *headwaterv1.SetBa
 			Resource: string(kind) + ":" + of.Name, Decision: access.Allowed, Reason: fmt.Sprintf("holds %s to baseline %s, of %s", b.Subject, b.Ref(), b.Node),
 		})
 	})
+	var taken *quality.TakenError
+	if errors.As(err, &taken) {
+		kind, of, err := subjectOf(taken.Other)
+		return nil, taken.Fault(err == nil && access.Allows(ctx, access.ActionList, kind, of.Name))
+	}
 	if err != nil {
 		return nil, database.Fault(err)
 	}

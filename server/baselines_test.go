@@ -34,7 +34,7 @@ func TestBaselines(t *testing.T) {
 	p := newProduct(t)
 	service := headwaterv1.NewQualityServiceClient(p.conn)
 	d := readers(policy("own_places", "view:delays", ownPlaces))
-	d.Roles = append(d.Roles, role("lister", "list on view:*,dataset:*,service:*"), role("keeper", "list,register on view:*"), role("stranger", "list on view:traffic"), role("nobody", "read_audit on system:*"))
+	d.Roles = append(d.Roles, role("lister", "list on view:*,dataset:*,service:*"), role("keeper", "list,register on view:*"), role("stranger", "list on view:traffic"), role("registrar", "list,register on view:traffic"), role("nobody", "read_audit on system:*"))
 	p.apply(d)
 	at := time.Now().Add(-30 * time.Hour).Truncate(time.Hour)
 	p.ingest(flights(manyFlights(2000, 0, at)...), 0)
@@ -68,6 +68,7 @@ func TestBaselines(t *testing.T) {
 		{keeper, "normal", "run:recent@1/1", "view:recent@1", "normal@1 for view:recent@1 of run:recent@1/1, 2000 rows, in the place of [launch@2 of view:recent@1]"},
 		{keeper, "normal", "run:traffic@1/1", "", "baseline normal: found it set for view:recent@1, expected a name that is free or of view:traffic@1: choose another name, or " +
 			"`headwater baseline remove normal`"},
+		{p.as("r", "registrar"), "normal", "run:traffic@1/1", "", "baseline normal: found the name taken, expected one that is free or of view:traffic@1: choose another name"},
 		{p.admin, "served", "dataset:" + m.GetId(), "", "served@1 for service:model@1 of dataset:" + m.GetId() + ", 2 rows, in the place of []"},
 		{p.admin, "learnt", "dataset:d@1", "model:late", "learnt@1 for model:late@1 of dataset:" + m.GetId() + ", 2 rows, in the place of []"},
 		{keeper, "learnt", "dataset:d@1", "model:late", "k may not list dataset:*"},
