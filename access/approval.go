@@ -205,9 +205,9 @@ func GetApproval(ctx context.Context, db database.Querier, id int64) (Approval, 
 	return list[0], nil
 }
 
-// ListApprovals returns the newest approvals first: those of one subject, `KIND:ID`, or of one resource, `KIND:NAME`; empty: all.
-func ListApprovals(ctx context.Context, db database.Querier, of string, limit int) ([]Approval, error) {
-	return approvals(ctx, db, `$1 = '' OR kind || ':' || subject = $1 OR resource = $1 ORDER BY id DESC LIMIT $2`, of, limit)
+// ListApprovals returns the newest approvals first, of those with an id less than before: those of one subject, `KIND:ID`, or of one resource, `KIND:NAME`; empty: all.
+func ListApprovals(ctx context.Context, db database.Querier, of string, before int64, limit int) ([]Approval, error) {
+	return approvals(ctx, db, `($1 = '' OR kind || ':' || subject = $1 OR resource = $1) AND id < $2 ORDER BY id DESC LIMIT $3`, of, before, limit)
 }
 
 func approvals(ctx context.Context, db database.Querier, which string, args ...any) ([]Approval, error) {

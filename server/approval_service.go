@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -28,10 +29,6 @@ func (s *approvalService) ListApprovals(ctx context.Context, req *headwaterv1.Li
 	if limit == 0 {
 		limit = 100
 	}
-	list, err := access.ListApprovals(ctx, s.pool, req.GetOf(), limit)
-	if err != nil {
-		return nil, err
-	}
 	// Datasets and views have names of their own, and who may list nothing of either is denied.
 	kind := access.KindDataset
 	if !access.AllowsAny(ctx, access.ActionList, kind) {
@@ -41,12 +38,25 @@ func (s *approvalService) ListApprovals(ctx context.Context, req *headwaterv1.Li
 		return nil, err
 	}
 	resp := &headwaterv1.ListApprovalsResponse{}
-	for i := range list {
-		if kind, name := resourceOf(&list[i]); access.Allows(ctx, access.ActionList, kind, name) {
-			resp.Approvals = append(resp.Approvals, s.datasets.approvalOf(ctx, &list[i]))
+	// What the caller may not know of takes no place of what they may.
+	for before := int64(math.MaxInt64); ; {
+		list, err := access.ListApprovals(ctx, s.pool, req.GetOf(), before, limit)
+		if err != nil {
+			return nil, err
 		}
+		for i := range list {
+			if kind, name := resourceOf(&list[i]); access.Allows(ctx, access.ActionList, kind, name) {
+				resp.Approvals = append(resp.Approvals, s.datasets.approvalOf(ctx, &list[i]))
+			}
+			if len(resp.Approvals) == limit {
+				return resp, nil
+			}
+		}
+		if len(list) < limit {
+			return resp, nil
+		}
+		before = list[len(list)-1].ID
 	}
-	return resp, nil
 }
 
 func (s *approvalService) WithdrawApproval(ctx context.Context, req *headwaterv1.WithdrawApprovalRequest) (*headwaterv1.WithdrawApprovalResponse, error) {

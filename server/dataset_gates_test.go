@@ -47,7 +47,7 @@ func gatedDefinitions() *feature.Definitions {
 	d.Services[1].Owner = "the delays team"
 	oncall := role("oncall", "read_offline on service:small")
 	oncall.MayElevateTo = []string{"admin"}
-	d.Roles = append(d.Roles, role(builds, "read_offline,list on service:small", "list on dataset:*"), role("reviews", "approve,list on dataset:*"), oncall)
+	d.Roles = append(d.Roles, role(builds, "read_offline,list on service:small", "list on dataset:*"), role("reviews", "approve,list on dataset:*"), role("trains", "list on dataset:training"), oncall)
 	return d
 }
 
@@ -356,6 +356,18 @@ func TestAnApprovalIsForExactlyThatContent(t *testing.T) {
 	list, err := g.approvals.ListApprovals(g.bea, &headwaterv1.ListApprovalsRequest{Of: "dataset:training"})
 	if err != nil || len(list.GetApprovals()) != 3 || !list.GetApprovals()[0].GetInForce() || list.GetApprovals()[1].GetInForce() || list.GetApprovals()[0].GetSubject() != "dataset:"+first.GetId() {
 		t.Errorf("found %v, %v", list, err)
+	}
+	// What somebody may not list takes no place of what they may, however little is asked for.
+	if _, err := g.pool.Exec(context.Background(), `INSERT INTO headwater.approval (kind, subject, resource, inputs, gate, found, author, approver, credential, reason, break_glass, approved_at, expires_at)
+		SELECT kind, 'ds_' || n, 'dataset:other', inputs, gate, found, author, approver, credential, reason, break_glass, approved_at, expires_at
+		FROM headwater.approval, generate_series(1, 5) n WHERE id = $1`, late.GetId()); err != nil {
+		t.Fatal(err)
+	}
+	for size, want := range map[int32]int{1: 1, 2: 2, 3: 3, 4: 3, 0: 3} {
+		list, err := g.approvals.ListApprovals(g.as("tom", "trains"), &headwaterv1.ListApprovalsRequest{PageSize: size})
+		if err != nil || len(list.GetApprovals()) != want || list.GetApprovals()[0].GetResource() != "dataset:training" {
+			t.Errorf("page_size %d: found %v, %v, expected %d of training", size, list, err, want)
+		}
 	}
 	if list, err := g.approvals.ListApprovals(g.as("eve", "oncall"), &headwaterv1.ListApprovalsRequest{}); fault.ReasonOf(fault.FromError(err)) != fault.PermissionDenied {
 		t.Errorf("found %v, %v", list, err)

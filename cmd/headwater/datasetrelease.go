@@ -78,18 +78,19 @@ func newApprovals(a *app) *cobra.Command {
 }
 
 func newApprovalsList(a *app) *cobra.Command {
-	var of string
+	req := &headwaterv1.ListApprovalsRequest{}
 	cmd := &cobra.Command{
 		Use: "list", Short: "List approvals, newest first", Args: takesNone,
 		RunE: a.called(func(cmd *cobra.Command, c *client.Client, _ []string) error {
-			list, err := c.Approvals.ListApprovals(cmd.Context(), &headwaterv1.ListApprovalsRequest{Of: of})
+			list, err := c.Approvals.ListApprovals(cmd.Context(), req)
 			if err != nil {
 				return err
 			}
 			return a.print(list, approvalsTable(list.GetApprovals()...))
 		}),
 	}
-	cmd.Flags().StringVar(&of, "of", "", "only those of dataset:ID or run:ID, or of dataset:NAME or view:NAME")
+	cmd.Flags().Int32Var(&req.PageSize, "limit", 100, "how many, the newest, at most 1000")
+	cmd.Flags().StringVar(&req.Of, "of", "", "only those of dataset:ID or run:ID, or of dataset:NAME or view:NAME")
 	return cmd
 }
 
