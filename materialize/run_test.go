@@ -149,7 +149,7 @@ func TestFailedRunLeavesTheHistoryAlone(t *testing.T) {
 			if after := describe(w.history(t, view)); after != before {
 				t.Errorf("found %s\nexpected %s", after, before)
 			}
-			if n := w.count(t, `SELECT count(*) FROM headwater.outbox WHERE topic = 'run.failed'`); n != 1 {
+			if n := w.count(t, `SELECT count(*) FROM headwater.outbox WHERE topic = 'run.failed' AND channel = ''`); n != 1 {
 				t.Errorf("found %d messages of the failure, expected 1", n)
 			}
 
@@ -375,7 +375,7 @@ func TestGivenUpRunIsUndone(t *testing.T) {
 	if err := w.m.runner.giveUp(context.Background(), r.ID, cause); err != nil || w.get(t, r.ID).State != Published {
 		t.Errorf("found %v and the run %s, expected what is published to stay", err, w.get(t, r.ID).State)
 	}
-	if n := w.count(t, `SELECT count(*) FROM headwater.outbox WHERE topic = 'run.failed'`); n != 1 {
+	if n := w.count(t, `SELECT count(*) FROM headwater.outbox WHERE topic = 'run.failed' AND channel = ''`); n != 1 {
 		t.Errorf("found %d messages of failure, expected 1", n)
 	}
 }

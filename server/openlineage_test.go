@@ -267,7 +267,7 @@ func TestOpenLineageEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "all events", func() bool { return p.count(`SELECT count(*) FROM headwater.outbox`) == 0 })
+	eventually(t, "all events", func() bool { return p.count(`SELECT count(*) FROM headwater.outbox WHERE channel = ''`) == 0 })
 
 	database := p.pool.Config().ConnConfig.Database
 	redis := regexp.MustCompile(`redis://[^"]*:[0-9]+`)
