@@ -20,12 +20,12 @@ import (
 // where that was made again, but not where its approver made that. One by a role that was taken for a time counts for its dataset alone.
 type Approval struct {
 	ID int64
-	// Kind and Subject are what was looked at: KindDataset or KindRun, and its id.
+	// Kind and Subject are what was looked at: KindDataset or KindRun and its id, or KindService and NAME@VERSION.
 	Kind    Kind
 	Subject string
-	// Resource is what its approver needs ActionApprove on: `dataset:NAME` or `view:NAME`.
+	// Resource is what its approver needs ActionApprove on: `dataset:NAME`, `view:NAME` or `service:NAME`.
 	Resource string
-	// Inputs is what it holds for, hex: the digest of a dataset's content, or of all that a run read.
+	// Inputs is what it holds for, hex: the digest of a dataset's content, of all that a run read, or of what a version of a service would serve.
 	Inputs string
 	Gate   string
 	// Found is what the gate had found.

@@ -224,3 +224,22 @@ func (m *Manifest) checkReleased() error {
 	}
 	return m.CheckKept()
 }
+
+// ReleasedBy reads the datasets of a name that are released and had a gate, newest first.
+func ReleasedBy(ctx context.Context, q database.Querier, name, gate string) ([]*Manifest, error) {
+	rows, err := q.Query(ctx, `SELECT manifest FROM headwater.dataset WHERE name = $1 AND state = $2 AND manifest->'gates' @> jsonb_build_array(jsonb_build_object('gate', $3::text))
+		ORDER BY version DESC`, name, Released, gate)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Manifest, error) {
+		var m Manifest
+		err := row.Scan(&m)
+		return &m, err
+	})
+}
+
+// Reads reports whether it was built of a version of a view.
+func (m *Manifest) Reads(v *feature.ViewVersion) bool {
+	return slices.ContainsFunc(m.Views, func(of ManifestView) bool { return of.View == v.Name && of.Version == v.Version })
+}

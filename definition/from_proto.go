@@ -355,6 +355,7 @@ const publishedVersion = "published"
 
 func (c *fromProto) service(at string, s *headwaterv1.FeatureService) feature.Service {
 	service := feature.Service{Name: s.GetName(), ServesAsGrant: s.GetServesAsGrant(), Log: feature.ReadLog(s.GetLog()), Docs: c.docs(at, s)}
+	service.Gates.Serve = gates(s.GetGates().GetServe())
 	service.Gates.Release, service.Labels = gates(s.GetGates().GetRelease()), columns(c, at+".labels", s.GetLabels())
 	for i, v := range s.GetViews() {
 		field := indexed(at+".views", i)

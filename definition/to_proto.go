@@ -195,8 +195,8 @@ func serviceToProto(s *feature.Service) *headwaterv1.FeatureService {
 		Name: s.Name, ServesAsGrant: s.ServesAsGrant, Description: s.Description, Owner: s.Owner, Tags: s.Tags,
 		Deprecated: deprecationToProto(s.Deprecated), Log: string(s.Log),
 	}
-	if len(s.Gates.Release) > 0 {
-		p.Gates = &headwaterv1.ServiceGates{Release: gatesToProto(s.Gates.Release)}
+	if len(s.Gates.Release)+len(s.Gates.Serve) > 0 {
+		p.Gates = &headwaterv1.ServiceGates{Release: gatesToProto(s.Gates.Release), Serve: gatesToProto(s.Gates.Serve)}
 	}
 	for _, l := range s.Labels {
 		p.Labels = append(p.Labels, &headwaterv1.Label{Name: l.Name, Type: l.Type.String(), Description: l.Description, Tags: l.Tags})

@@ -23,15 +23,15 @@ const (
 
 // Gates are what must hold, by what it holds back. They change nothing that a definition means, so that they make no new version.
 type Gates struct {
-	// Publish holds back the run of a view, Release the rows of a dataset of a service.
-	Publish, Release []Gate
+	// Publish holds back the run of a view, Release the rows of a dataset of a service, and Serve another version of a service.
+	Publish, Release, Serve []Gate
 }
 
 // publishGates are those that a run can be held to.
 var publishGates = []Gate{GateChecks, GateDrift, GateFreshness}
 
-// releaseGates are those that a dataset can be held to.
-var releaseGates = []Gate{GateChecks, GateDrift, GateFreshness, GateImpactReport}
+// serviceGates are those that a dataset, and a version of a service, can be held to.
+var serviceGates = []Gate{GateChecks, GateDrift, GateFreshness, GateImpactReport}
 
 // HoldsSpines reports whether spines of the service have no columns but those that it declares.
 func (s *Service) HoldsSpines() bool { return len(s.Labels) > 0 || len(s.Gates.Release) > 0 }
@@ -41,7 +41,7 @@ func (g *Gates) Publishes(gate Gate) bool { return slices.Contains(g.Publish, ga
 
 // Dropped are the gates that a definition had and has no more, such as `publish drift`.
 func (g *Gates) Dropped(after *Gates) (list []string) {
-	for i, lists := range [][2][]Gate{{g.Publish, after.Publish}, {g.Release, after.Release}} {
+	for i, lists := range [][2][]Gate{{g.Publish, after.Publish}, {g.Release, after.Release}, {g.Serve, after.Serve}} {
 		for _, gate := range lists[0] {
 			if !slices.Contains(lists[1], gate) {
 				list = append(list, gateOccasions[i]+" "+string(gate))
@@ -52,11 +52,12 @@ func (g *Gates) Dropped(after *Gates) (list []string) {
 }
 
 // gateOccasions are what gates hold back, as definitions call it.
-var gateOccasions = []string{"publish", "release"}
+var gateOccasions = []string{"publish", "release", "serve"}
 
 func (d *Difference) gates(before, after *Gates) {
 	d.names("gates.publish", gateNames(before.Publish), gateNames(after.Publish))
 	d.names("gates.release", gateNames(before.Release), gateNames(after.Release))
+	d.names("gates.serve", gateNames(before.Serve), gateNames(after.Serve))
 }
 
 func gateNames(gates []Gate) []string {
@@ -98,6 +99,7 @@ func (v *validation) viewGates(view *View) {
 
 // serviceGates checks the gates and labels of a service.
 func (v *validation) serviceGates(s *Service) {
-	v.gateList("gates.release", s.Gates.Release, releaseGates)
+	v.gateList("gates.release", s.Gates.Release, serviceGates)
+	v.gateList("gates.serve", s.Gates.Serve, serviceGates)
 	v.columns("labels", "label", s.Labels, map[string]string{})
 }

@@ -58,6 +58,8 @@ func TestGatesAndLabelsOfServices(t *testing.T) {
 	}{
 		{Service{Gates: Gates{Release: []Gate{GateChecks, GateDrift, GateFreshness, GateImpactReport}}, Labels: []Column{label("hired")}}, ""},
 		{Service{Gates: Gates{Release: []Gate{"impact"}}}, `gates.release[0]: found the gate "impact", expected one of checks, drift, freshness, impact_report`},
+		{Service{Gates: Gates{Serve: []Gate{GateChecks, GateDrift, GateFreshness, GateImpactReport}}}, ""},
+		{Service{Gates: Gates{Serve: []Gate{GateDrift, "fresh"}}}, `gates.serve[1]: found the gate "fresh", expected one of checks, drift, freshness, impact_report`},
 		{Service{Labels: []Column{label("hired"), label("hired")}}, "labels[1].name: found a second column called hired (there is a label of that name), expected each name once"},
 		{Service{Labels: []Column{{Name: "hired"}}}, "labels[0].type: found no type, expected one of " + TypeNames()},
 	} {

@@ -67,7 +67,7 @@ func (r *Registry) Plan(ctx context.Context, request Request) ([]Change, int64, 
 // it. Definitions that are not in the files are left alone, unless they are pruned. Applying the same again changes nothing,
 // the revision included. When it returns, Catalog shows the change.
 //
-// A registry that has moved past the expected revision is a STALE_PLAN fault; other faults are those of Plan.
+// A registry that has moved past the expected revision is a STALE_PLAN fault, and gates on serving that do not hold are a *HeldError, of which Plan warns; other faults are those of Plan.
 func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, int64, error) {
 	d, origins, err := read(request.Files)
 	if err != nil {
@@ -87,6 +87,9 @@ func (r *Registry) Apply(ctx context.Context, request ApplyRequest) ([]Change, i
 		}
 		if p, err = r.propose(ctx, tx, d, origins, request.Request); err != nil || len(p.changes) == 0 {
 			return err
+		}
+		if len(p.holds) > 0 {
+			return &HeldError{p.holds}
 		}
 		revision++
 		if err := r.write(ctx, tx, p, revision, request); err != nil {
@@ -157,7 +160,10 @@ func (r *Registry) propose(ctx context.Context, tx pgx.Tx, d *feature.Definition
 		}
 		return nil, invalid(p.reason, violations)
 	}
-	return p, r.explain(ctx, tx, p, request)
+	if err := r.explain(ctx, tx, p, request); err != nil {
+		return nil, err
+	}
+	return p, r.hold(ctx, tx, p)
 }
 
 // checksIn asks the engines in the transaction. What they make there is undone.

@@ -35,6 +35,8 @@ type proposal struct {
 	violations []fault.Violation
 	reason     fault.Reason
 	broken     map[string]bool
+	// holds are the gates on serving that do not hold.
+	holds []Hold
 	// err is what a check failed with that is not about the definition.
 	err error
 }

@@ -51,6 +51,9 @@ type Config struct {
 	// features, of which nothing is stored.
 	CreateView func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) error
 
+	// Serve asks by which gates a version of a service is not to be served, for plans too. nil: by none.
+	Serve func(ctx context.Context, tx pgx.Tx, s Serving) ([]Hold, error)
+
 	// Reach is what there is to read for a view that may be new. nil: tables of others that it reads were not counted.
 	Reach func(ctx context.Context, tx pgx.Tx, v *feature.ViewVersion) (*Reach, error)
 	// Models lists the names of those that were registered.

@@ -29,10 +29,12 @@ func (s *approvalService) ListApprovals(ctx context.Context, req *headwaterv1.Li
 	if limit == 0 {
 		limit = 100
 	}
-	// Datasets and views have names of their own, and who may list nothing of either is denied.
+	// Datasets, views and services have names of their own, and who may list nothing of any is denied.
 	kind := access.KindDataset
-	if !access.AllowsAny(ctx, access.ActionList, kind) {
-		kind = access.KindView
+	for _, other := range []access.Kind{access.KindView, access.KindService} {
+		if !access.AllowsAny(ctx, access.ActionList, kind) {
+			kind = other
+		}
 	}
 	if err := access.RequireAny(ctx, access.ActionList, kind); err != nil {
 		return nil, err
@@ -99,6 +101,9 @@ func resourceOf(a *access.Approval) (kind access.Kind, name string) {
 // approvalOf is an approval as the caller may see it who may know of what it is about: the digest of what it holds for is for who may read that.
 func (s *datasetService) approvalOf(ctx context.Context, a *access.Approval) *headwaterv1.Approval {
 	shown := approvalOf(a)
+	if a.Kind == access.KindService {
+		return shown
+	}
 	if a.Kind == access.KindDataset {
 		if m, err := dataset.Find(ctx, s.pool, a.Subject); err == nil && s.readableTo(ctx, m) {
 			return shown

@@ -85,7 +85,10 @@ var matrix = map[string]matrixRow{
 	"DatasetService/ApproveDataset": {
 		&headwaterv1.ApproveDatasetRequest{Dataset: "d", Gate: "g", Reason: "r"}, access.ActionApprove, "dataset:d", "",
 	},
-	"ApprovalService/ListApprovals":    {&headwaterv1.ListApprovalsRequest{}, access.ActionList, "dataset:*", "engineer scientist"},
+	"ApprovalService/ListApprovals": {&headwaterv1.ListApprovalsRequest{}, access.ActionList, "dataset:*", "engineer scientist"},
+	"ApprovalService/ApproveService": {
+		&headwaterv1.ApproveServiceRequest{Service: "s", Gate: "g", Inputs: strings.Repeat("0", 64), Reason: "r"}, access.ActionApprove, "service:s", "",
+	},
 	"ApprovalService/WithdrawApproval": {&headwaterv1.WithdrawApprovalRequest{Id: 1, Reason: "r"}, access.ActionApprove, "dataset:d", ""},
 	"DatasetService/DeleteDataset":     {&headwaterv1.DeleteDatasetRequest{Dataset: "d"}, access.ActionAdminister, "dataset:d", ""},
 	"RetentionService/Forget": {

@@ -71,7 +71,7 @@ func (s *registryService) Apply(ctx context.Context, req *headwaterv1.ApplyReque
 		Request: request, ExpectedRevision: req.ExpectedRegistryRevision, Origin: req.GetOrigin(), Principal: access.PrincipalFrom(ctx).Name,
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.held(ctx, err)
 	}
 	return &headwaterv1.ApplyResponse{Changes: changesOf(changes), RegistryRevision: revision}, nil
 }

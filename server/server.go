@@ -213,7 +213,7 @@ func Open(ctx context.Context, config Config) (_ *Server, err error) {
 	}
 	s.registry, err = registry.Open(ctx, s.pool, registry.Config{
 		Logger: config.Log, CheckSource: s.databases.CheckSource, CheckView: checkView,
-		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory, Reach: s.reach, Datasets: datasets, Models: modelNames,
+		CreateSource: offline.CreateSource, CreateView: offline.CreateHistory, Reach: s.reach, Datasets: datasets, Models: modelNames, Serve: servedBy,
 	})
 	if err != nil {
 		return nil, err

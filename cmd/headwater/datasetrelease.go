@@ -90,7 +90,7 @@ func newApprovalsList(a *app) *cobra.Command {
 		}),
 	}
 	cmd.Flags().Int32Var(&req.PageSize, "limit", 100, "how many, the newest, at most 1000")
-	cmd.Flags().StringVar(&req.Of, "of", "", "only those of dataset:ID or run:ID, or of dataset:NAME or view:NAME")
+	cmd.Flags().StringVar(&req.Of, "of", "", "only those of dataset:ID, run:ID or service:NAME@VERSION, or of dataset:NAME, view:NAME or service:NAME")
 	return cmd
 }
 

@@ -29,7 +29,7 @@ func newRoot(s streams) *cobra.Command {
 		newDev(a), newServe(a), newMigrate(a), newValidate(a), newTest(a), newSchema(a), newPlan(a), newApply(a), newList(a), newDescribe(a), newDiff(a),
 		newIngest(a), newLoads(a), newMaterialize(a), newRuns(a), newQuarantine(a), newProfile(a), newBaseline(a), newDrift(a),
 		newSkew(a), newQuality(a),
-		newGet(a), newReads(a), newTrace(a), newImpact(a), newDataset(a), newApprovals(a), newOnline(a), newGC(a), newForget(a), newModel(a), newPredictions(a), newOutcomes(a), newPerformance(a), newAttribute(a), newLineage(a), newToken(a), newAccess(a), newAudit(a), newVersion(a), newBias(a),
+		newGet(a), newReads(a), newTrace(a), newImpact(a), newDataset(a), newApprove(a), newApprovals(a), newOnline(a), newGC(a), newForget(a), newModel(a), newPredictions(a), newOutcomes(a), newPerformance(a), newAttribute(a), newLineage(a), newToken(a), newAccess(a), newAudit(a), newVersion(a), newBias(a),
 	)
 	root.Long = `Headwater keeps features: it computes them from sources, joins them to training data as they were known at each row's
 time, serves the newest ones online, and records where every value comes from.

@@ -28,11 +28,11 @@ const (
 type Approval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// What was looked at: `dataset:ID` or `run:ID`.
+	// What was looked at: `dataset:ID`, `run:ID` or `service:NAME@VERSION`.
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
-	// What whoever approves needs APPROVE on: `dataset:NAME` or `view:NAME`.
+	// What whoever approves needs APPROVE on: `dataset:NAME`, `view:NAME` or `service:NAME`.
 	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
-	// Of what was looked at, hex: a dataset's content, or all that a run read. Empty for callers who may not read it.
+	// Of what was looked at, hex: a dataset's content, all that a run read, or what a version of a service would serve. Empty for callers who may not read it.
 	Inputs string `protobuf:"bytes,4,opt,name=inputs,proto3" json:"inputs,omitempty"`
 	Gate   string `protobuf:"bytes,5,opt,name=gate,proto3" json:"gate,omitempty"`
 	// What the gate had found.
@@ -287,7 +287,7 @@ func (x *GateResult) GetApprovable() bool {
 
 type ListApprovalsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `dataset:ID`, `run:ID`, or `dataset:NAME` and `view:NAME` for all of that name. Empty: all.
+	// `dataset:ID`, `run:ID`, `service:NAME@VERSION`, or `dataset:NAME`, `view:NAME` and `service:NAME` for all of that name. Empty: all.
 	Of string `protobuf:"bytes,1,opt,name=of,proto3" json:"of,omitempty"`
 	// 0: 100.
 	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -383,6 +383,130 @@ func (x *ListApprovalsResponse) GetApprovals() []*Approval {
 	return nil
 }
 
+type ApproveServiceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the service.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// As the refusal names it.
+	Gate string `protobuf:"bytes,2,opt,name=gate,proto3" json:"gate,omitempty"`
+	// What is approved, as the refusal says it.
+	Inputs string `protobuf:"bytes,3,opt,name=inputs,proto3" json:"inputs,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// At most 366 days ahead. Required.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveServiceRequest) Reset() {
+	*x = ApproveServiceRequest{}
+	mi := &file_headwater_v1_approval_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveServiceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveServiceRequest) ProtoMessage() {}
+
+func (x *ApproveServiceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_approval_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveServiceRequest.ProtoReflect.Descriptor instead.
+func (*ApproveServiceRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_approval_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ApproveServiceRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *ApproveServiceRequest) GetGate() string {
+	if x != nil {
+		return x.Gate
+	}
+	return ""
+}
+
+func (x *ApproveServiceRequest) GetInputs() string {
+	if x != nil {
+		return x.Inputs
+	}
+	return ""
+}
+
+func (x *ApproveServiceRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ApproveServiceRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+type ApproveServiceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Approval      *Approval              `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveServiceResponse) Reset() {
+	*x = ApproveServiceResponse{}
+	mi := &file_headwater_v1_approval_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveServiceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveServiceResponse) ProtoMessage() {}
+
+func (x *ApproveServiceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_approval_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveServiceResponse.ProtoReflect.Descriptor instead.
+func (*ApproveServiceResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_approval_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ApproveServiceResponse) GetApproval() *Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
 type WithdrawApprovalRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -393,7 +517,7 @@ type WithdrawApprovalRequest struct {
 
 func (x *WithdrawApprovalRequest) Reset() {
 	*x = WithdrawApprovalRequest{}
-	mi := &file_headwater_v1_approval_proto_msgTypes[4]
+	mi := &file_headwater_v1_approval_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +529,7 @@ func (x *WithdrawApprovalRequest) String() string {
 func (*WithdrawApprovalRequest) ProtoMessage() {}
 
 func (x *WithdrawApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_approval_proto_msgTypes[4]
+	mi := &file_headwater_v1_approval_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +542,7 @@ func (x *WithdrawApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawApprovalRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_approval_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_approval_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *WithdrawApprovalRequest) GetId() int64 {
@@ -446,7 +570,7 @@ type WithdrawApprovalResponse struct {
 
 func (x *WithdrawApprovalResponse) Reset() {
 	*x = WithdrawApprovalResponse{}
-	mi := &file_headwater_v1_approval_proto_msgTypes[5]
+	mi := &file_headwater_v1_approval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +582,7 @@ func (x *WithdrawApprovalResponse) String() string {
 func (*WithdrawApprovalResponse) ProtoMessage() {}
 
 func (x *WithdrawApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_approval_proto_msgTypes[5]
+	mi := &file_headwater_v1_approval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +595,7 @@ func (x *WithdrawApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawApprovalResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_approval_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_approval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WithdrawApprovalResponse) GetApproval() *Approval {
@@ -529,16 +653,27 @@ const file_headwater_v1_approval_proto_rawDesc = "" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\"M\n" +
 	"\x15ListApprovalsResponse\x124\n" +
-	"\tapprovals\x18\x01 \x03(\v2\x16.headwater.v1.ApprovalR\tapprovals\"T\n" +
+	"\tapprovals\x18\x01 \x03(\v2\x16.headwater.v1.ApprovalR\tapprovals\"\xe3\x01\n" +
+	"\x15ApproveServiceRequest\x12!\n" +
+	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aservice\x12\x1b\n" +
+	"\x04gate\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04gate\x12-\n" +
+	"\x06inputs\x18\x03 \x01(\tB\x15\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\x06inputs\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06reason\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"L\n" +
+	"\x16ApproveServiceResponse\x122\n" +
+	"\bapproval\x18\x01 \x01(\v2\x16.headwater.v1.ApprovalR\bapproval\"T\n" +
 	"\x17WithdrawApprovalRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x02id\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06reason\"m\n" +
 	"\x18WithdrawApprovalResponse\x122\n" +
 	"\bapproval\x18\x01 \x01(\v2\x16.headwater.v1.ApprovalR\bapproval\x12\x1d\n" +
 	"\n" +
-	"held_again\x18\x02 \x03(\tR\theldAgain2\xe5\x01\n" +
+	"held_again\x18\x02 \x03(\tR\theldAgain2\xcc\x02\n" +
 	"\x0fApprovalService\x12e\n" +
-	"\rListApprovals\x12\".headwater.v1.ListApprovalsRequest\x1a#.headwater.v1.ListApprovalsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12k\n" +
+	"\rListApprovals\x12\".headwater.v1.ListApprovalsRequest\x1a#.headwater.v1.ListApprovalsResponse\"\v\x8a\xc9\x18\x04\b\x03 \x01\x90\x02\x01\x12e\n" +
+	"\x0eApproveService\x12#.headwater.v1.ApproveServiceRequest\x1a$.headwater.v1.ApproveServiceResponse\"\b\x8a\xc9\x18\x04\b\n" +
+	" \x01\x12k\n" +
 	"\x10WithdrawApproval\x12%.headwater.v1.WithdrawApprovalRequest\x1a&.headwater.v1.WithdrawApprovalResponse\"\b\x8a\xc9\x18\x04\b\n" +
 	" \x01B?Z=github.com/headwaterhq/headwater/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -554,32 +689,38 @@ func file_headwater_v1_approval_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_approval_proto_rawDescData
 }
 
-var file_headwater_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_headwater_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_headwater_v1_approval_proto_goTypes = []any{
 	(*Approval)(nil),                 // 0: headwater.v1.Approval
 	(*GateResult)(nil),               // 1: headwater.v1.GateResult
 	(*ListApprovalsRequest)(nil),     // 2: headwater.v1.ListApprovalsRequest
 	(*ListApprovalsResponse)(nil),    // 3: headwater.v1.ListApprovalsResponse
-	(*WithdrawApprovalRequest)(nil),  // 4: headwater.v1.WithdrawApprovalRequest
-	(*WithdrawApprovalResponse)(nil), // 5: headwater.v1.WithdrawApprovalResponse
-	(*timestamppb.Timestamp)(nil),    // 6: google.protobuf.Timestamp
+	(*ApproveServiceRequest)(nil),    // 4: headwater.v1.ApproveServiceRequest
+	(*ApproveServiceResponse)(nil),   // 5: headwater.v1.ApproveServiceResponse
+	(*WithdrawApprovalRequest)(nil),  // 6: headwater.v1.WithdrawApprovalRequest
+	(*WithdrawApprovalResponse)(nil), // 7: headwater.v1.WithdrawApprovalResponse
+	(*timestamppb.Timestamp)(nil),    // 8: google.protobuf.Timestamp
 }
 var file_headwater_v1_approval_proto_depIdxs = []int32{
-	6, // 0: headwater.v1.Approval.approved_at:type_name -> google.protobuf.Timestamp
-	6, // 1: headwater.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
-	6, // 2: headwater.v1.Approval.withdrawn_at:type_name -> google.protobuf.Timestamp
-	0, // 3: headwater.v1.GateResult.approval:type_name -> headwater.v1.Approval
-	0, // 4: headwater.v1.ListApprovalsResponse.approvals:type_name -> headwater.v1.Approval
-	0, // 5: headwater.v1.WithdrawApprovalResponse.approval:type_name -> headwater.v1.Approval
-	2, // 6: headwater.v1.ApprovalService.ListApprovals:input_type -> headwater.v1.ListApprovalsRequest
-	4, // 7: headwater.v1.ApprovalService.WithdrawApproval:input_type -> headwater.v1.WithdrawApprovalRequest
-	3, // 8: headwater.v1.ApprovalService.ListApprovals:output_type -> headwater.v1.ListApprovalsResponse
-	5, // 9: headwater.v1.ApprovalService.WithdrawApproval:output_type -> headwater.v1.WithdrawApprovalResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	8,  // 0: headwater.v1.Approval.approved_at:type_name -> google.protobuf.Timestamp
+	8,  // 1: headwater.v1.Approval.expires_at:type_name -> google.protobuf.Timestamp
+	8,  // 2: headwater.v1.Approval.withdrawn_at:type_name -> google.protobuf.Timestamp
+	0,  // 3: headwater.v1.GateResult.approval:type_name -> headwater.v1.Approval
+	0,  // 4: headwater.v1.ListApprovalsResponse.approvals:type_name -> headwater.v1.Approval
+	8,  // 5: headwater.v1.ApproveServiceRequest.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 6: headwater.v1.ApproveServiceResponse.approval:type_name -> headwater.v1.Approval
+	0,  // 7: headwater.v1.WithdrawApprovalResponse.approval:type_name -> headwater.v1.Approval
+	2,  // 8: headwater.v1.ApprovalService.ListApprovals:input_type -> headwater.v1.ListApprovalsRequest
+	4,  // 9: headwater.v1.ApprovalService.ApproveService:input_type -> headwater.v1.ApproveServiceRequest
+	6,  // 10: headwater.v1.ApprovalService.WithdrawApproval:input_type -> headwater.v1.WithdrawApprovalRequest
+	3,  // 11: headwater.v1.ApprovalService.ListApprovals:output_type -> headwater.v1.ListApprovalsResponse
+	5,  // 12: headwater.v1.ApprovalService.ApproveService:output_type -> headwater.v1.ApproveServiceResponse
+	7,  // 13: headwater.v1.ApprovalService.WithdrawApproval:output_type -> headwater.v1.WithdrawApprovalResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_approval_proto_init() }
@@ -594,7 +735,7 @@ func file_headwater_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_approval_proto_rawDesc), len(file_headwater_v1_approval_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ApprovalService_ListApprovals_FullMethodName    = "/headwater.v1.ApprovalService/ListApprovals"
+	ApprovalService_ApproveService_FullMethodName   = "/headwater.v1.ApprovalService/ApproveService"
 	ApprovalService_WithdrawApproval_FullMethodName = "/headwater.v1.ApprovalService/WithdrawApproval"
 )
 
@@ -31,6 +32,9 @@ const (
 type ApprovalServiceClient interface {
 	// Those of what the caller may list, newest first.
 	ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error)
+	// Opens a gate of a service by which an apply was refused, for exactly what that was to serve and what the gate had found. Needs APPROVE on the service, and is
+	// by somebody else than who applied.
+	ApproveService(ctx context.Context, in *ApproveServiceRequest, opts ...grpc.CallOption) (*ApproveServiceResponse, error)
 	// Takes an approval back. A dataset that was released by it is held again; who has fetched it has it. For who may APPROVE what it
 	// is about.
 	WithdrawApproval(ctx context.Context, in *WithdrawApprovalRequest, opts ...grpc.CallOption) (*WithdrawApprovalResponse, error)
@@ -48,6 +52,16 @@ func (c *approvalServiceClient) ListApprovals(ctx context.Context, in *ListAppro
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListApprovalsResponse)
 	err := c.cc.Invoke(ctx, ApprovalService_ListApprovals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *approvalServiceClient) ApproveService(ctx context.Context, in *ApproveServiceRequest, opts ...grpc.CallOption) (*ApproveServiceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveServiceResponse)
+	err := c.cc.Invoke(ctx, ApprovalService_ApproveService_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +86,9 @@ func (c *approvalServiceClient) WithdrawApproval(ctx context.Context, in *Withdr
 type ApprovalServiceServer interface {
 	// Those of what the caller may list, newest first.
 	ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error)
+	// Opens a gate of a service by which an apply was refused, for exactly what that was to serve and what the gate had found. Needs APPROVE on the service, and is
+	// by somebody else than who applied.
+	ApproveService(context.Context, *ApproveServiceRequest) (*ApproveServiceResponse, error)
 	// Takes an approval back. A dataset that was released by it is held again; who has fetched it has it. For who may APPROVE what it
 	// is about.
 	WithdrawApproval(context.Context, *WithdrawApprovalRequest) (*WithdrawApprovalResponse, error)
@@ -87,6 +104,9 @@ type UnimplementedApprovalServiceServer struct{}
 
 func (UnimplementedApprovalServiceServer) ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListApprovals not implemented")
+}
+func (UnimplementedApprovalServiceServer) ApproveService(context.Context, *ApproveServiceRequest) (*ApproveServiceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveService not implemented")
 }
 func (UnimplementedApprovalServiceServer) WithdrawApproval(context.Context, *WithdrawApprovalRequest) (*WithdrawApprovalResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawApproval not implemented")
@@ -130,6 +150,24 @@ func _ApprovalService_ListApprovals_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ApprovalService_ApproveService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ApprovalServiceServer).ApproveService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ApprovalService_ApproveService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ApprovalServiceServer).ApproveService(ctx, req.(*ApproveServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ApprovalService_WithdrawApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(WithdrawApprovalRequest)
 	if err := dec(in); err != nil {
@@ -158,6 +196,10 @@ var ApprovalService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListApprovals",
 			Handler:    _ApprovalService_ListApprovals_Handler,
+		},
+		{
+			MethodName: "ApproveService",
+			Handler:    _ApprovalService_ApproveService_Handler,
 		},
 		{
 			MethodName: "WithdrawApproval",

@@ -3528,8 +3528,8 @@ type FeatureService struct {
 	// Which online reads are kept, with their keys, values and statuses, so that they can be traced: `all`, before they are
 	// answered; or `sample 0.01`, one of a hundred. Absent: none.
 	Log string `protobuf:"bytes,8,opt,name=log,proto3" json:"log,omitempty"`
-	// What must hold before the rows of a dataset of it are given out. Whoever takes one off must be allowed to `administer` the service. Absent: nothing but
-	// what tags ask for.
+	// What must hold before the rows of a dataset of it are given out, and before another version of it is served. Whoever takes one off must be allowed to
+	// `administer` the service. Absent: nothing but what tags ask for.
 	Gates *ServiceGates `protobuf:"bytes,9,opt,name=gates,proto3" json:"gates,omitempty"`
 	// Columns of spines that are outcomes, predictions, or else go beside the features. A spine of a service that declares labels or gates on release has no columns but
 	// these, keys, times and request inputs. Absent: of a service without gates any columns.
@@ -3642,7 +3642,11 @@ type ServiceGates struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `checks`: no check warned, or had nothing to compare with, of the runs whose rows are in it. `drift`: no column fails against the baseline of the service's version. `freshness`: its views
 	// were as new as they declare. `impact_report`: somebody has approved it by a report of outcomes by group.
-	Release       []string `protobuf:"bytes,1,rep,name=release,proto3" json:"release,omitempty"`
+	Release []string `protobuf:"bytes,1,rep,name=release,proto3" json:"release,omitempty"`
+	// Definitions that would make another version of the service are refused where one does not hold of the views that it reads; what is served stays so. `checks`: no check warned in the newest
+	// run of a view that is published, and none failed in a later one. `drift`: no column of that run failed against the baseline of the view. `freshness`: the views are as new as they declare.
+	// `impact_report`: a dataset with the name of the service, of these versions of views, was released by an approved report of outcomes by group.
+	Serve         []string `protobuf:"bytes,2,rep,name=serve,proto3" json:"serve,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3680,6 +3684,13 @@ func (*ServiceGates) Descriptor() ([]byte, []int) {
 func (x *ServiceGates) GetRelease() []string {
 	if x != nil {
 		return x.Release
+	}
+	return nil
+}
+
+func (x *ServiceGates) GetServe() []string {
+	if x != nil {
+		return x.Serve
 	}
 	return nil
 }
@@ -5613,10 +5624,12 @@ const file_headwater_v1_definition_proto_rawDesc = "" +
 	"\x03log\x18\b \x01(\tB\a\xbaH\x04r\x02\x18 R\x03log\x120\n" +
 	"\x05gates\x18\t \x01(\v2\x1a.headwater.v1.ServiceGatesR\x05gates\x126\n" +
 	"\x06labels\x18\n" +
-	" \x03(\v2\x13.headwater.v1.LabelB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\x06labels\"4\n" +
+	" \x03(\v2\x13.headwater.v1.LabelB\t\xbaH\x06\x92\x01\x03\x10\x80\x04R\x06labels\"V\n" +
 	"\fServiceGates\x12$\n" +
 	"\arelease\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\x10\x10\x18\x01R\arelease\"\x8a\x01\n" +
+	"\xbaH\a\x92\x01\x04\x10\x10\x18\x01R\arelease\x12 \n" +
+	"\x05serve\x18\x02 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x10\x18\x01R\x05serve\"\x8a\x01\n" +
 	"\x05Label\x12.\n" +
 	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x1802\x11^[a-z][a-z0-9_]*$R\x04name\x12\x1b\n" +
 	"\x04type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04type\x12 \n" +

@@ -39,6 +39,11 @@ class ApprovalServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_approval__pb2.ListApprovalsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_approval__pb2.ListApprovalsResponse.FromString,
                 _registered_method=True)
+        self.ApproveService = channel.unary_unary(
+                '/headwater.v1.ApprovalService/ApproveService',
+                request_serializer=headwater_dot_v1_dot_approval__pb2.ApproveServiceRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_approval__pb2.ApproveServiceResponse.FromString,
+                _registered_method=True)
         self.WithdrawApproval = channel.unary_unary(
                 '/headwater.v1.ApprovalService/WithdrawApproval',
                 request_serializer=headwater_dot_v1_dot_approval__pb2.WithdrawApprovalRequest.SerializeToString,
@@ -50,6 +55,12 @@ class ApprovalServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def ListApprovals(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveService(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,6 +79,11 @@ def add_ApprovalServiceServicer_to_server(servicer, server):
                     servicer.ListApprovals,
                     request_deserializer=headwater_dot_v1_dot_approval__pb2.ListApprovalsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_approval__pb2.ListApprovalsResponse.SerializeToString,
+            ),
+            'ApproveService': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveService,
+                    request_deserializer=headwater_dot_v1_dot_approval__pb2.ApproveServiceRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_approval__pb2.ApproveServiceResponse.SerializeToString,
             ),
             'WithdrawApproval': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawApproval,
@@ -102,6 +118,33 @@ class ApprovalService(object):
             '/headwater.v1.ApprovalService/ListApprovals',
             headwater_dot_v1_dot_approval__pb2.ListApprovalsRequest.SerializeToString,
             headwater_dot_v1_dot_approval__pb2.ListApprovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.ApprovalService/ApproveService',
+            headwater_dot_v1_dot_approval__pb2.ApproveServiceRequest.SerializeToString,
+            headwater_dot_v1_dot_approval__pb2.ApproveServiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -577,10 +577,12 @@ class FeatureService(_message.Message):
     def __init__(self, name: _Optional[str] = ..., views: _Optional[_Iterable[_Union[ServiceView, _Mapping]]] = ..., serves_as_grant: bool = ..., description: _Optional[str] = ..., owner: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., deprecated: _Optional[_Union[Deprecation, _Mapping]] = ..., log: _Optional[str] = ..., gates: _Optional[_Union[ServiceGates, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ...) -> None: ...
 
 class ServiceGates(_message.Message):
-    __slots__ = ("release",)
+    __slots__ = ("release", "serve")
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    SERVE_FIELD_NUMBER: _ClassVar[int]
     release: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, release: _Optional[_Iterable[str]] = ...) -> None: ...
+    serve: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, release: _Optional[_Iterable[str]] = ..., serve: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Label(_message.Message):
     __slots__ = ("name", "type", "description", "tags")
