@@ -55,7 +55,10 @@ func (s *Server) tellOthers() error {
 	if err != nil {
 		return err
 	}
-	metrics, err := openlineage.NewMetrics(s.metrics.registry, s.pool)
+	if err := s.metrics.registry.Register(outbox.Gauges(s.pool)); err != nil {
+		return err
+	}
+	metrics, err := openlineage.NewMetrics(s.metrics.registry)
 	if err != nil {
 		return err
 	}

@@ -268,3 +268,41 @@ func TestAServiceIsMovedByAnImpactReport(t *testing.T) {
 	}
 	s.applied(3)
 }
+
+// A check that was waived holds nothing back, one that failed in a run after that does, and features on demand are judged by the views that they are computed of.
+func TestAServiceIsNotMovedToWhatFailedSince(t *testing.T) {
+	s := newServing(t, feature.GateChecks)
+	s.d.Sources[0].Expectations = []feature.Expectation{{Name: "sane", Column: "delay", Kind: feature.ExpectRange, Min: 0.0, OnFailure: feature.FailRun}}
+	s.d.Views = append(s.d.Views, onDemandView("doubled", nil, []feature.ViewRef{{Name: "delays"}}, [3]string{"twice", "float64", "delays.delay * 2.0"}))
+	s.d.Roles = append(s.d.Roles, role("runs", "materialize,list on view:*"), role("waives", "approve,list on view:*"))
+	s.begin()
+	s.ingest(flights(flight("ORD", 7, s.at, feature.Float64(-1))), 0)
+	bea, ann := s.as("bea", "runs"), s.as("ann", "waives")
+	r, err := s.approveRun(ann, s.run(bea, "delays").GetId(), "sane")
+	if err != nil {
+		t.Fatal(fault.FromError(err))
+	}
+	if run := s.ended(r.GetRun().GetId()); run.GetState() != headwaterv1.RunState_RUN_STATE_PUBLISHED {
+		t.Fatalf("found %v, expected that the waived run is published", run)
+	}
+	s.d.Services[1].Views = append(s.d.Services[1].Views, feature.ServiceView{View: "doubled"})
+	s.applied(2)
+
+	s.ingest(flights(flight("ORD", 8, s.at.Add(time.Hour), feature.Float64(-2))), 0)
+	failed := s.run(bea, "delays")
+	// Of delays itself nothing is read any more.
+	s.d.Services[1].Views = []feature.ServiceView{{View: "doubled"}}
+	s.refused(fmt.Sprintf("nothing was applied, for service small@3 is not to be served, and what is served goes on; gate checks: found check sane failed in run %d of view delays@1, expected ", failed.GetId()))
+
+	// What was removed and comes back is served again, so it is asked about as well.
+	gone := s.d.Services[1]
+	s.d.Services = s.d.Services[:1]
+	if _, err := s.prune(s.admin, s.d, false); err != nil {
+		t.Fatal(fault.FromError(err))
+	}
+	gone.Views = append([]feature.ServiceView{{View: "delays", Features: gone.Views[0].Features}}, gone.Views...)
+	s.d.Services = append(s.d.Services, gone)
+	if f := fault.FromError(s.tryApply(s.mallory, s.d)); fault.ReasonOf(f) != fault.GateRefused {
+		t.Errorf("found %v, expected that what comes back is held", f)
+	}
+}

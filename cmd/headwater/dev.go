@@ -73,7 +73,9 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	}
 	var watched watchConfig
 	watched.readEnvironment()
-	if err := watched.apply(&config); err != nil {
+	var webhooks webhookConfig
+	webhooks.readEnvironment()
+	if err := errors.Join(watched.apply(&config), webhooks.apply(&config)); err != nil {
 		return err
 	}
 	if err := makeFolder(dir); err != nil {

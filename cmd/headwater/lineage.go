@@ -164,8 +164,23 @@ func newTree(graph *headwaterv1.GetLineageResponse, down bool) string {
 		}
 		t.children[parent] = append(t.children[parent], &child{node, relation})
 	}
+	if strings.HasPrefix(graph.Root, "prediction:") {
+		slices.SortStableFunc(t.children[graph.Root], func(a, b *child) int { return predictionPlace(a.node) - predictionPlace(b.node) })
+	}
 	t.draw(graph.Root, "", "", "")
 	return t.out.String()
+}
+
+// predictionPlace has what a prediction was given stand before what it is of, and a model, behind which the whole service is once more, last.
+func predictionPlace(node string) int {
+	kind, _, _ := strings.Cut(node, ":")
+	switch kind {
+	case "run":
+		return 0
+	case "model":
+		return 2
+	}
+	return 1
 }
 
 // draw draws a node on a line that begins with lead, and its children on lines that begin with indent.
