@@ -137,6 +137,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		"HEADWATER_AUDIT", "HEADWATER_AUDIT_KEY", "HEADWATER_AUDIT_RETENTION", "audit", "audit_key", "audit_retention",
 		"HEADWATER_READ_LOG_DIR", "HEADWATER_READ_LOG_BYTES", "HEADWATER_READ_LOG_RETENTION", "read_log_dir", "read_log_bytes", "read_log_retention",
 		"HEADWATER_FEEDBACK_RETENTION", "feedback_retention",
+		"HEADWATER_WEBHOOK_URL", "HEADWATER_WEBHOOK_SECRET", "HEADWATER_WEBHOOK_EVENTS", "webhooks", "HEADWATER_LOW_SCORE", "low_score",
 	} {
 		if !strings.Contains(text, "`"+word+"`") {
 			t.Errorf("docs/cli.md does not have %s", word)
