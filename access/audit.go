@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	drainEvery   = 100 * time.Millisecond
+	drainEvery   = 250 * time.Millisecond
+	drainRecords = 4000
 	drainRetry   = time.Second
 	drainTimeout = 30 * time.Second
 	closeTimeout = 5 * time.Second
@@ -60,6 +61,8 @@ type AuditLog struct {
 	chain sync.Mutex
 	// copying is memory for the records that are being added.
 	copying copying
+	// folding gathers those of them that go into one row.
+	folding folding
 	// ends are where the chain may end, as this process has written it. None: it has written nothing.
 	ends []end
 	// days have a partition.
@@ -77,7 +80,7 @@ type AuditLog struct {
 
 // OpenAuditLog opens the append log in a directory, which no other process may have open, and begins to drain it.
 func OpenAuditLog(dir string, pool *pgxpool.Pool, o AuditOptions) (*AuditLog, error) {
-	log, err := appendlog.Open(dir, appendlog.Options{Sync: o.Durable})
+	log, err := appendlog.Open(dir, appendlog.Options{Sync: o.Durable, BatchRecords: drainRecords})
 	if err != nil {
 		return nil, fault.New(fault.AuditUnavailable, "the audit log in %s cannot be opened: %v", dir, err).Because(err)
 	}
@@ -314,10 +317,11 @@ func (a *AuditLog) List(ctx context.Context, f AuditFilter) ([]Record, error) {
 	return records, nil
 }
 
-// listRecords finds records r with what became of them: t is the newest record that continues one, or the count of a minute that goes on. A record
-// came here on the day of its time or later, as far as the clocks of servers agree, and those that continue it after it.
-var listRecords = `
-	SELECT ` + foldedRecord + `, e.body
+// listRecords finds rows r with what became of them: t is the newest record that continues one, or the count of a minute that goes on. A record
+// came here on the day of its time or later, as far as the clocks of servers agree, and those that continue it after it. As the row's own record is the
+// newest of a row, the newest records are in as many of the newest rows.
+var listRecords = unfolded(`
+	SELECT `+foldedRecord+`, e.body
 	FROM headwater.audit_record r
 	LEFT JOIN headwater.audit_extent e ON e.digest = r.extent
 	LEFT JOIN LATERAL (
@@ -332,6 +336,8 @@ var listRecords = `
 		AND ($3::timestamptz IS NULL OR r.day >= ($3 AT TIME ZONE 'UTC')::date - 1 AND r.time >= $3::timestamptz - interval '1 minute'
 			AND coalesce(t.last_time, r.last_time, r.time) >= $3)
 	ORDER BY r.time DESC, r.writer DESC, r.number DESC
+	LIMIT $4`, `$3::timestamptz IS NULL OR o.time >= $3`) + `
+	ORDER BY o.time DESC, r.writer DESC, o.number DESC
 	LIMIT $4`
 
 // Close drains once more, as long as a few seconds allow, and closes the append log. What is left is drained after the

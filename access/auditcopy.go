@@ -69,8 +69,10 @@ func (c *copying) write(ctx context.Context, tx pgx.Tx) error {
 const (
 	// postgresEpoch is where Postgres's times begin, the year 2000, in seconds since 1970.
 	postgresEpoch = 946_684_800
-	// textOID is the number of the type text.
-	textOID = 25
+	// The numbers of types.
+	int8OID        = 20
+	textOID        = 25
+	timestamptzOID = 1184
 )
 
 // append appends the length and the bytes of a column's value, as Postgres has values of the column's type.
@@ -83,7 +85,7 @@ func (c *copying) append(b []byte, at any) ([]byte, error) {
 	case *Decision:
 		return appendSized(b, *v), nil
 	case *int64:
-		return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(*v)), nil
+		return appendNumber8(b, *v), nil
 	case *time.Time:
 		if v == &c.row.day {
 			days := (v.Unix() - postgresEpoch) / (24 * 60 * 60)
@@ -101,7 +103,20 @@ func (c *copying) append(b []byte, at any) ([]byte, error) {
 		}
 		return appendSized(b, *v), nil
 	case *[]string:
-		return appendTexts(b, *v), nil
+		if *v == nil && v != &c.row.Roles {
+			return appendNull(b), nil
+		}
+		return appendList(b, textOID, *v, appendSized[string]), nil
+	case *[]int64:
+		if *v == nil {
+			return appendNull(b), nil
+		}
+		return appendList(b, int8OID, *v, appendNumber8), nil
+	case *[]time.Time:
+		if *v == nil {
+			return appendNull(b), nil
+		}
+		return appendList(b, timestamptzOID, *v, appendInstant), nil
 	case *[]Witness:
 		if len(*v) == 0 {
 			return appendNull(b), nil
@@ -127,20 +142,24 @@ func appendInstant(b []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(t.UnixMicro()-postgresEpoch*1_000_000))
 }
 
-// appendTexts appends an array of one dimension, of none where it has no elements.
-func appendTexts(b []byte, list []string) []byte {
+func appendNumber8(b []byte, n int64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 8), uint64(n))
+}
+
+// appendList appends an array of one dimension, of none where it has no elements, of a type with that number.
+func appendList[T any](b []byte, oid uint32, list []T, element func([]byte, T) []byte) []byte {
 	begin := len(b)
 	b = append(b, 0, 0, 0, 0)
 	dimensions := uint32(min(len(list), 1))
 	b = binary.BigEndian.AppendUint32(b, dimensions)
 	b = binary.BigEndian.AppendUint32(b, 0)
-	b = binary.BigEndian.AppendUint32(b, textOID)
+	b = binary.BigEndian.AppendUint32(b, oid)
 	if dimensions > 0 {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
 		b = binary.BigEndian.AppendUint32(b, 1)
 	}
-	for _, text := range list {
-		b = appendSized(b, text)
+	for _, v := range list {
+		b = element(b, v)
 	}
 	binary.BigEndian.PutUint32(b[begin:], uint32(len(b)-begin-4))
 	return b

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,11 +66,26 @@ func (r *kept) columns() []column {
 		{"dataset", &r.Dataset},
 		{"continues", &r.Continues},
 		{"witnessed", &r.Witnessed},
+		{"earlier_logged", &r.Earlier.Logged},
+		{"earlier_times", &r.Earlier.Times},
+		{"earlier_addresses", &r.Earlier.Addresses},
+		{"earlier_read_ids", &r.Earlier.ReadIDs},
+		{"earlier_entities", &r.Earlier.Entities},
+		{"earlier_rows_returned", &r.Earlier.RowsReturned},
+		{"earlier_rows_hidden", &r.Earlier.RowsHidden},
+		{"earlier_entities_hashes", &r.Earlier.EntitiesHashes},
 	}
 }
 
 // growing are the columns that a record which continues another has anew.
 var growing = []string{"calls", "entities", "last_time", "last_read_id", "rows_returned"}
+
+// ofEach are the columns that each record of a row has of its own, and the lists that have them of those before the row's own.
+var ofEach = [][2]string{
+	{"logged", "earlier_logged"}, {"time", "earlier_times"}, {"client_address", "earlier_addresses"}, {"read_id", "earlier_read_ids"},
+	{"entities", "earlier_entities"}, {"rows_returned", "earlier_rows_returned"}, {"rows_hidden", "earlier_rows_hidden"},
+	{"entities_hash", "earlier_entities_hashes"},
+}
 
 var (
 	columnNames  = (&kept{}).names()
@@ -90,10 +106,38 @@ func folded() string {
 	for i, c := range all {
 		all[i] = "r." + c
 		if slices.Contains(growing, c) {
-			all[i] = "coalesce(t." + c + ", r." + c + ")"
+			all[i] = "coalesce(t." + c + ", r." + c + ") AS " + c
 		}
 	}
 	return strings.Join(all, ", ")
+}
+
+// unfolded selects from rows r, with a condition on those before a row's own, o, each of their records by itself, as a row that has no other.
+func unfolded(rows, condition string) string {
+	all := slices.Clone(columnNames)
+	mine, lists, names := []string{"r.number"}, []string{}, []string{}
+	for i, c := range all {
+		all[i] = "r." + c
+		if c == "number" {
+			all[i] = "o.number"
+		}
+		for _, e := range ofEach {
+			switch c {
+			case e[0]:
+				all[i] = "o." + c
+				mine, lists, names = append(mine, "r."+c), append(lists, "r."+e[1]), append(names, c)
+			case e[1]:
+				all[i] = "CASE WHEN false THEN r." + c + " END"
+			}
+		}
+	}
+	list := strings.Join(names, ", ")
+	return `SELECT ` + strings.Join(all, ", ") + `, r.body FROM (` + rows + `) r CROSS JOIN LATERAL (
+		SELECT ` + strings.Join(mine, ", ") + `
+		UNION ALL
+		SELECT r.number - cardinality(r.earlier_times) - 1 + n, ` + list + ` FROM unnest(` + strings.Join(lists, ", ") + `) WITH ORDINALITY AS o (` + list + `, n)
+		WHERE ` + condition + `
+	) o (number, ` + list + `)`
 }
 
 func parameters(n int) string {
@@ -157,16 +201,15 @@ func (r *kept) sameAs(other *kept) bool {
 	return slices.Equal(r.Record.appendCanonical(nil), other.Record.appendCanonical(nil)) && slices.Equal(r.extent, other.extent)
 }
 
-// wantSame returns an error unless the records that are to be written again are those that are there. One whose day was dropped is not.
+// wantSame returns an error unless the records that are to be written again are those that are there. One whose day was dropped is not. They are looked
+// for by the row's own record, which came in one batch with theirs.
 func (a *AuditLog) wantSame(ctx context.Context, tx pgx.Tx, again map[int64]*kept) error {
 	if len(again) == 0 {
 		return nil
 	}
-	numbers := make([]int64, 0, len(again))
-	for n := range again {
-		numbers = append(numbers, n)
-	}
-	rows, err := tx.Query(ctx, `SELECT `+selectRecord+` FROM headwater.audit_record r WHERE r.writer = $1 AND r.logged = ANY ($2)`, a.log.Writer(), numbers)
+	numbers := slices.Sorted(maps.Keys(again))
+	rows, err := tx.Query(ctx, `SELECT `+selectRecord+` FROM headwater.audit_record r WHERE r.writer = $1 AND r.logged > 0 AND r.logged BETWEEN $2 AND $3`,
+		a.log.Writer(), numbers[0]-drainRecords, numbers[len(numbers)-1]+drainRecords)
 	if err != nil {
 		return err
 	}
@@ -174,10 +217,16 @@ func (a *AuditLog) wantSame(ctx context.Context, tx pgx.Tx, again map[int64]*kep
 	if err != nil {
 		return err
 	}
-	for _, r := range there {
-		if !r.sameAs(again[r.logged]) {
+	for _, row := range there {
+		err := row.each(func(r *kept) error {
+			if now := again[r.logged]; now == nil || r.sameAs(now) {
+				return nil
+			}
 			return fmt.Errorf("record %d of the append log in %s is another one in Postgres, so two logs have the id %s: its folder was copied; "+
 				"keep the folder of the server that ran first, and move the other aside", r.logged, a.dir, a.log.Writer())
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

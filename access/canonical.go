@@ -67,6 +67,9 @@ func (r *Record) appendCanonical(b []byte) []byte {
 	b = appendTextField(b, "credential", r.Credential)
 	b = appendTextField(b, "dataset", r.Dataset)
 	b = appendTextField(b, "decision", string(r.Decision))
+	if !r.Earlier.isNothing() {
+		b = r.Earlier.appendCanonical(appendString(b, "earlier"))
+	}
 	b = appendNumberField(b, "entities", r.Entities)
 	b = appendTextField(b, "entities_hash", r.EntitiesHash)
 	b = appendTextField(b, "last_read_id", r.LastReadID)
@@ -77,12 +80,7 @@ func (r *Record) appendCanonical(b []byte) []byte {
 	b = appendTextField(b, "read_id", r.ReadID)
 	b = appendTextField(b, "reason", r.Reason)
 	b = appendTextField(b, "resource", r.Resource)
-	if len(r.Roles) > 0 {
-		b = binary.AppendUvarint(append(appendString(b, "roles"), 'l'), uint64(len(r.Roles)))
-		for _, role := range r.Roles {
-			b = appendString(append(b, 's'), role)
-		}
-	}
+	b = appendListField(b, "roles", r.Roles, appendTextElement)
 	b = appendNumberField(b, "rows_hidden", r.RowsHidden)
 	b = appendNumberField(b, "rows_returned", r.RowsReturned)
 	b = appendTimeField(b, "time", r.Time)
@@ -90,6 +88,39 @@ func (r *Record) appendCanonical(b []byte) []byte {
 		b = appendCanonical(appendString(b, "witnessed"), reflect.ValueOf(r.Witnessed))
 	}
 	return append(b, 0)
+}
+
+// appendCanonical is for reads what that of Record is.
+func (e *Earlier) appendCanonical(b []byte) []byte {
+	b = append(b, 'r')
+	b = appendListField(b, "addresses", e.Addresses, appendTextElement)
+	b = appendListField(b, "entities", e.Entities, appendNumberElement)
+	b = appendListField(b, "entities_hashes", e.EntitiesHashes, appendTextElement)
+	b = appendListField(b, "logged", e.Logged, appendNumberElement)
+	b = appendListField(b, "read_ids", e.ReadIDs, appendTextElement)
+	b = appendListField(b, "rows_hidden", e.RowsHidden, appendNumberElement)
+	b = appendListField(b, "rows_returned", e.RowsReturned, appendNumberElement)
+	b = appendListField(b, "times", e.Times, appendTimeElement)
+	return append(b, 0)
+}
+
+func appendTextElement(b []byte, text string) []byte { return appendString(append(b, 's'), text) }
+
+func appendNumberElement(b []byte, n int64) []byte { return binary.AppendVarint(append(b, 'i'), n) }
+
+func appendTimeElement(b []byte, t time.Time) []byte {
+	return binary.AppendVarint(append(b, 't'), t.UnixMicro())
+}
+
+func appendListField[T any](b []byte, name string, list []T, element func([]byte, T) []byte) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b = binary.AppendUvarint(append(appendString(b, name), 'l'), uint64(len(list)))
+	for _, v := range list {
+		b = element(b, v)
+	}
+	return b
 }
 
 func appendTextField(b []byte, name, text string) []byte {

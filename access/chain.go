@@ -39,9 +39,9 @@ type link struct {
 	hashed []byte
 }
 
-// add has a record as the chain's next.
+// add has a record as the chain's next, behind those that are kept with it.
 func (l *link) add(r *kept) error {
-	l.number++
+	l.number += int64(r.Earlier.len()) + 1
 	r.Writer, r.Number, r.day = l.writer, l.number, l.day
 	l.hashed = r.appendAfter(l.hashed[:0], l.hash)
 	l.hash = sha256.Sum256(l.hashed)
@@ -185,30 +185,38 @@ func (a *AuditLog) dayOf(now time.Time) time.Time {
 }
 
 // insert puts a batch of the append log into Postgres, all of it or none. What is there already is left alone.
-func (a *AuditLog) insert(ctx context.Context, logged []appendlog.Record) error {
-	records := make([]kept, len(logged))
-	for i, l := range logged {
-		records[i].logged = l.Number
-		if err := records[i].read(l.Payload); err != nil {
-			return fmt.Errorf("audit record %d of %s cannot be read: %w", l.Number, a.log.Writer(), err)
-		}
+func (a *AuditLog) insert(ctx context.Context, batch []appendlog.Record) error {
+	records, err := a.readLogged(batch)
+	if err != nil {
+		return err
 	}
-	err := a.extend(ctx, func(tx pgx.Tx, l *link) error {
+	err = a.extend(ctx, func(tx pgx.Tx, l *link) error {
 		again, counts := map[int64]*kept{}, map[int64]*kept{}
+		a.folding.reset()
 		for i := range records {
 			r := &records[i]
 			switch {
-			case r.logged <= l.logged && r.Continues == 0:
-				again[r.logged] = r
-			case r.logged <= l.logged:
-			case r.Continues != 0:
-				counts[r.Continues] = r
+			case r.number <= l.logged:
+				if whole, err := a.whole(r); err != nil {
+					return err
+				} else if whole.Continues == 0 {
+					again[r.number] = whole
+				}
+			case r.fixed != nil:
+				if err := a.folding.add(r, l.add); err != nil {
+					return err
+				}
+			case r.whole.Continues != 0:
+				counts[r.whole.Continues] = r.whole
 			default:
-				if err := l.add(r); err != nil {
+				if err := l.add(r.whole); err != nil {
 					return err
 				}
 			}
-			l.logged = max(l.logged, r.logged)
+			l.logged = max(l.logged, r.number)
+		}
+		if err := a.folding.flush(l.add); err != nil {
+			return err
 		}
 		for _, of := range slices.Sorted(maps.Keys(counts)) {
 			r := counts[of]
@@ -222,6 +230,37 @@ func (a *AuditLog) insert(ctx context.Context, logged []appendlog.Record) error 
 		return fmt.Errorf("insert audit records: %w", err)
 	}
 	return nil
+}
+
+// readLogged reads records of the append log, those of reads that go into one row as far as that needs.
+func (a *AuditLog) readLogged(batch []appendlog.Record) ([]logged, error) {
+	records := make([]logged, len(batch))
+	var like []byte
+	for i, b := range batch {
+		r := &records[i]
+		r.number, r.payload = b.Number, b.Payload
+		if r.split(like); r.fixed != nil {
+			like = r.fixed
+			continue
+		}
+		var err error
+		if r.whole, err = a.whole(r); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}
+
+// whole is a record of the append log, read whole.
+func (a *AuditLog) whole(r *logged) (*kept, error) {
+	if r.whole != nil {
+		return r.whole, nil
+	}
+	k := &kept{logged: r.number}
+	if err := k.read(r.payload); err != nil {
+		return nil, fmt.Errorf("audit record %d of %s cannot be read: %w", r.number, a.log.Writer(), err)
+	}
+	return k, nil
 }
 
 // endCounts makes records of the counts that nothing was added to since a time: those of minutes that are over, and those that a server left that was killed.

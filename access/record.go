@@ -64,6 +64,8 @@ type Record struct {
 	AsOf string `json:"as_of,omitempty"`
 	// Dataset is the id of what was built or given out.
 	Dataset string `json:"dataset,omitempty"`
+	// Earlier are records that are kept in one row with this one. List shows each by itself, and none with any.
+	Earlier Earlier `json:"earlier,omitzero"`
 }
 
 // The longest texts that a record keeps, in bytes. Names come from the caller and may be of any length.
@@ -88,6 +90,7 @@ func (r *Record) clean() {
 	r.Roles = roles
 	r.Time, r.LastTime = r.Time.UTC().Truncate(time.Microsecond), r.LastTime.UTC().Truncate(time.Microsecond)
 	r.Calls = max(r.Calls, 1)
+	r.Earlier.clean()
 }
 
 func cleanText(s string) string {

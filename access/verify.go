@@ -290,8 +290,9 @@ func (v *verifier) follow(ctx context.Context, writer string, start where, check
 		if err != nil {
 			return at, err
 		}
-		v.chain.Records++
-		if v.done++; v.done%progressEvery == 0 {
+		together := int64(r.Earlier.len()) + 1
+		v.chain.Records += together
+		if v.done += together; v.done/progressEvery > (v.done-together)/progressEvery {
 			if err := v.Progress(v.done, max(v.total, v.done)); err != nil {
 				return at, err
 			}
@@ -308,8 +309,8 @@ func (v *verifier) follow(ctx context.Context, writer string, start where, check
 				return at, err
 			}
 			continue
-		case r.Number > at.number+1:
-			err = v.missing(writer, at.number+1, r.Number-1, "")
+		case r.first() > at.number+1:
+			err = v.missing(writer, at.number+1, r.first()-1, "")
 		case r.hashAfter(at.hash) != stored:
 			wrong = append(wrong, misplaced{r, at.hash})
 		}
@@ -374,7 +375,7 @@ func (v *verifier) misplaced(r misplaced, i int, all []misplaced) error {
 		}
 	}
 	should := r.hashAfter(r.before)
-	p.Found, p.Expected = "the hash "+hex.EncodeToString(r.hash), fmt.Sprintf("%x, that of what it holds behind record %d", should, r.Number-1)
+	p.Found, p.Expected = "the hash "+hex.EncodeToString(r.hash), fmt.Sprintf("%x, that of what it holds behind record %d", should, r.first()-1)
 	return v.problem(p)
 }
 

@@ -38,7 +38,7 @@ func TestGovernedReadsThatWereAnsweredAreRecorded(t *testing.T) {
 	answered := answeredUnderKills(t, w)
 	// Listing brings what is on the disk to Postgres first.
 	w.must(t, "audit", "list")
-	wantEachOnce(t, w, answered, `SELECT read_id FROM headwater.audit_record WHERE reason LIKE '%under policies terms@1%'`)
+	wantEachOnce(t, w, answered, `SELECT read_id FROM headwater.access_history WHERE reason LIKE '%under policies terms@1%'`)
 	w.must(t, "audit", "verify")
 }
 
