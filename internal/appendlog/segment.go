@@ -96,7 +96,12 @@ type decoder struct {
 	offset, size int64
 	// number is that of the next record.
 	number int64
+	// room is memory that payloads are cut off, so that small ones are not one piece each.
+	room []byte
 }
+
+// roomFor is how much memory is taken at once for payloads.
+const roomFor = 64 << 10
 
 // newDecoder reads the records in r between two offsets of a segment; the first of them has the number given.
 func newDecoder(file string, r io.ReaderAt, offset, size, number int64) *decoder {
@@ -140,7 +145,11 @@ func (d *decoder) next() (Record, error) {
 	if _, err := d.r.Discard(recordHeaderSize); err != nil {
 		return Record{}, fmt.Errorf("read %s at offset %d: %w", d.file, d.offset, err)
 	}
-	payload := make([]byte, length)
+	if int64(len(d.room)) < length {
+		d.room = make([]byte, max(length, roomFor))
+	}
+	var payload []byte
+	payload, d.room = d.room[:length:length], d.room[length:]
 	if _, err := io.ReadFull(d.r, payload); err != nil {
 		return Record{}, fmt.Errorf("read %s at offset %d: %w", d.file, d.offset, err)
 	}
