@@ -28,7 +28,7 @@ func (t Time) Calendar() time.Time {
 }
 
 // String is RFC 3339 in UTC, with as many fractional digits as there are.
-func (t Time) String() string { return t.Time().Format("2006-01-02T15:04:05.999999Z07:00") }
+func (t Time) String() string { return t.Time().Format(time.RFC3339Nano) }
 
 // Floor is the greatest multiple of d since the epoch that is not after t. A d of less than a microsecond leaves t alone.
 func (t Time) Floor(d time.Duration) Time {

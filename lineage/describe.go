@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +16,19 @@ import (
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
-// describeNodes reads the records of nodes: a query per kind, two for sources and three for runs.
-func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node, error) {
-	met := byKind(all)
+// describeNodes reads the records of nodes, each at its place of all that were met: a query per kind, two for sources and three for runs, and of
+// many nodes one for each part.
+func (w *walker) describeNodes(ctx context.Context, all []node) ([]*Node, error) {
+	kinds := byKind(all)
+	// Parts are described side by side: none of them changes the walk.
+	if runs := ids(kinds[Run]); len(runs) > 0 {
+		if _, err := w.publishedRuns(ctx, runs); err != nil {
+			return nil, err
+		}
+		if err := w.learnViews(ctx, runs); err != nil {
+			return nil, err
+		}
+	}
 	var each []func(context.Context) error
 	var parts []map[node]*Node
 	for _, describe := range []struct {
@@ -41,23 +50,25 @@ func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node,
 	} {
 		var nodes []node
 		for _, kind := range describe.kinds {
-			nodes = append(nodes, met[kind]...)
+			nodes = append(nodes, kinds[kind]...)
 		}
-		if len(nodes) == 0 {
-			continue
+		for nodes := range slices.Chunk(nodes, partOf(len(nodes))) {
+			part := make(map[node]*Node, len(nodes))
+			parts = append(parts, part)
+			each = append(each, func(ctx context.Context) error { return describe.nodes(ctx, nodes, part) })
 		}
-		part := make(map[node]*Node, len(nodes))
-		parts = append(parts, part)
-		each = append(each, func(ctx context.Context) error { return describe.nodes(ctx, nodes, part) })
 	}
 	if err := w.together(ctx, each...); err != nil {
 		return nil, err
 	}
-	described := make(map[node]*Node, len(all))
+	described, count := make([]*Node, len(w.met)), 0
 	for _, part := range parts {
-		maps.Copy(described, part)
+		for n, d := range part {
+			described[w.places[n]] = d
+		}
+		count += len(part)
 	}
-	if len(described) < len(all) {
+	if count < len(all) {
 		return nil, errTakenBack
 	}
 	return described, nil
@@ -65,17 +76,17 @@ func (w *walker) describeNodes(ctx context.Context, all []node) (map[node]*Node,
 
 var errTakenBack = fault.New(fault.NotFound, "a dataset or an unpublished run was taken back while the lineage was read; ask again")
 
-// named is a node by its id, and whose it is.
+// named is the node at a place by its id, and whose it is.
 type named struct {
-	node
+	place       int32
 	id, subject string
 }
 
-// namesOf are nodes that were described, by id.
-func namesOf(described map[node]*Node) []named {
-	list := make([]named, 0, len(described))
-	for n, d := range described {
-		list = append(list, named{n, d.ID, d.subject})
+// namesOf are all nodes that were met, by id, once they are described.
+func namesOf(described []*Node) []named {
+	list := make([]named, len(described))
+	for place, d := range described {
+		list[place] = named{int32(place), d.ID, d.subject}
 	}
 	sortNamed(list)
 	return list
@@ -87,9 +98,11 @@ func sortNamed(list []named) {
 
 // name names all nodes that were met, by id.
 func (w *walker) name(ctx context.Context) ([]named, error) {
-	met := byKind(slices.Collect(maps.Keys(w.nodes)))
-	list := make([]named, 0, len(w.nodes))
-	add := func(n node, ref NodeRef, subject string) { list = append(list, named{n, ref.String(), subject}) }
+	met := byKind(w.nodes())
+	list := make([]named, 0, len(w.met))
+	add := func(n node, ref NodeRef, subject string) {
+		list = append(list, named{w.places[n], ref.String(), subject})
+	}
 	for _, n := range met[Source] {
 		add(n, NodeRef{Kind: Source, Name: n.name}, n.name)
 	}
@@ -155,7 +168,7 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 	if err := w.nameOutside(ctx, met, add); err != nil {
 		return nil, err
 	}
-	if len(list) < len(w.nodes) {
+	if len(list) < len(w.met) {
 		return nil, errTakenBack
 	}
 	sortNamed(list)
@@ -171,8 +184,11 @@ type version struct {
 
 // versionsOf is what definitions are called, by id.
 func (w *walker) versionsOf(ctx context.Context, ids []int64) (map[int64]*version, error) {
-	slices.Sort(ids)
 	versions := map[int64]*version{}
+	if len(ids) == 0 {
+		return versions, nil
+	}
+	slices.Sort(ids)
 	err := each(ctx, w.q, func(v *version) { versions[v.ID] = v }, `SELECT id, name, version FROM headwater.definition WHERE id = ANY ($1)`, slices.Compact(ids))
 	return versions, err
 }
@@ -359,7 +375,7 @@ func (w *walker) describeViews(ctx context.Context, nodes []node, definitions ma
 			p.number("live_rows", s.Live)
 			p.time("covered_from", s.From)
 			p.time("covered_to", s.To)
-			title += fmt.Sprintf("%s, %s", count(s.Live, "live row"), interval(s.From, s.To))
+			title += count(s.Live, "live row") + ", " + p.interval("covered_from", "covered_to")
 		}
 		described[n] = &Node{
 			ID: NodeRef{Kind: View, Name: d.Name, Version: d.Version}.String(), Title: title, Properties: p, subject: d.Name,
@@ -508,12 +524,12 @@ func short(digest []byte) string {
 	return s
 }
 
-// interval is `FROM to TO`, the end open.
-func interval(from, to *time.Time) string {
-	if from == nil || to == nil {
+// interval is `FROM to TO`, the end open, of two times among the properties.
+func (p properties) interval(from, to string) string {
+	if p[from] == "" || p[to] == "" {
 		return "no interval"
 	}
-	return feature.TimeOf(*from).String() + " to " + feature.TimeOf(*to).String()
+	return p[from] + " to " + p[to]
 }
 
 // oneLine is what a caller has sent, without what would break or hide parts of a line.

@@ -13,12 +13,11 @@ import (
 func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[node]*Node) error {
 	type row struct {
 		ID, View, Seq                                        int64
-		Position                                             *int64
 		State                                                string
 		From, To                                             *time.Time
 		Fingerprint, Digest                                  []byte
 		Principal                                            string
-		StartedAt, EndedAt, PublishedAt                      *time.Time
+		StartedAt, EndedAt                                   *time.Time
 		Error                                                *string
 		Read, Produced, Unchanged, Inserted, Withdrawn, Live int64
 	}
@@ -28,36 +27,41 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 	runs := ids(nodes)
 	err := w.together(ctx, func(ctx context.Context) (err error) {
 		rows, err = collect[row](ctx, w.q, `
-		SELECT r.id, r.view_id, r.seq, r.position, r.state, r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal,
-			r.started_at, r.ended_at, p.published_at, r.error, r.rows_read, r.produced, r.unchanged, r.inserted, r.withdrawn,
-			r.live_after
-		FROM headwater.run r LEFT JOIN headwater.publish_log p ON p.run_id = r.id WHERE r.id = ANY ($1) AND r.seq IS NOT NULL`, runs)
+		SELECT id, view_id, seq, state, interval_start, interval_end, fingerprint, digest, principal, started_at, ended_at, error,
+			rows_read, produced, unchanged, inserted, withdrawn, live_after
+		FROM headwater.run WHERE id = ANY ($1) AND seq IS NOT NULL`, runs)
 		return err
 	}, func(ctx context.Context) (err error) {
-		inputs, err = w.inputsOf(ctx, runs)
+		inputs, err = w.inputsOf(ctx, w.runsReading(runs, ofSources))
 		return err
 	}, func(ctx context.Context) (err error) {
-		viewInputs, err = w.viewInputsOf(ctx, runs)
+		viewInputs, err = w.viewInputsOf(ctx, w.runsReading(runs, ofViews))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	var views []int64
+	// Many are of, and read, the same ones, whose records are large: they are not joined to each.
+	var unknown []int64
 	for i := range rows {
-		views = append(views, rows[i].View)
+		unknown = w.unlessKnown(unknown, rows[i].View)
 	}
 	for i := range viewInputs {
-		views = append(views, viewInputs[i].View)
+		unknown = w.unlessKnown(unknown, viewInputs[i].View)
 	}
-	// Many read the same ones, whose records are large: they are not joined to each.
-	versions, err := w.versionsOf(ctx, views)
+	versions, err := w.versionsOf(ctx, unknown)
 	if err != nil {
 		return err
 	}
+	versionOf := func(id int64) *version {
+		if v := w.views[id]; v != nil {
+			return &v.version
+		}
+		return versions[id]
+	}
 	for i := range rows {
 		r := &rows[i]
-		view := versions[r.View]
+		view := versionOf(r.View)
 		p := make(properties, runProperties)
 		p.text("view", view.Name+"@"+strconv.Itoa(view.Version))
 		p.text("state", r.State)
@@ -67,7 +71,7 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		p.time("ended_at", r.EndedAt)
 		ref := NodeRef{Kind: Run, Name: view.Name, Version: view.Version, Seq: r.Seq}
 		var title string
-		if r.PublishedAt == nil {
+		if published := w.publications[r.ID]; published == nil {
 			title = r.State
 			if r.Error != nil {
 				// Lineage is for who may list what it leads to, and not for who may read rows.
@@ -76,8 +80,8 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 				title += ", " + oneLine(said)
 			}
 		} else {
-			p.number("position", *r.Position)
-			p.time("published_at", r.PublishedAt)
+			p.number("position", published.Position)
+			p.time("published_at", &published.PublishedAt)
 			p.time("interval_start", r.From)
 			p.time("interval_end", r.To)
 			p.text("digest", hex.EncodeToString(r.Digest))
@@ -87,8 +91,8 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 			p.number("inserted", r.Inserted)
 			p.number("withdrawn", r.Withdrawn)
 			p.number("live_after", r.Live)
-			title = fmt.Sprintf("%s, %s inserted, %s withdrawn, at position %d", interval(r.From, r.To),
-				count(r.Inserted, "row"), thousands(r.Withdrawn), *r.Position)
+			title = p.interval("interval_start", "interval_end") + ", " + count(r.Inserted, "row") + " inserted, " + thousands(r.Withdrawn) +
+				" withdrawn, at position " + p["position"]
 		}
 		described[node{kind: Run, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p, subject: view.Name}
 	}
@@ -97,19 +101,30 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		inputs[i].describe(described)
 	}
 	for i := range viewInputs {
-		viewInputs[i].describe(versions, described)
+		viewInputs[i].describe(versionOf(viewInputs[i].View), described)
 	}
 	return nil
 }
 
-// runProperties is about how many a run has.
-const runProperties = 32
+// unlessKnown appends a view version that the walk does not know.
+func (w *walker) unlessKnown(unknown []int64, id int64) []int64 {
+	if w.views[id] == nil {
+		unknown = append(unknown, id)
+	}
+	return unknown
+}
+
+// runProperties is about how many a run has; a map has room for as many without a larger one.
+const runProperties = 28
 
 // describeRead adds to runs or datasets how many rows they read of the loads that they were met by.
 func (w *walker) describeRead(kind NodeKind, described map[node]*Node) {
 	for e, known := range w.edges {
-		if n := described[e.to]; n != nil && e.kind == Read && e.from.kind == Load && e.to.kind == kind {
-			n.Properties["rows_read."+loadID(e.from.id)] = fmt.Sprint(known.rows)
+		if e.kind != Read || w.met[e.from].kind != Load || w.met[e.to].kind != kind {
+			continue
+		}
+		if n := described[w.met[e.to].node]; n != nil {
+			n.Properties["rows_read."+loadID(w.met[e.from].id)] = fmt.Sprint(known.rows)
 		}
 	}
 }
@@ -125,6 +140,9 @@ type runInput struct {
 }
 
 func (w *walker) inputsOf(ctx context.Context, runs []int64) ([]runInput, error) {
+	if len(runs) == 0 {
+		return nil, nil
+	}
 	return collect[runInput](ctx, w.q, `
 		SELECT run_id, source, source_version, load_number, rows_read, coalesce(relation, ''), rows_digest FROM headwater.run_input
 		WHERE run_id = ANY ($1)`, runs)
@@ -153,17 +171,19 @@ type runViewInput struct {
 }
 
 func (w *walker) viewInputsOf(ctx context.Context, runs []int64) ([]runViewInput, error) {
+	if len(runs) == 0 {
+		return nil, nil
+	}
 	return collect[runViewInput](ctx, w.q, `
 		SELECT run_id, view_id, seq, rows_read FROM headwater.run_view_input WHERE run_id = ANY ($1)`, runs)
 }
 
-func (r *runViewInput) describe(versions map[int64]*version, described map[node]*Node) {
+func (r *runViewInput) describe(of *version, described map[node]*Node) {
 	n := described[node{kind: Run, id: r.Run}]
 	if n == nil {
 		return
 	}
 	p := properties(n.Properties)
-	of := versions[r.View]
 	view := NodeRef{Kind: View, Name: of.Name, Version: of.Version}.String()
 	p.number("seq."+view, r.Seq)
 	p.number("rows_read."+view, r.Rows)

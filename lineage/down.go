@@ -44,12 +44,16 @@ func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 	if err != nil {
 		return err
 	}
-	own := slices.DeleteFunc(slices.Clone(loads), func(n node) bool { return !w.nodes[n] })
-	type read struct{ Load, Run, Rows, Position int64 }
+	own := slices.DeleteFunc(slices.Clone(loads), func(n node) bool { return !w.met[w.places[n]].own })
+	type read struct {
+		Load, Rows int64
+		publication
+	}
 	err = each(ctx, w.q, func(r *read) {
-		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: atPosition(r.Position)})
+		w.learn(&r.publication)
+		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: r.at()})
 	}, `
-		SELECT l.load_id, l.run_id, l.rows, p.position FROM headwater.run_load l JOIN headwater.publish_log p ON p.run_id = l.run_id
+		SELECT l.load_id, l.rows, l.run_id, `+selectPublication+` FROM headwater.run_load l JOIN headwater.publish_log p ON p.run_id = l.run_id
 		WHERE l.load_id = ANY ($1) AND p.position <= $2 LIMIT $3`, ids(own), w.at.Position, w.room())
 	if err != nil {
 		return err
@@ -60,7 +64,7 @@ func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 // runsDown goes from runs to the view versions that they are behind, to the datasets and the runs of other views that
 // they are behind for good, to the logged reads that had rows of theirs, and from the run that was asked for to those that corrected it.
 func (w *walker) runsDown(ctx context.Context, runs []node) error {
-	spans, err := w.runSpans(ctx, ids(runs))
+	spans, err := w.runSpans(ctx, ids(runs), false)
 	if err != nil {
 		return err
 	}
@@ -70,7 +74,7 @@ func (w *walker) runsDown(ctx context.Context, runs []node) error {
 		runOf[viewSeq{s.View, s.Seq}] = s.Run
 		views, seqs, ends = append(views, s.View), append(seqs, s.Seq), append(ends, s.End)
 		if s.End > s.Published {
-			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: atPosition(s.Position), to: atPosition(s.Ended)})
+			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publications[s.Run].at(), to: atPosition(s.Ended)})
 		}
 	}
 	type built struct {

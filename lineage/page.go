@@ -1,12 +1,12 @@
 package lineage
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -64,11 +64,11 @@ func (q *Query) page() (page, error) {
 // show turns what was met, or the page of it, into a graph in its order.
 func (w *walker) show(ctx context.Context, p page) (*Graph, error) {
 	var nodes []named
-	var described map[node]*Node
+	var described []*Node
 	var err error
 	// Whoever is given all of it has the names with the rest; who is given a page of it has it in the order of all names.
-	if whole := p.after == 0 && (p.size == 0 || p.size >= len(w.nodes)); whole {
-		if described, err = w.describeNodes(ctx, slices.Collect(maps.Keys(w.nodes))); err == nil {
+	if whole := p.after == 0 && (p.size == 0 || p.size >= len(w.met)); whole {
+		if described, err = w.describeNodes(ctx, w.nodes()); err == nil {
 			nodes = namesOf(described)
 		}
 	} else {
@@ -77,33 +77,41 @@ func (w *walker) show(ctx context.Context, p page) (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	place := make(map[node]int, len(nodes))
+	// rank is where the node at a place is by id.
+	rank := make([]int, len(nodes))
 	for i, n := range nodes {
-		place[n.node] = i
+		rank[n.place] = i
 	}
 	first, last := p.after, len(nodes)
 	if p.size > 0 {
 		last = min(first+p.size, len(nodes))
 	}
-	root := nodes[place[w.root]]
-	g := &Graph{Root: root.id, Subjects: map[string]string{root.id: root.subject}, At: w.at}
-	edges := make([]Edge, 0, len(w.edges))
-	facts := make([]fact, 0, len(w.edges))
+	root := nodes[rank[0]]
+	g := &Graph{Root: root.id, Subjects: make(map[string]string, max(last-first, 0)+1), At: w.at}
+	g.Subjects[root.id] = root.subject
+	shownEdges := make([]shownEdge, 0, len(w.edges))
 	for e, known := range w.edges {
-		from, to := place[e.from], place[e.to]
+		from, to := rank[e.from], rank[e.to]
 		if later := max(from, to); later < first || later >= last {
 			continue
 		}
-		edges, facts = append(edges, Edge{From: nodes[from].id, To: nodes[to].id, Kind: e.kind}), append(facts, known)
-		for _, end := range []named{nodes[from], nodes[to]} {
-			g.Subjects[end.id] = end.subject
+		shownEdges = append(shownEdges, shownEdge{from, to, e.kind, known})
+		// Those of this page are told below.
+		if earlier := nodes[min(from, to)]; min(from, to) < first {
+			g.Subjects[earlier.id] = earlier.subject
 		}
 	}
-	if err := w.date(ctx, edges, facts); err != nil {
+	slices.SortFunc(shownEdges, func(a, b shownEdge) int {
+		return cmp.Or(a.from-b.from, a.to-b.to, int(a.kind)-int(b.kind))
+	})
+	times, err := w.positions(ctx, shownEdges)
+	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(edges, compareEdges)
-	g.Edges = edges
+	g.Edges = make([]Edge, len(shownEdges))
+	for i, e := range shownEdges {
+		g.Edges[i] = Edge{From: nodes[e.from].id, To: nodes[e.to].id, Kind: e.kind, ValidFrom: times.position(e.known.from), ValidTo: times.position(e.known.to)}
+	}
 	if first > 0 || last < len(nodes) {
 		all := sha256.New()
 		for _, n := range nodes {
@@ -127,7 +135,7 @@ func (w *walker) show(ctx context.Context, p page) (*Graph, error) {
 	}
 	shown := make([]node, 0, max(last-first, 0))
 	for i := first; i < last; i++ {
-		shown = append(shown, nodes[i].node)
+		shown = append(shown, w.met[nodes[i].place].node)
 		g.Subjects[nodes[i].id] = nodes[i].subject
 	}
 	if described == nil {
@@ -135,33 +143,39 @@ func (w *walker) show(ctx context.Context, p page) (*Graph, error) {
 			return nil, err
 		}
 	}
-	for _, n := range shown {
-		g.Nodes = append(g.Nodes, *described[n])
+	g.Nodes = make([]Node, 0, len(shown))
+	for i := first; i < last; i++ {
+		g.Nodes = append(g.Nodes, *described[nodes[i].place])
 	}
 	return g, nil
 }
 
-// date turns the times of facts into positions.
-func (w *walker) date(ctx context.Context, edges []Edge, facts []fact) error {
-	times := map[time.Time]int64{}
-	for _, f := range facts {
-		for _, s := range []stamp{f.from, f.to} {
+// shownEdge is an edge by where its ends are in the order of ids.
+type shownEdge struct {
+	from, to int
+	kind     EdgeKind
+	known    fact
+}
+
+// positionsOf are the positions of times.
+type positionsOf map[time.Time]int64
+
+// positions looks up those of the times of edges.
+func (w *walker) positions(ctx context.Context, edges []shownEdge) (positionsOf, error) {
+	times := positionsOf{}
+	for _, e := range edges {
+		for _, s := range []stamp{e.known.from, e.known.to} {
 			if !s.time.IsZero() {
 				times[s.time] = 0
 			}
 		}
 	}
-	if err := positions(ctx, w.q, times); err != nil {
-		return err
+	return times, positions(ctx, w.q, times)
+}
+
+func (p positionsOf) position(s stamp) int64 {
+	if !s.time.IsZero() {
+		return p[s.time]
 	}
-	position := func(s stamp) int64 {
-		if !s.time.IsZero() {
-			return times[s.time]
-		}
-		return s.position
-	}
-	for i, f := range facts {
-		edges[i].ValidFrom, edges[i].ValidTo = position(f.from), position(f.to)
-	}
-	return nil
+	return s.position
 }

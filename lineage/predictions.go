@@ -127,13 +127,13 @@ func (w *walker) wroteGiven(ctx context.Context, views []node) error {
 	for _, v := range views {
 		asked[v.id] = true
 	}
-	spans, err := w.runSpans(ctx, w.given)
+	spans, err := w.runSpans(ctx, w.given, true)
 	if err != nil {
 		return err
 	}
 	for _, s := range spans {
 		if asked[s.View] {
-			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: atPosition(s.Position), to: atPosition(s.Ended)})
+			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publications[s.Run].at(), to: atPosition(s.Ended)})
 		}
 	}
 	return nil
@@ -225,13 +225,13 @@ func (w *walker) showsReads(ctx context.Context) (bool, error) {
 }
 
 // readsOfRuns goes from runs to the logged reads that had rows of theirs.
-func (w *walker) readsOfRuns(ctx context.Context, spans []*runSpan) error {
+func (w *walker) readsOfRuns(ctx context.Context, spans []runSpan) error {
 	if shows, err := w.showsReads(ctx); !shows {
 		return err
 	}
 	var runs, views, seqs, positions []int64
 	for _, s := range spans {
-		runs, views, seqs, positions = append(runs, s.Run), append(views, s.View), append(seqs, s.Seq), append(positions, s.Position)
+		runs, views, seqs, positions = append(runs, s.Run), append(views, s.View), append(seqs, s.Seq), append(positions, w.publications[s.Run].Position)
 	}
 	type read struct{ Run, Service, Reads, Position int64 }
 	return each(ctx, w.q, func(r *read) {
@@ -319,9 +319,9 @@ func (w *walker) readsOfModels(ctx context.Context, models []node) error {
 func (w *walker) describePredictions(ctx context.Context, nodes []node, described map[node]*Node) error {
 	reads, runs := map[node]int64{}, map[node]int{}
 	for e, known := range w.edges {
-		if e.to.kind == Predictions && e.kind == Read {
-			reads[e.to] += known.rows
-			runs[e.to]++
+		if to := w.met[e.to].node; to.kind == Predictions && e.kind == Read {
+			reads[to] += known.rows
+			runs[to]++
 		}
 	}
 	days, err := w.daysOfReads(ctx, ids(nodes))

@@ -28,19 +28,26 @@ func (w *walker) loadsUp(ctx context.Context, loads []node) error {
 // runsUp goes from runs to the loads that they read, to the sources of which they read none, to the runs behind the views
 // that they read, and from the run that was asked for to those that it corrected. Only published runs have any of these.
 func (w *walker) runsUp(ctx context.Context, runs []node) error {
-	type read struct{ Run, Load, Rows, Position int64 }
-	err := each(ctx, w.q, func(r *read) {
-		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: atPosition(r.Position)})
-	}, `
-		SELECT l.run_id, l.load_id, l.rows, p.position FROM headwater.run_load l JOIN headwater.publish_log p ON p.run_id = l.run_id
-		WHERE l.run_id = ANY ($1) AND p.position <= $2 LIMIT $3`, ids(runs), w.at.Position, w.room())
+	published, err := w.publishedRuns(ctx, ids(runs))
 	if err != nil {
 		return err
 	}
-	if err := w.inputsWithoutLoads(ctx, `i.run_id = ANY ($3)`, ids(runs)); err != nil {
+	if err := w.learnViews(ctx, published); err != nil {
 		return err
 	}
-	if err := w.readsUp(ctx, runs); err != nil {
+	if of := w.runsReading(published, ofSources); len(of) > 0 {
+		type read struct{ Run, Load, Rows int64 }
+		err = each(ctx, w.q, func(r *read) {
+			w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: w.publications[r.Run].at()})
+		}, `SELECT run_id, load_id, rows FROM headwater.run_load WHERE run_id = ANY ($1) LIMIT $2`, of, w.room())
+		if err != nil {
+			return err
+		}
+		if err := w.inputsWithoutLoads(ctx, `i.run_id = ANY ($3)`, of); err != nil {
+			return err
+		}
+	}
+	if err := w.readsUp(ctx, w.runsReading(published, ofViews)); err != nil {
 		return err
 	}
 	return w.corrections(ctx, runs, `c.run_id = $3`)
@@ -102,7 +109,7 @@ func (w *walker) viewsUp(ctx context.Context, views []node) error {
 		return err
 	}
 	for _, b := range behind {
-		w.follow(node{kind: Run, id: b.Run}, node{kind: View, id: b.View}, Wrote, fact{from: atPosition(b.Position), to: atPosition(b.Ended)})
+		w.follow(node{kind: Run, id: b.Run}, node{kind: View, id: b.View}, Wrote, fact{from: b.at(), to: atPosition(b.Ended)})
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package lineage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -69,30 +70,49 @@ func viewsAndNames(nodes []node) (views []int64, names []string) {
 	return views, names
 }
 
-// readsUp goes from runs to the runs behind the views that they read, each at the sequence that was read.
-func (w *walker) readsUp(ctx context.Context, runs []node) error {
-	type read struct{ Reader, Run, Position int64 }
+// readsUp goes from published runs to the runs behind the views that they read, each at the sequence that was read.
+func (w *walker) readsUp(ctx context.Context, published []int64) error {
+	if len(published) == 0 {
+		return nil
+	}
+	type read struct{ Reader, Run int64 }
 	return each(ctx, w.q, func(r *read) {
-		w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, fact{from: atPosition(r.Position)})
+		w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
 	}, `
-		SELECT i.run_id, s.run_id, p.position FROM headwater.run_view_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
+		SELECT i.run_id, s.run_id FROM headwater.run_view_input i
 		JOIN headwater.run_span s ON s.view_id = i.view_id AND s.seq <= i.seq AND s.ended > i.seq
-		WHERE i.run_id = ANY ($1) AND p.position <= $2 LIMIT $3`, ids(runs), w.at.Position, w.room())
+		WHERE i.run_id = ANY ($1) LIMIT $2`, published, w.room())
 }
 
 // readsDown goes from runs, by the sequences of their views that they are behind, to the published runs that read those.
-func (w *walker) readsDown(ctx context.Context, spans []*runSpan) error {
+func (w *walker) readsDown(ctx context.Context, spans []runSpan) error {
 	var runs, views, seqs, ends []int64
 	for _, s := range spans {
 		runs, views, seqs, ends = append(runs, s.Run), append(views, s.View), append(seqs, s.Seq), append(ends, s.End)
 	}
-	type read struct{ Run, Reader, Position int64 }
-	return each(ctx, w.q, func(r *read) {
-		w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, fact{from: atPosition(r.Position)})
-	}, `
-		SELECT r.run, i.run_id, p.position
+	type read struct{ Run, Reader int64 }
+	// A run reads several of the others, and is looked up once for all of them. Not so where there are more than room is for, of which some may be
+	// published later than the walk's instant.
+	const select_ = `
+		SELECT r.run, i.run_id
 		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS r (run, view_id, seq, ended)
-		JOIN headwater.run_view_input i ON i.view_id = r.view_id AND i.seq >= r.seq AND i.seq < r.ended
-		JOIN headwater.publish_log p ON p.run_id = i.run_id AND p.position <= $5
-		LIMIT $6`, runs, views, seqs, ends, w.at.Position, w.room())
+		JOIN headwater.run_view_input i ON i.view_id = r.view_id AND i.seq >= r.seq AND i.seq < r.ended`
+	room := w.room()
+	reads, err := collect[read](ctx, w.q, select_+` LIMIT $5`, runs, views, seqs, ends, room)
+	if err == nil && len(reads) == room {
+		reads, err = collect[read](ctx, w.q, select_+` JOIN headwater.publish_log p ON p.run_id = i.run_id AND p.position <= $6 LIMIT $5`,
+			runs, views, seqs, ends, room, w.at.Position)
+	}
+	if err != nil {
+		return err
+	}
+	readers := rowIDs(reads, func(r read) int64 { return r.Reader })
+	slices.Sort(readers)
+	published, err := w.publishedRuns(ctx, slices.Compact(readers))
+	for _, r := range reads {
+		if _, is := slices.BinarySearch(published, r.Reader); is {
+			w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
+		}
+	}
+	return err
 }

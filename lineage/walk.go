@@ -79,7 +79,8 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 		return nil, err
 	}
 	w := &walker{
-		q: q, Query: query, limits: limits, nodes: map[node]bool{}, edges: map[edge]fact{}, asOf: map[int64]int64{}, outside: map[node]string{},
+		q: q, Query: query, limits: limits, places: map[node]int32{}, edges: map[edge]fact{}, publications: map[int64]*publication{}, views: map[int64]*view{}, asOf: map[int64]int64{},
+		outside: map[node]string{},
 	}
 	if w.at = query.At; page.at != (Instant{}) {
 		w.at = page.at
@@ -90,14 +91,14 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 	if w.root, err = w.resolve(ctx, ref); err != nil {
 		return nil, err
 	}
-	w.nodes[w.root] = true
+	w.place(w.root, true)
 	frontier := []node{w.root}
 	for level := 0; len(frontier) > 0 && (query.Depth == 0 || level < query.Depth); level++ {
 		w.next = nil
 		if err := w.step(ctx, byKind(frontier)); err != nil {
 			return nil, err
 		}
-		if len(w.nodes) > limits.nodes || len(w.edges) > limits.edges {
+		if len(w.met) > limits.nodes || len(w.edges) > limits.edges {
 			return nil, w.tooMuch(ref, level+1)
 		}
 		frontier = w.next
@@ -115,8 +116,9 @@ type node struct {
 	column string
 }
 
+// edge is by the places of its ends in the walk.
 type edge struct {
-	from, to node
+	from, to int32
 	kind     EdgeKind
 }
 
@@ -146,12 +148,17 @@ type walker struct {
 	at     Instant
 	limits limits
 	root   node
-	// nodes that were met. The value is false for loads that were met only as replacements of others.
-	nodes map[node]bool
+	// met is the nodes, in the order in which they were met, and places where each is in it.
+	met    []met
+	places map[node]int32
 	// edges that were followed.
 	edges map[edge]fact
+	// publications are those of the runs of which they were needed.
+	publications map[int64]*publication
 	// next is the nodes that the level at work has met first.
 	next []node
+	// views are those of which it was needed what they read.
+	views map[int64]*view
 	// asOf is the sequence at which a view version is asked for its runs, where it is not the newest published.
 	asOf map[int64]int64
 	// outside is, for what is of others, the source that it was met by.
@@ -161,6 +168,12 @@ type walker struct {
 	given []int64
 	// has is asked for by hasAny.
 	has *has
+}
+
+// met is a node that was met. It is not its own where it is a load that was met only as the replacement of others.
+type met struct {
+	node
+	own bool
 }
 
 // A follower follows the edges of one level that end, or going down begin, at nodes of one kind: a query per kind of edge,
@@ -237,27 +250,45 @@ func (w *walker) step(ctx context.Context, level map[NodeKind][]node) error {
 	return nil
 }
 
+// place is that of a node, and whether it is met for the first time.
+func (w *walker) place(n node, own bool) (place int32, first bool) {
+	place, before := w.places[n]
+	if !before {
+		place = int32(len(w.met))
+		w.places[n] = place
+		w.met = append(w.met, met{n, own})
+	}
+	return place, !before
+}
+
+// nodes is all that were met.
+func (w *walker) nodes() []node {
+	list := make([]node, len(w.met))
+	for i, m := range w.met {
+		list[i] = m.node
+	}
+	return list
+}
+
 // follow records an edge, and the node at its far end for the next level.
 func (w *walker) follow(from, to node, kind EdgeKind, known fact) {
-	w.edges[edge{from, to, kind}] = known
-	far := to
-	if w.Direction == Up {
-		far = from
-	}
-	if _, met := w.nodes[far]; !met {
-		w.nodes[far] = w.Direction == Up || kind != Replaced
-		w.next = append(w.next, far)
+	own := w.Direction == Up || kind != Replaced
+	start, firstFrom := w.place(from, own)
+	end, firstTo := w.place(to, own)
+	w.edges[edge{start, end, kind}] = known
+	switch {
+	case w.Direction == Up && firstFrom:
+		w.next = append(w.next, from)
+	case w.Direction == Down && firstTo:
+		w.next = append(w.next, to)
 	}
 }
 
 // showOnly records an edge whose far end is shown, and not followed.
 func (w *walker) showOnly(from, to node, kind EdgeKind, known fact) {
-	w.edges[edge{from, to, kind}] = known
-	for _, n := range []node{from, to} {
-		if _, met := w.nodes[n]; !met {
-			w.nodes[n] = false
-		}
-	}
+	start, _ := w.place(from, false)
+	end, _ := w.place(to, false)
+	w.edges[edge{start, end, kind}] = known
 }
 
 // room is how many edges a query may return: one more than there may be, so that a graph that is too large shows as one.
@@ -318,6 +349,27 @@ func collect[T any](ctx context.Context, q database.Querier, sql string, args ..
 	return list, err
 }
 
+// collectParts is collect of a query whose $1 is keys, in parts, which are asked for at once, where there are many.
+func collectParts[T any](ctx context.Context, w *walker, keys []int64, sql string, args ...any) ([]T, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	parts := slices.Collect(slices.Chunk(keys, partOf(len(keys))))
+	lists := make([][]T, len(parts))
+	all := make([]func(context.Context) error, len(parts))
+	for i, part := range parts {
+		all[i] = func(ctx context.Context) (err error) {
+			lists[i], err = collect[T](ctx, w.q, sql, append([]any{part}, args...)...)
+			return err
+		}
+	}
+	err := w.together(ctx, all...)
+	return slices.Concat(lists...), err
+}
+
+// partOf is how many of n are asked for in one question.
+func partOf(n int) int { return max(minTogether, (n+maxTogether-1)/maxTogether) }
+
 // fieldsOf appends pointers to the fields of a struct.
 func fieldsOf(s reflect.Value, fields []any) []any {
 	for i := range s.NumField() {
@@ -345,8 +397,12 @@ func (w *walker) together(ctx context.Context, all ...func(context.Context) erro
 	return group.Wait()
 }
 
-// maxTogether is how many connections a walk has at once.
-const maxTogether = 3
+const (
+	// maxTogether is how many questions of one kind are asked at once.
+	maxTogether = 3
+	// minTogether is how many records are worth a question of their own.
+	minTogether = 200
+)
 
 // each runs a query and calls do with each of its rows, whose fields are those of T in order.
 func each[T any](ctx context.Context, q database.Querier, do func(*T), sql string, args ...any) error {
