@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/zeebo/xxh3"
 
@@ -20,6 +21,8 @@ type recorder struct {
 	content   *contentHash
 	writer    *tabular.StreamWriter
 	bytesHash hash.Hash
+	// hashes are those of the rows of a batch.
+	hashes []uint64
 }
 
 func newRecorder(ctx context.Context, l *layout, timestamp string, out io.Writer) (*recorder, error) {
@@ -58,20 +61,13 @@ func (r *recorder) add(answers *read.Row) error {
 func (r *recorder) write(b *rowBatch) error { return b.writeTo(r.writer) }
 
 func (b *rowBatch) writeTo(w *tabular.StreamWriter) error {
-	for n := range b.rows {
-		row, _, _ := b.at(n)
-		if err := w.Append(row); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.AppendRows(b.values[:b.rows*b.shape.columns])
 }
 
 func (r *recorder) tell(b *rowBatch) error {
-	for n := range b.rows {
-		row, statuses, runs := b.at(n)
-		r.tally.add(row, xxh3.Hash(r.content.add(row)), statuses, runs)
-	}
+	r.hashes = slices.Grow(r.hashes[:0], b.rows)[:b.rows]
+	r.content.addRows(b, func(n int, encoding []byte) { r.hashes[n] = xxh3.Hash(encoding) })
+	r.tally.add(b, r.hashes)
 	return nil
 }
 

@@ -331,14 +331,24 @@ func TestSummaries(t *testing.T) {
 
 // The cost of what a manifest says of each row: a million rows of ten columns are 1e6 iterations.
 func BenchmarkTally(b *testing.B) {
-	l, row, statuses := benchLayout()
-	runs := make([]int64, len(l.plan.Views))
+	l, _, statuses := benchLayout()
+	shape := rowShape{columns: len(l.columns), statuses: len(statuses), runs: len(l.plan.Views)}
+	batch := &rowBatch{
+		shape: shape, values: make([]feature.Value, fanoutRows*shape.columns),
+		statuses: make([]read.Status, fanoutRows*shape.statuses), runs: make([]int64, fanoutRows*shape.runs),
+	}
+	for n := range fanoutRows {
+		_, of, _ := batch.at(n)
+		copy(of, statuses)
+	}
+	hashes := make([]uint64, fanoutRows)
 	tally, err := newTally(l, "t")
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for i := range b.N {
+		row, _, _ := batch.at(batch.rows)
 		for c := range row {
 			switch l.columns[c].Type {
 			case feature.TypeTimestamp:
@@ -351,7 +361,11 @@ func BenchmarkTally(b *testing.B) {
 				row[c] = benchTexts[mix(uint64(i))%uint64(len(benchTexts))]
 			}
 		}
-		tally.add(row, mix(uint64(i)), statuses, runs)
+		hashes[batch.rows] = mix(uint64(i))
+		if batch.rows++; batch.rows == fanoutRows {
+			tally.add(batch, hashes)
+			batch.rows = 0
+		}
 	}
 }
 

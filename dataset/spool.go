@@ -88,15 +88,30 @@ func newContentHash(columns []feature.Column) *contentHash {
 	return c
 }
 
-// add returns the row's encoding, which is valid until the next one.
-func (c *contentHash) add(row []feature.Value) []byte {
+func (c *contentHash) add(row []feature.Value) {
 	c.buf = c.buf[:0]
 	for _, v := range row {
 		c.buf = v.AppendCanonical(c.buf)
 	}
 	c.h.Write(c.buf)
 	c.rows++
-	return c.buf
+}
+
+// addRows adds the rows of a batch, and tells each of the encoding of its row, which is valid during the call; nil: nobody.
+func (c *contentHash) addRows(b *rowBatch, each func(n int, encoding []byte)) {
+	c.buf = c.buf[:0]
+	for n := range b.rows {
+		from := len(c.buf)
+		row, _, _ := b.at(n)
+		for _, v := range row {
+			c.buf = v.AppendCanonical(c.buf)
+		}
+		if each != nil {
+			each(n, c.buf[from:])
+		}
+	}
+	c.h.Write(c.buf)
+	c.rows += uint64(b.rows)
 }
 
 func (c *contentHash) digest() (d feature.Digest) {
@@ -158,10 +173,7 @@ func (s *spool) fill(rows iter.Seq2[[]feature.Value, error], timestamp string) e
 	out := tabular.NewStreamWriter(buffered, s.columns, true)
 	content := newContentHash(s.columns)
 	kept := newFanout(context.Background(), rowShape{columns: len(s.columns)}, func(b *rowBatch) error { return b.writeTo(out) }, func(b *rowBatch) error {
-		for n := range b.rows {
-			row, _, _ := b.at(n)
-			content.add(row)
-		}
+		content.addRows(b, nil)
 		return nil
 	})
 	if err := kept.end(protect(func() error { return s.take(rows, timestamp, kept) })); err != nil {

@@ -20,9 +20,9 @@ type tally struct {
 	// profile is of the columns at described: all but those of statuses, which are counted.
 	profile   *profile.Profile
 	described []int
-	values    []feature.Value
-	// at is the column with the row's time.
-	at int
+	// at is the column with the row's time, times are those of a batch.
+	at    int
+	times []feature.Time
 	// runs are by view of the plan.
 	runs []sequences
 }
@@ -49,7 +49,6 @@ func newTally(l *layout, timestamp string) (*tally, error) {
 		}
 		specs, t.described = append(specs, spec), append(t.described, i)
 	}
-	t.values = make([]feature.Value, len(specs))
 	var err error
 	t.profile, err = profile.New(specs)
 	return t, err
@@ -65,26 +64,30 @@ func (l *layout) isLabel(i int) bool {
 		!slices.ContainsFunc(l.plan.Inputs, func(in feature.Column) bool { return in.Name == name })
 }
 
-// add takes a row of the result and a hash of it, with the statuses of its features and the runs that the winner of each view is of, zero where
+// add takes rows of the result and a hash of each, with the statuses of their features and the runs that the winner of each view is of, zero where
 // there is none.
-func (t *tally) add(row []feature.Value, hash uint64, statuses []read.Status, runs []int64) {
-	for i, s := range statuses {
-		t.statuses[i][s]++
-	}
-	for i, v := range row {
-		if v.IsNull() {
-			t.columns[i].Nulls++
+func (t *tally) add(b *rowBatch, hashes []uint64) {
+	t.times = t.times[:0]
+	for n := range b.rows {
+		row, statuses, runs := b.at(n)
+		t.times = append(t.times, row[t.at].Timestamp())
+		for i, s := range statuses {
+			t.statuses[i][s]++
+		}
+		for i := range row {
+			if row[i].IsNull() {
+				t.columns[i].Nulls++
+			}
+		}
+		for i, seq := range runs {
+			if seq != 0 {
+				t.runs[i].add(seq)
+			}
 		}
 	}
-	for i, column := range t.described {
-		t.values[i] = row[column]
-	}
-	t.profile.Add(row[t.at].Timestamp(), hash, t.values)
-	for i, seq := range runs {
-		if seq != 0 {
-			t.runs[i].add(seq)
-		}
-	}
+	t.profile.AddRows(profile.Rows{
+		Times: t.times, Hashes: hashes, Values: b.values[:b.rows*b.shape.columns], Width: b.shape.columns, At: t.described,
+	})
 }
 
 // finish gives the result what was counted.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -56,7 +57,8 @@ func newStreamReader(from *messages) (s *StreamReader, err error) {
 func (s *StreamReader) Rows() iter.Seq2[[]feature.Value, error] {
 	return func(yield func([]feature.Value, error) bool) {
 		defer s.r.Release()
-		row := make([]feature.Value, len(s.Columns))
+		width := len(s.Columns)
+		block := make([]feature.Value, blockRows*width)
 		for number := int64(0); ; {
 			batch, err := s.next()
 			if err != nil {
@@ -66,24 +68,89 @@ func (s *StreamReader) Rows() iter.Seq2[[]feature.Value, error] {
 			if batch == nil {
 				return
 			}
-			for i := range int(batch.NumRows()) {
-				number++
-				for c := range row {
-					var err error
-					if row[c], err = ValueAt(batch.Column(c), i); err == nil {
-						err = CheckStored(row[c])
-					}
+			for from, rows := 0, int(batch.NumRows()); from < rows; from += blockRows {
+				n := min(rows-from, blockRows)
+				var bad error
+				for c := range width {
+					// What is wrong in an earlier row, or in an earlier column of the same, is told first.
+					at, err := columnInto(block[c:], batch.Column(c), from, n, width)
 					if err != nil {
-						yield(nil, badStream("row %d: column %s: %s", number, s.Columns[c].Name, err))
+						n, bad = at, badStream("row %d: column %s: %s", number+int64(at)+1, s.Columns[c].Name, err)
+					}
+				}
+				for i := range n {
+					if !yield(block[i*width:(i+1)*width:(i+1)*width], nil) {
 						return
 					}
 				}
-				if !yield(row, nil) {
+				if bad != nil {
+					yield(nil, bad)
 					return
 				}
+				number += int64(n)
 			}
 		}
 	}
+}
+
+// blockRows is how many rows of a batch are read at once, column by column.
+const blockRows = 256
+
+// columnInto reads n values of a, the first at from, into the first of each width values. An error is of the value at a row, which counts from 0.
+func columnInto(values []feature.Value, a arrow.Array, from, n, width int) (row int, err error) {
+	switch a := a.(type) {
+	case *array.Float64:
+		for i := range n {
+			if values[i*width] = feature.Null(); !a.IsNull(from + i) {
+				values[i*width] = feature.Float64(a.Value(from + i))
+			}
+		}
+	case *array.Int64:
+		for i := range n {
+			if values[i*width] = feature.Null(); !a.IsNull(from + i) {
+				values[i*width] = feature.Int64(a.Value(from + i))
+			}
+		}
+	case *array.String:
+		for i := range n {
+			if values[i*width] = feature.Null(); a.IsNull(from + i) {
+				continue
+			}
+			text := a.Value(from + i)
+			if !isPlain(text) {
+				if err := checkText(text); err != nil {
+					return i, err
+				}
+			}
+			values[i*width] = feature.String(text)
+		}
+	default:
+		for i := range n {
+			v, err := ValueAt(a, from+i)
+			if err == nil {
+				err = CheckStored(v)
+			}
+			if err != nil {
+				return i, err
+			}
+			values[i*width] = v
+		}
+	}
+	return 0, nil
+}
+
+// isPlain reports whether a text is short, and ASCII without NUL: of such ones nothing else has to be looked at.
+func isPlain(text string) bool {
+	const short = 64
+	if len(text) > short {
+		return false
+	}
+	for i := range len(text) {
+		if text[i]-1 >= utf8.RuneSelf-1 {
+			return false
+		}
+	}
+	return true
 }
 
 // next is the next batch, made sure of so that no value of it can panic; nil after the last.
@@ -251,8 +318,11 @@ func CheckStored(v feature.Value) error {
 type StreamWriter struct {
 	w       *ipc.Writer
 	builder *array.RecordBuilder
-	rows    int
-	bytes   int
+	// width is how many columns there are, sized the positions of those whose values may be of other sizes than eight bytes.
+	width int
+	sized []int
+	rows  int
+	bytes int
 	// endBytes is what ends a batch.
 	endBytes int
 }
@@ -284,10 +354,18 @@ func newStreamWriter(w io.Writer, schema *arrow.Schema, compressed bool) *Stream
 	if compressed {
 		options = append(options, ipc.WithZstd())
 	}
-	return &StreamWriter{
+	s := &StreamWriter{
 		w:       ipc.NewWriter(w, options...),
-		builder: array.NewRecordBuilder(memory.DefaultAllocator, schema), endBytes: StreamBatchBytes,
+		builder: array.NewRecordBuilder(memory.DefaultAllocator, schema), endBytes: StreamBatchBytes, width: schema.NumFields(),
 	}
+	for i, field := range schema.Fields() {
+		switch field.Type.ID() {
+		case arrow.BOOL, arrow.INT64, arrow.FLOAT64, arrow.TIMESTAMP, arrow.DECIMAL128:
+		default:
+			s.sized = append(s.sized, i)
+		}
+	}
+	return s
 }
 
 // EndBatchesAt has batches end with the row that brings them to so many bytes, in place of StreamBatchBytes.
@@ -303,6 +381,75 @@ func (s *StreamWriter) Append(row []feature.Value) error {
 		return s.flush()
 	}
 	return nil
+}
+
+// AppendRows is Append of rows that follow one another, column by column.
+func (s *StreamWriter) AppendRows(values []feature.Value) error {
+	for len(values) > 0 {
+		n, full := s.fit(values)
+		for i, b := range s.builder.Fields() {
+			appendColumn(b, values[i:], n, s.width)
+		}
+		values = values[n*s.width:]
+		if s.rows += n; full {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fit is how many of the rows go into the batch, and whether the last of them ends it.
+func (s *StreamWriter) fit(values []feature.Value) (n int, full bool) {
+	for at := 0; at < len(values); at += s.width {
+		s.bytes += 8 * s.width
+		for _, i := range s.sized {
+			s.bytes += SizeOf(values[at+i])
+		}
+		if n++; s.rows+n == StreamBatchRows || s.bytes >= s.endBytes {
+			return n, true
+		}
+	}
+	return n, false
+}
+
+// appendColumn appends the first of each width values, n of them. What a builder has room for shows in the bytes of a batch: it is made as one
+// value after another makes it, to the next power of two.
+func appendColumn(b array.Builder, values []feature.Value, n, width int) {
+	switch b := b.(type) {
+	case *array.Float64Builder:
+		b.Reserve(n)
+		for at := 0; at < n*width; at += width {
+			if v := &values[at]; v.Type() == feature.TypeFloat64 {
+				b.UnsafeAppend(v.Float64())
+			} else {
+				Append(b, *v)
+			}
+		}
+	case *array.Int64Builder:
+		b.Reserve(n)
+		for at := 0; at < n*width; at += width {
+			if v := &values[at]; v.Type() == feature.TypeInt64 {
+				b.UnsafeAppend(v.Int64())
+			} else {
+				Append(b, *v)
+			}
+		}
+	case *array.TimestampBuilder:
+		b.Reserve(n)
+		for at := 0; at < n*width; at += width {
+			if v := &values[at]; v.Type() == feature.TypeTimestamp {
+				b.UnsafeAppend(arrow.Timestamp(v.Timestamp()))
+			} else {
+				Append(b, *v)
+			}
+		}
+	default:
+		for at := 0; at < n*width; at += width {
+			Append(b, values[at])
+		}
+	}
 }
 
 // SizeOf is the bytes of text, bytes, a list or a vector, zero for others.

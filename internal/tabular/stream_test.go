@@ -140,6 +140,75 @@ func TestStreamsComeBackAsTheyWere(t *testing.T) {
 	}
 }
 
+// Rows that are written together make the bytes that they make one by one, wherever batches end.
+func TestRowsWrittenTogether(t *testing.T) {
+	for name, c := range map[string]struct{ rows, together, endBytes int }{
+		"one":                     {1, 1, StreamBatchBytes},
+		"a few":                   {33, 7, StreamBatchBytes},
+		"up to a batch":           {StreamBatchRows, 256, StreamBatchBytes},
+		"over the ends of some":   {3*StreamBatchRows + 576, 300, StreamBatchBytes},
+		"more than a batch":       {2*StreamBatchRows + 5, 2*StreamBatchRows + 5, StreamBatchBytes},
+		"batches that bytes end":  {5000, 256, 10_000},
+		"a batch of each row":     {40, 11, 1},
+		"full ones after shorter": {2 * StreamBatchRows, 1000, 900_000},
+	} {
+		for _, compressed := range []bool{false, true} {
+			var alone, together bytes.Buffer
+			a, b := NewStreamWriter(&alone, everyType, compressed), NewStreamWriter(&together, everyType, compressed)
+			a.EndBatchesAt(c.endBytes)
+			b.EndBatchesAt(c.endBytes)
+			var values []feature.Value
+			for i := range c.rows {
+				row := everyRow(i)
+				if err := a.Append(row); err != nil {
+					t.Fatal(err)
+				}
+				if values = append(values, row...); (i+1)%c.together != 0 && i+1 < c.rows {
+					continue
+				}
+				if err := b.AppendRows(values); err != nil {
+					t.Fatal(err)
+				}
+				values = values[:0]
+			}
+			if err := errors.Join(a.Close(), b.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(alone.Bytes(), together.Bytes()) {
+				t.Errorf("%s, compressed %t: found %d bytes, expected those %d of rows one by one", name, compressed, together.Len(), alone.Len())
+			}
+		}
+	}
+}
+
+// The rows before what is wrong come, and of two things that are wrong the one in the earlier row is told.
+func TestRowsComeBeforeWhatIsWrong(t *testing.T) {
+	columns := []feature.Column{{Name: "a", Type: feature.TypeString}, {Name: "b", Type: feature.TypeString}}
+	for name, c := range map[string]struct {
+		a, b int
+		want string
+	}{
+		"in the later column first":  {700, 300, "row 301: column b: found a NUL character"},
+		"in the same block":          {301, 300, "row 301: column b: found a NUL character"},
+		"in the earlier column":      {299, 300, "row 300: column a: found a NUL character"},
+		"in both columns of one row": {300, 300, "row 301: column a: found a NUL character"},
+		"in the second batch":        {StreamBatchRows + 3, StreamBatchRows + 4, fmt.Sprintf("row %d: column a: found a NUL character", StreamBatchRows+4)},
+	} {
+		rows := make([][]feature.Value, StreamBatchRows+10)
+		for i := range rows {
+			rows[i] = []feature.Value{feature.String(fmt.Sprint(i)), feature.String("é")}
+		}
+		rows[c.a][0], rows[c.b][1] = feature.String("a\x00"), feature.String("\x00")
+		got, err := readStream(bytes.NewReader(streamOf(t, columns, false, rows...)))
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: found %v, expected %q", name, err, c.want)
+		}
+		if want := min(c.a, c.b); len(got) != want || got[want-1] != rowText(rows[want-1]) {
+			t.Errorf("%s: found %d rows, expected the %d before", name, len(got), want)
+		}
+	}
+}
+
 func TestStreamOfNullsAlone(t *testing.T) {
 	null := make([]feature.Value, len(everyType))
 	got, err := readStream(bytes.NewReader(streamOf(t, everyType, false, null, null)))

@@ -36,7 +36,8 @@ type Profile struct {
 	times *grid
 	// groups are of the columns with Group.
 	groups []*groups
-	there  []bool
+	// there tells of the rows that are being added which values are there.
+	there []bool
 }
 
 // groups counts rows, and values that are there, by a column's values.
@@ -55,7 +56,7 @@ type group struct {
 
 // New is the profile of no rows. It is an error where more than MaxGroupColumns columns are to be grouped by, or one is of lists or a key.
 func New(specs []Spec) (*Profile, error) {
-	p := &Profile{times: newGrid(len(specs)), there: make([]bool, len(specs))}
+	p := &Profile{times: newGrid(len(specs))}
 	for i, spec := range specs {
 		if !spec.Type.IsValid() {
 			return nil, fmt.Errorf("column %s: found the type %s, expected one of values", spec.Name, spec.Type)
@@ -80,10 +81,23 @@ func CanGroup(t feature.Type) bool {
 	return t == feature.TypeBool || t == feature.TypeInt64 || t == feature.TypeString
 }
 
+// Rows are some to be added, one after another.
+type Rows struct {
+	// Times are the rows' own, and Hashes one of all values of each, by which rows are sampled.
+	Times  []feature.Time
+	Hashes []uint64
+	// Values are those of the rows, Width of each, and At is where in a row those of the profile's columns are. They are valid only during the
+	// call.
+	Values []feature.Value
+	Width  int
+	At     []int
+}
+
 // Add takes a row. hash is one of all of its values, by which rows are sampled; at is its time, values are in the order of the columns
 // and valid only during the call.
 func (p *Profile) Add(at feature.Time, hash uint64, values []feature.Value) {
 	p.rows++
+	p.there = slices.Grow(p.there[:0], len(p.columns))[:len(p.columns)]
 	cell := p.times.at(at)
 	cell[0]++
 	for i, c := range p.columns {
@@ -93,21 +107,52 @@ func (p *Profile) Add(at feature.Time, hash uint64, values []feature.Value) {
 		}
 	}
 	for _, g := range p.groups {
-		if g.over {
-			continue
+		g.count(values[g.column], p.there)
+	}
+}
+
+// AddRows is Add of each of the rows. It goes through them column by column, so that what is counted of one is near when the next value of it comes.
+func (p *Profile) AddRows(rows Rows) {
+	n, columns := len(rows.Times), len(p.columns)
+	p.rows += int64(n)
+	p.there = slices.Grow(p.there[:0], n*columns)[:n*columns]
+	for i, c := range p.columns {
+		for r, at := 0, rows.At[i]; r < n; r, at = r+1, at+rows.Width {
+			p.there[r*columns+i] = c.add(rows.Values[at], rows.Hashes[r])
 		}
-		g.buf = values[g.column].AppendCanonical(g.buf[:0])
-		one, ok := g.rows[string(g.buf)]
-		if !ok {
-			if one = g.add(string(g.buf), values[g.column], len(p.columns)); one == nil {
-				continue
-			}
+	}
+	for r, at := range rows.Times {
+		there := p.there[r*columns : (r+1)*columns]
+		cell := p.times.at(at)
+		cell[0]++
+		countThere(cell[1:], there)
+		for _, g := range p.groups {
+			g.count(rows.Values[r*rows.Width+rows.At[g.column]], there)
 		}
-		one.counts[0]++
-		for i, there := range p.there {
-			if there {
-				one.counts[1+i]++
-			}
+	}
+}
+
+// count counts a row by its value of the groups' column, and which of its values are there.
+func (g *groups) count(v feature.Value, there []bool) {
+	if g.over {
+		return
+	}
+	g.buf = v.AppendCanonical(g.buf[:0])
+	one, ok := g.rows[string(g.buf)]
+	if !ok {
+		if one = g.add(string(g.buf), v, len(there)); one == nil {
+			return
+		}
+	}
+	one.counts[0]++
+	countThere(one.counts[1:], there)
+}
+
+// countThere counts the values of a row that are there.
+func countThere(counts []int64, there []bool) {
+	for i, there := range there {
+		if there {
+			counts[i]++
 		}
 	}
 }

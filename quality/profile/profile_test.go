@@ -159,6 +159,39 @@ func TestMergesInAnyOrder(t *testing.T) {
 	}
 }
 
+// Rows that are added together, beside columns that nothing is described of, make the bytes that they make one by one.
+func TestRowsAddedTogether(t *testing.T) {
+	for seed := range uint64(24) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		rows := anyRows(t, r, 1+r.IntN(4000))
+		together, err := New(anySpecs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Columns lie in another order, every other one of a row is not described.
+		at, width := r.Perm(len(anySpecs)), 2*len(anySpecs)
+		for i := range at {
+			at[i] *= 2
+		}
+		for rest := rows; len(rest) > 0; {
+			n := min(len(rest), r.IntN(300))
+			batch := Rows{Values: make([]feature.Value, n*width), Width: width, At: at}
+			for i, one := range rest[:n] {
+				batch.Times, batch.Hashes = append(batch.Times, one.at), append(batch.Hashes, one.hash())
+				for c, v := range one.values {
+					batch.Values[i*width+at[c]] = v
+				}
+			}
+			together.AddRows(batch)
+			rest = rest[n:]
+		}
+		alone := profileOf(t, anySpecs, rows)
+		if found, want := together.AppendCanonical(nil), alone.AppendCanonical(nil); !bytes.Equal(found, want) {
+			t.Fatalf("seed %d: found %d bytes, expected %d: %s", seed, len(found), len(want), differences(together, alone))
+		}
+	}
+}
+
 func differences(a, b *Profile) string {
 	for i := range a.columns {
 		if !bytes.Equal(a.columns[i].appendTo(nil), b.columns[i].appendTo(nil)) {
