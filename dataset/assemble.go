@@ -149,6 +149,8 @@ func (a *assembly) runStage(ctx context.Context, st *stage) error {
 	for _, v := range st.views {
 		view := a.views[v]
 		view.Wanted = a.slots(v)
+		// Filters and taps may look at times; rows of the result have none.
+		view.NoTimes = a.tap == nil && a.plan.Views[v].Filter == nil
 		join.Views = append(join.Views, view)
 	}
 	var batch []stageRow

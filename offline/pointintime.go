@@ -27,6 +27,8 @@ type AsOf struct {
 	AnyArrival bool
 	// Wanted are positions in View.Stored(), ascending: the columns to read. The others are NULL in the winners. nil: all.
 	Wanted []int
+	// NoTimes tells that nothing is made of the times of winners: they may be zero.
+	NoTimes bool
 }
 
 // wanted are the positions of the columns to read.

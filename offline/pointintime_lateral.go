@@ -171,9 +171,12 @@ func typicalBytes(t feature.Type) int {
 
 // winnerColumns selects a winner from the lateral named alias: why it is missing, its times and run, its values.
 func winnerColumns(v AsOf, alias, missing string) string {
+	eventTime, availableAt := alias+".event_time", alias+".available_at"
+	if v.NoTimes {
+		eventTime, availableAt = "NULL", "NULL"
+	}
 	columns := []string{
-		fmt.Sprintf("CASE WHEN %s.seq_from IS NULL THEN (%s)::bigint END", alias, missing),
-		alias + ".event_time", alias + ".available_at", alias + ".seq_from",
+		fmt.Sprintf("CASE WHEN %s.seq_from IS NULL THEN (%s)::bigint END", alias, missing), eventTime, availableAt, alias + ".seq_from",
 	}
 	for _, name := range v.wantedNames() {
 		columns = append(columns, alias+"."+quote(name))
@@ -189,11 +192,13 @@ func decodeWinner(v *AsOf, fields [][]byte, room func(int) []feature.Value) (rea
 	}
 	w := read.Winner{Status: read.Present}
 	var err error
-	if w.EventTime, err = decodeTime(fields[1]); err != nil {
-		return w, err
-	}
-	if w.AvailableAt, err = decodeTime(fields[2]); err != nil {
-		return w, err
+	if !v.NoTimes {
+		if w.EventTime, err = decodeTime(fields[1]); err != nil {
+			return w, err
+		}
+		if w.AvailableAt, err = decodeTime(fields[2]); err != nil {
+			return w, err
+		}
 	}
 	if w.RunSeq, err = decodeInt64(fields[3]); err != nil {
 		return w, err
