@@ -146,8 +146,8 @@ func (b *bench) datasets(ctx context.Context) error {
 	return nil
 }
 
-// rowNumberLimit is where the ROW_NUMBER join is cut off.
-const rowNumberLimit = 150 * time.Second
+// rowNumberLimit is where the ROW_NUMBER join is cut off: far behind what it takes, also on a slow machine, so that the ratio is a real one.
+const rowNumberLimit = 8 * time.Minute
 
 // rowNumber measures what Feast documents of its join: every row of the history that is not later than the spine's row and
 // belongs to its entity is joined to it, they are numbered by time, and the first is kept.
@@ -174,7 +174,7 @@ func (b *bench) rowNumber(ctx context.Context) error {
 	name := "ROW_NUMBER over all earlier rows"
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "57014" {
-		name, err = name+", cut off", nil
+		name, err = name+", cut off, so that the ratio is more", nil
 	}
 	if err != nil {
 		return err
