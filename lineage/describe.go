@@ -22,7 +22,7 @@ func (w *walker) describeNodes(ctx context.Context, all []node) ([]*Node, error)
 	kinds := byKind(all)
 	// Parts are described side by side: none of them changes the walk.
 	if runs := ids(kinds[Run]); len(runs) > 0 {
-		if _, err := w.publishedRuns(ctx, runs); err != nil {
+		if err := w.learnRuns(ctx, runs); err != nil {
 			return nil, err
 		}
 		if err := w.learnViews(ctx, runs); err != nil {

@@ -5,33 +5,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[node]*Node) error {
-	type row struct {
-		ID, View, Seq                                        int64
-		State                                                string
-		From, To                                             *time.Time
-		Fingerprint, Digest                                  []byte
-		Principal                                            string
-		StartedAt, EndedAt                                   *time.Time
-		Error                                                *string
-		Read, Produced, Unchanged, Inserted, Withdrawn, Live int64
-	}
-	var rows []row
 	var inputs []runInput
 	var viewInputs []runViewInput
 	runs := ids(nodes)
 	err := w.together(ctx, func(ctx context.Context) (err error) {
-		rows, err = collect[row](ctx, w.q, `
-		SELECT id, view_id, seq, state, interval_start, interval_end, fingerprint, digest, principal, started_at, ended_at, error,
-			rows_read, produced, unchanged, inserted, withdrawn, live_after
-		FROM headwater.run WHERE id = ANY ($1) AND seq IS NOT NULL`, runs)
-		return err
-	}, func(ctx context.Context) (err error) {
 		inputs, err = w.inputsOf(ctx, w.runsReading(runs, ofSources))
 		return err
 	}, func(ctx context.Context) (err error) {
@@ -41,13 +23,12 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 	if err != nil {
 		return err
 	}
-	// Many are of, and read, the same ones, whose records are large: they are not joined to each.
+	// Many read the same ones, whose records are large: they are not joined to each.
 	var unknown []int64
-	for i := range rows {
-		unknown = w.unlessKnown(unknown, rows[i].View)
-	}
 	for i := range viewInputs {
-		unknown = w.unlessKnown(unknown, viewInputs[i].View)
+		if id := viewInputs[i].View; w.views[id] == nil {
+			unknown = append(unknown, id)
+		}
 	}
 	versions, err := w.versionsOf(ctx, unknown)
 	if err != nil {
@@ -59,8 +40,11 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		}
 		return versions[id]
 	}
-	for i := range rows {
-		r := &rows[i]
+	for _, run := range runs {
+		r := w.runs[run]
+		if r == nil {
+			continue
+		}
 		view := versionOf(r.View)
 		p := make(properties, runProperties)
 		p.text("view", view.Name+"@"+strconv.Itoa(view.Version))
@@ -71,7 +55,7 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		p.time("ended_at", r.EndedAt)
 		ref := NodeRef{Kind: Run, Name: view.Name, Version: view.Version, Seq: r.Seq}
 		var title string
-		if published := w.publications[r.ID]; published == nil {
+		if r.Position == 0 {
 			title = r.State
 			if r.Error != nil {
 				// Lineage is for who may list what it leads to, and not for who may read rows.
@@ -80,8 +64,8 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 				title += ", " + oneLine(said)
 			}
 		} else {
-			p.number("position", published.Position)
-			p.time("published_at", &published.PublishedAt)
+			p.number("position", r.Position)
+			p.time("published_at", r.PublishedAt)
 			p.time("interval_start", r.From)
 			p.time("interval_end", r.To)
 			p.text("digest", hex.EncodeToString(r.Digest))
@@ -104,14 +88,6 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		viewInputs[i].describe(versionOf(viewInputs[i].View), described)
 	}
 	return nil
-}
-
-// unlessKnown appends a view version that the walk does not know.
-func (w *walker) unlessKnown(unknown []int64, id int64) []int64 {
-	if w.views[id] == nil {
-		unknown = append(unknown, id)
-	}
-	return unknown
 }
 
 // runProperties is about how many a run has; a map has room for as many without a larger one.

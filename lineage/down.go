@@ -45,15 +45,11 @@ func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 		return err
 	}
 	own := slices.DeleteFunc(slices.Clone(loads), func(n node) bool { return !w.met[w.places[n]].own })
-	type read struct {
-		Load, Rows int64
-		publication
-	}
+	type read struct{ Load, Run, Rows, Position int64 }
 	err = each(ctx, w.q, func(r *read) {
-		w.learn(&r.publication)
-		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: r.at()})
+		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: atPosition(r.Position)})
 	}, `
-		SELECT l.load_id, l.rows, l.run_id, `+selectPublication+` FROM headwater.run_load l JOIN headwater.publish_log p ON p.run_id = l.run_id
+		SELECT l.load_id, l.run_id, l.rows, p.position FROM headwater.run_load l JOIN headwater.publish_log p ON p.run_id = l.run_id
 		WHERE l.load_id = ANY ($1) AND p.position <= $2 LIMIT $3`, ids(own), w.at.Position, w.room())
 	if err != nil {
 		return err
@@ -74,7 +70,7 @@ func (w *walker) runsDown(ctx context.Context, runs []node) error {
 		runOf[viewSeq{s.View, s.Seq}] = s.Run
 		views, seqs, ends = append(views, s.View), append(seqs, s.Seq), append(ends, s.End)
 		if s.End > s.Published {
-			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publications[s.Run].at(), to: atPosition(s.Ended)})
+			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publishedAt(s.Run), to: atPosition(s.Ended)})
 		}
 	}
 	type built struct {

@@ -6,43 +6,56 @@ import (
 	"time"
 )
 
-// publication is that of a run.
-type publication struct {
-	Run, View, Seq, Position int64
-	PublishedAt              time.Time
+// runRecord is the record of a run, as it is followed and described.
+type runRecord struct {
+	ID, View, Seq int64
+	State         string
+	// Position is where the run was published, 0 where it was not, and PublishedAt when.
+	Position                                             int64
+	PublishedAt                                          *time.Time
+	From, To                                             *time.Time
+	Fingerprint, Digest                                  []byte
+	Principal                                            string
+	StartedAt, EndedAt                                   *time.Time
+	Error                                                *string
+	Read, Produced, Unchanged, Inserted, Withdrawn, Live int64
 }
 
-// at is where the run was published.
-func (p *publication) at() stamp { return atPosition(p.Position) }
-
 // published is the fact of an edge to a run, of what it read: it is there since the run was published.
-func (w *walker) published(run int64) fact { return fact{from: w.publications[run].at()} }
+func (w *walker) published(run int64) fact { return fact{from: w.publishedAt(run)} }
 
-// selectPublication is the columns of a publication p, from the second on.
-const selectPublication = `p.view_id, p.seq, p.position, p.published_at`
-
-// learn keeps what is known of a run, which is looked up once in a walk.
-func (w *walker) learn(p *publication) { known := *p; w.publications[p.Run] = &known }
+func (w *walker) publishedAt(run int64) stamp { return atPosition(w.runs[run].Position) }
 
 // publishedRuns is those of the runs that are published as of the walk's instant.
 func (w *walker) publishedRuns(ctx context.Context, runs []int64) ([]int64, error) {
-	var unknown []int64
-	for _, run := range runs {
-		if w.publications[run] == nil {
-			unknown = append(unknown, run)
-		}
-	}
-	found, err := collectParts[publication](ctx, w, unknown, `SELECT p.run_id, `+selectPublication+` FROM headwater.publish_log p WHERE p.run_id = ANY ($1)`)
-	for i := range found {
-		w.publications[found[i].Run] = &found[i]
-	}
 	published := make([]int64, 0, len(runs))
+	err := w.learnRuns(ctx, runs)
 	for _, run := range runs {
-		if p := w.publications[run]; p != nil && p.Position <= w.at.Position {
+		if r := w.runs[run]; r != nil && r.Position > 0 && r.Position <= w.at.Position {
 			published = append(published, run)
 		}
 	}
 	return published, err
+}
+
+// learnRuns reads the records of runs that are not known: each once in a walk, whole, for nearly all of them are described.
+func (w *walker) learnRuns(ctx context.Context, runs []int64) error {
+	var unknown []int64
+	for _, run := range runs {
+		if w.runs[run] == nil {
+			unknown = append(unknown, run)
+		}
+	}
+	found, err := collectParts[runRecord](ctx, w, unknown, `
+		SELECT r.id, r.view_id, r.seq, r.state, coalesce(r.position, 0),
+			CASE WHEN r.position IS NOT NULL THEN coalesce(r.published_at, (SELECT p.published_at FROM headwater.publish_log p WHERE p.run_id = r.id)) END,
+			r.interval_start, r.interval_end, r.fingerprint, r.digest, r.principal, r.started_at, r.ended_at, r.error,
+			r.rows_read, r.produced, r.unchanged, r.inserted, r.withdrawn, r.live_after
+		FROM headwater.run r WHERE r.id = ANY ($1) AND r.seq IS NOT NULL`)
+	for i := range found {
+		w.runs[found[i].ID] = &found[i]
+	}
+	return err
 }
 
 // view is a view version that runs are of, or that such a one reads, and whether it reads sources and views: not of those that only others read.
@@ -74,8 +87,8 @@ func (w *walker) learnViews(ctx context.Context, runs []int64) error {
 // only the one.
 func (w *walker) runsReading(runs []int64, what func(*view) bool) []int64 {
 	return slices.DeleteFunc(slices.Clone(runs), func(run int64) bool {
-		p := w.publications[run]
-		return p != nil && w.views[p.View] != nil && !what(w.views[p.View])
+		r := w.runs[run]
+		return r != nil && w.views[r.View] != nil && !what(w.views[r.View])
 	})
 }
 
@@ -83,12 +96,12 @@ func ofSources(v *view) bool { return v.OfSources }
 
 func ofViews(v *view) bool { return v.OfViews }
 
-// viewsOf is the view versions of those of the runs that are published, each once.
+// viewsOf is the view versions of those of the runs that are known, each once.
 func (w *walker) viewsOf(runs []int64) []int64 {
 	views := make([]int64, 0, len(runs))
 	for _, run := range runs {
-		if p := w.publications[run]; p != nil {
-			views = append(views, p.View)
+		if r := w.runs[run]; r != nil {
+			views = append(views, r.View)
 		}
 	}
 	slices.Sort(views)
@@ -113,21 +126,20 @@ const endOf = `CASE WHEN s.ended = 9223372036854775807 THEN 0
 	ELSE coalesce((SELECT e.position FROM headwater.publish_log e WHERE e.view_id = s.view_id AND e.seq = s.ended), 0) END`
 
 type behind struct {
-	publication
-	// Ended is where the run is behind no longer, 0 for not yet.
-	Ended int64
+	View, Run int64
+	// Position is where the run was published, Ended where it is behind no longer, 0 for not yet.
+	Position, Ended int64
 }
 
 // runsBehind is the runs behind view versions, each asked at a sequence.
-func (w *walker) runsBehind(ctx context.Context, at map[int64]int64) (list []behind, err error) {
+func (w *walker) runsBehind(ctx context.Context, at map[int64]int64) ([]behind, error) {
 	views, seqs := pairs(at)
-	err = each(ctx, w.q, func(b *behind) { w.learn(&b.publication); list = append(list, *b) }, `
-		SELECT s.run_id, `+selectPublication+`, `+endOf+`
+	return collect[behind](ctx, w.q, `
+		SELECT s.view_id, s.run_id, p.position, `+endOf+`
 		FROM unnest($1::bigint[], $2::bigint[]) AS a (view_id, seq)
 		JOIN headwater.run_span s ON s.view_id = a.view_id AND s.seq <= a.seq AND s.ended > a.seq
 		JOIN headwater.publish_log p ON p.run_id = s.run_id
 		LIMIT $3`, views, seqs, w.room())
-	return list, err
 }
 
 type viewSeq struct{ View, Seq int64 }

@@ -133,7 +133,7 @@ func (w *walker) wroteGiven(ctx context.Context, views []node) error {
 	}
 	for _, s := range spans {
 		if asked[s.View] {
-			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publications[s.Run].at(), to: atPosition(s.Ended)})
+			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publishedAt(s.Run), to: atPosition(s.Ended)})
 		}
 	}
 	return nil
@@ -231,7 +231,7 @@ func (w *walker) readsOfRuns(ctx context.Context, spans []runSpan) error {
 	}
 	var runs, views, seqs, positions []int64
 	for _, s := range spans {
-		runs, views, seqs, positions = append(runs, s.Run), append(views, s.View), append(seqs, s.Seq), append(positions, w.publications[s.Run].Position)
+		runs, views, seqs, positions = append(runs, s.Run), append(views, s.View), append(seqs, s.Seq), append(positions, w.runs[s.Run].Position)
 	}
 	type read struct{ Run, Service, Reads, Position int64 }
 	return each(ctx, w.q, func(r *read) {

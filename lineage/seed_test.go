@@ -217,7 +217,9 @@ func (s *seed) run(view, seq int64, state string, inserted, withdrawn int64, sou
 		position, view, seq, id, at)
 	s.exec(`
 		UPDATE headwater.run SET state = 'published', position = $2, interval_start = $3, interval_end = $4, digest = $5, spans = tstzmultirange(tstzrange($3, $4)),
-			ended_at = $4, computed = $6, produced = $6, inserted = $6, live_before = $7, withdrawn = $7, live_after = $6
+			ended_at = $4, computed = $6, produced = $6, inserted = $6, live_before = $7, withdrawn = $7, live_after = $6,
+			-- Runs of before have it in the log alone.
+			published_at = CASE WHEN seq % 2 = 0 THEN $4::timestamptz END
 		WHERE id = $1`, id, position, at.Add(-24*time.Hour), at, digest(fmt.Sprint("run", view, seq)), inserted, withdrawn)
 	s.exec(`UPDATE headwater.view_state SET published_seq = $2, live_rows = live_rows + $3, covered = covered + tstzmultirange(tstzrange($4, $5))
 		WHERE view_id = $1`, view, seq, inserted-withdrawn, at.Add(-24*time.Hour), at)

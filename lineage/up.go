@@ -38,7 +38,7 @@ func (w *walker) runsUp(ctx context.Context, runs []node) error {
 	if of := w.runsReading(published, ofSources); len(of) > 0 {
 		type read struct{ Run, Load, Rows int64 }
 		err = each(ctx, w.q, func(r *read) {
-			w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: w.publications[r.Run].at()})
+			w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: w.publishedAt(r.Run)})
 		}, `SELECT run_id, load_id, rows FROM headwater.run_load WHERE run_id = ANY ($1) LIMIT $2`, of, w.room())
 		if err != nil {
 			return err
@@ -109,7 +109,7 @@ func (w *walker) viewsUp(ctx context.Context, views []node) error {
 		return err
 	}
 	for _, b := range behind {
-		w.follow(node{kind: Run, id: b.Run}, node{kind: View, id: b.View}, Wrote, fact{from: b.at(), to: atPosition(b.Ended)})
+		w.follow(node{kind: Run, id: b.Run}, node{kind: View, id: b.View}, Wrote, fact{from: atPosition(b.Position), to: atPosition(b.Ended)})
 	}
 	return nil
 }

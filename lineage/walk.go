@@ -79,7 +79,7 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 		return nil, err
 	}
 	w := &walker{
-		q: q, Query: query, limits: limits, places: map[node]int32{}, edges: map[edge]fact{}, publications: map[int64]*publication{}, views: map[int64]*view{}, asOf: map[int64]int64{},
+		q: q, Query: query, limits: limits, places: map[node]int32{}, edges: map[edge]fact{}, runs: map[int64]*runRecord{}, views: map[int64]*view{}, asOf: map[int64]int64{},
 		outside: map[node]string{},
 	}
 	if w.at = query.At; page.at != (Instant{}) {
@@ -153,8 +153,8 @@ type walker struct {
 	places map[node]int32
 	// edges that were followed.
 	edges map[edge]fact
-	// publications are those of the runs of which they were needed.
-	publications map[int64]*publication
+	// runs are the records of those that they were needed of.
+	runs map[int64]*runRecord
 	// next is the nodes that the level at work has met first.
 	next []node
 	// views are those of which it was needed what they read.

@@ -144,7 +144,8 @@ func publish(ctx context.Context, tx pgx.Tx, r *Run, state viewState) error {
 			too_late = $11, used = $12, filtered = $13, unaccounted = $14, produced = $15, unchanged = $16, inserted = $17,
 			withdrawn = $18, live_before = $19, live_after = $20, reasons = $21, gates = $22, phases = $23, warnings = $24,
 			spans = $25::text::tstzmultirange, computed = $26, output_quarantined = $27, output_dropped = $28, online_state = 'pending',
-			open_attempt = NULL, drift = $29, anomalies = $30
+			open_attempt = NULL, drift = $29, anomalies = $30,
+			published_at = (SELECT published_at FROM headwater.publish_log WHERE position = $2)
 		WHERE id = $1`,
 		r.ID, r.Position, start, end, r.Digest[:], l.Read, l.Accepted, l.Quarantined,
 		l.Duplicate, l.Dropped, l.TooLate, l.Used, l.Filtered, l.Unaccounted, l.Produced, l.Unchanged, l.Inserted,

@@ -52,14 +52,15 @@ func (g *graph) fill(ctx context.Context) error {
 		`INSERT INTO headwater.load (id, source, number, file_name, file_size, file_sha256, rows, event_time_min, event_time_max, principal, committed_at)
 		SELECT (l - 1) * $sources + n, 's' || n, l, 'day' || l || '.parquet', 1000, sha256((n || ' ' || l)::bytea), 100, t, t + interval '1 day', 'bench', t
 		FROM generate_series(1, $runs) l, generate_series(1, $sources) n, LATERAL (SELECT timestamptz '2024-01-01Z' + l * interval '1 day' AS t) x`,
-		`INSERT INTO headwater.run (view_id, seq, state, scope, position, interval_start, interval_end, fingerprint, digest, principal, queued_at, started_at, ended_at,
+		`INSERT INTO headwater.run (view_id, seq, state, scope, position, interval_start, interval_end, fingerprint, digest, principal, queued_at, started_at, ended_at, published_at,
 			rows_read, accepted, used, computed, produced, inserted, live_after, spans)
 		SELECT d.id, l, 'published', 'interval', (l - 1) * $views + substr(d.name, 2)::int, t, t + interval '1 day', d.fingerprint, d.fingerprint, 'bench', t, t, t,
+			t + substr(d.name, 2)::int % $views * interval '1 millisecond',
 			100, 100, 100, 100, 100, 100, 100, tstzmultirange(tstzrange(t, t + interval '1 day'))
 		FROM generate_series(1, $runs) l, headwater.definition d, LATERAL (SELECT timestamptz '2024-01-01 12:00Z' + l * interval '1 day' AS t) x
 		WHERE d.kind = 'view' ORDER BY 4`,
 		`INSERT INTO headwater.publish_log (position, view_id, seq, run_id, published_at)
-		SELECT position, view_id, seq, id, ended_at + position % $views * interval '1 millisecond' FROM headwater.run ORDER BY position`,
+		SELECT position, view_id, seq, id, published_at FROM headwater.run ORDER BY position`,
 		`UPDATE headwater.publish_head SET position = $runs * $views`,
 		`INSERT INTO headwater.view_state (view_id, last_seq, published_seq, live_rows) SELECT id, $runs, $runs, 300 FROM headwater.definition WHERE kind = 'view'`,
 		`INSERT INTO headwater.run_span (run_id, view_id, seq, ended, live_rows)
