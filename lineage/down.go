@@ -64,32 +64,35 @@ func (w *walker) runsDown(ctx context.Context, runs []node) error {
 	if err != nil {
 		return err
 	}
-	runOf := map[viewSeq]int64{}
-	var views, seqs, ends []int64
 	for _, s := range spans {
-		runOf[viewSeq{s.View, s.Seq}] = s.Run
-		views, seqs, ends = append(views, s.View), append(seqs, s.Seq), append(ends, s.End)
 		if s.End > s.Published {
 			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publishedAt(s.Run), to: atPosition(s.Ended)})
 		}
 	}
 	type built struct {
 		Dataset   string
-		View, Seq int64
+		Run       int64
 		CreatedAt time.Time
 	}
-	err = each(ctx, w.q, func(d *built) {
-		w.follow(node{kind: Run, id: runOf[viewSeq{d.View, d.Seq}]}, node{kind: Dataset, name: d.Dataset}, Read, fact{from: atTime(d.CreatedAt)})
-	}, `
-		SELECT dv.dataset_id, r.view_id, r.seq, ds.created_at
-		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS r (view_id, seq, ended)
-		JOIN headwater.dataset_view dv ON dv.view_id = r.view_id AND dv.seq >= r.seq AND dv.seq < r.ended
-		JOIN headwater.dataset ds ON ds.id = dv.dataset_id AND ds.created_at < $4
-		LIMIT $5`, views, seqs, ends, w.at.Before, w.room())
+	var datasets []built
+	var reads []read
+	err = w.together(ctx, func(ctx context.Context) (err error) {
+		datasets, err = collectSpans[built](ctx, w, spans, `
+			SELECT dv.dataset_id, r.run, ds.created_at FROM `+unnestSpans+`
+			JOIN headwater.dataset_view dv ON dv.view_id = r.view_id AND dv.seq >= r.seq AND dv.seq < r.ended
+			JOIN headwater.dataset ds ON ds.id = dv.dataset_id AND ds.created_at < $6`, w.at.Before)
+		return err
+	}, func(ctx context.Context) (err error) {
+		reads, err = w.readsOf(ctx, spans)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := w.readsDown(ctx, spans); err != nil {
+	for _, d := range datasets {
+		w.follow(node{kind: Run, id: d.Run}, node{kind: Dataset, name: d.Dataset}, Read, fact{from: atTime(d.CreatedAt)})
+	}
+	if err := w.followReads(ctx, reads); err != nil {
 		return err
 	}
 	if err := w.readsOfRuns(ctx, spans); err != nil {

@@ -2,6 +2,7 @@ package lineage
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 )
@@ -58,29 +59,45 @@ func (w *walker) learnRuns(ctx context.Context, runs []int64) error {
 	return err
 }
 
-// view is a view version that runs are of, or that such a one reads, and whether it reads sources and views: not of those that only others read.
+// view is a view version that runs are of, or that such a one reads.
 type view struct {
 	version
-	OfSources, OfViews bool
+	// OfSources and OfViews are whether it reads any, where that is known: not of those that others read.
+	OfSources, OfViews, known bool
 }
 
 // learnViews reads what is not known of the view versions of runs, and of those that they read.
 func (w *walker) learnViews(ctx context.Context, runs []int64) error {
 	var unknown []int64
 	for _, id := range w.viewsOf(runs) {
-		if w.views[id] == nil {
+		if v := w.views[id]; v == nil || !v.known {
 			unknown = append(unknown, id)
 		}
 	}
 	if len(unknown) == 0 {
 		return nil
 	}
-	return each(ctx, w.q, func(v *view) { w.views[v.ID] = v }, `
-		SELECT d.id, d.name, d.version, i.sources, i.views
-		FROM headwater.definition d CROSS JOIN LATERAL (
-			SELECT coalesce(bool_or(source IS NOT NULL), false), coalesce(bool_or(view_id IS NOT NULL), false) FROM headwater.definition_input
-			WHERE definition_id = d.id) i (sources, views)
-		WHERE d.id IN (SELECT unnest($1::bigint[]) UNION SELECT view_id FROM headwater.definition_input WHERE definition_id = ANY ($1))`, unknown)
+	type input struct{ Definition, View int64 }
+	inputs, err := collectParts[input](ctx, w, unknown,
+		`SELECT definition_id, coalesce(view_id, 0) FROM headwater.definition_input WHERE definition_id = ANY ($1)`)
+	if err != nil {
+		return err
+	}
+	for _, in := range inputs {
+		if in.View != 0 && w.views[in.View] == nil {
+			unknown = append(unknown, in.View)
+		}
+	}
+	versions, err := w.versionsOf(ctx, unknown)
+	for id, v := range versions {
+		w.views[id] = &view{version: *v}
+	}
+	for _, in := range inputs {
+		if v := w.views[in.Definition]; v != nil {
+			v.OfSources, v.OfViews, v.known = v.OfSources || in.View == 0, v.OfViews || in.View != 0, true
+		}
+	}
+	return err
 }
 
 // runsReading is the runs without those of view versions of which it is known that they read no sources, or no views: most of a deep graph read
@@ -88,7 +105,11 @@ func (w *walker) learnViews(ctx context.Context, runs []int64) error {
 func (w *walker) runsReading(runs []int64, what func(*view) bool) []int64 {
 	return slices.DeleteFunc(slices.Clone(runs), func(run int64) bool {
 		r := w.runs[run]
-		return r != nil && w.views[r.View] != nil && !what(w.views[r.View])
+		if r == nil {
+			return false
+		}
+		v := w.views[r.View]
+		return v != nil && v.known && !what(v)
 	})
 }
 
@@ -108,22 +129,16 @@ func (w *walker) viewsOf(runs []int64) []int64 {
 	return slices.Compact(views)
 }
 
-// newest is the newest published sequence of each view version of $1 that has one, as of the position of $2.
-const newest = `
-	SELECT v.id, p.seq FROM unnest($1::bigint[]) AS v (id) CROSS JOIN LATERAL (
-		SELECT p.seq FROM headwater.publish_log p WHERE p.view_id = v.id AND p.position <= $2 ORDER BY p.seq DESC LIMIT 1) p`
-
 // publishedSeqs is the newest published sequence of each view version that has one.
 func (w *walker) publishedSeqs(ctx context.Context, views []int64) (map[int64]int64, error) {
 	type row struct{ View, Seq int64 }
 	seqs := map[int64]int64{}
-	err := each(ctx, w.q, func(r *row) { seqs[r.View] = r.Seq }, newest, views, w.at.Position)
+	err := each(ctx, w.q, func(r *row) { seqs[r.View] = r.Seq }, `
+		SELECT v.id, p.seq FROM unnest($1::bigint[]) AS v (id) CROSS JOIN LATERAL (
+			SELECT p.seq FROM headwater.publish_log p WHERE p.view_id = v.id AND p.position <= $2 ORDER BY p.seq DESC LIMIT 1) p`,
+		views, w.at.Position)
 	return seqs, err
 }
-
-// endOf is the position at which a run with the span s came to be behind its view no longer, 0 for not yet.
-const endOf = `CASE WHEN s.ended = 9223372036854775807 THEN 0
-	ELSE coalesce((SELECT e.position FROM headwater.publish_log e WHERE e.view_id = s.view_id AND e.seq = s.ended), 0) END`
 
 type behind struct {
 	View, Run int64
@@ -135,7 +150,8 @@ type behind struct {
 func (w *walker) runsBehind(ctx context.Context, at map[int64]int64) ([]behind, error) {
 	views, seqs := pairs(at)
 	return collect[behind](ctx, w.q, `
-		SELECT s.view_id, s.run_id, p.position, `+endOf+`
+		SELECT s.view_id, s.run_id, p.position, CASE WHEN s.ended < 9223372036854775807 THEN
+			coalesce((SELECT e.position FROM headwater.publish_log e WHERE e.view_id = s.view_id AND e.seq = s.ended), 0) ELSE 0 END
 		FROM unnest($1::bigint[], $2::bigint[]) AS a (view_id, seq)
 		JOIN headwater.run_span s ON s.view_id = a.view_id AND s.seq <= a.seq AND s.ended > a.seq
 		JOIN headwater.publish_log p ON p.run_id = s.run_id
@@ -154,13 +170,56 @@ type runSpan struct {
 }
 
 // runSpans finds the spans of those of the runs that are published. Ended is 0 also of those that are not behind the newest, unless it is wanted of all.
-func (w *walker) runSpans(ctx context.Context, runs []int64, allEnded bool) ([]runSpan, error) {
+func (w *walker) runSpans(ctx context.Context, runs []int64, allEnded bool) (spans []runSpan, err error) {
 	published, err := w.publishedRuns(ctx, runs)
 	if err != nil {
 		return nil, err
 	}
-	return collect[runSpan](ctx, w.q, `
-		WITH newest (view_id, seq) AS MATERIALIZED (`+newest+`)
-		SELECT s.run_id, s.view_id, s.seq, s.ended, n.seq, CASE WHEN $4 OR s.ended > n.seq THEN `+endOf+` ELSE 0 END
-		FROM headwater.run_span s JOIN newest n ON n.view_id = s.view_id WHERE s.run_id = ANY ($3)`, w.viewsOf(published), w.at.Position, published, allEnded)
+	type row struct{ Run, View, Seq, End int64 }
+	var rows []row
+	var newest map[int64]int64
+	err = w.together(ctx, func(ctx context.Context) (err error) {
+		rows, err = collectParts[row](ctx, w, published, `SELECT run_id, view_id, seq, ended FROM headwater.run_span WHERE run_id = ANY ($1)`)
+		return err
+	}, func(ctx context.Context) (err error) {
+		newest, err = w.publishedSeqs(ctx, w.viewsOf(published))
+		return err
+	})
+	var views, seqs []int64
+	for _, r := range rows {
+		s := runSpan{Run: r.Run, View: r.View, Seq: r.Seq, End: r.End, Published: newest[r.View]}
+		if s.End < math.MaxInt64 && (allEnded || s.End > s.Published) {
+			views, seqs = append(views, s.View), append(seqs, s.End)
+		}
+		spans = append(spans, s)
+	}
+	if err != nil || len(views) == 0 {
+		return spans, err
+	}
+	type end struct{ View, Seq, Position int64 }
+	ended := map[viewSeq]int64{}
+	err = each(ctx, w.q, func(e *end) { ended[viewSeq{e.View, e.Seq}] = e.Position }, `
+		SELECT p.view_id, p.seq, p.position FROM unnest($1::bigint[], $2::bigint[]) AS e (view_id, seq)
+		JOIN headwater.publish_log p ON p.view_id = e.view_id AND p.seq = e.seq`, views, seqs)
+	for i := range spans {
+		if s := &spans[i]; allEnded || s.End > s.Published {
+			s.Ended = ended[viewSeq{s.View, s.End}]
+		}
+	}
+	return spans, err
+}
+
+// unnestSpans is spans as rows r of a query.
+const unnestSpans = `unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS r (run, view_id, seq, ended)`
+
+// collectSpans is collect of a query that has unnestSpans, in parts, which are asked for at once, where there are many. Each returns up to the room
+// that there is, which is $5; more args are from $6 on.
+func collectSpans[T any](ctx context.Context, w *walker, spans []runSpan, sql string, args ...any) ([]T, error) {
+	return inParts(ctx, w, spans, func(ctx context.Context, part []runSpan) ([]T, error) {
+		var runs, views, seqs, ends []int64
+		for _, s := range part {
+			runs, views, seqs, ends = append(runs, s.Run), append(views, s.View), append(seqs, s.Seq), append(ends, s.End)
+		}
+		return collect[T](ctx, w.q, sql+` LIMIT $5`, append([]any{runs, views, seqs, ends, w.room()}, args...)...)
+	})
 }

@@ -84,28 +84,26 @@ func (w *walker) readsUp(ctx context.Context, published []int64) error {
 		WHERE i.run_id = ANY ($1) LIMIT $2`, published, w.room())
 }
 
-// readsDown goes from runs, by the sequences of their views that they are behind, to the published runs that read those.
-func (w *walker) readsDown(ctx context.Context, spans []runSpan) error {
-	var runs, views, seqs, ends []int64
-	for _, s := range spans {
-		runs, views, seqs, ends = append(runs, s.Run), append(views, s.View), append(seqs, s.Seq), append(ends, s.End)
-	}
-	type read struct{ Run, Reader int64 }
-	// A run reads several of the others, and is looked up once for all of them. Not so where there are more than room is for, of which some may be
-	// published later than the walk's instant.
+// read is that a run read a view at a sequence that another run is behind.
+type read struct{ Run, Reader int64 }
+
+// readsOf is what read views at sequences that the runs are behind, also what was published later than the walk's instant or was not.
+func (w *walker) readsOf(ctx context.Context, spans []runSpan) ([]read, error) {
 	const select_ = `
-		SELECT r.run, i.run_id
-		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS r (run, view_id, seq, ended)
+		SELECT r.run, i.run_id FROM ` + unnestSpans + `
 		JOIN headwater.run_view_input i ON i.view_id = r.view_id AND i.seq >= r.seq AND i.seq < r.ended`
 	room := w.room()
-	reads, err := collect[read](ctx, w.q, select_+` LIMIT $5`, runs, views, seqs, ends, room)
-	if err == nil && len(reads) == room {
-		reads, err = collect[read](ctx, w.q, select_+` JOIN headwater.publish_log p ON p.run_id = i.run_id AND p.position <= $6 LIMIT $5`,
-			runs, views, seqs, ends, room, w.at.Position)
+	reads, err := collectSpans[read](ctx, w, spans, select_)
+	// A run reads several of the others, and is looked up once for all of them. Not so where there are more than there is room for, of which some may
+	// not count.
+	if err == nil && len(reads) >= room {
+		reads, err = collectSpans[read](ctx, w, spans, select_+` JOIN headwater.publish_log p ON p.run_id = i.run_id AND p.position <= $6`, w.at.Position)
 	}
-	if err != nil {
-		return err
-	}
+	return reads, err
+}
+
+// followReads follows the edges to those of the readers that are published.
+func (w *walker) followReads(ctx context.Context, reads []read) error {
 	readers := rowIDs(reads, func(r read) int64 { return r.Reader })
 	slices.Sort(readers)
 	published, err := w.publishedRuns(ctx, slices.Compact(readers))

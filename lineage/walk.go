@@ -351,6 +351,13 @@ func collect[T any](ctx context.Context, q database.Querier, sql string, args ..
 
 // collectParts is collect of a query whose $1 is keys, in parts, which are asked for at once, where there are many.
 func collectParts[T any](ctx context.Context, w *walker, keys []int64, sql string, args ...any) ([]T, error) {
+	return inParts(ctx, w, keys, func(ctx context.Context, part []int64) ([]T, error) {
+		return collect[T](ctx, w.q, sql, append([]any{part}, args...)...)
+	})
+}
+
+// inParts is what read returns for parts of the keys, one after the other in their order; nothing where there are none.
+func inParts[K, T any](ctx context.Context, w *walker, keys []K, read func(context.Context, []K) ([]T, error)) ([]T, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -359,7 +366,7 @@ func collectParts[T any](ctx context.Context, w *walker, keys []int64, sql strin
 	all := make([]func(context.Context) error, len(parts))
 	for i, part := range parts {
 		all[i] = func(ctx context.Context) (err error) {
-			lists[i], err = collect[T](ctx, w.q, sql, append([]any{part}, args...)...)
+			lists[i], err = read(ctx, part)
 			return err
 		}
 	}
