@@ -35,6 +35,18 @@ type own struct {
 
 func (e *Earlier) len() int { return len(e.Times) }
 
+// even reports whether each has an element in each list, as all have that nobody changed in Postgres.
+func (e *Earlier) even() bool {
+	for _, n := range []int{
+		len(e.Logged), len(e.Addresses), len(e.ReadIDs), len(e.Entities), len(e.RowsReturned), len(e.RowsHidden), len(e.EntitiesHashes),
+	} {
+		if n != len(e.Times) {
+			return false
+		}
+	}
+	return true
+}
+
 func (e *Earlier) at(i int) own {
 	return own{
 		logged: e.Logged[i], time: e.Times[i], address: e.Addresses[i], readID: e.ReadIDs[i], hash: e.EntitiesHashes[i],

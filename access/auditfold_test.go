@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
 	"github.com/headwaterhq/headwater/internal/appendlog"
@@ -213,4 +214,103 @@ func TestReadsAreSplitWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Who makes a chain anew cannot get round a checkpoint by a row that goes over it, nor give records in one row numbers that others have.
+func TestARowThatGoesOverACheckpointIsFound(t *testing.T) {
+	ctx, pool, dir, key := context.Background(), testenv.Postgres(t), t.TempDir(), testKey(t)
+	a, err := OpenAuditLog(dir, pool, AuditOptions{Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := a.log.Writer()
+	if err := a.insert(ctx, batchOf(t, 1, oneOfMany("ann", 0))); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.insert(ctx, batchOf(t, 2, oneOfMany("bob", 0), oneOfMany("ann", 1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// What is behind the last checkpoint.
+	if a, err = OpenAuditLog(dir, pool, AuditOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.insert(ctx, batchOf(t, 4, oneOfMany("ann", 2))); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mine := AuditVerification{Keys: []AuditPublicKey{key.Public()}}
+	if chains := wantWhole(t, pool, mine); len(chains) != 1 || chains[0].SignedTo != 3 || chains[0].Last != 4 {
+		t.Fatalf("got %+v, want a chain of 4 records, of which 3 are signed", chains)
+	}
+	rows, err := pool.Query(ctx, `SELECT `+selectRecord+` FROM headwater.audit_record r WHERE r.writer = $1 ORDER BY r.number`, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := pgx.CollectRows(rows, scanKept)
+	if err != nil || len(records) != 4 {
+		t.Fatalf("got %d rows, %v, want 4", len(records), err)
+	}
+	changed, last, third := records[1], records[3], records[2].own()
+	for _, c := range []struct {
+		earlier []own
+		want    string
+	}{
+		{[]own{third}, "changed W/3: found it within a row of the records 3 to 4, expected a row that ends with it, as was signed at "},
+		{[]own{third, third}, "inserted W/4: found records 2 to 4 in one row, expected none before 3, as the row before ends with 2"},
+	} {
+		changed.Reason, last.Earlier = "nothing of note", Earlier{}
+		for i := range c.earlier {
+			last.Earlier.add(&c.earlier[i])
+		}
+		of := fmt.Sprintf(" WHERE writer = '%s' AND number ", w)
+		tamper(t, pool, "DELETE FROM headwater.audit_record"+of+"> 1")
+		at := Hash(records[0].hash)
+		for _, r := range []*kept{changed, last} {
+			at = r.hashAfter(at)
+			r.hash = slices.Clone(at[:])
+			if _, err := pool.Exec(ctx, insertRecord, r.values()...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tamper(t, pool, fmt.Sprintf(`UPDATE headwater.audit_writer SET hash = '\x%x' WHERE writer = '%s'`, at, w))
+		problems, _ := verifyAll(t, pool, mine)
+		if len(problems) == 0 || !strings.HasPrefix(strings.ReplaceAll(problems[0], w, "W"), c.want) {
+			t.Errorf("got %q, want %q", problems, c.want)
+		}
+	}
+}
+
+// From a checkpoint on, of its row no more is counted than what it signed; and records that come again do not break on a row that was cut short.
+func TestPartsOfARow(t *testing.T) {
+	ctx, pool, key := context.Background(), testenv.Postgres(t), testKey(t)
+	a := openAudit(t, t.TempDir(), pool, AuditOptions{Key: key})
+	var batch []appendlog.Record
+	for i := range 5 {
+		batch = append(batch, batchOf(t, int64(i+1), oneOfMany("ann", i))...)
+	}
+	if err := a.insert(ctx, batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if chains := wantWhole(t, pool, AuditVerification{Since: time.Now().Add(time.Minute)}); len(chains) != 1 || chains[0].First != 5 || chains[0].Records != 1 {
+		t.Errorf("got %+v, want the record of the checkpoint alone", chains)
+	}
+	tamper(t, pool, "UPDATE headwater.audit_record SET earlier_read_ids = earlier_read_ids[2:]")
+	if err := a.insert(ctx, batch); err != nil {
+		t.Error(err)
+	}
+	want := fmt.Sprintf("changed %s/5: found the hash ", a.log.Writer())
+	if problems, _ := verifyAll(t, pool, AuditVerification{}); len(problems) != 1 || !strings.HasPrefix(problems[0], want) {
+		t.Errorf("got %q, want %q", problems, want)
+	}
 }

@@ -290,7 +290,11 @@ func (v *verifier) follow(ctx context.Context, writer string, start where, check
 		if err != nil {
 			return at, err
 		}
-		together := int64(r.Earlier.len()) + 1
+		// Of the row of the checkpoint that the looking begins with, its own record alone is looked at.
+		together := int64(1)
+		if !first || r.Number != start.number {
+			together += int64(r.Earlier.len())
+		}
 		v.chain.Records += together
 		if v.done += together; v.done/progressEvery > (v.done-together)/progressEvery {
 			if err := v.Progress(v.done, max(v.total, v.done)); err != nil {
@@ -313,12 +317,17 @@ func (v *verifier) follow(ctx context.Context, writer string, start where, check
 			err = v.missing(writer, at.number+1, r.first()-1, "")
 		case r.hashAfter(at.hash) != stored:
 			wrong = append(wrong, misplaced{r, at.hash})
+		case r.first() <= at.number:
+			err = v.problem(AuditProblem{
+				Writer: writer, Number: r.Number, Kind: ProblemInserted, Found: fmt.Sprintf("records %d to %d in one row", r.first(), r.Number),
+				Expected: fmt.Sprintf("none before %d, as the row before ends with %d", at.number+1, at.number),
+			})
 		}
 		if err == nil && r.Method == methodMoved {
 			err = v.problem(AuditProblem{Writer: writer, Number: r.Number, Kind: ProblemInserted, Found: r.Reason, Expected: "that the chain ends where the server left it"})
 		}
 		for err == nil && len(checkpoints) > 0 && checkpoints[0].number <= r.Number {
-			err = v.compare(writer, r.Number, stored, checkpoints[0])
+			err = v.compare(r, checkpoints[0])
 			checkpoints = checkpoints[1:]
 		}
 		if err == nil {
@@ -340,17 +349,23 @@ func (v *verifier) follow(ctx context.Context, writer string, start where, check
 	return at, v.checkWitnessed(ctx)
 }
 
-// compare holds a record to a checkpoint of its number, or to one of a number that is missing.
-func (v *verifier) compare(writer string, number int64, hash Hash, c checkpoint) error {
-	if c.number != number {
+// compare holds a row to a checkpoint of a number that it has, or of one that is missing. Rows are written whole before their end is signed, so none
+// goes on behind a record that was.
+func (v *verifier) compare(r *kept, c checkpoint) error {
+	if c.number < r.first() {
 		return nil
 	}
+	p := AuditProblem{Writer: r.Writer, Number: c.number, Kind: ProblemChanged}
+	if c.number != r.Number {
+		p.Found = fmt.Sprintf("it within a row of the records %d to %d", r.first(), r.Number)
+		p.Expected = fmt.Sprintf("a row that ends with it, as was signed at %s", c.time.UTC().Format(checkpointTime))
+		return v.problem(p)
+	}
 	v.chain.Checkpoints++
-	if c.hash != hash {
-		return v.problem(AuditProblem{
-			Writer: writer, Number: number, Kind: ProblemChanged, Found: "the hash " + hex.EncodeToString(hash[:]),
-			Expected: fmt.Sprintf("%x, as was signed at %s: it or records before it were changed since", c.hash, c.time.UTC().Format(checkpointTime)),
-		})
+	if c.hash != Hash(r.hash) {
+		p.Found = "the hash " + hex.EncodeToString(r.hash)
+		p.Expected = fmt.Sprintf("%x, as was signed at %s: it or records before it were changed since", c.hash, c.time.UTC().Format(checkpointTime))
+		return v.problem(p)
 	}
 	v.chain.SignedTo, v.chain.SignedAt, v.chain.KeyID = c.number, c.time.UTC(), c.key
 	return nil
