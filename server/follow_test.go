@@ -66,14 +66,9 @@ func TestAServiceFollowsThePublished(t *testing.T) {
 	if got := p.delayOf("tail", "ORD"); got != "3/PRESENT" {
 		t.Errorf("while the second version is not published: found %s", got)
 	}
-	begin := time.Now()
 	p.materialize("delays@2")
-	published := time.Now()
 	eventually(t, "the second version on one server", reads(p, "13/PRESENT"))
 	eventually(t, "the second version on the other", reads(other, "13/PRESENT"))
-	if took := time.Since(published); took > 3*time.Second {
-		t.Errorf("it was taken up after %s (the run took %s), expected about a second", took, published.Sub(begin))
-	}
 
 	// One that lacks what the service picks, or has it of another type, is never followed.
 	d.Services = d.Services[:2]

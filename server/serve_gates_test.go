@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headwaterhq/headwater/definition"
@@ -162,6 +163,64 @@ func TestAServiceIsNotMovedToWhatWarned(t *testing.T) {
 
 	s.d.Services[1].Gates.Serve = nil
 	denied(t, "an author", s.tryApply(s.mallory, s.d), "mallory may not administer service:small: what the gates and labels of a service hold back is given out without them")
+}
+
+// At night there may be nobody else: who applied opens the gate with a role that it took for a time, which is loud.
+func TestBreakGlassMovesAService(t *testing.T) {
+	t.Parallel()
+	s := newServing(t, feature.GateChecks)
+	s.d.Sources[0].Expectations = []feature.Expectation{{Name: "filled", Column: "delay", Kind: feature.ExpectCompleteness, Warn: feature.Bounds{Min: proto.Float64(0.9)}}}
+	for i := range s.d.Roles {
+		if s.d.Roles[i].Name == "author" {
+			s.d.Roles[i].MayElevateTo = []string{"admin"}
+		}
+	}
+	s.begin()
+	s.ingest(flights(flight("ORD", 7, s.at, feature.Null())), 0)
+	s.materialize("delays")
+	s.d.Services[1].Views[0].Features = []string{"delay", "late"}
+	inputs := s.refused("nothing was applied, for service small@2 is not to be served")
+	if _, err := s.access.Elevate(s.mallory, &headwaterv1.ElevateRequest{Role: "admin", Duration: durationpb.New(time.Minute), Reason: "nobody is there"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the role", func() bool { return s.approve(s.mallory, "checks", inputs) == nil })
+	list, err := headwaterv1.NewApprovalServiceClient(s.conn).ListApprovals(s.rex, &headwaterv1.ListApprovalsRequest{Of: "service:small"})
+	if a := list.GetApprovals(); err != nil || len(a) != 1 || a[0].GetBreakGlass() != "nobody is there" || a[0].GetApprover() != "mallory" || a[0].GetAuthor() != "mallory" {
+		t.Errorf("found %v, %v", list, err)
+	}
+	if log := s.log.String(); !strings.Contains(log, "BREAK GLASS: a gate was opened") || !strings.Contains(log, "subject=service:small@2") {
+		t.Errorf("found no warning in the log: %s", log)
+	}
+	s.applied(2)
+}
+
+// A service that follows a view is held to the version that it would read when it is applied.
+func TestAServiceThatFollowsIsHeldToWhatItReads(t *testing.T) {
+	t.Parallel()
+	s := newServing(t, feature.GateChecks)
+	s.d.Sources[0].Expectations = []feature.Expectation{{Name: "filled", Column: "delay", Kind: feature.ExpectCompleteness, Warn: feature.Bounds{Min: proto.Float64(0.9)}}}
+	s.d.Services[1].Views[0].Published = true
+	s.begin()
+	s.ingest(flights(flight("ORD", 7, s.at, feature.Null())), 0)
+	s.materialize("delays")
+	// The newer version is not read before rows of it are online.
+	s.d.Views[0].SQL.Query = strings.Replace(s.d.Views[0].SQL.Query, "origin, delay,", "origin, delay + 10 AS delay,", 1)
+	s.apply(s.d)
+	s.d.Services[1].Views[0].Features = []string{"delay", "late"}
+	of := func(view string) string { return " of view " + view + ", expected no check that warned" }
+	if w := s.warnings(); !strings.Contains(w, of("delays@1")) || strings.Contains(w, of("delays@2")) {
+		t.Errorf("found %s, expected what is found of delays@1", w)
+	}
+	s.materialize("delays@2")
+	eventually(t, "the second version", func() bool { return strings.Contains(s.warnings(), of("delays@2")) })
+	if w := s.warnings(); strings.Contains(w, of("delays@1")) {
+		t.Errorf("found %s, which is of what it would not read", w)
+	}
+	inputs := s.refused("nothing was applied, for service small@2 is not to be served")
+	if err := s.approve(s.rex, "checks", inputs); err != nil {
+		t.Fatal(fault.FromError(err))
+	}
+	s.applied(2)
 }
 
 // A view that drifted is not what a service is moved to.
