@@ -90,8 +90,10 @@ var ofEach = [][2]string{
 var (
 	columnNames  = (&kept{}).names()
 	selectRecord = "r." + strings.Join(columnNames, ", r.")
-	foldedRecord = folded()
-	insertRecord = fmt.Sprintf(`INSERT INTO headwater.audit_record (%s) VALUES (%s)`, strings.Join(columnNames, ", "), parameters(len(columnNames)))
+	// verifiedRecord is selectRecord for whoever looks for what was changed.
+	verifiedRecord = (&kept{}).withoutNulls()
+	foldedRecord   = folded()
+	insertRecord   = fmt.Sprintf(`INSERT INTO headwater.audit_record (%s) VALUES (%s)`, strings.Join(columnNames, ", "), parameters(len(columnNames)))
 
 	insertOutside = `WITH i AS (` + insertRecord + ` ON CONFLICT (writer, number, day) DO NOTHING RETURNING writer, number, day)
 		INSERT INTO headwater.audit_waiting (writer, number, day) SELECT writer, number, day FROM i`
@@ -99,6 +101,28 @@ var (
 
 const insertExtent = `INSERT INTO headwater.audit_extent (digest, body, last_day) VALUES (sha256($1), convert_from($1, 'UTF8')::json, $2)
 	ON CONFLICT (digest) DO UPDATE SET last_day = excluded.last_day WHERE audit_extent.last_day < excluded.last_day`
+
+// withoutNulls is the columns of a record r, with other values in place of what is NULL within lists. No server writes such lists, and they cannot be read:
+// that they are there is told as any change is.
+func (r *kept) withoutNulls() string {
+	var all []string
+	for _, c := range r.columns() {
+		name, value := "r."+c.name, ""
+		switch c.at.(type) {
+		case *[]string:
+			value = "NULL"
+		case *[]int64:
+			value = "-1"
+		case *[]time.Time:
+			value = "epoch"
+		}
+		if value != "" {
+			name = "array_replace(" + name + ", NULL, '" + value + "')"
+		}
+		all = append(all, name)
+	}
+	return strings.Join(all, ", ")
+}
 
 // folded is the columns of a record r with what has become of them in t.
 func folded() string {
