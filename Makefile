@@ -50,7 +50,7 @@ test: deps ## All tests, Go's and Python's, on servers of their own (RACE=1: wit
 	@mkdir -p .cache/bin
 	@go build -o .cache/bin/withservers ./internal/testenv/cmd/withservers
 	@echo "==> go test$(if $(RACE), -race) $(PKGS)"
-	@.cache/bin/withservers $(if $(RACE),env CGO_ENABLED=1) go test -timeout 30m $(if $(RACE),-race) $(TESTFLAGS) $(if $(filter ./...,$(PKGS)),$(LONGEST)) $(PKGS)
+	@.cache/bin/withservers $(if $(RACE),env CGO_ENABLED=1) go test -timeout 45m $(if $(RACE),-race) $(TESTFLAGS) $(if $(filter ./...,$(PKGS)),$(LONGEST)) $(PKGS)
 	@$(if $(filter ./...,$(PKGS)),$(MAKE) test-python)
 
 .PHONY: test-python

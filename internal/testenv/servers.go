@@ -17,7 +17,20 @@ const (
 	folderPrefix = "headwater-test-"
 	// Long enough for a folder to have been locked since it was made.
 	sweepAfter = time.Hour
+	// memory is a file system without a disk, and memoryRoom what is to be free there: databases of tests that run beside each other, and a log of a gigabyte.
+	memory     = "/dev/shm"
+	memoryRoom = 6 << 30
 )
+
+// tempDir is where the folder is made: in memory where there is room, unless TMPDIR says where. Databases of hundreds of files each are made and dropped by the
+// thousand, and ext4 without a journal looks at all files that it deleted in the last seconds for each that it makes.
+func tempDir() string {
+	var fs syscall.Statfs_t
+	if os.Getenv("TMPDIR") == "" && syscall.Statfs(memory, &fs) == nil && fs.Bavail*uint64(fs.Bsize) >= memoryRoom {
+		return memory
+	}
+	return os.TempDir()
+}
 
 // Servers are a Postgres and a Redis in a temporary folder, each started when first asked for. The zero value is ready.
 type Servers struct {
@@ -69,7 +82,7 @@ func (s *Servers) makeFolder() error {
 		return nil
 	}
 	sweep()
-	path, err := os.MkdirTemp("", folderPrefix)
+	path, err := os.MkdirTemp(tempDir(), folderPrefix)
 	if err != nil {
 		return fmt.Errorf("make a folder for the test servers: %w", err)
 	}
@@ -88,8 +101,12 @@ func (s *Servers) makeFolder() error {
 
 // sweep removes the folders of processes that are gone. A folder that cannot be judged or removed stays.
 func sweep() {
-	// The pattern is a constant below a folder; at worst nothing matches.
-	left, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
+	var left []string
+	for _, dir := range []string{os.TempDir(), memory} {
+		// The pattern is a constant below a folder; at worst nothing matches.
+		found, _ := filepath.Glob(filepath.Join(dir, folderPrefix+"*"))
+		left = append(left, found...)
+	}
 	for _, path := range left {
 		info, err := os.Stat(path)
 		if err != nil || time.Since(info.ModTime()) < sweepAfter {
