@@ -62,8 +62,8 @@ func (w *walker) learnRuns(ctx context.Context, runs []int64) error {
 // view is a view version that runs are of, or that such a one reads.
 type view struct {
 	version
-	// OfSources and OfViews are whether it reads any, where that is known: not of those that others read.
-	OfSources, OfViews, known bool
+	// ofSources and ofViews are whether it reads any, where that is known: not of those that others read.
+	ofSources, ofViews, known bool
 }
 
 // learnViews reads what is not known of the view versions of runs, and of those that they read.
@@ -94,7 +94,7 @@ func (w *walker) learnViews(ctx context.Context, runs []int64) error {
 	}
 	for _, in := range inputs {
 		if v := w.views[in.Definition]; v != nil {
-			v.OfSources, v.OfViews, v.known = v.OfSources || in.View == 0, v.OfViews || in.View != 0, true
+			v.ofSources, v.ofViews, v.known = v.ofSources || in.View == 0, v.ofViews || in.View != 0, true
 		}
 	}
 	return err
@@ -113,9 +113,9 @@ func (w *walker) runsReading(runs []int64, what func(*view) bool) []int64 {
 	})
 }
 
-func ofSources(v *view) bool { return v.OfSources }
+func ofSources(v *view) bool { return v.ofSources }
 
-func ofViews(v *view) bool { return v.OfViews }
+func ofViews(v *view) bool { return v.ofViews }
 
 // viewsOf is the view versions of those of the runs that are known, each once.
 func (w *walker) viewsOf(runs []int64) []int64 {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import shutil
@@ -22,7 +23,7 @@ KINDS = Path(__file__).resolve().parent / "tests" / "kinds"
 
 
 class Server:
-    """A `headwater dev` of the tests' own, filled with a week of flights and a value of every type."""
+    """A `headwater dev` of the tests' own; `fill` has it filled with a week of flights and a value of every type."""
 
     def __init__(self, folder: Path) -> None:
         self.program = os.environ.get("HEADWATER_BIN") or str(ROOT / "bin" / "headwater")
@@ -77,18 +78,32 @@ class Server:
             self.process.wait()
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+@contextlib.contextmanager
+def running() -> Iterator[Server]:
     # Postgres may run as another user, who must get to its folder below.
     folder = Path(tempfile.mkdtemp(prefix="headwater-python-"))
     folder.chmod(0o711)
     server = Server(folder)
     try:
-        server.fill()
         yield server
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The server of nearly all tests, which publish nothing there."""
+    with running() as server:
+        server.fill()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    """An empty server, for a module with definitions and runs of its own."""
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,8 @@
 // tests may run in parallel, commit, LISTEN and FLUSHDB as they like; FLUSHALL alone is forbidden.
 //
 // Servers are those of HEADWATER_TEST_POSTGRES_URL and HEADWATER_TEST_REDIS_URL when set (`make test` sets them), else are
-// started when first asked for and stopped at the process's end. The TestMain of a package that uses this one is:
+// started when first asked for and stopped at the process's end. Their files are in memory, where /dev/shm has room for them and TMPDIR does not say
+// otherwise. The TestMain of a package that uses this one is:
 //
 //	func TestMain(m *testing.M) { testenv.Main(m) }
 package testenv

@@ -53,7 +53,7 @@ SPINE = [
 
 
 @pytest.fixture(scope="module")
-def people(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[headwater.Client, headwater.Client]]:
+def people(own_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[headwater.Client, headwater.Client]]:
     """Who builds datasets of the service, and who may approve them."""
     folder: Path = tmp_path_factory.mktemp("held")
     (folder / "definitions").mkdir()
@@ -61,19 +61,19 @@ def people(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     (folder / "candidates.csv").write_text(
         "at,candidate,points\n" + "".join(f"2001-01-01T00:00:00Z,{i},{i / 2}\n" for i in range(200))
     )
-    server.run("apply", folder / "definitions")
-    server.run("ingest", "candidates", folder / "candidates.csv")
-    server.run("materialize", "points", "--wait")
+    own_server.run("apply", folder / "definitions")
+    own_server.run("ingest", "candidates", folder / "candidates.csv")
+    own_server.run("materialize", "points", "--wait")
     tokens = {
-        name: server.run("token", "create", "--principal", name, "--role", role).strip()
+        name: own_server.run("token", "create", "--principal", name, "--role", role).strip()
         for name, role in (("mo", "modeller"), ("eva", "ethics"))
     }
-    with headwater.Client(server.address, tokens["mo"]) as mo, headwater.Client(server.address, tokens["eva"]) as eva:
+    with headwater.Client(own_server.address, tokens["mo"]) as mo, headwater.Client(own_server.address, tokens["eva"]) as eva:
         yield mo, eva
 
 
 def test_a_dataset_is_held_until_somebody_else_approves_it(
-    server: Any, people: tuple[headwater.Client, headwater.Client]
+    own_server: Any, people: tuple[headwater.Client, headwater.Client]
 ) -> None:
     mo, eva = people
     with pytest.raises(GateRefusedError, match="gate bias_report: found tag employment") as built:
@@ -91,10 +91,10 @@ def test_a_dataset_is_held_until_somebody_else_approves_it(
         mo.release(held)
     assert refused.value.dataset == held
 
-    server.run("bias", "report", held, "--label", "hired", "--favourable", "yes", "--by", "site")
+    own_server.run("bias", "report", held, "--label", "hired", "--favourable", "yes", "--by", "site")
     with pytest.raises(GateRefusedError, match="gate bias_report"):
         mo.release(held)
-    server.run("dataset", "approve", held, "--gate", "bias_report", "--reason", "looked at it", "--expires", "1h")
+    own_server.run("dataset", "approve", held, "--gate", "bias_report", "--reason", "looked at it", "--expires", "1h")
     assert mo.release(held).state == "RELEASED"
 
     table = mo.fetch(held).to_arrow()
