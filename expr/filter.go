@@ -159,18 +159,22 @@ func unknownInFilter(name string) string {
 
 // Bind is the filter for one principal, whose attributes stand in it as they are now.
 func (f *Filter) Bind(p *Principal) *Bound {
-	return &Bound{filter: f, root: f.root.bind(p, true)}
+	b := &Bound{filter: f, root: f.root.bind(p, true)}
+	b.test = b.root.test()
+	return b
 }
 
 // Bound is a Filter for one principal. Immutable, and safe for concurrent use.
 type Bound struct {
 	filter *Filter
 	root   node
+	// test is root as a closure.
+	test test
 }
 
 // Holds reports whether the principal may see a row, whose values are in the order of the filter's Columns: whether the
 // condition is true, neither false nor NULL. A value that is not of the column's type is taken for NULL.
-func (b *Bound) Holds(values []feature.Value) bool { return b.root.eval(values) == isTrue }
+func (b *Bound) Holds(values []feature.Value) bool { return b.test(values) == isTrue }
 
 // Columns is how many values Holds takes.
 func (b *Bound) Columns() int { return len(b.filter.Columns) }

@@ -1,8 +1,6 @@
 package expr
 
 import (
-	"cmp"
-	"math/bits"
 	"slices"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -89,122 +87,6 @@ func (r relation) holds(order int) bool { return r>>(order+1)&1 != 0 }
 // mirrored is the relation that b has to a when a has r to b.
 func (r relation) mirrored() relation { return r&equal | r&less<<2 | r&greater>>2 }
 
-// eval is the value of a bound condition on a row.
-func (n *node) eval(values []feature.Value) truth {
-	switch n.op {
-	case opColumn:
-		v := &values[n.left.column]
-		if v.Type() != feature.TypeBool {
-			return isNull
-		}
-		return truthOf(v.Bool())
-	case opNull:
-		return truthOf(values[n.left.column].Type() != n.left.typ)
-	case opCompare:
-		return n.compare(values)
-	case opIn:
-		v := &values[n.left.column]
-		if v.Type() != n.left.typ {
-			return isNull
-		}
-		return truthOf(n.list.has(v))
-	case opStarts, opEnds, opContains:
-		v := &values[n.left.column]
-		if v.Type() != feature.TypeString {
-			return isNull
-		}
-		return truthOf(n.op.holds(v.Str(), n.right.value.Str()))
-	case opNot:
-		return isTrue - n.nodes[0].eval(values)
-	case opAnd:
-		least := isTrue
-		for i := range n.nodes {
-			if least = min(least, n.nodes[i].eval(values)); least == isFalse {
-				break
-			}
-		}
-		return least
-	case opOr:
-		greatest := isFalse
-		for i := range n.nodes {
-			if greatest = max(greatest, n.nodes[i].eval(values)); greatest == isTrue {
-				break
-			}
-		}
-		return greatest
-	case opIf:
-		switch n.nodes[0].eval(values) {
-		case isTrue:
-			return n.nodes[1].eval(values)
-		case isFalse:
-			return n.nodes[2].eval(values)
-		}
-		return isNull
-	}
-	return n.truth
-}
-
-func (n *node) compare(values []feature.Value) truth {
-	v, w := &values[n.left.column], &n.right.value
-	if n.right.kind == operandColumn {
-		w = &values[n.right.column]
-	}
-	switch typ := n.left.typ; {
-	case v.Type() != typ || w.Type() != n.right.typ:
-		return isNull
-	case typ == feature.TypeInt64 || typ == feature.TypeTimestamp:
-		return truthOf(n.relation.holds(cmp.Compare(v.Int64(), w.Int64())))
-	case typ == feature.TypeString && (n.relation == equal || n.relation == less|greater):
-		// Texts of different lengths are not equal, whatever is in them.
-		return truthOf((v.Str() == w.Str()) == (n.relation == equal))
-	case typ != n.right.typ:
-		return truthOf(n.relation.holds(compareDecimals(v.Decimal(), typ.Scale(), w.Decimal(), n.right.typ.Scale())))
-	}
-	return truthOf(n.relation.holds(v.Compare(*w)))
-}
-
-// compareDecimals compares a / 10^s with b / 10^t.
-func compareDecimals(a feature.Int128, s int, b feature.Int128, t int) int {
-	if order := cmp.Compare(a.Sign(), b.Sign()); order != 0 {
-		return order
-	}
-	order := 0
-	x, y := raised(a, max(t-s, 0)), raised(b, max(s-t, 0))
-	for i := len(x) - 1; i >= 0 && order == 0; i-- {
-		switch {
-		case x[i] < y[i]:
-			order = -1
-		case x[i] > y[i]:
-			order = 1
-		}
-	}
-	return order * a.Sign()
-}
-
-// raised is |c| × 10^by, the lowest word first. by is at most feature.MaxPrecision, so that 256 bits hold it.
-func raised(c feature.Int128, by int) [4]uint64 {
-	if c.Sign() < 0 {
-		c = c.Neg()
-	}
-	n := [4]uint64{c.Lo, uint64(c.Hi)}
-	for by > 0 {
-		digits := min(by, 19)
-		power := uint64(1)
-		for range digits {
-			power *= 10
-		}
-		carry := uint64(0)
-		for i := range n {
-			high, low := bits.Mul64(n[i], power)
-			var over uint64
-			n[i], over = bits.Add64(low, carry, 0)
-			carry = high + over
-		}
-		by -= digits
-	}
-	return n
-}
-
 // list is the values behind in.
 type list struct {
 	typ feature.Type
@@ -212,8 +94,8 @@ type list struct {
 	attribute string
 	// values are sorted, no two equal.
 	values []feature.Value
-	// scan holds them where they are few texts, and texts where they are more.
-	scan  []string
+	// few holds them where they are few texts, and texts where they are more.
+	few   fewTexts
 	texts map[string]struct{}
 }
 
@@ -228,7 +110,10 @@ func newList(t feature.Type, values []feature.Value) list {
 		return l
 	}
 	if len(l.values) <= scanned {
-		l.scan = slice(&l, feature.Value.Str)
+		l.few = make(fewTexts, len(l.values))
+		for i := range l.values {
+			l.few[i] = filterText{text: l.values[i].Str(), ends: endsOf(l.values[i].Str())}
+		}
 		return l
 	}
 	l.texts = make(map[string]struct{}, len(l.values))
@@ -245,17 +130,7 @@ func (l *list) has(v *feature.Value) bool {
 		_, ok := l.texts[v.Str()]
 		return ok
 	case l.typ == feature.TypeString:
-		// Most texts differ in their length or where they begin.
-		text := v.Str()
-		if text == "" {
-			return slices.Contains(l.scan, "")
-		}
-		for _, s := range l.scan {
-			if len(s) == len(text) && s[0] == text[0] && s == text {
-				return true
-			}
-		}
-		return false
+		return l.few.have(v.Str(), endsOf(v.Str()))
 	}
 	low, high := 0, len(l.values)
 	for low < high {
@@ -267,6 +142,37 @@ func (l *list) has(v *feature.Value) bool {
 			high = middle
 		default:
 			low = middle + 1
+		}
+	}
+	return false
+}
+
+// fewTexts are looked through one by one.
+type fewTexts []filterText
+
+type filterText struct {
+	text string
+	ends uint64
+}
+
+// endsOf is the first four bytes of a text and the last four, or, of a shorter one, all. Texts of one length up to eight bytes are equal
+// when their ends are, which saves the call that compares memory; of longer ones most differ there.
+func endsOf(text string) uint64 {
+	switch n := len(text); {
+	case n >= 4:
+		return uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+			uint64(text[n-4])<<32 | uint64(text[n-3])<<40 | uint64(text[n-2])<<48 | uint64(text[n-1])<<56
+	case n > 0:
+		return uint64(text[0]) | uint64(text[n/2])<<8 | uint64(text[n-1])<<16
+	}
+	return 0
+}
+
+// have reports whether a text with these ends is one of them.
+func (f fewTexts) have(text string, ends uint64) bool {
+	for i := range f {
+		if f[i].ends == ends && len(f[i].text) == len(text) && (len(text) <= 8 || f[i].text == text) {
+			return true
 		}
 	}
 	return false

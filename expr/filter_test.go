@@ -97,6 +97,62 @@ func TestFilterHolds(t *testing.T) {
 	}
 }
 
+// Every comparison at the ends of the integers, where one less or one more is none.
+func TestFilterAtTheEndsOfIntegers(t *testing.T) {
+	edges := []int64{math.MinInt64, math.MinInt64 + 1, -1, 0, 1, math.MaxInt64 - 1, math.MaxInt64}
+	for relation, want := range map[string]func(a, b int64) bool{
+		"<":  func(a, b int64) bool { return a < b },
+		"<=": func(a, b int64) bool { return a <= b },
+		"==": func(a, b int64) bool { return a == b },
+		"!=": func(a, b int64) bool { return a != b },
+		">=": func(a, b int64) bool { return a >= b },
+		">":  func(a, b int64) bool { return a > b },
+	} {
+		for _, b := range edges {
+			cel := fmt.Sprintf("row.i %s %d", relation, b)
+			f := compileFilter(t, cel, anyfilter.Columns)
+			bound, not := f.Bind(ann), compileFilter(t, "!("+cel+")", anyfilter.Columns).Bind(ann)
+			for _, a := range edges {
+				row := valuesOf(f, map[string]feature.Value{"i": feature.Int64(a)})
+				if got := bound.Holds(row); got != want(a, b) {
+					t.Errorf("%d %s %d: found %v", a, relation, b, got)
+				}
+				if got := not.Holds(row); got == want(a, b) {
+					t.Errorf("!(%d %s %d): found %v", a, relation, b, got)
+				}
+			}
+			if bound.Holds(valuesOf(f, nil)) || not.Holds(valuesOf(f, nil)) {
+				t.Errorf("%s: NULL is seen", cel)
+			}
+		}
+	}
+}
+
+// Lists of few texts and of many, whose texts differ in one byte at each place, or in their length alone.
+func TestFilterFindsTextsInLists(t *testing.T) {
+	f := compileFilter(t, "row.s in principal.regions", anyfilter.Columns)
+	for length := range 20 {
+		text := strings.Repeat("a", length)
+		for _, more := range [][]string{nil, {"b", "c", "d", "e", "f", "g", "h", "i"}} {
+			bound := f.Bind(&expr.Principal{Name: "ann", Attributes: map[string][]string{"regions": append(more, text, text+"z", "z"+text)}})
+			holds := func(s string) bool { return bound.Holds(valuesOf(f, map[string]feature.Value{"s": feature.String(s)})) }
+			if !holds(text) {
+				t.Errorf("%q is not found", text)
+			}
+			for _, other := range []string{text + "a", text + "aa", "z" + text + "z"} {
+				if holds(other) {
+					t.Errorf("%q is found beside %q", other, text)
+				}
+			}
+			for i := range length {
+				if other := text[:i] + "x" + text[i+1:]; holds(other) {
+					t.Errorf("%q is found beside %q", other, text)
+				}
+			}
+		}
+	}
+}
+
 func TestFilterOfFloats(t *testing.T) {
 	nan, otherNaN, inf, zero := math.NaN(), math.Float64frombits(0xfff8000000000001), math.Inf(1), math.Copysign(0, -1)
 	for _, c := range []struct {
