@@ -319,6 +319,9 @@ func TestPartsOfARow(t *testing.T) {
 		if problems, _ := verifyAll(t, pool, AuditVerification{}); len(problems) != 1 || !strings.HasPrefix(problems[0], want) {
 			t.Errorf("%s: got %q, want %q", change, problems, want)
 		}
+		if records, err := a.List(ctx, AuditFilter{}); err != nil || len(records) < 5 {
+			t.Errorf("%s: got %d records, %v, want all five", change, len(records), err)
+		}
 	}
 	tamper(t, pool, "UPDATE headwater.audit_record SET earlier_read_ids = earlier_read_ids[2:], earlier_times = (SELECT earlier_times FROM kept)")
 	if err := a.insert(ctx, batch); err != nil {

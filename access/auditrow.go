@@ -89,11 +89,9 @@ var ofEach = [][2]string{
 
 var (
 	columnNames  = (&kept{}).names()
-	selectRecord = "r." + strings.Join(columnNames, ", r.")
-	// verifiedRecord is selectRecord for whoever looks for what was changed.
-	verifiedRecord = (&kept{}).withoutNulls()
-	foldedRecord   = folded()
-	insertRecord   = fmt.Sprintf(`INSERT INTO headwater.audit_record (%s) VALUES (%s)`, strings.Join(columnNames, ", "), parameters(len(columnNames)))
+	selectRecord = readable()
+	foldedRecord = folded()
+	insertRecord = fmt.Sprintf(`INSERT INTO headwater.audit_record (%s) VALUES (%s)`, strings.Join(columnNames, ", "), parameters(len(columnNames)))
 
 	insertOutside = `WITH i AS (` + insertRecord + ` ON CONFLICT (writer, number, day) DO NOTHING RETURNING writer, number, day)
 		INSERT INTO headwater.audit_waiting (writer, number, day) SELECT writer, number, day FROM i`
@@ -102,44 +100,56 @@ var (
 const insertExtent = `INSERT INTO headwater.audit_extent (digest, body, last_day) VALUES (sha256($1), convert_from($1, 'UTF8')::json, $2)
 	ON CONFLICT (digest) DO UPDATE SET last_day = excluded.last_day WHERE audit_extent.last_day < excluded.last_day`
 
-// withoutNulls is the columns of a record r, with other values in place of what is NULL within lists. No server writes such lists, and they cannot be read:
-// that they are there is told as any change is.
-func (r *kept) withoutNulls() string {
+// inPlaceOfNull is the SQL of what is read in place of a NULL within a list of a type, or where a list has too few. No server writes such lists: that they
+// are there is told as any change is, and stops nobody who reads other records. ok is false for what is no list.
+func inPlaceOfNull(at any) (value string, ok bool) {
+	switch at.(type) {
+	case *[]string:
+		return "'NULL'", true
+	case *[]int64:
+		return "-1", true
+	case *[]time.Time:
+		return "'epoch'", true
+	}
+	return "", false
+}
+
+// readable is the columns of a record r, each as it can be read whatever somebody made of it.
+func readable() string {
 	var all []string
-	for _, c := range r.columns() {
-		name, value := "r."+c.name, ""
-		switch c.at.(type) {
-		case *[]string:
-			value = "NULL"
-		case *[]int64:
-			value = "-1"
-		case *[]time.Time:
-			value = "epoch"
-		}
-		if value != "" {
-			name = "array_replace(" + name + ", NULL, '" + value + "')"
-		}
-		all = append(all, name)
+	for _, c := range (&kept{}).columns() {
+		all = append(all, c.readable())
 	}
 	return strings.Join(all, ", ")
 }
 
+func (c column) readable() string {
+	if value, ok := inPlaceOfNull(c.at); ok {
+		return "array_replace(r." + c.name + ", NULL, " + value + ")"
+	}
+	return "r." + c.name
+}
+
 // folded is the columns of a record r with what has become of them in t.
 func folded() string {
-	all := slices.Clone(columnNames)
-	for i, c := range all {
-		all[i] = "r." + c
-		if slices.Contains(growing, c) {
-			all[i] = "coalesce(t." + c + ", r." + c + ") AS " + c
+	var all []string
+	for _, c := range (&kept{}).columns() {
+		read := c.readable()
+		if slices.Contains(growing, c.name) {
+			read = "coalesce(t." + c.name + ", " + read + ")"
 		}
+		all = append(all, read+" AS "+c.name)
 	}
 	return strings.Join(all, ", ")
 }
 
 // unfolded selects from rows r, with a condition on those before a row's own, o, each of their records by itself, as a row that has no other.
 func unfolded(rows, condition string) string {
-	all := slices.Clone(columnNames)
-	mine, lists, names := []string{"r.number"}, []string{}, []string{}
+	all, places := slices.Clone(columnNames), map[string]any{}
+	for _, c := range (&kept{}).columns() {
+		places[c.name] = c.at
+	}
+	mine, lists, names, read := []string{"r.number"}, []string{}, []string{}, []string{}
 	for i, c := range all {
 		all[i] = "r." + c
 		if c == "number" {
@@ -149,7 +159,9 @@ func unfolded(rows, condition string) string {
 			switch c {
 			case e[0]:
 				all[i] = "o." + c
+				missing, _ := inPlaceOfNull(places[e[1]])
 				mine, lists, names = append(mine, "r."+c), append(lists, "r."+e[1]), append(names, c)
+				read = append(read, "coalesce(o."+c+", "+missing+")")
 			case e[1]:
 				all[i] = "CASE WHEN false THEN r." + c + " END"
 			}
@@ -159,7 +171,7 @@ func unfolded(rows, condition string) string {
 	return `SELECT ` + strings.Join(all, ", ") + `, r.body FROM (` + rows + `) r CROSS JOIN LATERAL (
 		SELECT ` + strings.Join(mine, ", ") + `
 		UNION ALL
-		SELECT r.number - cardinality(r.earlier_times) - 1 + n, ` + list + ` FROM unnest(` + strings.Join(lists, ", ") + `) WITH ORDINALITY AS o (` + list + `, n)
+		SELECT r.number - cardinality(r.earlier_times) - 1 + n, ` + strings.Join(read, ", ") + ` FROM unnest(` + strings.Join(lists, ", ") + `) WITH ORDINALITY AS o (` + list + `, n)
 		WHERE ` + condition + `
 	) o (number, ` + list + `)`
 }

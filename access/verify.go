@@ -277,7 +277,7 @@ type misplaced struct {
 // follow walks along a chain, and returns where its records end.
 func (v *verifier) follow(ctx context.Context, writer string, start where, checkpoints []checkpoint) (end, error) {
 	at := start.end
-	rows, err := v.tx.Query(ctx, `SELECT `+verifiedRecord+` FROM headwater.audit_record r WHERE r.writer = $1 AND r.hash IS NOT NULL AND r.number >= $2
+	rows, err := v.tx.Query(ctx, `SELECT `+selectRecord+` FROM headwater.audit_record r WHERE r.writer = $1 AND r.hash IS NOT NULL AND r.number >= $2
 		ORDER BY r.number, r.day`, writer, start.from)
 	if err != nil {
 		return at, err
@@ -472,7 +472,7 @@ func (v *verifier) checkWitnessed(ctx context.Context) error {
 	for i, w := range seen {
 		writers[i], numbers[i], days[i] = w.Writer, w.Number, w.Day
 	}
-	rows, err := v.pool.Query(ctx, `SELECT `+verifiedRecord+` FROM unnest($1::text[], $2::bigint[], $3::text[]) AS w (writer, number, day)
+	rows, err := v.pool.Query(ctx, `SELECT `+selectRecord+` FROM unnest($1::text[], $2::bigint[], $3::text[]) AS w (writer, number, day)
 		JOIN headwater.audit_record r ON r.writer = w.writer AND r.number = w.number AND r.day = w.day::date`, writers, numbers, days)
 	if err != nil {
 		return err
