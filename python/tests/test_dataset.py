@@ -395,3 +395,4 @@ def test_errors_while_receiving_are_raised() -> None:
     received.add(b"0123456789")
     with pytest.raises(AttributeError):
         received.finish()
+    received.drop()

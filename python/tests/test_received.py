@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import mmap
+import os
 import random
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -142,39 +143,55 @@ def parts_of(size: int) -> Iterator[bytes]:
         size -= 300_000
 
 
-@pytest.mark.parametrize("room", ["set aside", "grown"])
+def unavailable(*_: Any) -> int:
+    raise OSError("no such call")
+
+
+@pytest.fixture(params=["to be had", "not to be had", "unknown"])
+def memory_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether there are files of the system's memory."""
+    if request.param == "unknown":
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    if request.param == "not to be had":
+        monkeypatch.setattr(os, "memfd_create", unavailable, raising=False)
+    return request.param == "to be had" and hasattr(os, "memfd_create")
+
+
 @pytest.mark.parametrize("size", [0, 1, 8 << 20, (8 << 20) + 1, 12_345_678])
-def test_everything_lies_in_one_piece(size: int, room: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if room == "grown":
-        monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+def test_everything_lies_in_one_piece(size: int, memory_files: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It is within the limit, so it is not to be on a disk.
+    monkeypatch.setattr(tempfile, "TemporaryFile", unavailable)
     whole = b"".join(parts_of(size))
     received = _received.Received(size)
     for p in parts_of(size):
         received.add(memoryview(p))
     assert received.finish() == hashlib.sha256(whole).hexdigest()
-    assert received._file is None
+    assert (received._file is not None) == (memory_files and size > 8 << 20)
     assert received.buffer.to_pybytes() == whole
 
 
 @pytest.mark.parametrize("limit", [1, 9_000_000])
-def test_what_is_beyond_the_limit_lies_in_a_file(limit: int) -> None:
+def test_what_is_beyond_the_limit_lies_in_a_file(limit: int, memory_files: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    temporary = tempfile.TemporaryFile
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda *a, **k: made.append(temporary(*a, **k)) or made[-1])  # type: ignore[func-returns-value]
     whole = b"".join(parts_of(12_345_678))
     received = _received.Received(limit)
     for p in parts_of(12_345_678):
         received.add(p)
     assert received.finish() == hashlib.sha256(whole).hexdigest()
-    assert received._file is not None
+    assert made == [received._file]
     assert received.buffer.to_pybytes() == whole
 
 
-def test_memory_that_is_not_to_be_had() -> None:
-    # No machine has this much to set aside.
-    received = _received.Received(1 << 62)
-    whole = b"".join(parts_of(9_000_000))
-    for p in parts_of(9_000_000):
-        received.add(p)
-    received.finish()
-    assert received.buffer.to_pybytes() == whole
+def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    received = _received.Received(1)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "r+b", buffering=0))  # noqa: SIM115
+    received.add(b"0")
+    with pytest.raises(OSError, match="No space left"):
+        received.add(b"1")
+    received.drop()
+    assert not received._thread.is_alive()
 
 
 def test_no_manifest() -> None:

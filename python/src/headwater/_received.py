@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import mmap
+import os
 import queue
 import tempfile
 import threading
@@ -44,50 +44,12 @@ _SMALL = 8 << 20
 """Up to how many bytes lie in an object of Python's."""
 
 
-class _Room:
-    """Room for bytes one after another: pieces are appended, and lie in one piece.
-
-    Much is put into memory that was set aside for the limit. Only what is written to is taken, in pages as large as there are:
-    those of the usual size cost more than writing to them does.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        # Where there is no such memory, it grows, and is moved by the kernel then, not copied.
-        self._held: bytearray | mmap.mmap = bytearray()
-        self.size = 0
-
-    def append(self, part: Any) -> None:
-        end = self.size + len(part)
-        if isinstance(self._held, bytearray) and (end <= _SMALL or not self._reserve()):
-            self._held += part
-        else:
-            self._held[self.size : end] = part
-        self.size = end
-
-    def _reserve(self) -> bool:
-        if not hasattr(mmap, "MADV_HUGEPAGE"):
-            return False
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-        try:
-            room = mmap.mmap(-1, self._limit, flags=flags)
-            room.madvise(mmap.MADV_HUGEPAGE)
-        except (OSError, ValueError, OverflowError):
-            return False
-        room[: self.size] = self._held
-        self._held = room
-        return True
-
-    def content(self) -> memoryview:
-        """All of it. Nothing may be appended afterwards."""
-        if isinstance(self._held, mmap.mmap):
-            with contextlib.suppress(OSError, SystemError, ValueError):
-                self._held.resize(self.size)
-        return memoryview(self._held)[: self.size]
-
-
 class Received:
-    """Takes the parts of an Arrow IPC stream in their order. Parts are hashed and laid by in a thread of its own.
+    """Takes the parts of an Arrow IPC stream in their order. A thread of its own hashes them while the caller's lays them by.
+
+    They lie in an object of Python's while they are few, beyond that in a file of the system's memory where there is one, and
+    beyond the limit in a temporary file. Writing to a file leaves Python to the other threads, and the system does not clear
+    its pages first as it does those of a process.
 
     Args:
         memory_limit: Beyond how many bytes they are kept in a temporary file.
@@ -96,45 +58,56 @@ class Received:
     def __init__(self, memory_limit: int) -> None:
         self.bytes = 0
         self._limit = memory_limit
-        self._room = _Room(memory_limit)
+        self._held = bytearray()
         self._file: IO[bytes] | None = None
+        # Whether the file is one of the system's memory.
+        self._in_memory = True
         self._hash = hashlib.sha256()
         self._error: BaseException | None = None
         self._buffer: pa.Buffer | None = None
-        # Few, so that what comes quicker than it is laid by waits on the other side, and memory of parts is used again.
+        # Few, so that what comes quicker than it is hashed waits on the other side, and memory of parts is used again.
         self._queue: queue.Queue[Any] = queue.Queue(maxsize=2)
-        self._thread = threading.Thread(target=self._take, name="headwater-dataset", daemon=True)
+        self._thread = threading.Thread(target=self._hash_parts, name="headwater-dataset", daemon=True)
         self._thread.start()
 
     def add(self, part: Any) -> None:
         """Takes one part, any object with the buffer protocol. It must not change afterwards."""
-        if self._error is not None:
-            raise self._error
-        self.bytes += len(part)
         self._queue.put(part)
+        self._lay_by(part)
+        self.bytes += len(part)
 
-    def _take(self) -> None:
+    def _hash_parts(self) -> None:
         while (part := self._queue.get()) is not None:
             if self._error is not None:
                 continue
             try:
                 self._hash.update(part)
-                if self._file is None and self._room.size + len(part) > self._limit:
-                    self._file = tempfile.TemporaryFile(prefix="headwater-", buffering=0)  # noqa: SIM115
-                    self._write(self._room.content())
-                    self._room = _Room(0)
-                if self._file is None:
-                    self._room.append(part)
-                else:
-                    self._write(part)
             except BaseException as error:
                 self._error = error
 
-    def _write(self, part: Any) -> None:
-        assert self._file is not None
-        rest = memoryview(part)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+    def _lay_by(self, part: Any) -> None:
+        end = self.bytes + len(part)
+        if self._in_memory and end > self._limit:
+            self._in_memory = False
+            self._move_to(tempfile.TemporaryFile(prefix="headwater-", buffering=0))  # noqa: SIM115
+        elif self._file is None and end > _SMALL:
+            memory = _memory_file()
+            if memory is not None:
+                self._move_to(memory)
+        if self._file is None:
+            self._held += part
+        else:
+            _write(self._file, part)
+
+    def _move_to(self, file: IO[bytes]) -> None:
+        """Goes on in a file."""
+        before, self._file = self._file, file
+        if before is None:
+            _write(file, self._held)
+            self._held = bytearray()
+        else:
+            with before:
+                _write(file, _content(before))
 
     def finish(self) -> str:
         """Ends it, and returns the SHA-256 of all bytes, hex."""
@@ -143,20 +116,19 @@ class Received:
         if self._error is not None:
             raise self._error
         if self._file is None:
-            self._buffer = pa.py_buffer(self._room.content())
+            self._buffer = pa.py_buffer(self._held)
         else:
             # The mapping holds the file, which has no name: the space is free when nothing reads from it any more.
-            self._buffer = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+            self._buffer = pa.py_buffer(_content(self._file))
             self._file.close()
         return self._hash.hexdigest()
 
     def drop(self) -> None:
         """Ends it early, and forgets all of it."""
         if self._thread.is_alive():
-            self._error = self._error or RuntimeError("dropped")
             self._queue.put(None)
             self._thread.join()
-        self._room = _Room(0)
+        self._held = bytearray()
         if self._file is not None:
             self._file.close()
 
@@ -165,3 +137,23 @@ class Received:
         """All bytes, after finish."""
         assert self._buffer is not None
         return self._buffer
+
+
+def _memory_file() -> IO[bytes] | None:
+    """A file of the system's memory, without a name; None where there are none."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    try:
+        return open(os.memfd_create("headwater"), "r+b", buffering=0)
+    except OSError:
+        return None
+
+
+def _write(file: IO[bytes], part: Any) -> None:
+    rest = memoryview(part)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _content(file: IO[bytes]) -> mmap.mmap:
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
