@@ -20,15 +20,22 @@ import (
 // many nodes one for each part.
 func (w *walker) describeNodes(ctx context.Context, all []node) ([]*Node, error) {
 	kinds := byKind(all)
-	// Parts are described side by side: none of them changes the walk.
 	if runs := ids(kinds[Run]); len(runs) > 0 {
-		if err := w.learnRuns(ctx, runs); err != nil {
+		views, ofViews := w.viewsOf(runs), w.runsReading(runs, ofViews)
+		err := w.together(ctx, func(ctx context.Context) error { return w.learnRuns(ctx, runs) }, func(ctx context.Context) error {
+			return w.learnViews(ctx, views)
+		}, func(ctx context.Context) error {
+			return w.learnViewInputs(ctx, ofViews)
+		})
+		if err != nil {
 			return nil, err
 		}
-		if err := w.learnViews(ctx, runs); err != nil {
+		// Of nearly all it was known of which views they are.
+		if err := w.learnViews(ctx, w.viewsOf(runs)); err != nil {
 			return nil, err
 		}
 	}
+	// Parts are described side by side: none of them changes the walk.
 	var each []func(context.Context) error
 	var parts []map[node]*Node
 	for _, describe := range []struct {
@@ -64,7 +71,7 @@ func (w *walker) describeNodes(ctx context.Context, all []node) ([]*Node, error)
 	described, count := make([]*Node, len(w.met)), 0
 	for _, part := range parts {
 		for n, d := range part {
-			described[w.places[n]] = d
+			described[w.places.of(n)] = d
 		}
 		count += len(part)
 	}
@@ -101,7 +108,7 @@ func (w *walker) name(ctx context.Context) ([]named, error) {
 	met := byKind(w.nodes())
 	list := make([]named, 0, len(w.met))
 	add := func(n node, ref NodeRef, subject string) {
-		list = append(list, named{w.places[n], ref.String(), subject})
+		list = append(list, named{w.places.of(n), ref.String(), subject})
 	}
 	for _, n := range met[Source] {
 		add(n, NodeRef{Kind: Source, Name: n.name}, n.name)

@@ -3,57 +3,46 @@ package lineage
 import (
 	"context"
 	"encoding/hex"
-	"fmt"
 	"strconv"
 
 	"github.com/headwaterhq/headwater/internal/fault"
 )
 
 func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[node]*Node) error {
-	var inputs []runInput
-	var viewInputs []runViewInput
 	runs := ids(nodes)
-	err := w.together(ctx, func(ctx context.Context) (err error) {
-		inputs, err = w.inputsOf(ctx, w.runsReading(runs, ofSources))
-		return err
-	}, func(ctx context.Context) (err error) {
-		viewInputs, err = w.viewInputsOf(ctx, w.runsReading(runs, ofViews))
-		return err
-	})
+	inputs, err := w.inputsOf(ctx, w.runsReading(runs, ofSources))
 	if err != nil {
 		return err
+	}
+	var viewInputs []runViewInput
+	for _, run := range runs {
+		viewInputs = append(viewInputs, w.viewInputs[run]...)
 	}
 	// Many read the same ones, whose records are large: they are not joined to each.
-	var unknown []int64
-	for i := range viewInputs {
-		if id := viewInputs[i].View; w.views[id] == nil {
-			unknown = append(unknown, id)
-		}
-	}
-	versions, err := w.versionsOf(ctx, unknown)
+	versions, err := w.versionsOf(ctx, unknown(w.views, rowIDs(viewInputs, func(r runViewInput) int64 { return r.View })))
 	if err != nil {
 		return err
 	}
-	versionOf := func(id int64) *version {
-		if v := w.views[id]; v != nil {
-			return &v.version
+	viewOf := func(id int64) *view {
+		v := w.views[id]
+		if v == nil {
+			v = versions[id].view()
 		}
-		return versions[id]
+		return v
 	}
 	for _, run := range runs {
 		r := w.runs[run]
 		if r == nil {
 			continue
 		}
-		view := versionOf(r.View)
+		view := viewOf(r.View)
 		p := make(properties, runProperties)
-		p.text("view", view.Name+"@"+strconv.Itoa(view.Version))
+		p.text("view", view.ref)
 		p.text("state", r.State)
 		p.text("fingerprint", hex.EncodeToString(r.Fingerprint))
 		p.text("principal", r.Principal)
 		p.time("started_at", r.StartedAt)
 		p.time("ended_at", r.EndedAt)
-		ref := NodeRef{Kind: Run, Name: view.Name, Version: view.Version, Seq: r.Seq}
 		var title string
 		if r.Position == 0 {
 			title = r.State
@@ -78,14 +67,14 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 			title = p.interval("interval_start", "interval_end") + ", " + count(r.Inserted, "row") + " inserted, " + thousands(r.Withdrawn) +
 				" withdrawn, at position " + p["position"]
 		}
-		described[node{kind: Run, id: r.ID}] = &Node{ID: ref.String(), Title: title, Properties: p, subject: view.Name}
+		described[node{kind: Run, id: r.ID}] = &Node{ID: "run:" + view.ref + "/" + strconv.FormatInt(r.Seq, 10), Title: title, Properties: p, subject: view.name}
 	}
 	w.describeRead(Run, described)
 	for i := range inputs {
 		inputs[i].describe(described)
 	}
 	for i := range viewInputs {
-		viewInputs[i].describe(versionOf(viewInputs[i].View), described)
+		viewInputs[i].describe(viewOf(viewInputs[i].View), described)
 	}
 	return nil
 }
@@ -95,12 +84,12 @@ const runProperties = 28
 
 // describeRead adds to runs or datasets how many rows they read of the loads that they were met by.
 func (w *walker) describeRead(kind NodeKind, described map[node]*Node) {
-	for e, known := range w.edges {
+	for _, e := range w.edges {
 		if e.kind != Read || w.met[e.from].kind != Load || w.met[e.to].kind != kind {
 			continue
 		}
 		if n := described[w.met[e.to].node]; n != nil {
-			n.Properties["rows_read."+loadID(w.met[e.from].id)] = fmt.Sprint(known.rows)
+			n.Properties["rows_read."+loadID(w.met[e.from].id)] = strconv.FormatInt(e.known.rows, 10)
 		}
 	}
 }
@@ -146,21 +135,12 @@ type runViewInput struct {
 	Run, View, Seq, Rows int64
 }
 
-func (w *walker) viewInputsOf(ctx context.Context, runs []int64) ([]runViewInput, error) {
-	if len(runs) == 0 {
-		return nil, nil
-	}
-	return collect[runViewInput](ctx, w.q, `
-		SELECT run_id, view_id, seq, rows_read FROM headwater.run_view_input WHERE run_id = ANY ($1)`, runs)
-}
-
-func (r *runViewInput) describe(of *version, described map[node]*Node) {
+func (r *runViewInput) describe(of *view, described map[node]*Node) {
 	n := described[node{kind: Run, id: r.Run}]
 	if n == nil {
 		return
 	}
 	p := properties(n.Properties)
-	view := NodeRef{Kind: View, Name: of.Name, Version: of.Version}.String()
-	p.number("seq."+view, r.Seq)
-	p.number("rows_read."+view, r.Rows)
+	p.number(of.seq, r.Seq)
+	p.number(of.rowsRead, r.Rows)
 }

@@ -24,9 +24,11 @@ func (w *walker) sourcesDown(ctx context.Context, sources []node) error {
 	if err := w.inputs(ctx, `i.source = ANY ($3)`, names(sources)); err != nil {
 		return err
 	}
-	if err := w.inputsWithoutLoads(ctx, `i.source = ANY ($3)`, names(sources)); err != nil {
+	without, err := w.inputsWithoutLoads(ctx, `i.source = ANY ($3)`, names(sources))
+	if err != nil {
 		return err
 	}
+	w.followWithoutLoads(without)
 	return w.spinesWithoutLoads(ctx, `s.source = ANY ($3)`, names(sources))
 }
 
@@ -44,7 +46,7 @@ func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 	if err != nil {
 		return err
 	}
-	own := slices.DeleteFunc(slices.Clone(loads), func(n node) bool { return !w.met[w.places[n]].own })
+	own := slices.DeleteFunc(slices.Clone(loads), func(n node) bool { return !w.met[w.places.of(n)].own })
 	type read struct{ Load, Run, Rows, Position int64 }
 	err = each(ctx, w.q, func(r *read) {
 		w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: atPosition(r.Position)})
@@ -60,39 +62,49 @@ func (w *walker) loadsDown(ctx context.Context, loads []node) error {
 // runsDown goes from runs to the view versions that they are behind, to the datasets and the runs of other views that
 // they are behind for good, to the logged reads that had rows of theirs, and from the run that was asked for to those that corrected it.
 func (w *walker) runsDown(ctx context.Context, runs []node) error {
-	spans, err := w.runSpans(ctx, ids(runs), false)
+	spans, err := w.runSpans(ctx, ids(runs))
 	if err != nil {
 		return err
 	}
-	for _, s := range spans {
-		if s.End > s.Published {
-			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publishedAt(s.Run), to: atPosition(s.Ended)})
-		}
-	}
 	type built struct {
+		viewSeq
 		Dataset   string
-		Run       int64
 		CreatedAt time.Time
 	}
+	var newest []runSpan
+	var ended map[int64]int64
 	var datasets []built
 	var reads []read
+	seqs := make([]viewSeqs, len(spans))
+	for i, s := range spans {
+		seqs[i] = viewSeqs{s.View, s.Seq, s.End}
+	}
+	seqs = seqsOf(seqs)
 	err = w.together(ctx, func(ctx context.Context) (err error) {
-		datasets, err = collectSpans[built](ctx, w, spans, `
-			SELECT dv.dataset_id, r.run, ds.created_at FROM `+unnestSpans+`
-			JOIN headwater.dataset_view dv ON dv.view_id = r.view_id AND dv.seq >= r.seq AND dv.seq < r.ended
-			JOIN headwater.dataset ds ON ds.id = dv.dataset_id AND ds.created_at < $6`, w.at.Before)
+		if newest, err = w.newestOf(ctx, spans); err == nil {
+			ended, err = w.endedAt(ctx, newest)
+		}
 		return err
 	}, func(ctx context.Context) (err error) {
-		reads, err = w.readsOf(ctx, spans)
+		datasets, err = collectReads[built](ctx, w, seqs, `
+			SELECT dv.view_id, dv.seq, dv.dataset_id, ds.created_at FROM `+unnestSeqs+`
+			JOIN headwater.dataset_view dv ON dv.view_id = r.view_id AND dv.seq >= r.seq AND dv.seq < r.ended
+			JOIN headwater.dataset ds ON ds.id = dv.dataset_id AND ds.created_at < $5`, w.at.Before)
+		return err
+	}, func(ctx context.Context) (err error) {
+		reads, err = w.readsOf(ctx, seqs)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, d := range datasets {
-		w.follow(node{kind: Run, id: d.Run}, node{kind: Dataset, name: d.Dataset}, Read, fact{from: atTime(d.CreatedAt)})
+	for _, s := range newest {
+		w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publishedAt(s.Run), to: atPosition(ended[s.Run])})
 	}
-	if err := w.followReads(ctx, reads); err != nil {
+	behindReads(spans, datasets, func(run int64, d *built) {
+		w.follow(node{kind: Run, id: run}, node{kind: Dataset, name: d.Dataset}, Read, fact{from: atTime(d.CreatedAt)})
+	})
+	if err := w.followReads(ctx, spans, reads); err != nil {
 		return err
 	}
 	if err := w.readsOfRuns(ctx, spans); err != nil {

@@ -90,12 +90,13 @@ func (w *walker) show(ctx context.Context, p page) (*Graph, error) {
 	g := &Graph{Root: root.id, Subjects: make(map[string]string, max(last-first, 0)+1), At: w.at}
 	g.Subjects[root.id] = root.subject
 	shownEdges := make([]shownEdge, 0, len(w.edges))
-	for e, known := range w.edges {
+	for i := range w.edges {
+		e := &w.edges[i]
 		from, to := rank[e.from], rank[e.to]
 		if later := max(from, to); later < first || later >= last {
 			continue
 		}
-		shownEdges = append(shownEdges, shownEdge{from, to, e.kind, known})
+		shownEdges = append(shownEdges, shownEdge{from, to, e})
 		// Those of this page are told below.
 		if earlier := nodes[min(from, to)]; min(from, to) < first {
 			g.Subjects[earlier.id] = earlier.subject
@@ -153,8 +154,7 @@ func (w *walker) show(ctx context.Context, p page) (*Graph, error) {
 // shownEdge is an edge by where its ends are in the order of ids.
 type shownEdge struct {
 	from, to int
-	kind     EdgeKind
-	known    fact
+	*knownEdge
 }
 
 // positionsOf are the positions of times.

@@ -127,13 +127,17 @@ func (w *walker) wroteGiven(ctx context.Context, views []node) error {
 	for _, v := range views {
 		asked[v.id] = true
 	}
-	spans, err := w.runSpans(ctx, w.given, true)
+	spans, err := w.runSpans(ctx, w.given)
+	if err != nil {
+		return err
+	}
+	ended, err := w.endedAt(ctx, spans)
 	if err != nil {
 		return err
 	}
 	for _, s := range spans {
 		if asked[s.View] {
-			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publishedAt(s.Run), to: atPosition(s.Ended)})
+			w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publishedAt(s.Run), to: atPosition(ended[s.Run])})
 		}
 	}
 	return nil
@@ -318,9 +322,9 @@ func (w *walker) readsOfModels(ctx context.Context, models []node) error {
 // two of them counts twice in that.
 func (w *walker) describePredictions(ctx context.Context, nodes []node, described map[node]*Node) error {
 	reads, runs := map[node]int64{}, map[node]int{}
-	for e, known := range w.edges {
+	for _, e := range w.edges {
 		if to := w.met[e.to].node; to.kind == Predictions && e.kind == Read {
-			reads[to] += known.rows
+			reads[to] += e.known.rows
 			runs[to]++
 		}
 	}

@@ -2,7 +2,7 @@ package lineage
 
 import (
 	"context"
-	"maps"
+	"slices"
 	"time"
 )
 
@@ -28,26 +28,37 @@ func (w *walker) loadsUp(ctx context.Context, loads []node) error {
 // runsUp goes from runs to the loads that they read, to the sources of which they read none, to the runs behind the views
 // that they read, and from the run that was asked for to those that it corrected. Only published runs have any of these.
 func (w *walker) runsUp(ctx context.Context, runs []node) error {
-	published, err := w.publishedRuns(ctx, ids(runs))
+	readers := ids(runs)
+	type read struct{ Run, Load, Rows int64 }
+	var loads []read
+	var without []inputWithoutLoads
+	ofSources, ofViews := w.runsReading(readers, ofSources), w.runsReading(readers, ofViews)
+	err := w.together(ctx, func(ctx context.Context) error { return w.learnRuns(ctx, readers) }, func(ctx context.Context) error {
+		return w.learnViewInputs(ctx, ofViews)
+	}, func(ctx context.Context) (err error) {
+		loads, err = collectParts[read](ctx, w, ofSources, `SELECT run_id, load_id, rows FROM headwater.run_load WHERE run_id = ANY ($1) LIMIT $2`, w.room())
+		return err
+	}, func(ctx context.Context) (err error) {
+		if len(ofSources) > 0 {
+			without, err = w.inputsWithoutLoads(ctx, `i.run_id = ANY ($3)`, ofSources)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := w.learnViews(ctx, published); err != nil {
-		return err
+	published := w.publishedRuns(readers)
+	isPublished := func(run int64) bool {
+		_, is := slices.BinarySearch(published, run)
+		return is
 	}
-	if of := w.runsReading(published, ofSources); len(of) > 0 {
-		type read struct{ Run, Load, Rows int64 }
-		err = each(ctx, w.q, func(r *read) {
+	for _, r := range loads {
+		if isPublished(r.Run) {
 			w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: w.publishedAt(r.Run)})
-		}, `SELECT run_id, load_id, rows FROM headwater.run_load WHERE run_id = ANY ($1) LIMIT $2`, of, w.room())
-		if err != nil {
-			return err
-		}
-		if err := w.inputsWithoutLoads(ctx, `i.run_id = ANY ($3)`, of); err != nil {
-			return err
 		}
 	}
-	if err := w.readsUp(ctx, w.runsReading(published, ofViews)); err != nil {
+	w.followWithoutLoads(without)
+	if err := w.readsUp(ctx, published); err != nil {
 		return err
 	}
 	return w.corrections(ctx, runs, `c.run_id = $3`)
@@ -66,20 +77,25 @@ func (w *walker) corrections(ctx context.Context, runs []node, where string) err
 		WHERE `+where+` AND p.position <= $1 LIMIT $2`, w.at.Position, w.room(), w.root.id)
 }
 
-// inputsWithoutLoads follows the edges between runs and the sources of whose loads they read no row: there was none in the
-// interval, or the rows are those of a table of others.
-func (w *walker) inputsWithoutLoads(ctx context.Context, where string, arg any) error {
-	type input struct {
-		Run            int64
-		Source         string
-		Rows, Position int64
-	}
-	return each(ctx, w.q, func(in *input) {
-		w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, fact{rows: in.Rows, from: atPosition(in.Position)})
-	}, `
+// inputWithoutLoads is that a published run read a source, and no row of its loads: there was none in the interval, or the rows are those of a table
+// of others.
+type inputWithoutLoads struct {
+	Run            int64
+	Source         string
+	Rows, Position int64
+}
+
+func (w *walker) inputsWithoutLoads(ctx context.Context, where string, arg any) ([]inputWithoutLoads, error) {
+	return collect[inputWithoutLoads](ctx, w.q, `
 		SELECT i.run_id, i.source, CASE WHEN i.relation IS NULL THEN 0 ELSE i.rows_read END, p.position
 		FROM headwater.run_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
 		WHERE `+where+` AND i.loads = 0 AND p.position <= $1 LIMIT $2`, w.at.Position, w.room(), arg)
+}
+
+func (w *walker) followWithoutLoads(inputs []inputWithoutLoads) {
+	for _, in := range inputs {
+		w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, fact{rows: in.Rows, from: atPosition(in.Position)})
+	}
 }
 
 // viewsUp goes from views to their sources, to the views that they read and to the runs behind them.
@@ -90,14 +106,15 @@ func (w *walker) viewsUp(ctx context.Context, views []node) error {
 	if w.root.kind == Prediction {
 		return w.wroteGiven(ctx, views)
 	}
-	at, err := w.publishedSeqs(ctx, ids(views))
-	if err != nil {
-		return err
-	}
+	asked := ids(views)
 	if w.root.kind == Dataset {
 		// A view that a dataset does not read itself stands above it at the sequences that runs of others read, and not at its
 		// newest.
-		maps.DeleteFunc(at, func(view, _ int64) bool { _, read := w.asOf[view]; return !read })
+		asked = slices.DeleteFunc(asked, func(view int64) bool { _, read := w.asOf[view]; return !read })
+	}
+	at, err := w.publishedSeqs(ctx, asked)
+	if err != nil {
+		return err
 	}
 	for view, seq := range w.asOf {
 		if _, asked := at[view]; asked {

@@ -71,46 +71,79 @@ func viewsAndNames(nodes []node) (views []int64, names []string) {
 }
 
 // readsUp goes from published runs to the runs behind the views that they read, each at the sequence that was read.
-func (w *walker) readsUp(ctx context.Context, published []int64) error {
-	if len(published) == 0 {
-		return nil
+func (w *walker) readsUp(ctx context.Context, readers []int64) error {
+	var reads []read
+	for _, run := range readers {
+		for _, in := range w.viewInputs[run] {
+			reads = append(reads, read{viewSeq{in.View, in.Seq}, run})
+		}
 	}
-	type read struct{ Reader, Run int64 }
-	return each(ctx, w.q, func(r *read) {
-		w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
-	}, `
-		SELECT i.run_id, s.run_id FROM headwater.run_view_input i
-		JOIN headwater.run_span s ON s.view_id = i.view_id AND s.seq <= i.seq AND s.ended > i.seq
-		WHERE i.run_id = ANY ($1) LIMIT $2`, published, w.room())
+	slices.SortFunc(reads, func(a, b read) int { return a.compare(b.viewSeq) })
+	var spans []runSpan
+	err := w.together(ctx, func(ctx context.Context) (err error) {
+		spans, err = w.spansAt(ctx, reads)
+		return err
+	}, func(ctx context.Context) error {
+		// What those of them read in turn is asked for by the next level.
+		views := rowIDs(reads, func(r read) int64 { return r.View })
+		return w.learnViews(ctx, slices.Compact(views))
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range spans {
+		w.viewOf[s.Run] = s.View
+	}
+	behindReads(spans, reads, func(run int64, r *read) {
+		w.follow(node{kind: Run, id: run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
+	})
+	return nil
 }
 
-// read is that a run read a view at a sequence that another run is behind.
-type read struct{ Run, Reader int64 }
+// read is that a run read a view at a sequence.
+type read struct {
+	viewSeq
+	Reader int64
+}
 
-// readsOf is what read views at sequences that the runs are behind, also what was published later than the walk's instant or was not.
-func (w *walker) readsOf(ctx context.Context, spans []runSpan) ([]read, error) {
+// readsOf is what read views at the sequences, also what was published later than the walk's instant or was not.
+func (w *walker) readsOf(ctx context.Context, seqs []viewSeqs) ([]read, error) {
 	const select_ = `
-		SELECT r.run, i.run_id FROM ` + unnestSpans + `
+		SELECT i.view_id, i.seq, i.run_id FROM ` + unnestSeqs + `
 		JOIN headwater.run_view_input i ON i.view_id = r.view_id AND i.seq >= r.seq AND i.seq < r.ended`
 	room := w.room()
-	reads, err := collectSpans[read](ctx, w, spans, select_)
+	reads, err := collectReads[read](ctx, w, seqs, select_)
 	// A run reads several of the others, and is looked up once for all of them. Not so where there are more than there is room for, of which some may
 	// not count.
 	if err == nil && len(reads) >= room {
-		reads, err = collectSpans[read](ctx, w, spans, select_+` JOIN headwater.publish_log p ON p.run_id = i.run_id AND p.position <= $6`, w.at.Position)
+		reads, err = collectReads[read](ctx, w, seqs, select_+` JOIN headwater.publish_log p ON p.run_id = i.run_id AND p.position <= $5`, w.at.Position)
 	}
 	return reads, err
 }
 
-// followReads follows the edges to those of the readers that are published.
-func (w *walker) followReads(ctx context.Context, reads []read) error {
+// followReads follows the edges from runs to those of the readers of their views that are published.
+func (w *walker) followReads(ctx context.Context, spans []runSpan, reads []read) error {
 	readers := rowIDs(reads, func(r read) int64 { return r.Reader })
 	slices.Sort(readers)
-	published, err := w.publishedRuns(ctx, slices.Compact(readers))
-	for _, r := range reads {
-		if _, is := slices.BinarySearch(published, r.Reader); is {
-			w.follow(node{kind: Run, id: r.Run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
-		}
+	readers = slices.Compact(readers)
+	learn := []func(context.Context) error{func(ctx context.Context) error { return w.learnRuns(ctx, readers) }}
+	if !w.last {
+		learn = append(learn, func(ctx context.Context) error { return w.learnEnds(ctx, readers) })
 	}
-	return err
+	// All that is met is described, unless it is more than a page.
+	if w.PageSize == 0 || len(w.met) <= w.PageSize {
+		learn = append(learn, func(ctx context.Context) error { return w.learnViewInputs(ctx, readers) })
+	}
+	if err := w.together(ctx, learn...); err != nil {
+		return err
+	}
+	return w.together(ctx, func(ctx context.Context) error { return w.learnViews(ctx, w.viewsOf(readers)) }, func(context.Context) error {
+		published := w.publishedRuns(readers)
+		behindReads(spans, reads, func(run int64, r *read) {
+			if _, is := slices.BinarySearch(published, r.Reader); is {
+				w.follow(node{kind: Run, id: run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
+			}
+		})
+		return nil
+	})
 }

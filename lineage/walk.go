@@ -79,8 +79,9 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 		return nil, err
 	}
 	w := &walker{
-		q: q, Query: query, limits: limits, places: map[node]int32{}, edges: map[edge]fact{}, runs: map[int64]*runRecord{}, views: map[int64]*view{}, asOf: map[int64]int64{},
-		outside: map[node]string{},
+		q: takingTurns(q), Query: query, limits: limits, places: places{map[numbered]int32{}, map[node]int32{}}, edgeAt: map[edge]int32{},
+		runs: map[int64]*runRecord{}, ends: map[int64]int64{}, viewOf: map[int64]int64{}, viewInputs: map[int64][]runViewInput{}, views: map[int64]*view{},
+		asOf: map[int64]int64{}, outside: map[node]string{},
 	}
 	if w.at = query.At; page.at != (Instant{}) {
 		w.at = page.at
@@ -94,7 +95,7 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 	w.place(w.root, true)
 	frontier := []node{w.root}
 	for level := 0; len(frontier) > 0 && (query.Depth == 0 || level < query.Depth); level++ {
-		w.next = nil
+		w.next, w.last = nil, level+1 == query.Depth
 		if err := w.step(ctx, byKind(frontier)); err != nil {
 			return nil, err
 		}
@@ -116,10 +117,51 @@ type node struct {
 	column string
 }
 
+// numbered is a node that kind and id tell from all others.
+type numbered struct {
+	kind NodeKind
+	id   int64
+}
+
+// places is where each node is of those that were met. Most have no name, and are found without one.
+type places struct {
+	numbered map[numbered]int32
+	named    map[node]int32
+}
+
+func (p places) find(n node) (place int32, found bool) {
+	if n.name == "" && n.column == "" {
+		place, found = p.numbered[numbered{n.kind, n.id}]
+	} else {
+		place, found = p.named[n]
+	}
+	return place, found
+}
+
+// of is the place of a node that was met.
+func (p places) of(n node) int32 {
+	place, _ := p.find(n)
+	return place
+}
+
+func (p places) put(n node, place int32) {
+	if n.name == "" && n.column == "" {
+		p.numbered[numbered{n.kind, n.id}] = place
+	} else {
+		p.named[n] = place
+	}
+}
+
 // edge is by the places of its ends in the walk.
 type edge struct {
 	from, to int32
 	kind     EdgeKind
+}
+
+// knownEdge is an edge with what is known of it besides.
+type knownEdge struct {
+	edge
+	known fact
 }
 
 // stamp is a moment as it is recorded: by a position, or by a time. Zero: it has not come.
@@ -150,13 +192,19 @@ type walker struct {
 	root   node
 	// met is the nodes, in the order in which they were met, and places where each is in it.
 	met    []met
-	places map[node]int32
-	// edges that were followed.
-	edges map[edge]fact
-	// runs are the records of those that they were needed of.
-	runs map[int64]*runRecord
-	// next is the nodes that the level at work has met first.
+	places places
+	// edges that were followed, and edgeAt where each is among them.
+	edges  []knownEdge
+	edgeAt map[edge]int32
+	// runs are the records of those that they were needed of, ends up to which sequence each is behind its view version, viewOf which that is, and
+	// viewInputs what each read of views.
+	runs       map[int64]*runRecord
+	ends       map[int64]int64
+	viewOf     map[int64]int64
+	viewInputs map[int64][]runViewInput
+	// next is the nodes that the level at work has met first, which last says are not followed further.
 	next []node
+	last bool
 	// views are those of which it was needed what they read.
 	views map[int64]*view
 	// asOf is the sequence at which a view version is asked for its runs, where it is not the newest published.
@@ -252,10 +300,10 @@ func (w *walker) step(ctx context.Context, level map[NodeKind][]node) error {
 
 // place is that of a node, and whether it is met for the first time.
 func (w *walker) place(n node, own bool) (place int32, first bool) {
-	place, before := w.places[n]
+	place, before := w.places.find(n)
 	if !before {
 		place = int32(len(w.met))
-		w.places[n] = place
+		w.places.put(n, place)
 		w.met = append(w.met, met{n, own})
 	}
 	return place, !before
@@ -275,7 +323,7 @@ func (w *walker) follow(from, to node, kind EdgeKind, known fact) {
 	own := w.Direction == Up || kind != Replaced
 	start, firstFrom := w.place(from, own)
 	end, firstTo := w.place(to, own)
-	w.edges[edge{start, end, kind}] = known
+	w.know(edge{start, end, kind}, known)
 	switch {
 	case w.Direction == Up && firstFrom:
 		w.next = append(w.next, from)
@@ -288,7 +336,18 @@ func (w *walker) follow(from, to node, kind EdgeKind, known fact) {
 func (w *walker) showOnly(from, to node, kind EdgeKind, known fact) {
 	start, _ := w.place(from, false)
 	end, _ := w.place(to, false)
-	w.edges[edge{start, end, kind}] = known
+	w.know(edge{start, end, kind}, known)
+}
+
+// know records an edge, or anew what is known of it.
+func (w *walker) know(e edge, known fact) {
+	at, before := w.edgeAt[e]
+	if !before {
+		at = int32(len(w.edges))
+		w.edgeAt[e] = at
+		w.edges = append(w.edges, knownEdge{edge: e})
+	}
+	w.edges[at].known = known
 }
 
 // room is how many edges a query may return: one more than there may be, so that a graph that is too large shows as one.
@@ -335,6 +394,9 @@ func names(nodes []node) []string {
 // collect runs a query whose rows are the fields of T, in order; those of a struct that T embeds are fields of it. All rows are read into one T, so
 // that its fields are looked up once, and not for each of thousands.
 func collect[T any](ctx context.Context, q database.Querier, sql string, args ...any) (list []T, err error) {
+	if turns, walk := q.(*inTurns); walk {
+		defer turns.take()()
+	}
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
@@ -390,13 +452,11 @@ func fieldsOf(s reflect.Value, fields []any) []any {
 }
 
 // together calls all, at once where each query may have a connection of its own: while Postgres reads for one, another is decoded. None of them
-// may change the walk.
+// may change what others of them look at.
 func (w *walker) together(ctx context.Context, all ...func(context.Context) error) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	if _, pool := w.q.(*pgxpool.Pool); !pool {
+	if w.q.(*inTurns).free == nil {
 		group.SetLimit(1)
-	} else {
-		group.SetLimit(maxTogether)
 	}
 	for _, do := range all {
 		group.Go(func() error { return do(groupCtx) })
@@ -404,8 +464,30 @@ func (w *walker) together(ctx context.Context, all ...func(context.Context) erro
 	return group.Wait()
 }
 
+// inTurns is what a walk asks: a pool, so many of whose connections the walk has at once as free has room for, or where that is nil a single connection.
+type inTurns struct {
+	database.Querier
+	free chan struct{}
+}
+
+func takingTurns(q database.Querier) *inTurns {
+	if _, pool := q.(*pgxpool.Pool); !pool {
+		return &inTurns{Querier: q}
+	}
+	return &inTurns{q, make(chan struct{}, maxTogether)}
+}
+
+// take waits for a connection, which done gives back.
+func (t *inTurns) take() (done func()) {
+	if t.free == nil {
+		return func() {}
+	}
+	t.free <- struct{}{}
+	return func() { <-t.free }
+}
+
 const (
-	// maxTogether is how many questions of one kind are asked at once.
+	// maxTogether is how many questions of a walk are asked at once.
 	maxTogether = 3
 	// minTogether is how many records are worth a question of their own.
 	minTogether = 200
