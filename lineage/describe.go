@@ -21,9 +21,11 @@ import (
 func (w *walker) describeNodes(ctx context.Context, all []node) ([]*Node, error) {
 	kinds := byKind(all)
 	if runs := ids(kinds[Run]); len(runs) > 0 {
-		views, ofViews := w.viewsOf(runs), w.runsReading(runs, ofViews)
+		views, ofSources, ofViews := w.viewsOf(runs), w.runsReading(runs, ofSources), w.runsReading(runs, ofViews)
 		err := w.together(ctx, func(ctx context.Context) error { return w.learnRuns(ctx, runs) }, func(ctx context.Context) error {
 			return w.learnViews(ctx, views)
+		}, func(ctx context.Context) error {
+			return w.learnInputs(ctx, ofSources)
 		}, func(ctx context.Context) error {
 			return w.learnViewInputs(ctx, ofViews)
 		})

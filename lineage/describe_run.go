@@ -10,10 +10,6 @@ import (
 
 func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[node]*Node) error {
 	runs := ids(nodes)
-	inputs, err := w.inputsOf(ctx, w.runsReading(runs, ofSources))
-	if err != nil {
-		return err
-	}
 	var viewInputs []runViewInput
 	for _, run := range runs {
 		viewInputs = append(viewInputs, w.viewInputs[run]...)
@@ -70,8 +66,10 @@ func (w *walker) describeRuns(ctx context.Context, nodes []node, described map[n
 		described[node{kind: Run, id: r.ID}] = &Node{ID: "run:" + view.ref + "/" + strconv.FormatInt(r.Seq, 10), Title: title, Properties: p, subject: view.name}
 	}
 	w.describeRead(Run, described)
-	for i := range inputs {
-		inputs[i].describe(described)
+	for _, run := range runs {
+		for i := range w.sourceInputs[run] {
+			w.sourceInputs[run][i].describe(described)
+		}
 	}
 	for i := range viewInputs {
 		viewInputs[i].describe(viewOf(viewInputs[i].View), described)
@@ -102,15 +100,8 @@ type runInput struct {
 	LoadNumber, Rows int64
 	Relation         string
 	Digest           []byte
-}
-
-func (w *walker) inputsOf(ctx context.Context, runs []int64) ([]runInput, error) {
-	if len(runs) == 0 {
-		return nil, nil
-	}
-	return collect[runInput](ctx, w.q, `
-		SELECT run_id, source, source_version, load_number, rows_read, coalesce(relation, ''), rows_digest FROM headwater.run_input
-		WHERE run_id = ANY ($1)`, runs)
+	// Loads is of how many there were rows.
+	Loads int
 }
 
 func (r *runInput) describe(described map[node]*Node) {

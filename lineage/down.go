@@ -24,12 +24,25 @@ func (w *walker) sourcesDown(ctx context.Context, sources []node) error {
 	if err := w.inputs(ctx, `i.source = ANY ($3)`, names(sources)); err != nil {
 		return err
 	}
-	without, err := w.inputsWithoutLoads(ctx, `i.source = ANY ($3)`, names(sources))
-	if err != nil {
+	if err := w.inputsWithoutLoads(ctx, sources); err != nil {
 		return err
 	}
-	w.followWithoutLoads(without)
 	return w.spinesWithoutLoads(ctx, `s.source = ANY ($3)`, names(sources))
+}
+
+// inputsWithoutLoads goes from sources to the published runs that read none of their loads.
+func (w *walker) inputsWithoutLoads(ctx context.Context, sources []node) error {
+	type input struct {
+		Run            int64
+		Source         string
+		Rows, Position int64
+	}
+	return each(ctx, w.q, func(in *input) {
+		w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, fact{rows: in.Rows, from: atPosition(in.Position)})
+	}, `
+		SELECT i.run_id, i.source, CASE WHEN i.relation IS NULL THEN 0 ELSE i.rows_read END, p.position
+		FROM headwater.run_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
+		WHERE i.source = ANY ($3) AND i.loads = 0 AND p.position <= $1 LIMIT $2`, w.at.Position, w.room(), names(sources))
 }
 
 // loadsDown goes from loads to what replaced them, to the published runs that read them and to the datasets whose spines were read from

@@ -54,20 +54,31 @@ func (w *walker) learnRuns(ctx context.Context, runs []int64) error {
 	return err
 }
 
-// learnViewInputs reads what runs read of views, of those of which it is not known.
+// learnInputs reads what runs read of sources, and learnViewInputs what they read of views, of those of which it is not known.
+func (w *walker) learnInputs(ctx context.Context, runs []int64) error {
+	return learnByRun(ctx, w, w.sourceInputs, runs, func(in runInput) int64 { return in.Run }, `
+		SELECT run_id, source, source_version, load_number, rows_read, coalesce(relation, ''), rows_digest, loads FROM headwater.run_input WHERE run_id = ANY ($1)`)
+}
+
 func (w *walker) learnViewInputs(ctx context.Context, runs []int64) error {
-	runs = unknown(w.viewInputs, runs)
-	found, err := collectParts[runViewInput](ctx, w, runs, `SELECT run_id, view_id, seq, rows_read FROM headwater.run_view_input WHERE run_id = ANY ($1)`)
+	return learnByRun(ctx, w, w.viewInputs, runs, func(in runViewInput) int64 { return in.Run },
+		`SELECT run_id, view_id, seq, rows_read FROM headwater.run_view_input WHERE run_id = ANY ($1)`)
+}
+
+// learnByRun adds to what is known by run what the query, whose $1 are runs, returns for those of which nothing is.
+func learnByRun[T any](ctx context.Context, w *walker, known map[int64][]T, runs []int64, runOf func(T) int64, sql string) error {
+	runs = unknown(known, runs)
+	found, err := collectParts[T](ctx, w, runs, sql)
 	for _, run := range runs {
-		w.viewInputs[run] = nil
+		known[run] = nil
 	}
-	slices.SortFunc(found, func(a, b runViewInput) int { return cmp.Compare(a.Run, b.Run) })
+	slices.SortFunc(found, func(a, b T) int { return cmp.Compare(runOf(a), runOf(b)) })
 	for len(found) > 0 {
-		run, n := found[0].Run, 1
-		for n < len(found) && found[n].Run == run {
+		run, n := runOf(found[0]), 1
+		for n < len(found) && runOf(found[n]) == run {
 			n++
 		}
-		w.viewInputs[run], found = found[:n:n], found[n:]
+		known[run], found = found[:n:n], found[n:]
 	}
 	return err
 }

@@ -31,18 +31,14 @@ func (w *walker) runsUp(ctx context.Context, runs []node) error {
 	readers := ids(runs)
 	type read struct{ Run, Load, Rows int64 }
 	var loads []read
-	var without []inputWithoutLoads
 	ofSources, ofViews := w.runsReading(readers, ofSources), w.runsReading(readers, ofViews)
 	err := w.together(ctx, func(ctx context.Context) error { return w.learnRuns(ctx, readers) }, func(ctx context.Context) error {
 		return w.learnViewInputs(ctx, ofViews)
 	}, func(ctx context.Context) (err error) {
 		loads, err = collectParts[read](ctx, w, ofSources, `SELECT run_id, load_id, rows FROM headwater.run_load WHERE run_id = ANY ($1) LIMIT $2`, w.room())
 		return err
-	}, func(ctx context.Context) (err error) {
-		if len(ofSources) > 0 {
-			without, err = w.inputsWithoutLoads(ctx, `i.run_id = ANY ($3)`, ofSources)
-		}
-		return err
+	}, func(ctx context.Context) error {
+		return w.learnInputs(ctx, ofSources)
 	})
 	if err != nil {
 		return err
@@ -57,7 +53,13 @@ func (w *walker) runsUp(ctx context.Context, runs []node) error {
 			w.follow(node{kind: Load, id: r.Load}, node{kind: Run, id: r.Run}, Read, fact{rows: r.Rows, from: w.publishedAt(r.Run)})
 		}
 	}
-	w.followWithoutLoads(without)
+	for _, run := range published {
+		for i := range w.sourceInputs[run] {
+			if in := &w.sourceInputs[run][i]; in.Loads == 0 {
+				w.followWithoutLoads(in)
+			}
+		}
+	}
 	if err := w.readsUp(ctx, published); err != nil {
 		return err
 	}
@@ -77,25 +79,14 @@ func (w *walker) corrections(ctx context.Context, runs []node, where string) err
 		WHERE `+where+` AND p.position <= $1 LIMIT $2`, w.at.Position, w.room(), w.root.id)
 }
 
-// inputWithoutLoads is that a published run read a source, and no row of its loads: there was none in the interval, or the rows are those of a table
-// of others.
-type inputWithoutLoads struct {
-	Run            int64
-	Source         string
-	Rows, Position int64
-}
-
-func (w *walker) inputsWithoutLoads(ctx context.Context, where string, arg any) ([]inputWithoutLoads, error) {
-	return collect[inputWithoutLoads](ctx, w.q, `
-		SELECT i.run_id, i.source, CASE WHEN i.relation IS NULL THEN 0 ELSE i.rows_read END, p.position
-		FROM headwater.run_input i JOIN headwater.publish_log p ON p.run_id = i.run_id
-		WHERE `+where+` AND i.loads = 0 AND p.position <= $1 LIMIT $2`, w.at.Position, w.room(), arg)
-}
-
-func (w *walker) followWithoutLoads(inputs []inputWithoutLoads) {
-	for _, in := range inputs {
-		w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, fact{rows: in.Rows, from: atPosition(in.Position)})
+// followWithoutLoads follows the edge between a published run and a source of whose loads it read no row: there was none in the
+// interval, or the rows are those of a table of others.
+func (w *walker) followWithoutLoads(in *runInput) {
+	known := w.published(in.Run)
+	if in.Relation != "" {
+		known.rows = in.Rows
 	}
+	w.follow(node{kind: Source, name: in.Source}, node{kind: Run, id: in.Run}, Read, known)
 }
 
 // viewsUp goes from views to their sources, to the views that they read and to the runs behind them.

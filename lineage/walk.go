@@ -80,8 +80,8 @@ func walk(ctx context.Context, q database.Querier, query Query, limits limits) (
 	}
 	w := &walker{
 		q: takingTurns(q), Query: query, limits: limits, places: places{map[numbered]int32{}, map[node]int32{}}, edgeAt: map[edge]int32{},
-		runs: map[int64]*runRecord{}, ends: map[int64]int64{}, viewOf: map[int64]int64{}, viewInputs: map[int64][]runViewInput{}, views: map[int64]*view{},
-		asOf: map[int64]int64{}, outside: map[node]string{},
+		runs: map[int64]*runRecord{}, ends: map[int64]int64{}, viewOf: map[int64]int64{}, sourceInputs: map[int64][]runInput{},
+		viewInputs: map[int64][]runViewInput{}, views: map[int64]*view{}, asOf: map[int64]int64{}, outside: map[node]string{},
 	}
 	if w.at = query.At; page.at != (Instant{}) {
 		w.at = page.at
@@ -197,11 +197,12 @@ type walker struct {
 	edges  []knownEdge
 	edgeAt map[edge]int32
 	// runs are the records of those that they were needed of, ends up to which sequence each is behind its view version, viewOf which that is, and
-	// viewInputs what each read of views.
-	runs       map[int64]*runRecord
-	ends       map[int64]int64
-	viewOf     map[int64]int64
-	viewInputs map[int64][]runViewInput
+	// sourceInputs and viewInputs what each read of sources and of views.
+	runs         map[int64]*runRecord
+	ends         map[int64]int64
+	viewOf       map[int64]int64
+	sourceInputs map[int64][]runInput
+	viewInputs   map[int64][]runViewInput
 	// next is the nodes that the level at work has met first, which last says are not followed further.
 	next []node
 	last bool
@@ -422,6 +423,9 @@ func collectParts[T any](ctx context.Context, w *walker, keys []int64, sql strin
 func inParts[K, T any](ctx context.Context, w *walker, keys []K, read func(context.Context, []K) ([]T, error)) ([]T, error) {
 	if len(keys) == 0 {
 		return nil, nil
+	}
+	if len(keys) <= minTogether {
+		return read(ctx, keys)
 	}
 	parts := slices.Collect(slices.Chunk(keys, partOf(len(keys))))
 	lists := make([][]T, len(parts))
