@@ -35,6 +35,8 @@ type Builder struct {
 	turns  chan struct{}
 	stages *semaphore.Weighted
 	joiner *offline.Joiner
+	// connections are those of the joins, where they are kept; nil: each is opened, and closed.
+	connections *pgxpool.Pool
 	// kept has results that need not be computed again; nil: none.
 	kept *Kept
 	// requirements are what must hold before rows are given out, and approved finds what opens one.
@@ -66,6 +68,39 @@ func NewBuilder(pool *pgxpool.Pool, version string) *Builder {
 
 // Keep makes builds leave their results in kept, and fetches take them from there. It is called before the Builder is used.
 func (b *Builder) Keep(kept *Kept) { b.kept = kept }
+
+// maxConnections is more than the joins of all stages may have.
+const maxConnections = 1 << 10
+
+// KeepConnections has joins leave their connections to those after them, as long as the pool leaves its own. It is called before the Builder is
+// used, and Close after.
+func (b *Builder) KeepConnections() error {
+	config := b.pool.Config()
+	config.MinConns, config.MinIdleConns, config.MaxConns = 0, 0, maxConnections
+	// A join that finds Postgres gone after it began fails.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return true }
+	// Statements name tables of the join.
+	config.AfterRelease = func(conn *pgx.Conn) bool {
+		ctx, cancel := context.WithTimeout(context.Background(), forgetTime)
+		defer cancel()
+		return conn.DeallocateAll(ctx) == nil
+	}
+	var err error
+	if b.connections, err = pgxpool.NewWithConfig(context.Background(), config); err == nil {
+		b.joiner.Keep(b.connections)
+	}
+	return err
+}
+
+// forgetTime is how long a connection may take to forget a join's statements.
+const forgetTime = 5 * time.Second
+
+// Close closes connections that were kept. Nothing may be built any more.
+func (b *Builder) Close() {
+	if b.connections != nil {
+		b.connections.Close()
+	}
+}
 
 // WithoutProfiles has datasets be built without a profile that is kept. It is called before the Builder is used.
 func (b *Builder) WithoutProfiles() { b.noProfiles = true }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/headwaterhq/headwater/feature"
@@ -65,6 +66,8 @@ type Join struct {
 // Joiner finds winners. It bounds what all joins of a process use at once, so a process has one. Safe for concurrent use.
 type Joiner struct {
 	connect func(context.Context) (*pgx.Conn, error)
+	// kept has connections that are used again; nil: each is opened, and closed.
+	kept    *pgxpool.Pool
 	options Options
 	// scans is the bytes that packed histories may take, segments those that segments may, lanes the connections that joins
 	// have beyond their first.
@@ -129,6 +132,39 @@ func NewJoiner(connect func(context.Context) (*pgx.Conn, error), options Options
 	}
 }
 
+// Keep has joins take their connections from a pool, and leave them there for the next: a process of Postgres finds each page of its shared
+// memory anew, and a join meets most pages of a history. As many as joins ask for must be to be had, for a join that has one waits for
+// another. It is called before the Joiner is used.
+func (j *Joiner) Keep(pool *pgxpool.Pool) { j.kept = pool }
+
+// connected calls do with a connection of its own, which nobody uses again after an error: a COPY may have been broken off on it.
+func (j *Joiner) connected(ctx context.Context, do func(*pgx.Conn) error) error {
+	if j.kept == nil {
+		conn, err := j.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(context.WithoutCancel(ctx))
+		return do(conn)
+	}
+	c, err := j.kept.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	done := false
+	defer func() {
+		if !done {
+			c.Conn().Close(context.WithoutCancel(ctx))
+		}
+	}()
+	if err := do(c.Conn()); err != nil {
+		return err
+	}
+	done = true
+	return nil
+}
+
 // PointInTime finds, for each row of a spine and each of the views, the winner of the point-in-time rule: of the rows with
 // the spine row's key that are visible at the view's sequence, with event_time <= t, available_at <= t unless arrival does
 // not matter and, for a view with a TTL, event_time >= t - ttl, the one with the greatest (event_time, available_at).
@@ -138,12 +174,7 @@ func NewJoiner(connect func(context.Context) (*pgx.Conn, error), options Options
 func (j *Joiner) PointInTime(ctx context.Context, join Join, spine iter.Seq2[SpineRow, error],
 	emit func(number int64, winners []read.Winner) error,
 ) error {
-	conn, err := j.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return inSnapshot(ctx, conn, "", func(tx pgx.Tx) error {
+	return j.snapshot(ctx, "", func(tx pgx.Tx) error {
 		p := &pass{join: join, options: j.options, scanned: make([]*packed, len(join.Views))}
 		if err := j.scan(ctx, tx, p); err != nil {
 			return err
@@ -197,12 +228,12 @@ func (j *Joiner) beside(ctx context.Context, tx pgx.Tx, do func(pgx.Tx) error) e
 	if err := tx.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&snapshot); err != nil {
 		return err
 	}
-	conn, err := j.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	return inSnapshot(ctx, conn, snapshot, do)
+	return j.snapshot(ctx, snapshot, do)
+}
+
+// snapshot is inSnapshot on a connection of its own.
+func (j *Joiner) snapshot(ctx context.Context, snapshot string, do func(pgx.Tx) error) error {
+	return j.connected(ctx, func(conn *pgx.Conn) error { return inSnapshot(ctx, conn, snapshot, do) })
 }
 
 // PointInTime is what a Joiner does for one view or more on one connection, in Postgres, whatever else may cost less. name is

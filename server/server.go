@@ -159,6 +159,7 @@ type Server struct {
 	lineage      *lineageService
 	quality      *qualityService
 	scores       *scorer
+	builder      *dataset.Builder
 	// certificates is nil where calls are not encrypted.
 	certificates *certificates
 	// kept is nil where no results are kept; sweeping ends when nobody looks after them any more.
@@ -493,6 +494,10 @@ func (s *Server) serve() error {
 		builder.WithoutProfiles()
 	}
 	builder.Keep(s.kept)
+	if err := builder.KeepConnections(); err != nil {
+		return err
+	}
+	s.builder = builder
 	datasets := &datasetService{
 		registry: s.registry, pool: s.pool, builder: builder, databases: s.databases, bounds: s.config.ViewBounds, policies: policies,
 		reads: s.reads, log: s.config.Log,
@@ -625,6 +630,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.redis != nil {
 		errs = append(errs, s.redis.Close())
+	}
+	if s.builder != nil {
+		s.builder.Close()
 	}
 	if s.pool != nil {
 		s.pool.Close()
