@@ -491,8 +491,9 @@ func (t *inTurns) take() (done func()) {
 }
 
 const (
-	// maxTogether is how many questions of a walk are asked at once.
-	maxTogether = 3
+	// maxTogether is how many questions of a walk are asked at once. Each connection plans what it is asked and maps what it reads by itself, which takes more
+	// than a third one gains.
+	maxTogether = 2
 	// minTogether is how many records are worth a question of their own.
 	minTogether = 200
 )
