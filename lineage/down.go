@@ -114,7 +114,7 @@ func (w *walker) runsDown(ctx context.Context, runs []node) error {
 	for _, s := range newest {
 		w.follow(node{kind: Run, id: s.Run}, node{kind: View, id: s.View}, Wrote, fact{from: w.publishedAt(s.Run), to: atPosition(ended[s.Run])})
 	}
-	behindReads(spans, datasets, func(run int64, d *built) {
+	behindReads(w, spans, datasets, func(run int64, d *built) {
 		w.follow(node{kind: Run, id: run}, node{kind: Dataset, name: d.Dataset}, Read, fact{from: atTime(d.CreatedAt)})
 	})
 	if err := w.followReads(ctx, spans, reads); err != nil {

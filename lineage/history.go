@@ -309,12 +309,15 @@ func collectReads[T interface{ seq() viewSeq }](ctx context.Context, w *walker, 
 	return reads, err
 }
 
-// behindReads calls do with each of the reads, which are by view and sequence, and each run that is behind what it read.
-func behindReads[T interface{ seq() viewSeq }](spans []runSpan, reads []T, do func(run int64, read *T)) {
+// behindReads calls do, which follows an edge, with each of the reads, which are by view and sequence, and each run that is behind what it read. Each of many
+// may be behind each of many, so that it ends where there are more edges than there may be.
+func behindReads[T interface{ seq() viewSeq }](w *walker, spans []runSpan, reads []T, do func(run int64, read *T)) {
 	for _, s := range spans {
 		i, _ := slices.BinarySearchFunc(reads, viewSeq{s.View, s.Seq}, func(r T, at viewSeq) int { return r.seq().compare(at) })
 		for ; i < len(reads) && reads[i].seq().View == s.View && reads[i].seq().Seq < s.End; i++ {
-			do(s.Run, &reads[i])
+			if do(s.Run, &reads[i]); len(w.edges) > w.limits.edges {
+				return
+			}
 		}
 	}
 }

@@ -94,7 +94,7 @@ func (w *walker) readsUp(ctx context.Context, readers []int64) error {
 	for _, s := range spans {
 		w.viewOf[s.Run] = s.View
 	}
-	behindReads(spans, reads, func(run int64, r *read) {
+	behindReads(w, spans, reads, func(run int64, r *read) {
 		w.follow(node{kind: Run, id: run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
 	})
 	return nil
@@ -139,10 +139,12 @@ func (w *walker) followReads(ctx context.Context, spans []runSpan, reads []read)
 	}
 	return w.together(ctx, func(ctx context.Context) error { return w.learnViews(ctx, w.viewsOf(readers)) }, func(context.Context) error {
 		published := w.publishedRuns(readers)
-		behindReads(spans, reads, func(run int64, r *read) {
-			if _, is := slices.BinarySearch(published, r.Reader); is {
-				w.follow(node{kind: Run, id: run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
-			}
+		reads = slices.DeleteFunc(reads, func(r read) bool {
+			_, is := slices.BinarySearch(published, r.Reader)
+			return !is
+		})
+		behindReads(w, spans, reads, func(run int64, r *read) {
+			w.follow(node{kind: Run, id: run}, node{kind: Run, id: r.Reader}, Read, w.published(r.Reader))
 		})
 		return nil
 	})

@@ -3,6 +3,7 @@ package lineage
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -287,5 +288,62 @@ func TestWalkWithoutPostgres(t *testing.T) {
 	cancel()
 	if _, err := Walk(ctx, pool, Query{Node: "source:flights", Direction: Up}); fault.ReasonOf(err) != fault.Cancelled {
 		t.Errorf("found %v, expected CANCELLED", err)
+	}
+}
+
+// What reads and what is read may be many with each other: of these edges no more are kept than it takes to see that there are too many.
+func TestManyReadersOfManyRuns(t *testing.T) {
+	s := &seed{t: t, tx: begin(t)}
+	s.source("flights")
+	read := s.view("delays", 1, []string{"mean_delay"}, "flights")
+	reader := s.viewOver("routes", 1, []string{"mean_delay"}, map[string]int{"delays": 1})
+	s.service("delay_model", 1, map[string]int{"delays": 1}, nil)
+	const many = 20
+	var runs, readers []node
+	for seq := int64(1); seq <= many; seq++ {
+		runs = append(runs, node{kind: Run, id: s.run(read, seq, "published", 1, 0, nil, nil)})
+		s.row("delays_v1", seq, live)
+	}
+	for seq := int64(1); seq <= many; seq++ {
+		id := s.run(reader, seq, "published", 1, 0, nil, nil)
+		s.row("routes_v1", seq, live)
+		s.exec(`INSERT INTO headwater.run_view_input (run_id, view_id, seq, rows_read) VALUES ($1, $2, $3, 7)`, id, read, many)
+		readers = append(readers, node{kind: Run, id: id})
+	}
+	s.spans()
+	readings := func(limit int, dir Direction, nodes []node) int {
+		t.Helper()
+		w := &walker{
+			q: takingTurns(s.tx), Query: Query{Direction: dir}, limits: limits{nodes: 1000, edges: limit}, places: places{map[numbered]int32{}, map[node]int32{}},
+			edgeAt: map[edge]int32{}, runs: map[int64]*runRecord{}, ends: map[int64]int64{}, viewOf: map[int64]int64{}, sourceInputs: map[int64][]runInput{},
+			viewInputs: map[int64][]runViewInput{}, views: map[int64]*view{},
+		}
+		var err error
+		if w.at, err = w.at.orNow(t.Context(), s.tx); err == nil {
+			err = w.step(t.Context(), byKind(nodes))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(w.edges)
+	}
+	for limit, want := range map[int]int{60: 61, 1000: many * many} {
+		if found := readings(limit, Up, readers); found != want {
+			t.Errorf("up: found %d edges, expected %d of at most %d", found, want, limit)
+		}
+	}
+	for limit, want := range map[int]int{60: 61, 1000: many + many*many} {
+		if found := readings(limit, Down, runs); found != want {
+			t.Errorf("down: found %d edges, expected %d of at most %d", found, want, limit)
+		}
+	}
+	s.exec(`DELETE FROM headwater.run_view_input`)
+	for i := 1; i <= many; i++ {
+		s.dataset(fmt.Sprint("ds_", i), "training", i, "delay_model", 1, map[int64]int64{read: many})
+	}
+	for limit, want := range map[int]int{60: 61, 1000: many + many*many} {
+		if found := readings(limit, Down, runs); found != want {
+			t.Errorf("down to datasets: found %d edges, expected %d of at most %d", found, want, limit)
+		}
 	}
 }
