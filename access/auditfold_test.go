@@ -309,20 +309,47 @@ func TestPartsOfARow(t *testing.T) {
 	if _, err := pool.Exec(ctx, `CREATE TABLE kept AS SELECT * FROM headwater.audit_record`); err != nil {
 		t.Fatal(err)
 	}
-	for _, change := range []string{
-		"earlier_read_ids = earlier_read_ids[2:]",
+	const changed, gone = "changed %s/5: found the hash ", "missing %s/1: found no records 1 to "
+	for _, c := range []struct {
+		change, want string
+		listed       int
+	}{
+		{"earlier_read_ids = earlier_read_ids[2:]", changed, 5},
 		// These leave NULL within a list.
-		"roles = array_append(roles, NULL)", "earlier_addresses[6] = 'x'", "earlier_entities[2] = NULL", "earlier_times[3] = NULL",
+		{"roles = array_append(roles, NULL)", changed, 5},
+		{"earlier_addresses[6] = 'x'", changed, 7},
+		{"earlier_entities[2] = NULL", changed, 5},
+		{"earlier_times[3] = NULL", changed, 5},
+		{"earlier_times = NULL", gone + "4", 5},
+		{"earlier_times[3] = 'infinity'", changed, 5},
+		{"earlier_times[3] = '-infinity'", changed, 5},
+		{"time = 'infinity'", changed, 5},
+		{"last_time = '-infinity'", changed, 5},
+		{"number = -9223372036854775808", gone + "5", 5},
+		// What witnesses others is not listed.
+		{"witnessed = 'null'", changed, 0},
+		{"witnessed = '[]'", changed, 0},
+		{"witnessed = '5'", changed, 0},
+		{"witnessed = '[5]'", changed, 0},
+		{`witnessed = '[{"writer": "x", "number": 1, "day": "2026-02-31", "hash": ""}]'`, changed, 0},
 	} {
-		tamper(t, pool, "DELETE FROM headwater.audit_record", "INSERT INTO headwater.audit_record SELECT * FROM kept", "UPDATE headwater.audit_record SET "+change)
-		want := fmt.Sprintf("changed %s/5: found the hash ", a.log.Writer())
-		if problems, _ := verifyAll(t, pool, AuditVerification{}); len(problems) != 1 || !strings.HasPrefix(problems[0], want) {
-			t.Errorf("%s: got %q, want %q", change, problems, want)
+		tamper(t, pool, "DELETE FROM headwater.audit_record", "INSERT INTO headwater.audit_record SELECT * FROM kept", "UPDATE headwater.audit_record SET "+c.change)
+		want := fmt.Sprintf(c.want, a.log.Writer())
+		if problems, _ := verifyAll(t, pool, AuditVerification{}); len(problems) == 0 || !strings.HasPrefix(problems[0], want) {
+			t.Errorf("%s: got %q, want %q", c.change, problems, want)
 		}
-		if records, err := a.List(ctx, AuditFilter{}); err != nil || len(records) < 5 {
-			t.Errorf("%s: got %d records, %v, want all five", change, len(records), err)
+		if records, err := a.List(ctx, AuditFilter{}); err != nil || len(records) != c.listed {
+			t.Errorf("%s: got %d records, %v, want %d", c.change, len(records), err, c.listed)
 		}
 	}
+	// So it is where a record that was written in a transaction is looked for among what others witness.
+	tamper(t, pool, "UPDATE headwater.audit_record SET hash = NULL")
+	if problems, _ := verifyAll(t, pool, AuditVerification{}); !slices.ContainsFunc(problems, func(p string) bool {
+		return strings.Contains(p, "a record that no chain has witnessed")
+	}) {
+		t.Errorf("got %q, want a record that no chain has witnessed", problems)
+	}
+	tamper(t, pool, "DELETE FROM headwater.audit_record", "INSERT INTO headwater.audit_record SELECT * FROM kept")
 	tamper(t, pool, "UPDATE headwater.audit_record SET earlier_read_ids = earlier_read_ids[2:], earlier_times = (SELECT earlier_times FROM kept)")
 	if err := a.insert(ctx, batch); err != nil {
 		t.Error(err)

@@ -118,27 +118,35 @@ func inPlaceOfNull(at any) (value string, ok bool) {
 func readable() string {
 	var all []string
 	for _, c := range (&kept{}).columns() {
-		all = append(all, c.readable())
+		all = append(all, c.readable("r."+c.name))
 	}
 	return strings.Join(all, ", ")
 }
 
-func (c column) readable() string {
-	if value, ok := inPlaceOfNull(c.at); ok {
-		return "array_replace(r." + c.name + ", NULL, " + value + ")"
+// readable is the SQL of a value of the column, of which those that cannot be read are others. A time without end is one.
+func (c column) readable(value string) string {
+	switch c.at.(type) {
+	case *time.Time, *zeronull.Timestamptz:
+		return "CASE WHEN isfinite(" + value + ") IS FALSE THEN 'epoch' ELSE " + value + " END"
 	}
-	return "r." + c.name
+	if place, ok := inPlaceOfNull(c.at); ok {
+		value = "array_replace(" + value + ", NULL, " + place + ")"
+	}
+	if _, times := c.at.(*[]time.Time); times {
+		value = "array_replace(array_replace(" + value + ", 'infinity', 'epoch'), '-infinity', 'epoch')"
+	}
+	return value
 }
 
 // folded is the columns of a record r with what has become of them in t.
 func folded() string {
 	var all []string
 	for _, c := range (&kept{}).columns() {
-		read := c.readable()
+		value := "r." + c.name
 		if slices.Contains(growing, c.name) {
-			read = "coalesce(t." + c.name + ", " + read + ")"
+			value = "coalesce(t." + c.name + ", " + value + ")"
 		}
-		all = append(all, read+" AS "+c.name)
+		all = append(all, c.readable(value)+" AS "+c.name)
 	}
 	return strings.Join(all, ", ")
 }
@@ -171,7 +179,7 @@ func unfolded(rows, condition string) string {
 	return `SELECT ` + strings.Join(all, ", ") + `, r.body FROM (` + rows + `) r CROSS JOIN LATERAL (
 		SELECT ` + strings.Join(mine, ", ") + `
 		UNION ALL
-		SELECT r.number - cardinality(r.earlier_times) - 1 + n, ` + strings.Join(read, ", ") + ` FROM unnest(` + strings.Join(lists, ", ") + `) WITH ORDINALITY AS o (` + list + `, n)
+		SELECT greatest(r.number, 0) - coalesce(cardinality(r.earlier_times), 0) - 1 + n, ` + strings.Join(read, ", ") + ` FROM unnest(` + strings.Join(lists, ", ") + `) WITH ORDINALITY AS o (` + list + `, n)
 		WHERE ` + condition + `
 	) o (number, ` + list + `)`
 }
@@ -211,7 +219,13 @@ func (r *kept) values() []any {
 
 // scan reads columnNames, and what stands behind them.
 func (r *kept) scan(row pgx.CollectableRow, more ...any) error {
-	err := row.Scan(append(r.places(), more...)...)
+	places := r.places()
+	for i, at := range places {
+		if list, ok := at.(*[]Witness); ok {
+			places[i] = (*witnessed)(list)
+		}
+	}
+	err := row.Scan(append(places, more...)...)
 	r.Time, r.LastTime = r.Time.UTC(), r.LastTime.UTC()
 	return err
 }

@@ -468,9 +468,13 @@ func (v *verifier) checkWitnessed(ctx context.Context) error {
 	if len(seen) == 0 {
 		return nil
 	}
-	writers, numbers, days := make([]string, len(seen)), make([]int64, len(seen)), make([]string, len(seen))
-	for i, w := range seen {
-		writers[i], numbers[i], days[i] = w.Writer, w.Number, w.Day
+	var writers, days []string
+	var numbers []int64
+	for _, w := range seen {
+		// No record is of what is no day: somebody wrote that.
+		if day, err := time.Parse(time.DateOnly, w.Day); err == nil && day.Year() > 0 {
+			writers, numbers, days = append(writers, w.Writer), append(numbers, w.Number), append(days, w.Day)
+		}
 	}
 	rows, err := v.pool.Query(ctx, `SELECT `+selectRecord+` FROM unnest($1::text[], $2::bigint[], $3::text[]) AS w (writer, number, day)
 		JOIN headwater.audit_record r ON r.writer = w.writer AND r.number = w.number AND r.day = w.day::date`, writers, numbers, days)
@@ -514,8 +518,8 @@ func (v *verifier) verifyOutside(ctx context.Context) error {
 		SELECT r.writer, r.number, 'inserted', 'a record that no chain has witnessed, nor is any to', 'that it had been there when it says' FROM headwater.audit_record r
 		WHERE r.hash IS NULL AND ($1::timestamptz IS NULL OR r.day >= ($1 AT TIME ZONE 'UTC')::date)
 			AND NOT EXISTS (SELECT FROM headwater.audit_waiting q WHERE q.writer = r.writer AND q.number = r.number AND q.day = r.day)
-			AND NOT EXISTS (SELECT FROM headwater.audit_record s, jsonb_to_recordset(s.witnessed) AS w (writer text, number bigint, day date)
-				WHERE s.witnessed IS NOT NULL AND w.writer = r.writer AND w.number = r.number AND w.day = r.day)
+			AND NOT EXISTS (SELECT FROM headwater.audit_record s, jsonb_path_query(s.witnessed, '$[*]') AS w
+				WHERE s.witnessed IS NOT NULL AND w->>'writer' = r.writer AND w->>'number' = r.number::text AND w->>'day' = to_char(r.day, 'YYYY-MM-DD'))
 		UNION ALL
 		SELECT q.writer, q.number, 'missing', 'no record', 'that of ' || q.day || ', which waits for a witness' FROM headwater.audit_waiting q
 		WHERE NOT EXISTS (SELECT FROM headwater.audit_record r WHERE r.writer = q.writer AND r.number = q.number AND r.day = q.day)`, nullTime(v.Since))

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -24,6 +25,17 @@ type Witness struct {
 	Day string `json:"day"`
 	// Hash is that of the record by itself, in base 16.
 	Hash string `json:"hash"`
+}
+
+// witnessed is what a record witnesses, read from Postgres, where it is NULL for nothing.
+type witnessed []Witness
+
+// UnmarshalJSON reads what no server writes as another value, which is told as any change is.
+func (w *witnessed) UnmarshalJSON(kept []byte) error {
+	if err := json.Unmarshal(kept, (*[]Witness)(w)); err != nil || len(*w) == 0 {
+		*w = witnessed{{Hash: string(kept)}}
+	}
+	return nil
 }
 
 func (r *kept) witness() Witness {
