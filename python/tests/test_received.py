@@ -170,6 +170,23 @@ def test_everything_lies_in_one_piece(size: int, memory_files: bool, monkeypatch
     assert received.buffer.to_pybytes() == whole
 
 
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="there are no files of the system's memory")
+def test_a_process_that_may_not_write_large_files() -> None:
+    import resource
+
+    whole = b"".join(parts_of(12_345_678))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000_000, before[1]))
+    try:
+        received = _received.Received(1 << 30)
+        for p in parts_of(12_345_678):
+            received.add(p)
+        received.finish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert received.buffer.to_pybytes() == whole
+
+
 @pytest.mark.parametrize("limit", [1, 9_000_000])
 def test_what_is_beyond_the_limit_lies_in_a_file(limit: int, memory_files: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []

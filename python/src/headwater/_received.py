@@ -91,7 +91,7 @@ class Received:
             self._in_memory = False
             self._move_to(tempfile.TemporaryFile(prefix="headwater-", buffering=0))  # noqa: SIM115
         elif self._file is None and end > _SMALL:
-            memory = _memory_file()
+            memory = _memory_file(self._limit)
             if memory is not None:
                 self._move_to(memory)
         if self._file is None:
@@ -139,9 +139,15 @@ class Received:
         return self._buffer
 
 
-def _memory_file() -> IO[bytes] | None:
-    """A file of the system's memory, without a name; None where there are none."""
+def _memory_file(size: int) -> IO[bytes] | None:
+    """A file of the system's memory, without a name, for so many bytes; None where there are none, or none so large."""
     if not hasattr(os, "memfd_create"):
+        return None
+    import resource  # Only systems that have such files are known to have it.
+
+    # A process that may not write large files (ulimit -f) may not write these either.
+    largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if largest != resource.RLIM_INFINITY and largest < size:
         return None
     try:
         return open(os.memfd_create("headwater"), "r+b", buffering=0)
