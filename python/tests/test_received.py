@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
+import mmap
 import random
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -143,52 +144,68 @@ def parts_of(size: int) -> Iterator[bytes]:
         size -= 300_000
 
 
-def unavailable(*_: Any) -> int:
+def unavailable(*_: Any, **__: Any) -> int:
     raise OSError("no such call")
 
 
-@pytest.fixture(params=["to be had", "not to be had", "unknown"])
-def memory_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether there are files of the system's memory."""
+@pytest.fixture(params=["to be had", "not to be had", "unknown", "without large pages", "not to be cut"])
+def mappings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether there is memory to be mapped."""
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return False
+
+    class Unmapped(mmap.mmap):
+        def __new__(cls, fileno: int, *args: Any, **named: Any) -> Any:
+            return unavailable() if fileno == -1 else super().__new__(cls, fileno, *args, **named)
+
+    class Mapping(mmap.mmap):
+        def madvise(self, *_: int) -> None:
+            raise OSError("no large pages")
+
+        def resize(self, *_: int) -> None:
+            raise SystemError("mmap: resizing not available--no mremap()")
+
     if request.param == "unknown":
-        monkeypatch.delattr(os, "memfd_create", raising=False)
+        monkeypatch.delattr(mmap, "MAP_PRIVATE")
     if request.param == "not to be had":
-        monkeypatch.setattr(os, "memfd_create", unavailable, raising=False)
-    return request.param == "to be had" and hasattr(os, "memfd_create")
+        monkeypatch.setattr(mmap, "mmap", Unmapped)
+    if request.param in ("without large pages", "not to be cut"):
+        monkeypatch.delattr(Mapping, "resize" if request.param == "without large pages" else "madvise")
+        monkeypatch.setattr(mmap, "mmap", Mapping)
+    return request.param not in ("not to be had", "unknown")
 
 
 @pytest.mark.parametrize("size", [0, 1, 8 << 20, (8 << 20) + 1, 12_345_678])
-def test_everything_lies_in_one_piece(size: int, memory_files: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_lies_in_one_piece(size: int, mappings: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # It is within the limit, so it is not to be on a disk.
     monkeypatch.setattr(tempfile, "TemporaryFile", unavailable)
     whole = b"".join(parts_of(size))
     received = _received.Received(size)
     for p in parts_of(size):
         received.add(memoryview(p))
+    assert isinstance(received._held, bytearray) == (not mappings or size <= 8 << 20)
     assert received.finish() == hashlib.sha256(whole).hexdigest()
-    assert (received._file is not None) == (memory_files and size > 8 << 20)
     assert received.buffer.to_pybytes() == whole
+    assert not received.buffer.is_mutable
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="there are no files of the system's memory")
-def test_a_process_that_may_not_write_large_files() -> None:
-    import resource
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has is read of /proc")
+def test_a_result_takes_the_memory_that_it_needs() -> None:
+    def address_space() -> int:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[0]) * mmap.PAGESIZE
 
-    whole = b"".join(parts_of(12_345_678))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000_000, before[1]))
-    try:
-        received = _received.Received(1 << 30)
-        for p in parts_of(12_345_678):
-            received.add(p)
-        received.finish()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert received.buffer.to_pybytes() == whole
+    before = address_space()
+    received = _received.Received(4 << 30)
+    for p in parts_of(12_345_678):
+        received.add(p)
+    assert address_space() - before > 3 << 30, "there was no room for it from the start"
+    received.finish()
+    assert address_space() - before < 1 << 30
 
 
 @pytest.mark.parametrize("limit", [1, 9_000_000])
-def test_what_is_beyond_the_limit_lies_in_a_file(limit: int, memory_files: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_beyond_the_limit_lies_in_a_file(limit: int, mappings: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     temporary = tempfile.TemporaryFile
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda *a, **k: made.append(temporary(*a, **k)) or made[-1])  # type: ignore[func-returns-value]

@@ -1,11 +1,12 @@
-"""The bytes of a result: kept in memory while they are few and in a file without a name beyond that, and hashed on the way."""
+"""The bytes of a result: kept in memory up to a limit and in a file without a name beyond that, and hashed on the way."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
-import os
 import queue
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -47,9 +48,10 @@ _SMALL = 8 << 20
 class Received:
     """Takes the parts of an Arrow IPC stream in their order. A thread of its own hashes them while the caller's lays them by.
 
-    They lie in an object of Python's while they are few, beyond that in a file of the system's memory where there is one, and
-    beyond the limit in a temporary file. Writing to a file leaves Python to the other threads, and the system does not clear
-    its pages first as it does those of a process.
+    They lie in an object of Python's while they are few, beyond that in memory mapped for them alone where the system has such,
+    and beyond the limit in a temporary file. Mapped memory has room from the start for all that is within the limit, so that
+    it is never copied to grow. The system gives pages of it as they are written, and large ones where it is asked: to give
+    them 4 KiB at a time takes about as long as to receive what is written to them.
 
     Args:
         memory_limit: Beyond how many bytes they are kept in a temporary file.
@@ -58,10 +60,8 @@ class Received:
     def __init__(self, memory_limit: int) -> None:
         self.bytes = 0
         self._limit = memory_limit
-        self._held = bytearray()
+        self._held: bytearray | mmap.mmap = bytearray()
         self._file: IO[bytes] | None = None
-        # Whether the file is one of the system's memory.
-        self._in_memory = True
         self._hash = hashlib.sha256()
         self._error: BaseException | None = None
         self._buffer: pa.Buffer | None = None
@@ -87,27 +87,20 @@ class Received:
 
     def _lay_by(self, part: Any) -> None:
         end = self.bytes + len(part)
-        if self._in_memory and end > self._limit:
-            self._in_memory = False
-            self._move_to(tempfile.TemporaryFile(prefix="headwater-", buffering=0))  # noqa: SIM115
-        elif self._file is None and end > _SMALL:
-            memory = _memory_file(self._limit)
-            if memory is not None:
-                self._move_to(memory)
-        if self._file is None:
+        if self._file is None and end > self._limit:
+            self._file = tempfile.TemporaryFile(prefix="headwater-", buffering=0)  # noqa: SIM115
+            _write(self._file, memoryview(self._held)[: self.bytes])
+            self._held = bytearray()
+        if self._file is not None:
+            _write(self._file, part)
+            return
+        if self.bytes <= _SMALL < end and (memory := _map_memory(self._limit)) is not None:
+            memory[: self.bytes] = self._held
+            self._held = memory
+        if isinstance(self._held, bytearray):
             self._held += part
         else:
-            _write(self._file, part)
-
-    def _move_to(self, file: IO[bytes]) -> None:
-        """Goes on in a file."""
-        before, self._file = self._file, file
-        if before is None:
-            _write(file, self._held)
-            self._held = bytearray()
-        else:
-            with before:
-                _write(file, _content(before))
+            self._held[self.bytes : end] = part
 
     def finish(self) -> str:
         """Ends it, and returns the SHA-256 of all bytes, hex."""
@@ -116,10 +109,14 @@ class Received:
         if self._error is not None:
             raise self._error
         if self._file is None:
-            self._buffer = pa.py_buffer(self._held)
+            if not isinstance(self._held, bytearray):
+                # Where it cannot be cut, what it has beyond its bytes was promised and never taken.
+                with contextlib.suppress(OSError, SystemError):
+                    self._held.resize(self.bytes)
+            self._buffer = pa.py_buffer(memoryview(self._held)[: self.bytes].toreadonly())
         else:
             # The mapping holds the file, which has no name: the space is free when nothing reads from it any more.
-            self._buffer = pa.py_buffer(_content(self._file))
+            self._buffer = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
             self._file.close()
         return self._hash.hexdigest()
 
@@ -139,27 +136,24 @@ class Received:
         return self._buffer
 
 
-def _memory_file(size: int) -> IO[bytes] | None:
-    """A file of the system's memory, without a name, for so many bytes; None where there are none, or none so large."""
-    if not hasattr(os, "memfd_create"):
-        return None
-    import resource  # Only systems that have such files are known to have it.
-
-    # A process that may not write large files (ulimit -f) may not write these either.
-    largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if largest != resource.RLIM_INFINITY and largest < size:
+def _map_memory(size: int) -> mmap.mmap | None:
+    """Memory of this process alone for so many bytes, which it takes as they are written; None where there is none."""
+    if not hasattr(mmap, "MAP_PRIVATE"):
         return None
     try:
-        return open(os.memfd_create("headwater"), "r+b", buffering=0)
-    except OSError:
+        # Where the system counts what it promises, it is not to count what is never written.
+        unreserved = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | unreserved)
+    except (OSError, OverflowError):
         return None
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        # A kernel without large pages says that it knows of no such thing.
+        with contextlib.suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 def _write(file: IO[bytes], part: Any) -> None:
     rest = memoryview(part)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-def _content(file: IO[bytes]) -> mmap.mmap:
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
