@@ -146,42 +146,82 @@ func (b *bench) datasets(ctx context.Context) error {
 	return nil
 }
 
-// rowNumberLimit is where the ROW_NUMBER join is cut off: far behind what it takes, also on a slow machine, so that the ratio is a real one.
-const rowNumberLimit = 8 * time.Minute
+// rowNumberLimit is where a ROW_NUMBER join is cut off: far behind what 20 datasets take, also on a slow machine.
+const rowNumberLimit = 5 * time.Minute
 
-// rowNumber measures what Feast documents of its join: every row of the history that is not later than the spine's row and
-// belongs to its entity is joined to it, they are numbered by time, and the first is kept.
+// earlier is every row of a history that is not later than a row of the spine, and belongs to its entity, beside the number of that
+// row: what a ROW_NUMBER join begins with. The conditions are those of the floor.
+func earlier(view string) string {
+	return fmt.Sprintf(`SELECT s.row_number AS id, h.event_time, h.available_at, h.%s
+		FROM bench.spine s JOIN %s h ON h.entity_key = s.entity_key AND h.event_time <= s.at AND h.available_at <= s.at
+			AND h.seq_from <= 1 AND 1 < h.seq_to`, strings.Join(featureNames(), ", h."), historyTable(view))
+}
+
+// documented is the join that Feast documents of a source with a timestamp of creation, in its four steps: all earlier rows; of each
+// event time the one that was created last; by ROW_NUMBER the latest of those; and the earlier rows again, joined to it. Feast numbers
+// the rows of a spine by a text of their keys and time, which costs more than the numbers that they have here.
+func documented(view string) string {
+	return fmt.Sprintf(`WITH base AS (%s),
+		dedup AS (SELECT id, event_time, max(available_at) AS available_at FROM base GROUP BY id, event_time),
+		latest AS (
+			SELECT id, event_time, available_at FROM (
+				SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY event_time DESC, available_at DESC) AS nth
+				FROM base JOIN dedup USING (id, event_time, available_at)) numbered
+			WHERE nth = 1),
+		cleaned AS (SELECT base.* FROM base JOIN latest USING (id, event_time, available_at))
+		SELECT s.row_number, c.%s FROM bench.spine s LEFT JOIN cleaned c ON c.id = s.row_number`,
+		earlier(view), strings.Join(featureNames(), ", c."))
+}
+
+// onePass is what is left of it where all is done at once: the earlier rows are numbered, and the first is kept.
+func onePass(view string) string {
+	return fmt.Sprintf(`WITH numbered AS (
+			SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY event_time DESC, available_at DESC) AS nth FROM (%s) base)
+		SELECT s.row_number, n.%s FROM bench.spine s LEFT JOIN numbered n ON n.id = s.row_number AND n.nth = 1`,
+		earlier(view), strings.Join(featureNames(), ", n."))
+}
+
+// rowNumber measures the join that Feast documents, and its shortest form.
 func (b *bench) rowNumber(ctx context.Context) error {
+	for _, join := range []struct{ name, figure, query, goal string }{
+		{"ROW_NUMBER as Feast documents it", "row_number_vs_pit_1m", documented(views[0]), "times the dataset's time, 20 or more"},
+		{"ROW_NUMBER in one pass", "row_number_in_one_pass_vs_pit_1m", onePass(views[0]), "times the dataset's time"},
+	} {
+		took, ended, err := b.cutOff(ctx, join.query)
+		if err != nil {
+			return fmt.Errorf("%s: %w", join.name, err)
+		}
+		if !ended {
+			join.name, join.goal = join.name+", cut off", join.goal+"; cut off, so that the ratio is more"
+		}
+		b.row(join.name, took, len(b.spine))
+		if b.pit > 0 {
+			b.ratio(join.figure, took.Seconds()/b.pit.Seconds(), join.goal)
+		}
+	}
+	return nil
+}
+
+// cutOff is the time of a query, its rows COPYed out in the binary format and thrown away, and whether it ended before it was cut off.
+func (b *bench) cutOff(ctx context.Context, query string) (took time.Duration, ended bool, err error) {
 	conn, err := pgx.Connect(ctx, b.servers.Postgres.URL())
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, fmt.Sprintf(`SET jit = off; SET work_mem = '256MB'; SET statement_timeout = '%ds'`, int(rowNumberLimit.Seconds())))
 	if err != nil {
-		return err
+		return 0, false, err
 	}
-	features := featureNames()
-	query := fmt.Sprintf(`WITH joined AS (
-			SELECT s.row_number AS id, h.*, ROW_NUMBER() OVER (PARTITION BY s.row_number ORDER BY h.event_time DESC, h.available_at DESC) AS nth
-			FROM bench.spine s JOIN %s h ON h.entity_key = s.entity_key AND h.event_time <= s.at AND h.available_at <= s.at
-				AND h.seq_from <= 1 AND 1 < h.seq_to)
-		SELECT s.row_number, j.%s FROM bench.spine s LEFT JOIN joined j ON j.id = s.row_number AND j.nth = 1`,
-		historyTable(views[0]), strings.Join(features, ", j."))
 	began := time.Now()
-	_, err = conn.PgConn().CopyTo(ctx, io.Discard, "COPY ("+query+") TO STDOUT (FORMAT binary)")
-	took := time.Since(began)
-	name := "ROW_NUMBER over all earlier rows"
+	tag, err := conn.PgConn().CopyTo(ctx, io.Discard, "COPY ("+query+") TO STDOUT (FORMAT binary)")
+	took = time.Since(began)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "57014" {
-		name, err = name+", cut off, so that the ratio is more", nil
+		return took, false, nil
 	}
-	if err != nil {
-		return err
+	if err == nil && tag.RowsAffected() != int64(len(b.spine)) {
+		err = fmt.Errorf("found %d rows, expected %d", tag.RowsAffected(), len(b.spine))
 	}
-	b.row(name, took, len(b.spine))
-	if b.pit > 0 {
-		b.ratio("row_number_vs_pit_1m", took.Seconds()/b.pit.Seconds(), "times the dataset's time, 20 or more")
-	}
-	return nil
+	return took, true, err
 }
