@@ -148,7 +148,7 @@ def unavailable(*_: Any, **__: Any) -> int:
     raise OSError("no such call")
 
 
-@pytest.fixture(params=["to be had", "not to be had", "unknown", "without large pages", "not to be cut"])
+@pytest.fixture(params=["to be had", "not to be had", "unknown", "without large pages", "not to be cut", "without a cut"])
 def mappings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether there is memory to be mapped."""
     if not hasattr(mmap, "MAP_PRIVATE"):
@@ -163,13 +163,14 @@ def mappings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
             raise OSError("no large pages")
 
         def resize(self, *_: int) -> None:
-            raise SystemError("mmap: resizing not available--no mremap()")
+            # So it is without mremap, the first up to Python 3.14.
+            raise SystemError("no mremap()") if request.param == "not to be cut" else AttributeError("resize")
 
     if request.param == "unknown":
         monkeypatch.delattr(mmap, "MAP_PRIVATE")
     if request.param == "not to be had":
         monkeypatch.setattr(mmap, "mmap", Unmapped)
-    if request.param in ("without large pages", "not to be cut"):
+    if request.param in ("without large pages", "not to be cut", "without a cut"):
         monkeypatch.delattr(Mapping, "resize" if request.param == "without large pages" else "madvise")
         monkeypatch.setattr(mmap, "mmap", Mapping)
     return request.param not in ("not to be had", "unknown")

@@ -111,7 +111,7 @@ class Received:
         if self._file is None:
             if not isinstance(self._held, bytearray):
                 # Where it cannot be cut, what it has beyond its bytes was promised and never taken.
-                with contextlib.suppress(OSError, SystemError):
+                with contextlib.suppress(AttributeError, OSError, SystemError):
                     self._held.resize(self.bytes)
             self._buffer = pa.py_buffer(memoryview(self._held)[: self.bytes].toreadonly())
         else:
