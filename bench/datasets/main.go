@@ -19,8 +19,9 @@
 //
 //   - pit_vs_lateral: a dataset of one view, divided by the floor.
 //   - three_views_vs_lateral: a dataset of three views, divided by the sum of their three floors.
-//   - row_number_vs_pit_1m: a join to all earlier rows of each entity, of which ROW_NUMBER keeps the newest, as Feast documents
-//     it, cut off at 8 minutes, divided by the dataset of one view. The spine is in a table already.
+//   - row_number_vs_pit_1m: the join that Feast documents, to all earlier rows of each entity, of which ROW_NUMBER keeps the newest,
+//     cut off at 5 minutes, divided by the dataset of one view. The spine is in a table already.
+//   - row_number_in_one_pass_vs_pit_1m: the same with the earlier rows gone through once.
 //   - duckdb_total_vs_pit: DuckDB's ASOF JOIN from Python, the history got out of Postgres before, divided by the dataset of
 //     one view. What the join takes alone is printed. It goes by event time alone, so that it does less.
 //   - cost_rule_right: whether the strategy that the cost rule takes was the faster one at every ratio of spine and history in
