@@ -81,6 +81,12 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	if err := makeFolder(dir); err != nil {
 		return fault.New(fault.FailedPrecondition, "data folder %s: cannot be made: %v; name another with --data-dir", dir, err)
 	}
+	if o.readyFile != "" {
+		if info, err := os.Stat(filepath.Dir(o.readyFile)); err != nil || !info.IsDir() {
+			return fault.New(fault.FailedPrecondition, "ready file %s: %s is no folder; make it, or name another file with --ready-file",
+				o.readyFile, filepath.Dir(o.readyFile))
+		}
+	}
 	listener, err := listen(o.listen)
 	if err != nil {
 		return err
@@ -132,12 +138,6 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 	}
 
 	address := listener.Addr().String()
-	if o.readyFile != "" {
-		content := "HEADWATER_SERVER=" + address + "\nHEADWATER_TOKEN_FILE=" + tokenFile + "\n"
-		if err := writeWhole(o.readyFile, content, 0o644); err != nil {
-			return fault.New(fault.FailedPrecondition, "ready file %s: %v", o.readyFile, err)
-		}
-	}
 	fmt.Fprintf(a.err, `headwater %s answers on %s, its data in %s. In another terminal:
 
   export HEADWATER_SERVER=%s
@@ -145,6 +145,13 @@ func runDev(ctx context.Context, a *app, o devOptions) (err error) {
 
 Interrupt to stop.
 `, version(), address, dir, address, tokenFile)
+	// The last of all: whoever sees it finds everything else done, and said.
+	if o.readyFile != "" {
+		content := "HEADWATER_SERVER=" + address + "\nHEADWATER_TOKEN_FILE=" + tokenFile + "\n"
+		if err := writeWhole(o.readyFile, content, 0o644); err != nil {
+			return fault.New(fault.FailedPrecondition, "ready file %s: %v", o.readyFile, err)
+		}
+	}
 	select {
 	case <-ctx.Done():
 		return nil

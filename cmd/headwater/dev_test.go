@@ -79,6 +79,10 @@ func TestDevStopsAndStartsAgain(t *testing.T) {
 		t.Errorf("found\n%s\nafter others were refused, expected\n%s", after, before)
 	}
 
+	nowhere := filepath.Join(folder, "nowhere")
+	runProgram(t, nil, "dev", "--data-dir", third, "--listen", "127.0.0.1:0", "--ready-file", filepath.Join(nowhere, "ready")).expect(t, exitFailed, "",
+		"headwater: ready file "+filepath.Join(nowhere, "ready")+": "+nowhere+" is no folder; make it, or name another file with --ready-file\n")
+
 	if code := d.signal(t, syscall.SIGINT); code != exitDone {
 		t.Errorf("found exit status %d after an interrupt, expected 0, and\n%s", code, d.said(t))
 	}
