@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/headwaterhq/headwater/internal/rawconn"
 )
 
 // pool is connections to one Redis process that are for reads alone. Who reads has a connection to itself while it writes its commands
@@ -199,7 +201,7 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: raw}
+	c := &conn{Conn: rawconn.Wrap(raw)}
 	if err := c.greet(o, time.Now().Add(o.DialTimeout)); err != nil {
 		_ = c.Close()
 		return nil, err

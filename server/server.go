@@ -29,6 +29,7 @@ import (
 	"github.com/headwaterhq/headwater/internal/grpccodec"
 	"github.com/headwaterhq/headwater/internal/grpcflow"
 	"github.com/headwaterhq/headwater/internal/notify"
+	"github.com/headwaterhq/headwater/internal/rawconn"
 	"github.com/headwaterhq/headwater/internal/tracing"
 	"github.com/headwaterhq/headwater/lineage/openlineage"
 	"github.com/headwaterhq/headwater/materialize"
@@ -542,7 +543,7 @@ func (s *Server) serve() error {
 }
 
 // Serve answers calls on l until Close.
-func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
+func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(rawconn.Listener(l, pingTimeout)) }
 
 // CreateAdminToken makes a token of the built-in role without a call, for whoever holds the database itself. Returns its
 // secret.

@@ -19,6 +19,7 @@ import (
 	"github.com/headwaterhq/headwater/bench/servers"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/grpcflow"
+	"github.com/headwaterhq/headwater/internal/rawconn"
 )
 
 // The servers that the product's is compared with are this program, started again: -as says which.
@@ -88,7 +89,7 @@ func serveOther(ctx context.Context, as, listen, answers string) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, s.Stop)()
-	return s.Serve(l)
+	return s.Serve(rawconn.Listener(l, 0))
 }
 
 // echo answers each request with what the product answered to one of as many entities.
