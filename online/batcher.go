@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -15,6 +16,8 @@ const (
 	maxBatchKeys = 256
 	// backlog is how many reads must wait for another pipeline to be sent beside those that are under way.
 	backlog = 32
+	// smallFor is how long after a small read large ones leave room for the next.
+	smallFor = time.Second
 )
 
 // batcher sends the commands of reads that come at the same time in one pipeline: fewer writes and reads of sockets, and fewer
@@ -32,14 +35,25 @@ type batcher struct {
 	queued map[uint64]*waiter
 	// workers is how many pipelines of small reads are under way.
 	workers, maxWorkers int
-	// alone has an element for each read that has a pipeline of its own, and is too large to share one: more of them at once would only
-	// have small reads wait behind them.
-	alone chan struct{}
+	// alone has an element for each read that has a pipeline of its own, and is too large to share one. Redis executes what all
+	// connections sent it before it answers the first: of a few pipelines it has all or none, and this process waits for it while it waits for
+	// this process. So there are many, unless small reads would wait behind them: while there are such, each needs an element in beside
+	// too, which has few.
+	alone, beside chan struct{}
+	// small is when a small read came last, since began; 0 is never.
+	small atomic.Int64
 }
 
+// began is what times are counted from that no clock changes.
+var began = time.Now()
+
 func newBatcher(p *pool) *batcher {
-	most := max(4, 2*runtime.GOMAXPROCS(0))
-	return &batcher{pool: p, queued: map[uint64]*waiter{}, maxWorkers: most, alone: make(chan struct{}, most)}
+	few := max(4, 2*runtime.GOMAXPROCS(0))
+	// As many connections are left for small reads as they have pipelines, where there are enough.
+	many := max(few, min(4*few, cap(p.places)-few))
+	return &batcher{
+		pool: p, queued: map[uint64]*waiter{}, maxWorkers: few, alone: make(chan struct{}, many), beside: make(chan struct{}, few),
+	}
 }
 
 // waiter is a query in the queue, and those who wait for it.
@@ -64,6 +78,7 @@ func (s *signal) one() {
 
 // lead reports whether the caller is to ask by itself, because no pipeline is under way. It calls led when it has asked.
 func (b *batcher) lead() bool {
+	b.small.Store(int64(time.Since(began)))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.workers > 0 {
@@ -125,6 +140,14 @@ func (b *batcher) fetchAlone(ctx context.Context, queries []*query, commands []c
 		return commands, ctx.Err()
 	}
 	defer func() { <-b.alone }()
+	if small := b.small.Load(); small > 0 && time.Since(began)-time.Duration(small) < smallFor {
+		select {
+		case b.beside <- struct{}{}:
+		case <-ctx.Done():
+			return commands, ctx.Err()
+		}
+		defer func() { <-b.beside }()
+	}
 	return b.pool.fetch(ctx, queries, commands), ctx.Err()
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/headwaterhq/headwater/feature"
 	"github.com/headwaterhq/headwater/internal/fault"
@@ -243,6 +244,59 @@ func TestASharedPipelineThatFailsIsAskedAgainByEach(t *testing.T) {
 	}
 	if len(g.sent) != 6 {
 		t.Errorf("sent %q, expected each read once", g.sent)
+	}
+}
+
+// Large reads have as many pipelines as keep Redis at work, few of them new while there are small reads, which would come behind them; and
+// small ones always have connections.
+func TestLargeReadsLeaveRoomForSmallOnes(t *testing.T) {
+	airports := make([]int, aloneKeys)
+	for i := range airports {
+		airports[i] = 100 + i
+	}
+	none := strings.TrimSpace(strings.Repeat(" NO_ROW", aloneKeys))
+	g := &gate{pass: make(chan struct{})}
+	r, plan := held(t, g)
+	b := r.batcher
+	many, few, connections := cap(b.alone), cap(b.beside), cap(b.pool.places)
+	if many <= few || connections-many < few {
+		t.Fatalf("found %d large reads at once, %d beside small ones, and %d connections, expected more alone, and connections for small ones", many, few, connections)
+	}
+	var wait sync.WaitGroup
+	ask := func(want string, airports ...int) {
+		wait.Go(func() {
+			if got, err := r.numbers(context.Background(), plan, airports...); got != want || err != nil {
+				t.Errorf("found %s, %v, expected %s", got, err, want)
+			}
+		})
+	}
+	// exactly that many pipelines were sent, and no more are.
+	exactly := func(want int) {
+		t.Helper()
+		until(b, func() bool { return g.count() >= want })
+		for range 2000 {
+			runtime.Gosched()
+		}
+		if got := g.count(); got != want {
+			t.Fatalf("found %d pipelines sent, expected %d", got, want)
+		}
+	}
+	for range 3 * many {
+		ask(none, airports...)
+	}
+	exactly(many)
+	// A small one has a connection, and from then on large ones follow few at a time.
+	ask("7", 7)
+	exactly(many + 1)
+	b.small.Store(int64(time.Since(began) + time.Hour))
+	for range many + 1 {
+		g.pass <- struct{}{}
+	}
+	exactly(many + 1 + few)
+	close(g.pass)
+	wait.Wait()
+	if len(b.alone) > 0 || len(b.beside) > 0 || len(b.pool.places) > 0 {
+		t.Errorf("found %d, %d and %d places taken in the end, expected none", len(b.alone), len(b.beside), len(b.pool.places))
 	}
 }
 
