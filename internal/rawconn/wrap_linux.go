@@ -127,11 +127,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return c.TCPConn.Read(p)
 	}
-	h := &c.in
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.b = p
-	n, err := c.do("read", h, c.raw.Read, h.step)
+	n, err := c.move("read", &c.in, c.raw.Read, p)
 	if n == 0 && err == nil {
 		return 0, io.EOF
 	}
@@ -165,15 +161,19 @@ func (c *conn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return c.TCPConn.Write(p)
 	}
-	h := &c.out
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.b = p
-	n, err := c.do("write", h, c.raw.Write, h.step)
+	n, err := c.move("write", &c.out, c.raw.Write, p)
 	if n < len(p) && err == nil {
 		return n, io.ErrUnexpectedEOF
 	}
 	return n, err
+}
+
+// move reads into p or writes it, when nobody else does.
+func (c *conn) move(op string, h *half, on func(step func(fd uintptr) bool) error, p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.b = p
+	return c.do(op, h, on, h.step)
 }
 
 // do has a step done on the descriptor, and says what net would of an error. It holds nothing of the caller's afterwards.
