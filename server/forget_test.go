@@ -6,9 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +18,7 @@ import (
 	"github.com/headwaterhq/headwater/feature"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/testenv"
 	"github.com/headwaterhq/headwater/materialize"
 	"github.com/headwaterhq/headwater/quality"
 )
@@ -193,6 +191,10 @@ func (w *forgetWorld) forgetPassenger(id, reason string, dry bool) (*headwaterv1
 func (w *forgetWorld) found() (places []string) {
 	w.t.Helper()
 	ctx := context.Background()
+	// What calls before this one were recorded as is in Postgres a moment after them.
+	if err := w.server.audit.Flush(ctx); err != nil {
+		w.t.Fatal(err)
+	}
 	rows, err := w.pool.Query(ctx, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname LIKE 'headwater%' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`)
 	if err != nil {
@@ -246,22 +248,10 @@ func (w *forgetWorld) found() (places []string) {
 		if of.folder == "" {
 			continue
 		}
-		err = filepath.WalkDir(of.folder, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			content, err := os.ReadFile(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				// What was drained is deleted in the background.
-				return nil
-			}
-			if tells(string(content)) {
+		for _, text := range testenv.Files(w.t, of.folder) {
+			if tells(text) {
 				places = append(places, of.what)
 			}
-			return err
-		})
-		if err != nil {
-			w.t.Fatal(err)
 		}
 	}
 	if tells(w.log.String()) {

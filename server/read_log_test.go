@@ -2,13 +2,9 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -68,24 +64,13 @@ func (p *product) readModel(request *headwaterv1.GetFeaturesRequest) *headwaterv
 	return r
 }
 
-// noFileHolds fails for files in a folder that have a text. Some may be deleted meanwhile.
+// noFileHolds fails for files in a folder that have a text.
 func noFileHolds(t *testing.T, folder, text string) {
 	t.Helper()
-	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if strings.Contains(string(content), text) {
+	for path, found := range testenv.Files(t, folder) {
+		if strings.Contains(found, text) {
 			t.Errorf("%s holds %s", path, text)
 		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http/httptest"
 	"net/url"
@@ -173,16 +172,10 @@ func TestNoSecretIsInAnyPlace(t *testing.T) {
 		places["traces"] += prototext.Format(s)
 	}
 	spans.mu.Unlock()
-	err = filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || path == key {
-			return err
+	for path, text := range testenv.Files(t, folder) {
+		if path != key {
+			places["file "+filepath.Base(path)] = text
 		}
-		content, err := os.ReadFile(path)
-		places["file "+filepath.Base(path)] = string(content)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for where, text := range places {
 		for what, planted := range secrets {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/headwaterhq/headwater/client"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
+	"github.com/headwaterhq/headwater/internal/testenv"
 	"github.com/headwaterhq/headwater/internal/wire"
 )
 
@@ -161,18 +160,10 @@ func (w *crashing) forgotten(t *testing.T, shop int) {
 			t.Errorf("found %s in Redis", key)
 		}
 	}
-	err = filepath.WalkDir(filepath.Join(w.folder, "audit"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if word.Match(content) {
+	for path, text := range testenv.Files(t, filepath.Join(w.folder, "audit")) {
+		if word.MatchString(text) {
 			t.Errorf("found shop%d in %s", shop, path)
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for key, text := range w.served(t) {
 		if word.MatchString(key) && strings.Trim(strings.ReplaceAll(text, headwaterv1.ValueStatus_VALUE_STATUS_NO_ROW.String(), ""), " ") != "" {

@@ -2,6 +2,9 @@ package testenv_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/headwaterhq/headwater/internal/database"
@@ -56,4 +59,39 @@ func TestRedisIsEmptyAndTheTestsOwn(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestFilesOfAFolderThatIsWrittenTo(t *testing.T) {
+	folder := t.TempDir()
+	kept := filepath.Join(folder, "within", "kept")
+	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(kept, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := os.WriteFile(filepath.Join(folder, "a.new"), nil, 0o600); err != nil {
+				t.Error(err)
+			}
+			if err := os.Rename(filepath.Join(folder, "a.new"), filepath.Join(folder, "a")); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 1000 {
+		if found := testenv.Files(t, folder)[kept]; found != "text" {
+			t.Errorf("found %q, expected the text of a file that nobody changes", found)
+		}
+	}
+	close(stop)
+	writing.Wait()
 }
