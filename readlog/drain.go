@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -18,42 +19,36 @@ import (
 
 func (l *Log) drainInBackground(ctx context.Context) {
 	failing := false
-	beat, trimmed := l.options.Now(), l.options.Now()
+	trimmed := l.options.Now()
+	every := time.NewTicker(l.options.drainEvery)
+	defer every.Stop()
 	for {
-		wait := drainEvery
+		pressing := l.pressing
 		if failing {
-			wait = drainRetry
+			pressing = nil
 		}
+		drain := l.heartbeat
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.written:
-			// Reads that come one after another go together.
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(wait):
-			}
-		case <-time.After(beatEvery):
+		case <-pressing:
+			drain = l.drain
+		case <-every.C:
 		}
+		l.gathered.Store(0)
 		now := l.options.Now()
-		err := l.drain(ctx)
-		if err == nil && now.Sub(beat) >= beatEvery {
-			beat = now
-			err = l.heartbeat(ctx)
-		}
+		err := drain(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			if !failing {
 				l.options.Log.Error("reads wait on this machine's disk for Postgres", "pending", l.log.Pending(), "error", err)
 			}
 			failing = true
-			l.signal()
 		case failing && err == nil:
 			l.options.Log.Info("reads are in Postgres again")
 			failing = false
 		}
-		if err == nil && now.Sub(trimmed) >= trimEvery {
+		if err == nil && (now.Sub(trimmed) >= trimEvery || l.full.Load()) {
 			trimmed = now
 			if err := l.log.Trim(); err != nil {
 				l.options.Log.Error("what is in Postgres stays on the disk", "directory", l.dir, "error", err)
@@ -62,10 +57,7 @@ func (l *Log) drainInBackground(ctx context.Context) {
 	}
 }
 
-// beatEvery is how often a server says up to when all of its reads are in Postgres.
-const beatEvery = time.Second
-
-// heartbeat says that all reads that were given to the log before the call are in Postgres.
+// heartbeat drains, and says that all reads that were given to the log before the call are in Postgres.
 func (l *Log) heartbeat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
@@ -107,18 +99,18 @@ func (l *Log) drain(ctx context.Context) error {
 
 // insert puts a batch into Postgres, all of it or none. A read that is there already is left alone.
 func (l *Log) insert(ctx context.Context, records []appendlog.Record) error {
-	reads := make([]*headwaterv1.LoggedRead, 0, len(records))
+	reads := make([]*drained, 0, len(records))
 	seen := map[string]bool{}
 	days := map[string]time.Time{}
 	for _, record := range records {
-		r := &headwaterv1.LoggedRead{}
-		if err := proto.Unmarshal(record.Payload, r); err != nil {
+		r := &drained{record: record.Payload}
+		if err := r.decode(); err != nil {
 			return fmt.Errorf("read %d of %s cannot be read: %w", record.Number, l.log.Writer(), err)
 		}
 		if !seen[r.GetReadId()] {
 			seen[r.GetReadId()] = true
 			reads = append(reads, r)
-			d := dayOf(r)
+			d := dayOf(r.LoggedRead)
 			days[d.Format(time.DateOnly)] = d
 		}
 	}
@@ -130,13 +122,55 @@ func (l *Log) insert(ctx context.Context, records []appendlog.Record) error {
 	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error { return l.insertReads(ctx, tx, reads) })
 }
 
+// drained is a read from the disk.
+type drained struct {
+	// LoggedRead has no features: their values are most of a read, and no column of the table is made of them.
+	*headwaterv1.LoggedRead
+	record []byte
+}
+
+var featuresField = (&headwaterv1.LoggedRead{}).ProtoReflect().Descriptor().Fields().ByName("features").Number()
+
+// decode decodes all of the record but the features.
+func (d *drained) decode() error {
+	rest := make([]byte, 0, len(d.record)/4)
+	for b := d.record; len(b) > 0; {
+		number, _, n := protowire.ConsumeField(b)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		if number != featuresField {
+			rest = append(rest, b[:n]...)
+		}
+		b = b[n:]
+	}
+	d.LoggedRead = &headwaterv1.LoggedRead{}
+	return proto.Unmarshal(rest, d.LoggedRead)
+}
+
+// blank takes rows out of the record too.
+func (d *drained) blank(rows []int32) error {
+	whole := &headwaterv1.LoggedRead{}
+	err := proto.Unmarshal(d.record, whole)
+	if err == nil {
+		err = blank(whole, rows)
+	}
+	if err == nil {
+		d.record, err = proto.Marshal(whole)
+	}
+	if err != nil {
+		return err
+	}
+	return d.decode()
+}
+
 // dayOf is the day of a read in UTC.
 func dayOf(r *headwaterv1.LoggedRead) time.Time { return r.GetServedAt().AsTime().Truncate(day) }
 
 // lockClass is an advisory lock of its own: shared by drains, and taken alone by whoever says that an entity is erased.
 const lockClass = 0x4857524c // "HWRL"
 
-func (l *Log) insertReads(ctx context.Context, tx pgx.Tx, reads []*headwaterv1.LoggedRead) error {
+func (l *Log) insertReads(ctx context.Context, tx pgx.Tx, reads []*drained) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1, 0)`, lockClass); err != nil {
 		return err
 	}
@@ -152,7 +186,7 @@ func (l *Log) insertReads(ctx context.Context, tx pgx.Tx, reads []*headwaterv1.L
 	if err != nil {
 		return err
 	}
-	reads = slices.DeleteFunc(reads, func(r *headwaterv1.LoggedRead) bool { return slices.Contains(there, r.GetReadId()) })
+	reads = slices.DeleteFunc(reads, func(r *drained) bool { return slices.Contains(there, r.GetReadId()) })
 	if len(reads) == 0 {
 		return nil
 	}
@@ -164,11 +198,10 @@ func (l *Log) insertReads(ctx context.Context, tx pgx.Tx, reads []*headwaterv1.L
 		"entities", "entity_hashes", "record",
 	}, pgx.CopyFromSlice(len(reads), func(i int) ([]any, error) {
 		r := reads[i]
-		record, err := proto.Marshal(r)
 		return []any{
-			dayOf(r), r.GetReadId(), r.GetServedAt().AsTime(), r.GetService(), r.GetServiceVersion(), r.GetLog(), r.GetPosition(), r.GetPrincipal(),
-			r.GetPurpose(), r.GetPredictionId(), r.GetEntities(), l.entityHashes(r), record,
-		}, err
+			dayOf(r.LoggedRead), r.GetReadId(), r.GetServedAt().AsTime(), r.GetService(), r.GetServiceVersion(), r.GetLog(), r.GetPosition(), r.GetPrincipal(),
+			r.GetPurpose(), r.GetPredictionId(), r.GetEntities(), l.entityHashes(r.LoggedRead), r.record,
+		}, nil
 	}))
 	if err != nil {
 		return err
@@ -214,7 +247,7 @@ type counted struct {
 }
 
 // count adds reads to the counts by run. In one order, so that two drains do not wait for each other.
-func count(ctx context.Context, tx pgx.Tx, reads []*headwaterv1.LoggedRead) error {
+func count(ctx context.Context, tx pgx.Tx, reads []*drained) error {
 	type sums struct{ reads, rows int64 }
 	all := map[counted]*sums{}
 	for _, r := range reads {
@@ -222,7 +255,7 @@ func count(ctx context.Context, tx pgx.Tx, reads []*headwaterv1.LoggedRead) erro
 		for _, p := range r.GetProvenance() {
 			for _, seq := range p.GetRunSeqs() {
 				if seq > 0 {
-					of[counted{dayOf(r), r.GetService(), r.GetServiceVersion(), p.GetView(), p.GetViewVersion(), seq}]++
+					of[counted{dayOf(r.LoggedRead), r.GetService(), r.GetServiceVersion(), p.GetView(), p.GetViewVersion(), seq}]++
 				}
 			}
 		}

@@ -183,7 +183,7 @@ func (l *Log) eraseRead(ctx context.Context, readID string, e Erasing) error {
 }
 
 // blankErased takes out of reads that come from the disk what was erased while they were there.
-func (l *Log) blankErased(ctx context.Context, tx pgx.Tx, reads []*headwaterv1.LoggedRead) error {
+func (l *Log) blankErased(ctx context.Context, tx pgx.Tx, reads []*drained) error {
 	first := reads[0].GetServedAt().AsTime()
 	for _, r := range reads {
 		if at := r.GetServedAt().AsTime(); at.Before(first) {
@@ -215,8 +215,8 @@ func (l *Log) blankErased(ctx context.Context, tx pgx.Tx, reads []*headwaterv1.L
 			if r.GetHashVersion() != e.version || !r.GetServedAt().AsTime().Before(e.until) {
 				continue
 			}
-			if rows := l.rowsWith(r, e.entity, e.hash); len(rows) > 0 {
-				if err := blank(r, rows); err != nil {
+			if rows := l.rowsWith(r.LoggedRead, e.entity, e.hash); len(rows) > 0 {
+				if err := r.blank(rows); err != nil {
 					return err
 				}
 			}

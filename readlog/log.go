@@ -28,7 +28,7 @@ type Options struct {
 	Bytes int64
 	// Retention is how long reads are kept in Postgres, in whole days. 0: DefaultRetention.
 	Retention time.Duration
-	// Queue is how many sampled reads may wait to be written to the disk. 0: 1,024.
+	// Queue is how many sampled reads may wait to be written to the disk, beside those that are about to be. 0: 1,024.
 	Queue int
 	// Log is told of outages. Default: nobody is.
 	Log *slog.Logger
@@ -38,6 +38,7 @@ type Options struct {
 	Now func() time.Time
 
 	segmentBytes int64
+	drainEvery   time.Duration
 }
 
 const (
@@ -48,8 +49,15 @@ const (
 
 	day = 24 * time.Hour
 
-	drainEvery   = 100 * time.Millisecond
-	drainRetry   = time.Second
+	// drainEvery is how long reads wait for others that go with them to Postgres, for each drain waits for the disk several times, whatever it brings;
+	// and how often a server says up to when all of its reads are there.
+	drainEvery = time.Second
+	// drainFrom is how many reads do not wait.
+	drainFrom = 4096
+	// Sampled reads are written at once that come within gatherFor of the first: the scheduler of Go looks after each write of a file for a while.
+	gatherFor    = 50 * time.Millisecond
+	gatherReads  = 256
+	gatherBytes  = 1 << 20
 	drainTimeout = 30 * time.Second
 	closeTimeout = 5 * time.Second
 	// trimEvery is how long what is in Postgres may still be on the disk, about.
@@ -74,10 +82,14 @@ type Log struct {
 	// days are those whose partition is known to be there; of the drain alone.
 	days map[string]bool
 
-	written chan struct{}
-	stop    context.CancelFunc
-	working sync.WaitGroup
-	writing sync.WaitGroup
+	// pressing is told of reads that are not to wait for Postgres any longer. gathered counts those since the last drain began.
+	pressing chan struct{}
+	gathered atomic.Int64
+	// composing counts the sampled reads that wait to be written with others.
+	composing atomic.Int64
+	stop      context.CancelFunc
+	working   sync.WaitGroup
+	writing   sync.WaitGroup
 }
 
 // queued is a read, or with done somebody who waits for all before it; with neither the end.
@@ -96,6 +108,9 @@ func Open(ctx context.Context, dir string, pool *pgxpool.Pool, o Options) (*Log,
 	}
 	if o.Queue <= 0 {
 		o.Queue = 1024
+	}
+	if o.drainEvery <= 0 {
+		o.drainEvery = drainEvery
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -120,14 +135,13 @@ func Open(ctx context.Context, dir string, pool *pgxpool.Pool, o Options) (*Log,
 	background, stop := context.WithCancel(context.Background())
 	l := &Log{
 		log: log, dir: dir, pool: pool, options: o, secrets: secrets, queue: make(chan queued, o.Queue), days: map[string]bool{},
-		written: make(chan struct{}, 1), stop: stop,
+		pressing: make(chan struct{}, 1), stop: stop,
 	}
 	if err := l.enter(ctx); err != nil {
 		stop()
 		return nil, errors.Join(err, log.Close())
 	}
 	o.Metrics.follow(l)
-	l.signal()
 	l.writing.Go(l.writeQueue)
 	l.working.Go(func() { l.drainInBackground(background) })
 	l.working.Go(func() { l.tendInBackground(background) })
@@ -170,22 +184,29 @@ func whyNot(err error) string {
 	return "the server cannot write it to its disk"
 }
 
-func (l *Log) append(payload []byte) error {
-	if l.log.Bytes()+int64(len(payload)) > l.options.Bytes {
+func (l *Log) append(payloads ...[]byte) error {
+	size := int64(0)
+	for _, payload := range payloads {
+		size += int64(len(payload))
+	}
+	if l.log.Bytes()+size > l.options.Bytes {
 		if !l.full.Swap(true) {
 			l.options.Log.Error("the read log is full: services that keep all reads are not answered, sampled reads are dropped",
 				"directory", l.dir, "bytes", l.options.Bytes, "pending", l.log.Pending())
+			l.press()
 		}
-		l.signal()
 		return errFull
 	}
 	if l.full.Load() && l.full.Swap(false) {
 		l.options.Log.Info("the read log takes reads again", "directory", l.dir)
 	}
-	if _, err := l.log.Append(payload); err != nil {
+	if _, err := l.log.AppendAll(payloads); err != nil {
 		return err
 	}
-	l.signal()
+	n := int64(len(payloads))
+	if all := l.gathered.Add(n); all >= drainFrom && all-n < drainFrom {
+		l.press()
+	}
 	return nil
 }
 
@@ -210,17 +231,57 @@ func (l *Log) drop(why string) {
 	}
 }
 
-// writeQueue writes sampled reads until the end.
+// writeQueue writes sampled reads until the end, those of a moment at once.
 func (l *Log) writeQueue() {
-	for q := range l.queue {
-		switch {
-		case q.done != nil:
-			close(q.done)
-			continue
-		case q.read == nil:
-			return
+	var reads [][]byte
+	var late <-chan time.Time
+	bytes := 0
+	write := func() {
+		l.writeReads(reads)
+		clear(reads)
+		reads, late, bytes = reads[:0], nil, 0
+		l.composing.Store(0)
+	}
+	for {
+		select {
+		case q := <-l.queue:
+			switch {
+			case q.done != nil:
+				write()
+				close(q.done)
+				continue
+			case q.read == nil:
+				write()
+				return
+			}
+			reads, bytes = append(reads, q.read), bytes+len(q.read)
+			l.composing.Store(int64(len(reads)))
+			switch {
+			case len(reads) == gatherReads || bytes >= gatherBytes:
+				write()
+			case len(reads) == 1:
+				late = time.After(gatherFor)
+			}
+		case <-late:
+			write()
 		}
-		if err := l.append(q.read); err != nil {
+	}
+}
+
+// writeReads writes sampled reads in one write, or where that fails each by itself: what is said of all of them may be so of one alone.
+func (l *Log) writeReads(reads [][]byte) {
+	if len(reads) == 0 {
+		return
+	}
+	err := l.append(reads...)
+	if err != nil && len(reads) > 1 {
+		for i := range reads {
+			l.writeReads(reads[i : i+1])
+		}
+		return
+	}
+	for range reads {
+		if err != nil {
 			l.drop(err.Error())
 			continue
 		}
@@ -229,9 +290,9 @@ func (l *Log) writeQueue() {
 	}
 }
 
-func (l *Log) signal() {
+func (l *Log) press() {
 	select {
-	case l.written <- struct{}{}:
+	case l.pressing <- struct{}{}:
 	default:
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
@@ -107,6 +109,111 @@ func TestAnErasedEntityDoesNotComeFromADisk(t *testing.T) {
 			t.Errorf("%s: found %v, %v", key, list, err)
 		}
 	}
+}
+
+// More than are written at once, and fewer than are drained at once: each comes once, as it was.
+func TestSampledReadsComeWhole(t *testing.T) {
+	ctx := context.Background()
+	l := open(t, t.TempDir(), Options{Queue: 2 * gatherReads})
+	defer l.Close()
+	at := time.Now()
+	const many = gatherReads + 3
+	for i := range many {
+		l.Offer(readAt(fmt.Sprint("rd_", i), at))
+	}
+	if err := l.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := range many {
+		want := readAt(fmt.Sprint("rd_", i), at)
+		if found, err := l.Find(ctx, want.GetReadId()); err != nil || !proto.Equal(found, want) {
+			t.Errorf("found %v, %v\nexpected %v", found, err, want)
+		}
+	}
+	var rows int
+	if err := l.pool.QueryRow(ctx, `SELECT count(*) FROM headwater.read_log`).Scan(&rows); err != nil || rows != many {
+		t.Errorf("found %d rows, %v, expected %d", rows, err, many)
+	}
+}
+
+// Nobody flushes, and few come.
+func TestSampledReadsDoNotWaitForOthersForLong(t *testing.T) {
+	l := open(t, t.TempDir(), Options{drainEvery: time.Hour})
+	defer l.Close()
+	l.Offer(readAt("rd_", time.Now()))
+	eventually(t, func() bool { return l.Pending() == 1 })
+}
+
+func TestASampledReadThatCannotBeWrittenTakesNoOtherWithIt(t *testing.T) {
+	ctx := context.Background()
+	l := open(t, t.TempDir(), Options{})
+	defer l.Close()
+	huge := readAt("rd_huge", time.Now())
+	huge.Purpose = strings.Repeat("x", appendlog.MaxPayload)
+	for _, r := range []*headwaterv1.LoggedRead{readAt("rd_before", time.Now()), huge, readAt("rd_after", time.Now())} {
+		l.Offer(r)
+	}
+	if err := l.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var ids string
+	if err := l.pool.QueryRow(ctx, `SELECT string_agg(read_id, ' ' ORDER BY read_id) FROM headwater.read_log`).Scan(&ids); err != nil || ids != "rd_after rd_before" {
+		t.Errorf("found %s, %v", ids, err)
+	}
+}
+
+// Another server learns that all reads from before a time are in Postgres, though nobody flushes.
+func TestALogSaysUpToWhenItsReadsAreInPostgres(t *testing.T) {
+	ctx := context.Background()
+	l := open(t, t.TempDir(), Options{drainEvery: 10 * time.Millisecond})
+	defer l.Close()
+	other, err := Open(ctx, t.TempDir(), l.pool, Options{drainEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := l.Append(readAt("rd_", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	var now time.Time
+	if err := l.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		places, err := other.Undrained(ctx, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(places) == 0
+	})
+	if l.Pending() != 0 {
+		t.Errorf("found %d reads that are not in Postgres", l.Pending())
+	}
+}
+
+func eventually(t *testing.T, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not so after a minute")
+		}
+	}
+}
+
+func TestManyReadsDoNotWaitToBeDrained(t *testing.T) {
+	l := open(t, t.TempDir(), Options{drainEvery: time.Hour})
+	defer l.Close()
+	if err := l.Append(readAt("rd_", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	payload, err := proto.Marshal(readAt("rd_again", time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.append(slices.Repeat([][]byte{payload}, drainFrom)...); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return l.Pending() == 0 })
 }
 
 func TestAppendRefusesWithoutAFolder(t *testing.T) {

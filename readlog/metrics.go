@@ -47,6 +47,6 @@ func (m *Metrics) follow(l *Log) {
 		}, func() float64 { return float64(l.log.Bytes()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "headwater_read_log_queued_reads", Help: "Sampled reads that wait to be written to this server's disk.",
-		}, func() float64 { return float64(len(l.queue)) }),
+		}, func() float64 { return float64(int64(len(l.queue)) + l.composing.Load()) }),
 	)
 }

@@ -122,3 +122,19 @@ func TestAWriteThatFailsFailsForAll(t *testing.T) {
 	wantEqual(t, "what is in the log", drain(t, l), []string{"1=next"})
 	closeLog(t, l)
 }
+
+func TestRecordsAreAppendedTogetherOrNotAtAll(t *testing.T) {
+	l := open(t, t.TempDir(), Options{SegmentBytes: 64})
+	defer closeLog(t, l)
+	appendAll(t, l, "before")
+	all := [][]byte{[]byte("one"), bytes.Repeat([]byte("2"), 100), []byte("three")}
+	first, err := l.AppendAll(all)
+	if err != nil || first != 2 {
+		t.Errorf("got record %d and %v, want 2", first, err)
+	}
+	if _, err := l.AppendAll([][]byte{[]byte("four"), nil}); err == nil || err.Error() != "found a payload of 0 bytes, expected 1 to 16777216" {
+		t.Errorf("got %v of an empty payload", err)
+	}
+	wantEqual(t, "numbers", appendAll(t, l, "after"), []int64{5})
+	wantEqual(t, "drained", drain(t, l), []string{"1=before", "2=one", "3=" + string(all[1]), "4=three", "5=after"})
+}

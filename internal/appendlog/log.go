@@ -311,15 +311,23 @@ func (l *Log) TornBytes() int64 { return l.torn }
 // the end of the process; with Options.Sync, that of the machine. After an error the record is not in the log, except
 // that a failed sync leaves open whether it is; the log then takes no more.
 func (l *Log) Append(payload []byte) (int64, error) {
-	if len(payload) == 0 || len(payload) > MaxPayload {
-		return 0, fmt.Errorf("found a payload of %d bytes, expected 1 to %d", len(payload), MaxPayload)
+	return l.AppendAll([][]byte{payload})
+}
+
+// AppendAll is Append of several records, whose numbers follow each other, of which there is at least one, in one write. After an error
+// none of them is in the log; where the process ends within the write, the first of them may be. It returns the number of the first.
+func (l *Log) AppendAll(payloads [][]byte) (int64, error) {
+	for _, payload := range payloads {
+		if len(payload) == 0 || len(payload) > MaxPayload {
+			return 0, fmt.Errorf("found a payload of %d bytes, expected 1 to %d", len(payload), MaxPayload)
+		}
 	}
-	number, err := l.write(payload)
+	number, err := l.write(payloads)
 	if err != nil {
 		return 0, err
 	}
 	if l.options.Sync {
-		return number, l.syncTo(number + 1)
+		return number, l.syncTo(number + int64(len(payloads)))
 	}
 	select {
 	case l.dirty <- struct{}{}:
@@ -337,8 +345,8 @@ type group struct {
 	err  error
 }
 
-// write has a record written with those that come at the same time: one write for all of them.
-func (l *Log) write(payload []byte) (int64, error) {
+// write has records written with those that come at the same time: one write for all of them.
+func (l *Log) write(payloads [][]byte) (int64, error) {
 	l.mu.Lock()
 	if err := l.usable(); err != nil {
 		l.mu.Unlock()
@@ -353,8 +361,10 @@ func (l *Log) write(payload []byte) (int64, error) {
 		g.done = make(chan struct{})
 	}
 	number := l.next + l.writing + g.records
-	g.buffer = appendRecord(g.buffer, number, payload)
-	g.records++
+	for _, payload := range payloads {
+		g.buffer = appendRecord(g.buffer, l.next+l.writing+g.records, payload)
+		g.records++
+	}
 	l.mu.Unlock()
 	if !first {
 		<-g.done
