@@ -16,11 +16,26 @@ import (
 	"github.com/headwaterhq/headwater/internal/testenv"
 )
 
-// clock is a time that tests move.
-type clock struct{ offset atomic.Int64 }
+// clock is a time that tests move. Until it is stopped it goes on by itself too.
+type clock struct {
+	offset  atomic.Int64
+	stopped atomic.Pointer[time.Time]
+}
 
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *clock) now() time.Time {
+	at := time.Now()
+	if s := c.stopped.Load(); s != nil {
+		at = *s
+	}
+	return at.Add(time.Duration(c.offset.Load()))
+}
+
 func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
+
+func (c *clock) stop() {
+	at := time.Now()
+	c.stopped.Store(&at)
+}
 
 // counted counts the queries that reach Postgres.
 type counted struct {
@@ -64,7 +79,9 @@ const (
 
 func TestAuthenticate(t *testing.T) {
 	ctx, pool := context.Background(), testenv.Postgres(t)
-	a, _, db := newAuthenticator(t, pool)
+	a, clock, db := newAuthenticator(t, pool)
+	// What is known is not looked up again for its age.
+	clock.stop()
 	token, text := createToken(t, pool, NewToken{Principal: "ml", Roles: []string{"model", "scientist"}})
 	want := Principal{
 		Name: "ml", Credential: token.ID, Roles: []string{"model", "scientist"}, policyKey: "2;5:model9:scientist",

@@ -267,6 +267,9 @@ func TestTwoServersHaveTwoChains(t *testing.T) {
 func TestALongTransactionHoldsUpNobody(t *testing.T) {
 	ctx, pool := context.Background(), testenv.Postgres(t)
 	a := openAudit(t, t.TempDir(), pool, AuditOptions{})
+	// Nothing is witnessed but when the test says so.
+	a.stop()
+	a.drained.Wait()
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)

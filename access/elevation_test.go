@@ -82,6 +82,8 @@ func TestLifeOfAnElevation(t *testing.T) {
 	ctx, pool := context.Background(), testenv.Postgres(t)
 	out := &strings.Builder{}
 	clock := &clock{}
+	// What was seen stays in force, however long the test takes.
+	clock.stop()
 	e := &Elevations{db: pool, log: slog.New(slog.NewTextHandler(out, nil)), now: clock.now}
 	look := func() {
 		t.Helper()
@@ -163,13 +165,16 @@ func TestLifeOfAnElevation(t *testing.T) {
 	}
 
 	// It ends by itself on the dot, whatever was seen last.
-	elevate(t, pool, dev, time.Hour, "again")
+	taken = elevate(t, pool, dev, time.Hour, "again")
 	look()
-	up = e.Apply(dev, clock.now())
 	e.away.Store(true)
-	clock.advance(time.Hour)
+	clock.advance(taken.Until.Sub(clock.now()) - time.Nanosecond)
 	e.asked.Store(clock.now().UnixNano())
-	if up == dev || e.Apply(dev, clock.now()) != dev {
+	if e.Apply(dev, clock.now()) == dev {
+		t.Error("not elevated before the end of its time")
+	}
+	clock.advance(time.Nanosecond)
+	if e.Apply(dev, clock.now()) != dev {
 		t.Error("elevated after its time")
 	}
 	if list, err := ListElevations(ctx, pool, 10); err != nil || len(list) != 2 || list[0].Reason != "the store is down" || list[1].Reason != "again" {
