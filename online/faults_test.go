@@ -241,7 +241,9 @@ func TestPartialAnswers(t *testing.T) {
 // A master of a cluster is killed under load, and its replica takes its place; slots move under load. No read finds another value
 // than there is, replicas are never asked, and errors end.
 func TestReadsWhileAClusterChanges(t *testing.T) {
-	cluster := testenv.StartCluster(t, true, "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0")
+	// A master that gets no processor for that long is failed over too. A replica that is not elected at first tries again after four times
+	// that, which is within faultPatience.
+	cluster := testenv.StartCluster(t, true, "--cluster-node-timeout", "5000", "--cluster-replica-validity-factor", "0")
 	client := openCopies(t, cluster.Addresses())
 	v := writeNumbered(t, client)
 	copied(t, cluster)

@@ -19,7 +19,7 @@ const (
 	clusterMasters = 3
 	clusterSlots   = 16384
 	// How long a cluster may take to come up.
-	clusterPatience = 30 * time.Second
+	clusterPatience = 2 * time.Minute
 )
 
 // RedisCluster is the addresses of a Redis Cluster of the test's own, three masters and no replicas, which is stopped at its
@@ -159,8 +159,8 @@ func startNode(ctx context.Context, t testing.TB, program string, cluster bool, 
 	}
 }
 
-// nodePatience is how long one server may take to answer: it takes a tenth of that on a machine with much to do.
-const nodePatience = 5 * time.Second
+// nodePatience is how long one server may take to answer, on a machine with much to do.
+const nodePatience = 30 * time.Second
 
 // answers waits until the server answers, and reports whether it is the one that was started.
 func (n *Node) answers(ctx context.Context) bool {
@@ -183,7 +183,11 @@ func newNode(t testing.TB, program string, cluster bool, settings []string) *Nod
 	t.Helper()
 	port, bus := freePort(t), freePort(t)
 	n := &Node{Address: "127.0.0.1:" + strconv.Itoa(port), bus: bus, program: program}
-	n.args = append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--dir", t.TempDir()}, settings...)
+	n.args = append([]string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--dir", t.TempDir(),
+		// Otherwise a master waits 5 s for other replicas to come before it begins with the first.
+		"--repl-diskless-sync-delay", "0",
+	}, settings...)
 	if cluster {
 		n.args = append(n.args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus))
 	}

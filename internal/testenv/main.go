@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -29,12 +30,24 @@ func Main(m *testing.M, options ...goleak.Option) {
 	if code == 0 {
 		// When a client of go-redis that could not connect is closed, this looks at that once a second.
 		options = append(options, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
-		if err := goleak.Find(options...); err != nil {
+		if err := leaked(options...); err != nil {
 			fmt.Fprintln(os.Stderr, "testenv: goroutines were left behind:", err)
 			code = 1
 		}
 	}
 	os.Exit(code)
+}
+
+// leakPatience is how long goroutines may take to end after the tests. goleak waits half a second, which is little for a machine with much to do.
+const leakPatience = 10 * time.Second
+
+// leaked is nil when no goroutine is left, or none is any more before patience ends.
+func leaked(options ...goleak.Option) error {
+	for deadline := time.Now().Add(leakPatience); ; {
+		if err := goleak.Find(options...); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 func requireMain(t testing.TB) {
