@@ -33,6 +33,10 @@ type gate struct {
 // at puts the gate before a reader's connections to the one Redis.
 func (g *gate) at(r *Reader) {
 	options := *r.batcher.pool.options
+	if g.pass != nil {
+		// A pipeline that is held up for longer would fail.
+		options.DialTimeout, options.ReadTimeout = time.Hour, time.Hour
+	}
 	dial := options.Dialer
 	options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
@@ -227,6 +231,7 @@ func TestASharedPipelineThatFailsIsAskedAgainByEach(t *testing.T) {
 	}
 	// It is left to go-redis for a while, and asked itself again.
 	g.fail = false
+	restOn(t, r.batcher.pool)
 	for range 2 {
 		if got, err := r.numbers(context.Background(), plan, 1, 2); got != "1 2" || err != nil || len(g.sent) != 1 {
 			t.Errorf("found %s, %v after %d pipelines of its own", got, err, len(g.sent))

@@ -61,6 +61,15 @@ func (c *countedConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
+// restOn has a pool that rests do so until it is told otherwise, however long a test takes.
+func restOn(t *testing.T, p *pool) {
+	t.Helper()
+	if p.restsUntil.Load() == 0 {
+		t.Error("found a pool that does not rest after a failure")
+	}
+	p.restsUntil.Store(time.Now().Add(time.Hour).UnixNano())
+}
+
 func TestAConnectionIsUsedAgain(t *testing.T) {
 	r, plan := held(t, &gate{})
 	n := &counted{}
@@ -109,6 +118,7 @@ func TestAConnectionIsClosedAfterAFailure(t *testing.T) {
 			if got, err := r.numbers(context.Background(), plan, 3, 99); got != "3 NO_ROW" || err != nil {
 				t.Errorf("%s: found %s, %v", name, got, err)
 			}
+			restOn(t, r.batcher.pool)
 		}
 		if n.dialed.Load() != 1 || n.closed.Load() != 1 || len(r.batcher.pool.idle) != 0 {
 			t.Errorf("%s: dialed %d and closed %d, expected the first one closed, and a rest", name, n.dialed.Load(), n.closed.Load())
@@ -185,7 +195,7 @@ func TestConnectionsOfUsersAndDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for number, user := range map[int]string{0: "", 3: "", 5: "default"} {
-		client, err := Open(ctx, fmt.Sprintf("redis://%s:secret@%s/%d", user, server.Address, number), Options{})
+		client, err := Open(ctx, fmt.Sprintf("redis://%s:secret@%s/%d", user, server.Address, number), Options{DialTimeout: time.Minute, Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
