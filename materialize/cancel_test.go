@@ -181,6 +181,11 @@ func TestARunIsTriedAsOftenAsItsViewSays(t *testing.T) {
 	if r.State != Queued || r.Attempt != 1 || r.NotBefore == nil || !r.NotBefore.After(r.QueuedAt) || r.Error != "database orders is away" {
 		t.Errorf("found the run %s after attempt %d, not before %v: %q", r.State, r.Attempt, r.NotBefore, r.Error)
 	}
+	// The wait is half a second, which may be over before the run is read.
+	if _, err := w.pool.Exec(t.Context(), `UPDATE headwater.run SET not_before = now() + interval '1 hour' WHERE id = $1`, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	r = w.get(t, r.ID)
 	if want := "its attempt 2 of 3, at "; !strings.HasPrefix(r.WaitsFor, want) {
 		t.Errorf("found that it waits for %q, expected %q", r.WaitsFor, want)
 	}

@@ -3,7 +3,9 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -365,7 +367,12 @@ func TestStalledIngestsEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range messages {
-			if err := stream.Send(m); err != nil {
+			err := stream.Send(m)
+			// The server's patience may end before a slow client has sent all. Why is what is received.
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 		}

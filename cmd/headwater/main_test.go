@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"github.com/headwaterhq/headwater/definition"
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
+	"github.com/headwaterhq/headwater/internal/testenv"
 )
 
 func TestUsageErrors(t *testing.T) {
@@ -95,14 +95,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestNoServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := testenv.ClosedAddress(t)
 	headwater("list", "views", "--server", address).expect(t, exitFailed, "", "headwater: no server answers at "+address+
 		" (connection refused); is it running? Start one with `headwater dev`, or say where it is with --server or HEADWATER_SERVER\n")
 }

@@ -123,7 +123,7 @@ func TestServeWithoutItsStores(t *testing.T) {
 
 func TestServeRefusals(t *testing.T) {
 	t.Parallel()
-	nobody := freeAddress(t)
+	nobody := testenv.ClosedAddress(t)
 	postgres := "postgres://headwater:a-password@" + nobody + "/headwater"
 	reachable := testenv.PostgresURL(t)
 	empty, newer := testenv.EmptyPostgresURL(t), testenv.PostgresURL(t)

@@ -72,7 +72,7 @@ func TestSourcesWithKeysAndOfOthers(t *testing.T) {
 	}
 	onYard(`CREATE SCHEMA yard; CREATE TABLE yard.depots (depot varchar(8), gates smallint, opened timestamptz, note text);
 		INSERT INTO yard.depots VALUES ('north', 3, '2001-01-01Z', 'x'), ('south', 5, '2001-01-02Z', NULL)`)
-	nobody := freeAddress(t)
+	nobody := testenv.ClosedAddress(t)
 	s := startServe(t, testenv.PostgresURL(t), testenv.RedisURL(t), "HEADWATER_SOURCE_YARD_URL="+yard,
 		"HEADWATER_SOURCE_AWAY_URL=postgres://clerk:hush@"+nobody+"/yard")
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -80,7 +79,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		change(&u)
 		return u.String()
 	}
-	nobody := closedAddress(t)
+	nobody := testenv.ClosedAddress(t)
 	for name, c := range map[string]struct {
 		url    string
 		reason fault.Reason
@@ -117,17 +116,6 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
-}
-
-// closedAddress is one where nothing listens.
-func closedAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func TestMigrate(t *testing.T) {
@@ -293,7 +281,7 @@ func TestFaultOfARunningCall(t *testing.T) {
 }
 
 func TestFaultOfAServerThatWent(t *testing.T) {
-	config, err := pgxpool.ParseConfig("postgres://u:s3cret@" + closedAddress(t) + "/x")
+	config, err := pgxpool.ParseConfig("postgres://u:s3cret@" + testenv.ClosedAddress(t) + "/x")
 	if err != nil {
 		t.Fatal(err)
 	}
