@@ -24,6 +24,7 @@ import (
 	headwaterv1 "github.com/headwaterhq/headwater/gen/headwater/v1"
 	"github.com/headwaterhq/headwater/internal/fault"
 	"github.com/headwaterhq/headwater/internal/tabular"
+	"github.com/headwaterhq/headwater/internal/testenv"
 )
 
 // server answers as the test says.
@@ -268,14 +269,7 @@ func TestWatchRun(t *testing.T) {
 }
 
 func TestNoServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := testenv.ClosedAddress(t)
 	c, err := Dial(address, "", Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package online
 
 import (
 	"context"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -91,18 +90,8 @@ func TestURLsThatAreRead(t *testing.T) {
 	}
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func TestOpenWithoutServer(t *testing.T) {
-	at := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	at := testenv.ClosedAddress(t)
 	for _, given := range []string{"redis://user:secret@" + at, "redis://user:secret@" + at + "," + at} {
 		_, err := Open(context.Background(), given, Options{})
 		expected := "Redis at " + strings.Split(given, "@")[1] + " is not reachable: connection refused; " +

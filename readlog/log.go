@@ -55,9 +55,10 @@ const (
 	// drainFrom is how many reads do not wait.
 	drainFrom = 4096
 	// Sampled reads are written at once that come within gatherFor of the first: the scheduler of Go looks after each write of a file for a while.
-	gatherFor    = 50 * time.Millisecond
-	gatherReads  = 256
-	gatherBytes  = 1 << 20
+	gatherFor   = 50 * time.Millisecond
+	gatherReads = 256
+	gatherBytes = 1 << 20
+
 	drainTimeout = 30 * time.Second
 	closeTimeout = 5 * time.Second
 	// trimEvery is how long what is in Postgres may still be on the disk, about.

@@ -177,14 +177,7 @@ func TestTracesWithoutACollector(t *testing.T) {
 	_, err := Open(context.Background(), Config{OTLPEndpoint: "127.0.0.1:4317"})
 	wantFault(t, err, fault.InvalidArgument, `HEADWATER_OTLP_ENDPOINT (otlp_endpoint): found "127.0.0.1:4317", expected http://HOST:PORT or https://HOST:PORT of a `+
 		"collector that takes OTLP over gRPC, such as http://127.0.0.1:4317")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := testenv.ClosedAddress(t)
 	t.Setenv("OTEL_BSP_EXPORT_TIMEOUT", "100")
 	p := openProductWith(t, Config{PostgresURL: testenv.PostgresURL(t), RedisURL: testenv.RedisURL(t), OTLPEndpoint: "http://" + address, TraceShare: 1, DrainTime: time.Second})
 	p.someData()

@@ -1,4 +1,4 @@
-// Package testenv gives tests a real Postgres and a real Redis.
+// Package testenv gives tests a real Postgres and a real Redis, addresses at which nobody answers, and the files of servers that run.
 //
 // It owns the servers' life in a test process, and the handing out of databases. It imports internal/localserver,
 // internal/database and the drivers, and is imported by tests alone.
