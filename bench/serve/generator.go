@@ -23,6 +23,8 @@ type target struct {
 	name string
 	// ask makes what one caller asks with, for requests of so many entities. Callers are numbered.
 	ask func(caller, entities int) asker
+	// endpoint is where the open loop sends, by connections of its own.
+	endpoint endpoint
 	// server, redis and postgres are the processes whose time counts, 0 for none; of Postgres with those of its sessions.
 	server, redis, postgres int
 }
@@ -59,6 +61,8 @@ type sample struct {
 	clientTime time.Duration
 	// postgresTime is of the targets that say which it is.
 	postgresTime time.Duration
+	// stolen is how long the machine's host gave processors to others that this machine had work for.
+	stolen time.Duration
 }
 
 func (s *sample) rate() float64         { return float64(s.requests) / s.took.Seconds() }
@@ -67,6 +71,11 @@ func (s *sample) entitiesRate() float64 { return s.rate() * float64(s.entities) 
 // each is a time per request, in microseconds.
 func (s *sample) each(t time.Duration) float64 {
 	return float64(t.Nanoseconds()) / 1000 / float64(max(s.requests, 1))
+}
+
+// stolenPercent is of the time of all processors.
+func (s *sample) stolenPercent() float64 {
+	return 100 * s.stolen.Seconds() / s.took.Seconds() / float64(runtime.NumCPU())
 }
 
 // allowed is the requests/s for which the processors would suffice, if nobody else had any of them and none ever waited.
@@ -112,6 +121,13 @@ const (
 // measure asks t for a while. Requests that end while it measures are counted, and one answer of each caller is held to what
 // was loaded afterwards.
 func measure(ctx context.Context, t *target, l load) (*sample, error) {
+	if l.rate > 0 {
+		s, err := l.open(ctx, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s, %d entities, at %.0f requests/s: %w", t.name, l.batch, l.rate, err)
+		}
+		return s, nil
+	}
 	callers := make([]*caller, l.callers)
 	for i := range callers {
 		callers[i] = &caller{
@@ -121,13 +137,7 @@ func measure(ctx context.Context, t *target, l load) (*sample, error) {
 	}
 	runtime.GC()
 	s := &sample{entities: l.batch}
-	var err error
-	if l.rate > 0 {
-		err = l.open(ctx, t, callers, s)
-	} else {
-		err = l.closed(ctx, t, callers, s)
-	}
-	if err != nil {
+	if err := l.closed(ctx, t, callers, s); err != nil {
 		return nil, fmt.Errorf("%s, %d entities: %w", t.name, l.batch, err)
 	}
 	var all []time.Duration
@@ -143,9 +153,14 @@ func measure(ctx context.Context, t *target, l load) (*sample, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s, %d entities: found no request that ended within %s", t.name, l.batch, l.measured)
 	}
-	slices.Sort(all)
-	s.requests, s.p50, s.p99 = len(all), all[len(all)/2], all[len(all)*99/100]
+	s.of(all)
 	return s, nil
+}
+
+// of notes what requests took.
+func (s *sample) of(latencies []time.Duration) {
+	slices.Sort(latencies)
+	s.requests, s.p50, s.p99 = len(latencies), latencies[len(latencies)/2], latencies[len(latencies)*99/100]
 }
 
 // closed has each caller send its next request when it has the answer of the one before. Latency is from there.
@@ -194,91 +209,43 @@ func (l load) closed(ctx context.Context, t *target, callers []*caller, s *sampl
 	return first(append(errs, err))
 }
 
-// open sends requests at equal distances of time, whether or not those before have their answers. Latency is from when a
-// request was to be sent: also where no caller was free, or this process came too late, it is as long as who wanted it waited.
-func (l load) open(ctx context.Context, t *target, callers []*caller, s *sample) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	due := make(chan time.Time, int(l.rate*(l.warm+l.measured).Seconds())+1)
-	var all sync.WaitGroup
-	errs := make([]error, len(callers))
-	began := time.Now()
-	from, until := began.Add(l.warm), began.Add(l.warm+l.measured)
-	for i, c := range callers {
-		all.Go(func() {
-			for at := range due {
-				counts := !at.Before(from)
-				if errs[i] = c.once(ctx, l.among, counts); errs[i] != nil {
-					cancel()
-					return
-				}
-				if counts {
-					c.latencies = append(c.latencies, time.Since(at))
-				}
-			}
-		})
-	}
-	send := func(end time.Time, sent int) (int, error) {
-		for {
-			at := began.Add(time.Duration(float64(sent) / l.rate * float64(time.Second)))
-			if !at.Before(end) {
-				return sent, nil
-			}
-			sleepUntil(at)
-			if ctx.Err() != nil {
-				return sent, ctx.Err()
-			}
-			due <- at
-			sent++
-		}
-	}
-	sent, err := send(from, 0)
-	if err == nil {
-		err = t.times(s, func() (err error) {
-			_, err = send(until, sent)
-			s.took = l.measured
-			return err
-		})
-	}
-	close(due)
-	all.Wait()
-	return first(append(errs, err))
-}
-
-// times notes what of their processors the processes took while something is done.
+// times notes what of their processors the processes took while something is done, and what the machine did not have of them.
 func (t *target) times(s *sample, do func() error) error {
-	processes := []struct {
-		pid    int
-		time   *time.Duration
-		timeOf func(pid int) (time.Duration, error)
+	clocks := []struct {
+		read func() (time.Duration, error)
+		time *time.Duration
 	}{
-		{t.server, &s.serverTime, ownTime}, {t.redis, &s.redisTime, ownTime}, {os.Getpid(), &s.clientTime, ownTime},
-		{t.postgres, &s.postgresTime, servers.FamilyTime},
+		{clockOf(t.server, ownTime), &s.serverTime}, {clockOf(t.redis, ownTime), &s.redisTime}, {clockOf(os.Getpid(), ownTime), &s.clientTime},
+		{clockOf(t.postgres, servers.FamilyTime), &s.postgresTime}, {servers.StolenTime, &s.stolen},
 	}
-	for _, p := range processes {
-		if p.pid == 0 {
-			continue
-		}
-		before, err := p.timeOf(p.pid)
+	for _, c := range clocks {
+		before, err := c.read()
 		if err != nil {
 			return err
 		}
-		*p.time = -before
+		*c.time = -before
 	}
 	if err := do(); err != nil {
 		return err
 	}
-	for _, p := range processes {
-		if p.pid == 0 {
-			continue
-		}
-		after, err := p.timeOf(p.pid)
+	for _, c := range clocks {
+		after, err := c.read()
 		if err != nil {
 			return err
 		}
-		*p.time += after
+		*c.time += after
 	}
 	return nil
+}
+
+// clockOf is a clock of a process, which stands where there is none.
+func clockOf(pid int, clock func(pid int) (time.Duration, error)) func() (time.Duration, error) {
+	return func() (time.Duration, error) {
+		if pid == 0 {
+			return 0, nil
+		}
+		return clock(pid)
+	}
 }
 
 func ownTime(pid int) (time.Duration, error) { return servers.ProcessTime(pid, false) }

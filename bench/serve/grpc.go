@@ -120,11 +120,16 @@ func (a *grpcAsker) check(entities []int) error {
 		// The bytes are those of an answer to another request, which was looked into.
 		return nil
 	}
+	return checkBytes(a.answer.bytes, entities, a.masked)
+}
+
+// checkBytes is checkAnswer for an answer as it came.
+func checkBytes(b []byte, entities []int, masked map[int]bool) error {
 	answer := &headwaterv1.GetFeaturesResponse{}
-	if err := proto.Unmarshal(a.answer.bytes, answer); err != nil {
+	if err := proto.Unmarshal(b, answer); err != nil {
 		return err
 	}
-	return checkAnswer(answer, entities, a.masked)
+	return checkAnswer(answer, entities, masked)
 }
 
 // dial connects to a server as often as callers are to be spread over, with the windows that the product's client has.

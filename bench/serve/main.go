@@ -18,7 +18,8 @@
 //     protobuf message. It decodes them and answers the same contract with the same columns, with one pipeline for each request.
 //
 // In the closed loop each of 48 callers sends its next request when it has an answer. In the open loop requests are sent at
-// equal distances of time, and latency is from when one was to be sent, whether or not it could be. Processor time is that of
+// equal distances of time, by a client of HTTP/2 that does no more than that, on processors that are kept awake where this user
+// may; latency is from when one was to be sent, whether or not it could be. Processor time is that of
 // each process, in user and kernel mode. Everything is measured in turns, several rounds; figures are medians of the rounds, and
 // ratios are medians of each round's ratio.
 //
@@ -250,7 +251,10 @@ func (b *bench) targetOf(name, address, service, token string, pid int, lengths 
 		return nil, err
 	}
 	b.closers = append(b.closers, connections.close)
-	return &target{name: name, ask: connections.ask(service, token, lengths), server: pid}, nil
+	return &target{
+		name: name, ask: connections.ask(service, token, lengths), server: pid,
+		endpoint: endpoint{address: address, service: service, token: token, connections: b.connections, lengths: lengths},
+	}, nil
 }
 
 // startOthers starts the echo, with answers of the product, and the server of Feast's layout, with a Redis of its own.

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -137,17 +140,109 @@ type counter struct {
 func (c counter) call(context.Context, []int, bool) error { c.calls.Add(1); return nil }
 func (c counter) check([]int) error                       { c.checks.Add(1); return c.wrong }
 
+// openTarget is a server that answers each request for so many entities with the same bytes, and with an error where there are none. before, if
+// any, is called first. calls are counted.
+func openTarget(t *testing.T, entities int, answer []byte, before func(ctx context.Context, s *grpc.Server, calls int64)) (*target, *atomic.Int64) {
+	t.Helper()
+	r, err := newRequest(serviceName, entities)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &echo{answers: map[int]*message{}}
+	if answer != nil {
+		e.answers[len(r.bytes)] = &message{bytes: answer}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := &atomic.Int64{}
+	s := grpc.NewServer(transport(grpc.ForceServerCodecV2(rawCodec{}))...)
+	counted := echoService
+	counted.Methods = slices.Clone(echoService.Methods)
+	handle := echoService.Methods[0].Handler
+	counted.Methods[0].Handler = func(e any, ctx context.Context, decode func(any) error, i grpc.UnaryServerInterceptor) (any, error) {
+		if n := calls.Add(1); before != nil {
+			before(ctx, s, n)
+		}
+		return handle(e, ctx, decode, i)
+	}
+	s.RegisterService(&counted, e)
+	var served sync.WaitGroup
+	served.Go(func() { _ = s.Serve(l) })
+	t.Cleanup(func() { s.Stop(); served.Wait() })
+	return &target{name: "echo", endpoint: endpoint{
+		address: l.Addr().String(), service: serviceName, token: "t", connections: 2, lengths: map[int]int{entities: len(answer)},
+	}}, calls
+}
+
+func openLoad() load {
+	return load{batch: 2, among: 10, callers: 4, rate: 1000, warm: 20 * time.Millisecond, measured: 100 * time.Millisecond}
+}
+
 func TestTheOpenLoopSendsAsManyAsTheRateSays(t *testing.T) {
-	var calls, checks atomic.Int64
-	target := &target{name: "counter", ask: func(int, int) asker { return counter{calls: &calls, checks: &checks} }}
-	l := load{batch: 2, among: 10, callers: 4, rate: 1000, warm: 20 * time.Millisecond, measured: 100 * time.Millisecond}
-	s, err := measure(t.Context(), target, l)
+	// More than a window holds, of all answers.
+	target, calls := openTarget(t, 2, make([]byte, 300<<10), nil)
+	s, err := measure(t.Context(), target, openLoad())
 	if err != nil {
 		t.Fatal(err)
 	}
 	// However late they were sent.
-	if s.requests != 100 || calls.Load() != 120 || s.rate() != 1000 || s.entitiesRate() != 2000 || checks.Load() == 0 {
-		t.Errorf("found %d requests measured, %d sent and %d answers looked into, expected 100, 120 and some", s.requests, calls.Load(), checks.Load())
+	if s.requests != 100 || calls.Load() != 120 || s.rate() != 1000 || s.entitiesRate() != 2000 || s.p50 <= 0 || s.p99 < s.p50 {
+		t.Errorf("found %d requests measured, %d sent, p50 %s, p99 %s, expected 100 and 120", s.requests, calls.Load(), s.p50, s.p99)
+	}
+}
+
+func TestLatencyIsFromWhenARequestWasToBeSent(t *testing.T) {
+	const stall = 80 * time.Millisecond
+	target, _ := openTarget(t, 2, []byte("answer"), func(_ context.Context, _ *grpc.Server, calls int64) {
+		if calls > 20 && calls <= 24 {
+			time.Sleep(stall)
+		}
+	})
+	s, err := measure(t.Context(), target, openLoad())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Four are under way and no more, but all that were to be sent meanwhile have waited, which are four fifths.
+	if s.p50 < stall/10 {
+		t.Errorf("found p50 %s, expected more than a tenth of the stall of %s", s.p50, stall)
+	}
+}
+
+func TestTheOpenLoopLooksIntoAnswers(t *testing.T) {
+	target, _ := openTarget(t, 2, []byte("answer"), nil)
+	target.endpoint.lengths[2]++
+	if _, err := measure(t.Context(), target, openLoad()); err == nil || !strings.Contains(err.Error(), "found an answer of 6 bytes, expected 7") {
+		t.Errorf("found %v, expected the lengths", err)
+	}
+	b, err := proto.Marshal(answerOf([]int{11, 12}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, _ = openTarget(t, 2, b, nil)
+	target.endpoint.lengths = nil
+	// No request asks for these.
+	if _, err := measure(t.Context(), target, openLoad()); err == nil || !strings.Contains(err.Error(), "echo, 2 entities, at 1000 requests/s: ") {
+		t.Errorf("found %v, expected that the values are others", err)
+	}
+}
+
+func TestTheOpenLoopEndsWithItsServer(t *testing.T) {
+	target, _ := openTarget(t, 2, nil, nil)
+	if _, err := measure(t.Context(), target, openLoad()); err == nil || !strings.Contains(err.Error(), "to which there is no answer") {
+		t.Errorf("found %v, expected what the server says", err)
+	}
+	target, _ = openTarget(t, 2, []byte("answer"), func(ctx context.Context, s *grpc.Server, calls int64) {
+		if calls == 50 {
+			go s.Stop()
+		}
+		if calls >= 50 {
+			<-ctx.Done()
+		}
+	})
+	if _, err := measure(t.Context(), target, openLoad()); err == nil {
+		t.Error("found no error of a server that is gone")
 	}
 }
 

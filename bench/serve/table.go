@@ -98,7 +98,7 @@ func redisPID(ctx context.Context, client redis.UniversalClient) (int, error) {
 // table prints all that was measured, and then what is held to goals.
 func (b *bench) table() {
 	fmt.Printf("\n%-16s %9s %8s %-10s %11s %11s %8s %8s   %s\n", "", "entities", "batch", "loop", "requests/s", "entities/s", "p50 ms", "p99 ms",
-		"us of processor per request: server, Redis, client, Postgres where it is asked; requests/s that allows")
+		"us of processor per request: server, Redis, client, Postgres where it is asked; requests/s that allows; stolen %")
 	for _, c := range b.cells {
 		loop := "closed"
 		if c.share > 0 {
@@ -106,11 +106,12 @@ func (b *bench) table() {
 		}
 		of := func(figure func(*sample) float64) float64 { return b.median(c, figure) }
 		milliseconds := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-		fmt.Printf("%-16s %9d %8d %-10s %11.0f %11.0f %8.2f %8.2f   %8.1f %8.1f %8.1f %8.1f %10.0f\n", c.target, c.entities, c.batch, loop,
+		fmt.Printf("%-16s %9d %8d %-10s %11.0f %11.0f %8.2f %8.2f   %8.1f %8.1f %8.1f %8.1f %10.0f %8.1f\n", c.target, c.entities, c.batch, loop,
 			of((*sample).rate), of((*sample).entitiesRate),
 			of(func(s *sample) float64 { return milliseconds(s.p50) }), of(func(s *sample) float64 { return milliseconds(s.p99) }),
 			of(func(s *sample) float64 { return s.each(s.serverTime) }), of(func(s *sample) float64 { return s.each(s.redisTime) }),
-			of(func(s *sample) float64 { return s.each(s.clientTime) }), of(func(s *sample) float64 { return s.each(s.postgresTime) }), of((*sample).allowed))
+			of(func(s *sample) float64 { return s.each(s.clientTime) }), of(func(s *sample) float64 { return s.each(s.postgresTime) }), of((*sample).allowed),
+			of((*sample).stolenPercent))
 	}
 	fmt.Println()
 	for _, g := range goals {

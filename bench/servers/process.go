@@ -96,6 +96,29 @@ func ProcessTime(pid int, children bool) (time.Duration, error) {
 	return own, err
 }
 
+// tick is what Linux counts processor time in.
+const tick = 10 * time.Millisecond
+
+// StolenTime is how long a virtual machine had work for a processor that its host gave to others, of all processors since it was started.
+func StolenTime() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("stolen time is read where there is a /proc: %w", err)
+	}
+	return parseStolen(text)
+}
+
+func parseStolen(text []byte) (time.Duration, error) {
+	line, _, _ := strings.Cut(string(text), "\n")
+	fields := strings.Fields(line)
+	const stolenAt = 8
+	if len(fields) <= stolenAt || fields[0] != "cpu" {
+		return 0, fmt.Errorf("found %q in the status of the processors, expected cpu and %d times or more", line, stolenAt)
+	}
+	ticks, err := strconv.ParseInt(fields[stolenAt], 10, 64)
+	return time.Duration(ticks) * tick, err
+}
+
 // parseStat reads what Linux says of a process: its parent, its own time, and that of its children that have ended.
 func parseStat(text []byte) (parent int, own, ended time.Duration, err error) {
 	// The name of the program, in brackets, may hold anything.
@@ -110,7 +133,6 @@ func parseStat(text []byte) (parent int, own, ended time.Duration, err error) {
 			return 0, 0, 0, err
 		}
 	}
-	const tick = 10 * time.Millisecond
 	parent, err = strconv.Atoi(fields[parentAt])
 	return parent, time.Duration(ticks[0]+ticks[1]) * tick, time.Duration(ticks[2]+ticks[3]) * tick, err
 }
