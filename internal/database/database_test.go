@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headwaterhq/headwater/internal/database"
@@ -59,13 +63,87 @@ func TestOpenPinsTheSession(t *testing.T) {
 	if got := pool.Config().MaxConns; got != 16 {
 		t.Errorf("%d connections at most, want 16", got)
 	}
-	sized, err := database.Open(t.Context(), pool.Config().ConnString()+"&pool_max_conns=3")
+	if got := pool.Config().PingTimeout; got != 5*time.Second {
+		t.Errorf("an idle connection is waited for %s, want 5s", got)
+	}
+	sized, err := database.Open(t.Context(), pool.Config().ConnString()+"&pool_max_conns=3&pool_ping_timeout=700ms")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer sized.Close()
 	if got := sized.Config().MaxConns; got != 3 {
 		t.Errorf("%d connections at most, want the URL's 3", got)
+	}
+	if got := sized.Config().PingTimeout; got != 700*time.Millisecond {
+		t.Errorf("an idle connection is waited for %s, want the URL's 700ms", got)
+	}
+}
+
+// A connection whose other end says nothing any more is left for another.
+func TestASilentConnectionIsLeft(t *testing.T) {
+	direct, err := database.ConnConfig(openEmpty(t).Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var silent atomic.Bool
+	var running sync.WaitGroup
+	ended, end := context.WithCancel(context.Background())
+	t.Cleanup(func() { end(); l.Close(); running.Wait() })
+	// What the first connections are sent is read, and answered by nobody, once they are to be silent.
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			first := !silent.Load()
+			network, address := pgconn.NetworkAddress(direct.Host, direct.Port)
+			s, err := net.Dial(network, address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			context.AfterFunc(ended, func() { c.Close(); s.Close() })
+			running.Go(func() { io.Copy(s, c); s.Close() })
+			running.Go(func() {
+				defer c.Close()
+				b := make([]byte, 64<<10)
+				for {
+					n, err := s.Read(b)
+					if err != nil {
+						return
+					}
+					if first && silent.Load() {
+						continue
+					}
+					if _, err := c.Write(b[:n]); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(direct.User, direct.Password), Host: l.Addr().String(), Path: "/" + direct.Database,
+		RawQuery: "sslmode=disable&pool_ping_timeout=200ms",
+	}
+	pool, err := database.Open(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	silent.Store(true)
+	// What was used a moment ago is taken to be there.
+	time.Sleep(1100 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var one int
+	if err := pool.QueryRow(ctx, "SELECT 1").Scan(&one); err != nil || one != 1 {
+		t.Errorf("found %d (%v), expected 1 from a connection that answers", one, err)
 	}
 }
 

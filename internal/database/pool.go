@@ -22,7 +22,8 @@ const (
 )
 
 // Open connects a pool to the database of a connection URL (or key=value string), and makes sure that it answers. Sessions
-// have TimeZone UTC and application_name headwater. There are at most 16 connections, unless the URL has pool_max_conns.
+// have TimeZone UTC and application_name headwater. There are at most 16 connections, unless the URL has pool_max_conns. One that does not
+// say within 5 s that it is still there is left for another, unless the URL has pool_ping_timeout.
 //
 // A string that is not a connection URL is an INVALID_ARGUMENT fault; a server that cannot be reached or does not let us in
 // is POSTGRES_UNAVAILABLE. Neither message has the password.
@@ -33,6 +34,11 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	}
 	if !strings.Contains(url, "pool_max_conns") {
 		config.MaxConns = defaultMaxConns
+	}
+	// A connection that was idle is asked whether it is still there. One whose other end went without a word would be waited for as long
+	// as TCP has patience, a quarter of an hour.
+	if !strings.Contains(url, "pool_ping_timeout") {
+		config.PingTimeout = connectTimeout
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.MaxConnLifetimeJitter = 5 * time.Minute
