@@ -61,8 +61,9 @@ type sample struct {
 	clientTime time.Duration
 	// postgresTime is of the targets that say which it is.
 	postgresTime time.Duration
-	// stolen is how long the machine's host gave processors to others that this machine had work for.
-	stolen time.Duration
+	// stolen is how long the machine's host gave processors to others that this machine had work for, of clocked: in the open loop that is longer
+	// than took where requests are sent late.
+	stolen, clocked time.Duration
 }
 
 func (s *sample) rate() float64         { return float64(s.requests) / s.took.Seconds() }
@@ -75,7 +76,7 @@ func (s *sample) each(t time.Duration) float64 {
 
 // stolenPercent is of the time of all processors.
 func (s *sample) stolenPercent() float64 {
-	return 100 * s.stolen.Seconds() / s.took.Seconds() / float64(runtime.NumCPU())
+	return 100 * s.stolen.Seconds() / s.clocked.Seconds() / float64(runtime.NumCPU())
 }
 
 // allowed is the requests/s for which the processors would suffice, if nobody else had any of them and none ever waited.
@@ -119,7 +120,7 @@ const (
 )
 
 // measure asks t for a while. Requests that end while it measures are counted, and one answer of each caller is held to what
-// was loaded afterwards.
+// was loaded afterwards; in the open loop those that were to be sent meanwhile are counted, and one answer of each connection is.
 func measure(ctx context.Context, t *target, l load) (*sample, error) {
 	if l.rate > 0 {
 		s, err := l.open(ctx, t)
@@ -225,9 +226,11 @@ func (t *target) times(s *sample, do func() error) error {
 		}
 		*c.time = -before
 	}
+	began := time.Now()
 	if err := do(); err != nil {
 		return err
 	}
+	s.clocked = time.Since(began)
 	for _, c := range clocks {
 		after, err := c.read()
 		if err != nil {

@@ -22,6 +22,8 @@ type endpoint struct {
 // request was to be sent: also where too many were under way, or this process came too late, it is as long as who wanted it
 // waited.
 func (l load) open(ctx context.Context, t *target) (*sample, error) {
+	release, _ := awake()
+	defer release()
 	// What ends a connection ends the others.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -35,7 +37,7 @@ func (l load) open(ctx context.Context, t *target) (*sample, error) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for range e.connections {
-		w, err := dialWire(ctx, e.address, e.token, func() { <-underWay })
+		w, err := dialWire(ctx, e.address, e.token, e.lengths[l.batch], func() { <-underWay })
 		if err != nil {
 			return nil, err
 		}
@@ -72,10 +74,11 @@ func (l load) open(ctx context.Context, t *target) (*sample, error) {
 	var latencies []time.Duration
 	for _, w := range wires {
 		latencies = append(latencies, w.latencies...)
-		if w.kept == nil {
+		if w.kept == nil || w.want > 0 {
+			// The bytes are those of an answer to another request, which was looked into.
 			continue
 		}
-		if err := e.check(w.kept, l.batch); err != nil {
+		if err := checkBytes(w.kept.answer[framed:], w.kept.entities, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -84,18 +87,6 @@ func (l load) open(ctx context.Context, t *target) (*sample, error) {
 	}
 	s.of(latencies)
 	return s, nil
-}
-
-// check holds the answer that a connection kept to what was loaded.
-func (e endpoint) check(kept *asked, batch int) error {
-	if length := e.lengths[batch]; length > 0 {
-		// The bytes are those of an answer to another request, which was looked into.
-		if kept.length != framed+length {
-			return fmt.Errorf("found an answer of %d bytes, expected %d", kept.length-framed, length)
-		}
-		return nil
-	}
-	return checkBytes(kept.answer[framed:], kept.entities, nil)
 }
 
 // pace sends when it is time.

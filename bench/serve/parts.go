@@ -177,8 +177,7 @@ const share = 0.7
 func (b *bench) open(ctx context.Context) error {
 	const goal = 10
 	release, is := awake()
-	defer release()
-	if !is {
+	if release(); !is {
 		fmt.Println("processors may sleep while latency is measured: this user may not keep them awake")
 	}
 	for _, batch := range batches {

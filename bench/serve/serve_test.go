@@ -200,31 +200,44 @@ func TestLatencyIsFromWhenARequestWasToBeSent(t *testing.T) {
 			time.Sleep(stall)
 		}
 	})
+	began := time.Now()
 	s, err := measure(t.Context(), target, openLoad())
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Four are under way and no more, but all that were to be sent meanwhile have waited, which are four fifths.
-	if s.p50 < stall/10 {
-		t.Errorf("found p50 %s, expected more than a tenth of the stall of %s", s.p50, stall)
+	if s.p50 < stall/10 || s.p99 > time.Since(began) || s.clocked > time.Since(began) {
+		t.Errorf("found p50 %s, p99 %s, clocks read for %s, expected more than a tenth of the stall of %s, and no more than there was", s.p50, s.p99, s.clocked, stall)
 	}
 }
 
 func TestTheOpenLoopLooksIntoAnswers(t *testing.T) {
-	target, _ := openTarget(t, 2, []byte("answer"), nil)
-	target.endpoint.lengths[2]++
-	if _, err := measure(t.Context(), target, openLoad()); err == nil || !strings.Contains(err.Error(), "found an answer of 6 bytes, expected 7") {
-		t.Errorf("found %v, expected the lengths", err)
-	}
-	b, err := proto.Marshal(answerOf([]int{11, 12}))
+	right, err := proto.Marshal(answerOf([]int{0, 0}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, _ = openTarget(t, 2, b, nil)
-	target.endpoint.lengths = nil
-	// No request asks for these.
-	if _, err := measure(t.Context(), target, openLoad()); err == nil || !strings.Contains(err.Error(), "echo, 2 entities, at 1000 requests/s: ") {
-		t.Errorf("found %v, expected that the values are others", err)
+	for name, c := range map[string]struct {
+		answer        []byte
+		among, length int
+		want          string
+	}{
+		"right":         {right, 1, 0, ""},
+		"wrong":         {right, 10, 0, "found a wrong value of"},
+		"known length":  {[]byte("answer"), 10, 6, ""},
+		"other length":  {[]byte("answer"), 10, 7, "found an answer of 6 bytes, expected 7"},
+		"empty":         {[]byte{}, 10, 0, "found an answer of 0 bytes, expected a message"},
+		"nothing known": {[]byte("answer"), 10, 0, "proto"},
+	} {
+		target, _ := openTarget(t, 2, c.answer, nil)
+		target.endpoint.lengths = map[int]int{2: c.length}
+		l := openLoad()
+		l.among = c.among
+		switch _, err := measure(t.Context(), target, l); {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: found %v, expected none", name, err)
+		case c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), "echo, 2 entities, at 1000 requests/s: ") || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: found %v, expected %s", name, err, c.want)
+		}
 	}
 }
 
@@ -243,6 +256,23 @@ func TestTheOpenLoopEndsWithItsServer(t *testing.T) {
 	})
 	if _, err := measure(t.Context(), target, openLoad()); err == nil {
 		t.Error("found no error of a server that is gone")
+	}
+}
+
+// A server that takes connections and reads nothing keeps nobody who has been told to stop.
+func TestTheOpenLoopEndsWhenItIsToldTo(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	target := &target{name: "silent", endpoint: endpoint{address: l.Addr().String(), service: serviceName, token: "t", connections: 2}}
+	large := openLoad()
+	large.batch, large.callers = 20_000, 128
+	if _, err := measure(ctx, target, large); !errors.Is(err, context.Canceled) {
+		t.Errorf("found %v, expected %v", err, context.Canceled)
 	}
 }
 

@@ -25,6 +25,8 @@ import (
 type wire struct {
 	address string
 	conn    net.Conn
+	// want is how long an answer is, where that is known.
+	want int
 	// ended is called when an answer has come.
 	ended func()
 
@@ -64,13 +66,15 @@ const (
 	framed = 5
 )
 
-// dialWire connects. The server's settings have come when it returns.
-func dialWire(ctx context.Context, address, token string, ended func()) (*wire, error) {
+// dialWire connects, until ctx ends. Where want is not 0 an answer has so many bytes.
+func dialWire(ctx context.Context, address, token string, want int, ended func()) (*wire, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{address: address, conn: rawconn.Wrap(conn), token: token, ended: ended, next: 1, asked: map[uint32]*asked{}}
+	w := &wire{address: address, conn: rawconn.Wrap(conn), token: token, want: want, ended: ended, next: 1, asked: map[uint32]*asked{}}
+	// Who writes to a server that does not read waits, and with it who would close.
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
 	w.write, w.headers = http2.NewFramer(&w.out, nil), hpack.NewEncoder(&w.block)
 	w.out.WriteString(http2.ClientPreface)
 	if err := w.control(func() error {
@@ -200,8 +204,10 @@ func (w *wire) read() error {
 					return err
 				}
 			}
-		case *http2.GoAwayFrame, *http2.RSTStreamFrame:
-			return fmt.Errorf("found %v, expected answers", f)
+		case *http2.GoAwayFrame:
+			return fmt.Errorf("found that the server ends the connection (%v %q), expected answers", f.ErrCode, f.DebugData())
+		case *http2.RSTStreamFrame:
+			return fmt.Errorf("found that the server ends a request (%v), expected its answer", f.ErrCode)
 		}
 	}
 }
@@ -222,8 +228,11 @@ func (w *wire) answered(id uint32) error {
 	if a == nil {
 		return fmt.Errorf("found an answer to request %d, which nobody waits for", id)
 	}
-	if a.length <= framed {
-		return fmt.Errorf("found an answer of %d bytes, expected a message", a.length)
+	switch {
+	case a.length <= framed:
+		return fmt.Errorf("found an answer of %d bytes, expected a message", a.length-framed)
+	case w.want > 0 && a.length != framed+w.want:
+		return fmt.Errorf("found an answer of %d bytes, expected %d", a.length-framed, w.want)
 	}
 	if a.counts {
 		w.latencies = append(w.latencies, now.Sub(a.due))
