@@ -78,7 +78,7 @@ func (l load) open(ctx context.Context, t *target) (*sample, error) {
 			// The bytes are those of an answer to another request, which was looked into.
 			continue
 		}
-		if err := checkBytes(w.kept.answer[framed:], w.kept.entities, nil); err != nil {
+		if err := checkBytes(w.kept.answer[messagePrefix:], w.kept.entities, nil); err != nil {
 			return nil, err
 		}
 	}

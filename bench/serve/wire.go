@@ -60,10 +60,10 @@ type asked struct {
 }
 
 const (
-	// wireWindow is what a server may send before it is read, on one connection and for one request.
+	// wireWindow is what a server may send before it is read, on one connection and for one request, in bytes.
 	wireWindow = 16 << 20
-	// framed is gRPC's prefix of a message: whether it is compressed, and its length.
-	framed = 5
+	// messagePrefix is how many bytes gRPC has before a message: whether it is compressed, and its length.
+	messagePrefix = 5
 )
 
 // dialWire connects, until ctx ends. Where want is not 0 an answer has so many bytes.
@@ -135,7 +135,7 @@ func (w *wire) add(message []byte, a *asked) error {
 	if err := w.write.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: w.block.Bytes(), EndHeaders: true}); err != nil {
 		return err
 	}
-	data := binary.BigEndian.AppendUint32(make([]byte, 1, framed+len(message)), uint32(len(message)))
+	data := binary.BigEndian.AppendUint32(make([]byte, 1, messagePrefix+len(message)), uint32(len(message)))
 	return w.write.WriteData(id, true, append(data, message...))
 }
 
@@ -229,10 +229,10 @@ func (w *wire) answered(id uint32) error {
 		return fmt.Errorf("found an answer to request %d, which nobody waits for", id)
 	}
 	switch {
-	case a.length <= framed:
-		return fmt.Errorf("found an answer of %d bytes, expected a message", a.length-framed)
-	case w.want > 0 && a.length != framed+w.want:
-		return fmt.Errorf("found an answer of %d bytes, expected %d", a.length-framed, w.want)
+	case a.length <= messagePrefix:
+		return fmt.Errorf("found an answer of %d bytes, expected a message", max(0, a.length-messagePrefix))
+	case w.want > 0 && a.length != messagePrefix+w.want:
+		return fmt.Errorf("found an answer of %d bytes, expected %d", a.length-messagePrefix, w.want)
 	}
 	if a.counts {
 		w.latencies = append(w.latencies, now.Sub(a.due))
